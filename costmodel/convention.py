@@ -1,0 +1,191 @@
+"""The convention, said once: what is counted, in which unit, and how counts add up.
+
+* The unit of work is the MAC, one multiply-accumulate; a FLOP count is twice the MACs and says so.
+* Convolutions and linear layers are counted in MACs, with the taps that fall on padding, for the given batch.
+* Batch normalisation, bias, activation, pooling, upsampling and adding are counted apart, in element
+  operations: normalisation 2 an element, bias, activation, adding and upsampling 1 an output element,
+  pooling 1 an input element.
+* Activations are the output elements of convolutions and linear layers; the outputs of all other operators
+  are counted apart.
+* Memory traffic: each operator reads its inputs and weights once and writes its outputs once; no cache.
+* Counts are exact: Python integers, or sympy expressions where a size is a symbol. There is no tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+import sympy as sp
+
+Size: TypeAlias = int | sp.Expr
+Pair: TypeAlias = tuple[Size, Size]
+
+DTYPE_BYTES: Mapping[str, int] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int8": 1,
+}
+
+
+def ceil_div(size: Size, divisor: Size) -> Size:
+    """Return the quotient, rounded up; a sympy `ceiling` where a size is a symbol.
+
+    >>> ceil_div(33, 2)
+    17
+    """
+    if isinstance(size, int) and isinstance(divisor, int):
+        return -(-size // divisor)
+    return sp.ceiling(sp.sympify(size) / divisor)
+
+
+def floor_div(size: Size, divisor: Size) -> Size:
+    """Return the quotient, rounded down; a sympy `floor` where a size is a symbol."""
+    if isinstance(size, int) and isinstance(divisor, int):
+        return size // divisor
+    return sp.floor(sp.sympify(size) / divisor)
+
+
+def exact_div(size: Size, divisor: Size) -> Size:
+    """Return the quotient of two sizes of which the second divides the first."""
+    if isinstance(size, int) and isinstance(divisor, int):
+        quotient, rest = divmod(size, divisor)
+        if rest:
+            raise ValueError(f"{divisor} must divide {size}")
+        return quotient
+    return sp.sympify(size) / divisor
+
+
+def pair(value: Size | Iterable[Size]) -> Pair:
+    """Return (height, width): one number stands for both.
+
+    >>> pair(3), pair((3, 5))
+    ((3, 3), (3, 5))
+    """
+    if isinstance(value, int | sp.Expr):
+        return value, value
+    height, width = value
+    return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an operator costs, as exact numbers or formulas; costs add, scale and substitute.
+
+    >>> three = Cost(weights=3, macs=12)
+    >>> (three + three * 2).macs
+    36
+    """
+
+    weights: Size = 0  # kernel parameters of convolutions and linear layers
+    biases: Size = 0  # parameters
+    bn_weights: Size = 0  # parameters of batch normalisation: scale and shift
+    bn_buffers: Size = 0  # running mean and variance: no parameters
+    macs: Size = 0  # forward
+    macs_input_grad: Size = 0
+    macs_weight_grad: Size = 0
+    activations: Size = 0  # output elements of convolutions and linear layers
+    other_outputs: Size = 0  # output elements of all other operators
+    elements_read: Size = 0
+    elements_written: Size = 0
+    calls: Size = 0
+    bias_ops: Size = 0
+    bn_ops: Size = 0
+    activation_ops: Size = 0
+    pool_ops: Size = 0
+    upsample_ops: Size = 0
+    add_ops: Size = 0
+
+    @property
+    def params(self) -> Size:
+        """Trainable parameters: kernels, biases, and scale and shift of batch normalisation."""
+        return self.weights + self.biases + self.bn_weights
+
+    @property
+    def macs_training(self) -> Size:
+        """MACs of a training step: forward, gradient by the input and gradient by the weights."""
+        return self.macs + self.macs_input_grad + self.macs_weight_grad
+
+    @property
+    def element_ops(self) -> Size:
+        """Element operations of everything that is not a convolution or a linear layer."""
+        conv = self.bias_ops + self.bn_ops + self.activation_ops
+        return conv + self.pool_ops + self.upsample_ops + self.add_ops
+
+    def bytes_read(self, dtype: str = "float32") -> Size:
+        """Bytes that the operators read: inputs and weights, once each."""
+        return self.elements_read * dtype_bytes(dtype)
+
+    def bytes_written(self, dtype: str = "float32") -> Size:
+        """Bytes that the operators write: outputs, once each."""
+        return self.elements_written * dtype_bytes(dtype)
+
+    def intensity(self, dtype: str = "float32") -> Fraction | sp.Expr:
+        """Arithmetic intensity in MACs a byte (twice that in FLOPs a byte); 0 where nothing is moved."""
+        moved = self.bytes_read(dtype) + self.bytes_written(dtype)
+        if isinstance(self.macs, int) and isinstance(moved, int):
+            return Fraction(self.macs, moved) if moved else Fraction(0)
+        return self.macs / moved
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
+
+    def __sub__(self, other: Cost) -> Cost:
+        return self + other * -1
+
+    def __mul__(self, times: Size) -> Cost:
+        return self if times == 1 else Cost(*(value * times for value in _values(self)))
+
+    __rmul__ = __mul__
+
+    def map(self, function: Callable[[Size], Size]) -> Cost:
+        """Return the cost with a function applied to every quantity."""
+        return Cost(*map(function, _values(self)))
+
+    def subs(self, values: Mapping[Any, Any]) -> Cost:
+        """Return the cost with symbols replaced; whole numbers come back as Python integers."""
+        return self.map(lambda value: whole(sp.sympify(value).subs(values)))
+
+    def formula(self, quantity: str) -> str:
+        """Return one quantity as text, factored.
+
+        >>> c, m = sp.symbols("c m", positive=True, integer=True)
+        >>> Cost(weights=c*m + 9*m**2 + m*c).formula("weights")
+        'm*(2*c + 9*m)'
+        """
+        return str(sp.factor(getattr(self, quantity)))
+
+    def latex(self, quantity: str) -> str:
+        """Return one quantity as LaTeX, factored."""
+        return str(sp.latex(sp.factor(getattr(self, quantity))))
+
+
+QUANTITIES: tuple[str, ...] = tuple(field.name for field in fields(Cost))
+_values: Callable[[Cost], tuple[Size, ...]] = attrgetter(*QUANTITIES)
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Return the sum of costs, field by field; of none: the cost of nothing."""
+    columns = zip(*map(_values, costs), strict=True)
+    return Cost(*(sum(column) for column in columns))
+
+
+def whole(value: sp.Expr) -> Size:
+    """Return a Python integer where an expression is one, else the expression."""
+    return int(value) if value.is_Integer else value
+
+
+def dtype_bytes(dtype: str) -> int:
+    """Return the bytes an element of a dtype takes.
+
+    >>> dtype_bytes("bfloat16")
+    2
+    """
+    if dtype not in DTYPE_BYTES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPE_BYTES)}, got {dtype}")
+    return DTYPE_BYTES[dtype]

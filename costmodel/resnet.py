@@ -1,0 +1,225 @@
+"""Networks with numbers in them: alpha, beta and paths for each stage of a CIFAR ResNet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from costmodel.convention import Pair, Size, pair
+from costmodel.network import STAGES, Backbone, record_resnet
+from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
+from costmodel.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.recorder import FeatureMap, Operator, Recorder
+from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta, hidden, split, unrounded_hidden
+
+RatioLike: TypeAlias = Fraction | float | str
+
+MODELS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The choices for one stage: alpha, beta, and the paths that are bottlenecks."""
+
+    alpha: Fraction = Fraction(0)
+    beta: Fraction = Fraction(2)
+    paths: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """A network to be costed: a backbone and three stages of choices. Made by `resnet`."""
+
+    backbone: Backbone
+    stages: tuple[Stage, Stage, Stage]
+    width_rule: str = "out"
+    between: str = "none"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every convolution is a standard one: all alphas are 0, and HH is never compressed."""
+        return all(stage.alpha == 0 and "HH" not in stage.paths for stage in self.stages)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether some path is a bottleneck."""
+        return any(stage.paths for stage in self.stages)
+
+    def split(self, stage: int) -> Pair:
+        """Return the (high, low) channels of a stage."""
+        return split(self.backbone.channels(stage), self.stages[stage].alpha)
+
+    def convolve(self, stage: int, position: str) -> PathConvolution:
+        """Return what records a path at a position; the first and the last are never compressed."""
+        return plain_path if position in ("first", "last") else _Paths(self, self.stages[stage])
+
+    def operators(self, batch: Size = 1) -> list[Operator]:
+        """Return the operators in the order in which they run."""
+        return record_resnet(self.backbone, self, batch)
+
+    def width_of(self, stage: Stage, c_in: Size, c_out: Size) -> Size:
+        """Return the width m of a bottleneck c_in -> c_out in a stage."""
+        return hidden(c_in, c_out, stage.beta, self.width_rule)
+
+
+@dataclass(frozen=True)
+class _Paths:
+    net: ResNet
+    stage: Stage
+
+    def __call__(
+        self, rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
+    ) -> FeatureMap:
+        if path not in self.stage.paths:
+            return plain_path(rec, name, x, layer, path, stride)
+        width = self.net.width_of(self.stage, *layer.channels(path))
+        return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=self.net.between)
+
+
+def resnet(
+    depth: int,
+    *,
+    alpha: RatioLike | Sequence[RatioLike] = 0,
+    beta: RatioLike | Sequence[RatioLike] = 2,
+    paths: Iterable[str] | Sequence[Iterable[str]] = (),
+    width_rule: str = "out",
+    stride_rule: str = "C",
+    between: str = "none",
+    width: int = 16,
+    classes: int = 10,
+    in_channels: int = 3,
+    size: int | tuple[int, int] = 32,
+) -> ResNet:
+    """Return a network of depth 6n + 2; alpha, beta and paths are one value or three, one a stage.
+
+    Raises ValueError where a value is outside its range, a path or rule is unknown, or beta exceeds the
+    output channels.
+
+    >>> from costmodel.recorder import cost_of
+    >>> cost = cost_of(resnet(56).operators())
+    >>> cost.params, cost.macs
+    (855578, 125747840)
+    """
+    blocks, rest = divmod(depth - 2, 6)
+    if rest or blocks < 1:
+        raise ValueError(f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got {depth}")
+    _check_choice("width rule", width_rule, WIDTH_RULES)
+    _check_choice("between", between, BETWEEN)
+    alphas = [check_alpha(a) for a in per_stage(alpha, "alpha")]
+    betas = [check_beta(b) for b in per_stage(beta, "beta")]
+    first, second, third = map(Stage, alphas, betas, _paths_per_stage(paths))
+    backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule)
+    net = ResNet(backbone, (first, second, third), width_rule, between)
+    _check_widths(net)
+    return net
+
+
+def named(name: str, **options: Any) -> ResNet:
+    """Return a network by the name of its backbone; options as for `resnet`.
+
+    Raises ValueError where the name is unknown, with the nearest known one.
+
+    >>> named("resnet20", alpha="1/4").backbone.n
+    3
+    """
+    return resnet(depth_of(name), **options)
+
+
+def depth_of(name: str) -> int:
+    """Return the depth behind a name: resnet followed by 6n + 2.
+
+    >>> depth_of("resnet56")
+    56
+    """
+    digits = name.removeprefix("resnet")
+    if name in MODELS or (
+        name.startswith("resnet") and digits.isdecimal() and int(digits) % 6 == 2 and int(digits) > 2
+    ):
+        return int(digits)
+    near = get_close_matches(name, MODELS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"unknown model {name}: need resnetN with N = 6n + 2, such as {', '.join(MODELS)}{hint}")
+
+
+def per_stage(value: Any, name: str) -> tuple[Any, ...]:
+    """Return one value a stage: one value stands for all three.
+
+    >>> per_stage(2, "beta")
+    (2, 2, 2)
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return (value,) * len(STAGES)
+    if len(value) != len(STAGES):
+        raise ValueError(f"{name} must be one value or {len(STAGES)}, one a stage; got {len(value)}")
+    return tuple(value)
+
+
+def path_set(paths: Iterable[str]) -> frozenset[str]:
+    """Return path names as a set, in any order and case.
+
+    >>> sorted(path_set(["ll", "HL"]))
+    ['HL', 'LL']
+    """
+    names = [path.upper() for path in paths]
+    for name in names:
+        _check_choice("path", name, PATHS)
+    return frozenset(names)
+
+
+def _paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[frozenset[str]]:
+    if isinstance(paths, str):
+        raise ValueError(f"paths must be a list of path names such as ['HL', 'LH'], got the text {paths!r}")
+    values = list(paths)
+    if all(isinstance(value, str) for value in values):
+        return [path_set(str(value) for value in values)] * len(STAGES)
+    return [path_set(value) for value in per_stage(values, "paths")]
+
+
+def _check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value}")
+
+
+def _check_widths(net: ResNet) -> None:
+    for stage, choice in enumerate(net.stages):
+        channels = net.backbone.channels(stage)
+        if choice.paths and choice.beta > channels:
+            raise ValueError(
+                f"beta must be at most the {channels} output channels of stage {stage + 1}, got {choice.beta}"
+            )
+
+
+def rounding_notes(net: ResNet) -> list[str]:
+    """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
+    notes = [note for stage in STAGES for note in _split_notes(net, stage)]
+    seen = (note for stage in STAGES if net.stages[stage].paths for note in _width_notes(net, stage))
+    return notes + list(dict.fromkeys(seen))
+
+
+def _split_notes(net: ResNet, stage: int) -> Iterable[str]:
+    channels, alpha = net.backbone.channels(stage), net.stages[stage].alpha
+    if isinstance(channels, int) and (alpha * channels).denominator != 1:
+        low = net.split(stage)[1]
+        yield f"alpha {alpha} of {channels} channels is {float(alpha * channels):g}: c_L = {low}"
+
+
+def _width_notes(net: ResNet, stage: int) -> Iterable[str]:
+    choice, c_out = net.stages[stage], net.split(stage)
+    sources = [c_out] if stage == 0 else [net.split(stage - 1), c_out]
+    for c_in in sources:
+        for path in PATHS:
+            ends = c_in["HL".index(path[0])], c_out["HL".index(path[1])]
+            if path in choice.paths and 0 not in ends:
+                yield from _width_note(net, choice, path, *ends)
+
+
+def _width_note(net: ResNet, choice: Stage, path: str, c_in: Size, c_out: Size) -> Iterable[str]:
+    exact = unrounded_hidden(c_in, c_out, choice.beta, net.width_rule)
+    if isinstance(exact, Fraction) and exact.denominator != 1:
+        width = net.width_of(choice, c_in, c_out)
+        where = f"{path} {c_in} -> {c_out} at beta {choice.beta}"
+        raised = " (raised to 1)" if exact < 1 else ""
+        yield f"{where}: {float(exact):g} hidden channels: m = {width}{raised}"

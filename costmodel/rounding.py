@@ -1,0 +1,99 @@
+"""The rounding rule: how a ratio splits channels, and how wide a bottleneck is.
+
+c_L = floor(alpha c), c_H = c - c_L; m = max(1, floor(c_out / beta)). alpha and beta are exact rationals.
+`pwoct.channels` has its own copy: a check of one side against the other is worth something only if both
+were written apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+import sympy as sp
+
+from costmodel.convention import Size
+
+Ratio = Fraction
+
+
+def as_ratio(value: Fraction | float | str) -> Fraction:
+    """Read a ratio exactly; a float is read as the decimal that Python prints for it.
+
+    Raises ValueError where the text is not a number.
+
+    >>> as_ratio("1/4"), as_ratio(0.1)
+    (Fraction(1, 4), Fraction(1, 10))
+    """
+    try:
+        return Fraction(repr(value) if isinstance(value, float) else value)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"need a number like 0.25 or 1/4, got {value}") from None
+
+
+def check_alpha(alpha: Fraction | float | str) -> Fraction:
+    """Return alpha as an exact ratio in [0, 1], or raise ValueError."""
+    ratio = as_ratio(alpha)
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
+    return ratio
+
+
+def check_beta(beta: Fraction | float | str) -> Fraction:
+    """Return beta as an exact ratio of at least 1, or raise ValueError."""
+    ratio = as_ratio(beta)
+    if ratio < 1:
+        raise ValueError(f"beta must be at least 1, got {beta}")
+    return ratio
+
+
+def split(channels: Size, alpha: Fraction | sp.Expr) -> tuple[Size, Size]:
+    """Return (high, low) channels: low = floor(alpha c), high = c - low.
+
+    >>> split(10, Fraction(4, 5))
+    (2, 8)
+    """
+    low = _floor(channels * alpha)
+    return channels - low, low
+
+
+WIDTH_RULES: Mapping[str, Callable[[Size, Size], Size]] = {
+    "out": lambda _, c_out: c_out * 2,
+    "in": lambda c_in, _: c_in * 2,
+    "min": lambda c_in, c_out: _minimum(c_in, c_out) * 2,
+    "mean": lambda c_in, c_out: c_in + c_out,
+}
+
+
+def unrounded_hidden(
+    c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out"
+) -> Fraction | sp.Expr:
+    """Return the width of a bottleneck before rounding: c_out / beta, or what another width rule says."""
+    if rule not in WIDTH_RULES:
+        raise ValueError(f"width rule must be one of {', '.join(WIDTH_RULES)}, got {rule}")
+    twice = WIDTH_RULES[rule](c_in, c_out)
+    return (
+        Fraction(twice) / (2 * beta)
+        if isinstance(twice, int) and isinstance(beta, int | Fraction)
+        else twice / (2 * beta)
+    )
+
+
+def hidden(c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out") -> Size:
+    """Return the width m of a bottleneck, at least 1.
+
+    >>> hidden(4, 12, Fraction(2)), hidden(4, 12, Fraction(2), "in"), hidden(1, 1, Fraction(2))
+    (6, 2, 1)
+    """
+    width = _floor(unrounded_hidden(c_in, c_out, beta, rule))
+    return max(1, width) if isinstance(width, int) else sp.Max(1, width)
+
+
+def _floor(value: Fraction | int | sp.Expr) -> Size:
+    if isinstance(value, int | Fraction):
+        return value.__floor__()
+    return sp.floor(value)
+
+
+def _minimum(a: Size, b: Size) -> Size:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else sp.Min(a, b)
