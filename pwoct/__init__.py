@@ -1,0 +1,31 @@
+"""Octave and Pointwise Octave Convolution for PyTorch: layers, networks, trainer.
+
+The names below are imported when they are first used, so that `import pwoct` does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pwoct.branches import Octave, OctBatchNorm2d
+    from pwoct.octave import OctConv
+    from pwoct.pwise_octave import PwiseOctConv
+    from pwoct.resnet import MODELS, ResNet, build
+
+__all__ = ["MODELS", "OctBatchNorm2d", "OctConv", "Octave", "PwiseOctConv", "ResNet", "build"]
+
+_HOME = {
+    "OctBatchNorm2d": "pwoct.branches",
+    "Octave": "pwoct.branches",
+    "OctConv": "pwoct.octave",
+    "PwiseOctConv": "pwoct.pwise_octave",
+    "MODELS": "pwoct.resnet",
+    "ResNet": "pwoct.resnet",
+    "build": "pwoct.resnet",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pwoct' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

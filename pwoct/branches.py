@@ -1,0 +1,131 @@
+"""Feature maps in two branches, and what is done to each: pool, upsample, add, normalise."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from pwoct.channels import Ratio, split_channels
+
+
+class Octave(NamedTuple):
+    """A feature map in two branches: high (n, c_H, h, w) and low (n, c_L, ceil(h/2), ceil(w/2))."""
+
+    high: Tensor | None
+    low: Tensor | None
+
+
+def as_octave(x: Octave | Tensor) -> Octave:
+    """Return `x` with two branches; a tensor is a high branch alone."""
+    return Octave(x, None) if isinstance(x, Tensor) else x
+
+
+def pool(x: Tensor, by: int = 2) -> Tensor:
+    """Average `by` x `by` pixels; at an edge, those that exist.
+
+    x: (n, c, h, w). Returns (n, c, ceil(h/by), ceil(w/by)).
+
+    >>> pool(torch.tensor([[[[1.0, 3.0, 8.0]]]]))
+    tensor([[[[2., 8.]]]])
+    """
+    return avg_pool2d(x, by, ceil_mode=True, count_include_pad=False)
+
+
+def upsample(x: Tensor, like: Tensor | None = None) -> Tensor:
+    """Repeat each pixel 2 x 2, cropped to the size of `like`.
+
+    x: (n, c, h, w). Returns (n, c, 2h, 2w) or smaller.
+
+    >>> upsample(torch.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
+    # The operator itself: F.interpolate turns symbolic sizes into numbers, and expand + reshape is slower.
+    # To 2h and cropped, not to the odd size at once: the operator's scale would no longer be exactly 1/2.
+    double: Tensor = torch.ops.aten.upsample_nearest2d.default(x, [2 * x.shape[-2], 2 * x.shape[-1]])
+    return double if like is None else double[..., : like.shape[-2], : like.shape[-1]]
+
+
+def join(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Add what two paths bring to one branch; either may be missing.
+
+    Raises:
+        ValueError: if their shapes differ.
+    """
+    if a is None or b is None:
+        return b if a is None else a
+    if a.shape != b.shape:  # broadcasting would hide it
+        raise ValueError(f"tensors to be added must have one shape, got {[*a.shape]} and {[*b.shape]}")
+    return a + b
+
+
+def add(x: Octave, y: Octave) -> Octave:
+    """Add two octave feature maps branch by branch.
+
+    Raises:
+        ValueError: if shapes differ, or one has a branch that the other has not.
+    """
+    for name, a, b in zip(Octave._fields, x, y, strict=True):
+        if (a is None) != (b is None):
+            raise ValueError(f"feature maps to be added must have the same branches, but one has no {name}")
+    return Octave(join(x.high, y.high), join(x.low, y.low))
+
+
+def rebranch(x: Octave, like: Octave) -> Octave:
+    """Give `x` the branches of `like` without parameters.
+
+    A high branch alone is split: its first channels, as many as `like.high` has, stay high, the others
+    are pooled. Two branches become one by upsampling the low one and appending its channels.
+
+    x, like: feature maps with as many channels in total and the same size.
+    """
+    if x.low is None and like.low is not None and x.high is not None:
+        kept = 0 if like.high is None else like.high.shape[1]
+        return Octave(None if like.high is None else x.high[:, :kept], pool(x.high[:, kept:]))
+    if x.low is not None and like.low is None:
+        low = upsample(x.low, like.high)
+        return Octave(low if x.high is None else torch.cat((x.high, low), 1), None)
+    return x
+
+
+def per_branch(f: Callable[[Tensor], Tensor], x: Octave) -> Octave:
+    """Apply `f` to each branch that exists.
+
+    >>> per_branch(torch.relu, Octave(torch.tensor([-1.0, 2.0]), None))
+    Octave(high=tensor([0., 2.]), low=None)
+    """
+    high, low = x
+    return Octave(None if high is None else f(high), None if low is None else f(low))
+
+
+class OctBatchNorm2d(nn.Module):
+    """Batch normalisation of each branch, in the children `high` and `low`.
+
+    Takes and returns (n, c_H, h, w) and (n, c_L, ceil(h/2), ceil(w/2)).
+
+    Raises:
+        ValueError: if `channels` is below 1 or `alpha` outside [0, 1].
+
+    >>> [name for name, _ in OctBatchNorm2d(16, alpha=1).named_children()]
+    ['low']
+    """
+
+    def __init__(self, channels: int, alpha: Ratio = 0) -> None:
+        super().__init__()
+        split = split_channels(channels, alpha)
+        self.high = nn.BatchNorm2d(split.high) if split.high else None
+        self.low = nn.BatchNorm2d(split.low) if split.low else None
+
+    def forward(self, x: Octave) -> Octave:
+        """Normalise both branches."""
+        high, low = x
+        return Octave(_through(self.high, high, "high"), _through(self.low, low, "low"))
+
+
+def _through(module: nn.Module | None, x: Tensor | None, branch: str) -> Tensor | None:
+    if (module is None) != (x is None):
+        needs, got = ("no", "one") if module is None else ("a", "none")
+        raise ValueError(f"this layer needs {needs} {branch} branch, got {got}")
+    return x if module is None or x is None else module(x)

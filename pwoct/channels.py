@@ -1,0 +1,140 @@
+"""How channels are divided: exact ratios, the high/low split and the width of a bottleneck.
+
+Every ratio is a `Fraction`, so that no channel is lost or gained by binary rounding:
+``int((1 - 0.8) * 10)`` is 1, and this module says 2.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+from numbers import Rational
+from typing import NamedTuple
+
+Ratio = Rational | float | str | Decimal
+
+PATHS = ("HH", "HL", "LH", "LL")
+WIDTH_RULES = ("out", "in", "min", "mean")
+
+
+class Split(NamedTuple):
+    """Channels of the two branches, or sizes of anything else that has a high and a low part."""
+
+    high: int
+    low: int
+
+
+def as_ratio(value: Ratio, name: str = "ratio") -> Fraction:
+    """Return `value` as an exact fraction; a float is read through its shortest decimal text.
+
+    Raises:
+        ValueError: if `value` is no finite number.
+
+    >>> as_ratio(0.1), as_ratio("3/8"), as_ratio(2)
+    (Fraction(1, 10), Fraction(3, 8), Fraction(2, 1))
+    """
+    text = repr(float(value)) if isinstance(value, float) else value
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
+        raise ValueError(f"{name} must be a finite number such as 0.25 or 1/4, got {value}") from None
+
+
+def as_alpha(value: Ratio, name: str = "alpha") -> Fraction:
+    """Return the share of low-frequency channels as an exact fraction.
+
+    Raises:
+        ValueError: if it is outside [0, 1].
+
+    >>> as_alpha(0.25)
+    Fraction(1, 4)
+    """
+    alpha = as_ratio(value, name)
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value}")
+    return alpha
+
+
+def as_beta(value: Ratio, name: str = "beta") -> Fraction:
+    """Return the compression of a bottleneck as an exact fraction.
+
+    Raises:
+        ValueError: if it is below 1.
+
+    >>> as_beta("5/2")
+    Fraction(5, 2)
+    """
+    beta = as_ratio(value, name)
+    if beta < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return beta
+
+
+def as_paths(names: Iterable[str]) -> tuple[str, ...]:
+    """Return path names in the order HH, HL, LH, LL; a text is read as names between commas.
+
+    Raises:
+        ValueError: if a name is none of the four.
+
+    >>> as_paths(["ll", "HL"])
+    ('HL', 'LL')
+    >>> as_paths("hh,lh")
+    ('HH', 'LH')
+    """
+    if isinstance(names, str):
+        names = names.split(",") if names else ()
+    given = {name.strip().upper(): name for name in names}
+    for upper, name in given.items():
+        if upper not in PATHS:
+            raise ValueError(f"paths must be among {', '.join(PATHS)}, got {name!r}")
+    return tuple(path for path in PATHS if path in given)
+
+
+def split_channels(channels: int, alpha: Ratio) -> Split:
+    """Return (c_H, c_L) with c_L = floor(alpha c) and c_H = c - c_L.
+
+    Raises:
+        ValueError: if `channels` is below 1 or `alpha` outside [0, 1].
+
+    >>> split_channels(10, 0.8)
+    Split(high=2, low=8)
+    """
+    check_positive(channels=channels)
+    low = floor(as_alpha(alpha) * channels)
+    return Split(channels - low, low)
+
+
+def hidden_channels(c_in: int, c_out: int, beta: Ratio, rule: str = "out") -> int:
+    """Return the width m = max(1, floor(c / beta)) of a bottleneck between `c_in` and `c_out` channels.
+
+    The rule chooses c: "out" c_out, "in" c_in, "min" the smaller, "mean" their mean.
+
+    Raises:
+        ValueError: if `beta` is below 1 or the rule is unknown.
+
+    Source: Inoue and Goto, eq. (9) and (14), where the width is f/beta (rule "out").
+
+    >>> hidden_channels(4, 12, 2), hidden_channels(4, 12, 2, "mean"), hidden_channels(1, 1, 2)
+    (6, 4, 1)
+    """
+    width = {
+        "out": Fraction(c_out),
+        "in": Fraction(c_in),
+        "min": Fraction(min(c_in, c_out)),
+        "mean": Fraction(c_in + c_out, 2),
+    }
+    check_choice("width_rule", rule, WIDTH_RULES)
+    return max(1, floor(width[rule] / as_beta(beta)))
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError unless every size is an integer of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {size!r}")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

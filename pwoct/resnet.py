@@ -1,0 +1,246 @@
+"""Residual networks for small images, with plain, octave and pointwise octave convolutions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, relu
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.branches import OctBatchNorm2d
+from pwoct.channels import WIDTH_RULES, Ratio, as_alpha, as_beta, as_paths, check_choice, check_positive
+from pwoct.init import he_normal_
+from pwoct.octave import STRIDE_RULES, OctConv
+from pwoct.pwise_octave import BETWEEN, PwiseOctConv
+
+__all__ = ["MODELS", "ResNet", "build", "resnet"]
+
+T = TypeVar("T")
+Ratios = Ratio | Sequence[Ratio]
+PathSets = Iterable[str] | Iterable[Iterable[str]]
+
+MODELS = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
+
+
+class ResNet(nn.Module):
+    """A 3x3 convolution, stages of blocks, global average pooling and a linear layer.
+
+    x: (n, in_channels, h, w). Returns logits (n, classes).
+    """
+
+    def __init__(
+        self, stages: nn.Sequential, *, in_channels: int, width: int, features: int, classes: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(width)
+        self.stages = stages
+        self.fc = nn.Linear(features, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify images (n, in_channels, h, w)."""
+        x = relu(self.stem_bn(self.stem(x)))
+        y = self.stages(x)
+        high = y if isinstance(y, Tensor) else y.high
+        return self.fc(adaptive_avg_pool2d(high, 1).flatten(1))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Options of one stage: share of low channels, compression, compressed paths."""
+
+    alpha: Fraction
+    beta: Fraction
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One block: widths, stride, alpha before, inside and behind it, what each convolution compresses."""
+
+    c_in: int
+    c_out: int
+    stride: int
+    alphas: tuple[Fraction, Fraction, Fraction]
+    beta: Fraction
+    paths: tuple[tuple[str, ...], tuple[str, ...]]
+
+    @property
+    def changes_shape(self) -> bool:
+        """Whether the shortcut needs a convolution."""
+        return self.stride != 1 or self.c_in != self.c_out
+
+
+@dataclass(frozen=True)
+class OctaveOptions:
+    """Options of every octave layer in a network."""
+
+    width_rule: str
+    stride_rule: str
+    between: str
+
+
+def resnet(
+    depth: int,
+    *,
+    alpha: Ratios = 0,
+    beta: Ratios = 2,
+    paths: PathSets = (),
+    width_rule: str = "out",
+    stride_rule: str = "C",
+    between: str = "none",
+    width: int = 16,
+    classes: int = 10,
+    in_channels: int = 3,
+) -> ResNet:
+    """Return a ResNet of depth 6n + 2 with He-normal weights; plain, Oct or PwiseOct by its options.
+
+    Every 3x3 convolution in the blocks and the shortcut of a stage change is an octave layer, unless
+    alpha is 0 and HH stays uncompressed everywhere. The first and the last octave layer lead from and
+    to a high branch alone and are never compressed. No convolution has a bias.
+
+    Args:
+        depth: 6n + 2 with n blocks a stage.
+        alpha: share of low channels, in [0, 1]; one value or three, one a stage.
+        beta: compression of the bottlenecks, at least 1; one value or three.
+        paths: names of the paths that become bottlenecks; one set or three.
+        width_rule: see `PwiseOctConv`.
+        stride_rule: see `OctConv`.
+        between: see `PwiseOctConv`.
+        width: channels of the first stage; the others have twice and four times as many.
+        classes: number of logits.
+        in_channels: channels of an image.
+
+    Raises:
+        ValueError: if an option is out of its range.
+
+    Source: He et al. (CVPR 2016), section 4.2; Inoue and Goto, section 6.1.
+
+    >>> sum(p.numel() for p in resnet(20).parameters())
+    272282
+    """
+    n = _blocks_a_stage(depth)
+    check_positive(width=width, classes=classes, in_channels=in_channels)
+    check_choice("width_rule", width_rule, WIDTH_RULES)
+    check_choice("stride_rule", stride_rule, STRIDE_RULES)
+    check_choice("between", between, BETWEEN)
+    stages = _stages(alpha, beta, paths)
+    plain = all(stage.alpha == 0 and "HH" not in stage.paths for stage in stages)
+    options = OctaveOptions(width_rule, stride_rule, between)
+    blocks = nn.Sequential(
+        *(
+            nn.Sequential(*(_plain_block(spec) if plain else _oct_block(spec, options) for spec in specs))
+            for specs in _block_specs(n, width, stages)
+        )
+    )
+    model = ResNet(blocks, in_channels=in_channels, width=width, features=4 * width, classes=classes)
+    he_normal_(model)
+    return model
+
+
+def build(name: str, **options: Any) -> ResNet:
+    """Return the network `name` of `MODELS`; the options are those of `resnet`.
+
+    Raises:
+        ValueError: if the name is unknown or an option is out of its range.
+
+    >>> len(build("resnet20", alpha=0.5).stages[0])
+    3
+    """
+    check_choice("model", name, MODELS)
+    return resnet(MODELS[name], **options)
+
+
+def _blocks_a_stage(depth: int) -> int:
+    if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
+        raise ValueError(f"depth must be 6n + 2 with n of at least 1, such as 20 or 56, got {depth!r}")
+    return depth // 6
+
+
+def _stages(
+    alpha: Ratios,
+    beta: Ratios,
+    paths: PathSets,
+) -> list[Stage]:
+    alphas, betas = _one_a_stage("alpha", alpha), _one_a_stage("beta", beta)
+    return [
+        Stage(as_alpha(a), as_beta(b), as_paths(p))
+        for a, b, p in zip(alphas, betas, _paths_a_stage(paths), strict=True)
+    ]
+
+
+def _one_a_stage(name: str, value: Ratios) -> list[Ratio]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [value] * 3
+    return _three(name, list(value))
+
+
+def _paths_a_stage(paths: PathSets) -> list[Iterable[str]]:
+    if isinstance(paths, str):
+        return [paths] * 3
+    items = list(paths)
+    names = [item for item in items if isinstance(item, str)]
+    return [names] * 3 if len(names) == len(items) else _three("paths", items)
+
+
+def _three(name: str, values: list[T]) -> list[T]:
+    if len(values) != 3:
+        raise ValueError(f"{name} must be one value or three, one a stage, got {len(values)}: {values}")
+    return values
+
+
+def _block_specs(n: int, width: int, stages: list[Stage]) -> Iterator[list[BlockSpec]]:
+    """Yield the blocks of each stage; the first and the last convolution of all are never compressed."""
+    for s, stage in enumerate(stages):
+        specs = []
+        for i in range(n):
+            first, last, enters = (s, i) == (0, 0), (s, i) == (2, n - 1), s > 0 and i == 0
+            before = Fraction(0) if first else stages[s - 1].alpha if enters else stage.alpha
+            behind = Fraction(0) if last else stage.alpha
+            specs.append(
+                BlockSpec(
+                    c_in=width * 2 ** (s - 1) if enters else width * 2**s,
+                    c_out=width * 2**s,
+                    stride=2 if enters else 1,
+                    alphas=(before, stage.alpha, behind),
+                    beta=stage.beta,
+                    paths=(() if first else stage.paths, () if last else stage.paths),
+                )
+            )
+        yield specs
+
+
+def _plain_block(spec: BlockSpec) -> BasicBlock:
+    c_in, c_out, stride = spec.c_in, spec.c_out, spec.stride
+    return BasicBlock(
+        nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.Conv2d(c_out, c_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.Conv2d(c_in, c_out, 1, stride, bias=False) if spec.changes_shape else None,
+    )
+
+
+def _oct_block(spec: BlockSpec, options: OctaveOptions) -> OctBlock:
+    before, inside, behind = spec.alphas
+    first, second = spec.paths
+    conv = partial(
+        PwiseOctConv,
+        kernel_size=3,
+        beta=spec.beta,
+        width_rule=options.width_rule,
+        stride_rule=options.stride_rule,
+        between=options.between,
+    )
+    shortcut = partial(OctConv, kernel_size=1, stride=spec.stride, stride_rule=options.stride_rule)
+    c_in, c_out = spec.c_in, spec.c_out
+    return OctBlock(
+        conv(c_in, c_out, alpha_in=before, alpha_out=inside, stride=spec.stride, paths=first),
+        OctBatchNorm2d(c_out, inside),
+        conv(c_out, c_out, alpha_in=inside, alpha_out=behind, paths=second),
+        OctBatchNorm2d(c_out, behind),
+        shortcut(c_in, c_out, alpha_in=before, alpha_out=behind) if spec.changes_shape else None,
+    )
