@@ -42,10 +42,18 @@ def upsample(x: Tensor, like: Tensor | None = None) -> Tensor:
     tensor([[[[1., 1., 2., 2.],
               [1., 1., 2., 2.]]]])
     """
-    # The operator itself: F.interpolate turns symbolic sizes into numbers, and expand + reshape is slower.
-    # To 2h and cropped, not to the odd size at once: the operator's scale would no longer be exactly 1/2.
-    double: Tensor = torch.ops.aten.upsample_nearest2d.default(x, [2 * x.shape[-2], 2 * x.shape[-1]])
+    double = _repeat_pixels(x)
     return double if like is None else double[..., : like.shape[-2], : like.shape[-1]]
+
+
+def _repeat_pixels(x: Tensor) -> Tensor:
+    # By expand and reshape, since interpolation turns symbolic sizes into numbers. In the layout of x:
+    # rows of channels are copied whole in channels_last.
+    n, c, h, w = x.shape
+    if x.is_contiguous(memory_format=torch.channels_last):
+        rows = x.permute(0, 2, 3, 1)[:, :, None, :, None].expand(n, h, 2, w, 2, c)
+        return rows.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
+    return x[..., None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
 
 
 def join(a: Tensor | None, b: Tensor | None) -> Tensor | None:
