@@ -1,10 +1,80 @@
-"""The command line: assembles the commands of `costmodel.commands` into `pwoct-cost`."""
+"""The command line: assembles the commands of `costmodel.commands` into `pwoct-cost`.
+
+A command is loaded when it is used, so that the calculator does not wait for what it does not need.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-app = typer.Typer()
+from costmodel.commands import calculator
+from costmodel.commands.common import BAD_INPUT, say
+
+# In the order in which a user meets them; each is the module of that name in `costmodel.commands`.
+COMMANDS = ()
+
+# The base of all errors in the use of the command line, in Typer with Click and in Typer without it.
+UsageError: Any = typer.BadParameter.__base__
 
 
-def main() -> None:
-    """Run `pwoct-cost`."""
-    app()
+class LazyCommands(MutableMapping[str, Any]):
+    """The commands by name; a module is imported when its command is asked for."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._loaded: dict[str, Any] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._loaded[name] is None:
+            module = import_module(f"costmodel.commands.{name}")
+            self._loaded[name] = get_command(module.app)
+            self._loaded[name].name = name
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+
+class PwoctGroup(TyperGroup):
+    """`pwoct-cost`: the calculator, and its subcommands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = LazyCommands(COMMANDS)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class gives it
+        """Return the names of the commands, in their own order."""
+        return list(self.commands)
+
+
+app = typer.Typer(
+    cls=PwoctGroup, invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+app.callback()(calculator.calculate)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `pwoct-cost` and leave with its exit code; a wrong use is one line on stderr and exit code 2."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except UsageError.__base__ as error:
+        say(f"pwoct-cost: error: {error.format_message()}")
+        code = BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    sys.exit(code)

@@ -13,7 +13,15 @@ from costmodel.network import STAGES, Backbone, record_resnet
 from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
 from costmodel.pwise_octave import BETWEEN, record_bottleneck
 from costmodel.recorder import FeatureMap, Operator, Recorder
-from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta, hidden, split, unrounded_hidden
+from costmodel.rounding import (
+    WIDTH_RULES,
+    check_alpha,
+    check_beta,
+    hidden,
+    split,
+    split_note,
+    width_note,
+)
 
 RatioLike: TypeAlias = Fraction | float | str
 
@@ -106,11 +114,11 @@ def resnet(
     blocks, rest = divmod(depth - 2, 6)
     if rest or blocks < 1:
         raise ValueError(f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got {depth}")
-    _check_choice("width rule", width_rule, WIDTH_RULES)
-    _check_choice("between", between, BETWEEN)
+    check_choice("width rule", width_rule, WIDTH_RULES)
+    check_choice("between", between, BETWEEN)
     alphas = [check_alpha(a) for a in per_stage(alpha, "alpha")]
     betas = [check_beta(b) for b in per_stage(beta, "beta")]
-    first, second, third = map(Stage, alphas, betas, _paths_per_stage(paths))
+    first, second, third = map(Stage, alphas, betas, paths_per_stage(paths))
     backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule)
     net = ResNet(backbone, (first, second, third), width_rule, between)
     _check_widths(net)
@@ -165,11 +173,12 @@ def path_set(paths: Iterable[str]) -> frozenset[str]:
     """
     names = [path.upper() for path in paths]
     for name in names:
-        _check_choice("path", name, PATHS)
+        check_choice("path", name, PATHS)
     return frozenset(names)
 
 
-def _paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[frozenset[str]]:
+def paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[frozenset[str]]:
+    """Return one set of paths a stage: one collection of names stands for all three."""
     if isinstance(paths, str):
         raise ValueError(f"paths must be a list of path names such as ['HL', 'LH'], got the text {paths!r}")
     values = list(paths)
@@ -178,7 +187,8 @@ def _paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[fro
     return [path_set(value) for value in per_stage(values, "paths")]
 
 
-def _check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    """Raise ValueError where a value is none of the choices."""
     if value not in choices:
         raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value}")
 
@@ -194,32 +204,15 @@ def _check_widths(net: ResNet) -> None:
 
 def rounding_notes(net: ResNet) -> list[str]:
     """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
-    notes = [note for stage in STAGES for note in _split_notes(net, stage)]
-    seen = (note for stage in STAGES if net.stages[stage].paths for note in _width_notes(net, stage))
-    return notes + list(dict.fromkeys(seen))
-
-
-def _split_notes(net: ResNet, stage: int) -> Iterable[str]:
-    channels, alpha = net.backbone.channels(stage), net.stages[stage].alpha
-    if isinstance(channels, int) and (alpha * channels).denominator != 1:
-        low = net.split(stage)[1]
-        yield f"alpha {alpha} of {channels} channels is {float(alpha * channels):g}: c_L = {low}"
+    splits = [split_note(net.backbone.channels(stage), net.stages[stage].alpha) for stage in STAGES]
+    widths = [note for stage in STAGES for note in _width_notes(net, stage)]
+    return [note for note in dict.fromkeys(splits + widths) if note]
 
 
 def _width_notes(net: ResNet, stage: int) -> Iterable[str]:
     choice, c_out = net.stages[stage], net.split(stage)
-    sources = [c_out] if stage == 0 else [net.split(stage - 1), c_out]
-    for c_in in sources:
+    for c_in in [net.split(stage - 1), c_out] if stage else [c_out]:
         for path in PATHS:
             ends = c_in["HL".index(path[0])], c_out["HL".index(path[1])]
             if path in choice.paths and 0 not in ends:
-                yield from _width_note(net, choice, path, *ends)
-
-
-def _width_note(net: ResNet, choice: Stage, path: str, c_in: Size, c_out: Size) -> Iterable[str]:
-    exact = unrounded_hidden(c_in, c_out, choice.beta, net.width_rule)
-    if isinstance(exact, Fraction) and exact.denominator != 1:
-        width = net.width_of(choice, c_in, c_out)
-        where = f"{path} {c_in} -> {c_out} at beta {choice.beta}"
-        raised = " (raised to 1)" if exact < 1 else ""
-        yield f"{where}: {float(exact):g} hidden channels: m = {width}{raised}"
+                yield width_note(path, *ends, choice.beta, net.width_rule)

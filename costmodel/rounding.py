@@ -17,7 +17,7 @@ from costmodel.convention import Size
 Ratio = Fraction
 
 
-def as_ratio(value: Fraction | float | str) -> Fraction:
+def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
     """Read a ratio exactly; a float is read as the decimal that Python prints for it.
 
     Raises ValueError where the text is not a number.
@@ -27,13 +27,13 @@ def as_ratio(value: Fraction | float | str) -> Fraction:
     """
     try:
         return Fraction(repr(value) if isinstance(value, float) else value)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"need a number like 0.25 or 1/4, got {value}") from None
+    except (ValueError, OverflowError, ZeroDivisionError):
+        raise ValueError(f"{name} must be a number such as 0.25 or 1/4, got {value}") from None
 
 
 def check_alpha(alpha: Fraction | float | str) -> Fraction:
     """Return alpha as an exact ratio in [0, 1], or raise ValueError."""
-    ratio = as_ratio(alpha)
+    ratio = as_ratio(alpha, "alpha")
     if not 0 <= ratio <= 1:
         raise ValueError(f"alpha must be in [0, 1], got {alpha}")
     return ratio
@@ -41,7 +41,7 @@ def check_alpha(alpha: Fraction | float | str) -> Fraction:
 
 def check_beta(beta: Fraction | float | str) -> Fraction:
     """Return beta as an exact ratio of at least 1, or raise ValueError."""
-    ratio = as_ratio(beta)
+    ratio = as_ratio(beta, "beta")
     if ratio < 1:
         raise ValueError(f"beta must be at least 1, got {beta}")
     return ratio
@@ -97,3 +97,29 @@ def _floor(value: Fraction | int | sp.Expr) -> Size:
 
 def _minimum(a: Size, b: Size) -> Size:
     return min(a, b) if isinstance(a, int) and isinstance(b, int) else sp.Min(a, b)
+
+
+def split_note(channels: Size, alpha: Fraction) -> str:
+    """Return a sentence where the split is rounded, else nothing.
+
+    >>> split_note(10, Fraction(1, 4))
+    'alpha 1/4 of 10 channels is 2.5: c_L = 2'
+    """
+    if not isinstance(channels, int) or (alpha * channels).denominator == 1:
+        return ""
+    low = split(channels, alpha)[1]
+    return f"alpha {alpha} of {channels} channels is {float(alpha * channels):g}: c_L = {low}"
+
+
+def width_note(path: str, c_in: Size, c_out: Size, beta: Fraction, rule: str = "out") -> str:
+    """Return a sentence where the width of a bottleneck is rounded, or raised to 1, else nothing.
+
+    >>> width_note("LL", 1, 1, Fraction(2))
+    'LL 1 → 1 at beta 2: 0.5 hidden channels: m = 1 (raised to 1)'
+    """
+    exact = unrounded_hidden(c_in, c_out, beta, rule)
+    if not isinstance(exact, Fraction) or exact.denominator == 1:
+        return ""
+    raised = " (raised to 1)" if exact < 1 else ""
+    m = hidden(c_in, c_out, beta, rule)
+    return f"{path} {c_in} → {c_out} at beta {beta}: {float(exact):g} hidden channels: m = {m}{raised}"

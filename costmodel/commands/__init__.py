@@ -1,0 +1,1 @@
+"""The commands of `pwoct-cost`, one a file: parse, call, show, exit."""

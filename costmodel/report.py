@@ -1,0 +1,186 @@
+"""Tables of results as text: JSON, CSV, Markdown, LaTeX. The terminal is the commands' business."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+SCHEMA = 1  # of the JSON; within one number, keys are only ever added
+
+Kind = Literal["text", "count", "percent", "ratio", "formula"]
+NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "ratio"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: the key of its values in a row, its heading with the unit, and how its values are written."""
+
+    key: str
+    heading: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; each row maps column keys to values, and None or a missing key is an empty cell."""
+
+    name: str  # an identifier, for JSON and CSV
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+
+    def cells(self, row: Mapping[str, Any]) -> list[str]:
+        """Return a row as the texts of its cells."""
+        return [cell(row.get(column.key), column.kind) for column in self.columns]
+
+
+def cell(value: Any, kind: Kind) -> str:
+    """Return a value as text: counts with thousands separators, changes in per cent with their sign.
+
+    >>> cell(125747840, "count"), cell(Fraction(-1, 4), "percent"), cell(Fraction(7, 3), "ratio")
+    ('125,747,840', '-25.0 %', '2.33')
+    """
+    if value is None:
+        return ""
+    if kind == "count" and isinstance(value, int):
+        return f"{value:,}"
+    if kind == "percent":
+        return _signless_zero(f"{float(100 * value):+.1f} %")
+    if kind == "ratio":
+        return f"{float(value):.2f}"
+    if kind == "formula":
+        return _typeset(str(value))
+    if isinstance(value, bool):
+        return "*" if value else ""
+    return str(value)
+
+
+def change(value: int, base: int) -> Fraction | None:
+    """Return the relative change of a count against a base; None where the base is nothing.
+
+    >>> change(75, 100)
+    Fraction(-1, 4)
+    """
+    return Fraction(value - base, base) if base else None
+
+
+def to_json(command: str, payload: Mapping[str, Any], tables: Iterable[Table] = ()) -> str:
+    """Return a result as JSON: schema version, command, payload, then one list of rows a table."""
+    rows = {table.name: [_typed_row(table, row) for row in table.rows] for table in tables}
+    document = {"schema": SCHEMA, "command": command, **payload, **rows}
+    return json.dumps(document, indent=2, default=_plain, ensure_ascii=False)
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """Return tables as one CSV table; where there are several, a first column names the table of a row."""
+    keys = list(dict.fromkeys(column.key for table in tables for column in table.columns))
+    several = len(tables) > 1
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["table", *keys] if several else keys)
+    for table in tables:
+        for row in table.rows:
+            values = _typed_row(table, row)
+            cells = [_csv_cell(values.get(key)) for key in keys]
+            writer.writerow([table.name, *cells] if several else cells)
+    return text.getvalue().removesuffix("\n")
+
+
+def to_markdown(tables: Iterable[Table]) -> str:
+    """Return tables in Markdown, each under its title."""
+    return "\n\n".join(map(_markdown_table, tables))
+
+
+def to_latex(tables: Iterable[Table]) -> str:
+    """Return tables as LaTeX `tabular`s for the package booktabs, each under its title as a comment."""
+    return "\n\n".join(map(_latex_table, tables))
+
+
+def _typed_row(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column.key: _plain(row.get(column.key), column.kind) for column in table.columns}
+
+
+def _plain(value: Any, kind: Kind = "text") -> Any:
+    if value is None or isinstance(value, bool | int | float | str | list | dict):
+        return value
+    if isinstance(value, Fraction) and kind in NUMERIC:
+        return float(value)
+    return sorted(value) if isinstance(value, frozenset | set) else str(value)
+
+
+def _csv_cell(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _typeset(formula: str) -> str:
+    """Return a formula in Python's notation as a person would write it.
+
+    >>> _typeset("c_H**2*h*w/4")
+    'c_H²·h·w/4'
+    """
+    return formula.replace("**2", "²").replace("**3", "³").replace("**4", "⁴").replace("*", "·")
+
+
+def _signless_zero(text: str) -> str:
+    return text[1:] if text in ("-0.0 %", "+0.0 %") else text
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [
+        f"**{table.title}**",
+        "",
+        _markdown_row(column.heading for column in table.columns),
+        _markdown_row("---:" if column.kind in NUMERIC else "---" for column in table.columns),
+        *(_markdown_row(map(_escape_markdown, table.cells(row))) for row in table.rows),
+    ]
+    return "\n".join(lines)
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape_markdown(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+
+
+def _latex_table(table: Table) -> str:
+    alignment = "".join("r" if column.kind in NUMERIC else "l" for column in table.columns)
+    body = [_latex_row(table.cells(row)) for row in table.rows]
+    lines = [
+        f"% {table.title}",
+        f"\\begin{{tabular}}{{{alignment}}}",
+        "\\toprule",
+        _latex_row(column.heading for column in table.columns),
+        "\\midrule",
+        *body,
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "\n".join(lines)
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(map(_escape_latex, cells)) + r" \\"
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{char: f"\\{char}" for char in "&%$#_{}"},
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "→": r"$\to$",
+        "·": r"$\cdot$",
+        **{char: rf"\textsuperscript{{{power}}}" for power, char in enumerate("²³⁴", start=2)},
+    }
+)
+
+
+def _escape_latex(text: str) -> str:
+    return text.translate(_LATEX)
