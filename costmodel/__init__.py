@@ -5,6 +5,13 @@ sympy symbols and returns the formula. Nothing here imports torch, but for the f
 formulas with code that runs (`measure`, `verify`, `prove`).
 """
 
-from importlib.metadata import version
+from typing import Any
 
-__version__ = version("pwoct-cost")
+
+def __getattr__(name: str) -> Any:
+    """Look the version up when it is asked for: reading it takes longer than importing the package."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pwoct-cost")
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -133,7 +133,7 @@ def network_table(net: ResNet, totals: Totals) -> Table:
     """Return the plain network, the octave one and the network itself, each compared with the first two."""
     plain, octave = _uncompressed(net, keep_alpha=False), _uncompressed(net, keep_alpha=True)
     variants = [plain, *([octave] if octave != plain else []), *([net] if net not in (plain, octave) else [])]
-    counts = [totals.of(variant.operators()) for variant in variants]
+    counts = [totals.of(variant.folded()) for variant in variants]
     octave_counts = counts[variants.index(octave)]
     rows = [
         _network_row(variant, count, counts[0], octave_counts)
@@ -290,8 +290,8 @@ def _configuration_row(net: ResNet, totals: Totals, base: dict[ResNet, dict[str,
     for keep_alpha in (False, True):
         reference = _uncompressed(net, keep_alpha)
         if reference not in base:
-            base[reference] = totals.of(reference.operators())
-    counts = totals.of(net.operators())
+            base[reference] = totals.of(reference.folded())
+    counts = totals.of(net.folded())
     changes = _changes(counts, base[_uncompressed(net, False)], base[_uncompressed(net, True)])
     return {"alpha": _joined(net, "alpha"), "beta": _joined(net, "beta"), **changes}
 

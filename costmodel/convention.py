@@ -41,7 +41,8 @@ def ceil_div(size: Size, divisor: Size) -> Size:
     """
     if isinstance(size, int) and isinstance(divisor, int):
         return -(-size // divisor)
-    return sp.ceiling(sp.sympify(size) / divisor)
+    quotient = sp.sympify(size) / divisor
+    return quotient if quotient.is_integer else sp.ceiling(quotient)
 
 
 def floor_div(size: Size, divisor: Size) -> Size:

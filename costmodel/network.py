@@ -8,8 +8,8 @@ Sources: He et al. (2016), section 4.2; Inoue and Gotoh, section 6.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from costmodel.convention import Pair, Size
@@ -72,6 +72,14 @@ def record_resnet(backbone: Backbone, design: Design, batch: Size = 1) -> list[O
                 x = _Block(rec, backbone, design, stage, block).record(x)
     _record_head(rec, backbone, x)
     return rec.operators
+
+
+def fold(operators: Iterable[Operator], inner: Size) -> list[Operator]:
+    """Return the operators of a network of three blocks a stage, the middle one counted `inner` times.
+
+    All inner blocks of a stage cost the same, so these stand for a network of inner + 2 blocks a stage.
+    """
+    return [replace(op, cost=op.cost * inner) if op.place.block == 1 else op for op in operators]
 
 
 def _record_stem(rec: Recorder, backbone: Backbone) -> OctaveMap:

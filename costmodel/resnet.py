@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 from costmodel.convention import Pair, Size, pair
-from costmodel.network import STAGES, Backbone, record_resnet
+from costmodel.network import STAGES, Backbone, fold, record_resnet
 from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
 from costmodel.pwise_octave import BETWEEN, record_bottleneck
 from costmodel.recorder import FeatureMap, Operator, Recorder
@@ -67,6 +67,13 @@ class ResNet:
     def operators(self, batch: Size = 1) -> list[Operator]:
         """Return the operators in the order in which they run."""
         return record_resnet(self.backbone, self, batch)
+
+    def folded(self) -> list[Operator]:
+        """Return operators that cost the same together, where identical inner blocks stand only once."""
+        inner = self.backbone.n - 2
+        if inner <= 1:
+            return self.operators()
+        return fold(replace(self, backbone=replace(self.backbone, n=3)).operators(), inner)
 
     def width_of(self, stage: Stage, c_in: Size, c_out: Size) -> Size:
         """Return the width m of a bottleneck c_in -> c_out in a stage."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from costmodel import __version__, calculator
+from costmodel import calculator
 from costmodel.commands import common
 from costmodel.commands.common import Format, FormatOption, bad_input, fail, show, warn
 from costmodel.convention import DTYPE_BYTES, dtype_bytes
@@ -80,10 +80,16 @@ def calculate(
         _refuse_before(ctx.invoked_subcommand, given)
         return
     if version:
-        print(f"pwoct-cost {__version__}")
+        _print_version()
         return
     with bad_input():
         _calculate(SimpleNamespace(**ctx.params), given)
+
+
+def _print_version() -> None:
+    from costmodel import __version__
+
+    print(f"pwoct-cost {__version__}")
 
 
 def _calculate(options: SimpleNamespace, given: Sequence[str]) -> None:
