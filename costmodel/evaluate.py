@@ -1,0 +1,162 @@
+"""The cost of whole grids of configurations at once, exact in 64 bits; and the cost of a single stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from costmodel.closed_form import BRANCHES, network_cost
+from costmodel.compiled import Columns, Kind, Setting, compiled
+from costmodel.convention import QUANTITIES, Cost, pair
+from costmodel.grid import LARGEST, Grid, IntArray, Ratios, column, largest
+from costmodel.network import STAGES
+from costmodel.pwise_octave import BETWEEN
+from costmodel.resnet import RatioLike, check_choice, path_set, resnet
+from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
+
+BLOCK = 4096  # configurations: all their columns fit into a second-level cache
+SUMS = ("params", "macs_training", "element_ops")
+
+
+def evaluate(
+    grid: Grid,
+    quantities: Iterable[str] = ("params", "macs"),
+    *,
+    width_rule: str = "out",
+    stride_rule: str = "C",
+    between: str = "none",
+    classes: int = 10,
+    in_channels: int = 3,
+    size: int | tuple[int, int] = 32,
+    batch: int = 1,
+    stage: int | None = None,
+) -> dict[str, IntArray]:
+    """Return quantities of `costmodel.convention.Cost`, each of shape (N,): of the networks, or of a stage.
+
+    Raises ValueError where a quantity, rule or stage is unknown, a size is not positive, or a count might
+    exceed 64 bits.
+
+    >>> from costmodel.grid import grid
+    >>> evaluate(grid(alphas=[0, "1/4"], path_subsets=[("HL", "LH", "LL")]))["macs"].tolist()
+    [125747840, 79309440]
+    """
+    names = tuple(quantities)
+    for name in names:
+        check_choice("quantity", name, (*QUANTITIES, *SUMS))
+    check_choice("width rule", width_rule, WIDTH_RULES)
+    check_choice("between", between, BETWEEN)
+    _check_stage(stage)
+    setting = Setting(names, width_rule, stride_rule, between, classes, in_channels, pair(size), batch, stage)
+    return _evaluate(grid, setting)
+
+
+def _check_stage(stage: int | None) -> None:
+    if stage not in (None, *STAGES):
+        raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, or None for all, got {stage}")
+
+
+def _evaluate(grid: Grid, setting: Setting) -> dict[str, IntArray]:
+    results = {name: np.empty(len(grid), dtype=np.int64) for name in setting.quantities}
+    known: set[Kind] = set()
+    for kind, where, columns in _blocks(grid):
+        form = compiled(setting, kind)
+        if kind not in known:
+            _check_bound(form.bound(largest(grid.depth) // 6, largest(grid.width)), grid, setting)
+            known.add(kind)
+        for result, values in zip(results.values(), form(columns), strict=True):
+            result[where] = values
+    return results
+
+
+def _check_bound(bound: int, grid: Grid, setting: Setting) -> None:
+    if bound > LARGEST:
+        (height, wide), batch = setting.size, setting.batch
+        raise ValueError(
+            f"counts may exceed 64 bits: depth up to {largest(grid.depth)}, "
+            f"width up to {largest(grid.width)}, size {height}x{wide}, batch {batch}"
+        )
+
+
+def _blocks(grid: Grid) -> Iterator[tuple[Kind, Any, Columns]]:
+    """Yield configurations of one kind: the kind, where they stand in the grid, and their columns."""
+    for start in range(0, len(grid), BLOCK):
+        block = slice(start, min(start + BLOCK, len(grid)))
+        columns = _columns(grid, block)
+        codes = _kind_codes(columns)
+        distinct = np.unique(codes)
+        if len(distinct) == 1:
+            yield _kind(int(distinct[0])), block, columns
+            continue
+        for code in distinct:
+            where = np.flatnonzero(codes == code)
+            yield _kind(int(code)), start + where, columns.take(where)
+
+
+def _columns(grid: Grid, block: slice) -> Columns:
+    """Return some of the configurations by column, with the rounding rule for channels applied."""
+    alphas = _per_stage(grid.alpha, block)
+    base = grid.width[block]
+    totals = [base << stage for stage in STAGES]
+    low = tuple(
+        total * alpha.numerator // alpha.denominator for total, alpha in zip(totals, alphas, strict=True)
+    )
+    high = tuple(total - c_low for total, c_low in zip(totals, low, strict=True))
+    paths = tuple(column(grid.paths[block], stage) for stage in STAGES)
+    return Columns(grid.depth[block] // 6, base, _per_stage(grid.beta, block), paths, high, low)
+
+
+def _per_stage(ratios: Ratios, block: slice) -> tuple[Ratios, ...]:
+    numerator, denominator = ratios.take(block)
+    return tuple(Ratios(column(numerator, stage), column(denominator, stage)) for stage in STAGES)
+
+
+def _kind_codes(columns: Columns) -> IntArray:
+    """Return the kind of each configuration as a number: an octal digit a stage, one for single blocks."""
+    codes = (columns.n == 1).astype(np.int64)
+    for high, low in zip(columns.high, columns.low, strict=True):
+        codes = codes << 2 | (low == 0) | (high == 0) << 1
+    return codes
+
+
+def _kind(code: int) -> Kind:
+    first, second, third = (BRANCHES[code >> shift & 3] for shift in (4, 2, 0))
+    return Kind((first, second, third), bool(code >> 6))
+
+
+def stage_cost(
+    stage: int,
+    previous_alpha: RatioLike,
+    alpha: RatioLike,
+    beta: RatioLike = 2,
+    paths: Iterable[str] = (),
+    *,
+    depth: int = 56,
+    **options: Any,
+) -> Cost:
+    """Return the cost of one stage (0, 1 or 2) with its shortcuts; options are further ones of `resnet`.
+
+    The first convolution and the shortcut of a stage start from the channels of the previous one; stage 0
+    has none before it, and its previous alpha does not matter.
+
+    >>> stage_cost(0, 0, 0).macs == 18 * 9 * 16 * 16 * 32 * 32
+    True
+    """
+    _check_stage(stage)
+    a, b = check_alpha(alpha), check_beta(beta)
+    previous = check_alpha(previous_alpha) if stage else a
+    return _stage_cost(stage, previous, a, b, path_set(paths), depth, tuple(sorted(options.items())))
+
+
+@lru_cache(maxsize=65536)
+def _stage_cost(
+    stage: int, previous: Any, alpha: Any, beta: Any, paths: Any, depth: int, options: Any
+) -> Cost:
+    alphas, compressed = [alpha] * len(STAGES), [frozenset[str]()] * len(STAGES)
+    if stage:
+        alphas[stage - 1] = previous
+    compressed[stage] = paths
+    net = resnet(depth, alpha=alphas, beta=beta, paths=compressed, **dict(options))
+    return network_cost(net.backbone, net, net.backbone.n, stage=stage)
