@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from pwoct.branches import Octave, add, as_octave, per_branch, rebranch
+from pwoct.branches import Octave, add, as_octave, crop, per_branch, rebranch
 
 
 class BasicBlock(nn.Module):
@@ -43,7 +43,9 @@ class OctBlock(BasicBlock):
     def forward(self, x: Octave | Tensor) -> Octave:  # type: ignore[override]
         """Add the residual of (high, low)."""
         x = as_octave(x)
-        y = per_branch(relu, self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        inner = per_branch(relu, self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(inner))
         x = rebranch(x, y) if self.shortcut is None else self.shortcut(x)
+        if inner.high is None:  # then nothing has told conv2 whether its high output has an odd size
+            y = crop(y, x)
         return per_branch(relu, add(y, x))

@@ -43,7 +43,11 @@ def upsample(x: Tensor, like: Tensor | None = None) -> Tensor:
               [1., 1., 2., 2.]]]])
     """
     double = _repeat_pixels(x)
-    return double if like is None else double[..., : like.shape[-2], : like.shape[-1]]
+    return double if like is None else _crop(double, like)
+
+
+def _crop(x: Tensor, like: Tensor) -> Tensor:
+    return x[..., : like.shape[-2], : like.shape[-1]]
 
 
 def _repeat_pixels(x: Tensor) -> Tensor:
@@ -79,6 +83,13 @@ def add(x: Octave, y: Octave) -> Octave:
         if (a is None) != (b is None):
             raise ValueError(f"feature maps to be added must have the same branches, but one has no {name}")
     return Octave(join(x.high, y.high), join(x.low, y.low))
+
+
+def crop(x: Octave, like: Octave) -> Octave:
+    """Crop the high branch of `x` to the size of that of `like`, where both exist."""
+    if x.high is None or like.high is None:
+        return x
+    return Octave(_crop(x.high, like.high), x.low)
 
 
 def rebranch(x: Octave, like: Octave) -> Octave:

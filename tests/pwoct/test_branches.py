@@ -6,6 +6,7 @@ from pwoct.branches import (
     OctBatchNorm2d,
     add,
     as_octave,
+    crop,
     join,
     per_branch,
     pool,
@@ -88,6 +89,15 @@ def test_per_branch_skips_what_is_missing():
     x = image(1, 2, 4, 4)
     assert per_branch(torch.neg, Octave(None, x)).high is None
     assert torch.equal(per_branch(torch.neg, Octave(None, x)).low, -x)
+
+
+def test_crop_leaves_the_low_branch():
+    x = image(1, 2, 4, 4)
+    y = crop(Octave(x, x), Octave(x[..., :3, :4], None))
+    assert torch.equal(y.high, x[..., :3, :4])
+    assert y.low is x
+    for a, b in ((Octave(None, x), Octave(x, None)), (Octave(x, None), Octave(None, x))):
+        assert crop(a, b) is a
 
 
 class TestRebranch:

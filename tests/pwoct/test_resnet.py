@@ -1,0 +1,383 @@
+import copy
+import io
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.branches import Octave, pool
+from pwoct.octave import OctConv
+from pwoct.pwise_octave import Bottleneck
+from pwoct.resnet import MODELS, ResNet, build, resnet
+
+ALL = ("HH", "HL", "LH", "LL")
+ALL_BUT_HH = ("HL", "LH", "LL")
+OPTIONS = {
+    "plain": {},
+    "oct": {"alpha": 0.25},
+    "pwise": {"alpha": 0.5, "paths": ALL, "between": "bn_relu"},
+    "low alone": {"alpha": 1, "paths": ("LL",)},
+    "compressed, without low": {"paths": ("HH",)},
+    "by stage": {"alpha": (0, 0.5, 1), "beta": (2, 3, 4), "paths": (("HH",), (), ALL), "stride_rule": "B"},
+}
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def macs(model, size=32):
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.eval()(torch.zeros(1, 3, size, size))
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize(
+    ("depth", "options", "n_parameters", "n_macs"),
+    [
+        (20, {}, 272_282, 40_813_184),
+        (56, {}, 855_578, 125_747_840),
+        (56, {"alpha": 0.25}, 855_578, 85_295_744),
+        (56, {"alpha": 0.5}, 855_578, 56_148_608),
+        (56, {"alpha": 0.75}, 855_578, 38_306_432),
+        (56, {"alpha": 0.25, "paths": ALL_BUT_HH}, 696_150, 79_309_440),
+        (56, {"alpha": 0.25, "paths": ALL}, 409_482, 36_473_472),
+    ],
+)
+def test_known_counts(depth, options, n_parameters, n_macs):
+    model = resnet(depth, **options)
+    assert (parameters(model), macs(model)) == (n_parameters, n_macs)
+
+
+def test_parameters_of_resnet_110():
+    assert parameters(resnet(110, alpha=0.25, paths=ALL_BUT_HH)) == 1_394_190
+
+
+def test_counts_of_resnet_8_by_hand():
+    # stem; six 3x3 convolutions; two 1x1 shortcuts; two numbers a BN channel; head with bias
+    convs = 27 * 4 + 9 * (4 * 4 * 2 + 4 * 8 + 8 * 8 + 8 * 16 + 16 * 16) + 4 * 8 + 8 * 16
+    model = resnet(8, width=4, classes=5)
+    assert parameters(model) == convs + 2 * (4 * 3 + 8 * 2 + 16 * 2) + 16 * 5 + 5
+    assert macs(model, size=16) == (
+        256 * (27 * 4 + 9 * 4 * 4 * 2) + 64 * (9 * (4 * 8 + 8 * 8) + 4 * 8)
+        + 16 * (9 * (8 * 16 + 16 * 16) + 8 * 16) + 16 * 5
+    )  # fmt: skip
+
+
+def test_compressed_without_low_by_hand():
+    # of the 3x3 convolutions all but the first and the last become 1x1, 3x3, 1x1 of half the width
+    def bottleneck(c, f):
+        return c * f // 2 + 9 * (f // 2) ** 2 + f * f // 2
+
+    convs = 27 * 4 + 9 * (4 * 4 + 16 * 16) + 4 * 8 + 8 * 16
+    convs += bottleneck(4, 4) + bottleneck(4, 8) + bottleneck(8, 8) + bottleneck(8, 16)
+    model = resnet(8, width=4, paths=("HH",))
+    assert parameters(model) == convs + 2 * (4 * 3 + 8 * 2 + 16 * 2) + 16 * 10 + 10
+
+
+def test_models_are_the_published_depths():
+    assert list(MODELS) == ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet1202"]
+    assert [MODELS[name] // 6 for name in MODELS] == [3, 5, 7, 9, 18, 200]
+    assert parameters(build("resnet32")) == parameters(resnet(32))
+
+
+def test_resnet_1202_runs():
+    model = resnet(1202, alpha=0.5, width=2).eval()
+    assert len(model.stages[0]) == len(model.stages[1]) == len(model.stages[2]) == 200
+    with torch.inference_mode():
+        assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("size", [32, 17, 5])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_any_input_size(options, size):
+    model = resnet(8, width=8, classes=7, in_channels=2, **options)
+    logits = model(torch.randn(2, 2, size, size + 1))
+    assert logits.shape == (2, 7)
+    logits.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("rule", ["A", "B", "C"])
+def test_stride_rules_reach_the_layers(rule):
+    model = resnet(8, alpha=0.5, stride_rule=rule, width=8)
+    layers = [m for m in model.modules() if isinstance(m, OctConv) and m.stride == 2]
+    assert len(layers) == 4  # two stage changes: a 3x3 and a shortcut each
+    assert {m.stride_rule for m in layers} == {rule}
+
+
+class TestStructure:
+    def test_plain_has_plain_modules(self):
+        model = resnet(14)
+        assert not any(isinstance(m, OctConv) for m in model.modules())
+        names = {name for name, _ in model.named_modules()}
+        assert {"stem", "stem_bn", "stages.1.0.shortcut", "stages.2.1.conv2", "fc"} <= names
+        assert "stages.0.0.shortcut" not in names
+        assert isinstance(model.get_submodule("stages.1.0.conv1"), nn.Conv2d)
+
+    def test_low_channels_of_every_layer(self):
+        model = resnet(14, alpha=(0.25, 0.5, 0.75))
+        alphas = {
+            name: (float(m.alpha_in), float(m.alpha_out))
+            for name, m in model.named_modules()
+            if isinstance(m, OctConv)
+        }
+        assert alphas == {
+            "stages.0.0.conv1": (0, 0.25),
+            "stages.0.0.conv2": (0.25, 0.25),
+            "stages.0.1.conv1": (0.25, 0.25),
+            "stages.0.1.conv2": (0.25, 0.25),
+            "stages.1.0.conv1": (0.25, 0.5),
+            "stages.1.0.conv2": (0.5, 0.5),
+            "stages.1.0.shortcut": (0.25, 0.5),
+            "stages.1.1.conv1": (0.5, 0.5),
+            "stages.1.1.conv2": (0.5, 0.5),
+            "stages.2.0.conv1": (0.5, 0.75),
+            "stages.2.0.conv2": (0.75, 0.75),
+            "stages.2.0.shortcut": (0.5, 0.75),
+            "stages.2.1.conv1": (0.75, 0.75),
+            "stages.2.1.conv2": (0.75, 0),
+        }
+
+    def test_compressed_paths_of_every_layer(self):
+        model = resnet(14, alpha=0.5, beta=(2, 3, 4), paths=(("HL",), "hh,LL", ALL))
+        compressed = {
+            name: {path.upper() for path, m in layer.named_children() if isinstance(m, Bottleneck)}
+            for name, layer in model.named_modules()
+            if isinstance(layer, OctConv)
+        }
+        first, last = compressed.pop("stages.0.0.conv1"), compressed.pop("stages.2.1.conv2")
+        assert (first, last) == (set(), set())
+        for name, paths in compressed.items():
+            stage = int(name.split(".")[1])
+            expected = [{"HL"}, {"HH", "LL"}, set(ALL)][stage]
+            assert paths == (set() if name.endswith("shortcut") else expected), name
+        betas = [model.get_submodule(f"stages.{s}.0.conv2").beta for s in range(3)]
+        assert betas == [2, 3, 4]
+
+    def test_the_shortcut_of_a_last_block_that_changes_stage(self):
+        model = resnet(8, alpha=0.5)
+        assert model.get_submodule("stages.2.0.shortcut").alpha_out == 0
+        assert model.get_submodule("stages.2.0.conv2").alpha_out == 0
+
+    def test_no_convolution_has_a_bias(self):
+        model = resnet(14, alpha=0.5, paths=ALL)
+        assert all(m.bias is None for m in model.modules() if isinstance(m, nn.Conv2d))
+        assert model.fc.bias is not None
+
+    def test_alpha_zero_where_another_stage_has_low_channels(self):
+        model = resnet(8, alpha=(0, 0.5, 0))
+        assert [name for name, _ in model.get_submodule("stages.0.0.conv1").named_children()] == ["hh"]
+
+    def test_paths_without_channels_leave_the_network_plain(self):
+        assert not any(isinstance(m, OctConv) for m in resnet(8, paths=ALL_BUT_HH).modules())
+
+
+class TestBlocks:
+    def test_a_block_takes_any_convolution(self):
+        block = BasicBlock(*(nn.Identity() for _ in range(4)))
+        x = torch.tensor([-1.0, 2.0])
+        assert block(x).tolist() == [0, 4]  # relu(x) + x, and its relu
+        shortcut = BasicBlock(*(nn.Identity() for _ in range(4)), shortcut=nn.Threshold(5, 1))
+        assert shortcut(x).tolist() == [1, 3]
+
+    def test_first_block_splits_its_input(self):
+        # with zero weights the block returns relu of its shortcut
+        block = resnet(14, alpha=0.25).eval().stages[0][0]
+        zero(block)
+        x = torch.randn(2, 16, 7, 7)
+        y = block(x)
+        assert torch.equal(y.high, x[:, :12].relu())
+        assert torch.equal(y.low, pool(x[:, 12:]).relu())
+
+    def test_last_block_concatenates(self):
+        block = resnet(14, alpha=0.25).eval().stages[2][1]
+        zero(block)
+        x = Octave(torch.randn(2, 48, 5, 5), torch.randn(2, 16, 3, 3))
+        y = block(x)
+        assert y.low is None
+        up = x.low.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., :5, :5]
+        assert torch.equal(y.high, torch.cat((x.high, up), 1).relu())
+
+    def test_octave_block_without_low_is_the_basic_block(self):
+        plain = resnet(8, width=4).stages[1][0].eval()
+        layers = {
+            "conv1": OctConv(4, 8, stride=2),
+            "conv2": OctConv(8, 8),
+            "shortcut": OctConv(4, 8, 1, stride=2),
+        }
+        norms = resnet(8, width=4, paths=("HH",)).stages[1][0]
+        block = OctBlock(layers["conv1"], norms.bn1, layers["conv2"], norms.bn2, layers["shortcut"]).eval()
+        block.load_state_dict(
+            {
+                key.replace("weight", "hh.weight")
+                if key.split(".")[0] in layers
+                else key.replace(".", ".high."): v
+                for key, v in plain.state_dict().items()
+            }
+        )
+        x = torch.randn(2, 4, 9, 9)
+        assert torch.equal(block(x).high, plain(x))
+
+
+def zero(block):
+    for module in block.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.zeros_(module.weight)
+
+
+class TestInitialWeights:
+    def test_variance_of_a_plain_convolution(self):
+        weight = resnet(8, width=64).stages[1][0].conv2.weight
+        assert weight.var().item() == pytest.approx(2 / (9 * 128), rel=0.02)
+
+    def test_octave_paths_are_drawn_like_the_one_convolution(self):
+        layer = resnet(8, width=64, alpha=0.25).stages[1][0].conv2
+        for path in layer.children():
+            assert path.weight.var().item() == pytest.approx(2 / (9 * 128), rel=0.05)
+
+    @pytest.mark.parametrize(("between", "gain"), [("none", 1), ("bn", 1), ("bn_relu", 2)])
+    def test_bottleneck(self, between, gain):
+        path = resnet(8, width=128, paths=("HH",), between=between).stages[1][0].conv2.hh
+        assert path.reduce.weight.var().item() == pytest.approx(gain / 128, rel=0.05)
+        assert path.spatial.weight.var().item() == pytest.approx(gain / (9 * 128), rel=0.05)
+        assert path.expand.weight.var().item() == pytest.approx(2 / 256, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depth": 21}, r"depth must be 6n \+ 2 with n of at least 1, such as 20 or 56, got 21"),
+        ({"depth": 2}, r"depth must be 6n \+ 2 .*, got 2"),
+        ({"depth": 20.0}, r"depth must be 6n \+ 2 .*, got 20.0"),
+        ({"alpha": 1.5}, r"alpha must be in \[0, 1\], got 1.5"),
+        ({"alpha": (0.5, 0.5)}, r"alpha must be one value or three, one a stage, got 2: \[0.5, 0.5\]"),
+        ({"beta": (2, 2, 2, 2)}, "beta must be one value or three, one a stage, got 4"),
+        ({"paths": ((), ())}, "paths must be one value or three, one a stage, got 2"),
+        ({"beta": 0.5}, "beta must be at least 1, got 0.5"),
+        (
+            {"beta": 17, "paths": ALL},
+            "beta must be at most the layer's output channels, got beta = 17 and 16",
+        ),
+        ({"paths": "HH,XY"}, "paths must be among HH, HL, LH, LL, got 'XY'"),
+        ({"stride_rule": "D"}, "stride_rule must be one of A, B, C, got 'D'"),
+        ({"width_rule": "max"}, "width_rule must be one of out, in, min, mean, got 'max'"),
+        ({"between": "gelu"}, "between must be one of none, bn, bn_relu, got 'gelu'"),
+        ({"width": 0}, "width must be an integer of at least 1, got 0"),
+        ({"classes": 0}, "classes must be an integer of at least 1, got 0"),
+        ({"in_channels": -3}, "in_channels must be an integer of at least 1, got -3"),
+    ],
+)
+def test_options_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        resnet(**({"depth": 8} | options))
+
+
+def test_unknown_model():
+    with pytest.raises(ValueError, match=r"model must be one of resnet20, .*, got 'resnet50'"):
+        build("resnet50")
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return resnet(8, width=8, **({"alpha": 0.5, "paths": ALL_BUT_HH} | options)).eval()
+
+
+class TestUse:
+    """What users do with a module."""
+
+    def test_deepcopy(self):
+        model, x = small(), torch.randn(2, 3, 9, 9)
+        twin = copy.deepcopy(model)
+        assert torch.equal(model(x), twin(x))
+        zero(twin)
+        assert not torch.equal(model(x), twin(x))
+
+    @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+    def test_state_dict_round_trip_through_a_file(self, options):
+        model, twin = resnet(8, width=8, **options).eval(), resnet(8, width=8, **options).eval()
+        file = io.BytesIO()
+        torch.save(model.state_dict(), file)
+        file.seek(0)
+        twin.load_state_dict(torch.load(file, weights_only=True))
+        x = torch.randn(2, 3, 9, 9)
+        assert torch.equal(model(x), twin(x))
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_low_precision(self, dtype):
+        model, x = small(), torch.randn(4, 3, 12, 12)
+        expected = model(x)
+        y = copy.deepcopy(model).to(dtype)(x.to(dtype))
+        assert y.dtype == dtype
+        # eight layers, each off by a few roundings of the largest value
+        bound = 16 * torch.finfo(dtype).eps * expected.abs().max().item()
+        torch.testing.assert_close(y.float(), expected, rtol=0, atol=bound)
+
+    def test_autocast(self):
+        model, x = small(), torch.randn(2, 3, 9, 9)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert model(x).dtype == torch.bfloat16
+
+    @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+    def test_channels_last_is_kept_through_all_layers(self, options):
+        model = resnet(8, width=8, **options).eval().to(memory_format=torch.channels_last)
+        seen = []
+
+        def look(module, inputs, output):
+            seen.extend(t for t in (output if isinstance(output, Octave) else [output]) if t is not None)
+
+        for module in model.modules():
+            if not isinstance(module, ResNet | nn.Linear):
+                module.register_forward_hook(look)
+        x = torch.randn(2, 3, 16, 16)
+        y = model(x.contiguous(memory_format=torch.channels_last))
+        assert len(seen) > 20
+        assert all(t.is_contiguous(memory_format=torch.channels_last) for t in seen)
+        torch.testing.assert_close(y, copy.deepcopy(model)(x), rtol=1e-4, atol=1e-5)
+
+    def test_meta_device(self):
+        with torch.device("meta"):
+            model = resnet(8, alpha=0.5)
+        assert model(torch.empty(2, 3, 9, 9, device="meta")).shape == (2, 10)
+
+    def test_export_with_any_batch_and_multiples_of_eight(self):
+        model = small()
+        n, h, w = (torch.export.Dim(name, min=2, max=64) for name in "nhw")
+        exported = torch.export.export(
+            model, (torch.randn(3, 3, 24, 32),), dynamic_shapes=({0: n, 2: 8 * h, 3: 8 * w},)
+        )
+        x = torch.randn(5, 3, 16, 40)
+        torch.testing.assert_close(exported.module()(x), model(x))
+
+    def test_export_at_an_odd_size(self):
+        model, x = small(stride_rule="B"), torch.randn(2, 3, 9, 11)
+        exported = torch.export.export(model, (x,))
+        torch.testing.assert_close(exported.module()(x), model(x))
+
+    @pytest.mark.parametrize(("rule", "size"), [("A", (9, 11)), ("C", (16, 8))])
+    def test_onnx(self, rule, size):
+        onnxruntime = pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+        model = small(stride_rule=rule)
+        batch = torch.export.Dim("batch")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+            program = torch.onnx.export(
+                model, (torch.randn(2, 3, *size),), dynamo=True, dynamic_shapes=({0: batch},), verbose=False
+            )
+        session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+        x = torch.randn(5, 3, *size)
+        (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+    # its own import of torch.jit, deprecated by itself
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+    def test_compile(self):
+        model, x = small(), torch.randn(2, 3, 9, 9)
+        compiled = torch.compile(model, fullgraph=True)
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-5)
