@@ -18,7 +18,9 @@ from costmodel.commands import calculator
 from costmodel.commands.common import BAD_INPUT, say
 
 # In the order in which a user meets them; each is the module of that name in `costmodel.commands`.
-COMMANDS = ()
+COMMANDS = (
+    "explain",
+)
 
 # The base of all errors in the use of the command line, in Typer with Click and in Typer without it.
 UsageError: Any = typer.BadParameter.__base__

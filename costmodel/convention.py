@@ -153,17 +153,17 @@ class Cost:
         return self.map(lambda value: whole(sp.sympify(value).subs(values)))
 
     def formula(self, quantity: str) -> str:
-        """Return one quantity as text, factored.
+        """Return one quantity as text, its common factors taken out.
 
         >>> c, m = sp.symbols("c m", positive=True, integer=True)
         >>> Cost(weights=c*m + 9*m**2 + m*c).formula("weights")
         'm*(2*c + 9*m)'
         """
-        return str(sp.factor(getattr(self, quantity)))
+        return str(sp.factor_terms(getattr(self, quantity)))
 
     def latex(self, quantity: str) -> str:
-        """Return one quantity as LaTeX, factored."""
-        return str(sp.latex(sp.factor(getattr(self, quantity))))
+        """Return one quantity as LaTeX, its common factors taken out."""
+        return str(sp.latex(sp.factor_terms(getattr(self, quantity))))
 
 
 QUANTITIES: tuple[str, ...] = tuple(field.name for field in fields(Cost))

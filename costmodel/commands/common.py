@@ -143,9 +143,10 @@ def show(
     tables: Sequence[Table],
     format: Format,
     payload: Mapping[str, Any] | None = None,
+    intro: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> None:
-    """Write tables to stdout; `payload` enters the JSON, `notes` follow the tables of a terminal."""
+    """Write tables to stdout; `payload` enters the JSON, `intro` and `notes` frame them on a terminal."""
     if format is Format.json:
         print(to_json(command, payload or {}, tables))
     elif format is Format.csv:
@@ -155,14 +156,16 @@ def show(
     elif format is Format.latex:
         print(to_latex(tables))
     else:
-        _show_on_terminal(tables, notes)
+        _show_on_terminal(tables, intro, notes)
 
 
-def _show_on_terminal(tables: Sequence[Table], notes: Sequence[str]) -> None:
+def _show_on_terminal(tables: Sequence[Table], intro: Sequence[str], notes: Sequence[str]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
+    for line in intro:
+        console.print(Text(line))
     for position, table in enumerate(tables):
         if position:
             console.print()

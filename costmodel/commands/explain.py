@@ -1,0 +1,43 @@
+"""`pwoct-cost explain`: an operator's derivation, formulas and sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from costmodel.commands.common import Format, FormatOption, bad_input, show
+from costmodel.explain import EXPLANATIONS, SHOWN, Explanation, explanation
+from costmodel.report import Column, Table
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    operator: Annotated[str, typer.Argument(help=f"One of {', '.join(EXPLANATIONS)}.")],
+    format: FormatOption = Format.table,
+) -> None:
+    """Explain an operator: how its cost is derived, the formulas, and where they come from."""
+    with bad_input():
+        chosen = explanation(operator)
+    payload = {"operator": operator, "derivation": chosen.derivation, "sources": chosen.sources}
+    intro = [chosen.title, "", " ".join(chosen.derivation), ""]
+    notes = [f"Source: {source}." for source in chosen.sources]
+    show("explain", [formulas(chosen)], format, payload, intro, notes)
+
+
+def formulas(chosen: Explanation) -> Table:
+    """Return a row for each quantity of each part that is not nothing."""
+    rows = [
+        {"part": part, "quantity": quantity.replace("_", " "), "formula": cost.formula(quantity)}
+        for part, cost in chosen.costs().items()
+        for quantity in SHOWN
+        if getattr(cost, quantity) != 0
+    ]
+    columns = [
+        Column("part", "part"),
+        Column("quantity", "quantity"),
+        Column("formula", "formula", "formula"),
+    ]
+    return Table("formulas", "Formulas", columns, rows)
