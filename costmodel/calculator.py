@@ -147,12 +147,34 @@ def network_table(net: ResNet, totals: Totals) -> Table:
     )
 
 
-def configurations_table(nets: Iterable[ResNet], totals: Totals) -> Table:
-    """Return a row a network: its alpha, beta and paths, and its totals compared with plain and octave."""
-    base: dict[ResNet, dict[str, Any]] = {}
-    rows = [_configuration_row(net, totals, base) for net in nets]
+def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
+    """Return a row a network: its alpha and beta, and its totals compared with plain and octave."""
+    counts, plain, octave = (
+        _count_all(variants, totals)
+        for variants in (
+            nets,
+            [_uncompressed(net, keep_alpha=False) for net in nets],
+            [_uncompressed(net, keep_alpha=True) for net in nets],
+        )
+    )
+    rows = [
+        {"alpha": _joined(net, "alpha"), "beta": _joined(net, "beta"), **_changes(*of_net)}
+        for net, *of_net in zip(nets, counts, plain, octave, strict=True)
+    ]
     columns = [Column("alpha", "alpha"), Column("beta", "beta"), *_compared_columns(totals, with_octave=True)]
     return Table("configurations", "Configurations", columns, rows)
+
+
+def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
+    """Count networks of one backbone: by the grid evaluator where it knows the choice of parts."""
+    if (totals.work, totals.params) != (WORK, PARAMS):
+        return [totals.of(net.folded()) for net in nets]
+    from costmodel.evaluate import evaluate_networks  # heavy, and not needed for a single network
+
+    counts = evaluate_networks(nets)
+    scale = 2 if totals.unit == "flop" else 1
+    pairs = zip(counts["params"].tolist(), counts["macs"].tolist(), strict=True)
+    return [{"params": params, totals.key: scale * macs} for params, macs in pairs]
 
 
 def per_layer_table(net: ResNet, totals: Totals) -> Table:
@@ -284,16 +306,6 @@ def _compared_columns(totals: Totals, with_octave: bool) -> list[Column]:
 def _changes_of(key: str, with_octave: bool) -> list[Column]:
     plain, octave = (Column(f"{key}_vs_{name}", f"vs {short}", "percent") for name, short in BASES)
     return [plain, octave] if with_octave else [plain]
-
-
-def _configuration_row(net: ResNet, totals: Totals, base: dict[ResNet, dict[str, Any]]) -> dict[str, Any]:
-    for keep_alpha in (False, True):
-        reference = _uncompressed(net, keep_alpha)
-        if reference not in base:
-            base[reference] = totals.of(reference.folded())
-    counts = totals.of(net.folded())
-    changes = _changes(counts, base[_uncompressed(net, False)], base[_uncompressed(net, True)])
-    return {"alpha": _joined(net, "alpha"), "beta": _joined(net, "beta"), **changes}
 
 
 def _joined(net: ResNet, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from costmodel.closed_form import BRANCHES, network_cost
 from costmodel.compiled import Columns, Kind, Setting, compiled
 from costmodel.convention import QUANTITIES, Cost, pair
-from costmodel.grid import LARGEST, Grid, IntArray, Ratios, column, largest
+from costmodel.grid import LARGEST, Grid, IntArray, Ratios, column, largest, path_masks, ratios
 from costmodel.network import STAGES
 from costmodel.pwise_octave import BETWEEN
-from costmodel.resnet import RatioLike, check_choice, path_set, resnet
+from costmodel.resnet import RatioLike, ResNet, check_choice, path_set, resnet
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
 
 BLOCK = 4096  # configurations: all their columns fit into a second-level cache
@@ -160,3 +160,39 @@ def _stage_cost(
     compressed[stage] = paths
     net = resnet(depth, alpha=alphas, beta=beta, paths=compressed, **dict(options))
     return network_cost(net.backbone, net, net.backbone.n, stage=stage)
+
+
+def evaluate_networks(
+    nets: Sequence[ResNet], quantities: Iterable[str] = ("params", "macs")
+) -> dict[str, IntArray]:
+    """Return quantities, each of shape (N,), of networks that differ only in what a `Grid` holds.
+
+    Raises ValueError where they differ in something else.
+
+    >>> evaluate_networks([resnet(20), resnet(56)])["params"].tolist()
+    [272282, 855578]
+    """
+    settings = {_setting_of(net) for net in nets}
+    if len(settings) != 1:
+        raise ValueError(f"the networks must share input, classes and rules; got {len(settings)} settings")
+    stages = [net.stages for net in nets]
+    grid = Grid(
+        ratios([[stage.alpha for stage in choice] for choice in stages]),
+        ratios([[stage.beta for stage in choice] for choice in stages]),
+        path_masks([[stage.paths for stage in choice] for choice in stages]),
+        np.array([net.backbone.depth for net in nets], dtype=np.int64),
+        np.array([net.backbone.width for net in nets], dtype=np.int64),
+    )
+    return evaluate(grid, quantities, **dict(settings.pop()))
+
+
+def _setting_of(net: ResNet) -> tuple[tuple[str, Any], ...]:
+    backbone = net.backbone
+    return (
+        ("width_rule", net.width_rule),
+        ("between", net.between),
+        ("stride_rule", backbone.stride_rule),
+        ("classes", backbone.classes),
+        ("in_channels", backbone.in_channels),
+        ("size", backbone.size),
+    )
