@@ -1,0 +1,160 @@
+"""What the paper prints, read from `printed.toml`: the rows of Tables 1 to 4, the text's claims, the slips."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from importlib.resources import files
+
+from costmodel.calculator import ordered
+from costmodel.resnet import ResNet, resnet
+
+BETA = Fraction(2)
+# Of what power of ten a printed count is a multiple.
+EXPONENTS: Mapping[str, int] = {"params": 6, "macs": 8}
+ROUNDINGS = ("rounded", "truncated")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of Tables 1 to 4; printed values are texts, None where the table has no such column."""
+
+    table: int
+    row: int
+    depth: int
+    accuracy: str
+    params: str
+    macs: str | None = None
+    alpha: Fraction = Fraction(0)
+    printed_alpha: str | None = None  # where it differs from the alpha that is meant
+    paths: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """The row's name, table.row."""
+        return f"{self.table}.{self.row}"
+
+    @property
+    def model(self) -> str:
+        """The network's name without alpha and paths: ResNet-56, Oct-ResNet-56 or Pwise-Oct-ResNet-56."""
+        kind = "Pwise-Oct-" if self.paths else "Oct-" if self.alpha else ""
+        return f"{kind}ResNet-{self.depth}"
+
+    @property
+    def path_text(self) -> str:
+        """The paths that are bottlenecks."""
+        return "all" if len(self.paths) == 4 else ",".join(ordered(self.paths))
+
+    def network(self) -> ResNet:
+        """Return the network as this project builds it."""
+        return resnet(self.depth, alpha=self.alpha, beta=BETA, paths=self.paths)
+
+    def printed(self, quantity: str) -> str | None:
+        """Return the printed text of a quantity, params or macs."""
+        return self.params if quantity == "params" else self.macs
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the text; `of` and `against` name rows, `printed` is its number as text."""
+
+    id: str
+    where: str
+    kind: str
+    says: str
+    of: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    printed: str | None = None
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A place where the text contradicts its own tables or formulas."""
+
+    where: str
+    prints: str
+    known: str
+
+
+@dataclass(frozen=True)
+class Paper:
+    """All that is printed."""
+
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+    slips: tuple[Slip, ...]
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Row]:
+        """The rows by their names, table.row."""
+        return {row.key: row for row in self.rows}
+
+    def cells(self, quantity: str) -> tuple[Row, ...]:
+        """Return the rows that print a quantity, params or macs.
+
+        >>> paper = read_paper()
+        >>> len(paper.cells("params")), len(paper.cells("macs"))
+        (24, 16)
+        """
+        return tuple(row for row in self.rows if row.printed(quantity) is not None)
+
+
+def read_paper() -> Paper:
+    """Return what the paper prints."""
+    text = (files("costmodel.paper") / "printed.toml").read_text(encoding="utf-8")
+    document = tomllib.loads(text)
+    rows = (
+        Row(**{**row, "alpha": Fraction(row.get("alpha", "0")), "paths": frozenset(row.get("paths", ()))})
+        for row in document["rows"]
+    )
+    claims = (
+        Claim(**{**claim, "of": tuple(claim.get("of", ())), "against": tuple(claim.get("against", ()))})
+        for claim in document["claims"]
+    )
+    return Paper(tuple(rows), tuple(claims), tuple(Slip(**slip) for slip in document["slips"]))
+
+
+def last_digit(printed: str) -> Decimal:
+    """Return what one step of the last printed digit is worth.
+
+    >>> last_digit("0.86")
+    Decimal('0.01')
+    """
+    return Decimal(1).scaleb(int(Decimal(printed).as_tuple().exponent))
+
+
+def step(printed: str, quantity: str) -> int:
+    """Return what one step of the last printed digit counts.
+
+    >>> step("0.86", "params"), step("1.25", "macs")
+    (10000, 1000000)
+    """
+    return int(last_digit(printed).scaleb(EXPONENTS[quantity]))
+
+
+def printed_steps(printed: str) -> int:
+    """Return a printed number in steps of its last digit.
+
+    >>> printed_steps("0.86")
+    86
+    """
+    return int(Decimal(printed) / last_digit(printed))
+
+
+def matches(count: int, printed: str, quantity: str, rounding: str = "rounded") -> bool:
+    """Return whether a count, rounded or truncated to the printed digits, is what is printed.
+
+    >>> matches(858_000, "0.86", "params"), matches(858_000, "0.86", "params", "truncated")
+    (True, False)
+    """
+    unit = step(printed, quantity)
+    return (count + offset(unit, rounding)) // unit == printed_steps(printed)
+
+
+def offset(unit: int, rounding: str) -> int:
+    """Return what to add to a count before the division by a unit: half of it to round half up, or nothing."""
+    return unit // 2 if rounding == "rounded" else 0

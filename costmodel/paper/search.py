@@ -1,0 +1,193 @@
+"""The search over readings: every way to build and to count, against every printed cell.
+
+What there is in each of the networks that a reading can mean makes a matrix (builds, kinds); what the readings
+count makes another (kinds, countings); their product is every count at once, in exact 64-bit integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from costmodel.paper.counting import OCTAVE_BIASES, Counting, Reading, subject
+from costmodel.paper.inventory import END_SHORTCUTS, KINDS, SHORTCUTS, STRIDES, Build, inventory
+from costmodel.paper.printed import ROUNDINGS, Paper, Row, offset, printed_steps, step
+from costmodel.rounding import WIDTH_RULES
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+Axes: TypeAlias = Mapping[str, Sequence[Any]]
+
+EITHER = (True, False)
+# Of the search's axes, some are how a network is built, the others what is counted.
+BUILD_AXES: Axes = {
+    "width_rule": tuple(WIDTH_RULES),
+    "compress_first": EITHER,
+    "compress_last": EITHER,
+    "compress_change": EITHER,
+    "shortcut": SHORTCUTS,
+    "end_shortcut": END_SHORTCUTS,
+}
+KERNEL_AXES: Axes = {"reduce": EITHER, "expand": EITHER, "shortcuts": EITHER, "head": EITHER}
+BIAS_AXES: Axes = {
+    "stem_bias": EITHER,
+    "plain_bias": EITHER,
+    "octave_bias": OCTAVE_BIASES,
+    "head_bias": EITHER,
+    "bn": (0, 2, 4),
+    "bn_inner": EITHER,
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """The readings of one quantity and how many cells each matches: `scores` (roundings, builds, countings)."""
+
+    quantity: str
+    builds: tuple[Build, ...]
+    countings: tuple[Counting, ...]
+    scores: IntArray
+    cells: int
+
+    @property
+    def size(self) -> int:
+        """The number of readings."""
+        return int(self.scores.size)
+
+    @property
+    def best(self) -> int:
+        """The most cells that a reading matches."""
+        return int(self.scores.max())
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Every axis of the search with its values."""
+        counting = KERNEL_AXES | (BIAS_AXES if self.quantity == "params" else {})
+        build = BUILD_AXES | ({} if self.quantity == "params" else {"stride": STRIDES})
+        return {"rounding": ROUNDINGS, **build, **counting}
+
+    def score(self, build: Build, counting: Counting, rounding: str) -> int:
+        """Return how many cells one reading matches."""
+        index = ROUNDINGS.index(rounding), self.builds.index(build), self.countings.index(counting)
+        return int(self.scores[index])
+
+    def best_with(self, **fixed: Any) -> int:
+        """Return the most cells that a reading with these values of axes matches.
+
+        Raises ValueError where no reading has them.
+        """
+        where = self._where(**fixed)
+        if not where.any():
+            raise ValueError(f"no reading of {self.quantity} has {fixed}")
+        return int(self.scores[where].max())
+
+    def values_among_best(self, axis: str) -> tuple[Any, ...]:
+        """Return the values of an axis that the best readings have."""
+        return tuple(value for value in self.axes[axis] if self.best_with(**{axis: value}) == self.best)
+
+    def count_best(self) -> int:
+        """Return how many readings match most cells."""
+        return int((self.scores == self.best).sum())
+
+    def _where(self, **fixed: Any) -> npt.NDArray[np.bool_]:
+        masks = [
+            np.array([fixed.get("rounding", rounding) == rounding for rounding in ROUNDINGS]),
+            _mask(self.builds, fixed),
+            _mask(self.countings, fixed),
+        ]
+        return masks[0][:, None, None] & masks[1][None, :, None] & masks[2][None, None, :]
+
+
+def _mask(choices: Iterable[Any], fixed: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    return np.array(
+        [all(getattr(choice, axis, value) == value for axis, value in fixed.items()) for choice in choices]
+    )
+
+
+def search(paper: Paper, quantity: str) -> Search:
+    """Return how many printed cells of a quantity, params or macs, every reading matches."""
+    is_params = quantity == "params"
+    builds = tuple(_all(Build, BUILD_AXES if is_params else {**BUILD_AXES, "stride": STRIDES}))
+    countings = tuple(_all(Counting, KERNEL_AXES | BIAS_AXES if is_params else KERNEL_AXES))
+    weights = np.array([list(map(c.coefficients().__getitem__, KINDS)) for c in countings], dtype=np.int64).T
+    rows = paper.cells(quantity)
+    scores = np.zeros((len(ROUNDINGS), len(builds), len(countings)), dtype=np.int64)
+    for row in rows:
+        counts = _amounts(row, builds, quantity) @ weights
+        for score, rounding in zip(scores, ROUNDINGS, strict=True):
+            score += _matching(counts, row, quantity, rounding)
+    return Search(quantity, builds, countings, scores, len(rows))
+
+
+def _all(make: Callable[..., Any], axes: Axes) -> Iterator[Any]:
+    for values in product(*axes.values()):
+        yield make(**dict(zip(axes, values, strict=True)))
+
+
+def _amounts(row: Row, builds: Iterable[Build], quantity: str) -> IntArray:
+    """What there is in each network that a row can mean: (builds, kinds)."""
+    there = (getattr(inventory(subject(row), build), quantity) for build in builds)
+    return np.array([[amounts.get(kind, 0) for kind in KINDS] for amounts in there], dtype=np.int64)
+
+
+def _matching(counts: IntArray, row: Row, quantity: str, rounding: str) -> npt.NDArray[np.bool_]:
+    printed = row.printed(quantity)
+    assert printed is not None
+    unit = step(printed, quantity)
+    matching: npt.NDArray[np.bool_] = (counts + offset(unit, rounding)) // unit == printed_steps(printed)
+    return matching
+
+
+@dataclass(frozen=True)
+class Together:
+    """The best readings of both quantities at once: cells matched, and one reading that matches them."""
+
+    cells: int
+    own_way: int  # one network; parameters and MACs are each counted in their own way
+    same_way: int  # one network; the same kernels, shortcuts and head are counted for both
+    best: Reading
+    best_same_way: Reading
+
+
+def together(params: Search, macs: Search) -> Together:
+    """Return the best readings in which both quantities are counts of one network, rounded the same way."""
+    own, same = (_best_pair(params, macs, kinds) for kinds in ((), tuple(KERNEL_AXES)))
+    return Together(params.cells + macs.cells, own[0], same[0], own[1], same[1])
+
+
+def _best_pair(params: Search, macs: Search, shared: Sequence[str]) -> tuple[int, Reading]:
+    """Pair the best counting of parameters with that of MACs, where both agree on some axes."""
+    found: tuple[int, Reading] | None = None
+    for values in product(*(KERNEL_AXES[axis] for axis in shared)):
+        fixed = dict(zip(shared, values, strict=True))
+        best_params, best_macs = (_by_network(one, fixed) for one in (params, macs))
+        for (rounding, network), (score, _, counting) in best_params.items():
+            other, build, macs_counting = best_macs[rounding, network]
+            if found is None or score + other > found[0]:
+                found = score + other, Reading(build, counting, macs_counting, rounding)
+    assert found is not None
+    return found
+
+
+def _by_network(one: Search, fixed: Mapping[str, Any]) -> dict[tuple[str, Any], tuple[int, Build, Counting]]:
+    """The best counting of each network (the stride rule apart) and rounding."""
+    columns = np.flatnonzero(_mask(one.countings, fixed))
+    best: dict[tuple[str, Any], tuple[int, Build, Counting]] = {}
+    for r, rounding in enumerate(ROUNDINGS):
+        for b, build in enumerate(one.builds):
+            scores = one.scores[r, b, columns]
+            column = int(scores.argmax())
+            key = rounding, tuple(getattr(build, axis) for axis in BUILD_AXES)
+            if key not in best or scores[column] > best[key][0]:
+                best[key] = int(scores[column]), build, one.countings[columns[column]]
+    return best
+
+
+def described(choice: Build | Counting) -> dict[str, Any]:
+    """Return a choice as plain values, for JSON."""
+    return {field.name: getattr(choice, field.name) for field in fields(choice)}
