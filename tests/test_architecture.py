@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # The files of costmodel that compare formulas with code that runs.
-BRIDGES = {"measure.py", "verify.py", "prove.py"}
+BRIDGES = {"measure.py", "observe.py", "defects.py", "verify.py", "prove.py"}
 
 
 def imported_modules(source: str) -> set[str]:

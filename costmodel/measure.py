@@ -1,0 +1,136 @@
+"""What independent counters say about an `nn.Module`; the only file that knows fvcore.
+
+A count by module is a mapping from module names, as in `named_modules()`, to what ran inside; the name of
+the whole model is the empty text. MACs are those of convolutions and matrix products. fvcore counts MACs;
+`FlopCounterMode` counts two operations a MAC.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from costmodel.convention import Size
+
+# What fvcore calls the operators that multiply matrices; its total also has normalisation and pooling.
+_MAC_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum")
+
+
+def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
+    """Return fvcore's MACs by module, of a forward pass in eval mode."""
+    with mode(model, training=False), torch.no_grad(), _quiet_tracing():
+        from fvcore.nn import FlopCountAnalysis  # importing it compiles, and warns, too
+
+        analysis = FlopCountAnalysis(model, tuple(inputs))
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        counts = analysis.by_module_and_operator()
+    return {name: sum(int(count[op]) for op in _MAC_OPERATORS) for name, count in counts.items()}
+
+
+def flop_counter_macs(model: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
+    """Return `FlopCounterMode`'s MACs by module, of a forward pass in eval mode."""
+    with mode(model, training=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(*inputs)
+    return {name: _whole_macs(flops) for name, flops in flops_by_module(model, counter).items()}
+
+
+def flops_by_module(model: nn.Module, counter: FlopCounterMode) -> dict[str, Any]:
+    """Return the operations that a counter saw by module; symbolic where sizes are."""
+    root, canonical = type(model).__name__, canonical_names(model)
+    found: dict[str, Any] = {"": 0}
+    for key, by_operator in counter.get_flop_counts().items():
+        if key == "Global":
+            found[""] = sum(by_operator.values())
+        elif key.startswith(f"{root}."):
+            name = canonical.get(key.removeprefix(f"{root}."))
+            if name:
+                found[name] = found.get(name, 0) + sum(by_operator.values())
+    return found
+
+
+def layer_training_macs(layer: nn.Module, shape: Sequence[int], *, input_grad: bool) -> int:
+    """Return `FlopCounterMode`'s MACs of one layer alone, forward and backward, on an input of that shape.
+
+    Alone, because in a network with branches the counter credits layers with their neighbours' gradients.
+    """
+    weight = next(layer.parameters())
+    x = torch.zeros(tuple(shape), device=weight.device, dtype=weight.dtype, requires_grad=input_grad)
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(layer(x).sum())
+    for parameter in layer.parameters():
+        parameter.grad = None
+    return _whole_macs(counter.get_total_flops())
+
+
+def parameters_by_module(model: nn.Module) -> dict[str, int]:
+    """Return the parameters that each module holds itself; a shared one counts where it is met first."""
+    counted: set[int] = set()
+    found: dict[str, int] = {}
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
+        counted.update(map(id, own))
+        if own:
+            found[name] = sum(p.numel() for p in own)
+    return found
+
+
+def own_counts(counts: Mapping[str, int], model: nn.Module) -> dict[str, int]:
+    """Return what each module ran outside its children."""
+    return {
+        name: counts.get(name, 0)
+        - sum(counts.get(_child(name, child), 0) for child, _ in module.named_children())
+        for name, module in model.named_modules()
+    }
+
+
+def canonical_names(model: nn.Module) -> dict[str, str]:
+    """Return, for every name of a module, the first of its names."""
+    first: dict[nn.Module, str] = {}
+    return {
+        name: first.setdefault(module, name) for name, module in model.named_modules(remove_duplicate=False)
+    }
+
+
+@contextmanager
+def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Switch a model to train or eval mode, and every module back to its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _child(name: str, child: str) -> str:
+    return f"{name}.{child}" if name else child
+
+
+def _whole_macs(flops: Size) -> int:
+    macs, rest = divmod(flops, 2)
+    if rest:
+        raise ValueError(f"a count of two operations a MAC must be even, got {flops}")
+    return int(macs)
+
+
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Silence what fvcore's tracer says: that torch will drop it, and that sizes become constants."""
+    logger = logging.getLogger("fvcore.nn.jit_analysis")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            yield
+    finally:
+        logger.setLevel(level)
