@@ -20,6 +20,7 @@ from costmodel.commands.common import BAD_INPUT, say
 # In the order in which a user meets them; each is the module of that name in `costmodel.commands`.
 COMMANDS = (
     "explain",
+    "equations",
 )
 
 # The base of all errors in the use of the command line, in Typer with Click and in Typer without it.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 SCHEMA = 1  # of the JSON; within one number, keys are only ever added
 
-Kind = Literal["text", "count", "percent", "ratio", "formula"]
+Kind = Literal["text", "count", "percent", "ratio", "formula", "verdict"]
 NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "ratio"})
 
 
@@ -55,6 +55,8 @@ def cell(value: Any, kind: Kind) -> str:
         return f"{float(value):.2f}"
     if kind == "formula":
         return _typeset(str(value))
+    if kind == "verdict":
+        return "yes" if value else "no"
     if isinstance(value, bool):
         return "*" if value else ""
     return str(value)

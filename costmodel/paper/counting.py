@@ -100,4 +100,3 @@ PRINTED = Reading(
 )
 # The network of this project, counted in full.
 BUILT = Reading(Build(), Counting(head_bias=True, bn=2), Counting())
-
