@@ -1,0 +1,138 @@
+"""Image sets held whole in memory; CIFAR-10 from its official binary version, checked by hash.
+
+The archive is read in memory: nothing is extracted, and no pickle is opened.
+"""
+
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FOLDER = "cifar-10-batches-bin"
+ARCHIVE = "cifar-10-binary.tar.gz"
+RECORDS, RECORD_BYTES = 10_000, 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# SHA-1 of the official files. They decide alike in a folder and in an archive.
+SHA1 = {
+    "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
+    "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
+    "data_batch_3.bin": "1dd00a74ab1d17a6e7d73e185b69dbf31242f295",
+    "data_batch_4.bin": "aab85764eb3584312d3c7f65fd2fd016e36a258e",
+    "data_batch_5.bin": "26e2849e66a845b7f1e4614ae70f4889ae604628",
+    "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
+}
+
+
+class DataError(Exception):
+    """The data set is missing or is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images: `pixels` uint8 (n, h, w, c), `labels` int64 (n,)."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, chosen: slice | Tensor) -> "Images":
+        return Images(self.pixels[chosen], self.labels[chosen])
+
+    def to(self, device: torch.device) -> "Images":
+        """Return the images on `device`."""
+        return Images(self.pixels.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a test set, the names of their classes, and a fingerprint of their content."""
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    fingerprint: str
+
+
+def load_cifar10(where: Path) -> Dataset:
+    """Read CIFAR-10 from a folder with the binary batches or their archive, or from the archive itself.
+
+    Raises:
+        DataError: if a file is missing, damaged, or not the official one.
+    """
+    files = dict(_members(where))
+    train, test = (
+        _images([files[name] for name in SHA1 if name != "test_batch.bin"]),
+        _images([files["test_batch.bin"]]),
+    )
+    fingerprint = hashlib.sha256("".join(SHA1.values()).encode()).hexdigest()
+    return Dataset("cifar10", train, test, CLASSES, fingerprint)
+
+
+def _members(where: Path) -> Iterator[tuple[str, bytes]]:
+    read = _source(where)
+    for name, sha1 in SHA1.items():
+        content = read(name)
+        if len(content) != RECORDS * RECORD_BYTES:
+            raise DataError(
+                f"{where}: {name} must have {RECORDS * RECORD_BYTES:,} bytes, got {len(content):,}"
+            )
+        found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        if found != sha1:
+            raise DataError(
+                f"{where}: {name} is not the official file: its SHA-1 must be {sha1}, got {found}"
+            )
+        yield name, content
+
+
+def _source(where: Path) -> Callable[[str], bytes]:
+    """Return the reader of one member by name."""
+    for folder in (where / FOLDER, where):
+        if (folder / "data_batch_1.bin").is_file():
+            return lambda name: _file(folder / name)
+    archive = where / ARCHIVE if where.is_dir() else where
+    if archive.is_file():
+        content = _unpack(archive)
+        return lambda name: _member(archive, content, name)
+    raise DataError(f"no CIFAR-10 in {where}: it must hold {FOLDER}/ or {ARCHIVE} (the binary version)")
+
+
+def _file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _unpack(archive: Path) -> dict[str, bytes]:
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            wanted = [member for member in tar if member.isfile() and Path(member.name).name in SHA1]
+            return {Path(m.name).name: file.read() for m in wanted if (file := tar.extractfile(m))}
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"{archive} is truncated or no .tar.gz archive: {error}") from error
+
+
+def _member(archive: Path, content: dict[str, bytes], name: str) -> bytes:
+    if name not in content:
+        raise DataError(f"{archive} lacks {FOLDER}/{name}: is it the binary version?")
+    return content[name]
+
+
+def _images(files: list[bytes]) -> Images:
+    records = np.concatenate(
+        [np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES) for content in files]
+    )
+    planes = records[:, 1:].reshape(-1, 3, 32, 32)
+    pixels = np.ascontiguousarray(
+        planes.transpose(0, 2, 3, 1)
+    )  # channels last, as the convolutions want them
+    return Images(torch.from_numpy(pixels), torch.from_numpy(records[:, 0].astype(np.int64)))
