@@ -143,11 +143,13 @@ class _Block:
         first = "first" if self.is_first else "change" if self.changes_stage else "regular"
         last = "last" if self.is_last else "regular"
         y = self._conv("conv1", x, self._layer(self.c_in, middle, self.stride), first)
-        y = self._each("relu1", self.rec.relu, self._each("bn1", self.rec.bn, y))
-        y = self._conv("conv2", y, self._layer(middle, self.c_out), last)
+        inner = self._each("relu1", self.rec.relu, self._each("bn1", self.rec.bn, y))
+        y = self._conv("conv2", inner, self._layer(middle, self.c_out), last)
         y = self._each("bn2", self.rec.bn, y)
         with self.rec.at(role="shortcut"):
             shortcut = self._shortcut(x)
+        if inner.high is None:  # then nothing has told conv2 whether its high output has an odd size
+            y = _cropped(y, shortcut)
         y = OctaveMap(
             *(self._add(branch, a, b) for branch, a, b in zip(("high", "low"), y, shortcut, strict=True))
         )
@@ -207,6 +209,12 @@ class _Block:
         size = x.high.size if x.high else (2 * x.low.size[0], 2 * x.low.size[1])
         low = self.rec.upsample(f"{name}.upsample", x.low, size)
         return OctaveMap(self.rec.concatenate(f"{name}.concatenate", x.high, low) if x.high else low, None)
+
+
+def _cropped(x: OctaveMap, like: OctaveMap) -> OctaveMap:
+    if x.high is None or like.high is None:
+        return x
+    return OctaveMap(x.high.cropped(like.high.size), x.low)
 
 
 def layer_name(operator: Operator) -> str:

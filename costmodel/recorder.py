@@ -27,7 +27,7 @@ class FeatureMap:
     channels: Size
     size: Pair
     name: str
-    view_of: FeatureMap | None = None  # a slice of channels has no storage of its own
+    view_of: FeatureMap | None = None  # a slice or a crop has no storage of its own
 
     def elements(self, batch: Size = 1) -> Size:
         """Return the number of elements of the whole batch."""
@@ -36,6 +36,10 @@ class FeatureMap:
     def channel_slice(self, channels: Size) -> FeatureMap:
         """Return a view of some of the channels."""
         return replace(self, channels=channels, view_of=self.view_of or self)
+
+    def cropped(self, size: Pair) -> FeatureMap:
+        """Return a view of the first rows and columns."""
+        return replace(self, size=size, view_of=self.view_of or self)
 
 
 class Place(NamedTuple):
