@@ -14,7 +14,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from costmodel.convention import QUANTITIES, Cost, Pair, Size, pair
-from costmodel.network import STAGES, Backbone, Design, record_resnet
+from costmodel.network import STAGES, Backbone, Design, fold, record_resnet
 from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
 from costmodel.pwise_octave import record_bottleneck
 from costmodel.recorder import FeatureMap, Recorder
@@ -154,13 +154,9 @@ def network_cost(
     >>> network_cost(net.backbone, net, 200).macs == sum(op.cost.macs for op in net.operators())
     True
     """
-    recorded = 1 if n == 1 else 3
-    operators = record_resnet(replace(backbone, n=recorded), design, batch)
-    costs = [
-        op.cost * (n - 2) if recorded > 1 and op.place.block == 1 else op.cost
-        for op in operators
-        if stage is None or op.place.stage == stage
-    ]
+    operators = record_resnet(replace(backbone, n=1 if n == 1 else 3), design, batch)
+    whole = operators if n == 1 else fold(operators, n - 2)
+    costs = [op.cost for op in whole if stage is None or op.place.stage == stage]
     return Cost(*(_sum([getattr(cost, name) for cost in costs]) for name in QUANTITIES))
 
 
