@@ -7,6 +7,7 @@ were written apart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
@@ -15,6 +16,9 @@ import sympy as sp
 from costmodel.convention import Size
 
 Ratio = Fraction
+
+# Fraction("1e999999999") would write all these digits out, for minutes.
+_HUGE_EXPONENT = re.compile(r"e[+-]?[0-9_]{4}", re.IGNORECASE)
 
 
 def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
@@ -25,8 +29,9 @@ def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
     >>> as_ratio("1/4"), as_ratio(0.1)
     (Fraction(1, 4), Fraction(1, 10))
     """
+    text = repr(value) if isinstance(value, float) else value
     try:
-        return Fraction(repr(value) if isinstance(value, float) else value)
+        return Fraction("" if isinstance(text, str) and _HUGE_EXPONENT.search(text) else text)
     except (ValueError, OverflowError, ZeroDivisionError):
         raise ValueError(f"{name} must be a number such as 0.25 or 1/4, got {value}") from None
 
