@@ -74,7 +74,7 @@ app.callback()(calculator.calculate)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `pwoct-cost` and leave with its exit code; a wrong use is one line on stderr and exit code 2."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="pwoct-cost", standalone_mode=False)
     except UsageError.__base__ as error:
         say(f"pwoct-cost: error: {error.format_message()}")
         code = BAD_INPUT

@@ -83,7 +83,8 @@ def calculate(
         _print_version()
         return
     with bad_input():
-        _calculate(SimpleNamespace(**ctx.params), given)
+        # Typer has converted the arguments, but, before 0.29, not what the context holds.
+        _calculate(SimpleNamespace(**{**ctx.params, "format": format}), given)
 
 
 def _print_version() -> None:
@@ -108,7 +109,7 @@ def _calculate(options: SimpleNamespace, given: Sequence[str]) -> None:
 
 def _choices(options: SimpleNamespace) -> list[Choice]:
     """Every combination of the given alphas and betas; a value is a ratio, or three, one a stage."""
-    alphas = _values(options.alpha or "0", common.alphas, check_alpha)
+    alphas = _values("0" if options.alpha is None else options.alpha, common.alphas, check_alpha)
     betas = _values(options.beta, common.betas, check_beta)
     most, many = common.MOST_CONFIGURATIONS, len(alphas) * len(betas)
     if many > most:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 OK, CHECK_FAILED, BAD_INPUT, MISSING_EXTRA, DATA, CHECKPOINT, UNSAVED = range(7)
 
 STAGE_SEPARATOR = "+"
-MOST_CONFIGURATIONS = 100_000  # of a list or a range: more than anyone reads
+MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
 
 
 class Format(StrEnum):
