@@ -7,13 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs clean
+.PHONY: setup demo test lint docs clean
+
+setup: $(VENV)/.dev
 
 demo: $(VENV)/.base
 	$(BIN)/pwoct-cost --alpha 0.25 --beta 2 --paths HL,LH,LL
 
+# A test process a core, and one thread each.
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
