@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from costmodel.convention import Cost, Size
 from costmodel.recorder import Operator
@@ -62,6 +64,32 @@ def work_heading(counts: Collection[str], unit: str) -> str:
     """
     element = [name for name in ELEMENT_PARTS if name in counts]
     return " + ".join(["FLOPs" if unit == "flop" else "MACs", *element])
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What enters a total, and its unit."""
+
+    work: frozenset[str] = WORK
+    params: frozenset[str] = PARAMS
+    unit: str = "mac"
+
+    @property
+    def key(self) -> str:
+        """The key of the work in a row: macs or flops."""
+        return f"{self.unit}s"
+
+    @property
+    def heading(self) -> str:
+        """The heading of a column of work."""
+        return work_heading(self.work, self.unit)
+
+    def of(self, operators: Collection[Operator]) -> dict[str, Any]:
+        """Return the counted parameters and work of operators."""
+        return {
+            "params": counted_params(operators, self.params),
+            self.key: counted_work(operators, self.work, self.unit),
+        }
 
 
 def _kernel_part(operator: Operator) -> str:

@@ -39,6 +39,9 @@ class Table:
         return [cell(row.get(column.key), column.kind) for column in self.columns]
 
 
+PARAMS_COLUMN = Column("params", "params", "count")
+
+
 def cell(value: Any, kind: Kind) -> str:
     """Return a value as text: counts with thousands separators, changes in per cent with their sign.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fractions import Fraction
@@ -182,6 +182,11 @@ def path_set(paths: Iterable[str]) -> frozenset[str]:
     for name in names:
         check_choice("path", name, PATHS)
     return frozenset(names)
+
+
+def ordered(paths: Collection[str]) -> list[str]:
+    """Return path names in the order HH, HL, LH, LL."""
+    return [path for path in PATHS if path in paths]
 
 
 def paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[frozenset[str]]:

@@ -9,14 +9,15 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from costmodel import calculator
 from costmodel.commands import common
 from costmodel.commands.common import Format, FormatOption, bad_input, fail, show, warn
 from costmodel.convention import DTYPE_BYTES, dtype_bytes
-from costmodel.counting import PARAMS, WORK, parse_counts
+from costmodel.counting import PARAMS, WORK, Totals, parse_counts
 from costmodel.layer import KINDS, Layer, layer_cost, layer_notes
+from costmodel.layer_tables import formula_table, kinds_table, layer_table, quantities, quantities_table
+from costmodel.network_tables import configurations_table, describe, network_table, per_layer_table
 from costmodel.report import Table
-from costmodel.resnet import ResNet, named, rounding_notes
+from costmodel.resnet import ResNet, named, ordered, rounding_notes
 from costmodel.rounding import check_alpha, check_beta
 
 # Options that mean something only for a layer of octave kind, for one convolution, or for a network.
@@ -139,33 +140,33 @@ def _one_kind(options: SimpleNamespace, given: Sequence[str]) -> None:
     layer = _layer(options, alpha, beta, common.path_names(options.paths))
     cost = layer_cost(options.op, layer)
     tables = [
-        calculator.quantities_table(cost, options.dtype),
-        calculator.kinds_table(layer, options.op, options.dtype),
+        quantities_table(cost, options.dtype),
+        kinds_table(layer, options.op, options.dtype),
     ]
     warn(layer_notes(layer) if options.op in ("octave", "pwise") else [])
-    payload = {"op": options.op, "dtype": options.dtype, "cost": calculator.quantities(cost, options.dtype)}
+    payload = {"op": options.op, "dtype": options.dtype, "cost": quantities(cost, options.dtype)}
     show("layer", tables, options.format, payload)
 
 
 def _one(options: SimpleNamespace, alpha: Any, beta: Any) -> None:
     """Show a layer path by path, and the network."""
     net, totals = _network(options, alpha, beta), _totals(options)
-    tables = [*_layer_tables(options, alpha, beta, totals), calculator.network_table(net, totals)]
+    tables = [*_layer_tables(options, alpha, beta, totals), network_table(net, totals)]
     if options.per_layer:
-        tables.append(calculator.per_layer_table(net, totals))
+        tables.append(per_layer_table(net, totals))
     warn(rounding_notes(net) + _missing_paths(net))
-    payload = {"model": options.model, "unit": options.unit, **calculator.describe(net.stages)}
+    payload = {"model": options.model, "unit": options.unit, **describe(net.stages)}
     show("calculator", tables, options.format, payload)
 
 
-def _layer_tables(options: SimpleNamespace, alpha: Any, beta: Any, totals: calculator.Totals) -> list[Table]:
+def _layer_tables(options: SimpleNamespace, alpha: Any, beta: Any, totals: Totals) -> list[Table]:
     """The layer's tables; none where a choice differs by stage, since a layer has one set of choices."""
     paths: Any = common.per_stage(options.paths, common.path_names)
     if any(isinstance(choice, tuple) for choice in (alpha, beta, paths)):
         return []
     layer = _layer(options, alpha, beta, paths)
     warn([f"layer: {note}" for note in layer_notes(layer)])
-    return [calculator.layer_table(layer, totals), calculator.formula_table(layer)]
+    return [layer_table(layer, totals), formula_table(layer)]
 
 
 def _many(options: SimpleNamespace, choices: Sequence[Choice]) -> None:
@@ -174,7 +175,7 @@ def _many(options: SimpleNamespace, choices: Sequence[Choice]) -> None:
     rounded = sum(bool(rounding_notes(net)) for net in nets)
     if rounded:
         warn([f"sizes were rounded in {rounded} of {len(nets)} configurations; ask for one to see where"])
-    table = calculator.configurations_table(nets, _totals(options))
+    table = configurations_table(nets, _totals(options))
     show("calculator", [table], options.format, {"model": options.model, "unit": options.unit})
 
 
@@ -213,10 +214,10 @@ def _network(options: SimpleNamespace, alpha: Any, beta: Any) -> ResNet:
     )
 
 
-def _totals(options: SimpleNamespace) -> calculator.Totals:
+def _totals(options: SimpleNamespace) -> Totals:
     """Parameters count all and work by convention, unless --count says otherwise."""
     counts = None if options.count is None else parse_counts(options.count)
-    return calculator.Totals(counts or WORK, counts or PARAMS, options.unit)
+    return Totals(counts or WORK, counts or PARAMS, options.unit)
 
 
 def _missing_paths(net: ResNet) -> list[str]:
@@ -228,7 +229,7 @@ def _missing_paths(net: ResNet) -> list[str]:
 def _missing_in_stage(net: ResNet, stage: int) -> str:
     branches = {branch for branch, channels in zip("HL", net.split(stage), strict=True) if channels}
     asked = net.stages[stage].paths
-    missing = [path for path in calculator.ordered(asked) if not set(path) <= branches]
+    missing = [path for path in ordered(asked) if not set(path) <= branches]
     return (
         f"alpha {net.stages[stage].alpha} leaves no path {', '.join(missing)} to compress" if missing else ""
     )

@@ -10,8 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 from importlib.resources import files
 
-from costmodel.calculator import ordered
-from costmodel.resnet import ResNet, resnet
+from costmodel.resnet import ResNet, ordered, resnet
 
 BETA = Fraction(2)
 # Of what power of ten a printed count is a multiple.
