@@ -29,11 +29,11 @@ class Moves:
         return Moves(*(value.to(device) for value in (self.down, self.right, self.mirrored)))
 
 
-def draw_moves(draw: np.random.Generator, n: int, size: tuple[int, int], shift: float, flip: bool) -> Moves:
-    """Draw for n images shifts of up to floor(`shift` size) whole pixels either way, and whether to mirror."""
+def draw_moves(rng: np.random.Generator, n: int, size: tuple[int, int], shift: float, flip: bool) -> Moves:
+    """Draw for n images shifts of up to floor(`shift` size) pixels either way, and whether to mirror."""
     far = [int(shift * extent) for extent in size]
-    down, right = (torch.from_numpy(draw.integers(-most, most + 1, n)) for most in far)
-    mirrored = torch.from_numpy(draw.integers(0, 2, n).astype(bool))
+    down, right = (torch.from_numpy(rng.integers(-most, most + 1, n)) for most in far)
+    mirrored = torch.from_numpy(rng.integers(0, 2, n).astype(bool))
     return Moves(down, right, mirrored if flip else torch.zeros_like(mirrored))
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -43,16 +44,51 @@ def train(
         StoppedError: if SIGINT or SIGTERM stopped it; its checkpoint is written.
         DivergedError: if the loss is no longer finite.
     """
+    reporter = reporter or Quiet()
     with joined(config.machine.device) as ranks, Signals() as signals:
         config = settle(config, ranks.size)
         run = RunFolder(folder)
         if (result := finished(run, config, dataset.fingerprint, allow_change)) is not None:
+            reporter.note(f"{folder} is finished: shown, not repeated")
             return result
         with run.locked() if ranks.first else contextlib.nullcontext():
-            session = Session(config, dataset, run, ranks, signals, reporter or Quiet(), checkpoint_minutes)
+            session = Session(config, dataset, run, ranks, signals, reporter, checkpoint_minutes)
             session.saver.resume(allow_change)
             session.fit()
             return session.finish()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a few steps tell about a run that has not begun."""
+
+    config: Config
+    parameters: int
+    steps_per_epoch: int
+    seconds_per_step: float
+    loss: float
+
+    @property
+    def minutes(self) -> float:
+        """How long all steps would take, without evaluation."""
+        return self.config.epochs * self.steps_per_epoch * self.seconds_per_step / 60
+
+
+def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> Trial:
+    """Build everything, make a few steps without touching the folder, and time the quickest of them.
+
+    Raises:
+        ConfigError: if the configuration cannot be carried out on this machine or data.
+    """
+    with joined(config.machine.device) as ranks:
+        config = settle(config, ranks.size)
+        session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), 0.0)
+        seconds: list[float] = []
+        for _ in range(steps):
+            session.make_step()
+            seconds.append(session.progress.seconds - sum(seconds))
+        parameters = sum(value.numel() for value in session.learner.model.parameters())
+        return Trial(config, parameters, len(session.batches), min(seconds), session.progress.loss)
 
 
 class Session:
@@ -85,21 +121,25 @@ class Session:
 
     def fit(self) -> None:
         """Train and evaluate, epoch after epoch."""
-        progress, learner = self.progress, self.learner
+        progress = self.progress
         self.reporter.started(progress, self.config)
         while progress.epoch < self.config.epochs:
             while progress.step < progress.steps_per_epoch:
                 self._heed_signals()
-                started = time.perf_counter()
-                x, labels = self.batches(progress.epoch, progress.step)
-                loss, correct = learner.update(x, labels, self.rate(progress.steps), progress.steps)
-                progress.add(loss, correct, len(labels), time.perf_counter() - started)
+                self.make_step()
                 self.reporter.stepped(progress)
             metrics = self._close_epoch()
             self.saver.save()
             self.saver.append(metrics)
             self.reporter.evaluated(metrics)
         self._heed_signals()
+
+    def make_step(self) -> None:
+        """Make the step at which the run stands."""
+        progress, started = self.progress, time.perf_counter()
+        x, labels = self.batches(progress.epoch, progress.step)
+        loss, correct = self.learner.update(x, labels, self.rate(progress.steps), progress.steps)
+        progress.add(loss, correct, len(labels), time.perf_counter() - started)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""

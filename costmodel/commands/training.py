@@ -1,0 +1,136 @@
+"""What the commands of training share: configurations from options, errors as exit codes, folders of data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from costmodel.commands.common import (
+    BAD_INPUT,
+    CHECK_FAILED,
+    CHECKPOINT,
+    DATA,
+    MISSING_EXTRA,
+    fail,
+    path_names,
+    per_stage,
+    say,
+)
+from costmodel.report import Column
+from costmodel.resnet import ResNet, named
+from costmodel.rounding import check_alpha, check_beta
+
+if TYPE_CHECKING:
+    from pwoct.config import Config
+    from pwoct.data import Dataset
+
+DataOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz; or that archive."
+    ),
+]
+RunsOption: TypeAlias = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what can go wrong in training into one line on stderr and an exit code."""
+    from pwoct.checkpoint import CheckpointError
+    from pwoct.data import DataError
+    from pwoct.saver import DivergedError
+    from pwoct.signals import StoppedError
+
+    try:
+        yield
+    except DataError as error:
+        fail(str(error), DATA)
+    except CheckpointError as error:
+        fail(str(error), CHECKPOINT)
+    except DivergedError as error:
+        fail(str(error), CHECK_FAILED)
+    except StoppedError as error:
+        say(f"pwoct-cost: {error}")
+        raise typer.Exit(error.exit_code) from None
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+
+
+def require(module: str, extra: str) -> None:
+    """Leave with exit code 3 unless an optional module is installed."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        fail(f"{module} is missing: pip install 'pwoct-cost[{extra}]'", MISSING_EXTRA)
+
+
+def network_values(
+    model: str | None, alpha: str | None, beta: str | None, paths: str | None
+) -> dict[str, Any]:
+    """Return the configuration's keys of the network options that were given."""
+    values: dict[str, Any] = {}
+    if model is not None:
+        values["model.name"] = model
+    if alpha is not None:
+        values["model.alpha"] = per_stage(alpha, lambda text: str(check_alpha(text)))
+    if beta is not None:
+        values["model.beta"] = per_stage(beta, lambda text: str(check_beta(text)))
+    if paths is not None:
+        values["model.paths"] = per_stage(paths, lambda text: ",".join(path_names(text)))
+    return values
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def open_dataset(name: str, where: Path | None) -> Dataset:
+    """Return a data set; CIFAR-10 is looked for in the cache that `data fetch` fills, unless told where."""
+    from pwoct.config import Data
+    from pwoct.data import ARCHIVE, DataError
+    from pwoct.download import default_folder
+    from pwoct.inputs import load_dataset
+
+    config = Data.model_validate({"dataset": name})
+    if name == "cifar10" and where is None:
+        where = default_folder()
+        if not (where / ARCHIVE).is_file():
+            raise DataError(
+                "CIFAR-10 is not there: run `pwoct-cost data fetch`, or give --data DIR; "
+                "or take --dataset synthetic, which needs no data"
+            )
+    return load_dataset(config, where)
+
+
+def formula_network(config: Config) -> ResNet:
+    """Return the cost model's network of a configuration."""
+    model = config.model
+    return named(
+        model.name,
+        alpha=model.alpha if len(model.alpha) == 3 else model.alpha[0],
+        beta=model.beta if len(model.beta) == 3 else model.beta[0],
+        paths=[path_names(names or "none") for names in model.paths * (3 // len(model.paths))],
+        width_rule=model.width_rule,
+        stride_rule=model.stride_rule,
+        between=model.between,
+        width=model.width,
+    )
+
+
+def accuracy_columns() -> list[Column]:
+    """Return the columns that every table of runs ends with."""
+    return [
+        Column("epoch", "epoch", "count"),
+        Column("accuracy", "test accuracy %", "ratio"),
+        Column("minutes", "minutes", "ratio"),
+    ]
+
+
+def percent(share: float | None) -> float | None:
+    """Return a share in per cent."""
+    return None if share is None else 100 * share
