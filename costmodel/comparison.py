@@ -20,10 +20,10 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
 
 NAMES: Mapping[str, str] = {
     "macs": "MACs",
-    "macs_training": "MACs of a training step",
+    "macs_training": "training MACs",
     "params": "parameters",
     "activations": "activation elements",
-    "saved_bytes": "bytes saved for backward",
+    "saved_bytes": "bytes saved",
 }
 
 
@@ -86,6 +86,9 @@ class Uncovered:
     name: str  # of the module; empty for the whole model
     what: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name or '(model)'}: {self.what} ({self.reason})"
 
 
 @dataclass(frozen=True)

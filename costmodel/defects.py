@@ -98,8 +98,8 @@ DEFECTS: tuple[Defect, ...] = (
         name="unused result",
         counter="fvcore",
         quantity="macs",
-        reason="fvcore traces the model, and the tracer drops what the output does not depend on: it counts 0 "
-        "for a convolution that runs",
+        reason="fvcore traces the model, and the tracer drops what the output does not depend on: it counts "
+        "0 for a convolution that runs",
         applies=lambda evidence: evidence.is_unused(),
         wrong_count=lambda _cost, _module: 0,
         is_present=_drops_unused_results,

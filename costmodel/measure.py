@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.convention import Size
@@ -28,10 +29,10 @@ def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
     with mode(model, training=False), torch.no_grad(), _quiet_tracing():
         from fvcore.nn import FlopCountAnalysis  # importing it compiles, and warns, too
 
-        analysis = FlopCountAnalysis(model, tuple(inputs))
+        analysis = FlopCountAnalysis(_TensorsOnly(model), tuple(inputs))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counts = analysis.by_module_and_operator()
-    return {name: sum(int(count[op]) for op in _MAC_OPERATORS) for name, count in counts.items()}
+    return {name: _sum_macs(counts[_child("model", name)]) for name, _ in model.named_modules()}
 
 
 def flop_counter_macs(model: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
@@ -63,22 +64,18 @@ def layer_training_macs(layer: nn.Module, shape: Sequence[int], *, input_grad: b
     weight = next(layer.parameters())
     x = torch.zeros(tuple(shape), device=weight.device, dtype=weight.dtype, requires_grad=input_grad)
     with FlopCounterMode(display=False) as counter:
-        torch.autograd.backward(layer(x).sum())
+        y = layer(x).sum()
+        if y.requires_grad:
+            torch.autograd.backward(y)
     for parameter in layer.parameters():
         parameter.grad = None
     return _whole_macs(counter.get_total_flops())
 
 
 def parameters_by_module(model: nn.Module) -> dict[str, int]:
-    """Return the parameters that each module holds itself; a shared one counts where it is met first."""
-    counted: set[int] = set()
-    found: dict[str, int] = {}
-    for name, module in model.named_modules():
-        own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
-        counted.update(map(id, own))
-        if own:
-            found[name] = sum(p.numel() for p in own)
-    return found
+    """Return the parameters that each module holds itself."""
+    counts = {name: sum(p.numel() for p in m.parameters(recurse=False)) for name, m in model.named_modules()}
+    return {name: count for name, count in counts.items() if count}
 
 
 def own_counts(counts: Mapping[str, int], model: nn.Module) -> dict[str, int]:
@@ -98,6 +95,11 @@ def canonical_names(model: nn.Module) -> dict[str, str]:
     }
 
 
+def tensors(outputs: Any) -> list[Tensor]:
+    """Return the tensors in whatever a model returns."""
+    return [y for y in tree_leaves(outputs) if isinstance(y, Tensor)]
+
+
 @contextmanager
 def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """Switch a model to train or eval mode, and every module back to its own mode afterwards."""
@@ -110,8 +112,23 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
             module.training = training
 
 
+class _TensorsOnly(nn.Module):
+    """A model whose outputs are a tuple of tensors, whatever they were: the tracer takes nothing else."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensors(self.model(*inputs)))
+
+
 def _child(name: str, child: str) -> str:
-    return f"{name}.{child}" if name else child
+    return ".".join(filter(None, (name, child)))
+
+
+def _sum_macs(count: Mapping[str, int]) -> int:
+    return sum(int(count.get(operator, 0)) for operator in _MAC_OPERATORS)
 
 
 def _whole_macs(flops: Size) -> int:
@@ -130,7 +147,7 @@ def _quiet_tracing() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel.measure import mode
+from costmodel.measure import mode, tensors
 
 # Their outputs are what the counts call activations.
 WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
@@ -37,6 +37,9 @@ class Observation:
 
     calls: dict[str, list[Call]] = field(default_factory=dict)
     saved_bytes: Counter[str] = field(default_factory=Counter)  # distinct storages, where first saved
+    operators: Counter[tuple[str, OpOverload]] = field(
+        default_factory=Counter
+    )  # calls by module and operator
     training_macs: int = 0  # of the whole pass, forward and backward, by `FlopCounterMode`
 
     def activations(self, name: str) -> int:
@@ -50,28 +53,28 @@ def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
     with mode(model, training=True), _unchanged_buffers(model), FlopCounterMode(display=False) as counter:
         with watch.hooks(), saved_tensors_hooks(watch.pack, lambda tensor: tensor):
             outputs = model(*inputs)
-        torch.autograd.backward([y.sum() for y in tree_leaves(outputs) if isinstance(y, Tensor)])
+        torch.autograd.backward([y.sum() for y in tensors(outputs)])
     watch.seen.training_macs = counter.get_total_flops() // 2
     model.zero_grad(set_to_none=True)
     return watch.seen
 
 
-def observe_forward(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Observation, Counter[str]]:
-    """Watch one forward pass in eval mode; return also how often each ATen operator was called."""
+def observe_forward(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
+    """Watch one forward pass in eval mode, and the ATen operators that run."""
     watch = _Watch(model)
-    with mode(model, training=False), watch.hooks(), _OperatorCalls() as operators:
+    with mode(model, training=False), watch.hooks(), _OperatorCalls(watch):
         model(*inputs)
-    return watch.seen, operators.calls
+    return watch.seen
 
 
 def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> bool:
     """Return whether the output stays the same, and finite, when a module's result is replaced by NaN."""
     module = model.get_submodule(name)
     with mode(model, training=False), torch.no_grad():
-        before = tree_leaves(model(*inputs))
+        before = tensors(model(*inputs))
         handle = module.register_forward_hook(lambda _module, _inputs, y: torch.full_like(y, torch.nan))
         try:
-            after = tree_leaves(model(*inputs))
+            after = tensors(model(*inputs))
         finally:
             handle.remove()
     # NaN differs from itself, so that an output of NaN is never taken for unchanged.
@@ -104,8 +107,13 @@ class _Watch:
         """Note a tensor that autograd saves, unless its storage is known."""
         if _storage(tensor) not in self._kept:
             self._kept[_storage(tensor)] = tensor
-            self.seen.saved_bytes[self._running[-1]] += tensor.untyped_storage().nbytes()
+            self.seen.saved_bytes[self.running] += tensor.untyped_storage().nbytes()
         return tensor
+
+    @property
+    def running(self) -> str:
+        """The name of the innermost module that runs."""
+        return self._running[-1]
 
     def _enter(self, name: str, _module: nn.Module, _inputs: Any) -> None:
         self._running.append(name)
@@ -118,16 +126,15 @@ class _Watch:
             self.seen.calls.setdefault(name, []).append(call)
 
 
-class _OperatorCalls(TorchDispatchMode):
-    """Counts the ATen operators that run."""
+class _OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the ATen operators that run, and where."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
+    def __init__(self, watch: _Watch) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._watch = watch
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if not func.is_view:
-            self.calls[str(func.overloadpacket)] += 1
+        self._watch.seen.operators[self._watch.running, func] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -142,4 +149,4 @@ def _unchanged_buffers(model: nn.Module) -> Iterator[None]:
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)

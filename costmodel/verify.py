@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,7 +32,7 @@ class Formula:
     """What the formulas say of one module: a cost, and the bytes that it is the first to save."""
 
     kind: str
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     saved_bytes: int = 0
 
     def value(self, quantity: str) -> int:
@@ -70,7 +69,7 @@ def verify_operators(
     modules = dict(model.named_modules())
     formulas = formulas_by_module(operators, modules)
     is_unused = partial(result_is_unused, model, inputs)
-    measured = measure(model, inputs)
+    measured = measure(model, inputs, observe_training(model, inputs))
     names = dict.fromkeys((*formulas, *measured.names))
     rows = [
         compare(name, formulas.get(name), measured.of(name), modules.get(name), partial(is_unused, name))
@@ -132,10 +131,9 @@ class Measured:
         }
 
 
-def measure(model: nn.Module, inputs: Sequence[Tensor]) -> Measured:
-    """Run all counters on a model."""
+def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -> Measured:
+    """Run all counters on a model that hooks have observed."""
     inclusive = {"fvcore": fvcore_macs(model, inputs), "FlopCounterMode": flop_counter_macs(model, inputs)}
-    observed = observe_training(model, inputs)
     totals = {
         "macs": {counter: counts[""] for counter, counts in inclusive.items()},
         "macs_training": {"FlopCounterMode": observed.training_macs},

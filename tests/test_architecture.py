@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # The files of costmodel that compare formulas with code that runs.
-BRIDGES = {"measure.py", "observe.py", "defects.py", "verify.py", "prove.py"}
+BRIDGES = {"measure.py", "observe.py", "defects.py", "verify.py", "generic.py", "factory.py", "sweep.py", "prove.py"}
 
 
 def imported_modules(source: str) -> set[str]:
@@ -65,7 +65,9 @@ def test_only_commands_know_the_terminal(path: Path) -> None:
 @pytest.mark.parametrize("path", files("costmodel/commands"), ids=str)
 def test_commands_import_heavy_packages_inside_functions(path: Path) -> None:
     top_level = ast.Module([n for n in ast.parse(path.read_text()).body if not isinstance(n, ast.If)], [])
-    imports = {m.split(".")[0] for n in top_level.body if not isinstance(n, ast.FunctionDef) for m in _imports(n)}
+    imports = {
+        m.split(".")[0] for n in top_level.body if not isinstance(n, ast.FunctionDef) for m in _imports(n)
+    }
     assert not imports & {"torch", "fvcore", "pwoct", "matplotlib"}
 
 
