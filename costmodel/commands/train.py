@@ -186,7 +186,7 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
     from pwoct.train import try_out
 
     trial = try_out(config, images, folder)
-    machine = trial.config.machine
+    machine, seconds = trial.config.machine, trial.seconds_per_step
     cost = cost_of(formula_network(trial.config).operators())
     rows = {
         "run": str(folder),
@@ -195,7 +195,7 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
         "MACs an image by the formulas": f"{cost.macs:,}",
         "epochs": f"{config.epochs} of {trial.steps_per_epoch} steps of {config.batch} images",
         "machine": f"{machine.device}, {machine.precision}, {machine.threads} threads, {machine.ranks} ranks",
-        "step": f"{1000 * trial.seconds_per_step:.0f} ms, {config.batch / trial.seconds_per_step:,.0f} images/s",
+        "step": f"{1000 * seconds:.0f} ms, {config.batch / seconds:,.0f} images/s",
         "time to train": f"about {trial.minutes:.1f} minutes, and that of evaluation",
     }
     columns = [Column("what", "what"), Column("value", "value")]

@@ -27,6 +27,7 @@ from costmodel.rounding import check_alpha, check_beta
 if TYPE_CHECKING:
     from pwoct.config import Config
     from pwoct.data import Dataset
+    from pwoct.record import RunFolder
 
 DataOption: TypeAlias = Annotated[
     Path | None,
@@ -107,7 +108,7 @@ def open_dataset(name: str, where: Path | None) -> Dataset:
     return load_dataset(config, where)
 
 
-def formula_network(config: Config) -> ResNet:
+def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNet:
     """Return the cost model's network of a configuration."""
     model = config.model
     return named(
@@ -119,7 +120,22 @@ def formula_network(config: Config) -> ResNet:
         stride_rule=model.stride_rule,
         between=model.between,
         width=model.width,
+        size=size,
     )
+
+
+def find_run(runs: Path, name: str) -> RunFolder:
+    """Return a run by its name in the folder of all runs, or by its own folder.
+
+    Raises:
+        RunError: if there is none.
+    """
+    from pwoct.record import RunError, RunFolder
+
+    for path in (runs / name, Path(name)):
+        if (path / "config.json").is_file():
+            return RunFolder(path)
+    raise RunError(f"no run {name} in {runs}")
 
 
 def accuracy_columns() -> list[Column]:

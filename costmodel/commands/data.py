@@ -1,0 +1,72 @@
+"""`pwoct-cost data`: fetches and checks CIFAR-10."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from costmodel.commands.common import say
+from costmodel.commands.training import reported
+
+app = typer.Typer(no_args_is_help=True, help="Fetch and check CIFAR-10.")
+
+
+@app.command()
+def fetch(
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the archive; the user's cache by itself.")
+    ] = None,
+) -> None:
+    """Download the binary version of CIFAR-10 (162 MiB), unless it is there, and check it by SHA-256."""
+    with reported():
+        from pwoct.download import default_folder, fetch
+
+        print(fetch(to or default_folder(), progress=_Bar()))
+
+
+@app.command()
+def check(
+    where: Annotated[Path, typer.Argument(help="Folder with the binary batches or their archive; or that.")],
+) -> None:
+    """Check every file of CIFAR-10 by SHA-1."""
+    with reported():
+        from pwoct.data import load_cifar10
+
+        found = load_cifar10(where)
+    print(f"{where}: CIFAR-10, {len(found.train):,} images to train on and {len(found.test):,} to test on")
+
+
+class _Bar:
+    """A progress bar as pooch wants it: set `total`, then `update`, `reset`, `close`."""
+
+    total = 0
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+
+    def update(self, size: int) -> None:
+        """Count `size` more bytes."""
+        if self.bar is None:
+            self._open()
+        self.bar.update(self.task, advance=size)
+
+    def reset(self) -> None:
+        """Do nothing: what follows is the last update."""
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self.bar is not None:
+            self.bar.stop()
+        say("pwoct-cost: fetched")
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+        self.bar = Progress(
+            BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+        )
+        self.task = self.bar.add_task("", total=self.total)
+        self.bar.start()

@@ -1,0 +1,118 @@
+"""`pwoct-cost evaluate`: what a trained network makes of the test set, and what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel.commands.common import Format, FormatOption, show
+from costmodel.commands.training import (
+    DataOption,
+    RunsOption,
+    find_run,
+    formula_network,
+    open_dataset,
+    percent,
+    reported,
+)
+from costmodel.recorder import cost_of
+from costmodel.report import Column, Table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pwoct.config import Config
+    from pwoct.evaluation import Score
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run's name in --runs, or its folder.")],
+    data: DataOption = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Other weights for the network: .safetensors, or .pth with tensors alone."),
+    ] = None,
+    runs: RunsOption = Path("runs"),
+    format: FormatOption = Format.table,
+) -> None:
+    """Evaluate a run: accuracy, accuracy by class, confusions, and its cost beside the formulas."""
+    with reported():
+        from pwoct.examine import examine
+
+        folder = find_run(runs, run)
+        config = folder.config()
+        images = open_dataset(config.data.dataset, data)
+        model, score = examine(folder, images, weights)
+    payload = {
+        "run": folder.name,
+        "accuracy": score.accuracy,
+        "correct": score.correct,
+        "images": score.images,
+        "loss": score.loss,
+    }
+    headline = (
+        f"{folder.name}: {100 * score.accuracy:.2f} % of {score.images:,} test images"
+        f" ({score.correct:,}), loss {score.loss:.4f}"
+    )
+    tables = [
+        class_table(score, images.classes),
+        confusion_table(score, images.classes),
+        cost_table(model, config, *images.test.pixels.shape[1:]),
+    ]
+    show("evaluate", tables, format, payload, [headline, ""])
+
+
+def class_table(score: Score, classes: tuple[str, ...]) -> Table:
+    """Return a row a class: how many of its images were recognised."""
+    rows = [
+        {"class": name, "images": int(score.confusion[k].sum()), "accuracy": percent(score.per_class[k])}
+        for k, name in enumerate(classes)
+    ]
+    columns = [Column("class", "class"), Column("images", "images", "count")]
+    return Table("classes", "By class", [*columns, Column("accuracy", "recognised %", "ratio")], rows)
+
+
+def confusion_table(score: Score, classes: tuple[str, ...]) -> Table:
+    """Return the confusion matrix: a row a true class, a column a predicted one."""
+    rows = [
+        {"class": name, **{str(k): int(count) for k, count in enumerate(score.confusion[row])}}
+        for row, name in enumerate(classes)
+    ]
+    columns = [
+        Column("class", "true \\ predicted"),
+        *(Column(str(k), str(k), "count") for k in range(len(classes))),
+    ]
+    numbered = [{**row, "class": f"{k} {row['class']}"} for k, row in enumerate(rows)]
+    return Table("confusion", "Confusion matrix", columns, numbered)
+
+
+def cost_table(model: nn.Module, config: Config, h: int, w: int, c: int) -> Table:
+    """Return parameters and MACs, counted on the network and by the formulas."""
+    import torch
+
+    from costmodel.measure import flop_counter_macs
+
+    cost = cost_of(formula_network(config, (h, w)).operators())
+    counted = flop_counter_macs(model, [torch.zeros(1, c, h, w)])[""]
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    rows = [
+        {
+            "what": "parameters",
+            "network": parameters,
+            "formula": cost.params,
+            "agrees": parameters == cost.params,
+        },
+        {"what": "MACs an image", "network": counted, "formula": cost.macs, "agrees": counted == cost.macs},
+    ]
+    columns = [
+        Column("what", "cost"),
+        Column("network", "network", "count"),
+        Column("formula", "formula", "count"),
+        Column("agrees", "agree", "verdict"),
+    ]
+    return Table("cost", "Cost", columns, rows)

@@ -1,0 +1,106 @@
+"""`pwoct-cost runs`: all runs in a table, or their curves in a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.commands.common import Format, FormatOption, say, show
+from costmodel.commands.training import (
+    RunsOption,
+    accuracy_columns,
+    find_run,
+    percent,
+    reported,
+    require,
+)
+from costmodel.report import Column, Table
+
+if TYPE_CHECKING:
+    from pwoct.record import RunFolder
+
+app = typer.Typer()
+
+
+@app.command()
+def runs(
+    names: Annotated[list[str] | None, typer.Argument(help="Runs to show; all of them by itself.")] = None,
+    runs: RunsOption = Path("runs"),
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this .png, .svg or .pdf.")] = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show all runs: which network, which recipe, how far, how accurate after the last epoch."""
+    if plot is not None:
+        require("matplotlib", "plot")
+    with reported():
+        chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
+        table = runs_table(chosen)
+        if plot is not None:
+            draw_curves(chosen, plot)
+            say(f"pwoct-cost: wrote {plot}")
+    show("runs", [table], format)
+
+
+def all_runs(folder: Path) -> list[RunFolder]:
+    """Return the runs in a folder by name."""
+    from pwoct.record import RunFolder
+
+    return [RunFolder(path.parent) for path in sorted(folder.glob("*/config.json"))]
+
+
+def runs_table(runs: Sequence[RunFolder]) -> Table:
+    """Return a row a run."""
+    columns = [
+        Column("name", "run"),
+        Column("model", "model"),
+        Column("seed", "seed", "count"),
+        Column("status", "status"),
+        *accuracy_columns(),
+    ]
+    return Table("runs", "Runs", columns, [_row(run) for run in runs])
+
+
+def draw_curves(runs: Sequence[RunFolder], path: Path) -> None:
+    """Draw the training loss and the accuracy of each epoch."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (loss, accuracy) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for run in runs:
+        history = run.history()
+        epochs = [line["epoch"] for line in history]
+        loss.plot(epochs, [line["train_loss"] for line in history], label=run.name)
+        accuracy.plot(epochs, [percent(_judged(line)) for line in history], label=run.name)
+    loss.set(xlabel="epoch", ylabel="training loss")
+    accuracy.set(xlabel="epoch", ylabel="accuracy %, on test or held-out images")
+    accuracy.legend(fontsize="small")
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        pyplot.close(figure)
+
+
+def _row(run: RunFolder) -> dict[str, Any]:
+    config, result, history = run.config(), run.result(), run.history()
+    last = history[-1] if history else None
+    spent = sum(line["seconds"] + line["evaluation_seconds"] for line in history) / 60
+    return {
+        "name": run.name,
+        "model": config.model.name,
+        "seed": config.seed,
+        "status": "finished" if result else f"{len(history)}/{config.epochs}",
+        "epoch": result.epoch if result else len(history),
+        "accuracy": percent(result.accuracy if result else (last or {}).get("test_accuracy")),
+        "minutes": result.minutes if result else spent,
+    }
+
+
+def _judged(metrics: dict[str, Any]) -> float:
+    return float(metrics["test_accuracy"] if "test_accuracy" in metrics else metrics["validation_accuracy"])
