@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from costmodel.convention import Cost, Pair, Size, ceil_div, pair
 from costmodel.recorder import FeatureMap, OctaveMap, Recorder, cost_of
-from costmodel.standard import check_groups, check_sizes
+from costmodel.standard import check_sizes
 
 PATHS = ("HH", "HL", "LH", "LL")
 STRIDE_RULES = ("A", "B", "C")
@@ -44,8 +44,6 @@ class OctaveLayer:
         _check_kernel(self.kernel)
         _check_stride(self.stride_rule, self.stride)
         _check_sources(self)
-        for path in self.paths:
-            self.check_path(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -64,11 +62,6 @@ class OctaveLayer:
     def groups_of(self, channels: Size) -> Size:
         """Return the groups of a kxk convolution with that many input channels."""
         return channels if self.depthwise else self.groups
-
-    def check_path(self, path: str) -> None:
-        """Raise ValueError where the groups do not fit the channels of a path."""
-        c_in, c_out = self.channels(path)
-        check_groups(self.groups_of(c_in), c_in, c_out)
 
     def has_bias(self, path: str) -> bool:
         """Whether a path carries its branch's bias: HH and LL, or the only path into the branch."""

@@ -166,7 +166,7 @@ def test_a_batch_multiplies_work_and_no_weights(layer: brute_force.Layer, size: 
 )
 def test_impossible_layers_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        OctaveLayer(**{"c_in": (12, 4), "c_out": (12, 4), **options})
+        octave(OctaveLayer(**{"c_in": (12, 4), "c_out": (12, 4), **options}), 8)
 
 
 def test_an_input_without_an_expected_branch_is_refused() -> None:
