@@ -4,6 +4,7 @@ Every ratio is a `Fraction`, so that no channel is lost or gained by binary roun
 ``int((1 - 0.8) * 10)`` is 1, and this module says 2.
 """
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
@@ -15,6 +16,7 @@ Ratio = Rational | float | str | Decimal
 
 PATHS = ("HH", "HL", "LH", "LL")
 WIDTH_RULES = ("out", "in", "min", "mean")
+LARGEST_EXPONENT = 324  # of a float, in size: the least one is 5e-324
 
 
 class Split(NamedTuple):
@@ -28,16 +30,26 @@ def as_ratio(value: Ratio, name: str = "ratio") -> Fraction:
     """Return `value` as an exact fraction; a float is read through its shortest decimal text.
 
     Raises:
-        ValueError: if `value` is no finite number.
+        ValueError: if `value` is no finite number or its exponent exceeds that of any float.
 
     >>> as_ratio(0.1), as_ratio("3/8"), as_ratio(2)
     (Fraction(1, 10), Fraction(3, 8), Fraction(2, 1))
     """
-    text = repr(float(value)) if isinstance(value, float) else value
+    if isinstance(value, float):
+        value = repr(float(value))
     try:
-        return Fraction(text)
+        if isinstance(value, str | Decimal):
+            _check_exponent(str(value))
+        return Fraction(value)
     except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         raise ValueError(f"{name} must be a finite number such as 0.25 or 1/4, got {value}") from None
+
+
+def _check_exponent(text: str) -> None:
+    """Refuse what would be written out with more digits than any float has, before it is."""
+    exponent = re.search(r"[eE]([+-]?[\d_]+)", text)
+    if exponent and abs(int(exponent[1])) > LARGEST_EXPONENT:
+        raise ValueError(text)
 
 
 def as_alpha(value: Ratio, name: str = "alpha") -> Fraction:

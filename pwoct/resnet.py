@@ -12,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d, relu
 from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d
 from pwoct.channels import WIDTH_RULES, Ratio, as_alpha, as_beta, as_paths, check_choice, check_positive
-from pwoct.init import he_normal_
+from pwoct.he_normal import he_normal_
 from pwoct.octave import STRIDE_RULES, OctConv
 from pwoct.pwise_octave import BETWEEN, PwiseOctConv
 

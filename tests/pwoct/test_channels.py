@@ -23,6 +23,7 @@ from pwoct.channels import (
     [
         (0.1, Fraction(1, 10)),  # not 3602879701896397 / 2**55
         (1e-3, Fraction(1, 1000)),
+        (5e-324, Fraction(5, 10**324)),
         (np.float64(0.7), Fraction(7, 10)),
         ("0.125", Fraction(1, 8)),
         ("3/8", Fraction(3, 8)),
@@ -36,7 +37,21 @@ def test_a_ratio_is_what_the_user_wrote(value, expected):
     assert as_ratio(value) == expected
 
 
-@pytest.mark.parametrize("value", ["a", "", "1/0", float("nan"), float("inf"), Decimal("nan"), None, [1]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a",
+        "",
+        "1/0",
+        float("nan"),
+        float("inf"),
+        Decimal("nan"),
+        None,
+        [1],
+        "1e999999999",
+        Decimal("1e-999999999"),
+    ],
+)
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(ValueError, match=r"^beta must be a finite number such as 0.25 or 1/4, got "):
         as_ratio(value, "beta")

@@ -2,9 +2,13 @@ import copy
 from fractions import Fraction
 
 import pytest
+import sympy
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 from torch.func import functional_call
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+from torch.utils.flop_counter import FlopCounterMode
 
 from pwoct.branches import Octave, pool
 from pwoct.octave import OctConv
@@ -274,3 +278,44 @@ def test_deepcopy_and_state_dict():
 def test_repr_says_what_the_layer_is():
     text = repr(OctConv(8, 16, alpha_in=0.5, stride=2))
     assert "8, 16, kernel_size=(3, 3), alpha_in=1/2, alpha_out=0, stride=2, stride_rule='C'" in text
+
+
+def symbols(*hints):
+    """A fake tensor mode, and a symbolic size for each hint."""
+    mode = FakeTensorMode(shape_env=ShapeEnv())
+    context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * len(hints))
+    return mode, mode.from_tensor(torch.empty(hints, device="meta"), symbolic_context=context).shape
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize(("rule", "stride"), [("C", 1), ("A", 2), ("B", 2), ("C", 2)])
+@pytest.mark.parametrize("odd", [0, 1])
+def test_sizes_and_channels_may_be_symbols(rule, stride, odd, depthwise):
+    options = {"stride": stride, "stride_rule": rule, "depthwise": depthwise}
+    layer = OctConv(16, 16, alpha_in=0.5, alpha_out=0.5, **options)
+    mode, (n, h, w, high_in, low_in, high_out, low_out) = symbols(3, 5, 7, 11, 13, 17, 19)
+    if depthwise:
+        high_out, low_out = high_in, low_in
+    c_in, c_out = {"h": high_in, "l": low_in}, {"h": high_out, "l": low_out}
+    with mode, FlopCounterMode(display=False) as counter:
+        weights = {
+            name: torch.empty(c_out[name[1]], 1 if depthwise else c_in[name[0]], 3, 3)
+            for name, _ in layer.named_parameters()
+        }
+        high = torch.empty(n, high_in, 4 * h + odd, 4 * w + odd)
+        low = torch.empty(n, low_in, 2 * h + odd, 2 * w + odd)
+        y = functional_call(layer, weights, (Octave(high, low),))
+    at_high = n * ((4 * h + odd + stride - 1) // stride) * ((4 * w + odd + stride - 1) // stride)
+    at_low = n * ((2 * h + odd + stride - 1) // stride) * ((2 * w + odd + stride - 1) // stride)
+    paths = {
+        "hh": at_high * high_out * high_in,
+        "hl": at_low * low_out * high_in,
+        "lh": (at_high if rule == "A" and stride == 2 else at_low) * high_out * low_in,
+        "ll": at_low * low_out * low_in,
+    }
+    if depthwise:
+        paths = {"hh": at_high * high_in, "ll": at_low * low_in}
+    difference = counter.get_total_flops() - sum(2 * 9 * macs for macs in paths.values())
+    assert sympy.expand(difference.node.expr) == 0
+    assert y.high.shape[1].node.expr.is_Symbol
+    assert not any(isinstance(size, int) for size in (*y.high.shape, *y.low.shape))
