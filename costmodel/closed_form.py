@@ -16,7 +16,7 @@ import sympy as sp
 from costmodel.convention import QUANTITIES, Cost, Pair, Size, pair
 from costmodel.network import STAGES, Backbone, Design, fold, record_resnet
 from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
-from costmodel.pwise_octave import record_bottleneck
+from costmodel.pwise_octave import BETWEEN, record_bottleneck
 from costmodel.recorder import FeatureMap, Recorder
 from costmodel.resnet import check_choice, paths_per_stage, per_stage
 from costmodel.rounding import WIDTH_RULES, hidden, split, unrounded_hidden
@@ -154,6 +154,8 @@ def network_cost(
     >>> network_cost(net.backbone, net, 200).macs == sum(op.cost.macs for op in net.operators())
     True
     """
+    if stage not in (None, *STAGES):
+        raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, or None for all, got {stage}")
     operators = record_resnet(replace(backbone, n=1 if n == 1 else 3), design, batch)
     whole = operators if n == 1 else fold(operators, n - 2)
     costs = [op.cost for op in whole if stage is None or op.place.stage == stage]
@@ -194,6 +196,7 @@ def closed_form(
     '97216*n - 19366'
     """
     check_choice("form", form, FORMS)
+    check_choice("between", between, BETWEEN)
     check_choice("width rule", width_rule, WIDTH_RULES)
     first, second, third = per_stage(branches if isinstance(branches, str) else tuple(branches), "branches")
     for value in (first, second, third):
@@ -202,13 +205,21 @@ def closed_form(
     design = SymbolicDesign(width, (first, second, third), bottlenecks, width_rule, between)
     recorded, sizes = _divisible_by_8(pair(size))
     backbone = Backbone(3, width, classes, in_channels, recorded, stride_rule)
-    cost = network_cost(backbone, design, n, stage=stage, batch=batch).subs(sizes)
+    cost = network_cost(backbone, design, n, stage=stage, batch=batch)
+    replacements = [sizes]
     if form != "channels":
-        cost = cost.subs(_widths(design, form)).subs(_splits(design, form))
-    return cost.map(sp.expand)
+        replacements += [_widths(design, form), _splits(design, form)]
+    return cost.map(lambda value: _replaced(value, replacements))
 
 
-def _divisible_by_8(size: Pair) -> tuple[Pair, dict[sp.Expr, sp.Expr]]:
+def _replaced(value: Size, replacements: list[dict[sp.Symbol, Size]]) -> sp.Expr:
+    formula = sp.sympify(value)
+    for replacement in replacements:
+        formula = formula.xreplace({key: sp.sympify(new) for key, new in replacement.items()})
+    return sp.expand(formula)
+
+
+def _divisible_by_8(size: Pair) -> tuple[Pair, dict[sp.Symbol, Size]]:
     # Three halvings of 8 h' need no rounding; h' = h / 8 comes back into the finished formula.
     eighths = {value: _symbol(f"{value}_8") for value in size if isinstance(value, sp.Expr)}
     high, wide = (8 * eighths[value] if value in eighths else value for value in size)
@@ -237,8 +248,8 @@ def _splits(design: SymbolicDesign, form: str) -> dict[sp.Symbol, Size]:
 def collected(formula: Size) -> sp.Expr:
     """Return a formula as (a) n + b, with a and b factored: what a block more costs, and what the ends cost.
 
-    >>> print(collected(closed_form(form="whole").macs).coeff(n))
-    3538944*(3*alpha**2 - 6*alpha + 4)
+    >>> print(collected(closed_form(form="whole").macs))
+    3538944*n*(3*alpha**2 - 6*alpha + 4) - 128*(39936*alpha**2 - 52224*alpha + 12923)
     """
     powers = sp.collect(sp.expand(formula), n, evaluate=False)
     return sp.Add(*(sp.factor(coefficient) * power for power, coefficient in powers.items()))

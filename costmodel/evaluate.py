@@ -48,14 +48,8 @@ def evaluate(
         check_choice("quantity", name, (*QUANTITIES, *SUMS))
     check_choice("width rule", width_rule, WIDTH_RULES)
     check_choice("between", between, BETWEEN)
-    _check_stage(stage)
     setting = Setting(names, width_rule, stride_rule, between, classes, in_channels, pair(size), batch, stage)
     return _evaluate(grid, setting)
-
-
-def _check_stage(stage: int | None) -> None:
-    if stage not in (None, *STAGES):
-        raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, or None for all, got {stage}")
 
 
 def _evaluate(grid: Grid, setting: Setting) -> dict[str, IntArray]:
@@ -144,7 +138,6 @@ def stage_cost(
     >>> stage_cost(0, 0, 0).macs == 18 * 9 * 16 * 16 * 32 * 32
     True
     """
-    _check_stage(stage)
     a, b = check_alpha(alpha), check_beta(beta)
     previous = check_alpha(previous_alpha) if stage else a
     return _stage_cost(stage, previous, a, b, path_set(paths), depth, tuple(sorted(options.items())))
