@@ -154,9 +154,15 @@ def depth_of(name: str) -> int:
         name.startswith("resnet") and digits.isdecimal() and int(digits) % 6 == 2 and int(digits) > 2
     ):
         return int(digits)
-    near = get_close_matches(name, MODELS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = _nearest(name, digits)
+    hint = f"; did you mean {near}?" if near else ""
     raise ValueError(f"unknown model {name}: need resnetN with N = 6n + 2, such as {', '.join(MODELS)}{hint}")
+
+
+def _nearest(name: str, digits: str) -> str | None:
+    if digits.isdecimal():
+        return min(MODELS, key=lambda model: abs(MODELS[model] - int(digits)))
+    return next(iter(get_close_matches(name, MODELS, n=1)), None)
 
 
 def per_stage(value: Any, name: str) -> tuple[Any, ...]:

@@ -143,7 +143,13 @@ def test_names(name: str, depth: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("resnet57", "; did you mean resnet56?"), ("resnet21", "; did you mean resnet20?"), ("vgg", "")],
+    [
+        ("resnet57", "; did you mean resnet56?"),
+        ("resnet21", "; did you mean resnet20?"),
+        ("restnet56", "; did you mean resnet56?"),
+        ("56", "; did you mean resnet56?"),
+        ("vgg", ""),
+    ],
 )
 def test_unknown_names_are_refused_with_the_nearest_known_one(name: str, hint: str) -> None:
     with pytest.raises(ValueError, match=r"^unknown model .*: need resnetN with N = 6n \+ 2") as caught:
