@@ -1,0 +1,32 @@
+"""`pwoct-cost explorer`: write the explorer, a web page that works from a single file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costmodel.commands.common import fail, say
+
+app = typer.Typer()
+
+
+@app.command()
+def explorer(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(
+        "explorer.html"
+    ),
+) -> None:
+    """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
+
+    The file is complete: it asks nothing of the network. An existing file is replaced.
+    """
+    from costmodel.explorer.page import page
+
+    text = page()
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"can't write {output}: {error.strerror}")
+    say(f"{output}: {len(text.encode()) / 1024:.0f} KiB; open it in any browser")

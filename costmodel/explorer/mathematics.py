@@ -1,0 +1,50 @@
+"""The formulas as the page shows them: MathML in which each symbol can be replaced by its number."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sympy as sp
+from sympy.printing.mathml import MathMLPresentationPrinter
+
+from costmodel.convention import Size
+from costmodel.explorer.formulas import FORMS, formulas
+
+SHOWN = ("params", "macs")
+
+
+class _MarkedSymbols(MathMLPresentationPrinter):  # type: ignore[misc]  # sympy has no types
+    """Prints each symbol as an element that names it, and products with a visible dot."""
+
+    def __init__(self) -> None:
+        super().__init__({"mul_symbol": "dot"})
+
+    def _print_Symbol(self, sym: Any, style: str = "plain") -> Any:  # noqa: ARG002, N802 - sympy calls it so
+        letter, _, index = sym.name.partition("_")
+        element = self.dom.createElement("msub" if index else "mrow")
+        element.setAttribute("data-symbol", sym.name)
+        for tag, text in (("mi", letter), ("mtext", index)):
+            if text:
+                element.appendChild(self.dom.createElement(tag)).appendChild(self.dom.createTextNode(text))
+        return element
+
+
+def mathml(formula: Size) -> str:
+    """Return a formula as MathML without the enclosing element, common factors taken out.
+
+    >>> mathml(sp.Symbol("c_in"))
+    '<msub data-symbol="c_in"><mi>c</mi><mtext>in</mtext></msub>'
+    """
+    printed = str(_MarkedSymbols().doprint(sp.factor_terms(formula)))
+    return printed.removeprefix('<math xmlns="http://www.w3.org/1998/Math/MathML">').removesuffix("</math>")
+
+
+def mathematics_javascript() -> str:
+    """Return the formulas of a path as the JavaScript object MATHEMATICS, by form and quantity.
+
+    They are those of stride 1, where h and w are the size of the map that the path convolves.
+    """
+    by_name = {formula.name: formula.cost for formula in formulas()}
+    shown = {form: {name: mathml(getattr(by_name[f"HH.{form}.1"], name)) for name in SHOWN} for form in FORMS}
+    return f"const MATHEMATICS = {json.dumps(shown, ensure_ascii=False, indent=1)};\n"

@@ -1,0 +1,129 @@
+// The page: a state goes in, everything that is shown comes out. There is no other state.
+
+const ui = { state: null, perStage: false, rows: [] };
+
+function render(state) {
+  const found = parts(state);
+  const rows = layerRows(found);
+  const shares = networkShares(found);
+  const cost = totalOf(shares);
+  const compared = comparison(state, cost, shares);
+  const layer = chosenLayer(state, rows);
+  ui.rows = rows;
+  showControls(state);
+  renderTotals(cost, compared);
+  renderNotes(state);
+  renderComparison(compared, shares);
+  renderTable(state, rows, cost, changeView);
+  renderDiagram(layer);
+  renderFormulas(layer);
+  renderFront(state, cost, changeView);
+  renderExports(state, compared);
+}
+
+function update(state) {
+  ui.state = state;
+  render(state);
+  history.replaceState(null, "", linkOf(state));
+  document.documentElement.dataset.shown = linkOf(state);
+}
+
+const changeView = (changes) => update({ ...ui.state, ...changes });
+
+function renderTotals(cost, compared) {
+  const cards = QUANTITIES.map((key, i) => element("div", { class: "total" },
+    element("dt", {}, LABELS[key]),
+    element("dd", {}, element("output", { "data-total": key }, grouped(cost[i])),
+      element("span", { class: "change" }, `${compared[2].changes[i]} vs plain`))));
+  byId("totals").replaceChildren(...cards);
+  byId("summary").textContent = `${grouped(cost[PARAMS])} parameters, ${grouped(cost[MACS])} MACs`;
+}
+
+function renderNotes(state) {
+  const found = notes(state);
+  byId("notes").hidden = found.length === 0;
+  byId("notes-title").textContent = found.length === 1 ? "1 size was rounded or left out" : `${found.length} sizes were rounded or left out`;
+  byId("notes-list").replaceChildren(...found.map((note) => element("li", {}, note)));
+}
+
+function renderExports(state, compared) {
+  byId("command").textContent = commandOf(state);
+  byId("pytorch").textContent = pytorchOf(state);
+  byId("latex").textContent = latexOf(state, compared);
+}
+
+function say(message) {
+  byId("status").textContent = message;
+}
+
+// Where the browser refuses its clipboard, the text is selected, and the user copies it.
+async function copy(text, source, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`${what} copied.`);
+  } catch (refused) {
+    if (!(refused instanceof DOMException || refused instanceof TypeError)) throw refused;
+    if (source) getSelection().selectAllChildren(source);
+    say(source ? `${what} selected: copy it with your keyboard.` : "Copy the address of this page.");
+  }
+}
+
+function downloadCsv() {
+  const address = URL.createObjectURL(new Blob([csvOf(ui.rows)], { type: "text/csv" }));
+  element("a", { href: address, download: `resnet${ui.state.depth}-layers.csv` }).click();
+  URL.revokeObjectURL(address);
+  say("CSV with one row a layer downloaded.");
+}
+
+function connectButtons() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    const source = byId(button.dataset.copy);
+    button.addEventListener("click", () => copy(source.textContent, source, button.dataset.what));
+  }
+  byId("copy-link").addEventListener("click", () => copy(location.href, null, "Link"));
+  byId("download").addEventListener("click", downloadCsv);
+  byId("reset").addEventListener("click", () => {
+    ui.perStage = false;
+    showError(null, "");
+    update(stateFrom({}));
+  });
+  byId("theme").addEventListener("click", nextTheme);
+}
+
+const THEMES = ["auto", "light", "dark"];
+function nextTheme() {
+  const { dataset } = document.documentElement;
+  dataset.theme = THEMES[(THEMES.indexOf(dataset.theme) + 1) % THEMES.length];
+  byId("theme").textContent = `Theme: ${dataset.theme}`;
+}
+
+// The page counts networks whose costs Python worked out from closed forms, another way than the page's.
+function checkReferences() {
+  const wrong = REFERENCES.filter(({ state, params, macs }) => {
+    const cost = networkCost(stateFrom(state));
+    return cost[PARAMS] !== params || cost[MACS] !== macs;
+  });
+  byId("checked").textContent = wrong.length === 0
+    ? `On loading, this page recounted ${REFERENCES.length} networks and got the counts of Python's closed forms in every one.`
+    : `On loading, this page recounted ${REFERENCES.length} networks and got ${wrong.length} wrong: do not trust its numbers.`;
+  byId("checked").classList.toggle("failed", wrong.length > 0);
+}
+
+function openLink() {
+  try {
+    const next = stateFrom(textsFromLink(location.hash));
+    ui.perStage = false;
+    showError(null, "");
+    update(next);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    if (ui.state === null) update(stateFrom({}));
+    showError(null, `This link does not work: ${error.message}`);
+  }
+}
+
+connectControls();
+connectButtons();
+window.addEventListener("hashchange", openLink);
+openLink();
+checkReferences();

@@ -1,0 +1,57 @@
+// The configuration to take along: as a command, as PyTorch code, as LaTeX, as CSV.
+
+function commandOf(state) {
+  const options = [
+    `--model resnet${state.depth}`, `--alpha ${alphaText(state)}`,
+    `--beta ${betaText(state)}`, `--paths ${pathSetsText(state)}`,
+  ];
+  if (sizeText(state.size) !== "32") options.push(`--size ${sizeText(state.size)}`);
+  // The command also costs a layer: of the first stage's width, so that beta may be as large as there.
+  if (state.width !== 16) options.push(`--width ${state.width} --c-in ${state.width} --c-out ${state.width}`);
+  if (state.classes !== 10) options.push(`--classes ${state.classes}`);
+  if (state.widthRule !== "out") options.push(`--width-rule ${state.widthRule}`);
+  if (state.strideRule !== "C") options.push(`--stride-rule ${state.strideRule}`);
+  if (state.between !== "none") options.push(`--between ${state.between}`);
+  return `pwoct-cost ${options.join(" ")}`;
+}
+
+function pythonValue(state, text) {
+  const values = state.stages.map(text);
+  return new Set(values).size === 1 ? values[0] : `[${values.join(", ")}]`;
+}
+
+const pythonList = (names) => `[${names.map((name) => `"${name}"`).join(", ")}]`;
+
+function pytorchOf(state) {
+  const options = [
+    `alpha=${pythonValue(state, ({ alpha }) => `"${ratioText(alpha)}"`)}`,
+    `beta=${pythonValue(state, ({ beta }) => `"${ratioText(beta)}"`)}`,
+    `paths=${pythonValue(state, ({ paths }) => pythonList(PATHS.filter((path) => paths.has(path))))}`,
+  ];
+  if (state.widthRule !== "out") options.push(`width_rule="${state.widthRule}"`);
+  if (state.strideRule !== "C") options.push(`stride_rule="${state.strideRule}"`);
+  if (state.between !== "none") options.push(`between="${state.between}"`);
+  if (state.width !== 16) options.push(`width=${state.width}`);
+  if (state.classes !== 10) options.push(`classes=${state.classes}`);
+  const call = `net = resnet(\n    ${state.depth},\n${options.map((option) => `    ${option},\n`).join("")})`;
+  const [h, w] = state.size;
+  return `import torch\nfrom pwoct.resnet import resnet\n\n${call}\nlogits = net(torch.zeros(2, 3, ${h}, ${w}))`;
+}
+
+function latexOf(state, compared) {
+  const cells = ({ name, cost, changes }) => [
+    name, grouped(cost[PARAMS]), latexPercent(changes[PARAMS]), grouped(cost[MACS]), latexPercent(changes[MACS]),
+  ];
+  const lines = compared.map((variant) => `${cells(variant).join(" & ")} \\\\`);
+  return [
+    `% ${commandOf(state)}`, "\\begin{tabular}{lrrrr}", "\\toprule",
+    "network & params & vs plain & MACs & vs plain \\\\", "\\midrule", ...lines, "\\bottomrule", "\\end{tabular}",
+  ].join("\n");
+}
+
+const latexPercent = (text) => text.replace("%", "\\%");
+
+function csvOf(rows) {
+  const lines = rows.map((r) => [r.name, mapText(r.out), ...r.cost].join());
+  return [["layer", "output", ...QUANTITIES].join(), ...lines].join("\n") + "\n";
+}
