@@ -169,10 +169,14 @@ def _existing_paths(c_in: Split, c_out: Split, *, across: bool) -> dict[str, tup
 
 
 def _odd_pair(kernel_size: int | tuple[int, int]) -> tuple[int, int]:
-    kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    if kh < 1 or kw < 1 or kh % 2 == 0 or kw % 2 == 0:
-        raise ValueError(f"kernel_size must be odd and at least 1, got {kernel_size}")
-    return kh, kw
+    pair = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(_is_odd, pair)):
+        raise ValueError(f"kernel_size must be an odd integer or a pair of them, got {kernel_size!r}")
+    return pair[0], pair[1]
+
+
+def _is_odd(k: int) -> bool:
+    return isinstance(k, int) and k > 0 and k % 2 == 1
 
 
 def _check_stride_rule(rule: str, stride: int) -> None:

@@ -28,7 +28,8 @@ MODELS = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
 class ResNet(nn.Module):
     """A 3x3 convolution, stages of blocks, global average pooling and a linear layer.
 
-    x: (n, in_channels, h, w). Returns logits (n, classes).
+    x: (n, in_channels, h, w) of any size. Returns logits (n, classes). `torch.export` with octave layers
+    and dynamic h and w needs them to be multiples of 8, the only sizes that are even in all branches.
     """
 
     def __init__(

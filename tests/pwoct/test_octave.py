@@ -46,6 +46,16 @@ STRIDED = {
     for stride in strides
     for size in ((8, 4), (5, 7), (6, 9))
 }
+ENDS = {
+    f"{rule} {alpha_in} {alpha_out}": (
+        {"stride": 2, "stride_rule": rule, "alpha_in": alpha_in, "alpha_out": alpha_out, "bias": True},
+        (5, 6),
+    )
+    for rule in "ABC"
+    for alpha_in in (0, 0.5, 1)
+    for alpha_out in (0, 0.5, 1)
+}
+ALL_CASES = CASES | STRIDED | ENDS
 OPTIONS_OF_THE_REFERENCE = ("stride", "stride_rule", "dilation", "groups", "depthwise")
 
 
@@ -78,7 +88,7 @@ def assert_is_the_reference(layer, x, **options):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("options", "size"), (CASES | STRIDED).values(), ids=(CASES | STRIDED).keys())
+@pytest.mark.parametrize(("options", "size"), ALL_CASES.values(), ids=ALL_CASES.keys())
 def test_is_the_reference(options, size):
     torch.manual_seed(0)
     layer = OctConv(8, 8, **options).double()
@@ -184,9 +194,11 @@ def test_depthwise_has_one_filter_a_channel():
         ({"c_out": 2.5}, "c_out must be an integer of at least 1, got 2.5"),
         ({"stride": 0}, "stride must be an integer of at least 1, got 0"),
         ({"dilation": 0}, "dilation must be an integer of at least 1, got 0"),
-        ({"kernel_size": 4}, "kernel_size must be odd and at least 1, got 4"),
-        ({"kernel_size": (3, 2)}, r"kernel_size must be odd and at least 1, got \(3, 2\)"),
-        ({"kernel_size": -1}, "kernel_size must be odd and at least 1, got -1"),
+        ({"kernel_size": 4}, "kernel_size must be an odd integer or a pair of them, got 4"),
+        ({"kernel_size": (3, 2)}, r"kernel_size must be an odd .*, got \(3, 2\)"),
+        ({"kernel_size": (3, 3, 3)}, r"kernel_size must be an odd .*, got \(3, 3, 3\)"),
+        ({"kernel_size": 3.0}, "kernel_size must be an odd .*, got 3.0"),
+        ({"kernel_size": -1}, "kernel_size must be an odd .*, got -1"),
         ({"stride_rule": "D"}, "stride_rule must be one of A, B, C, got 'D'"),
         ({"stride": 3, "stride_rule": "A"}, "stride_rule 'A' needs stride 1 or 2, got 3"),
         ({"groups": 3}, "groups must divide .*, got 3 and 8 -> 8 channels on path HH"),

@@ -1,5 +1,6 @@
 import copy
 import io
+import shutil
 import warnings
 
 import numpy as np
@@ -308,7 +309,8 @@ class TestUse:
         (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
         np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-4, atol=1e-5)
 
-    # its own import of torch.jit, deprecated by itself
+    @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
+    # torch's own import of what it deprecates
     @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
     def test_compile(self):
         model, x = small(), torch.randn(2, 3, 9, 9)
