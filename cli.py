@@ -21,6 +21,9 @@ from costmodel.commands.common import BAD_INPUT, say
 COMMANDS = (
     "explain",
     "equations",
+    "paper",
+    "verify",
+    "explorer",
 )
 
 # The base of all errors in the use of the command line, in Typer with Click and in Typer without it.

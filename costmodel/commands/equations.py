@@ -28,10 +28,10 @@ def equations(
     """
     from costmodel.paper import equation_tables as tables
     from costmodel.resnet import check_choice
-    from costmodel.rounding import WIDTH_RULES
+    from costmodel.rounding import WIDTH_RULES, check_alpha
 
     with bad_input():
-        share, betas = common.check_alpha(alpha), common.betas(beta)
+        share, betas = check_alpha(alpha), common.betas(beta)
         check_choice("width rule", width_rule, WIDTH_RULES)
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")

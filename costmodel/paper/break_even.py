@@ -1,8 +1,8 @@
 """When a bottleneck on a path saves nothing: the question that the paper leaves open.
 
-A bottleneck of width m costs m c_in + k^2 m^2 + m c_out kernel parameters, the path without it k^2 c_in c_out;
+A bottleneck of width m has m c_in + k^2 m^2 + m c_out kernel parameters, the path without it k^2 c_in c_out;
 its MACs are in the same proportion, since all three convolutions run at the path's output resolution. With
-r = c_out / c_in only r, beta, k and the width rule decide.
+r = c_out / c_in, only r, beta, k and the width rule decide.
 """
 
 from __future__ import annotations
@@ -29,11 +29,8 @@ def cost_ratio(quantity: str = "params", rule: str = "out") -> sp.Expr:
     """
     c = sp.Symbol("c", positive=True)
     c_out = r * c
-    if rule == "min":
-        # Two cases, min(c_in, c_out) being c_in or c_out; a symbol cannot tell which.
-        width = c * sp.Min(1, r) / beta
-    else:
-        width = unrounded_hidden(c, c_out, beta, rule)
+    # min(c, r c) = c min(1, r): said here, since sympy doesn't take a common factor out of a minimum.
+    width = c * sp.Min(1, r) / beta if rule == "min" else unrounded_hidden(c, c_out, beta, rule)
     compressed = getattr(bottleneck_cost(c, c_out, width), quantity)
     return sp.expand(sp.cancel(compressed / getattr(convolution(c, c_out, k, w), quantity)))
 
@@ -64,7 +61,7 @@ def saves_below_ratio(beta_value: Fraction | int, kernel: int = 3) -> sp.Rationa
 
 @dataclass(frozen=True)
 class Limits:
-    """For which alpha a bottleneck on a path saves at a given beta: between two limits; None where for none."""
+    """The alphas between which a bottleneck on a path saves at a given beta; None where it never does."""
 
     path: str
     widening: int  # how many times the layer's channels grow: 1, or 2 at a stage change
@@ -86,7 +83,7 @@ class Limits:
 
 
 def limits(beta_value: Fraction | int, kernel: int = 3) -> tuple[Limits, ...]:
-    """Return the alphas at which a bottleneck of width c_out / beta saves, for each path, also at a stage change.
+    """Return the alphas at which a bottleneck of width c_out / beta saves: each path, also at a stage change.
 
     >>> [found.text for found in limits(2)][1:3]
     ['alpha < 34/45 = 0.7556', 'alpha > 11/45 = 0.2444']

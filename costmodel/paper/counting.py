@@ -13,7 +13,7 @@ OCTAVE_BIASES = ("none", "branch", "path", "kernel")
 
 @dataclass(frozen=True)
 class Counting:
-    """What of a network is counted; the defaults are every convolution and linear kernel, and nothing else."""
+    """What of a network is counted; by default every convolution and linear kernel, and nothing else."""
 
     reduce: bool = True  # the first 1x1 kernels of bottlenecks
     expand: bool = True  # their second 1x1 kernels

@@ -1,4 +1,4 @@
-"""The tables of `pwoct-cost equations`: the paper's equations with their proofs, and when a bottleneck saves."""
+"""The tables of `pwoct-cost equations`: the equations with their proofs, and when a bottleneck saves."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import sympy as sp
 
-from costmodel.paper.break_even import PathSaving, k, limits, path_savings, r, saves_above_beta
-from costmodel.paper.equations import equations, layer_saving
+from costmodel.paper.break_even import PathSaving, limits, path_savings, r, saves_above_beta
+from costmodel.paper.equations import equations, k, layer_saving
 from costmodel.paper.printed import BETA
 from costmodel.report import Column, Table
 from costmodel.rounding import WIDTH_RULES
@@ -107,7 +107,7 @@ def alpha_table(betas: Sequence[Fraction], kernel: int) -> Table:
 
 
 def layer_saving_table(alpha: Fraction, beta: Fraction = BETA, rule: str = "out", kernel: int = 3) -> Table:
-    """Return for each layer size of the CIFAR ResNets and each path what a bottleneck saves, in whole numbers."""
+    """Return what a bottleneck saves on each path of the CIFAR ResNets' layers, in whole numbers."""
     rows = [_saving_row(sizes, found) for sizes, found in _savings(alpha, beta, rule, kernel)]
     columns = [
         Column("layer", "layer"),

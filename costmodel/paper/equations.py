@@ -38,7 +38,7 @@ DEFINITIONS: Mapping[sp.Symbol, sp.Expr] = {
 
 @dataclass(frozen=True)
 class Equation:
-    """One equation: its number, what it says, its section, the paper's form, and the form derived from sizes."""
+    """One equation: number, what it says, section, the paper's form, the form derived from sizes."""
 
     number: str
     says: str

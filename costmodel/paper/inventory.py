@@ -25,11 +25,11 @@ from costmodel.standard import convolution
 
 WIDTH, SIZE, CLASSES = 16, 32, 10
 
-# Where the stride of a stage's first convolution acts. In A, B and C as in `costmodel.octave`; "C-spatial" is C
-# with a bottleneck's stride on its kxk instead of its first 1x1.
+# Where the stride of a stage's first convolution acts: A, B, C as in `costmodel.octave`; "C-spatial" is C with
+# a bottleneck's stride on its kxk instead of its first 1x1.
 STRIDES = ("A", "B", "C", "C-spatial")
-# The shortcut of a stage change: without parameters, a standard 1x1 convolution, a 1x1 OctConv, or a 1x1 OctConv
-# with the same paths as bottlenecks. That of the first and the last block: without parameters, or a 1x1 OctConv.
+# The shortcut of a stage change: without parameters, a standard 1x1 convolution, a 1x1 OctConv, or one with
+# the same paths as bottlenecks. That of the first and of the last block: no parameters, or a 1x1 OctConv.
 SHORTCUTS = ("free", "plain", "octave", "bottleneck")
 END_SHORTCUTS = ("free", "octave")
 
@@ -60,7 +60,7 @@ Amounts: TypeAlias = dict[str, int]
 
 @dataclass(frozen=True)
 class Build:
-    """How a network is built where the paper is silent; the defaults are the network of `costmodel.resnet`."""
+    """How a network is built where the paper is silent; by default as in `costmodel.resnet`."""
 
     width_rule: str = "out"
     compress_first: bool = False
@@ -72,7 +72,7 @@ class Build:
 
 
 class Subject(NamedTuple):
-    """The network that is built: blocks a stage, alpha, and the paths that are bottlenecks; plain at alpha 0."""
+    """The network that is built: blocks a stage, alpha, paths that are bottlenecks; plain at alpha 0."""
 
     n: int
     alpha: Fraction
@@ -93,7 +93,7 @@ class Inventory(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A convolution as it occurs in a network: its layer, input size, bottleneck paths, and how many there are."""
+    """A convolution as it occurs in a network: layer, input size, bottleneck paths, how many there are."""
 
     layer: OctaveLayer
     size: int

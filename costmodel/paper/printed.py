@@ -1,4 +1,4 @@
-"""What the paper prints, read from `printed.toml`: the rows of Tables 1 to 4, the text's claims, the slips."""
+"""What the paper prints, read from `printed.toml`: rows of Tables 1 to 4, claims of the text, slips."""
 
 from __future__ import annotations
 
@@ -38,15 +38,24 @@ class Row:
         return f"{self.table}.{self.row}"
 
     @property
-    def model(self) -> str:
-        """The network's name without alpha and paths: ResNet-56, Oct-ResNet-56 or Pwise-Oct-ResNet-56."""
-        kind = "Pwise-Oct-" if self.paths else "Oct-" if self.alpha else ""
-        return f"{kind}ResNet-{self.depth}"
+    def kind(self) -> str:
+        """The kind of network: plain, Oct or Pwise."""
+        return "Pwise" if self.paths else "Oct" if self.alpha else "plain"
 
     @property
     def path_text(self) -> str:
         """The paths that are bottlenecks."""
         return "all" if len(self.paths) == 4 else ",".join(ordered(self.paths))
+
+    @property
+    def label(self) -> str:
+        """The network in a few words: kind and depth, alpha, bottlenecks.
+
+        >>> read_paper().by_key["3.1"].label
+        'Pwise-56 0.25 HL,LH,LL'
+        """
+        alpha = f"{float(self.alpha):.2f}" if self.alpha else ""
+        return " ".join(filter(None, (f"{self.kind}-{self.depth}", alpha, self.path_text)))
 
     def network(self) -> ResNet:
         """Return the network as this project builds it."""
@@ -59,12 +68,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the text; `of` and `against` name rows, `printed` is its number as text."""
+    """A statement of the text: what it says, or which rows it compares, and its number as text."""
 
     id: str
     where: str
     kind: str
-    says: str
+    says: str = ""
     of: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
     printed: str | None = None
@@ -74,6 +83,7 @@ class Claim:
 class Slip:
     """A place where the text contradicts its own tables or formulas."""
 
+    id: str
     where: str
     prints: str
     known: str
@@ -155,5 +165,5 @@ def matches(count: int, printed: str, quantity: str, rounding: str = "rounded") 
 
 
 def offset(unit: int, rounding: str) -> int:
-    """Return what to add to a count before the division by a unit: half of it to round half up, or nothing."""
+    """Return what to add to a count before it is divided: half a unit, to round half up, or nothing."""
     return unit // 2 if rounding == "rounded" else 0

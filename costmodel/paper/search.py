@@ -1,7 +1,7 @@
 """The search over readings: every way to build and to count, against every printed cell.
 
-What there is in each of the networks that a reading can mean makes a matrix (builds, kinds); what the readings
-count makes another (kinds, countings); their product is every count at once, in exact 64-bit integers.
+What there is in each network that a reading can mean makes a matrix (builds, kinds); what the readings count
+makes another (kinds, countings); their product is every count at once, in exact 64-bit integers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ BIAS_AXES: Axes = {
 
 @dataclass(frozen=True)
 class Search:
-    """The readings of one quantity and how many cells each matches: `scores` (roundings, builds, countings)."""
+    """The readings of one quantity, and the cells each matches: `scores` (roundings, builds, countings)."""
 
     quantity: str
     builds: tuple[Build, ...]
@@ -67,8 +67,8 @@ class Search:
     @cached_property
     def axes(self) -> Axes:
         """Every axis of the search with its values."""
-        counting = KERNEL_AXES | (BIAS_AXES if self.quantity == "params" else {})
-        build = BUILD_AXES | ({} if self.quantity == "params" else {"stride": STRIDES})
+        counting = {**KERNEL_AXES, **(BIAS_AXES if self.quantity == "params" else {})}
+        build = {**BUILD_AXES, **({} if self.quantity == "params" else {"stride": STRIDES})}
         return {"rounding": ROUNDINGS, **build, **counting}
 
     def score(self, build: Build, counting: Counting, rounding: str) -> int:
@@ -95,12 +95,10 @@ class Search:
         return int((self.scores == self.best).sum())
 
     def _where(self, **fixed: Any) -> npt.NDArray[np.bool_]:
-        masks = [
-            np.array([fixed.get("rounding", rounding) == rounding for rounding in ROUNDINGS]),
-            _mask(self.builds, fixed),
-            _mask(self.countings, fixed),
-        ]
-        return masks[0][:, None, None] & masks[1][None, :, None] & masks[2][None, None, :]
+        roundings = np.array([fixed.get("rounding", rounding) == rounding for rounding in ROUNDINGS])
+        builds, countings = _mask(self.builds, fixed), _mask(self.countings, fixed)
+        where: npt.NDArray[np.bool_] = roundings[:, None, None] & builds[:, None] & countings
+        return where
 
 
 def _mask(choices: Iterable[Any], fixed: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
@@ -113,7 +111,7 @@ def search(paper: Paper, quantity: str) -> Search:
     """Return how many printed cells of a quantity, params or macs, every reading matches."""
     is_params = quantity == "params"
     builds = tuple(_all(Build, BUILD_AXES if is_params else {**BUILD_AXES, "stride": STRIDES}))
-    countings = tuple(_all(Counting, KERNEL_AXES | BIAS_AXES if is_params else KERNEL_AXES))
+    countings = tuple(_all(Counting, {**KERNEL_AXES, **BIAS_AXES} if is_params else KERNEL_AXES))
     weights = np.array([list(map(c.coefficients().__getitem__, KINDS)) for c in countings], dtype=np.int64).T
     rows = paper.cells(quantity)
     scores = np.zeros((len(ROUNDINGS), len(builds), len(countings)), dtype=np.int64)
@@ -149,15 +147,18 @@ class Together:
 
     cells: int
     own_way: int  # one network; parameters and MACs are each counted in their own way
+    same_layers: int  # one network; the same shortcuts and head are counted for both
     same_way: int  # one network; the same kernels, shortcuts and head are counted for both
     best: Reading
+    best_same_layers: Reading
     best_same_way: Reading
 
 
 def together(params: Search, macs: Search) -> Together:
     """Return the best readings in which both quantities are counts of one network, rounded the same way."""
-    own, same = (_best_pair(params, macs, kinds) for kinds in ((), tuple(KERNEL_AXES)))
-    return Together(params.cells + macs.cells, own[0], same[0], own[1], same[1])
+    shared = ((), ("shortcuts", "head"), tuple(KERNEL_AXES))
+    scores, readings = zip(*(_best_pair(params, macs, axes) for axes in shared), strict=True)
+    return Together(params.cells + macs.cells, *scores, *readings)
 
 
 def _best_pair(params: Search, macs: Search, shared: Sequence[str]) -> tuple[int, Reading]:
@@ -174,6 +175,20 @@ def _best_pair(params: Search, macs: Search, shared: Sequence[str]) -> tuple[int
     return found
 
 
+def best_pairs(params: Search, macs: Search) -> Iterator[tuple[str, Build, Counting]]:
+    """Yield the best readings of the parameters whose network some best reading of the MACs has too."""
+    best_macs = _by_network(macs, {})
+    for r, b, c in np.argwhere(params.scores == params.best):
+        build = params.builds[b]
+        if best_macs[ROUNDINGS[r], _network(build)][0] == macs.best:
+            yield ROUNDINGS[r], build, params.countings[c]
+
+
+def _network(build: Build) -> tuple[Any, ...]:
+    """A build without its stride rule, which parameters do not depend on."""
+    return tuple(getattr(build, axis) for axis in BUILD_AXES)
+
+
 def _by_network(one: Search, fixed: Mapping[str, Any]) -> dict[tuple[str, Any], tuple[int, Build, Counting]]:
     """The best counting of each network (the stride rule apart) and rounding."""
     columns = np.flatnonzero(_mask(one.countings, fixed))
@@ -182,7 +197,7 @@ def _by_network(one: Search, fixed: Mapping[str, Any]) -> dict[tuple[str, Any], 
         for b, build in enumerate(one.builds):
             scores = one.scores[r, b, columns]
             column = int(scores.argmax())
-            key = rounding, tuple(getattr(build, axis) for axis in BUILD_AXES)
+            key = rounding, _network(build)
             if key not in best or scores[column] > best[key][0]:
                 best[key] = int(scores[column]), build, one.countings[columns[column]]
     return best

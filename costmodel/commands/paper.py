@@ -1,0 +1,162 @@
+"""`pwoct-cost paper`: the paper's tables and claims, cell by cell, beside what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, bad_input, say, show
+from costmodel.commands.training import RunsOption, require
+from costmodel.paper.printed import Paper, read_paper
+from costmodel.report import Table
+
+if TYPE_CHECKING:
+    from costmodel.paper.records import Record
+
+app = typer.Typer()
+
+RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of kept records of runs.")]
+
+
+@app.command()
+def paper(
+    readings: Annotated[bool, typer.Option("--readings", help="Search all readings and rank them.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Count the instantiated networks too.")] = False,
+    choices: Annotated[bool, typer.Option("--choices", help="Show what costs least for a user.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the choices into a file: .svg, .png, .pdf.")
+    ] = None,
+    document: Annotated[Path | None, typer.Option(help="Write the whole report as a page, paper.md.")] = None,
+    runs: RunsOption = Path("runs"),
+    records: RecordsOption = Path("docs/records"),
+    format: FormatOption = Format.table,
+) -> None:
+    """Compare every count that the paper prints with the formulas and with the network as built.
+
+    Exit code 1 where a printed count does not follow from the reading, or an instantiated network differs.
+    """
+    printed = read_paper()
+    if document is not None:
+        _write_document(printed, document, records)
+        return
+    if figure is not None:
+        _draw(figure)
+        return
+    if readings:
+        show("paper", _reading_tables(printed), format, {"searched": True})
+        return
+    if choices:
+        show("paper", _choice_tables(printed), format)
+        return
+    _compare(printed, [records, runs], verify, format)
+
+
+def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format) -> None:
+    from costmodel.paper import cells, verdicts
+    from costmodel.paper.reading_tables import reading_table
+    from costmodel.paper.records import accuracy_table
+    from costmodel.paper.slips import slip_table
+
+    found, known = cells.cells(printed), _records(folders)
+    claims = verdicts.claim_table(verdicts.evidence(printed, found))
+    counted = [cells.counted_table(printed, _instantiated(printed))] if verify else []
+    tables = [
+        reading_table(),
+        *(cells.cell_table(found, quantity) for quantity in cells.QUANTITIES),
+        *counted,
+        claims,
+        slip_table(printed),
+        accuracy_table(printed, known),
+    ]
+    matched = sum(cell.matches for cell in found)
+    payload = {
+        "matched": matched,
+        "of": len(found),
+        "cells": list(map(cells.described, found)),
+        "verdicts": verdicts.described(claims),
+    }
+    show("paper", tables, format, payload)
+    if matched < len(found) or not all(row["equal"] for table in counted for row in table.rows):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _records(folders: list[Path]) -> list[Record]:
+    from costmodel.paper.records import read_records
+
+    with bad_input():
+        return read_records(folders)
+
+
+def _reading_tables(printed: Paper) -> list[Table]:
+    from costmodel.paper import reading_tables as tables
+
+    found = tables.find(printed)
+    return [
+        tables.best_table(found),
+        tables.kernel_table(found),
+        tables.tie_table(found),
+        tables.axis_table(found),
+        tables.reading_table(),
+    ]
+
+
+def _choice_tables(printed: Paper) -> list[Table]:
+    from costmodel.paper import choices as user
+
+    found = user.choices()
+    return [
+        user.front_table(found),
+        user.edge_table(found),
+        user.budget_table(printed, found),
+        user.same_alpha_table(printed, found),
+        user.idle_table(found),
+    ]
+
+
+def _draw(path: Path, found: Any = None) -> None:
+    require("matplotlib", "plot")
+    from costmodel.paper import choices as user
+    from costmodel.paper.figure import draw
+
+    with bad_input():
+        draw(found or user.choices(), user.plain_points(), user.paper_points(read_paper()), path)
+    say(f"wrote {path}")
+
+
+def _write_document(printed: Paper, path: Path, records: Path) -> None:
+    """Write the page, and its figure beside it; measured accuracies come from kept records alone."""
+    require("matplotlib", "plot")
+    from costmodel.paper.choices import choices
+    from costmodel.paper.document import FIGURE, document
+
+    found = choices()
+    text = document(printed, _records([records]), found)
+    with bad_input():
+        try:
+            (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    say(f"wrote {path}")
+    _draw(path.parent / FIGURE, found)
+
+
+def _instantiated(printed: Paper) -> Mapping[str, tuple[int, int]]:
+    """Count parameters and MACs of each row's network, built by `pwoct` without memory for its weights."""
+    import torch
+
+    from costmodel.measure import flop_counter_macs
+    from pwoct.resnet import resnet
+
+    counts = {}
+    for row in printed.rows:
+        say(f"counting {row.label}")
+        with torch.device("meta"):
+            net = resnet(row.depth, alpha=row.alpha, beta=2, paths=row.paths)
+            image = torch.empty(1, 3, 32, 32)
+        params = sum(parameter.numel() for parameter in net.parameters())
+        counts[row.key] = params, flop_counter_macs(net, [image])[""]
+    return counts

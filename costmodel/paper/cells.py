@@ -1,0 +1,143 @@
+"""The printed counts, cell by cell, beside what a reading and the network as built give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from costmodel.closed_form import network_cost
+from costmodel.convention import Cost
+from costmodel.paper.counting import PRINTED, Reading
+from costmodel.paper.printed import EXPONENTS, Paper, Row
+from costmodel.report import Column, Table
+
+QUANTITIES: Mapping[str, str] = {"params": "Parameters", "macs": "MACs"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed count, and what there is to say of it."""
+
+    row: Row
+    quantity: str  # params or macs
+    printed: str
+    reading: int
+    matches: bool
+    with_pointwise: int
+    built: int
+
+
+def built_cost(row: Row) -> Cost:
+    """Return what the network of a row costs as this project builds it."""
+    net = row.network()
+    return network_cost(net.backbone, net, net.backbone.n)
+
+
+def cells(paper: Paper, reading: Reading = PRINTED) -> list[Cell]:
+    """Return all printed counts, parameters first.
+
+    >>> from costmodel.paper.printed import read_paper
+    >>> found = cells(read_paper())
+    >>> len(found), sum(cell.matches for cell in found)
+    (40, 40)
+    """
+    built = {row.key: built_cost(row) for row in paper.rows}
+    return [
+        _cell(row, quantity, reading, built[row.key])
+        for quantity in QUANTITIES
+        for row in paper.cells(quantity)
+    ]
+
+
+def _cell(row: Row, quantity: str, reading: Reading, built: Cost) -> Cell:
+    printed = row.printed(quantity)
+    assert printed is not None
+    return Cell(
+        row,
+        quantity,
+        printed,
+        reading.count(row, quantity),
+        reading.matches(row, quantity),
+        reading.with_pointwise().count(row, quantity),
+        int(getattr(built, quantity)),
+    )
+
+
+def network_columns() -> list[Column]:
+    """Return the columns that say which row of the paper is meant."""
+    return [Column("row", "row"), Column("network", "network")]
+
+
+def network_values(row: Row) -> dict[str, Any]:
+    """Return the values of `network_columns`."""
+    return {"row": row.key, "network": row.label}
+
+
+def cell_table(found: list[Cell], quantity: str) -> Table:
+    """Return a row a printed count; MACs have no column with the 1x1 kernels: the reading counts them."""
+    chosen = [cell for cell in found if cell.quantity == quantity]
+    rows = [{**network_values(cell.row), **_values(cell)} for cell in chosen]
+    columns = [
+        *network_columns(),
+        Column("printed", "paper"),
+        Column("reading", "reading", "count"),
+        Column("matches", "ok", "verdict"),
+        *([Column("with_pointwise", "all 1x1", "count")] if quantity == "params" else []),
+        Column("built", "as built", "count"),
+    ]
+    matching = sum(cell.matches for cell in chosen)
+    title = (
+        f"{QUANTITIES[quantity]} (printed in 10^{EXPONENTS[quantity]}): {matching} of {len(chosen)} printed "
+        "cells follow from the reading"
+    )
+    return Table(quantity, title, columns, rows)
+
+
+def described(cell: Cell) -> dict[str, Any]:
+    """Return all that is known of a cell as plain values, for JSON."""
+    row = cell.row
+    return {
+        "table": row.table,
+        "row": row.row,
+        "depth": row.depth,
+        "kind": row.kind,
+        "alpha": str(row.alpha),
+        "paths": sorted(row.paths),
+        "quantity": cell.quantity,
+        "unit": 10 ** EXPONENTS[cell.quantity],
+        **_values(cell),
+    }
+
+
+def _values(cell: Cell) -> dict[str, Any]:
+    return {
+        "printed": cell.printed,
+        "reading": cell.reading,
+        "matches": cell.matches,
+        "with_pointwise": cell.with_pointwise,
+        "built": cell.built,
+    }
+
+
+def counted_table(paper: Paper, counts: Mapping[str, tuple[int, int]]) -> Table:
+    """Return a row a network: (parameters, MACs) of the instantiated one, and whether the formulas agree."""
+    rows = [_counted_row(row, *counts[row.key]) for row in paper.rows]
+    columns = [
+        *network_columns(),
+        Column("params", "parameters", "count"),
+        Column("macs", "MACs", "count"),
+        Column("equal", "equal", "verdict"),
+    ]
+    return Table(
+        "instantiated",
+        "Counts of the instantiated networks, and whether `as built` is the same",
+        columns,
+        rows,
+    )
+
+
+def _counted_row(row: Row, params: int, macs: int) -> dict[str, Any]:
+    cost = built_cost(row)
+    equal = (params, macs) == (cost.params, cost.macs)
+    return {**network_values(row), "params": params, "macs": macs, "equal": equal}

@@ -1,0 +1,122 @@
+"""The figure of `choices`: parameters against MACs, the Pareto front, plain networks, the paper's points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from costmodel.paper.choices import DEPTH, Choices, Point
+
+# Colours that the colour-blind can tell apart (Okabe and Ito), and that differ in grey; each has a marker.
+GREY, ORANGE, BLUE, BLACK = "#bbbbbb", "#e69f00", "#0072b2", "#000000"
+MILLION = 1e6
+# The paper's networks that have a name beside them.
+NAMED = {"all, 0.25": "all paths, 0.25", "all, 0.75": "all paths, 0.75", "HL,LH,LL, 0.25": "all but HH, 0.25"}
+SVG: Any = {"svg.hashsalt": "pwoct-cost", "svg.fonttype": "none", "font.size": 9}
+
+
+def draw(found: Choices, plain: tuple[Point, ...], paper: tuple[Point, ...], path: Path) -> None:
+    """Draw the figure into a file, in the format that its name says.
+
+    Raises ModuleNotFoundError without matplotlib, and ValueError for an unknown format.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(SVG):
+        figure = Figure(figsize=(7.5, 5.2), layout="constrained")
+        axes = figure.add_subplot()
+        _grid(axes, found)
+        _fronts(axes, found)
+        _paper(axes, paper)
+        _plain(axes, plain)
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="parameters, millions (1x1 kernels included)",
+            ylabel="MACs, millions (one 32x32 image)",
+            title=f"ResNet-{DEPTH} with OctConv and bottlenecks: parameters against MACs",
+        )
+        _ticks(axes)
+        axes.legend(loc="lower right", framealpha=0.95)
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _grid(axes: Any, found: Choices) -> None:
+    for idle, colour, marker, label in (
+        (False, GREY, ".", "configurations"),
+        (True, ORANGE, "x", "some bottleneck saves nothing"),
+    ):
+        chosen = [choice for choice in found.all if bool(choice.idle) == idle]
+        axes.scatter(
+            [choice.params / MILLION for choice in chosen],
+            [choice.macs / MILLION for choice in chosen],
+            s=6 if idle else 4,
+            c=colour,
+            marker=marker,
+            linewidths=0.6,
+            label=label,
+            rasterized=True,
+        )
+
+
+def _fronts(axes: Any, found: Choices) -> None:
+    edge = [(choice.params / MILLION, choice.macs / MILLION) for choice in found.edge]
+    # "pre": up to so many parameters, no configuration costs less than the next point of the edge
+    axes.step(
+        *zip(*edge, strict=True),
+        where="pre",
+        color=BLACK,
+        linewidth=1.1,
+        label="fewest MACs at so many parameters",
+    )
+    front = [(choice.params / MILLION, choice.macs / MILLION) for choice in found.front]
+    axes.scatter(*zip(*front, strict=True), c=BLACK, marker="D", s=14, zorder=4, label="Pareto front")
+
+
+def _paper(axes: Any, paper: tuple[Point, ...]) -> None:
+    for point in paper:
+        places = [(point.printed or 0) / MILLION, point.params / MILLION]
+        axes.plot(places, [point.macs / MILLION] * 2, color=BLUE, linewidth=0.9, zorder=3)
+    style = {"edgecolors": BLUE, "zorder": 4, "linewidths": 1.0, "s": 26}
+    for name, colour, attribute in (
+        ("paper's networks, printed parameters", "white", "printed"),
+        ("the same, all kernels counted", BLUE, "params"),
+    ):
+        params = [getattr(point, attribute) / MILLION for point in paper]
+        macs = [point.macs / MILLION for point in paper]
+        axes.scatter(params, macs, facecolors=colour, label=name, **style)
+    for point in paper:
+        if point.name in NAMED:
+            _annotate(axes, point, NAMED[point.name], (8, -11), color=BLUE)
+
+
+def _annotate(axes: Any, point: Point, text: str, away: tuple[int, int], **style: Any) -> None:
+    place = (point.params / MILLION, point.macs / MILLION)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+    side = "left" if away[0] > 0 else "right"
+    axes.annotate(text, place, xytext=away, textcoords="offset points", ha=side, bbox=box, zorder=3, **style)
+
+
+def _plain(axes: Any, plain: tuple[Point, ...]) -> None:
+    axes.scatter(
+        [point.params / MILLION for point in plain],
+        [point.macs / MILLION for point in plain],
+        s=42,
+        c=BLACK,
+        marker="s",
+        zorder=5,
+        label="plain ResNet-20, 32, 44, 56",
+    )
+    for point in plain:
+        _annotate(axes, point, point.name.removeprefix("ResNet-"), (-6, 6), weight="bold")
+
+
+def _ticks(axes: Any) -> None:
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    axes.set_xticks([0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2])
+    axes.set_yticks([5, 10, 20, 40, 80, 130])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())

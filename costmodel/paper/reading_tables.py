@@ -1,0 +1,258 @@
+"""The tables of the search over readings: the best, what must hold in them, and what every choice reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from costmodel.paper.counting import PRINTED, Counting, Reading, subject
+from costmodel.paper.inventory import Build, inventory
+from costmodel.paper.printed import Claim, Paper
+from costmodel.paper.search import EITHER, Search, Together, best_pairs, described, search, together
+from costmodel.paper.verdicts import rounded
+from costmodel.report import Column, Table
+
+# Each axis in words, with its values in words where these are not words already.
+AXES: Mapping[str, str] = {
+    "rounding": "printed digits",
+    "width_rule": "a bottleneck's width",
+    "compress_first": "first OctConv compressed",
+    "compress_last": "last OctConv compressed",
+    "compress_change": "OctConvs at stage changes compressed",
+    "shortcut": "shortcuts at stage changes",
+    "end_shortcut": "shortcuts of first and last block",
+    "stride": "stride rule",
+    "reduce": "first 1x1 kernels counted",
+    "expand": "second 1x1 kernels counted",
+    "shortcuts": "shortcut convolutions counted",
+    "head": "head counted",
+    "stem_bias": "bias of the stem",
+    "plain_bias": "biases of standard convolutions",
+    "octave_bias": "biases of OctConvs",
+    "head_bias": "bias of the head",
+    "bn": "BN numbers a channel",
+    "bn_inner": "BN inside bottlenecks",
+}
+WORDS: Mapping[str, Mapping[Any, str]] = {
+    "width_rule": {"out": "c_out/beta", "in": "c_in/beta", "min": "min/beta", "mean": "mean/beta"},
+    "shortcut": {
+        "free": "no parameters",
+        "plain": "standard 1x1",
+        "octave": "1x1 OctConv",
+        "bottleneck": "1x1 bottlenecks",
+    },
+    "end_shortcut": {"free": "no parameters", "octave": "1x1 OctConv"},
+    "stride": {"C-spatial": "C, on the kxk of a bottleneck"},
+    "octave_bias": {"branch": "one a branch", "path": "one a path", "kernel": "one a kernel"},
+}
+
+
+def in_words(axis: str, value: Any) -> str:
+    """Return the value of an axis in words.
+
+    >>> in_words("reduce", False), in_words("octave_bias", "branch"), in_words("bn", 4)
+    ('no', 'one a branch', '4')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return WORDS.get(axis, {}).get(value, str(value))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The searches of both quantities, and the best readings of both at once."""
+
+    paper: Paper
+    params: Search
+    macs: Search
+    together: Together
+
+
+def find(paper: Paper) -> Findings:
+    """Search all readings."""
+    params, macs = search(paper, "params"), search(paper, "macs")
+    return Findings(paper, params, macs, together(params, macs))
+
+
+def best_table(found: Findings) -> Table:
+    """Return the best scores: of parameters and MACs apart, and together in three strictnesses."""
+    both = found.together
+    rows = [
+        _best_row("parameters", found.params.best, found.params),
+        _best_row("MACs", found.macs.best, found.macs),
+        {"what": "both: one network, each counted in its own way", "cells": both.own_way, "of": both.cells},
+        {
+            "what": "both: one network, the same shortcuts and head counted for both",
+            "cells": both.same_layers,
+            "of": both.cells,
+        },
+        {
+            "what": "both: one network, the same kernels, shortcuts and head counted for both",
+            "cells": both.same_way,
+            "of": both.cells,
+        },
+    ]
+    columns = [
+        Column("what", "quantity"),
+        Column("cells", "cells matched", "count"),
+        Column("of", "of", "count"),
+        Column("ties", "readings that do", "count"),
+        Column("readings", "readings searched", "count"),
+    ]
+    return Table("best", "The best readings", columns, rows)
+
+
+def _best_row(what: str, best: int, of: Search) -> dict[str, Any]:
+    return {"what": what, "cells": best, "of": of.cells, "ties": of.count_best(), "readings": of.size}
+
+
+def axis_table(found: Findings) -> Table:
+    """Return for each choice the most cells that readings with it match: what a choice rules out."""
+    searches = {"params": found.params, "macs": found.macs}
+    rows = [
+        {
+            "axis": AXES[axis],
+            "value": in_words(axis, value),
+            **{
+                name: one.best_with(**{axis: value}) if axis in one.axes else None
+                for name, one in searches.items()
+            },
+        }
+        for axis in AXES
+        for value in _values(axis, searches.values())
+    ]
+    columns = [
+        Column("axis", "choice"),
+        Column("value", "value"),
+        Column("params", f"parameters, of {found.params.cells}", "count"),
+        Column("macs", f"MACs, of {found.macs.cells}", "count"),
+    ]
+    return Table("choices", "The most cells that a reading with a choice matches", columns, rows)
+
+
+def _values(axis: str, searches: Iterable[Search]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(value for one in searches for value in one.axes.get(axis, ())))
+
+
+def kernel_table(found: Findings) -> Table:
+    """Return the most cells matched for each choice of the 1x1 kernels that are counted."""
+    octave = sum(row.alpha > 0 for row in found.paper.cells("params"))
+    rows = [
+        {
+            "first": reduce,
+            "second": expand,
+            "params": found.params.best_with(reduce=reduce, expand=expand),
+            "params_out": found.params.best_with(reduce=reduce, expand=expand, width_rule="out"),
+            "macs": found.macs.best_with(reduce=reduce, expand=expand),
+        }
+        for reduce, expand in product(EITHER, EITHER)
+    ]
+    columns = [
+        Column("first", "first 1x1 counted", "verdict"),
+        Column("second", "second 1x1 counted", "verdict"),
+        Column("params", f"parameters, of {found.params.cells}", "count"),
+        Column("params_out", "with width c_out/beta", "count"),
+        Column("macs", f"MACs, of {found.macs.cells}", "count"),
+    ]
+    title = (
+        f"Which 1x1 kernels are counted: cells matched at most ({octave} parameter cells are octave networks)"
+    )
+    return Table("kernels", title, columns, rows)
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Readings of the parameters, best in both quantities, that give the same reductions."""
+
+    reductions: tuple[str, ...]  # as computed, in the order of the claims
+    claims: int  # how many of them are as printed
+    readings: tuple[tuple[str, Build, Counting], ...]
+
+
+def ties(found: Findings) -> list[Tie]:
+    """Return the readings that are best in both quantities, by the reductions that they give; best first."""
+    claims = [claim for claim in found.paper.claims if claim.kind == "fewer_params"]
+    groups: dict[tuple[str, ...], list[tuple[str, Build, Counting]]] = {}
+    for rounding, build, counting in best_pairs(found.params, found.macs):
+        reductions = tuple(_reduction(found.paper, claim, build, counting) for claim in claims)
+        groups.setdefault(reductions, []).append((rounding, build, counting))
+    printed = [claim.printed for claim in claims]
+    tied = [
+        Tie(values, sum(a == b for a, b in zip(values, printed, strict=True)), tuple(readings))
+        for values, readings in groups.items()
+    ]
+    return sorted(tied, key=lambda tie: (-tie.claims, tie.reductions))
+
+
+def _reduction(paper: Paper, claim: Claim, build: Build, counting: Counting) -> str:
+    of, against = (
+        counting.of(inventory(subject(paper.by_key[key]), build).params)
+        for key in (claim.of[0], claim.against[0])
+    )
+    return rounded(100 * (1 - Fraction(of, against)), claim.printed or "0.0")
+
+
+def tie_table(found: Findings) -> Table:
+    """Return what readings that are best in both quantities give for the reductions in the text."""
+    claims = [claim for claim in found.paper.claims if claim.kind == "fewer_params"]
+    tied = ties(found)
+    rows = [
+        {
+            **{claim.id: value for claim, value in zip(claims, tie.reductions, strict=True)},
+            "claims": tie.claims,
+            "readings": len(tie.readings),
+            "common": "; ".join(_common(tie)),
+        }
+        for tie in tied
+    ]
+    columns = [
+        *(Column(claim.id, f"printed {claim.printed}") for claim in claims),
+        Column("claims", "as printed", "count"),
+        Column("readings", "readings", "count"),
+        Column("common", "what they have in common"),
+    ]
+    count = sum(len(tie.readings) for tie in tied)
+    title = f"The {count} readings of the parameters that are best in both, by the text's reductions (%)"
+    return Table("ties", title, columns, rows)
+
+
+def _common(tie: Tie) -> Iterator[str]:
+    """What sets the readings of a tie apart: axes with one value among them, where the best have several."""
+    described_readings = [
+        {"rounding": rounding, **described(build), **described(counting)}
+        for rounding, build, counting in tie.readings
+    ]
+    for axis in (
+        "rounding",
+        "compress_first",
+        "shortcut",
+        "end_shortcut",
+        "shortcuts",
+        "head",
+        "octave_bias",
+    ):
+        values = {reading[axis] for reading in described_readings}
+        if len(values) == 1:
+            yield f"{AXES[axis]}: {in_words(axis, values.pop())}"
+
+
+def reading_table(reading: Reading = PRINTED) -> Table:
+    """Return the reading that the report uses, axis by axis."""
+    build, params, macs = (described(part) for part in (reading.build, reading.params, reading.macs))
+    rows = [{"axis": AXES["rounding"], "params": reading.rounding, "macs": reading.rounding}]
+    for axis in list(AXES)[1:]:
+        if axis == "stride":
+            rows.append({"axis": AXES[axis], "params": "", "macs": build[axis]})
+        elif axis in build:
+            rows.append(
+                {"axis": AXES[axis], **dict.fromkeys(("params", "macs"), in_words(axis, build[axis]))}
+            )
+        else:
+            has_macs = axis in ("reduce", "expand", "shortcuts", "head")
+            counted = in_words(axis, macs[axis]) if has_macs else ""
+            rows.append({"axis": AXES[axis], "params": in_words(axis, params[axis]), "macs": counted})
+    columns = [Column("axis", "choice"), Column("params", "parameters"), Column("macs", "MACs")]
+    return Table("reading", "The reading from which the printed counts follow", columns, rows)

@@ -1,0 +1,176 @@
+"""Measured accuracies: the results of finished training runs, beside the accuracies that are printed.
+
+A record is the `result.json` that a run leaves in its folder, or a copy of it kept under any name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from costmodel.octave import PATHS
+from costmodel.paper.cells import network_columns, network_values
+from costmodel.paper.printed import BETA, Paper, Row
+from costmodel.report import Column, Table
+
+# What a run's network must have to be the paper's, beside its depth, alpha, beta and paths.
+FIXED: Mapping[str, Any] = {
+    "width_rule": "out",
+    "stride_rule": "C",
+    "between": "none",
+    "width": 16,
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run: its network, how it was trained, its seed, and the share of test images recognised."""
+
+    depth: int
+    alpha: tuple[Fraction, ...]
+    beta: tuple[Fraction, ...]
+    paths: tuple[frozenset[str], ...]
+    frozen: bool  # the 1x1 kernels of bottlenecks kept their initial values
+    fixed: bool  # everything else about the network is as in the paper
+    dataset: str
+    training: str  # all of the configuration but network, seed and machine, as text
+    recipe: str
+    epochs: int
+    seed: int
+    accuracy: float
+
+    def is_of(
+        self, row: Row, *, frozen: bool = False, dataset: str = "cifar10", depth: int | None = None
+    ) -> bool:
+        """Return whether this is a run of a row's network, or of the same at another depth."""
+        beta = self.beta if row.paths else (BETA,)
+        return (
+            (self.depth, self.frozen, self.dataset) == (depth or row.depth, frozen, dataset)
+            and self.fixed
+            and (self.alpha, beta, self.paths) == ((row.alpha,), (BETA,), (row.paths,))
+        )
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The accuracy of several runs that differ in the seed alone, in per cent."""
+
+    recipe: str
+    epochs: int
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean."""
+        return fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of a run (n - 1); None of a single one."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of the mean."""
+        return None if self.deviation is None else self.deviation / sqrt(len(self.values))
+
+
+def read_records(folders: Iterable[Path]) -> list[Record]:
+    """Return the records in folders: result.json in the folders of runs, and *.json directly inside.
+
+    A run that is found twice counts once. Raises ValueError where a file is no record.
+    """
+    found = [record for folder in folders for path in _files(folder) for record in _read(path)]
+    return list(dict.fromkeys(found))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from sorted(folder.glob("*/result.json"))
+    yield from sorted(folder.glob("*.json"))
+
+
+def _read(path: Path) -> Iterator[Record]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for result in content if isinstance(content, list) else [content]:
+            yield record(result)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no record of a run: {type(error).__name__} {error}") from None
+
+
+def record(result: Mapping[str, Any]) -> Record:
+    """Return what a run's result says, as far as it matters here."""
+    config = result["config"]
+    model = config["model"]
+    training = {key: value for key, value in config.items() if key not in ("model", "seed", "machine")}
+    return Record(
+        depth=int(model["name"].removeprefix("resnet")),
+        alpha=tuple(map(Fraction, model["alpha"])),
+        beta=tuple(map(Fraction, model["beta"])),
+        paths=tuple(frozenset(filter(None, names.split(","))) for names in model["paths"]),
+        frozen=model["freeze_pointwise"],
+        fixed=all(model[key] == value for key, value in FIXED.items()),
+        dataset=config["data"]["dataset"],
+        training=json.dumps(training, sort_keys=True),
+        recipe=config["recipe"],
+        epochs=config["epochs"],
+        seed=config["seed"],
+        accuracy=result["accuracy"],
+    )
+
+
+def accuracies(records: Iterable[Record]) -> list[Accuracy]:
+    """Return the accuracies of records, those together that differ in the seed alone."""
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for each in records:
+        groups.setdefault((each.recipe, each.epochs, each.training), []).append(each)
+    return [
+        Accuracy(recipe, epochs, tuple(100 * each.accuracy for each in group))
+        for (recipe, epochs, _), group in sorted(groups.items())
+    ]
+
+
+def accuracy_table(paper: Paper, records: list[Record]) -> Table:
+    """Return the printed accuracies beside the measured ones, a row a recipe; empty where none is."""
+    rows = [
+        {**network_values(row), "printed": row.accuracy, **measured}
+        for row in paper.rows
+        for measured in _measured(row, records)
+    ]
+    columns = [
+        *network_columns(),
+        Column("printed", "printed, %"),
+        Column("mean", "measured, %"),
+        Column("deviation", "sd"),
+        Column("runs", "n", "count"),
+        Column("recipe", "recipe"),
+    ]
+    return Table("accuracy", "CIFAR-10 test accuracy", columns, rows)
+
+
+def _measured(row: Row, records: Iterable[Record]) -> list[dict[str, Any]]:
+    found = accuracies(each for each in records if each.is_of(row))
+    return [described(each) for each in found] or [{}]
+
+
+def described(accuracy: Accuracy) -> dict[str, Any]:
+    """Return an accuracy as the values of a row: mean, deviation, runs, recipe."""
+    deviation = accuracy.deviation
+    return {
+        "mean": f"{accuracy.mean:.2f}",
+        "deviation": None if deviation is None else f"{deviation:.2f}",
+        "runs": len(accuracy.values),
+        "recipe": f"{accuracy.recipe}, {accuracy.epochs} epochs",
+    }
+
+
+def ordered_paths(paths: Iterable[str]) -> str:
+    """Return paths as the text of a configuration: HH,HL,LH,LL in that order."""
+    chosen = set(paths)
+    return ",".join(path for path in PATHS if path in chosen)
