@@ -159,8 +159,12 @@ function placeOf(n, stage, block) {
   };
 }
 
+// A plain network has standard convolutions, which carry their stride whatever the rule for octave ones.
+const isPlain = (net) => net.stages.every(({ alpha, paths }) => alpha.p === 0 && !paths.has("HH"));
+
 // The network in parts: stem, blocks, head. Inner blocks of a stage are all alike, so one stands for `times`.
-function parts(net) {
+function parts(config) {
+  const net = isPlain(config) ? { ...config, strideRule: "C" } : config;
   const n = (net.depth - 2) / 6;
   const image = { c: 3, size: net.size };
   const stem = { high: { c: net.width, size: net.size }, low: null };

@@ -1,0 +1,63 @@
+"""A browser for the tests of the explorer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.commands.explorer_page import Explorer
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; without one the test is skipped, but fails in CI, where it must run."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must test the explorer in a browser, but there is no {CHROMIUM}")
+        pytest.skip(f"needs {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def explorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as a file."""
+    from costmodel.explorer.page import page
+
+    path: Path = tmp_path_factory.mktemp("explorer") / "explorer.html"
+    path.write_text(page(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def explorer(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
+    """The page, opened; in the end nothing stands on the console, and nothing else was asked for."""
+    from tests.commands.explorer_page import Explorer
+
+    opened = Explorer(browser, explorer_file)
+    opened.open()
+    yield opened
+    opened.close()
