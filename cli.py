@@ -22,6 +22,7 @@ COMMANDS = (
     "explain",
     "equations",
     "paper",
+    "study",
     "verify",
     "explorer",
 )

@@ -25,6 +25,10 @@ class RunError(ValueError):
     """A run cannot be started or found as asked."""
 
 
+class BusyError(RunError):
+    """Another process is training the run."""
+
+
 @dataclass(frozen=True)
 class Result:
     """How a finished run ended; `accuracy` is the share of test images recognised.
@@ -71,7 +75,7 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunError(f"{self.path} is being trained by another process") from None
+                raise BusyError(f"{self.path} is being trained by another process") from None
             yield
 
     def write_config(self, config: Config) -> None:

@@ -80,11 +80,15 @@ class Reading:
 
     def with_pointwise(self) -> Reading:
         """Return the same reading with both 1x1 kernels of every bottleneck counted."""
-        return replace(
-            self,
-            params=replace(self.params, reduce=True, expand=True),
-            macs=replace(self.macs, reduce=True, expand=True),
-        )
+        return self._counting_pointwise(True)
+
+    def without_pointwise(self) -> Reading:
+        """Return the same reading with neither 1x1 kernel of a bottleneck counted."""
+        return self._counting_pointwise(False)
+
+    def _counting_pointwise(self, counted: bool) -> Reading:
+        params, macs = (replace(one, reduce=counted, expand=counted) for one in (self.params, self.macs))
+        return replace(self, params=params, macs=macs)
 
 
 def subject(row: Row) -> Subject:

@@ -25,7 +25,7 @@ from costmodel.standard import convolution
 
 WIDTH, SIZE, CLASSES = 16, 32, 10
 
-# Where the stride of a stage's first convolution acts: A, B, C as in `costmodel.octave`; "C-spatial" is C with
+# Where the stride of a stage's first convolution acts: A, B, C of `costmodel.octave`; "C-spatial" is C with
 # a bottleneck's stride on its kxk instead of its first 1x1.
 STRIDES = ("A", "B", "C", "C-spatial")
 # The shortcut of a stage change: without parameters, a standard 1x1 convolution, a 1x1 OctConv, or one with

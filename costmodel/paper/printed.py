@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -60,6 +60,10 @@ class Row:
     def network(self) -> ResNet:
         """Return the network as this project builds it."""
         return resnet(self.depth, alpha=self.alpha, beta=BETA, paths=self.paths)
+
+    def at_depth(self, depth: int) -> Row:
+        """Return the same row for a network of another depth."""
+        return replace(self, depth=depth)
 
     def printed(self, quantity: str) -> str | None:
         """Return the printed text of a quantity, params or macs."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from costmodel.octave import PATHS
 from costmodel.paper.cells import network_columns, network_values
 from costmodel.paper.printed import BETA, Paper, Row
 from costmodel.report import Column, Table
@@ -63,7 +62,13 @@ class Accuracy:
 
     recipe: str
     epochs: int
+    training: str  # everything of the configuration but network, seed and machine
     values: tuple[float, ...]
+
+    @property
+    def text(self) -> str:
+        """How the runs were trained, in a few words."""
+        return f"{self.recipe}, {self.epochs} epoch{'s' if self.epochs > 1 else ''}"
 
     @property
     def mean(self) -> float:
@@ -131,8 +136,8 @@ def accuracies(records: Iterable[Record]) -> list[Accuracy]:
     for each in records:
         groups.setdefault((each.recipe, each.epochs, each.training), []).append(each)
     return [
-        Accuracy(recipe, epochs, tuple(100 * each.accuracy for each in group))
-        for (recipe, epochs, _), group in sorted(groups.items())
+        Accuracy(recipe, epochs, training, tuple(100 * each.accuracy for each in group))
+        for (recipe, epochs, training), group in sorted(groups.items())
     ]
 
 
@@ -166,11 +171,5 @@ def described(accuracy: Accuracy) -> dict[str, Any]:
         "mean": f"{accuracy.mean:.2f}",
         "deviation": None if deviation is None else f"{deviation:.2f}",
         "runs": len(accuracy.values),
-        "recipe": f"{accuracy.recipe}, {accuracy.epochs} epochs",
+        "recipe": accuracy.text,
     }
-
-
-def ordered_paths(paths: Iterable[str]) -> str:
-    """Return paths as the text of a configuration: HH,HL,LH,LL in that order."""
-    chosen = set(paths)
-    return ",".join(path for path in PATHS if path in chosen)

@@ -1,0 +1,110 @@
+"""`pwoct-cost study`: trains the networks of one of the paper's tables, and takes its selection step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel.commands.common import CHECK_FAILED, UNSAVED, Format, FormatOption, say, show
+from costmodel.commands.train import reporter, seed_list
+from costmodel.commands.training import DataOption, RunsOption, given, open_dataset, reported
+from costmodel.paper import selection
+from costmodel.paper.printed import read_paper
+from costmodel.report import Column, Table
+
+if TYPE_CHECKING:
+    from pwoct.study import Shard, Study
+
+app = typer.Typer()
+
+TABLES = {f"table{number}": number for number in selection.BASELINES}
+
+
+@app.command()
+def study(
+    table: Annotated[str, typer.Argument(help=f"Whose networks to train: {', '.join(TABLES)}.")],
+    depth: Annotated[int | None, typer.Option(help="Depth of all networks; by itself, the table's.")] = None,
+    recipe: Annotated[str, typer.Option(help="fast, paper or keras.")] = "fast",
+    set: Annotated[
+        list[str] | None, typer.Option(help="key=value, such as machine.threads=2; repeatable.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds of each network: one, several, a range: 0-4.")] = "0-4",
+    epochs: Annotated[int | None, typer.Option(help="Epochs; by itself, the recipe's.")] = None,
+    shard: Annotated[str, typer.Option(help="Train one part of the runs: 1/4, the first of four.")] = "1/1",
+    dataset: Annotated[str | None, typer.Option(help="cifar10 or synthetic.")] = None,
+    data: DataOption = None,
+    runs: RunsOption = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and how they stand.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
+    format: FormatOption = Format.table,
+) -> None:
+    """Train what a table of the paper needs, each run in its own folder; what is done is not done again.
+
+    Ends with section 5.2's step: for each path, accuracy lost against parameters saved. Exit code 1 where a
+    run diverged.
+    """
+    with reported():
+        from pwoct.config import parse_setting
+        from pwoct.study import Shard, carry_out, plan
+
+        networks = selection.networks(read_paper(), _table(table), depth)
+        settings = dict(parse_setting(text) for text in set or [])
+        options = given({"epochs": epochs, "data.dataset": dataset})
+        planned = plan(
+            runs,
+            [network.settings() for network in networks],
+            seed_list(seeds),
+            recipe=recipe,
+            values={**settings, **options},
+        )
+        part = Shard.parse(shard)
+        if dry_run:
+            show("study", [_plan_table(planned, part)], format)
+            return
+        name = planned.runs[0].data.dataset
+        diverged = carry_out(
+            planned,
+            open_dataset(name, data),
+            part,
+            reporting=lambda folder: reporter(folder, quiet, tensorboard=False),
+            note=(lambda _: None) if quiet else lambda text: say(f"pwoct-cost: {text}"),
+        )
+        _show_results(planned, networks, name, format)
+        failures = sum(result.failures for result in planned.results())
+    if diverged:
+        raise typer.Exit(CHECK_FAILED)
+    if failures:
+        raise typer.Exit(UNSAVED)
+
+
+def _table(name: str) -> int:
+    if name not in TABLES:
+        raise ValueError(f"table must be one of {', '.join(TABLES)}, got {name}")
+    return TABLES[name]
+
+
+def _plan_table(planned: Study, part: Shard) -> Table:
+    """Return a row a run of the shard: its folder, and whether it is done, begun or open."""
+    rows = [{"run": planned.path(run).name, "state": planned.state(run)} for run in part.take(planned.runs)]
+    title = f"{len(rows)} of {len(planned.runs)} runs"
+    return Table("plan", title, [Column("run", "run"), Column("state", "state")], rows)
+
+
+def _show_results(planned: Study, networks: list[selection.Network], dataset: str, format: Format) -> None:
+    from costmodel.paper.records import record
+
+    results = planned.results()
+    records = [record(asdict(result)) for result in results]
+    found = selection.losses(networks, records, dataset)
+    tables = [
+        selection.accuracy_table(networks, records, dataset),
+        selection.loss_table(found),
+        selection.selection_table(selection.selections(found)),
+    ]
+    missing = len(planned.runs) - len(results)
+    notes = [f"{missing} of {len(planned.runs)} runs are not done yet."] if missing else []
+    payload = {"runs": len(planned.runs), "done": len(results)}
+    show("study", [table for table in tables if table.rows], format, payload, notes=notes)
