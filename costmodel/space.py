@@ -1,0 +1,173 @@
+"""A space of configurations: what a stage may choose, and what the stages must share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from costmodel.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios
+from costmodel.octave import PATHS
+from costmodel.resnet import ResNet, check_choice, path_set, resnet
+from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
+
+TIED = ("alpha", "beta", "paths")
+CONSTRAINTS: tuple[str, ...] = (
+    *(f"keep-{path.lower()}" for path in PATHS),
+    *(f"same-{attribute}" for attribute in TIED),
+)
+MOST_CHOICES = 2_000_000  # of a stage, together with the alphas before it: what fits into memory
+
+
+class Choices(NamedTuple):
+    """What a stage may choose, one choice an entry (N,): positions in the lists of the space."""
+
+    alpha: IntArray
+    beta: IntArray
+    paths: IntArray
+
+
+@dataclass(frozen=True)
+class Space:
+    """Depths, alphas, betas, path sets and width rules to combine; `tied` is what the three stages share.
+
+    `options` are further ones of `costmodel.resnet.resnet`: width, classes, size, stride_rule, between.
+    Made by `space`.
+    """
+
+    depths: tuple[int, ...]
+    alphas: tuple[Fraction, ...]
+    betas: tuple[Fraction, ...]
+    path_sets: tuple[frozenset[str], ...]
+    width_rules: tuple[str, ...] = ("out",)
+    tied: frozenset[str] = frozenset(TIED)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("depths", "alphas", "betas", "path_sets", "width_rules"):
+            if not getattr(self, name):
+                raise ValueError(f"a space needs at least one value of {name.replace('_', ' ')}")
+        if self.size > LARGEST:
+            raise ValueError(f"a space may have at most {LARGEST:,} configurations, got {self.size:,}")
+        per_stage = len(self.choices.alpha) * (1 if self.is_tied else len(self.alphas))
+        if per_stage > MOST_CHOICES:
+            raise ValueError(
+                f"a stage may have at most {MOST_CHOICES:,} choices times alphas before it, got {per_stage:,}"
+            )
+        _check_networks(self)
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether all three stages choose the same."""
+        return self.tied == frozenset(TIED)
+
+    @property
+    def size(self) -> int:
+        """The number of configurations."""
+        values = {"alpha": self.alphas, "beta": self.betas, "paths": self.path_sets}
+        of_stages = prod(len(values[name]) ** (1 if name in self.tied else 3) for name in TIED)
+        return len(self.depths) * len(self.width_rules) * of_stages
+
+    @property
+    def choices(self) -> Choices:
+        """All that a stage may choose: path sets fastest, then betas, then alphas."""
+        shape = (len(self.alphas), len(self.betas), len(self.path_sets))
+        alpha, beta, paths = np.unravel_index(np.arange(prod(shape)), shape)
+        return Choices(alpha, beta, paths)
+
+    def labels(self) -> IntArray:
+        """Return a number for each choice (N,); the choices of a network's stages must have the same one."""
+        label = np.zeros(len(self.choices.alpha), dtype=np.int64)
+        for name, count in zip(TIED, map(len, (self.alphas, self.betas, self.path_sets)), strict=True):
+            if name in self.tied:
+                label = label * count + getattr(self.choices, name)
+        return label
+
+    def masks(self) -> IntArray:
+        """Return the bit mask of each path set, as `costmodel.grid` has them."""
+        ordered = [tuple(path for path in PATHS if path in paths) for paths in self.path_sets]
+        return np.array([PATH_SUBSETS.index(paths) for paths in ordered], dtype=np.int64)
+
+    def ratios(self, name: str) -> Ratios:
+        """Return the alphas or the betas as arrays."""
+        values: tuple[Fraction, ...] = getattr(self, name)
+        return Ratios(
+            np.array([value.numerator for value in values], dtype=np.int64),
+            np.array([value.denominator for value in values], dtype=np.int64),
+        )
+
+    def plain(self) -> npt.NDArray[np.bool_]:
+        """Return which choices (N,) make a network plain, where all its stages choose such."""
+        zero = np.array([alpha == 0 for alpha in self.alphas])
+        keeps = np.array(["HH" not in paths for paths in self.path_sets])
+        plain: npt.NDArray[np.bool_] = zero[self.choices.alpha] & keeps[self.choices.paths]
+        return plain
+
+    def network(self, depth: int, width_rule: str, picks: Collection[int]) -> ResNet:
+        """Return the network in which the stages make these choices."""
+        choices = self.choices
+        return resnet(
+            depth,
+            alpha=[self.alphas[choices.alpha[pick]] for pick in picks],
+            beta=[self.betas[choices.beta[pick]] for pick in picks],
+            paths=[self.path_sets[choices.paths[pick]] for pick in picks],
+            width_rule=width_rule,
+            **self.options,
+        )
+
+
+def space(
+    depths: Iterable[int] = (56,),
+    alphas: Iterable[Fraction | float | str] = ("0", "1/4", "1/2", "3/4"),
+    betas: Iterable[Fraction | float | str] = (2,),
+    path_sets: Iterable[Iterable[str]] = PATH_SUBSETS,
+    width_rules: Iterable[str] = ("out",),
+    *,
+    per_stage: bool = False,
+    constraints: Iterable[str] = (),
+    **options: Any,
+) -> Space:
+    """Return a space; what is given twice counts once.
+
+    Constraints: `keep-hh` (and so on) for a path that is never a bottleneck; `same-alpha`, `same-beta`,
+    `same-paths` for what all stages share, where they may differ. Raises ValueError where a value is outside
+    its range, a constraint is unknown, or nothing is left.
+
+    >>> space(alphas=[0, "1/4"], betas=[2, 4], per_stage=True, constraints=["keep-hh"]).size
+    32768
+    """
+    names = tuple(constraints)
+    for name in names:
+        check_choice("constraint", name, CONSTRAINTS)
+    kept = {name.removeprefix("keep-").upper() for name in names if name.startswith("keep-")}
+    sets = dict.fromkeys(map(path_set, path_sets))
+    return Space(
+        tuple(dict.fromkeys(depths)),
+        tuple(dict.fromkeys(map(check_alpha, alphas))),
+        tuple(dict.fromkeys(map(check_beta, betas))),
+        # The simplest first: of configurations that cost the same, the first is shown.
+        tuple(sorted((paths for paths in sets if not paths & kept), key=len)),
+        tuple(dict.fromkeys(width_rules)),
+        frozenset(name for name in TIED if not per_stage or f"same-{name}" in names),
+        options,
+    )
+
+
+def _check_networks(space: Space) -> None:
+    """Build the most demanding network of each depth and width rule: it raises what `resnet` raises."""
+    for rule in space.width_rules:
+        check_choice("width rule", rule, WIDTH_RULES)
+        for depth in space.depths:
+            resnet(
+                depth,
+                alpha=max(space.alphas),
+                beta=max(space.betas),
+                paths=max(space.path_sets, key=len),
+                width_rule=rule,
+                **space.options,
+            )
