@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test lint docs clean
+.PHONY: setup demo test lint docs linkcheck clean
 
 setup: $(VENV)/.dev
 
@@ -25,6 +25,10 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+
+# Asks every site that the documentation links to; `make test` asks nothing of the network.
+linkcheck: $(VENV)/.dev
+	$(BIN)/sphinx-build -W -b linkcheck docs docs/_build/linkcheck
 
 clean:
 	rm -rf $(VENV) build dist docs/_build

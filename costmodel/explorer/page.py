@@ -28,14 +28,14 @@ def page() -> str:
         "depth": str(DEFAULT_DEPTH),
         "script": "\n".join([_data(), *(_asset(f"{name}.js") for name in SCRIPTS)]),
     }
-    return _filled(_asset("template.html"), parts)
+    return filled(_asset("template.html"), parts)
 
 
 def _asset(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
 
 
-def _filled(template: str, parts: Mapping[str, str]) -> str:
+def filled(template: str, parts: Mapping[str, str]) -> str:
     """Replace each /*{name}*/ by its part; a place without a part, or a part without a place, is an error."""
     for name, text in parts.items():
         before, place, after = template.partition(f"/*{{{name}}}*/")

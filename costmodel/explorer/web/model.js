@@ -33,8 +33,8 @@ function hidden(cIn, cOut, beta, rule) {
 
 const nothing = () => QUANTITIES.map(() => 0);
 const plus = (a, b) => a.map((value, i) => whole(value + b[i]));
-const times = (a, factor) => a.map((value) => whole(value * factor));
-const sum = (costs) => costs.reduce(plus, nothing());
+const times = (a, factor) => (factor === 1 ? a : a.map((value) => whole(value * factor)));
+const sum = (costs) => (costs.length ? costs.reduce(plus) : nothing());
 
 // Costs by path: the four paths, and all that belongs to none of them.
 const SHARES = [...PATHS, "other"];
@@ -48,10 +48,13 @@ const operator = (name, x, cOut = 0, k = 0) => FORMULAS[name].cost(x.c, cOut, 0,
 const branches = (x) => [x.high, x.low].filter(Boolean);
 const splitOf = (net, stage) => split(net.width * 2 ** stage, net.stages[stage].alpha);
 
-function row(name, out, other, paths = []) {
-  const shares = { ...noShares(), other: sum(other) };
-  for (const path of paths) shares[path.path] = path.cost;
-  return { name, out, shares, cost: totalOf(shares), paths };
+function row(name, out, costs, paths = []) {
+  const other = sum(costs);
+  return { name, out, paths, other, cost: paths.reduce((total, path) => plus(total, path.cost), other) };
+}
+
+function sharesOf({ paths, other }) {
+  return { ...noShares(), other, ...Object.fromEntries(paths.map(({ path, cost }) => [path, cost])) };
 }
 
 const eachBranch = (name, kind, x) => row(name, x, branches(x).map((y) => operator(kind, y)));
@@ -195,7 +198,7 @@ function parts(config) {
 // What the network costs, by path.
 function networkShares(found) {
   return found
-    .flatMap(({ rows, times: repeats }) => rows.map(({ shares }) => timesShares(shares, repeats)))
+    .flatMap(({ rows, times: repeats }) => rows.map((r) => timesShares(sharesOf(r), repeats)))
     .reduce(plusShares, noShares());
 }
 
