@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # The files of costmodel that compare formulas with code that runs.
-BRIDGES = {"measure.py", "observe.py", "defects.py", "verify.py", "generic.py", "factory.py", "sweep.py", "prove.py"}
+BRIDGES = {
+    *("measure.py", "observe.py", "defects.py", "verify.py", "generic.py", "factory.py", "verify_sweep.py"),
+    *("symbolic.py", "prove.py", "theorems.py", "octave_theorems.py", "network_theorems.py"),
+}
 
 
 def imported_modules(source: str) -> set[str]:

@@ -25,7 +25,7 @@ from costmodel.rounding import as_ratio
 
 if TYPE_CHECKING:
     from costmodel.comparison import Report
-    from costmodel.sweep import Outcome
+    from costmodel.verify_sweep import Outcome
 
 app = typer.Typer(add_completion=False)
 
@@ -175,7 +175,7 @@ def _leave(problems: Sequence[str]) -> None:
 
 
 def _verify_all(jobs: int, format: Format) -> None:
-    from costmodel.sweep import configurations, summary_table, sweep
+    from costmodel.verify_sweep import configurations, summary_table, sweep
 
     chosen = list(configurations())
     outcomes = list(_with_progress(sweep(chosen, jobs), len(chosen)))

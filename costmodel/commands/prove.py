@@ -1,0 +1,75 @@
+"""`pwoct-cost prove`: formulas and code agree for all sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, say, show
+
+if TYPE_CHECKING:
+    from costmodel.prove import Claim, Theorem
+
+app = typer.Typer(add_completion=False)
+
+
+class Subject(StrEnum):
+    """What theorems are about."""
+
+    operators = "operators"
+    octave = "octave"
+    networks = "networks"
+
+
+@app.command()
+def prove(
+    subjects: Annotated[
+        list[Subject] | None, typer.Argument(help="What to prove; without it, all three.")
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="All pairs of residues of image sizes, all networks; minutes.")
+    ] = False,
+    format: FormatOption = Format.table,
+) -> None:
+    """Run the layers' and networks' code on symbols, and show that traced minus formula is zero.
+
+    Exit code 1 where a theorem is not proved.
+    """
+    from costmodel import proof_report as tables
+    from costmodel.prove import prove as try_to_prove
+
+    claims = list(_claims(subjects or list(Subject), every=all))
+    theorems = list(_with_progress(try_to_prove(claims), len(claims)))
+    shown = [tables.theorem_table(theorems), tables.grid_table(theorems), tables.failure_table(theorems)]
+    shown = [table for table in shown if table.rows or format is Format.json]
+    failed = [theorem for theorem in theorems if not theorem.holds]
+    runs = sum(theorem.runs for theorem in theorems)
+    summary = f"{len(theorems) - len(failed)} of {len(theorems)} theorems proved, {runs} symbolic runs."
+    show("prove", shown, format, {"proved": not failed}, [summary])
+    for theorem in failed:
+        say(f"pwoct-cost: not proved: {theorem.claim.name}: {theorem.failures[0]}")
+    if failed:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:
+    from costmodel.network_theorems import network_claims
+    from costmodel.octave_theorems import octave_claims
+    from costmodel.theorems import operator_claims
+
+    if Subject.operators in subjects:
+        yield from operator_claims(pairs=every)
+    if Subject.octave in subjects:
+        yield from octave_claims(every=every)
+    if Subject.networks in subjects:
+        yield from network_claims(every=every)
+
+
+def _with_progress(theorems: Iterator[Theorem], total: int) -> Iterator[Theorem]:
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(theorems, "theorems", total, console=Console(stderr=True))
