@@ -23,7 +23,7 @@ def _one_or_three(value: Any) -> tuple[Any, ...]:
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     if len(values) not in (1, 3):
         raise ValueError(f"must be one value or three, one a stage, got {len(values)}")
-    return values[:1] if len(set(values)) == 1 else values
+    return values[:1] if all(other == values[0] for other in values) else values
 
 
 def _alphas(value: Any) -> tuple[Any, ...]:
@@ -250,8 +250,9 @@ def _octave_name(model: Model) -> list[str]:
     parts = []
     if model.alpha != ("0",):
         parts.append("a" + "+".join(_decimal(value) for value in model.alpha))
-    if model.paths != ("",):
+    if model.paths != ("",) or model.beta != ("2",):
         parts.append("b" + "+".join(_decimal(value) for value in model.beta))
+    if model.paths != ("",):
         parts.append("+".join(value.replace(",", ".") or "none" for value in model.paths))
     return parts
 
