@@ -85,11 +85,7 @@ class SymbolicDesign:
     paths: tuple[frozenset[str], ...] | None = None
     width_rule: str = "out"
     between: str = "none"
-
-    @property
-    def is_plain(self) -> bool:
-        """Never: an octave convolution with nothing but HH costs what a standard one does."""
-        return False
+    is_plain: bool = False  # all alphas are 0, and HH is never compressed
 
     def split(self, stage: int) -> Pair:
         """Return the (high, low) channels of a stage; a branch that stands alone has them all."""
@@ -154,12 +150,18 @@ def network_cost(
     >>> network_cost(net.backbone, net, 200).macs == sum(op.cost.macs for op in net.operators())
     True
     """
-    if stage not in (None, *STAGES):
-        raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, or None for all, got {stage}")
+    if stage is not None:
+        check_stage(stage)
     operators = record_resnet(replace(backbone, n=1 if n == 1 else 3), design, batch)
     whole = operators if n == 1 else fold(operators, n - 2)
     costs = [op.cost for op in whole if stage is None or op.place.stage == stage]
     return Cost(*(_sum([getattr(cost, name) for cost in costs]) for name in QUANTITIES))
+
+
+def check_stage(stage: int) -> None:
+    """Raise ValueError where there is no such stage."""
+    if stage not in STAGES:
+        raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, got {stage}")
 
 
 def _sum(values: list[Size]) -> Size:
@@ -202,7 +204,8 @@ def closed_form(
     for value in (first, second, third):
         check_choice("branches", value, BRANCHES)
     bottlenecks = tuple(paths_per_stage(paths))
-    design = SymbolicDesign(width, (first, second, third), bottlenecks, width_rule, between)
+    is_plain = (first, second, third) == ("H",) * 3 and not any("HH" in paths for paths in bottlenecks)
+    design = SymbolicDesign(width, (first, second, third), bottlenecks, width_rule, between, is_plain)
     recorded, sizes = _divisible_by_8(pair(size))
     backbone = Backbone(3, width, classes, in_channels, recorded, stride_rule)
     cost = network_cost(backbone, design, n, stage=stage, batch=batch)

@@ -23,7 +23,7 @@ from costmodel.closed_form import (
     network_cost,
 )
 from costmodel.convention import Pair
-from costmodel.grid import IntArray, Ratios
+from costmodel.grid import BoolArray, IntArray, Ratios
 from costmodel.network import STAGES, Backbone
 from costmodel.octave import PATHS
 
@@ -32,10 +32,11 @@ inner, width = (sp.Symbol(name, integer=True, positive=True) for name in ("inner
 
 
 class Kind(NamedTuple):
-    """What decides which form holds: the branches of each stage, and whether a stage is a single block."""
+    """What decides which form holds: the branches of each stage, and two special cases."""
 
     branches: tuple[str, str, str]
-    single_block: bool
+    single_block: bool = False  # n = 1
+    is_plain: bool = False  # standard convolutions: not what octave ones with high channels only are
 
 
 class Setting(NamedTuple):
@@ -53,10 +54,11 @@ class Setting(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Some configurations: n and base width, and for each stage its beta, path mask and channels."""
+    """Some configurations: n, base width and which are plain; a stage's betas, path masks and channels."""
 
     n: IntArray
     width: IntArray
+    is_plain: BoolArray
     beta: tuple[Ratios, ...]
     paths: tuple[IntArray, ...]
     high: tuple[IntArray, ...]
@@ -67,6 +69,7 @@ class Columns(NamedTuple):
         return Columns(
             self.n[index],
             self.width[index],
+            self.is_plain[index],
             tuple(ratio.take(index) for ratio in self.beta),
             *(tuple(column[index] for column in part) for part in (self.paths, self.high, self.low)),
         )
@@ -119,7 +122,7 @@ def compiled(setting: Setting, kind: Kind) -> CompiledForm:
 def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
     """Return the quantities of a setting as sums of products in which all coefficients are positive."""
     blocks = 1 if kind.single_block else inner + 2
-    design = SymbolicDesign(width, kind.branches, None, setting.width_rule, setting.between)
+    design = SymbolicDesign(width, kind.branches, None, setting.width_rule, setting.between, kind.is_plain)
     backbone = Backbone(1, width, setting.classes, setting.in_channels, setting.size, setting.stride_rule)
     cost = network_cost(backbone, design, blocks, stage=setting.stage, batch=setting.batch)
     return [sp.expand(getattr(cost, quantity)) for quantity in setting.quantities]
@@ -171,8 +174,8 @@ def _hidden(rule: str, place: Bottleneck, columns: Columns) -> IntArray:
     branches = {"H": columns.high, "L": columns.low}
     c_in, c_out = branches[place.path[0]][place.source], branches[place.path[1]][place.stage]
     beta = columns.beta[place.stage]
-    twice = _TWICE[rule](c_in, c_out)
-    return np.maximum(1, twice * beta.denominator // (2 * beta.numerator))
+    rounded: IntArray = _TWICE[rule](c_in, c_out) * beta.denominator // (2 * beta.numerator)
+    return np.maximum(rounded, 1)
 
 
 _TWICE: Mapping[str, Callable[[IntArray, IntArray], IntArray]] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from costmodel.closed_form import BRANCHES, network_cost
+from costmodel.closed_form import BRANCHES, check_stage, network_cost
 from costmodel.compiled import Columns, Kind, Setting, compiled
 from costmodel.convention import QUANTITIES, Cost, pair
 from costmodel.grid import LARGEST, Grid, IntArray, Ratios, column, largest, path_masks, ratios
@@ -18,6 +19,7 @@ from costmodel.resnet import RatioLike, ResNet, check_choice, path_set, resnet
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
 
 BLOCK = 4096  # configurations: all their columns fit into a second-level cache
+HH = 1  # its bit in a mask of paths
 SUMS = ("params", "macs_training", "element_ops")
 
 
@@ -99,7 +101,10 @@ def _columns(grid: Grid, block: slice) -> Columns:
     )
     high = tuple(total - c_low for total, c_low in zip(totals, low, strict=True))
     paths = tuple(column(grid.paths[block], stage) for stage in STAGES)
-    return Columns(grid.depth[block] // 6, base, _per_stage(grid.beta, block), paths, high, low)
+    is_plain = np.logical_and.reduce(
+        [(ratio.numerator == 0) & (mask & HH == 0) for ratio, mask in zip(alphas, paths, strict=True)]
+    )
+    return Columns(grid.depth[block] // 6, base, is_plain, _per_stage(grid.beta, block), paths, high, low)
 
 
 def _per_stage(ratios: Ratios, block: slice) -> tuple[Ratios, ...]:
@@ -108,8 +113,8 @@ def _per_stage(ratios: Ratios, block: slice) -> tuple[Ratios, ...]:
 
 
 def _kind_codes(columns: Columns) -> IntArray:
-    """Return the kind of each configuration as a number: an octal digit a stage, one for single blocks."""
-    codes = (columns.n == 1).astype(np.int64)
+    """Return the kind of each configuration as a number: a bit for each special case, two bits a stage."""
+    codes: IntArray = columns.is_plain * 2 + (columns.n == 1).astype(np.int64)
     for high, low in zip(columns.high, columns.low, strict=True):
         codes = codes << 2 | (low == 0) | (high == 0) << 1
     return codes
@@ -117,7 +122,7 @@ def _kind_codes(columns: Columns) -> IntArray:
 
 def _kind(code: int) -> Kind:
     first, second, third = (BRANCHES[code >> shift & 3] for shift in (4, 2, 0))
-    return Kind((first, second, third), bool(code >> 6))
+    return Kind((first, second, third), single_block=bool(code >> 6 & 1), is_plain=bool(code >> 7))
 
 
 def stage_cost(
@@ -133,11 +138,13 @@ def stage_cost(
     """Return the cost of one stage (0, 1 or 2) with its shortcuts; options are further ones of `resnet`.
 
     The first convolution and the shortcut of a stage start from the channels of the previous one; stage 0
-    has none before it, and its previous alpha does not matter.
+    has none before it, and its previous alpha does not matter. All stages before those have high channels:
+    where they have none, odd sizes may come out larger by one.
 
     >>> stage_cost(0, 0, 0).macs == 18 * 9 * 16 * 16 * 32 * 32
     True
     """
+    check_stage(stage)
     a, b = check_alpha(alpha), check_beta(beta)
     previous = check_alpha(previous_alpha) if stage else a
     return _stage_cost(stage, previous, a, b, path_set(paths), depth, tuple(sorted(options.items())))
@@ -147,10 +154,10 @@ def stage_cost(
 def _stage_cost(
     stage: int, previous: Any, alpha: Any, beta: Any, paths: Any, depth: int, options: Any
 ) -> Cost:
-    alphas, compressed = [alpha] * len(STAGES), [frozenset[str]()] * len(STAGES)
+    alphas, compressed = [Fraction(0)] * len(STAGES), [frozenset[str]()] * len(STAGES)
     if stage:
         alphas[stage - 1] = previous
-    compressed[stage] = paths
+    alphas[stage], compressed[stage] = alpha, paths
     net = resnet(depth, alpha=alphas, beta=beta, paths=compressed, **dict(options))
     return network_cost(net.backbone, net, net.backbone.n, stage=stage)
 

@@ -16,6 +16,7 @@ from costmodel.resnet import RatioLike, ResNet, path_set, per_stage, resnet
 from costmodel.rounding import as_ratio
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 PathSet: TypeAlias = Iterable[str]
 
 LARGEST = int(np.iinfo(np.int64).max)
@@ -213,7 +214,7 @@ def _check_betas(grid: Grid) -> None:
         _check(fits, f"beta must be at most the output channels of stage {stage + 1}", Ratios(r, s))
 
 
-def _check(holds: npt.NDArray[np.bool_], need: str, values: Ratios | IntArray) -> None:
+def _check(holds: BoolArray, need: str, values: Ratios | IntArray) -> None:
     if holds.all():
         return
     index = tuple(int(k) for k in np.argwhere(~holds)[0])
