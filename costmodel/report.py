@@ -102,7 +102,7 @@ def to_markdown(tables: Iterable[Table]) -> str:
 
 
 def to_latex(tables: Iterable[Table]) -> str:
-    """Return tables as LaTeX `tabular`s for the package booktabs, each under its title as a comment."""
+    """Return tables as LaTeX, one `tabular` each for the package booktabs, under its title as a comment."""
     return "\n\n".join(map(_latex_table, tables))
 
 

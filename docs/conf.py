@@ -1,0 +1,24 @@
+"""How Sphinx builds this site: MyST Markdown, the furo theme, the API from docstrings."""
+
+from importlib.metadata import version as version_of
+
+project = "pwoct-cost"
+author = "the pwoct-cost authors"
+release = version = version_of("pwoct-cost")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "records"]
+
+html_theme = "furo"
+html_title = "pwoct-cost"
+
+# Headings down to the third level get anchors, so that links to them are checked.
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True}
+autodoc_preserve_defaults = True
+
+linkcheck_timeout = 20
+linkcheck_anchors = False
