@@ -24,6 +24,11 @@ COMMANDS = (
     "paper",
     "study",
     "verify",
+    "prove",
+    "search",
+    "sweep",
+    "plot",
+    "diff",
     "explorer",
 )
 

@@ -58,9 +58,8 @@ class Found:
         """
         if most < 1:
             raise ValueError(f"at least 1 row must be shown, got {most}")
-        return np.unique(
-            np.linspace(0, max(0, len(self) - 1), min(most, len(self))).round().astype(int)
-        ).tolist()
+        positions = np.linspace(0, len(self) - 1, min(most, len(self))).round()
+        return [int(position) for position in positions]
 
 
 class NothingFitsError(ValueError):

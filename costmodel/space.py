@@ -15,6 +15,7 @@ from costmodel.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios
 from costmodel.octave import PATHS
 from costmodel.resnet import ResNet, check_choice, path_set, resnet
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
+from costmodel.standard import check_sizes
 
 TIED = ("alpha", "beta", "paths")
 CONSTRAINTS: tuple[str, ...] = (
@@ -160,6 +161,7 @@ def space(
 
 def _check_networks(space: Space) -> None:
     """Build the most demanding network of each depth and width rule: it raises what `resnet` raises."""
+    check_sizes(**{name: space.options[name] for name in ("width", "classes") if name in space.options})
     for rule in space.width_rules:
         check_choice("width rule", rule, WIDTH_RULES)
         for depth in space.depths:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from costmodel.convention import Cost, pair
+from costmodel.convention import Cost, dtype_bytes, pair
 from costmodel.grid import LARGEST, Grid, IntArray
 from costmodel.network import STAGES
 from costmodel.quantities import cost_quantities, grid_quantities, named_quantity
@@ -26,6 +26,7 @@ class Measures:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        dtype_bytes(self.dtype)
         for name in (*self.names, *self.maximise):
             named_quantity(name)
 

@@ -1,0 +1,58 @@
+"""`pwoct-cost plot`: a figure from a result in JSON."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costmodel.commands.common import bad_input, say
+from costmodel.commands.training import require
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def plot(
+    result: Annotated[
+        str, typer.Argument(help="JSON of search, sweep or the calculator with --per-layer; - is stdin.")
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="The figure: a file .svg or .png.")],
+) -> None:
+    """Draw a result: Pareto front, cost against alpha, or a network layer by layer.
+
+    For example: pwoct-cost sweep --format json | pwoct-cost plot - -o sweep.svg
+    """
+    with bad_input():
+        check_plot(output)
+        draw(_read(result), output)
+
+
+def check_plot(path: str | None) -> None:
+    """Raise ValueError where nothing can be drawn into that file; leave with code 3 without matplotlib."""
+    if path is not None:
+        require("matplotlib", "plot")
+        from costmodel.plots import check_file
+
+        check_file(Path(path))
+
+
+def draw(text: str, path: str) -> None:
+    """Draw a result in JSON into a file. Raises ValueError where that cannot be done."""
+    from costmodel.plots import figure_of, read, save
+
+    save(figure_of(read(text)), Path(path))
+    say(f"{path} written")
+
+
+def _read(result: str) -> str:
+    if result == "-":
+        return sys.stdin.read()
+    try:
+        return Path(result).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{result} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{result} cannot be read: it is no text") from None
