@@ -56,7 +56,7 @@ def paper(
 
 def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format) -> None:
     from costmodel.paper import cells, verdicts
-    from costmodel.paper.reading_tables import reading_table
+    from costmodel.paper.axes import reading_table
     from costmodel.paper.records import accuracy_table
     from costmodel.paper.slips import slip_table
 
@@ -92,6 +92,7 @@ def _records(folders: list[Path]) -> list[Record]:
 
 def _reading_tables(printed: Paper) -> list[Table]:
     from costmodel.paper import reading_tables as tables
+    from costmodel.paper.axes import reading_table
 
     found = tables.find(printed)
     return [
@@ -99,7 +100,7 @@ def _reading_tables(printed: Paper) -> list[Table]:
         tables.kernel_table(found),
         tables.tie_table(found),
         tables.axis_table(found),
-        tables.reading_table(),
+        reading_table(),
     ]
 
 
@@ -131,9 +132,10 @@ def _write_document(printed: Paper, path: Path, records: Path) -> None:
     require("matplotlib", "plot")
     from costmodel.paper.choices import choices
     from costmodel.paper.document import FIGURE, document
+    from costmodel.paper.reading_tables import find
 
-    found = choices()
-    text = document(printed, _records([records]), found)
+    kept, found = _records([records]), choices()
+    text = document(printed, find(printed), found, kept)
     with bad_input():
         try:
             (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def choices() -> Choices:
     found = tuple(choice for rule in WIDTH_RULES for choice in _choices(rule))
     counts = np.array([(choice.params, choice.macs) for choice in found], dtype=np.int64)
     saving = np.flatnonzero([not choice.idle for choice in found])
-    front, edge = pareto_front(counts).index, saving[pareto_front(counts[saving] * np.array([-1, 1])).index]
+    front, edge = pareto_front(counts).first, saving[pareto_front(counts[saving] * np.array([-1, 1])).first]
     return Choices(found, tuple(found[i] for i in front), tuple(found[i] for i in reversed(edge)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from costmodel.paper.inventory import CONV_KINDS, Amounts, Build, Subject, inventory
 from costmodel.paper.printed import Row, matches
@@ -89,6 +90,11 @@ class Reading:
     def _counting_pointwise(self, counted: bool) -> Reading:
         params, macs = (replace(one, reduce=counted, expand=counted) for one in (self.params, self.macs))
         return replace(self, params=params, macs=macs)
+
+
+def described(choice: Build | Counting) -> dict[str, Any]:
+    """Return a choice as plain values, by axis."""
+    return {field.name: getattr(choice, field.name) for field in fields(choice)}
 
 
 def subject(row: Row) -> Subject:

@@ -9,6 +9,7 @@ from string import Template
 
 from costmodel.paper import choices as user
 from costmodel.paper import equation_tables, reading_tables
+from costmodel.paper.axes import reading_table
 from costmodel.paper.cells import cell_table, cells
 from costmodel.paper.counting import BUILT, PRINTED
 from costmodel.paper.printed import BETA, Paper
@@ -21,13 +22,15 @@ FIGURE = "figures/paper-choices.svg"
 EXAMPLE = "1.3"  # ResNet-56, alpha 1/4, bottlenecks on all paths
 
 
-def document(paper: Paper, records: list[Record], options: user.Choices) -> str:
-    """Return the page in Markdown; `options` is what `costmodel.paper.choices.choices` gives."""
+def document(
+    paper: Paper, found: reading_tables.Findings, options: user.Choices, records: list[Record]
+) -> str:
+    """Return the page in Markdown, given the searched readings, the grid of choices and the kept records."""
     template = (files("costmodel.paper") / "document.md").read_text(encoding="utf-8")
     values = {
         **_equations(),
         **_cells(paper),
-        **_search(paper),
+        **_search(found),
         **_choices(paper, options),
         "slips": _text(slip_table(paper)),
         "accuracy": _text(accuracy_table(paper, records)),
@@ -53,7 +56,7 @@ def _cells(paper: Paper) -> Mapping[str, str]:
     return {
         "cells": str(len(found)),
         "matched": str(sum(cell.matches for cell in found)),
-        "reading": _text(reading_tables.reading_table()),
+        "reading": _text(reading_table()),
         "params": _text(cell_table(found, "params")),
         "macs": _text(cell_table(found, "macs")),
         "claims": _text(claim_table(evidence(paper, found))),
@@ -64,8 +67,7 @@ def _cells(paper: Paper) -> Mapping[str, str]:
     }
 
 
-def _search(paper: Paper) -> Mapping[str, str]:
-    found = reading_tables.find(paper)
+def _search(found: reading_tables.Findings) -> Mapping[str, str]:
     return {
         "params_readings": f"{found.params.size:,}",
         "macs_readings": f"{found.macs.size:,}",

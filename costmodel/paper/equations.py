@@ -56,12 +56,12 @@ class Equation:
 
     @property
     def difference(self) -> sp.Expr:
-        """The paper's form minus the derived one, simplified; 0 is the proof that both are equal."""
-        return sp.simplify(self.paper - self.in_paper_symbols)
+        """The paper's form minus the derived one, multiplied out; 0 is the proof that both are equal."""
+        return sp.expand(self.paper - self.in_paper_symbols)
 
     @property
     def holds(self) -> bool:
-        """Whether the difference simplifies to zero."""
+        """Whether the difference is zero."""
         return bool(self.difference == 0)
 
 
@@ -82,7 +82,8 @@ def bottleneck_cost(c_in: Size, c_out: Size, width: Size) -> Cost:
     return cost_of(rec.operators)
 
 
-def _octave_equations() -> Iterable[Equation]:
+def octave_equations() -> Iterable[Equation]:
+    """Yield equations (3) to (8)."""
     h, w_, costs = h_high, w_high, _octave_costs(compressed=False)
     at_half = h / 2 * (w_ / 2) * k**2
     forms = {
@@ -133,7 +134,7 @@ def equations() -> tuple[Equation, ...]:
     >>> all(equation.holds for equation in equations())
     True
     """
-    return (*_unnumbered(), *_octave_equations(), *_bottleneck_equations())
+    return (*_unnumbered(), *octave_equations(), *_bottleneck_equations())
 
 
 def layer_saving(quantity: str) -> Fraction:

@@ -7,7 +7,7 @@ makes another (kinds, countings); their product is every count at once, in exact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any, TypeAlias
@@ -201,8 +201,3 @@ def _by_network(one: Search, fixed: Mapping[str, Any]) -> dict[tuple[str, Any], 
             if key not in best or scores[column] > best[key][0]:
                 best[key] = int(scores[column]), build, one.countings[columns[column]]
     return best
-
-
-def described(choice: Build | Counting) -> dict[str, Any]:
-    """Return a choice as plain values, for JSON."""
-    return {field.name: getattr(choice, field.name) for field in fields(choice)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from costmodel.layer import Layer, layer_cost
 from costmodel.paper.cells import Cell
-from costmodel.paper.equations import equations, layer_saving
+from costmodel.paper.equations import layer_saving, octave_equations
 from costmodel.paper.printed import Claim, Paper, Row, last_digit
 from costmodel.report import Column, Table
 
@@ -165,7 +165,7 @@ def _layer(quantity: str) -> Callable[[Claim, Evidence], Findings]:
 def _octave_params(_: Claim, known: Evidence) -> Findings:
     plain, octave = "1.1", "1.2"
     rows = known.paper.by_key
-    by_formula = next(equation for equation in equations() if equation.number == "8")
+    by_formula = next(equation for equation in octave_equations() if equation.number == "8")
     equal = rows[plain].params == rows[octave].params
     return {
         "tables": Finding(f"{rows[plain].params} and {rows[octave].params}", YES if equal else NO),

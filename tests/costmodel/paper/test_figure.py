@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from costmodel.paper.choices import Choices, paper_points, plain_points
+from costmodel.paper.figure import draw
+from costmodel.paper.printed import Paper
+
+FIGURE = Path(__file__).parents[3] / "docs" / "figures" / "paper-choices.svg"
+LABELS = (
+    "parameters, millions (1x1 kernels included)",
+    "MACs, millions (one 32x32 image)",
+    "configurations",
+    "some bottleneck saves nothing",
+    "fewest MACs at so many parameters",
+    "Pareto front",
+    "paper's networks, printed parameters",
+    "the same, all kernels counted",
+    "plain ResNet-20, 32, 44, 56",
+    "all paths, 0.25",
+    "all but HH, 0.25",
+)
+
+
+def test_the_figure_says_what_it_shows(options: Choices, paper: Paper, tmp_path: Path) -> None:
+    path = tmp_path / "choices.svg"
+    draw(options, plain_points(), paper_points(paper), path)
+    text = path.read_text()
+    for label in LABELS:
+        assert f">{label}</text>" in text, label
+    assert path.stat().st_size < 300_000
+
+
+def test_the_same_figure_twice(options: Choices, paper: Paper, tmp_path: Path) -> None:
+    for name in ("one.svg", "two.svg"):
+        draw(options, plain_points(), paper_points(paper), tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_an_unknown_format(options: Choices, paper: Paper, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Format 'docx' is not supported"):
+        draw(options, plain_points(), paper_points(paper), tmp_path / "choices.docx")
+
+
+def test_the_figure_of_the_documentation_shows_the_same() -> None:
+    text = FIGURE.read_text()
+    assert all(f">{label}</text>" in text for label in LABELS)
+    assert len(text) < 300_000

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costmodel.paper.printed import Paper
+from costmodel.paper.records import accuracies, accuracy_table, read_records, record
+
+
+def result(accuracy: float, seed: int = 0, **model: Any) -> dict[str, Any]:
+    """What a finished run writes, as far as it is read here."""
+    network = {
+        "name": "resnet56",
+        "alpha": ["1/4"],
+        "beta": ["2"],
+        "paths": ["HL,LH,LL"],
+        "width_rule": "out",
+        "stride_rule": "C",
+        "between": "none",
+        "width": 16,
+        "freeze_pointwise": False,
+        "plan": "reference",
+        **model,
+    }
+    config = {
+        "recipe": "fast",
+        "seed": seed,
+        "epochs": 24,
+        "batch": 128,
+        "model": network,
+        "data": {"dataset": "cifar10", "train_images": None, "validation": 0},
+        "machine": {"threads": seed + 1},
+    }
+    return {"name": "run", "accuracy": accuracy, "seed": seed, "epochs": 24, "config": config}
+
+
+def write(folder: Path, name: str, content: Any) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(content))
+
+
+def measured(paper: Paper, folders: list[Path]) -> dict[str, tuple[Any, ...]]:
+    rows = accuracy_table(paper, read_records(folders)).rows
+    keys = ("mean", "deviation", "runs", "recipe")
+    return {row["row"]: tuple(row[key] for key in keys) for row in rows if "mean" in row}
+
+
+def test_nothing_is_measured_without_records(paper: Paper, tmp_path: Path) -> None:
+    assert measured(paper, [tmp_path, tmp_path / "missing"]) == {}
+
+
+def test_mean_and_deviation_by_hand(paper: Paper, tmp_path: Path) -> None:
+    for seed, accuracy in enumerate((0.92, 0.93, 0.94)):
+        write(tmp_path, f"runs/run{seed}/result.json", result(accuracy, seed))
+    # Deviations -1, 0, 1 points: the squares add up to 2, over n - 1 = 2.
+    assert measured(paper, [tmp_path / "runs"]) == {"3.1": ("93.00", "1.00", 3, "fast, 24 epochs")}
+
+
+def test_kept_records_and_runs_are_read_together_and_once(paper: Paper, tmp_path: Path) -> None:
+    write(tmp_path, "kept/table3.json", [result(0.92, 0), result(0.94, 1)])
+    write(tmp_path, "runs/run0/result.json", result(0.92, 0))
+    found = measured(paper, [tmp_path / "kept", tmp_path / "runs"])
+    assert found["3.1"][::2] == ("93.00", 2)
+
+
+def test_a_single_run_has_no_deviation(paper: Paper, tmp_path: Path) -> None:
+    write(tmp_path, "one.json", result(0.9))
+    assert measured(paper, [tmp_path]) == {"3.1": ("90.00", None, 1, "fast, 24 epochs")}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"between": "bn"},
+        {"width": 32},
+        {"freeze_pointwise": True},
+        {"beta": ["4"]},
+        {"alpha": ["1/4", "1/2", "1/4"]},
+    ],
+)
+def test_other_networks_are_not_taken_for_the_papers(
+    paper: Paper, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    write(tmp_path, "other.json", result(0.9, **other))
+    assert measured(paper, [tmp_path]) == {}
+
+
+def test_beta_of_a_network_without_bottlenecks_does_not_matter(paper: Paper, tmp_path: Path) -> None:
+    write(tmp_path, "plain.json", result(0.9, alpha=["0"], paths=[""], beta=["4"]))
+    assert list(measured(paper, [tmp_path])) == ["1.1"]
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_apart() -> None:
+    one, other = result(0.9), result(0.8, 1)
+    other["config"]["batch"] = 64
+    assert [each.values for each in accuracies(map(record, (one, other)))] != [(90.0, 80.0)]
+    assert len(accuracies(map(record, (one, other)))) == 2
+
+
+def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "broken.json", {"accuracy": 0.9})
+    with pytest.raises(ValueError, match=r"broken.json is no record of a run: KeyError 'config'"):
+        read_records([tmp_path])
