@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
@@ -96,10 +97,7 @@ class Saver:
         if self.progress.steps == self.saved_step:
             return
         totals = self.ranks.gather(self.progress.totals.cpu())
-        if not all(bool(values.isfinite().all()) for values in totals):
-            raise DivergedError(
-                f"the loss is not finite after {self.progress.steps} steps; lower optimiser.lr"
-            )
+        check_finite(torch.stack(totals), self.progress.steps)
         tensors = self.learner.tensors()
         for rank, random in enumerate(self.ranks.gather(self.learner.random_state())):
             tensors |= {f"random.{rank}": random, f"totals.{rank}": totals[rank]}
@@ -187,6 +185,13 @@ class Saver:
         failed = bool(self.ranks.most([failed])[0])
         self.failures += failed
         return not failed
+
+
+def check_finite(totals: Tensor, steps: int) -> Tensor:
+    """Return sums over an epoch, or raise DivergedError if one of them is no number."""
+    if not totals.isfinite().all():
+        raise DivergedError(f"the loss is not finite after {steps} steps; lower optimiser.lr")
+    return totals
 
 
 def finished(run: RunFolder, config: Config, data: str, allow_change: Collection[str]) -> Result | None:

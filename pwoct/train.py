@@ -19,7 +19,7 @@ from pwoct.learner import Learner
 from pwoct.progress import Progress
 from pwoct.record import Metrics, Result, RunFolder
 from pwoct.reporter import Quiet, Reporter
-from pwoct.saver import Saver, finished
+from pwoct.saver import Saver, check_finite, finished
 from pwoct.schedule import rate_factor
 from pwoct.signals import Signals, StoppedError
 
@@ -166,7 +166,7 @@ class Session:
 
     def _close_epoch(self) -> Metrics:
         progress, started = self.progress, time.perf_counter()
-        loss, correct = self.ranks.sum(progress.totals.cpu()).tolist()
+        loss, correct = check_finite(self.ranks.sum(progress.totals.cpu()), progress.steps).tolist()
         images = progress.images * self.ranks.size
         which = "test" if self.held_out is None else "validation"
         self.ranks.align(self.learner.evaluated)  # each rank has its own statistics of BN

@@ -1,0 +1,162 @@
+"""One training in a process of its own, started by `processes.start`, which puts `JOB` into the globals.
+
+The network has dropout, so that random numbers matter. JOB may stop or kill the process at a moment, and may
+break a part of the resumption on purpose.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+import pwoct.checkpoint
+import pwoct.learner
+import pwoct.train
+from pwoct.checkpoint import CheckpointError
+from pwoct.config import compose
+from pwoct.learner import Learner
+from pwoct.progress import Progress
+from pwoct.signals import StoppedError
+from pwoct.synthetic import synthetic
+
+JOB: dict[str, Any] = globals()["JOB"]
+os.environ.update(JOB.get("environment", {}))
+
+TINY = {
+    "model.name": "resnet8",
+    "model.width": 4,
+    "epochs": 3,
+    "batch": 16,
+    "schedule.warmup": 1,
+    "machine.threads": 1,
+    "machine.precision": "fp32",
+}
+
+
+def with_dropout(*arguments: Any) -> nn.Module:
+    model: Any = build_model(*arguments)
+    if JOB.get("dropout", 0.2):
+        model.fc = nn.Sequential(nn.Dropout(JOB.get("dropout", 0.2)), model.fc)
+    return model  # type: ignore[no-any-return]
+
+
+build_model = pwoct.learner.build_model
+pwoct.learner.build_model = with_dropout
+
+
+class Watch:
+    """Sends the signals that the job asks for: at a step, or a random while after it."""
+
+    def started(self, progress: Progress, config: Any) -> None:
+        self.at(progress)
+
+    def stepped(self, progress: Progress) -> None:
+        self.at(progress)
+
+    def evaluated(self, metrics: dict[str, Any]) -> None:
+        pass
+
+    def note(self, message: str) -> None:
+        print(message, file=sys.stderr)
+
+    def at(self, progress: Progress) -> None:
+        if progress.steps == JOB.get("signal_at"):
+            os.kill(os.getpid(), JOB["signal"])
+        if progress.steps == JOB.get("kill_after"):
+            while_ = random.Random(progress.steps).uniform(0, JOB["while"])
+            threading.Timer(while_, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def kill_in_save(stage: int, save: int) -> None:
+    """Kill this process before the `stage`-th operation on the disk within the `save`-th save."""
+    operations = {"left": -1}
+    saves = {"left": save}
+
+    def counted(name: str, owner: Any) -> None:
+        original = getattr(owner, name)
+
+        def replaced(*arguments: Any, **options: Any) -> Any:
+            if operations["left"] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            operations["left"] -= 1
+            return original(*arguments, **options)
+
+        setattr(owner, name, replaced)
+
+    store = pwoct.checkpoint.store
+
+    def watched_store(*arguments: Any) -> Path:
+        saves["left"] -= 1
+        operations["left"] = stage if saves["left"] == 0 else -1
+        try:
+            return store(*arguments)
+        finally:
+            operations["left"] = -1
+
+    counted("_write", pwoct.checkpoint)
+    counted("_sync", pwoct.checkpoint)
+    counted("mkdir", Path)
+    counted("rename", Path)
+    counted("rmtree", pwoct.checkpoint.shutil)
+    pwoct.train.Saver.save.__globals__["store"] = watched_store
+
+
+def break_on_purpose(part: str) -> None:
+    """Let the resumption forget one thing."""
+    restore = Learner.restore
+    if part == "optimiser":
+
+        def forget(self: Learner, model: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+            restore(self, model, {k: v for k, v in tensors.items() if not k.startswith("optimiser.")})
+
+        Learner.restore = forget  # type: ignore[method-assign]
+    elif part == "average":
+
+        def keep_average(self: Learner, model: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+            assert self.average is not None
+            before = {k: v.clone() for k, v in self.average.model.state_dict().items()}
+            restore(self, model, tensors)
+            self.average.model.load_state_dict(before)
+
+        Learner.restore = keep_average  # type: ignore[method-assign]
+    elif part == "random":
+        Learner.set_random_state = lambda self, state: None  # type: ignore[method-assign]
+    elif part == "epoch":
+        take_back = Progress.restore
+
+        def wrong_epoch(self: Progress, given: dict[str, Any], totals: Tensor | None) -> None:
+            take_back(self, {**given, "epoch": given["epoch"] - 1}, totals)
+
+        Progress.restore = wrong_epoch  # type: ignore[method-assign]
+
+
+def main() -> int:
+    if "stage" in JOB:
+        kill_in_save(JOB["stage"], JOB["save"])
+    if "break" in JOB:
+        break_on_purpose(JOB["break"])
+    config = compose("fast", values={**TINY, **JOB.get("values", {})})
+    images = synthetic(train=JOB.get("images", 64), test=40, size=16)
+    try:
+        result = pwoct.train.train(
+            config,
+            images,
+            Path(JOB["folder"]),
+            reporter=Watch(),
+            checkpoint_minutes=JOB.get("minutes", 60.0),
+            allow_change=JOB.get("allow", ()),
+        )
+    except StoppedError as stopped:
+        return stopped.exit_code
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 5
+    return 6 if result.failures else 0
+
+
+sys.exit(main())
