@@ -7,10 +7,12 @@ author = "the pwoct-cost authors"
 release = version = version_of("pwoct-cost")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+default_role = "code"  # of single backticks in docstrings
 exclude_patterns = ["_build", "records"]
 
 html_theme = "furo"
 html_title = "pwoct-cost"
+html_show_copyright = False
 
 # Headings down to the third level get anchors, so that links to them are checked.
 myst_heading_anchors = 3

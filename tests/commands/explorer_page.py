@@ -49,6 +49,7 @@ READ = """() => {
     })),
     diagram: document.querySelector("#diagram svg").getAttribute("aria-label"),
     boxes: all("#diagram .branch text:not(.title)", text),
+    plain: all("#plain-body tr", (row) => [...row.children].map(text)),
     front: all("#front-body tr", (row) => [...row.children].map(text)),
     frontCount: text(document.getElementById("front-count")),
     command: text(document.getElementById("command")),

@@ -194,6 +194,15 @@ def test_front_is_the_best_of_all_configurations(
     assert shown["frontCount"] == f"{len(space)} configurations, {len(best)} on the front"
 
 
+def test_plain_networks_stand_beside_the_front(explorer: Explorer) -> None:
+    shown = explorer.show("#depth=56&size=32&alpha=1/4&beta=2&paths=all&y=calls")
+    expected = []
+    for depth in (20, 32, 44, 56, 110):
+        cost = cost_of(resnet(depth).operators())
+        expected.append([f"plain resnet{depth}", f"{cost.macs:,}", f"{cost.calls:,}"])
+    assert shown["plain"] == expected
+
+
 def test_largest_network_stays_exact(explorer: Explorer) -> None:
     shown = explorer.show("#depth=1202&size=1024&alpha=1/3&beta=2&paths=all&width=256")
     cost = network(

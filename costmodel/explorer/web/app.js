@@ -42,7 +42,7 @@ function renderTotals(cost, compared) {
 function renderNotes(state) {
   const found = notes(state);
   byId("notes").hidden = found.length === 0;
-  byId("notes-title").textContent = found.length === 1 ? "1 size was rounded or left out" : `${found.length} sizes were rounded or left out`;
+  byId("notes-title").textContent = `Rounding and missing paths: ${found.length} ${found.length === 1 ? "note" : "notes"}`;
   byId("notes-list").replaceChildren(...found.map((note) => element("li", {}, note)));
 }
 

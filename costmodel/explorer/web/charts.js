@@ -74,7 +74,12 @@ function frontOf(points, x, y, want) {
   });
 }
 
-const PLOT = { left: 52, right: 12, top: 12, bottom: 40, width: 460, height: 300 };
+// What one might take instead: plain networks of other depths.
+const PLAIN_DEPTHS = [20, 32, 44, 56, 110];
+const plainNetworks = (state) =>
+  PLAIN_DEPTHS.map((depth) => ({ depth, cost: networkCost(uncompressed({ ...state, depth }, false)) }));
+
+const PLOT = { left: 52, right: 34, top: 12, bottom: 40, width: 460, height: 300 };
 
 function scales(points, x, y) {
   const span = (i, from, to) => {
@@ -119,28 +124,44 @@ function renderFront(state, cost, change) {
   const [x, y] = [QUANTITIES.indexOf(state.x), QUANTITIES.indexOf(state.y)];
   const points = spaceOf(state);
   const front = frontOf(points, x, y, state.want);
-  const scale = scales([...points, { cost }], x, y);
-  const at = ({ cost: c }) => [scale.x.at(c[x]), scale.y.at(c[y])];
-  const cloud = points.map(at).map(([px, py]) => `M${px.toFixed(1)} ${py.toFixed(1)}h0`).join("");
-  const line = front.map(at).map(([px, py], i) => (i ? `H${px.toFixed(1)}V${py.toFixed(1)}` : `M${px.toFixed(1)} ${py.toFixed(1)}`)).join("");
-  const [cx, cy] = at({ cost });
+  const plain = plainNetworks(state);
+  const scale = scales([...points, ...plain, { cost }], x, y);
+  const at = ({ cost: c }) => [scale.x.at(c[x]).toFixed(1), scale.y.at(c[y]).toFixed(1)];
   const drawn = svg("svg", { viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, role: "img", "aria-label": frontWords(state, points, front) },
-    ...axes(scale, x, y), svg("path", { class: "cloud", d: cloud }), svg("path", { class: "front", d: line }),
-    ...front.map(at).map(([px, py]) => svg("circle", { class: "front-point", cx: px, cy: py, r: 3.5 })),
-    svg("circle", { class: "current-halo", cx, cy, r: 9 }), svg("circle", { class: "current", cx, cy, r: 5 }));
+    ...axes(scale, x, y), ...frontMarks(points, front, at), ...plain.map((network) => plainMark(network, at(network))),
+    ...currentMarks(at({ cost })));
   byId("front").replaceChildren(drawn);
   byId("front-count").textContent = `${grouped(points.length)} configurations, ${front.length} on the front`;
-  byId("front-body").replaceChildren(...front.map((point) => frontRow(point, x, y, state, change)));
+  byId("front-body").replaceChildren(...front.map((point) => frontRow(point, x, y, change)));
+  byId("plain-body").replaceChildren(...plain.map((network) => plainRow(network, x, y)));
   byId("front-x").textContent = LABELS[state.x];
   byId("front-y").textContent = LABELS[state.y];
 }
+
+function frontMarks(points, front, at) {
+  const cloud = points.map(at).map(([px, py]) => `M${px} ${py}h0`).join("");
+  const line = front.map(at).map(([px, py], i) => (i ? `H${px}V${py}` : `M${px} ${py}`)).join("");
+  return [svg("path", { class: "cloud", d: cloud }), svg("path", { class: "front", d: line }),
+    ...front.map(at).map(([cx, cy]) => svg("circle", { class: "front-point", cx, cy, r: 3.5 }))];
+}
+
+const plainMark = ({ depth }, [x, y]) => svg("g", { class: "plain-network" },
+  svg("rect", { x: x - 4, y: y - 4, width: 8, height: 8 }), svg("text", { x: Number(x) + 7, y: Number(y) + 4 }, String(depth)));
+
+const currentMarks = ([cx, cy]) =>
+  [svg("circle", { class: "current-halo", cx, cy, r: 9 }), svg("circle", { class: "current", cx, cy, r: 5 })];
 
 function frontWords(state, points, front) {
   const sense = state.want === "most" ? "most" : "least";
   return `${points.length} configurations; ${front.length} of them have the ${sense} ${LABELS[state.y].toLowerCase()} for their ${LABELS[state.x]}. The table below lists them.`;
 }
 
-function frontRow({ net, cost }, x, y, state, change) {
+function plainRow({ depth, cost }, x, y) {
+  return element("tr", {}, element("th", { scope: "row" }, `plain resnet${depth}`),
+    element("td", { class: "number" }, grouped(cost[x])), element("td", { class: "number" }, grouped(cost[y])));
+}
+
+function frontRow({ net, cost }, x, y, change) {
   const { alpha, beta, paths } = net.stages[0];
   const compressed = paths.size ? `beta ${ratioText(beta)}, ${pathsText(paths)}` : "no bottlenecks";
   const name = `alpha ${ratioText(alpha)}, ${compressed}`;
