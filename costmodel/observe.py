@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -61,6 +62,9 @@ def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
 
 def observe_forward(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
     """Watch one forward pass in eval mode, and the ATen operators that run."""
+    if any(map(is_lazy, model.parameters())):
+        with mode(model, training=False), torch.no_grad():
+            model(*inputs)  # the first run makes the parameters
     watch = _Watch(model)
     with mode(model, training=False), watch.hooks(), _OperatorCalls(watch):
         model(*inputs)
