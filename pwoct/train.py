@@ -84,7 +84,7 @@ def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> T
         config = settle(config, ranks.size)
         session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), 0.0)
         seconds: list[float] = []
-        for _ in range(steps):
+        for _ in range(min(steps, len(session.batches))):
             session.make_step()
             seconds.append(session.progress.seconds - sum(seconds))
         parameters = sum(value.numel() for value in session.learner.model.parameters())
