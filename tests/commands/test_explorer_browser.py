@@ -209,3 +209,16 @@ def test_largest_network_stays_exact(explorer: Explorer) -> None:
         DEFAULTS | {"depth": "1202", "size": "1024", "alpha": "1/3", "paths": "all", "width": "256"}
     )
     assert list(shown["totals"].values()) == counts(cost_of(cost.folded()))
+
+
+@pytest.mark.parametrize(
+    ("value", "base"), [(303, 400), (301, 400), (497, 400), (1, 3), (999_999, 1_000_000), (7, 7)]
+)
+def test_changes_are_rounded_as_python_rounds(explorer: Explorer, value: int, base: int) -> None:
+    # -24.25 % lies halfway and goes to the even digit: -24.2 %.
+    assert explorer.page.evaluate(f"percent({value}, {base})") == percent(value, base)
+
+
+@pytest.mark.parametrize("value", [2.5, 10 / 3, 1e-05, 0.00012345678, 1000.25, 341.333333])
+def test_numbers_in_notes_are_written_as_python_writes(explorer: Explorer, value: float) -> None:
+    assert explorer.page.evaluate(f"general({value!r})") == f"{value:g}"
