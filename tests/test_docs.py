@@ -76,6 +76,10 @@ def test_the_check_of_examples_can_fail() -> None:
     assert not agrees("1\n...\n3\n", "1\n2\n4\n")
 
 
+# In one worker, so that the site is built once.
+on_site = pytest.mark.xdist_group("site")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("site")
@@ -141,21 +145,25 @@ def dead_links(folder: Path) -> list[str]:
     return dead
 
 
+@on_site
 def test_site_has_a_page_for_each_document(site: Path) -> None:
     documents = {path.stem for path in DOCS.glob("*.md")}
     assert not documents & RESERVED
     assert {path.stem for path in site.glob("*.html")} == documents | RESERVED
 
 
+@on_site
 def test_no_link_inside_the_site_is_dead(site: Path) -> None:
     assert dead_links(site) == []
 
 
+@on_site
 def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
     loads = {load for path in site.glob("*.html") for load in read(path).loads}
     assert [load for load in loads if urlsplit(load).netloc] == []
 
 
+@on_site
 def test_every_page_is_in_a_table_of_contents(site: Path) -> None:
     linked = {link.split("#")[0] for link in read(site / "index.html").links}
     assert {f"{path.stem}.html" for path in DOCS.glob("*.md")} - {"index.html"} <= linked

@@ -109,6 +109,12 @@ def test_link_restores_the_state(browser: Browser, explorer_file: Path, explorer
         ("#depth=1208", "depth must be a whole number from 8 to 1202, got 1208"),
         ("#strideRule=D", "strideRule must be one of C, B, A, got D"),
         ("#gamma=2", "got gamma"),
+        ("#toString=2", "got toString"),
+        ("#alpha", "got alpha"),
+        ("#alpha=1/0", "alpha must be a number such as 0.25 or 1/4, got 1/0"),
+        ("#alpha=.", "alpha must be a number such as 0.25 or 1/4, got ."),
+        ("#alpha=.1234567", "alpha must be a ratio of numbers up to 1000000 on this page, got .1234567"),
+        ("#alpha=%", "a % in a link must begin an encoded letter, got alpha=%"),
     ],
 )
 def test_wrong_link_says_what_is_wrong(explorer: Explorer, link: str, message: str) -> None:

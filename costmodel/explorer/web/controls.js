@@ -93,7 +93,7 @@ function showStage(state, fieldset) {
   for (const control of fieldset.querySelectorAll("[data-name]")) showControl(state, control, stage);
   for (const box of fieldset.querySelectorAll("[data-path]")) box.checked = state.stages[stage].paths.has(box.dataset.path);
   for (const slider of fieldset.querySelectorAll("[type=range]"))
-    slider.setAttribute("aria-label", `${slider.dataset.name.replace("-slider", "")} ${ui.perStage ? `of stage ${stage + 1}` : ""}, slider`);
+    slider.setAttribute("aria-label", `${slider.dataset.name.replace("-slider", "")}${ui.perStage ? ` of stage ${stage + 1}` : ""}, slider`);
 }
 
 function showControl(state, control, stage) {

@@ -18,17 +18,20 @@ const gcd = (a, b) => (b ? gcd(b, a % b) : a);
 const ratioText = ({ p, q }) => (q === 1 ? String(p) : `${p}/${q}`);
 const sameRatio = (a, b) => a.p === b.p && a.q === b.q;
 
+// Up to 15 digits: such numbers are exact, and so is the power of ten below a decimal.
+function readRatio(text) {
+  const fraction = /^\s*(\d{1,15})\s*\/\s*(\d{1,15})\s*$/.exec(text);
+  if (fraction) return Number(fraction[2]) ? ratio(Number(fraction[1]), Number(fraction[2])) : null;
+  const [, whole, places = ""] = /^\s*(\d*)\.?(\d*)\s*$/.exec(text) ?? [];
+  const digits = (whole ?? "") + places;
+  return /^\d{1,15}$/.test(digits) ? ratio(Number(digits), 10 ** places.length) : null;
+}
+
 function parseRatio(text, name) {
-  const fraction = /^\s*(\d{1,7})\s*\/\s*(\d{1,7})\s*$/.exec(text);
-  const decimal = /^\s*(\d{0,7})(?:\.(\d{0,6}))?\s*$/.exec(text);
-  let value = null;
-  if (fraction && Number(fraction[2])) value = ratio(Number(fraction[1]), Number(fraction[2]));
-  else if (decimal && /\d/.test(text)) {
-    const places = (decimal[2] ?? "").length;
-    value = ratio(Number((decimal[1] || "") + (decimal[2] ?? "")), 10 ** places);
-  }
-  if (value === null || Math.max(value.p, value.q) > LIMITS.part)
-    throw new InputError(`${name} must be a number such as 0.25 or 1/4, got ${text}`);
+  const value = readRatio(text);
+  if (value === null) throw new InputError(`${name} must be a number such as 0.25 or 1/4, got ${text}`);
+  if (Math.max(value.p, value.q) > LIMITS.part)
+    throw new InputError(`${name} must be a ratio of numbers up to ${LIMITS.part} on this page, got ${text}`);
   return value;
 }
 
@@ -142,10 +145,19 @@ function linkOf(state) {
   return `#${keys.map((key) => `${key}=${texts[key]}`).join("&")}`;
 }
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    throw new InputError(`a % in a link must begin an encoded letter, got ${text}`);
+  }
+}
+
 // Keys that are not known are an error: a link that is misread silently is worse than none.
 function textsFromLink(hash) {
-  const pairs = decodeURIComponent(hash.replace(/^#/, "")).split("&").filter(Boolean).map((pair) => pair.split("="));
-  const unknown = pairs.find(([key, value]) => !(key in DEFAULTS) || value === undefined);
+  const pairs = decoded(hash.replace(/^#/, "")).split("&").filter(Boolean).map((pair) => pair.split("="));
+  const unknown = pairs.find(([key, value]) => !Object.hasOwn(DEFAULTS, key) || value === undefined);
   if (unknown) throw new InputError(`the link must hold some of ${Object.keys(DEFAULTS).join(", ")}, got ${unknown[0]}`);
   return Object.fromEntries(pairs);
 }
