@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,8 @@ def paper(
 
     Exit code 1 where a printed count does not follow from the reading, or an instantiated network differs.
     """
+    with bad_input():
+        _check_one(readings=readings, verify=verify, choices=choices, figure=figure, document=document)
     printed = read_paper()
     if document is not None:
         _write_document(printed, document, records)
@@ -52,6 +55,14 @@ def paper(
         show("paper", _choice_tables(printed), format)
         return
     _compare(printed, [records, runs], verify, format)
+
+
+def _check_one(**options: object) -> None:
+    asked = [f"--{name}" for name, value in options.items() if value]
+    if len(asked) > 1:
+        raise ValueError(
+            f"only one of {', '.join(f'--{name}' for name in options)} at a time, got {', '.join(asked)}"
+        )
 
 
 def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format) -> None:
@@ -97,6 +108,7 @@ def _reading_tables(printed: Paper) -> list[Table]:
     found = tables.find(printed)
     return [
         tables.best_table(found),
+        tables.ranking_table(found),
         tables.kernel_table(found),
         tables.tie_table(found),
         tables.axis_table(found),
@@ -122,7 +134,7 @@ def _draw(path: Path, found: Any = None) -> None:
     from costmodel.paper import choices as user
     from costmodel.paper.figure import draw
 
-    with bad_input():
+    with bad_input(), _writing(path):
         draw(found or user.choices(), user.plain_points(), user.paper_points(read_paper()), path)
     say(f"wrote {path}")
 
@@ -136,14 +148,19 @@ def _write_document(printed: Paper, path: Path, records: Path) -> None:
 
     kept, found = _records([records]), choices()
     text = document(printed, find(printed), found, kept)
-    with bad_input():
-        try:
-            (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    with bad_input(), _writing(path):
+        (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     say(f"wrote {path}")
     _draw(path.parent / FIGURE, found)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _instantiated(printed: Paper) -> Mapping[str, tuple[int, int]]:

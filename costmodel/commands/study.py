@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.commands.common import CHECK_FAILED, UNSAVED, Format, FormatOption, say, show
-from costmodel.commands.train import reporter, seed_list
+from costmodel.commands.train import is_first_rank, reporter, seed_list
 from costmodel.commands.training import DataOption, RunsOption, given, open_dataset, reported
 from costmodel.paper import selection
 from costmodel.paper.printed import read_paper
@@ -70,9 +70,12 @@ def study(
             open_dataset(name, data),
             part,
             reporting=lambda folder: reporter(folder, quiet, tensorboard=False),
-            note=(lambda _: None) if quiet else lambda text: say(f"pwoct-cost: {text}"),
+            note=(lambda _: None)
+            if quiet or not is_first_rank()
+            else lambda text: say(f"pwoct-cost: {text}"),
         )
-        _show_results(planned, networks, name, format)
+        if is_first_rank():
+            _show_results(planned, networks, name, format)
         failures = sum(result.failures for result in planned.results())
     if diverged:
         raise typer.Exit(CHECK_FAILED)

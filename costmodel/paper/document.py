@@ -75,6 +75,7 @@ def _search(found: reading_tables.Findings) -> Mapping[str, str]:
         "both_kernels": str(found.params.best_with(reduce=True, expand=True)),
         "same_way": str(found.together.same_way),
         "best": _text(reading_tables.best_table(found)),
+        "ranking": _text(reading_tables.ranking_table(found)),
         "kernels": _text(reading_tables.kernel_table(found)),
         "ties": _text(reading_tables.tie_table(found)),
         "axes": _text(reading_tables.axis_table(found)),

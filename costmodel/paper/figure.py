@@ -8,7 +8,7 @@ from typing import Any
 from costmodel.paper.choices import DEPTH, Choices, Point
 
 # Colours that the colour-blind can tell apart (Okabe and Ito), and that differ in grey; each has a marker.
-GREY, ORANGE, BLUE, BLACK = "#bbbbbb", "#e69f00", "#0072b2", "#000000"
+GREY, ORANGE, BLUE, BLACK = "#c8c8c8", "#d55e00", "#0072b2", "#000000"
 MILLION = 1e6
 # The paper's networks that have a name beside them.
 NAMED = {"all, 0.25": "all paths, 0.25", "all, 0.75": "all paths, 0.75", "HL,LH,LL, 0.25": "all but HH, 0.25"}

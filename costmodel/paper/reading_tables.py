@@ -65,6 +65,29 @@ def _best_row(what: str, best: int, of: Search) -> dict[str, Any]:
     return {"what": what, "cells": best, "of": of.cells, "ties": of.count_best(), "readings": of.size}
 
 
+def ranking_table(found: Findings, most: int = 6) -> Table:
+    """Return how many readings match how many cells, from the best down."""
+    both = zip(found.params.ranking(most), found.macs.ranking(most), strict=True)
+    rows = [
+        {
+            "rank": rank,
+            "params": params[0],
+            "params_readings": params[1],
+            "macs": macs[0],
+            "macs_readings": macs[1],
+        }
+        for rank, (params, macs) in enumerate(both, start=1)
+    ]
+    columns = [
+        Column("rank", "rank", "count"),
+        Column("params", f"parameters, of {found.params.cells}", "count"),
+        Column("params_readings", "readings", "count"),
+        Column("macs", f"MACs, of {found.macs.cells}", "count"),
+        Column("macs_readings", "readings", "count"),
+    ]
+    return Table("ranking", "How many cells readings match, from the best down", columns, rows)
+
+
 def axis_table(found: Findings) -> Table:
     """Return for each choice the most cells that readings with it match: what a choice rules out."""
     searches = {"params": found.params, "macs": found.macs}
@@ -119,6 +142,10 @@ def kernel_table(found: Findings) -> Table:
     return Table("kernels", title, columns, rows)
 
 
+# The axes that the cells leave open.
+TELLING = ("compress_first", "shortcut", "end_shortcut", "shortcuts", "head", "octave_bias")
+
+
 @dataclass(frozen=True)
 class Tie:
     """Readings of the parameters, best in both quantities, that give the same reductions."""
@@ -161,6 +188,7 @@ def tie_table(found: Findings) -> Table:
             "claims": tie.claims,
             "readings": len(tie.readings),
             "common": "; ".join(_common(tie)),
+            "differ": "; ".join(_different(tie)),
         }
         for tie in tied
     ]
@@ -169,6 +197,7 @@ def tie_table(found: Findings) -> Table:
         Column("claims", "as printed", "count"),
         Column("readings", "readings", "count"),
         Column("common", "what they have in common"),
+        Column("differ", "what differs between them"),
     ]
     count = sum(len(tie.readings) for tie in tied)
     title = f"The {count} readings of the parameters that are best in both, by the text's reductions (%)"
@@ -176,20 +205,22 @@ def tie_table(found: Findings) -> Table:
 
 
 def _common(tie: Tie) -> Iterator[str]:
-    """What sets the readings of a tie apart: axes with one value among them, where the best have several."""
-    described_readings = [
+    """What sets the readings of a tie apart: axes that the cells leave open, with one value."""
+    for axis, values in _values_by_axis(tie).items():
+        if len(values) == 1 and axis in TELLING:
+            yield f"{AXES[axis]}: {in_words(axis, values[0])}"
+
+
+def _different(tie: Tie) -> Iterator[str]:
+    for axis, values in _values_by_axis(tie).items():
+        if len(values) > 1:
+            yield f"{AXES[axis]}: {' or '.join(in_words(axis, value) for value in values)}"
+
+
+def _values_by_axis(tie: Tie) -> dict[str, tuple[Any, ...]]:
+    readings = [
         {"rounding": rounding, **described(build), **described(counting)}
         for rounding, build, counting in tie.readings
     ]
-    for axis in (
-        "rounding",
-        "compress_first",
-        "shortcut",
-        "end_shortcut",
-        "shortcuts",
-        "head",
-        "octave_bias",
-    ):
-        values = {reading[axis] for reading in described_readings}
-        if len(values) == 1:
-            yield f"{AXES[axis]}: {in_words(axis, values.pop())}"
+    axes = [axis for axis in AXES if axis != "stride"]  # parameters do not depend on it
+    return {axis: tuple(dict.fromkeys(reading[axis] for reading in readings)) for axis in axes}

@@ -94,6 +94,11 @@ class Search:
         """Return how many readings match most cells."""
         return int((self.scores == self.best).sum())
 
+    def ranking(self, most: int) -> list[tuple[int, int]]:
+        """Return the highest scores, up to so many, each with how many readings have it."""
+        scores, counts = np.unique(self.scores, return_counts=True)
+        return list(zip(scores.tolist(), counts.tolist(), strict=True))[: -most - 1 : -1]
+
     def _where(self, **fixed: Any) -> npt.NDArray[np.bool_]:
         roundings = np.array([fixed.get("rounding", rounding) == rounding for rounding in ROUNDINGS])
         builds, countings = _mask(self.builds, fixed), _mask(self.countings, fixed)

@@ -171,3 +171,23 @@ def test_readings_choices_and_figure(pwoct_cost: Run, empty: Path) -> None:
     run = pwoct_cost("paper", "--figure", "choices.docx")
     assert (run.code, run.out) == (2, "")
     assert run.err.startswith("pwoct-cost: error: Format 'docx' is not supported")
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--readings", "--verify"],
+            "only one of --readings, --verify, --choices, --figure, --document at a time, "
+            "got --readings, --verify",
+        ),
+        (
+            ["--figure", "missing/choices.svg"],
+            "missing/choices.svg cannot be written: No such file or directory",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(pwoct_cost: Run, arguments: list[str], message: str) -> None:
+    run = pwoct_cost("paper", *arguments)
+    assert (run.code, run.out, run.err) == (2, "", f"pwoct-cost: error: {message}\n")

@@ -7,6 +7,7 @@ from costmodel.paper.reading_tables import (
     axis_table,
     best_table,
     kernel_table,
+    ranking_table,
     tie_table,
     ties,
 )
@@ -62,3 +63,21 @@ def test_the_reading_in_words() -> None:
     assert rows[AXES["bn"]] == ("4", "")
     assert rows[AXES["stride"]] == ("", "C")
     assert in_words("stride", "C-spatial") == "C, on the kxk of a bottleneck"
+
+
+def test_ranking_counts_readings(found: Findings) -> None:
+    rows = ranking_table(found, 3).rows
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+    assert (rows[0]["params"], rows[0]["params_readings"]) == (24, found.params.count_best())
+    assert (rows[0]["macs"], rows[0]["macs_readings"]) == (16, found.macs.count_best())
+    for row in rows:
+        assert row["params_readings"] == (found.params.scores == row["params"]).sum()
+    assert rows[0]["params"] > rows[1]["params"] > rows[2]["params"]
+
+
+def test_what_differs_between_the_best(found: Findings) -> None:
+    row = tie_table(found).rows[0]
+    assert f"{AXES['shortcut']}: standard 1x1 or 1x1 OctConv" in row["differ"].split("; ")
+    assert f"{AXES['octave_bias']}: none" in row["common"].split("; ")
+    axes = [part.split(": ")[0] for part in (row["common"] + "; " + row["differ"]).split("; ")]
+    assert len(axes) == len(set(axes))

@@ -27,6 +27,7 @@ def verdicts(known: Evidence, claim: str) -> list[tuple[str | None, ...]]:
         ("without-hh", [("yes", "no", "no")]),  # 1 - 0.65/0.86 = 24.4
         ("deep-without-hh", [("fits", "yes", "no")]),  # 1 - 1.30/1.74 = 25.3
         ("all-paths-accuracy", [("no", None, None), ("yes", None, None)]),  # 2.82, 3.04
+        ("english-accuracy", [("yes", None, None)]),  # 91.62 - 88.58
         ("without-hh-accuracy", [("yes", None, None)]),  # 93.13 - 93.11
         ("without-hh-gain", [("yes", None, None)]),  # 93.11 - 90.31 = 2.80
         ("without-ll-gain", [("yes", None, None)]),  # 90.46 - 88.58 = 1.88
