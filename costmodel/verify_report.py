@@ -112,7 +112,12 @@ def excuse_table(report: Report, reasons: Mapping[str, str]) -> Table:
         {"name": name, "quantity": NAMES[quantity], "defect": defect, "reason": reasons[defect]}
         for name, quantity, defect in report.excuses
     ]
-    columns = [Column("name", "module"), Column("quantity", "quantity"), Column("reason", "known defect")]
+    columns = [
+        Column("name", "module"),
+        Column("quantity", "quantity"),
+        Column("defect", "known defect"),
+        Column("reason", "reason"),
+    ]
     return Table("known_defects", "Known defects of the counters", columns, rows)
 
 

@@ -48,9 +48,10 @@ def prove(
     failed = [theorem for theorem in theorems if not theorem.holds]
     runs = sum(theorem.runs for theorem in theorems)
     summary = f"{len(theorems) - len(failed)} of {len(theorems)} theorems proved, {runs} symbolic runs."
-    show("prove", shown, format, {"proved": not failed}, [summary])
+    show("prove", shown, format, {"proved": not failed}, notes=[summary])
     for theorem in failed:
-        say(f"pwoct-cost: not proved: {theorem.claim.name}: {theorem.failures[0]}")
+        why = theorem.failures[0] if theorem.failures else "nothing was run"
+        say(f"pwoct-cost: not proved: {theorem.claim.name}: {why}")
     if failed:
         raise typer.Exit(CHECK_FAILED)
 

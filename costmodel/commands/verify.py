@@ -153,7 +153,7 @@ def _show(report: Report, format: Format, *, per_module: bool) -> None:
         "differences": report.differences,
     }
     shown = [table for table in shown if table.rows or format is Format.json]
-    show("verify", shown, format, payload, [_summary(report)])
+    show("verify", shown, format, payload, notes=[_summary(report)])
 
 
 def _summary(report: Report) -> str:

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costmodel import verify_sweep
+from costmodel.verify_sweep import Configuration, Outcome, configurations, summary_table
+from pwoct.resnet import ResNet
+
+Run = Callable[..., Any]
+
+MODELS = """
+from torch import nn
+
+class Wrong(nn.Conv2d):
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.weight[:, :, :1, :1])
+
+def good():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=2, padding="same"))
+
+def partly():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.LayerNorm(6))
+
+def wrong():
+    return nn.Sequential(Wrong(3, 4, 3))
+
+def raises():
+    raise RuntimeError("no such weights")
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_models.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def test_a_network_is_shown_layer_by_layer(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("verify", "resnet8")
+    assert ran.code == 0
+    assert max(map(len, ran.out.splitlines())) <= 80
+    forward, training = (
+        line.split()[1:] for line in ran.out.splitlines() if line.startswith("stages.1.0.conv1")
+    )
+    macs = 9 * 16 * 32 * 256
+    assert forward == [f"{macs:,}", "=", "=", "4,608", "8,192", "ok"]
+    assert training == [f"{3 * macs:,}", "=", "0", "ok"]
+    assert "no difference" in ran.out
+
+
+def test_options_describe_both_sides(pwoct_cost: Run) -> None:
+    ran = pwoct_cost(
+        *("verify", "resnet8", "--alpha", "1/4+1/2+1/8", "--beta", "2+4+2", "--paths", "LH+all+none"),
+        *("--size", "33x31", "--batch", "2", "--width", "8", "--classes", "3", "--stride-rule", "B"),
+        *("--width-rule", "min", "--between", "bn_relu", "--format", "json"),
+    )
+    assert (ran.code, ran.json["verdict"], ran.json["differences"]) == (0, "agrees", [])
+
+
+def test_json_has_every_number(pwoct_cost: Run) -> None:
+    result = pwoct_cost("verify", "resnet20", "--format", "json").json
+    total = result["layers"][-1]
+    assert total["name"] == "total"
+    assert {total["macs"], total["macs_fvcore"], total["macs_flop_counter"]} == {40_813_184}
+    assert {total["params"], total["params_counted"]} == {272_282}
+    assert total["saved_bytes"] == total["saved_bytes_hooks"]
+    assert {row["verdict"] for row in result["layers"]} == {"ok"}
+    assert [row["count"] for row in result["totals"]][:2] == [40_813_184] * 2
+    assert result["known_defects"] == result["uncovered"] == []
+
+
+def test_layers_are_summed_from_their_modules(pwoct_cost: Run) -> None:
+    arguments = ("verify", "resnet8", "--alpha", "1/4", "--format", "json")
+    by_layer, by_module = (
+        {row["name"]: row["macs"] for row in pwoct_cost(*arguments, *more).json["layers"]}
+        for more in ((), ("--per-module",))
+    )
+    paths = [by_module[f"stages.0.0.conv2.{path}"] for path in ("hh", "hl", "lh", "ll")]
+    assert by_layer["stages.0.0.conv2"] == sum(paths)
+
+
+def test_a_difference_is_exit_code_1_and_names_the_layer(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch import nn
+
+    from pwoct import resnet as code
+
+    def unlike(*arguments: Any, **options: Any) -> ResNet:
+        model = original(*arguments, **options)
+        model.stages[1][0].conv2 = nn.Conv2d(32, 32, 1, bias=False)
+        return model
+
+    original = code.resnet
+    monkeypatch.setattr(code, "resnet", unlike)
+    monkeypatch.setenv("COLUMNS", "100")
+    ran = pwoct_cost("verify", "resnet8")
+    assert ran.code == 1
+    assert "pwoct-cost: stages.1.0.conv2: MACs: formula 2,359,296, fvcore 262,144" in ran.err
+    row = next(line for line in ran.out.splitlines() if line.startswith("stages.1.0.conv2"))
+    assert row.split()[1:4] == ["2,359,296", "262,144", "262,144"]
+    assert row.split()[-1] == "differs"
+    assert "9,216 but 1,024" in row
+    result = pwoct_cost("verify", "resnet8", "--format", "json").json
+    assert result["verdict"] == "differs"
+    assert {line.split(":")[0] for line in result["differences"]} == {"stages.1.0.conv2", "total"}
+
+
+@pytest.mark.usefixtures("models")
+def test_any_module_is_verified(pwoct_cost: Run) -> None:
+    result = pwoct_cost("verify", "my_models:good", "--input", "2,3,8,8", "--format", "json").json
+    assert result["verdict"] == "agrees"
+    assert {row["defect"] for row in result["known_defects"]} == {"text padding", "grouped weight gradient"}
+    assert [row["verdict"] for row in result["layers"]] == ["ok", "known defect", "known defect"]
+    assert pwoct_cost("verify", "my_models:good", "--input", "2,3,8,8", "--strict").code == 0
+
+
+@pytest.mark.usefixtures("models")
+def test_what_is_not_covered_is_listed_and_fails_when_strict(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("verify", "my_models:partly", "--input", "1,3,8,8")
+    assert ran.code == 0
+    assert "no formula for LayerNorm" in ran.out
+    strict = pwoct_cost("verify", "my_models:partly", "--input", "1,3,8,8", "--strict")
+    assert strict.code == 1
+    assert "pwoct-cost: not covered: 1: 12 parameters (no formula for LayerNorm)" in strict.err
+
+
+@pytest.mark.usefixtures("models")
+def test_a_module_that_does_something_else_differs(pwoct_cost: Run) -> None:
+    assert pwoct_cost("verify", "my_models:wrong", "--input", "1,3,8,8").code == 1
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "which model? Give resnet20, resnet56, ..., package.module:factory, or --all"),
+        (["resnet57"], "did you mean resnet56?"),
+        (["resnet56", "--alpha", "2"], "alpha must be in [0, 1], got 2"),
+        (["resnet56", "--beta", "0"], "beta must be at least 1, got 0"),
+        (["resnet56", "--paths", "XX"], "paths must be some of HH,HL,LH,LL, all or none, got XX"),
+        (["resnet56", "--size", "0"], "size must be a positive whole number"),
+        (["resnet56", "--stride-rule", "D"], "must be one of A, B, C, got"),
+        (["resnet56", "--size", "4"], "batch normalisation needs more than one value a channel"),
+        (["resnet56", "--input", "1,3,8,8"], "--input does not go with a network of ours"),
+        (["resnet56", "--jobs", "2"], "--jobs does not go with one model"),
+        (["resnet56", "--all"], "model does not go with --all"),
+        (["--all", "--alpha", "1/4"], "--alpha does not go with --all"),
+        (["my_models:good"], "my_models:good needs an input: --input 1,3,224,224"),
+        (
+            ["my_models:good", "--input", "1,3,8,8", "--alpha", "0"],
+            "--alpha does not go with a model of your own",
+        ),
+        (["my_models:good", "--input", "1,3"], "my_models:good does not run on 1x3: RuntimeError"),
+        (
+            ["my_models:good", "--input", "x"],
+            "input must be sizes joined by commas such as 1,3,224,224, got x",
+        ),
+        (["my_models:raises", "--input", "1"], "my_models:raises() failed: RuntimeError: no such weights"),
+        (["my_models:number", "--input", "1"], "my_models:number() must return an nn.Module, got int"),
+        (["my_models:none", "--input", "1"], "my_models has no none"),
+        (["no_such_package:f", "--input", "1"], "can't import no_such_package: ModuleNotFoundError"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(pwoct_cost: Run, arguments: list[str], message: str) -> None:
+    ran = pwoct_cost("verify", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("pwoct-cost: error: ")
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_all_networks_are_665(pwoct_cost: Run) -> None:
+    every = list(configurations())
+    assert len(every) == 5 * (1 + 4 + 16 * 4 * 2) == len(set(every))
+    assert str(every[-1]) == "resnet110 PwiseOct alpha 3/4 beta 4 paths HH,HL,LH,LL"
+
+
+def test_all_verifies_and_summarises(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = [c for c in configurations((8,)) if c.alpha in ("0", "1/2") and c.beta == "2"][:4]
+    monkeypatch.setattr(verify_sweep, "configurations", lambda: chosen)
+    ran = pwoct_cost("verify", "--all", "--jobs", "1", "--format", "json")
+    assert ran.code == 0
+    assert [(row["kind"], row["networks"], row["differing"]) for row in ran.json["summary"]] == [
+        ("plain", 1, 0),
+        ("Oct", 1, 0),
+        ("PwiseOct", 2, 0),
+        ("", 4, 0),
+    ]
+
+
+def test_all_fails_where_one_network_differs(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Outcome(Configuration(20, "Oct", "1/4"), 10, 60, ("stem: MACs: formula 1, fvcore 2",))
+    monkeypatch.setattr(verify_sweep, "sweep", lambda *_: iter([wrong]))
+    ran = pwoct_cost("verify", "--all", "--format", "json")
+    assert ran.code == 1
+    assert ran.json["differences"] == [
+        "resnet20 Oct alpha 1/4 beta 2 paths none: stem: MACs: formula 1, fvcore 2"
+    ]
+    assert "stem: MACs: formula 1, fvcore 2" in ran.err
+    assert summary_table([wrong]).rows[0]["differing"] == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "prove"])
+def test_help_loads_no_torch(command: str) -> None:
+    code = f"""
+import sys, cli
+try:
+    cli.main(["{command}", "--help"])
+except SystemExit as left:
+    assert not left.code
+assert "torch" not in sys.modules
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
