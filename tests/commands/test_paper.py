@@ -14,6 +14,8 @@ from costmodel.paper.printed import Paper, read_paper
 
 Run = Callable[..., Any]
 
+EXCLUSIVE = ("--readings", "--verify", "--choices", "--figure", "--document")
+
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -179,8 +181,7 @@ def test_readings_choices_and_figure(pwoct_cost: Run, empty: Path) -> None:
     [
         (
             ["--readings", "--verify"],
-            "only one of --readings, --verify, --choices, --figure, --document at a time, "
-            "got --readings, --verify",
+            f"only one of {', '.join(EXCLUSIVE)} at a time, got --readings, --verify",
         ),
         (
             ["--figure", "missing/choices.svg"],

@@ -53,6 +53,13 @@ def test_idle_bottlenecks_save_no_parameters(options: Choices) -> None:
         assert network_cost(choice, without)[0] > choice.params
 
 
+def test_lh_alone_is_idle_where_stage_changes_eat_its_savings(options: Choices) -> None:
+    idle = {c.alpha: c.idle for c in options.all if (c.paths, c.beta, c.width_rule) == (("LH",), 2, "out")}
+    assert idle[Fraction(1, 4)] == ()  # saves 855,578 - 855,326 parameters
+    assert idle[Fraction(3, 16)] == ("LH",)  # below 11/45, where it saves nothing even inside a stage
+    assert idle[Fraction(5, 16)] == ()
+
+
 def test_beta_1_saves_nothing_within_a_branch(options: Choices) -> None:
     """Such a bottleneck has a kxk kernel as large as the path's, and two 1x1 kernels more."""
     within = [
