@@ -1,0 +1,125 @@
+"""The plan "lean": the network as it is, in training or evaluation, with less work between convolutions.
+
+Parameters, statistics and their names are those of the model. Every map is pooled once, sums and ReLUs are
+computed in place, pooling and upsampling have quick gradients, and the low paths of narrow layers are joined.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, conv2d
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.branches import Octave, per_branch
+from pwoct.octave import OctConv
+from pwoct.plan.choose import joins_low_paths
+from pwoct.plan.kernels import join_low
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
+from pwoct.plan.resample import double, halve
+from pwoct.resnet import ResNet
+
+Size = tuple[int, int]
+
+
+class LeanNetwork(nn.Module):
+    """A `ResNet` computed by the plan "lean"; it has the same children, so the same state dict.
+
+    x: (n, in_channels, h, w). Returns logits (n, classes).
+    """
+
+    def __init__(self, model: ResNet) -> None:
+        super().__init__()
+        self.stem, self.stem_bn, self.stages, self.fc = model.stem, model.stem_bn, model.stages, model.fc
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify images (n, in_channels, h, w)."""
+        y = Octave(self.stem_bn(self.stem(x)).relu_(), None)
+        for block in (block for stage in self.stages.children() for block in stage.children()):
+            y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
+        assert y.high is not None
+        return self.fc(adaptive_avg_pool2d(y.high, 1).flatten(1))  # type: ignore[no-any-return]
+
+
+def plain_block(block: nn.Module, x: Octave) -> Octave:
+    """Compute a `BasicBlock` of a high branch alone, with its sum and ReLUs in place."""
+    assert isinstance(block, BasicBlock)
+    assert x.high is not None
+    y = block.bn1(block.conv1(x.high)).relu_()
+    y = block.bn2(block.conv2(y))
+    return Octave(y.add_(x.high if block.shortcut is None else block.shortcut(x.high)).relu_(), None)
+
+
+def octave_block(block: OctBlock, x: Octave) -> Octave:
+    """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut."""
+    maps = Maps(x)
+    inner = per_branch(torch.relu_, block.bn1(convolve(block.conv1, maps)))
+    residual = x if block.shortcut is None else convolve(block.shortcut, maps)
+    size = None if residual.high is None else _size(residual.high)
+    y = block.bn2(convolve(block.conv2, Maps(inner), size))
+    if block.shortcut is None:
+        residual = rebranch(x, y)
+    return Octave(_add_relu(y.high, residual.high), _add_relu(y.low, residual.low))
+
+
+def convolve(layer: nn.Module, maps: Maps, size: Size | None = None) -> Octave:
+    """Compute an octave convolution; the high output has `size`, where only LH leads into it.
+
+    Raises:
+        ValueError: if the input lacks a branch that the layer needs.
+    """
+    assert isinstance(layer, OctConv)
+    if _is_joinable(layer):
+        return _convolve_joined(layer, maps)
+    sums: dict[str, Tensor] = {}
+    for term in terms(layer):
+        y = term.conv(maps(term.source, term.pools))
+        sums[term.target] = sums[term.target].add_(y) if term.target in sums else y
+    return Octave(_add_doubled(sums.get(HIGH), sums.get(DOUBLED), size), sums.get(LOW))
+
+
+def rebranch(x: Octave, like: Octave) -> Octave:
+    """Do what `pwoct.branches.rebranch` does, in dense tensors; gradients are joined rather than added."""
+    if x.low is None and like.low is not None and x.high is not None:
+        kept = 0 if like.high is None else like.high.shape[1]
+        high, low = torch.split(x.high, [kept, x.high.shape[1] - kept], 1)
+        return Octave(high if kept else None, halve(low.contiguous(memory_format=torch.channels_last)))
+    if x.low is not None and like.low is None:
+        assert like.high is not None
+        low = double(x.low, _size(like.high))
+        return Octave(low if x.high is None else torch.cat((x.high, low), 1), None)
+    return x
+
+
+def _is_joinable(layer: OctConv) -> bool:
+    paths = (layer.hh, layer.hl, layer.lh, layer.ll)
+    plain = all(isinstance(path, nn.Conv2d) and path.bias is None and path.groups == 1 for path in paths)
+    return plain and layer.stride == 1 and joins_low_paths(layer.split_in, layer.split_out)
+
+
+def _convolve_joined(layer: OctConv, maps: Maps) -> Octave:
+    hh, hl, lh, ll = layer.hh, layer.hl, layer.lh, layer.ll
+    assert isinstance(hl, nn.Conv2d)
+    assert isinstance(lh, nn.Conv2d)
+    assert isinstance(ll, nn.Conv2d)
+    x = torch.cat((maps("low"), maps("high", (2,))), 1)
+    y = conv2d(x, join_low(ll.weight, hl.weight, lh.weight), None, 1, ll.padding, ll.dilation)
+    parts = torch.split(y, [layer.split_out.low, layer.split_out.high], 1)
+    low, doubled = (part.contiguous(memory_format=torch.channels_last) for part in parts)
+    return Octave(_add_doubled(hh(maps("high")), doubled, None), low)  # type: ignore[misc]
+
+
+def _add_doubled(high: Tensor | None, doubled: Tensor | None, size: Size | None) -> Tensor | None:
+    if doubled is None:
+        return high
+    if high is None:
+        return double(doubled, size)
+    return high.add_(double(doubled, _size(high)))
+
+
+def _add_relu(y: Tensor | None, x: Tensor | None) -> Tensor | None:
+    if (y is None) != (x is None):
+        raise ValueError("feature maps to be added must have the same branches")
+    return None if y is None or x is None else y.add_(x).relu_()
+
+
+def _size(x: Tensor) -> Size:
+    return x.shape[-2], x.shape[-1]
