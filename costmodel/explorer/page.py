@@ -14,7 +14,23 @@ from costmodel.explorer.mathematics import mathematics_javascript
 from costmodel.grid import Grid, grid
 
 # In the order in which one needs the other.
-SCRIPTS = ("model", "state", "notes", "dom", "exports", "table", "diagram", "charts", "controls", "app")
+SCRIPTS = (
+    "arithmetic",
+    "layers",
+    "network",
+    "read",
+    "state",
+    "notes",
+    "dom",
+    "exports",
+    "table",
+    "diagram",
+    "comparison",
+    "plot",
+    "front",
+    "controls",
+    "app",
+)
 DEFAULT_DEPTH = 56
 
 WEB = files("costmodel.explorer") / "web"

@@ -141,6 +141,15 @@ def test_wrong_entry_is_marked_and_changes_nothing(explorer: Explorer) -> None:
     assert box.input_value() == "1/2"
 
 
+def test_refused_choice_goes_back(explorer: Explorer) -> None:
+    explorer.show("#depth=20&size=32&alpha=1/4&beta=100&paths=none")
+    box = explorer.page.locator("[data-path=HH]")
+    box.evaluate("(node) => node.click()")
+    assert explorer.read()["error"] == "beta must be at most the 16 output channels of stage 1, got 100"
+    assert not box.is_checked()
+    assert "paths=none" in explorer.read()["link"]
+
+
 def tab_to(page: Page, selector: str) -> None:
     """Press Tab until the element has the focus, and see that the focus is visible."""
     for _ in range(80):

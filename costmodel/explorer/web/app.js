@@ -31,10 +31,19 @@ function update(state) {
 const changeView = (changes) => update({ ...ui.state, ...changes });
 
 function renderTotals(cost, compared) {
-  const cards = QUANTITIES.map((key, i) => element("div", { class: "total" },
-    element("dt", {}, LABELS[key]),
-    element("dd", {}, element("output", { "data-total": key }, grouped(cost[i])),
-      element("span", { class: "change" }, `${compared[2].changes[i]} vs plain`))));
+  const cards = QUANTITIES.map((key, i) =>
+    element(
+      "div",
+      { class: "total" },
+      element("dt", {}, LABELS[key]),
+      element(
+        "dd",
+        {},
+        element("output", { "data-total": key }, grouped(cost[i])),
+        element("span", { class: "change" }, `${compared[2].changes[i]} vs plain`),
+      ),
+    ),
+  );
   byId("totals").replaceChildren(...cards);
   byId("summary").textContent = `${grouped(cost[PARAMS])} parameters, ${grouped(cost[MACS])} MACs`;
 }
@@ -42,7 +51,8 @@ function renderTotals(cost, compared) {
 function renderNotes(state) {
   const found = notes(state);
   byId("notes").hidden = found.length === 0;
-  byId("notes-title").textContent = `Rounding and missing paths: ${found.length} ${found.length === 1 ? "note" : "notes"}`;
+  byId("notes-title").textContent =
+    `Rounding and missing paths: ${found.length} ${found.length === 1 ? "note" : "notes"}`;
   byId("notes-list").replaceChildren(...found.map((note) => element("li", {}, note)));
 }
 
@@ -103,9 +113,10 @@ function checkReferences() {
     const cost = networkCost(stateFrom(state));
     return cost[PARAMS] !== params || cost[MACS] !== macs;
   });
-  byId("checked").textContent = wrong.length === 0
-    ? `On loading, this page recounted ${REFERENCES.length} networks and got the counts of Python's closed forms in every one.`
-    : `On loading, this page recounted ${REFERENCES.length} networks and got ${wrong.length} wrong: do not trust its numbers.`;
+  byId("checked").textContent =
+    wrong.length === 0
+      ? `On loading, this page recounted ${REFERENCES.length} networks and got the counts of Python's closed forms in every one.`
+      : `On loading, this page recounted ${REFERENCES.length} networks and got ${wrong.length} wrong: do not trust its numbers.`;
   byId("checked").classList.toggle("failed", wrong.length > 0);
 }
 

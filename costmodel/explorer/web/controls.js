@@ -1,16 +1,35 @@
 // The controls: each is a box that takes exact text, with a slider beside it where that helps.
 
-const BETAS = [ratio(1), ratio(4, 3), ratio(3, 2), ratio(2), ratio(8, 3), ratio(3), ratio(4), ratio(6), ratio(8), ratio(12), ratio(16)];
+const BETAS = [
+  ratio(1),
+  ratio(4, 3),
+  ratio(3, 2),
+  ratio(2),
+  ratio(8, 3),
+  ratio(3),
+  ratio(4),
+  ratio(6),
+  ratio(8),
+  ratio(12),
+  ratio(16),
+];
 const value = ({ p, q }) => p / q;
-const nearest = (list, target) => list.reduce((best, item, i) => (Math.abs(item - target) < Math.abs(list[best] - target) ? i : best), 0);
+const nearest = (list, target) =>
+  list.reduce((best, item, i) => (Math.abs(item - target) < Math.abs(list[best] - target) ? i : best), 0);
 
 // How a slider's position becomes text, and a state its position.
 const SLIDERS = {
   depth: { text: (i) => String(6 * i + 2), position: (state) => (state.depth - 2) / 6 },
   size: { text: (i) => String(8 * i), position: (state) => Math.round(state.size[0] / 8) },
   width: { text: (i) => String(4 * i), position: (state) => Math.round(state.width / 4) },
-  alpha: { text: (i) => ratioText(ratio(i, 16)), position: (state, stage) => Math.round(16 * value(state.stages[stage].alpha)) },
-  beta: { text: (i) => ratioText(BETAS[i]), position: (state, stage) => nearest(BETAS.map(value), value(state.stages[stage].beta)) },
+  alpha: {
+    text: (i) => ratioText(ratio(i, 16)),
+    position: (state, stage) => Math.round(16 * value(state.stages[stage].alpha)),
+  },
+  beta: {
+    text: (i) => ratioText(BETAS[i]),
+    position: (state, stage) => nearest(BETAS.map(value), value(state.stages[stage].beta)),
+  },
 };
 
 const STAGE_TEXT = {
@@ -18,12 +37,15 @@ const STAGE_TEXT = {
   beta: (choice) => ratioText(choice.beta),
 };
 
-const boxText = (state, name, stage) => (name in STAGE_TEXT ? STAGE_TEXT[name](state.stages[stage]) : textsOf(state)[name]);
+const boxText = (state, name, stage) =>
+  name in STAGE_TEXT ? STAGE_TEXT[name](state.stages[stage]) : textsOf(state)[name];
 
 // With a stage chosen by itself, its value replaces one of three; else it is the value of all.
 function withStage(current, name, stage, text) {
   if (!ui.perStage) return { [name]: text };
-  const texts = current.stages.map((choice) => (name === "paths" ? pathsText(choice.paths) : STAGE_TEXT[name](choice)));
+  const texts = current.stages.map((choice) =>
+    name === "paths" ? pathsText(choice.paths) : STAGE_TEXT[name](choice),
+  );
   texts[stage] = text;
   return { [name]: texts.join("+") };
 }
@@ -38,6 +60,7 @@ function changeText(name, stage, text, box) {
     update(next);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
+    if (box.type !== "text") showControls(ui.state); // what was typed stays, to be corrected
     showError(box, error.message);
   }
 }
@@ -55,13 +78,17 @@ function connectBox(box, name, stage) {
 }
 
 function connectSlider(slider, name, stage) {
-  slider.addEventListener("input", () => changeText(name, stage, SLIDERS[name].text(Number(slider.value)), slider));
+  slider.addEventListener("input", () =>
+    changeText(name, stage, SLIDERS[name].text(Number(slider.value)), slider),
+  );
 }
 
 function connectPaths(fieldset, stage) {
   for (const box of fieldset.querySelectorAll("[data-path]")) {
     box.addEventListener("change", () => {
-      const chosen = new Set([...fieldset.querySelectorAll("[data-path]:checked")].map((checked) => checked.dataset.path));
+      const chosen = new Set(
+        [...fieldset.querySelectorAll("[data-path]:checked")].map((checked) => checked.dataset.path),
+      );
       changeText("paths", stage, pathsText(chosen), box);
     });
   }
@@ -91,9 +118,13 @@ function showStage(state, fieldset) {
   const stage = Number(fieldset.dataset.stage);
   fieldset.querySelector("legend").textContent = ui.perStage ? `Stage ${stage + 1}` : "All stages";
   for (const control of fieldset.querySelectorAll("[data-name]")) showControl(state, control, stage);
-  for (const box of fieldset.querySelectorAll("[data-path]")) box.checked = state.stages[stage].paths.has(box.dataset.path);
+  for (const box of fieldset.querySelectorAll("[data-path]"))
+    box.checked = state.stages[stage].paths.has(box.dataset.path);
   for (const slider of fieldset.querySelectorAll("[type=range]"))
-    slider.setAttribute("aria-label", `${slider.dataset.name.replace("-slider", "")}${ui.perStage ? ` of stage ${stage + 1}` : ""}, slider`);
+    slider.setAttribute(
+      "aria-label",
+      `${slider.dataset.name.replace("-slider", "")}${ui.perStage ? ` of stage ${stage + 1}` : ""}, slider`,
+    );
 }
 
 function showControl(state, control, stage) {
@@ -107,20 +138,28 @@ function showControl(state, control, stage) {
 }
 
 function showControls(state) {
-  const alike = new Set(state.stages.map((c) => [ratioText(c.alpha), ratioText(c.beta), pathsText(c.paths)].join())).size === 1;
+  const alike =
+    new Set(state.stages.map((c) => [ratioText(c.alpha), ratioText(c.beta), pathsText(c.paths)].join()))
+      .size === 1;
   if (!alike) ui.perStage = true;
   const built = byId("stages").children.length === 3;
   if (built !== ui.perStage) buildStageControls();
   byId("per-stage").checked = ui.perStage;
   for (const fieldset of byId("stages").children) showStage(state, fieldset);
   for (const control of document.querySelectorAll("#backbone [data-name]")) showControl(state, control, 0);
-  for (const select of document.querySelectorAll("[data-choice]")) select.value = state[select.dataset.choice];
+  for (const select of document.querySelectorAll("[data-choice]"))
+    select.value = state[select.dataset.choice];
   for (const radio of document.querySelectorAll("[name=rows]")) radio.checked = radio.value === state.rows;
 }
 
+function fillSelects() {
+  const option = ([value, text]) => element("option", { value }, text);
+  for (const axis of ["axis-x", "axis-y"]) byId(axis).append(...Object.entries(LABELS).map(option));
+  byId("layer").append(...Object.entries(LAYERS).map(([value, [text]]) => option([value, text])));
+}
+
 function connectControls() {
-  for (const axis of ["axis-x", "axis-y"])
-    byId(axis).append(...QUANTITIES.map((key) => element("option", { value: key }, LABELS[key])));
+  fillSelects();
   for (const control of document.querySelectorAll("#backbone [data-name]")) {
     const name = control.dataset.name.replace("-slider", "");
     if (control.type === "range") connectSlider(control, name, 0);

@@ -1,17 +1,5 @@
 // The chosen layer: a picture of its four paths, and what each costs as mathematics with its numbers in it.
 
-const LAYERS = {
-  first: ["Stage 1, first convolution", () => "stages.0.0.conv1"],
-  s1: ["Stage 1", () => "stages.0.0.conv2"],
-  c2: ["Stage 2, stride 2", () => "stages.1.0.conv1"],
-  s2: ["Stage 2", () => "stages.1.0.conv2"],
-  c3: ["Stage 3, stride 2", () => "stages.2.0.conv1"],
-  s3: ["Stage 3", () => "stages.2.0.conv2"],
-  last: ["Stage 3, last convolution", (n) => `stages.2.${n - 1}.conv2`],
-  sc2: ["Stage 2, shortcut", () => "stages.1.0.shortcut"],
-  sc3: ["Stage 3, shortcut", () => "stages.2.0.shortcut"],
-};
-
 const chosenLayer = (state, rows) => {
   const name = LAYERS[state.layer][1]((state.depth - 2) / 6);
   return rows.find((r) => r.name === name);
@@ -25,29 +13,44 @@ const LANES = { HH: [62, 62], HL: [84, 168], LH: [168, 84], LL: [190, 190] };
 function branchBox(x, branch, map, title) {
   const y = HEIGHT[branch];
   const texts = map
-    ? [svg("text", { x, y: y - 4, class: "big" }, String(map.c)), svg("text", { x, y: y + 14 }, sizeOf(map.size))]
+    ? [
+        svg("text", { x, y: y - 4, class: "big" }, String(map.c)),
+        svg("text", { x, y: y + 14 }, sizeOf(map.size)),
+      ]
     : [svg("text", { x, y: y + 4 }, "none")];
-  return svg("g", { class: map ? "branch" : "branch absent" },
+  return svg(
+    "g",
+    { class: map ? "branch" : "branch absent" },
     svg("rect", { x: x - 42, y: y - 30, width: 84, height: 60, rx: 6 }),
-    svg("text", { x, y: branch === "H" ? y - 38 : y + 46, class: "title" }, title), ...texts);
+    svg("text", { x, y: branch === "H" ? y - 38 : y + 46, class: "title" }, title),
+    ...texts,
+  );
 }
 
-const channelChain = ({ cIn, cOut, m, form }) => (form === "plain" ? [cIn, cOut] : [cIn, m, m, cOut]).join("→");
+const channelChain = ({ cIn, cOut, m, form }) =>
+  (form === "plain" ? [cIn, cOut] : [cIn, m, m, cOut]).join("→");
 const pathState = (path) => (!path ? "absent" : path.form === "plain" ? "plain" : "compressed");
 
 function pathLine(name, path) {
   const [from, to] = LANES[name];
-  return svg("path", { class: `lane ${pathState(path)} ${name}`, d: `M84 ${from}C170 ${from} 290 ${to} 370 ${to}`, "marker-end": path ? "url(#arrow)" : null });
+  return svg("path", {
+    class: `lane ${pathState(path)} ${name}`,
+    d: `M84 ${from}C170 ${from} 290 ${to} 370 ${to}`,
+    "marker-end": path ? "url(#arrow)" : null,
+  });
 }
 
 function pathLabel(name, path) {
   const [x, y] = LABEL_AT[name];
   const text = path ? channelChain(path) : "no channels";
   const half = 6 + 4 * Math.max(text.length, 7);
-  return svg("g", { class: `label ${pathState(path)} ${name}` },
+  return svg(
+    "g",
+    { class: `label ${pathState(path)} ${name}` },
     svg("rect", { x: x - half, y: y - 17, width: 2 * half, height: 34, rx: 5 }),
     svg("text", { x, y: y - 3, class: "title" }, path?.k === 1 ? `${name} 1×1` : name),
-    svg("text", { x, y: y + 11 }, text));
+    svg("text", { x, y: y + 11 }, text),
+  );
 }
 
 function pathWords(name, path) {
@@ -60,13 +63,35 @@ function renderDiagram(layer) {
   const found = Object.fromEntries(layer.paths.map((path) => [path.path, path]));
   const drawn = [
     ...PATHS.map((name) => pathLine(name, found[name])),
-    branchBox(44, "H", layer.x.high, "high in"), branchBox(44, "L", layer.x.low, "low in"),
-    branchBox(416, "H", layer.out.high, "high out"), branchBox(416, "L", layer.out.low, "low out"),
+    branchBox(44, "H", layer.x.high, "high in"),
+    branchBox(44, "L", layer.x.low, "low in"),
+    branchBox(416, "H", layer.out.high, "high out"),
+    branchBox(416, "L", layer.out.low, "low out"),
     ...PATHS.map((name) => pathLabel(name, found[name])),
   ];
   const words = PATHS.map((name) => pathWords(name, found[name])).join(" ");
-  const arrow = svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z" }));
-  byId("diagram").replaceChildren(svg("svg", { viewBox: "0 0 460 250", role: "img", "aria-label": words }, svg("defs", {}, arrow), ...drawn));
+  const arrow = svg(
+    "marker",
+    {
+      id: "arrow",
+      viewBox: "0 0 8 8",
+      refX: 7,
+      refY: 4,
+      markerWidth: 9,
+      markerHeight: 9,
+      markerUnits: "userSpaceOnUse",
+      orient: "auto",
+    },
+    svg("path", { d: "M0 0L8 4L0 8z" }),
+  );
+  byId("diagram").replaceChildren(
+    svg(
+      "svg",
+      { viewBox: "0 0 460 250", role: "img", "aria-label": words },
+      svg("defs", {}, arrow),
+      ...drawn,
+    ),
+  );
 }
 
 // MathML from Python; a copy of it gets numbers for its symbols.
@@ -83,19 +108,49 @@ function mathematics(source, numbers) {
 }
 
 function formulaLine(path, quantity) {
-  const numbers = { c_in: path.cIn, c_out: path.cOut, m: path.m, k: path.k, h: path.convolved[0], w: path.convolved[1] };
+  const numbers = {
+    c_in: path.cIn,
+    c_out: path.cOut,
+    m: path.m,
+    k: path.k,
+    h: path.convolved[0],
+    w: path.convolved[1],
+  };
   const source = MATHEMATICS[path.form][quantity];
   const result = grouped(path.cost[QUANTITIES.indexOf(quantity)]);
-  return element("div", { class: "formula", role: "group", "aria-label": `${LABELS[quantity]} of ${path.path}` },
-    element("span", { class: "what" }, LABELS[quantity]), element("div", { class: "equation" },
+  return element(
+    "div",
+    { class: "formula", role: "group", "aria-label": `${LABELS[quantity]} of ${path.path}` },
+    element("span", { class: "what" }, LABELS[quantity]),
+    element(
+      "div",
+      { class: "equation" },
       element("span", { class: "side" }, mathematics(source, null)),
       element("span", { class: "side" }, "=", mathematics(source, numbers)),
-      element("span", { class: "side" }, "=", element("output", { "data-formula": `${path.path}.${quantity}` }, result))));
+      element(
+        "span",
+        { class: "side" },
+        "=",
+        element("output", { "data-formula": `${path.path}.${quantity}` }, result),
+      ),
+    ),
+  );
 }
 
 function renderFormulas(layer) {
-  const blocks = layer.paths.map((path) => element("div", { class: "path-formulas" },
-    element("h4", { class: `key ${path.path}` }, `${path.path} `, element("span", {}, path.form === "plain" ? "one convolution" : "bottleneck")),
-    formulaLine(path, "params"), formulaLine(path, "macs")));
+  const blocks = layer.paths.map((path) =>
+    element(
+      "div",
+      { class: "path-formulas" },
+      element(
+        "h4",
+        { class: `key ${path.path}` },
+        `${path.path} `,
+        element("span", {}, path.form === "plain" ? "one convolution" : "bottleneck"),
+      ),
+      formulaLine(path, "params"),
+      formulaLine(path, "macs"),
+    ),
+  );
   byId("formulas").replaceChildren(...blocks);
 }

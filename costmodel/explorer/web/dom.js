@@ -2,8 +2,12 @@
 
 const [PARAMS, MACS] = [QUANTITIES.indexOf("params"), QUANTITIES.indexOf("macs")];
 const LABELS = {
-  params: "Parameters", macs: "MACs", activations: "Activations", element_ops: "Element ops",
-  moved: "Elements moved", calls: "Operator calls",
+  params: "Parameters",
+  macs: "MACs",
+  activations: "Activations",
+  element_ops: "Element ops",
+  moved: "Elements moved",
+  calls: "Operator calls",
 };
 
 const byId = (id) => document.getElementById(id);
@@ -28,7 +32,12 @@ const grouped = (value) => value.toLocaleString("en-US");
 
 // A count of about that size, for axes and labels in a picture; exact counts stand in the tables.
 function short(value) {
-  const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  const units = [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ];
   const [unit, letter] = units.find(([least]) => value >= least) ?? [1, ""];
   return `${Number((value / unit).toPrecision(3))}${letter}`;
 }
@@ -44,4 +53,8 @@ function percent(value, base) {
 }
 
 const sizeOf = ([h, w]) => `${h}×${w}`;
-const mapText = (map) => [map.high, map.low].filter(Boolean).map(({ c, size }) => `${c}·${sizeOf(size)}`).join(" + ");
+const mapText = (map) =>
+  [map.high, map.low]
+    .filter(Boolean)
+    .map(({ c, size }) => `${c}·${sizeOf(size)}`)
+    .join(" + ");

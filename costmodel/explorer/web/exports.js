@@ -2,8 +2,10 @@
 
 function commandOf(state) {
   const options = [
-    `--model resnet${state.depth}`, `--alpha ${alphaText(state)}`,
-    `--beta ${betaText(state)}`, `--paths ${pathSetsText(state)}`,
+    `--model resnet${state.depth}`,
+    `--alpha ${alphaText(state)}`,
+    `--beta ${betaText(state)}`,
+    `--paths ${pathSetsText(state)}`,
   ];
   if (sizeText(state.size) !== "32") options.push(`--size ${sizeText(state.size)}`);
   // The command also costs a layer: of the first stage's width, so that beta may be as large as there.
@@ -40,12 +42,22 @@ function pytorchOf(state) {
 
 function latexOf(state, compared) {
   const cells = ({ name, cost, changes }) => [
-    name, grouped(cost[PARAMS]), latexPercent(changes[PARAMS]), grouped(cost[MACS]), latexPercent(changes[MACS]),
+    name,
+    grouped(cost[PARAMS]),
+    latexPercent(changes[PARAMS]),
+    grouped(cost[MACS]),
+    latexPercent(changes[MACS]),
   ];
   const lines = compared.map((variant) => `${cells(variant).join(" & ")} \\\\`);
   return [
-    `% ${commandOf(state)}`, "\\begin{tabular}{lrrrr}", "\\toprule",
-    "network & params & vs plain & MACs & vs plain \\\\", "\\midrule", ...lines, "\\bottomrule", "\\end{tabular}",
+    `% ${commandOf(state)}`,
+    "\\begin{tabular}{lrrrr}",
+    "\\toprule",
+    "network & params & vs plain & MACs & vs plain \\\\",
+    "\\midrule",
+    ...lines,
+    "\\bottomrule",
+    "\\end{tabular}",
   ].join("\n");
 }
 

@@ -25,10 +25,12 @@ function stageWidthNotes(net, stage) {
   const cOut = splitOf(net, stage);
   const sources = stage ? [splitOf(net, stage - 1), cOut] : [cOut];
   const { paths, beta } = net.stages[stage];
-  return sources.flatMap((cIn) => PATHS.filter((path) => paths.has(path)).map((path) => {
-    const ends = [cIn["HL".indexOf(path[0])], cOut["HL".indexOf(path[1])]];
-    return ends.includes(0) ? "" : widthNote(path, ...ends, beta, net.widthRule);
-  }));
+  return sources.flatMap((cIn) =>
+    PATHS.filter((path) => paths.has(path)).map((path) => {
+      const ends = [cIn["HL".indexOf(path[0])], cOut["HL".indexOf(path[1])]];
+      return ends.includes(0) ? "" : widthNote(path, ...ends, beta, net.widthRule);
+    }),
+  );
 }
 
 function missingNote(net, stage) {

@@ -7,7 +7,9 @@ function rolledUp(rows, level) {
   const groups = new Map();
   for (const r of rows) groups.set(groupOf(r), [...(groups.get(groupOf(r)) ?? []), r]);
   return [...groups].map(([name, members]) => ({
-    name, out: members.at(-1).out, cost: sum(members.map(({ cost }) => cost)),
+    name,
+    out: members.at(-1).out,
+    cost: sum(members.map(({ cost }) => cost)),
   }));
 }
 
@@ -24,9 +26,18 @@ function headerCell(state, key, label, change) {
   const ascending = (key === "name" || key === "order") === (state.direction === "down");
   const button = element("button", { type: "button", "data-sort": key }, label);
   button.addEventListener("click", () =>
-    change({ sort: key, direction: active && state.direction === "down" ? "up" : "down" }));
+    change({ sort: key, direction: active && state.direction === "down" ? "up" : "down" }),
+  );
   const order = ascending ? "ascending" : "descending";
-  return element("th", { scope: "col", class: key === "name" || key === "order" ? "" : "number", "aria-sort": active ? order : "none" }, button);
+  return element(
+    "th",
+    {
+      scope: "col",
+      class: key === "name" || key === "order" ? "" : "number",
+      "aria-sort": active ? order : "none",
+    },
+    button,
+  );
 }
 
 function tableRow(r, total) {
@@ -34,13 +45,20 @@ function tableRow(r, total) {
     const share = total && total[i] ? (100 * value) / total[i] : 0;
     return element("td", { class: "number", style: `--share:${share.toFixed(2)}%` }, grouped(value));
   });
-  return element("tr", {}, element("th", { scope: "row" }, r.name), element("td", {}, r.out ? mapText(r.out) : ""), ...cells);
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, r.name),
+    element("td", {}, r.out ? mapText(r.out) : ""),
+    ...cells,
+  );
 }
 
 function renderTable(state, rows, total, change) {
   const focused = document.activeElement?.dataset?.sort;
   const header = [
-    headerCell(state, "name", "Layer", change), headerCell(state, "order", "Output (channels · size)", change),
+    headerCell(state, "name", "Layer", change),
+    headerCell(state, "order", "Output (channels · size)", change),
     ...QUANTITIES.map((key) => headerCell(state, key, LABELS[key], change)),
   ];
   const shown = sorted(rolledUp(rows, state.rows), state.sort, state.direction);

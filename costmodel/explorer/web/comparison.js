@@ -1,0 +1,56 @@
+// Where the cost is: this network beside those it is compared with, split by path.
+
+function comparison(state, cost, shares) {
+  const variants = [
+    ["plain", uncompressed(state, false)],
+    ["octave", uncompressed(state, true)],
+  ].map(([name, net]) => ({ name, shares: networkShares(parts(net)) }));
+  const all = [...variants, { name: "this", shares }].map((v) => ({ ...v, cost: totalOf(v.shares) }));
+  return all.map((v) => ({ ...v, changes: v.cost.map((value, i) => percent(value, all[0].cost[i])) }));
+}
+
+function stackedBar(variant, i, most) {
+  const parts = SHARES.filter((name) => variant.shares[name][i] > 0).map((name) =>
+    element("span", {
+      class: `part ${name}`,
+      style: `width:${((100 * variant.shares[name][i]) / most).toFixed(3)}%`,
+    }),
+  );
+  return element("div", { class: "bar", "aria-hidden": "true" }, ...parts);
+}
+
+function comparedRow(variant, compared) {
+  const cells = [PARAMS, MACS].map((i) => {
+    const most = Math.max(...compared.map(({ cost }) => cost[i]));
+    const change = variant.name === "plain" ? "" : variant.changes[i];
+    return element(
+      "td",
+      { "data-cell": `${variant.name}.${QUANTITIES[i]}` },
+      element(
+        "div",
+        { class: "figures" },
+        element("span", { class: "value" }, grouped(variant.cost[i])),
+        element("span", { class: "change" }, change),
+      ),
+      stackedBar(variant, i, most),
+    );
+  });
+  return element("tr", {}, element("th", { scope: "row" }, variant.name), ...cells);
+}
+
+function shareRow(name, shares) {
+  const cells = [PARAMS, MACS].map((i) =>
+    element("td", { class: "number", "data-cell": `${name}.${QUANTITIES[i]}` }, grouped(shares[name][i])),
+  );
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, element("span", { class: `key ${name}` }, name)),
+    ...cells,
+  );
+}
+
+function renderComparison(compared, shares) {
+  byId("compared-body").replaceChildren(...compared.map((variant) => comparedRow(variant, compared)));
+  byId("shares-body").replaceChildren(...SHARES.map((name) => shareRow(name, shares)));
+}
