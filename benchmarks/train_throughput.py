@@ -1,0 +1,191 @@
+"""Images a second in training, against the usual script, and how far that is from what the machine can do.
+
+The usual script: float32, NCHW, eager, a DataLoader whose data set crops, mirrors and normalises image by
+image in plain torch (0 and 2 workers, the quicker counts). Ours: what the recipe `fast` does, eager and with
+torch.compile. All in one process, in turn, so that a busy machine slows all alike; medians over the turns.
+
+The limit is a roofline: the longer of the time that the MACs of a step need at the measured rate of matrix
+products in bfloat16, and the time that its tensors need at the measured bandwidth, each read and written once
+an operator.
+
+Needs the cores for itself. Predicted before measuring: 3 times the usual script, eager; 3.5, compiled.
+
+    python benchmarks/train_throughput.py [resnet20 resnet56] [--steps 8] [--turns 5] [--no-compile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.utils.data import DataLoader, Dataset
+
+from costmodel.recorder import cost_of
+from costmodel.resnet import named
+from pwoct.config import compose
+from pwoct.data import Images
+from pwoct.device import settle
+from pwoct.distributed import Ranks
+from pwoct.record import RunFolder
+from pwoct.reporter import Quiet
+from pwoct.resnet import resnet
+from pwoct.signals import Signals
+from pwoct.synthetic import synthetic
+from pwoct.train import Session
+
+BATCH = 128
+MEAN, SCALE = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
+
+
+class OneByOne(Dataset[tuple[Tensor, int]]):
+    """Images that are cropped, mirrored and normalised one by one."""
+
+    def __init__(self, images: Images) -> None:
+        self.pixels, self.labels = images.pixels.permute(0, 3, 1, 2).contiguous(), images.labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        x = pad(self.pixels[index].float() / 255, (4, 4, 4, 4))
+        top, left = torch.randint(0, 9, (2,)).tolist()
+        x = x[:, top : top + 32, left : left + 32]
+        if torch.rand(()) < 0.5:
+            x = x.flip(-1)
+        return (x - MEAN[:, None, None]) / SCALE[:, None, None], int(self.labels[index])
+
+
+def usual_steps(depth: int, workers: int) -> Iterator[None]:
+    """The usual script; every `next` is a step."""
+    model = resnet(depth)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
+    criterion = nn.CrossEntropyLoss()
+    loader = DataLoader(OneByOne(synthetic().train), BATCH, shuffle=True, drop_last=True, num_workers=workers)
+    while True:
+        for x, labels in loader:
+            optimiser.zero_grad()
+            criterion(model(x), labels).backward()
+            optimiser.step()
+            yield
+
+
+def our_session(name: str, compiled: bool) -> Session:
+    """A session of the recipe `fast`, that writes nothing."""
+    values = {"model.name": name, "data.dataset": "synthetic", "machine.compile": compiled}
+    config = settle(compose("fast", values=values))
+    folder = RunFolder(Path(tempfile.gettempdir()) / "never written")
+    return Session(config, synthetic(), folder, Ranks(), Signals(), Quiet(), 60.0)
+
+
+def our_steps(session: Session) -> Iterator[None]:
+    """Our loop, over and over the same epoch."""
+    while True:
+        session.progress.step %= session.progress.steps_per_epoch
+        session.make_step()
+        yield
+
+
+def seconds_per_step(step: Iterator[None], steps: int) -> float:
+    """The mean over `steps` steps."""
+    start = time.perf_counter()
+    for _ in range(steps):
+        next(step)
+    return (time.perf_counter() - start) / steps
+
+
+def input_seconds(session: Session) -> float:
+    """What it takes to make a batch: the median of 50."""
+    times = []
+    for step in range(50):
+        start = time.perf_counter()
+        session.batches(0, step % len(session.batches))
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def best(action: Callable[[], object], times: int = 20) -> float:
+    """The shortest of several times, in seconds."""
+    measured = []
+    for _ in range(times):
+        start = time.perf_counter()
+        action()
+        measured.append(time.perf_counter() - start)
+    return min(measured)
+
+
+def gemm_rate() -> float:
+    """Multiply-accumulates a second of a large matrix product in bfloat16."""
+    a = torch.randn(2048, 2048, dtype=torch.bfloat16)
+    return 2048**3 / best(lambda: torch.mm(a, a))
+
+
+def bandwidth() -> float:
+    """Bytes a second, read and written, of adding two maps of the first stage of a batch."""
+    a, b = (torch.ones(BATCH, 16, 32, 32, dtype=torch.bfloat16) for _ in range(2))
+    return 3 * 2 * a.numel() / best(lambda: torch.add(a, b, out=a))
+
+
+def limit(name: str, rate: float, bytes_a_second: float) -> tuple[float, float]:
+    """Seconds that a step needs at least: for its MACs, and for its tensors."""
+    cost = cost_of(named(name).operators(BATCH))
+    moved = int(cost.bytes_read("bfloat16") + cost.bytes_written("bfloat16"))
+    # Backward does each MAC twice, and reads and writes about twice what forward does.
+    return 3 * int(cost.macs) / rate, 3 * moved / bytes_a_second
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Seconds a step of every way, by name."""
+    depth = int(name.removeprefix("resnet"))
+    sessions = {"ours, eager": our_session(name, False)}
+    if not arguments.no_compile:
+        sessions["ours, compiled"] = our_session(name, True)
+    ways = {f"usual, {workers} workers": usual_steps(depth, workers) for workers in (0, 2)}
+    ways |= {way: our_steps(session) for way, session in sessions.items()}
+    for step in ways.values():
+        seconds_per_step(step, 3)  # compiles, and fills caches
+    turns = [
+        {way: seconds_per_step(step, arguments.steps) for way, step in ways.items()}
+        for _ in range(arguments.turns)
+    ]
+    found = {way: statistics.median(turn[way] for turn in turns) for way in ways}
+    return {**found, "input": input_seconds(sessions["ours, eager"])}
+
+
+def report(name: str, found: dict[str, float], rate: float, bytes_a_second: float) -> None:
+    """Print the images a second, and what they are a multiple and a share of."""
+    usual = min(seconds for way, seconds in found.items() if way.startswith("usual"))
+    macs, tensors = limit(name, rate, bytes_a_second)
+    print(f"{name}, batch {BATCH}; at least {1e3 * macs:.1f} ms for MACs, {1e3 * tensors:.1f} ms for tensors")
+    for way, seconds in found.items():
+        if way != "input":
+            ratio, share = usual / seconds, max(macs, tensors) / seconds
+            speed = f"{BATCH / seconds:6,.0f} images/s  {1e3 * seconds:6.1f} ms"
+            print(f"  {way:18} {speed}  {ratio:4.2f} times the usual  {share:4.0%} of the limit")
+    part = found["input"] / found["ours, eager"]
+    print(f"  input: {1e3 * found['input']:.2f} ms a batch, {part:.1%} of a step")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("models", nargs="*", default=["resnet20", "resnet56"])
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--no-compile", action="store_true")
+    arguments = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
+    rate, bytes_a_second = gemm_rate(), bandwidth()
+    print(f"bfloat16 matrix products: {rate / 1e9:,.0f} GMAC/s; adding maps: {bytes_a_second / 1e9:.1f} GB/s")
+    for name in arguments.models:
+        report(name, measure(name, arguments), rate, bytes_a_second)
+
+
+if __name__ == "__main__":
+    main()
