@@ -110,6 +110,7 @@ def sweep_figure(document: Document) -> Figure:
         of_beta = [row for row in rows if row["beta"] in (beta, None)]
         for column, panel in enumerate(kinds):
             _draw_sweep(axes[line, column], [row for row in of_beta if _panel(row) == panel], name)
+        axes[line, 0].set_ylim(0, 1.08 * max(row[name] for row in of_beta))
         axes[line, 0].set_ylabel(named_quantity(name).unit + ("" if len(betas) == 1 else f", beta {beta}"))
     for column, panel in enumerate(kinds):
         axes[0, column].set_title(f"… {_among(panel, ('HH', 'LL'))}", fontsize="medium")
@@ -204,7 +205,8 @@ def _figure(width: float, height: float) -> Figure:
 def _engineering() -> Any:
     from matplotlib.ticker import FuncFormatter
 
-    return FuncFormatter(lambda value, _: short(value))
+    # A tick stands for its exact value: as many digits as it has.
+    return FuncFormatter(lambda value, _: short(value, digits=6))
 
 
 def _plain_axes(axes: Axes, grid: Literal["both", "y"] = "both") -> None:
@@ -234,8 +236,6 @@ def _draw_sweep(axes: Axes, rows: Sequence[Row], name: str) -> None:
             label = _among(exchange, ("HL", "LH"))
             axes.plot(alphas, [row[name] for row in own], label=label, markersize=4, linewidth=1.4, **style)
     _plain_axes(axes)
-    axes.margins(y=0.08)
-    axes.set_ylim(bottom=0)
 
 
 def _draw_steps(axes: Axes, macs: Sequence[int], params: Sequence[int], maximise: Sequence[str]) -> None:

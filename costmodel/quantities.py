@@ -100,16 +100,16 @@ def amount(text: str) -> Fraction:
     return value
 
 
-def short(value: float) -> str:
-    """Return a count with three significant digits and a suffix.
+def short(value: float, digits: int = 3) -> str:
+    """Return a count with a few significant digits and a suffix.
 
     >>> short(409482), short(36473472), short(81)
     ('409k', '36.5M', '81')
     """
     for suffix, factor in sorted(SUFFIXES.items(), key=itemgetter(1), reverse=True):
         if abs(value) >= factor:
-            return f"{value / factor:.3g}{suffix}"
-    return f"{value:.3g}"
+            return f"{value / factor:.{digits}g}{suffix}"
+    return f"{value:.{digits}g}"
 
 
 def _sum(arrays: list[IntArray]) -> IntArray:

@@ -72,9 +72,7 @@ def network_costs(space: Space, depth: int, width_rule: str, measures: Measures)
     """Return the costs (N, D) of the networks whose three stages all make the same choice."""
     choices = space.choices
     grid = _grid(space, depth, (choices.alpha,) * 3, choices.beta, (choices.paths,) * 3)
-    costs = _quantities(space, grid, width_rule, measures, None)
-    costs[space.plain()] = plain_cost(space, depth, measures)
-    return costs
+    return _quantities(space, grid, width_rule, measures, None)
 
 
 def plain_cost(space: Space, depth: int, measures: Measures) -> IntArray:

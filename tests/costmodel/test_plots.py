@@ -79,6 +79,20 @@ def test_sweep_draws_only_what_is_there_and_each_beta_apart() -> None:
     assert two > four
 
 
+def test_panels_of_a_row_hold_the_largest_value_of_all() -> None:
+    """At alpha 0, bottlenecks but on HH leave the network plain, which is the largest."""
+    document = sweep_document(path_sets=[("HH",), ("HL", "LH", "LL")])
+    for axes in figure_of(document).axes[:2]:
+        low, high = axes.get_ylim()
+        assert low == 0
+        assert high > 855_578
+
+
+def test_ticks_are_not_rounded() -> None:
+    label = figure_of(front_document({})).axes[0].yaxis.get_major_formatter()
+    assert [label(value) for value in (147_500, 1_250_000, 0)] == ["147.5k", "1.25M", "0"]
+
+
 def test_lines_differ_without_colour() -> None:
     looks = [(style["linestyle"], style["marker"]) for style in LINES.values()]
     assert len({dash for dash, _ in looks}) == len({marker for _, marker in looks}) == len(looks)

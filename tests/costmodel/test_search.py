@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from costmodel import front as front_module
@@ -97,7 +97,8 @@ def spaces(draw: st.DrawFn) -> Space:
     )
 
 
-@settings(max_examples=30, deadline=None)
+# Without shrinking: it would take minutes, and the spaces are small as they are.
+@settings(max_examples=50, deadline=None, phases=[Phase.generate])
 @given(st.data())
 def test_a_front_equals_listing_everything(data: st.DataObject) -> None:
     small = data.draw(spaces())
@@ -219,6 +220,18 @@ def test_nearest_weighs_budgets_by_their_share() -> None:
         search(two, {"params": 800_000, "macs": 10_000_000})
 
 
+def test_nearest_goes_by_the_most_exceeded_budget() -> None:
+    """At beta 4, all paths: alpha 1/2 has 144,426 parameters and 9,814,656 MACs, 3/4 163,198 and 7,557,760.
+
+    The first misses its parameters by less, but it exceeds 1,000,000 MACs 9.8 times, the second 7.6 times.
+    """
+    two = space(alphas=["1/2", "3/4"], betas=[4], path_sets=[PATH_SUBSETS[-1]])
+    with pytest.raises(NothingFitsError, match="--alpha 3/4"):
+        search(two, {"params": 144_000, "macs": 1_000_000})
+    with pytest.raises(NothingFitsError, match="--alpha 1/2"):
+        search(two, {"params": 10_000, "macs": 7_000_000})
+
+
 def test_nearest_when_only_the_combination_is_infeasible() -> None:
     """Plain resnet20 has the fewest MACs a parameter; each budget alone can be met."""
     two = space([20, 32], [0, "1/2"], path_sets=[()])
@@ -243,6 +256,13 @@ def test_same_costs_are_counted_and_the_simplest_is_shown() -> None:
     point = found.point(0)
     assert (point.network.is_plain, point.count) == (True, 8)
     assert options_of(point.network) == "--model resnet56"
+
+
+def test_plain_networks_are_counted_within_what_stages_share() -> None:
+    """At alpha 0 without bottlenecks on HH everything is plain, and beta idle: one point for all."""
+    for constraints in ([], ["same-beta"], ["same-paths"], ["same-beta", "same-paths"]):
+        plain = space([8], [0], [2, 3, 4], [(), ("LL",)], per_stage=True, constraints=constraints)
+        assert search(plain).count.tolist() == [plain.size]
 
 
 def test_space_size() -> None:
