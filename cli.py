@@ -30,6 +30,7 @@ COMMANDS = (
     "verify",
     "prove",
     "search",
+    "bench",
     "sweep",
     "plot",
     "diff",

@@ -77,6 +77,7 @@ class Operator:
     cost: Cost
     saved: tuple[Saved, ...] = ()
     place: Place = NOWHERE
+    channels: Pair | None = None  # of the input and the output
 
     @property
     def has_weights(self) -> bool:
@@ -190,7 +191,8 @@ class Recorder:
     ) -> FeatureMap:
         stored = (x.view_of or x for x in saves)
         saved = (*(Saved(x.name, x.elements(self.batch)) for x in stored), *extra)
-        self.operators.append(Operator(name, part, cost, saved, self._place))
+        channels = (saves[0] if saves else produced).channels, produced.channels
+        self.operators.append(Operator(name, part, cost, saved, self._place, channels))
         return produced
 
 

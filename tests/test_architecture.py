@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # The files of costmodel that compare formulas with code that runs.
 BRIDGES = {
     *("measure.py", "observe.py", "defects.py", "verify.py", "generic.py", "factory.py", "verify_sweep.py"),
+    *("bench.py", "ceilings.py"),
     *("symbolic.py", "prove.py", "theorems.py", "octave_theorems.py", "network_theorems.py"),
 }
 

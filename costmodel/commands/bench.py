@@ -1,0 +1,342 @@
+"""`pwoct-cost bench`: how fast networks run, beside their MACs and what the roofline predicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.commands import common
+from costmodel.commands.common import (
+    MISSING_EXTRA,
+    AlphaOption,
+    BetaOption,
+    Format,
+    FormatOption,
+    PathsOption,
+    bad_input,
+    fail,
+    say,
+    show,
+)
+from costmodel.report import Column, Table
+from costmodel.resnet import ResNet, check_choice, named
+from costmodel.roofline import PLANS, Machine, estimate
+from costmodel.rounding import check_alpha, check_beta
+from costmodel.stopwatch import Clock
+
+if TYPE_CHECKING:
+    from costmodel.bench import LayerResult, Result, Setting
+
+app = typer.Typer(add_completion=False)
+
+DTYPES = ("float32", "bfloat16")
+MODES = ("inference", "training", "both")
+QUICK_BATCH, QUICK_ROUNDS = 2, 1
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Argument(help="resnet20, resnet56, ...")],
+    alpha: AlphaOption = "1/4,1/2,3/4",
+    beta: BetaOption = "2",
+    paths: PathsOption = "none",
+    mode: Annotated[str, typer.Option(help="inference, training or both.")] = "both",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or both, joined by a comma.")] = "float32",
+    plan: Annotated[
+        str, typer.Option(help="How networks are computed: auto, reference, lean or folded.")
+    ] = "auto",
+    batch: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 128,
+    rounds: Annotated[int, typer.Option(help="How often each network is timed.", min=1)] = 9,
+    cpu_time: Annotated[
+        bool,
+        typer.Option("--cpu-time", help="Time what one thread computes, not the wall: for a busy machine."),
+    ] = False,
+    threads: Annotated[int, typer.Option(help="Threads; 0: as many as torch takes.", min=0)] = 0,
+    width: Annotated[int, typer.Option(help="Channels of the first stage.", min=1)] = 16,
+    size: Annotated[str, typer.Option(help="Input size: 32 or 32x48.")] = "32",
+    stride_rule: Annotated[str, typer.Option(help="Where a stride acts: A, B or C.")] = "C",
+    between: Annotated[str, typer.Option(help="Inside a bottleneck: none, bn or bn_relu.")] = "none",
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="A row a distinct layer of the last network.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw a roofline to this file (.svg, .png, .pdf).")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny: to see that all runs, not how fast.")] = False,
+    format: FormatOption = Format.table,
+) -> None:
+    """Time the plain network and octave networks in turns, A B A B, and show medians and ratios.
+
+    Ratios are taken inside a round. The machine's ceilings are measured first; the predicted time is the
+    roofline's, scaled so that it is right for the plain network.
+    """
+    with bad_input():
+        designs = _designs(model, alpha, beta, paths, width, common.sides(size, "size"), stride_rule, between)
+        settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
+        _check_plot(plot)
+        clock = _clock(cpu_time, threads)
+        machine, results = _run(designs, settings, QUICK_ROUNDS if quick else rounds, threads, quick, clock)
+        tables = [_machine_table(machine), *(_network_table(*one) for one in results)]
+        if per_layer:
+            tables += [
+                _layer_table(designs[-1], setting, machine, quick, clock) for setting in _one_mode(settings)
+            ]
+        if plot is not None:
+            _draw(plot, machine, results, settings[0].dtype)
+    notes = [
+        "speed: how many times as fast as the plain network by the same plan;",
+        "vs module: as the plain network by plan reference.",
+        "MACs: how many times fewer; share: speed over MACs.",
+    ]
+    payload = {"model": model, "batch": settings[0].batch, "quick": quick, **_hardware()}
+    show("bench", tables, format, payload, notes)
+
+
+def _designs(
+    model: str,
+    alpha: str | None,
+    beta: str,
+    paths: str,
+    width: int,
+    size: Any,
+    stride_rule: str,
+    between: str,
+) -> list[ResNet]:
+    """The plain network, then one network for each alpha and beta."""
+    options = {"width": width, "size": size, "stride_rule": stride_rule, "between": between}
+    plain = named(model, **options)
+    chosen = common.per_stage(paths, common.path_names)
+    given = [
+        named(model, alpha=a, beta=b, paths=chosen, **options)
+        for a in _values(alpha or "0", common.alphas, check_alpha)
+        for b in _values(beta, common.betas, check_beta)
+    ]
+    return [plain, *(design for design in dict.fromkeys(given) if design != plain)]
+
+
+def _values(text: str, read_list: Any, read_one: Any) -> list[Any]:
+    if common.STAGE_SEPARATOR in text:
+        return [common.per_stage(text, read_one)]
+    return list(read_list(text))
+
+
+def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
+    from costmodel.bench import Setting
+
+    check_choice("mode", mode, MODES)
+    check_choice("plan", plan, ("auto", *PLANS))
+    names = dtypes.split(",")
+    for name in names:
+        check_choice("dtype", name, DTYPES)
+    modes = ("inference", "training") if mode == "both" else (mode,)
+    if plan == "folded" and "training" in modes:
+        raise ValueError("plan folded has no gradients: it needs --mode inference")
+    return [Setting(batch, name, one, plan) for name in names for one in modes]
+
+
+def _one_mode(settings: Sequence[Setting]) -> list[Setting]:
+    """One setting a dtype: layers are timed forward only."""
+    return list({setting.dtype: setting for setting in settings}.values())
+
+
+def _check_plot(plot: Path | None) -> None:
+    from importlib.util import find_spec
+
+    if plot is not None and find_spec("matplotlib") is None:
+        fail("--plot needs matplotlib: pip install 'pwoct-cost[plot]'", MISSING_EXTRA)
+    if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
+        raise ValueError(f"--plot needs a file that ends in .svg, .png or .pdf, got {plot.name}")
+
+
+def _clock(cpu_time: bool, threads: int) -> Clock:
+    if cpu_time and threads != 1:
+        raise ValueError(f"--cpu-time needs --threads 1, got {threads}")
+    return time.thread_time if cpu_time else time.perf_counter
+
+
+def _run(
+    designs: Sequence[ResNet],
+    settings: Sequence[Setting],
+    rounds: int,
+    threads: int,
+    quick: bool,
+    clock: Clock,
+) -> tuple[Machine, list[tuple[Setting, list[Result]]]]:
+    import torch
+
+    from costmodel.bench import bench
+    from costmodel.ceilings import measure_machine
+    from pwoct.device import keep_freed_memory
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        keep_freed_memory()
+        machine = measure_machine(sorted({setting.dtype for setting in settings}), quick=quick, clock=clock)
+        results = []
+        for setting in settings:
+            say(f"{setting.mode}, {setting.dtype}: {len(designs)} networks, {rounds} rounds")
+            results.append((setting, bench(designs, setting, machine, rounds=rounds, clock=clock)))
+    finally:
+        torch.set_num_threads(before)
+    return machine, results
+
+
+def _machine_table(machine: Machine) -> Table:
+    rows = [
+        {"ceiling": f"products of matrices, {dtype}, 10⁹ MACs a second", "value": rate / 1e9}
+        for dtype, rate in machine.macs_per_second.items()
+    ]
+    rows.append({"ceiling": "memory traffic, 10⁹ bytes a second", "value": machine.bytes_per_second / 1e9})
+    rows.append({"ceiling": "a call, microseconds", "value": machine.seconds_per_call * 1e6})
+    columns = [Column("ceiling", "ceiling"), Column("value", "measured", "ratio")]
+    return Table("machine", "This machine", columns, rows)
+
+
+def _network_table(setting: Setting, results: Sequence[Result]) -> Table:
+    columns = [
+        Column("network", "network"),
+        Column("plan", "plan"),
+        Column("milliseconds", "ms", "ratio"),
+        Column("spread", "spread", "percent"),
+        Column("predicted_milliseconds", "predicted", "ratio"),
+        Column("faster", "speed", "ratio"),
+        Column("faster_than_module", "vs module", "ratio"),
+        Column("macs_ratio", "MACs", "ratio"),
+        Column("share", "share", "ratio"),
+    ]
+    rows = [_network_row(result, results[0], results[1]) for result in results]
+    title = f"{setting.mode}, {setting.dtype}, batch {setting.batch}"
+    return Table(f"{setting.mode}_{setting.dtype}", title, columns, rows)
+
+
+def _network_row(result: Result, plain: Result, module: Result) -> dict[str, Any]:
+    faster = result.timing.faster_than(plain.timing)
+    macs_ratio = plain.cost.macs / result.cost.macs
+    return {
+        "network": describe(result.design),
+        "plan": result.plan,
+        "milliseconds": result.timing.median * 1e3,
+        "spread": result.timing.spread,
+        "predicted_milliseconds": result.predicted * 1e3,
+        "faster": faster,
+        "faster_than_module": result.timing.faster_than(module.timing),
+        "macs_ratio": macs_ratio,
+        "share": faster / macs_ratio,
+    }
+
+
+def describe(design: ResNet) -> str:
+    """Return what tells a network from others of one backbone.
+
+    >>> describe(named("resnet20")), describe(named("resnet20", alpha="1/4", paths=["HL"]))
+    ('plain', 'alpha 1/4, HL by 2')
+    """
+    if design.is_plain:
+        return "plain"
+    alpha, beta, paths = (
+        "+".join(dict.fromkeys(values))
+        for values in (
+            [str(stage.alpha) for stage in design.stages],
+            [str(stage.beta) for stage in design.stages],
+            [",".join(sorted(stage.paths)) or "none" for stage in design.stages],
+        )
+    )
+    return f"alpha {alpha}" + (f", {paths} by {beta}" if design.is_compressed else "")
+
+
+def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool, clock: Clock) -> Table:
+    from costmodel.bench import bench_layers
+
+    results = bench_layers(design, setting, rounds=QUICK_ROUNDS if quick else 15, clock=clock)
+    columns = [
+        Column("layer", "layer"),
+        Column("times", "times", "count"),
+        Column("macs", "MACs", "count"),
+        Column("bytes", "bytes", "count"),
+        Column("intensity", "MAC/B", "ratio"),
+        Column("calls", "calls", "count"),
+        Column("reference_milliseconds", "reference ms", "ratio"),
+        Column("lean_milliseconds", "lean ms", "ratio"),
+        Column("plain_milliseconds", "plain ms", "ratio"),
+        Column("roofline", "of roofline", "percent"),
+        Column("bound", "bound by"),
+    ]
+    title = f"Layers of {describe(design)}, forward, {setting.dtype}"
+    name = f"layers_{setting.dtype}"
+    return Table(name, title, columns, [_layer_row(result, setting.dtype, machine) for result in results])
+
+
+def _layer_row(result: LayerResult, dtype: str, machine: Machine) -> dict[str, Any]:
+    from costmodel.recorder import cost_of
+
+    cost = cost_of(result.operators)
+    estimates = [estimate(operator, machine, dtype) for operator in result.operators]
+    seconds = {
+        bound: sum(e.seconds for e in estimates if e.bound == bound)
+        for bound in ("arithmetic", "traffic", "calls")
+    }
+    quickest = min(t.median for t in (result.reference, result.planned) if t is not None)
+    milliseconds = [
+        None if t is None else t.median * 1e3 for t in (result.reference, result.planned, result.plain)
+    ]
+    return {
+        "layer": result.name,
+        "times": result.times,
+        "macs": cost.macs,
+        "bytes": cost.bytes_read(dtype) + cost.bytes_written(dtype),
+        "intensity": cost.intensity(dtype),
+        "calls": cost.calls,
+        "reference_milliseconds": milliseconds[0],
+        "lean_milliseconds": milliseconds[1],
+        "plain_milliseconds": milliseconds[2],
+        "roofline": sum(seconds.values()) / quickest,
+        "bound": max(seconds, key=seconds.__getitem__),
+    }
+
+
+def _draw(plot: Path, machine: Machine, results: Sequence[tuple[Setting, list[Result]]], dtype: str) -> None:
+    from costmodel.roofline_plot import Point, draw
+
+    points = [
+        Point(
+            f"{setting.mode}: {describe(result.design)}",
+            float(result.cost.intensity(dtype)),
+            (result.cost.macs_training if setting.training else result.cost.macs) / result.timing.median,
+        )
+        for setting, group in results
+        if setting.dtype == dtype
+        for result in group
+    ]
+    draw(points, machine, dtype, plot)
+    say(f"wrote {plot}")
+
+
+def _hardware() -> dict[str, Any]:
+    import os
+    import platform
+
+    import torch
+
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
