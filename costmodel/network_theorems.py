@@ -67,16 +67,17 @@ class SymbolicDesign:
 
 
 def network_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claims about networks; `every` takes all sets of paths, stride rules and residues."""
-    kinds = [None, *SUBSETS] if every else [None, (), PATHS]
-    for paths in kinds:
-        yield _claim(paths, "C", every)
+    """Yield the claims about networks; `every` takes all sets of paths, stride rules, and odd sizes."""
+    for paths in (None, (), PATHS):
+        yield _claim(paths, "C", odd_sizes=every)
     if every:
+        for paths in SUBSETS[1:-1]:
+            yield _claim(paths, "C")
         for rule in "AB":
-            yield _claim(PATHS, rule, every=False)
+            yield _claim(PATHS, rule)
 
 
-def _claim(paths: tuple[str, ...] | None, rule: str, every: bool) -> Claim:
+def _claim(paths: tuple[str, ...] | None, rule: str, *, odd_sizes: bool = False) -> Claim:
     kind = "plain" if paths is None else f"PwiseOct {','.join(paths)}" if paths else "Oct"
     symbols = [
         "n",
@@ -86,20 +87,20 @@ def _claim(paths: tuple[str, ...] | None, rule: str, every: bool) -> Claim:
         *([] if paths is None else ["c_L1, c_L2, c_L3 of c, 2c, 4c"]),
         *(["m_H1, ..., m_L3"] if paths else []),
     ]
-    residues = "8h + r, 8w + s (each r, each s)" if every else "8h, 8w"
+    residues = "8h, 8w" + ("; for b = 1 also 8h + r, 8w + s (each r, each s)" if odd_sizes else "")
     return Claim(
         f"ResNet-(6b+2) {kind}" + ("" if rule == "C" else f", rule {rule}"),
         f"{', '.join(symbols)}, b; image {residues}",
-        partial(_cases, paths, rule, every),
+        partial(_cases, paths, rule, odd_sizes),
         grid="b in {2, 3}, and b = 1 alone: degree 1 from b = 2 on, since all blocks of a stage but its "
         "first and last are made and recorded alike",
     )
 
 
-def _cases(paths: tuple[str, ...] | None, rule: str, every: bool) -> Iterator[Case]:
+def _cases(paths: tuple[str, ...] | None, rule: str, odd_sizes: bool) -> Iterator[Case]:
     for blocks in (1, 2, 3):
         yield network_case(blocks, paths, rule, (PERIOD * h, PERIOD * w))
-    if every:
+    if odd_sizes:
         for image in residue_sizes(PERIOD, pairs=False):
             yield network_case(1, paths, rule, image)
 
