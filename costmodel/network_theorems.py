@@ -68,8 +68,8 @@ class SymbolicDesign:
 
 def network_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about networks; `every` takes all sets of paths, stride rules, and odd sizes."""
-    for paths in (None, (), PATHS):
-        yield _claim(paths, "C", odd_sizes=every)
+    for kind in (None, (), PATHS):
+        yield _claim(kind, "C", odd_sizes=every)
     if every:
         for paths in SUBSETS[1:-1]:
             yield _claim(paths, "C")
