@@ -14,6 +14,7 @@ from pwoct.distributed import Ranks
 from pwoct.evaluation import Score, evaluate
 from pwoct.inputs import split_validation
 from pwoct.learner import build_model, under
+from pwoct.plan import with_plan
 from pwoct.record import RunError, RunFolder
 
 
@@ -59,10 +60,11 @@ def examine(run: RunFolder, dataset: Dataset, weights: Path | None = None) -> tu
     # The device may be another than the run's; the precision is the run's, as it enters the accuracy.
     here = config.machine.model_copy(update={"device": "auto", "ranks": 0, "threads": 0, "sync_bn": False})
     config = settle(config.model_copy(update={"machine": here}))
+    planned = with_plan(model, config.machine.plan)
     device = torch.device(config.machine.device)
     images, _ = split_validation(config.data, dataset.train)
     normalise = Normalise.fit(images, config.augmentation.normalise).to(device)
     score = evaluate(
-        model.to(device), dataset.test.to(device), normalise, config, len(dataset.classes), Ranks()
+        planned.to(device), dataset.test.to(device), normalise, config, len(dataset.classes), Ranks()
     )
     return model.cpu(), score

@@ -10,6 +10,7 @@ from pwoct.config import Config, Model
 from pwoct.device import autocast
 from pwoct.distributed import Ranks
 from pwoct.optimiser import Average, make_optimiser
+from pwoct.plan import plan_for, with_plan
 from pwoct.resnet import resnet
 
 
@@ -34,8 +35,20 @@ def build_model(config: Model, classes: int, in_channels: int) -> nn.Module:
     return model
 
 
+def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int, int]) -> Config:
+    """Return `config` with the best execution plan for its network and device, unless it names one."""
+    machine = config.machine
+    if machine.plan != "auto":
+        return config
+    with torch.device("meta"):  # only its form matters
+        model = build_model(config.model, classes, in_channels)
+    dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
+    plan = plan_for(model, (config.batch, in_channels, *size), dtype, training=True, device=machine.device)
+    return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
+
+
 class Learner:
-    """A model in training."""
+    """A model in training; `evaluated` is the one whose accuracy counts: the average, if there is one."""
 
     def __init__(self, config: Config, classes: int, in_channels: int, ranks: Ranks) -> None:
         self.config = config
@@ -48,16 +61,12 @@ class Learner:
         self.model: nn.Module = model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.optimiser = make_optimiser(config.optimiser, self.model)
         self.average = Average(self.model, config.ema) if config.ema else None
-        forward = ranks.wrap(self.model)
+        self.evaluated = with_plan(self.average.model if self.average else self.model, config.machine.plan)
+        forward = ranks.wrap(with_plan(self.model, config.machine.plan))
         self.forward: Callable[[Tensor], Tensor] = (
             torch.compile(forward) if config.machine.compile else forward
         )
         torch.manual_seed(config.seed + 1 + ranks.rank)  # for layers that draw numbers of their own
-
-    @property
-    def evaluated(self) -> nn.Module:
-        """The model whose accuracy counts: the average, if there is one."""
-        return self.model if self.average is None else self.average.model
 
     def update(self, x: Tensor, labels: Tensor, rate: float, step: int) -> tuple[Tensor, Tensor]:
         """Make one step at a learning rate, and return the loss and how many images were recognised."""

@@ -215,7 +215,7 @@ def changes(old: Config, new: Config, old_data: str, new_data: str) -> list[str]
 
 def refuse(run: RunFolder, changed: Collection[str], allow_change: Collection[str]) -> None:
     """Raise RunError naming the changed keys that are not allowed, or that nobody can allow."""
-    fixed = [key for key in changed if key in FIXED or (key.startswith("model.") and key != "model.plan")]
+    fixed = [key for key in changed if key in FIXED or key.startswith("model.")]
     if fixed:
         raise RunError(f"{run.path} was begun with other values of {', '.join(fixed)}: choose another name")
     forbidden = [key for key in changed if key not in allow_change]

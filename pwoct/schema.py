@@ -45,7 +45,6 @@ class Model(Section):
     between: Literal["none", "bn", "bn_relu"] = "none"
     width: Annotated[int, Field(ge=1)] = 16
     freeze_pointwise: bool = False
-    plan: Literal["reference"] = "reference"
 
     @property
     def depth(self) -> int:
@@ -126,6 +125,7 @@ class Machine(Section):
     ranks: Annotated[int, Field(ge=0)] = 0
     channels_last: bool = True
     compile: bool = False
+    plan: Literal["auto", "reference", "lean"] = "auto"
     sync_bn: bool = False
 
 

@@ -15,7 +15,7 @@ from pwoct.device import keep_freed_memory, settle
 from pwoct.distributed import Ranks, joined
 from pwoct.evaluation import evaluate
 from pwoct.inputs import Batches, split_validation
-from pwoct.learner import Learner
+from pwoct.learner import Learner, settle_plan
 from pwoct.progress import Progress
 from pwoct.record import Metrics, Result, RunFolder
 from pwoct.reporter import Quiet, Reporter
@@ -46,7 +46,7 @@ def train(
     """
     reporter = reporter or Quiet()
     with joined(config.machine.device) as ranks, Signals() as signals:
-        config = settle(config, ranks.size)
+        config = settled(config, dataset, ranks)
         run = RunFolder(folder)
         if (result := finished(run, config, dataset.fingerprint, allow_change)) is not None:
             reporter.note(f"{folder} is finished: shown, not repeated")
@@ -56,6 +56,12 @@ def train(
             session.saver.resume(allow_change)
             session.fit()
             return session.finish()
+
+
+def settled(config: Config, dataset: Dataset, ranks: Ranks) -> Config:
+    """Return `config` with every "auto" replaced by what this machine, network and data make of it."""
+    h, w, channels = dataset.train.pixels.shape[1:]
+    return settle_plan(settle(config, ranks.size), len(dataset.classes), channels, (h, w))
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> T
         ConfigError: if the configuration cannot be carried out on this machine or data.
     """
     with joined(config.machine.device) as ranks:
-        config = settle(config, ranks.size)
+        config = settled(config, dataset, ranks)
         session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), 0.0)
         seconds: list[float] = []
         for _ in range(min(steps, len(session.batches))):

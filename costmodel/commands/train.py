@@ -65,6 +65,9 @@ def train(
     compile: Annotated[
         bool | None, typer.Option("--compile", help="Use torch.compile; needs a C++ compiler.")
     ] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="Execution plan: reference or lean; the best by itself.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run; follows from the options by itself.")
     ] = None,
@@ -104,6 +107,7 @@ def train(
                     "machine.precision": precision,
                     "machine.threads": threads,
                     "machine.compile": compile,
+                    "machine.plan": plan,
                 }
             ),
         }
@@ -195,6 +199,7 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
         "MACs an image by the formulas": f"{cost.macs:,}",
         "epochs": f"{config.epochs} of {trial.steps_per_epoch} steps of {config.batch} images",
         "machine": f"{machine.device}, {machine.precision}, {machine.threads} threads, {machine.ranks} ranks",
+        "plan": machine.plan,
         "step": f"{1000 * seconds:.0f} ms, {config.batch / seconds:,.0f} images/s",
         "time to train": f"about {trial.minutes:.1f} minutes, and that of evaluation",
     }

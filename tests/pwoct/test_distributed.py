@@ -32,6 +32,7 @@ TINY = {
     "optimiser.lr": 0.05,
     "machine.threads": 1,
     "machine.precision": "fp32",
+    "machine.plan": "reference",
 }
 STEPS = 8  # 2 epochs of 64 // 16
 

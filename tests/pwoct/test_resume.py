@@ -29,6 +29,7 @@ VARIANTS = {
         "optimiser.nesterov": False,
     },
     "held out": {"data.validation": 16, "batch": 12},
+    "reference plan": {"model.alpha": "1/2", "machine.plan": "reference"},
     "octave": {"model.alpha": "1/2", "model.paths": "HL,LL", "model.between": "bn"},
 }
 
@@ -88,9 +89,7 @@ def test_killed_at_twenty_random_moments(tmp_path, train_run, state_of, uninterr
     assert difference(state_of(tmp_path), uninterrupted(**long)) == []
 
 
-def test_killed_before_every_operation_of_a_save(
-    tmp_path, train_run, state_of, uninterrupted, difference
-):
+def test_killed_before_every_operation_of_a_save(tmp_path, train_run, state_of, uninterrupted, difference):
     """The fourth save, as it also prunes."""
     stages = 0
     for stage in count():

@@ -37,6 +37,7 @@ TINY = {
     "machine.device": "cpu",
     "machine.threads": 1,
     "machine.precision": "fp32",
+    "machine.plan": "reference",
 }
 
 
@@ -124,6 +125,13 @@ def test_other_data_are_refused(tmp_path, images):
     train(tiny(), images, tmp_path / "run")
     with pytest.raises(RunError, match="was begun with other values of data: "):
         train(tiny(), synthetic(train=64, test=39, size=16), tmp_path / "run")
+
+
+def test_the_plan_is_settled_recorded_and_kept(tmp_path, images):
+    train(tiny(machine__plan="auto"), images, tmp_path / "run")
+    assert RunFolder(tmp_path / "run").config().machine.plan == "lean"  # the best one known on a CPU
+    with pytest.raises(RunError, match=r"was begun with other values of machine.plan: "):
+        train(tiny(machine__plan="reference"), images, tmp_path / "run")
 
 
 def test_an_allowed_change_is_made_and_recorded(tmp_path, images):
