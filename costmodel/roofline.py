@@ -74,8 +74,11 @@ def fill(channels: int, block: int) -> int:
     return -(-channels // block) * block
 
 
-def filling(operator: Operator, dtype: str) -> Fraction:
+def filling(operator: Operator, dtype: str, *, training: bool = False) -> Fraction:
     """Return how many times as much is computed as needed, since blocks of channels are not full.
+
+    A forward pass fills blocks of output channels, the input's gradient blocks of input channels, the weights'
+    gradient both; half a vector of input channels is enough there. In bfloat16 also tiles of input channels.
 
     >>> from costmodel.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
@@ -84,8 +87,25 @@ def filling(operator: Operator, dtype: str) -> Fraction:
     (Fraction(4, 3), Fraction(32, 9))
     """
     c_in, c_out = _channels(operator)
-    share = Fraction(fill(c_out, VECTOR), c_out)
-    return share * Fraction(fill(c_in, TILE), c_in) if dtype == "bfloat16" else share
+    out = Fraction(fill(c_out, VECTOR), c_out)
+    if training:
+        into, half = Fraction(fill(c_in, VECTOR), c_in), Fraction(fill(c_in, VECTOR // 2), c_in)
+        out = (out + into + out * half) / 3
+    return out * Fraction(fill(c_in, TILE), c_in) if dtype == "bfloat16" else out
+
+
+def vector_filling(part: str, channels: int) -> float:
+    """Return how many times as long an operator takes as with full vectors of channels.
+
+    Pooling and upsampling load vectors of channels; normalisation finishes what is left of 8 one by one.
+
+    >>> vector_filling("pool", 8), vector_filling("bn", 8), vector_filling("activation", 8)
+    (2.0, 1.0, 1.0)
+    """
+    if part not in ("bn", "pool", "upsample") or (part == "bn" and channels % (VECTOR // 2) == 0):
+        return 1.0
+    left_over = 1.25 if channels % (VECTOR // 2) else 1.0
+    return left_over * fill(channels, VECTOR) / channels
 
 
 def estimate(operator: Operator, machine: Machine, dtype: str, *, training: bool = False) -> Estimate:
@@ -102,10 +122,9 @@ def estimate(operator: Operator, machine: Machine, dtype: str, *, training: bool
     moved = float((cost.elements_read + cost.elements_written) * dtype_bytes(dtype))
     if training:
         moved *= _TRAINING_TRAFFIC.get(operator.part, _OTHER_TRAINING_TRAFFIC)
-    if operator.part in ("bn", "pool", "upsample"):  # they, too, work on vectors of channels
-        moved *= float(Fraction(fill(_channels(operator)[0], VECTOR), _channels(operator)[0]))
+    moved *= vector_filling(operator.part, _channels(operator)[0])
     rate = machine.macs_per_second[dtype]
-    work = float(macs * filling(operator, dtype)) / rate if operator.has_weights else 0.0
+    work = float(macs * filling(operator, dtype, training=training)) / rate if operator.has_weights else 0.0
     calls = float(cost.calls) * machine.seconds_per_call * (_TRAINING_CALLS if training else 1)
     return Estimate(work, moved / machine.bytes_per_second, calls)
 
@@ -123,7 +142,7 @@ def seconds(
         raise ValueError(f"plan must be one of {', '.join(PLANS)}, got {plan}")
     if plan != "folded":
         return sum(estimate(op, machine, dtype, training=training).seconds for op in operators)
-    return sum(_quicker(group, machine, dtype) for group in _groups(operators))
+    return sum(_folded(group, machine, dtype) for group in _groups(operators))
 
 
 def _groups(operators: Iterable[Operator]) -> Iterator[list[Operator]]:
@@ -140,12 +159,13 @@ def _groups(operators: Iterable[Operator]) -> Iterator[list[Operator]]:
         yield from [[operator] for operator in group] if owner in separate else [group]
 
 
-def _quicker(group: list[Operator], machine: Machine, dtype: str) -> float:
-    """Return the seconds of a bottleneck as three convolutions or as one, whichever is quicker."""
-    apart = sum(estimate(operator, machine, dtype).seconds for operator in group)
-    if len(group) == 1:
-        return apart
-    return min(apart, estimate(merged(*group), machine, dtype).seconds)
+def _folded(group: list[Operator], machine: Machine, dtype: str) -> float:
+    """Return the seconds of a convolution, or of a bottleneck, merged where 1x1 convolutions would cost more."""
+    if len(group) > 1:
+        one = merged(*group)
+        vectors = [op.cost.macs * filling(op, "float32") for op in (one, *group)]
+        group = [one] if 2 * vectors[0] <= 3 * sum(vectors[1:]) else group
+    return sum(estimate(operator, machine, dtype).seconds for operator in group)
 
 
 def merged(reduce: Operator, spatial: Operator, expand: Operator) -> Operator:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.bench_tables import describe, layer_table, machine_table, network_table
 from costmodel.commands import common
 from costmodel.commands.common import (
     MISSING_EXTRA,
@@ -22,20 +23,20 @@ from costmodel.commands.common import (
     say,
     show,
 )
-from costmodel.report import Column, Table
+from costmodel.report import Table
 from costmodel.resnet import ResNet, check_choice, named
-from costmodel.roofline import PLANS, Machine, estimate
+from costmodel.roofline import PLANS, Machine
 from costmodel.rounding import check_alpha, check_beta
 from costmodel.stopwatch import Clock
 
 if TYPE_CHECKING:
-    from costmodel.bench import LayerResult, Result, Setting
+    from costmodel.bench import Result, Setting
 
 app = typer.Typer(add_completion=False)
 
 DTYPES = ("float32", "bfloat16")
 MODES = ("inference", "training", "both")
-QUICK_BATCH, QUICK_ROUNDS = 2, 1
+QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
 
 
 @app.command()
@@ -80,7 +81,7 @@ def bench(
         _check_plot(plot)
         clock = _clock(cpu_time, threads)
         machine, results = _run(designs, settings, QUICK_ROUNDS if quick else rounds, threads, quick, clock)
-        tables = [_machine_table(machine), *(_network_table(*one) for one in results)]
+        tables = [machine_table(machine), *(network_table(*one) for one in results)]
         if per_layer:
             tables += [
                 _layer_table(designs[-1], setting, machine, quick, clock) for setting in _one_mode(settings)
@@ -186,117 +187,13 @@ def _run(
     return machine, results
 
 
-def _machine_table(machine: Machine) -> Table:
-    rows = [
-        {"ceiling": f"products of matrices, {dtype}, 10⁹ MACs a second", "value": rate / 1e9}
-        for dtype, rate in machine.macs_per_second.items()
-    ]
-    rows.append({"ceiling": "memory traffic, 10⁹ bytes a second", "value": machine.bytes_per_second / 1e9})
-    rows.append({"ceiling": "a call, microseconds", "value": machine.seconds_per_call * 1e6})
-    columns = [Column("ceiling", "ceiling"), Column("value", "measured", "ratio")]
-    return Table("machine", "This machine", columns, rows)
-
-
-def _network_table(setting: Setting, results: Sequence[Result]) -> Table:
-    columns = [
-        Column("network", "network"),
-        Column("plan", "plan"),
-        Column("milliseconds", "ms", "ratio"),
-        Column("spread", "spread", "percent"),
-        Column("predicted_milliseconds", "predicted", "ratio"),
-        Column("faster", "speed", "ratio"),
-        Column("faster_than_module", "vs module", "ratio"),
-        Column("macs_ratio", "MACs", "ratio"),
-        Column("share", "share", "ratio"),
-    ]
-    rows = [_network_row(result, results[0], results[1]) for result in results]
-    title = f"{setting.mode}, {setting.dtype}, batch {setting.batch}"
-    return Table(f"{setting.mode}_{setting.dtype}", title, columns, rows)
-
-
-def _network_row(result: Result, plain: Result, module: Result) -> dict[str, Any]:
-    faster = result.timing.faster_than(plain.timing)
-    macs_ratio = plain.cost.macs / result.cost.macs
-    return {
-        "network": describe(result.design),
-        "plan": result.plan,
-        "milliseconds": result.timing.median * 1e3,
-        "spread": result.timing.spread,
-        "predicted_milliseconds": result.predicted * 1e3,
-        "faster": faster,
-        "faster_than_module": result.timing.faster_than(module.timing),
-        "macs_ratio": macs_ratio,
-        "share": faster / macs_ratio,
-    }
-
-
-def describe(design: ResNet) -> str:
-    """Return what tells a network from others of one backbone.
-
-    >>> describe(named("resnet20")), describe(named("resnet20", alpha="1/4", paths=["HL"]))
-    ('plain', 'alpha 1/4, HL by 2')
-    """
-    if design.is_plain:
-        return "plain"
-    alpha, beta, paths = (
-        "+".join(dict.fromkeys(values))
-        for values in (
-            [str(stage.alpha) for stage in design.stages],
-            [str(stage.beta) for stage in design.stages],
-            [",".join(sorted(stage.paths)) or "none" for stage in design.stages],
-        )
-    )
-    return f"alpha {alpha}" + (f", {paths} by {beta}" if design.is_compressed else "")
-
-
 def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool, clock: Clock) -> Table:
     from costmodel.bench import bench_layers
 
-    results = bench_layers(design, setting, rounds=QUICK_ROUNDS if quick else 15, clock=clock)
-    columns = [
-        Column("layer", "layer"),
-        Column("times", "times", "count"),
-        Column("macs", "MACs", "count"),
-        Column("bytes", "bytes", "count"),
-        Column("intensity", "MAC/B", "ratio"),
-        Column("calls", "calls", "count"),
-        Column("reference_milliseconds", "reference ms", "ratio"),
-        Column("lean_milliseconds", "lean ms", "ratio"),
-        Column("plain_milliseconds", "plain ms", "ratio"),
-        Column("roofline", "of roofline", "percent"),
-        Column("bound", "bound by"),
-    ]
-    title = f"Layers of {describe(design)}, forward, {setting.dtype}"
-    name = f"layers_{setting.dtype}"
-    return Table(name, title, columns, [_layer_row(result, setting.dtype, machine) for result in results])
-
-
-def _layer_row(result: LayerResult, dtype: str, machine: Machine) -> dict[str, Any]:
-    from costmodel.recorder import cost_of
-
-    cost = cost_of(result.operators)
-    estimates = [estimate(operator, machine, dtype) for operator in result.operators]
-    seconds = {
-        bound: sum(e.seconds for e in estimates if e.bound == bound)
-        for bound in ("arithmetic", "traffic", "calls")
-    }
-    quickest = min(t.median for t in (result.reference, result.planned) if t is not None)
-    milliseconds = [
-        None if t is None else t.median * 1e3 for t in (result.reference, result.planned, result.plain)
-    ]
-    return {
-        "layer": result.name,
-        "times": result.times,
-        "macs": cost.macs,
-        "bytes": cost.bytes_read(dtype) + cost.bytes_written(dtype),
-        "intensity": cost.intensity(dtype),
-        "calls": cost.calls,
-        "reference_milliseconds": milliseconds[0],
-        "lean_milliseconds": milliseconds[1],
-        "plain_milliseconds": milliseconds[2],
-        "roofline": sum(seconds.values()) / quickest,
-        "bound": max(seconds, key=seconds.__getitem__),
-    }
+    rounds = QUICK_ROUNDS if quick else LAYER_ROUNDS
+    return layer_table(
+        design, setting.dtype, bench_layers(design, setting, rounds=rounds, clock=clock), machine
+    )
 
 
 def _draw(plot: Path, machine: Machine, results: Sequence[tuple[Setting, list[Result]]], dtype: str) -> None:
