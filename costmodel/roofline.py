@@ -77,8 +77,8 @@ def fill(channels: int, block: int) -> int:
 def filling(operator: Operator, dtype: str, *, training: bool = False) -> Fraction:
     """Return how many times as much is computed as needed, since blocks of channels are not full.
 
-    A forward pass fills blocks of output channels, the input's gradient blocks of input channels, the weights'
-    gradient both; half a vector of input channels is enough there. In bfloat16 also tiles of input channels.
+    A forward pass fills blocks of output channels, the input's gradient blocks of input channels, the
+    weights' gradient both, where half a vector of inputs is enough; bfloat16 also fills tiles of inputs.
 
     >>> from costmodel.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
@@ -160,7 +160,7 @@ def _groups(operators: Iterable[Operator]) -> Iterator[list[Operator]]:
 
 
 def _folded(group: list[Operator], machine: Machine, dtype: str) -> float:
-    """Return the seconds of a convolution, or of a bottleneck, merged where 1x1 convolutions would cost more."""
+    """Return the seconds of a convolution or a bottleneck, merged where its 1x1 convolutions cost more."""
     if len(group) > 1:
         one = merged(*group)
         vectors = [op.cost.macs * filling(op, "float32") for op in (one, *group)]
