@@ -29,6 +29,10 @@ QUESTIONS = {
     "params, MACs, bytes": [*EIGHTHS, "--beta", "2,3,4,8", *BUDGETS, "--max-bytes", "20M"],
     "most params in MACs": [*EIGHTHS, "--beta", "2,3,4,8", "--max-macs", "60M", "--maximise", "params"],
     "alphas with 1, activations": ["--alpha", "0:1:1/8", "--beta", "2,3,4,8", "--max-activations", "2M"],
+    "params, MACs, latency": [
+        *EIGHTHS,
+        *("--beta", "2,3,4,8", *BUDGETS, "--max-latency", "8ms", "--machine", "25G,10G,5us"),
+    ],
     "16 alphas, activations": [*SIXTEENTHS, "--beta", "2,3,4,6,8", *BUDGETS, "--max-activations", "2M"],
     "16 alphas, no budgets, bytes": [*SIXTEENTHS, "--beta", "2,3,4,6,8", "--minimise", "bytes"],
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costmodel.octave import PATHS
-from costmodel.quantities import named_quantity, short
+from costmodel.quantities import heading_of, short, unit_of
 from costmodel.rounding import as_ratio
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def sweep_figure(document: Document) -> Figure:
         for column, panel in enumerate(kinds):
             _draw_sweep(axes[line, column], [row for row in of_beta if _panel(row) == panel], name)
         axes[line, 0].set_ylim(0, 1.08 * max(row[name] for row in of_beta))
-        axes[line, 0].set_ylabel(named_quantity(name).unit + ("" if len(betas) == 1 else f", beta {beta}"))
+        axes[line, 0].set_ylabel(unit_of(name) + ("" if len(betas) == 1 else f", beta {beta}"))
     for column, panel in enumerate(kinds):
         axes[0, column].set_title(f"… {_among(panel, ('HH', 'LL'))}", fontsize="medium")
         axes[-1, column].set_xlabel("alpha (share of low-frequency channels)", fontsize="small")
@@ -144,7 +144,7 @@ def front_figure(document: Document) -> Figure:
     if len(names) == 2:
         _draw_steps(axes, macs, params, document["maximise"])
     else:
-        third = named_quantity(names[2]).unit
+        third = unit_of(names[2])
         points = axes.scatter(
             macs,
             params,
@@ -158,9 +158,7 @@ def front_figure(document: Document) -> Figure:
     _draw_budgets(axes, document["budgets"])
     axes.set_xlabel(_axis("macs", document["maximise"]))
     axes.set_ylabel(_axis("params", document["maximise"]))
-    more = (
-        f"; not shown: {', '.join(named_quantity(name).heading for name in names[3:])}" if names[3:] else ""
-    )
+    more = f"; not shown: {', '.join(heading_of(name) for name in names[3:])}" if names[3:] else ""
     axes.set_title(
         f"{len(rows):,} points of {document['configurations']:,} configurations{more}", fontsize="medium"
     )
@@ -261,7 +259,7 @@ def _draw_budgets(axes: Axes, budgets: Mapping[str, int]) -> None:
 
 
 def _axis(name: str, maximise: Sequence[str]) -> str:
-    return named_quantity(name).unit + (" (to be large)" if name in maximise else "")
+    return unit_of(name) + (" (to be large)" if name in maximise else "")
 
 
 def _draw_bars(axes: Axes, rows: Sequence[Row], key: str) -> None:

@@ -40,12 +40,24 @@ NAMED: Mapping[str, Quantity] = {
     "element-ops": Quantity("element ops", "element operations", ("element_ops",)),
     "calls": Quantity("calls", "operator calls", ("calls",)),
 }
+LATENCY = "latency"  # predicted for a machine, by `costmodel.latency`; it is no sum of counts
+PREDICTED: Mapping[str, Quantity] = {LATENCY: Quantity("latency ns", "predicted latency in ns", ())}
 
 
 def named_quantity(name: str) -> Quantity:
-    """Return a quantity by name, or raise ValueError."""
+    """Return a counted quantity by name, or raise ValueError."""
     check_choice("quantity", name, NAMED)
     return NAMED[name]
+
+
+def heading_of(name: str) -> str:
+    """Return the heading of a counted or predicted quantity."""
+    return (PREDICTED.get(name) or named_quantity(name)).heading
+
+
+def unit_of(name: str) -> str:
+    """Return what an axis says of a counted or predicted quantity."""
+    return (PREDICTED.get(name) or named_quantity(name)).unit
 
 
 def grid_quantities(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,8 +12,9 @@ from costmodel.front import IntArray, pareto_front
 from costmodel.grid import LARGEST
 from costmodel.merge import Partial, Problem, join, merge
 from costmodel.options import options_of
-from costmodel.quantities import named_quantity
+from costmodel.quantities import heading_of
 from costmodel.resnet import ResNet
+from costmodel.roofline import Machine
 from costmodel.space import Space
 from costmodel.stage_costs import Measures, network_costs, plain_cost, tables
 
@@ -73,11 +74,13 @@ def search(
     minimise: Sequence[str] = (),
     maximise: Sequence[str] = (),
     dtype: str = "float32",
+    machine: Machine | None = None,
 ) -> Found:
     """Return the exact Pareto front of the configurations within the budgets (the most of each quantity).
 
     Coordinates are parameters, MACs, whatever has a budget, and what is to be minimised or maximised besides.
-    Raises NothingFitsError where no configuration fits, and ValueError where a quantity is unknown.
+    A latency, in nanoseconds, is predicted for a machine and the dtype. Raises NothingFitsError where no
+    configuration fits, and ValueError where a quantity is unknown.
 
     >>> from costmodel.space import space
     >>> found = search(space(alphas=[0, "1/4"]), {"macs": 40_000_000})
@@ -89,15 +92,16 @@ def search(
     if both:
         raise ValueError(f"cannot both minimise and maximise {', '.join(sorted(both))}")
     names = tuple(dict.fromkeys((*ALWAYS, *limits, *minimise, *maximise)))
-    found = _front(space, Measures(names, frozenset(maximise), dtype), limits)
+    measures = Measures(names, frozenset(maximise), dtype, machine)
+    found = _front(space, measures, limits)
     if len(found) == 0:
-        raise NothingFitsError(_nearest(space, limits, dtype))
+        raise NothingFitsError(_nearest(space, replace(measures, names=tuple(limits)), limits))
     return found
 
 
 def _limit(name: str, budget: Fraction | int) -> int:
     """Counts are whole: the most of one is the budget, rounded down."""
-    named_quantity(name)
+    heading_of(name)  # refuses unknown names
     if budget <= 0:
         raise ValueError(f"a budget must be positive, got {budget} for {name}")
     return min(int(budget), LARGEST)
@@ -151,16 +155,16 @@ def _plain_front(space: Space, depth: int, measures: Measures, most: IntArray) -
     yield Partial((costs * measures.signs)[None, :], count, np.full((1, 3), plain[0]))
 
 
-def _nearest(space: Space, limits: Mapping[str, int], dtype: str) -> str:
+def _nearest(space: Space, budgeted: Measures, limits: Mapping[str, int]) -> str:
     """Say which configuration exceeds its most exceeded budget by the smallest factor.
 
     One such is on the front of the budgeted quantities, since whatever dominates it is no farther.
     """
-    front = _front(space, Measures(tuple(limits), dtype=dtype), {})
+    front = _front(space, replace(budgeted, maximise=frozenset()), {})
     excess = [_excess(costs, limits) for costs in front.points.tolist()]
     point = front.point(min(range(len(front)), key=excess.__getitem__))
     missed = [
-        f"{named_quantity(name).heading} {point.costs[name]:,}: {_over(point.costs[name], limit)}"
+        f"{heading_of(name)} {point.costs[name]:,}: {_over(point.costs[name], limit)}"
         for name, limit in limits.items()
         if point.costs[name] > limit
     ]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.options import joined, options_of, path_text
-from costmodel.quantities import named_quantity
+from costmodel.quantities import heading_of
 from costmodel.report import Column, Table
 from costmodel.search import Found, Point
 from costmodel.space import TIED
@@ -45,7 +45,7 @@ def _columns(found: Found) -> list[Column]:
     space = found.space
     return [
         Column("position", "#", "count"),
-        *(Column(name, named_quantity(name).heading, "count") for name in found.measures.names),
+        *(Column(name, heading_of(name), "count") for name in found.measures.names),
         Column("configurations", "equal", "count"),
         *([Column("model", "model")] if len(space.depths) > 1 else []),
         Column("alpha", "alpha"),

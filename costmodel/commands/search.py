@@ -58,8 +58,15 @@ def search(
     max_training_macs: Annotated[str | None, typer.Option(help="Most MACs of a training step.")] = None,
     max_element_ops: Annotated[str | None, typer.Option(help="Most element operations.")] = None,
     max_calls: Annotated[str | None, typer.Option(help="Most operator calls.")] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="Longest predicted latency of one image: 5ms. Needs --machine.")
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(help="MACs a second, bytes a second, time a call, as bench measures: 25G,10G,5us."),
+    ] = None,
     minimise: Annotated[
-        list[str] | None, typer.Option(help=f"Make this small too: {QUANTITIES}; several.")
+        list[str] | None, typer.Option(help=f"Make this small too: {QUANTITIES}, latency; several.")
     ] = None,
     maximise: Annotated[
         list[str] | None, typer.Option(help="Make this large: params, say, for capacity in a MAC budget.")
@@ -90,10 +97,13 @@ def search(
     }
     with bad_input():
         check_plot(plot)
-        from costmodel.quantities import amount
+        from costmodel.latency import duration, read_machine
+        from costmodel.quantities import LATENCY, amount
         from costmodel.search import search
 
         budgets = {name: amount(text) for name, text in given.items() if text is not None}
+        if max_latency is not None:
+            budgets[LATENCY] = duration(max_latency)
         space = read_space(
             model or ["resnet56"],
             alpha,
@@ -108,7 +118,14 @@ def search(
             width=width,
             classes=classes,
         )
-        found = search(space, budgets, minimise=minimise or (), maximise=maximise or (), dtype=dtype)
+        found = search(
+            space,
+            budgets,
+            minimise=minimise or (),
+            maximise=maximise or (),
+            dtype=dtype,
+            machine=None if machine is None else read_machine(machine, dtype),
+        )
         _show(found, budgets, rows, format)
         if plot is not None:
             _draw(found, budgets, plot)

@@ -85,6 +85,17 @@ def test_a_space_of_billions(pwoct_cost: Run) -> None:
         assert row["activations"] <= 600_000
 
 
+def test_a_latency_budget(pwoct_cost: Run) -> None:
+    arguments = ("search", "--model", "resnet20", "--alpha", "0,1/2", "--machine", "25G,10G,5us")
+    document = pwoct_cost(*arguments, "--max-latency", "2.5ms", "--format", "json").json
+    assert document["budgets"] == {"latency": 2_500_000}
+    assert document["quantities"] == ["params", "macs", "latency"]
+    assert all(row["latency"] <= 2_500_000 for row in document["front"])
+    run = pwoct_cost(*arguments, "--max-latency", "1us")
+    assert run.code == 2
+    assert "over the budget of 1,000 (" in run.err
+
+
 def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
     run = pwoct_cost("search", "--alpha", "1/4", "--beta", "2", "--max-params", "0.4M")
     assert run.code == 2
@@ -105,6 +116,9 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
         (["--paths", "HX"], "paths must be some of HH,HL,LH,LL, all or none, got HX"),
         (["--model", "resnet55"], "unknown model resnet55"),
         (["--constraint", "small"], "constraint must be one of keep-hh, keep-hl"),
+        (["--max-latency", "5ms"], "a latency is predicted for a machine: name one, such as 25G,10G,5us"),
+        (["--max-latency", "5", "--machine", "25G,10G,5us"], "a time is a number with s, ms, us or ns"),
+        (["--max-latency", "5ms", "--machine", "fast"], "a machine is MACs a second, bytes a second"),
         (["--minimise", "time"], "quantity must be one of params, macs"),
         (["--width-rule", "wide"], "width rule must be one of out, in, min, mean, got wide"),
         (["--stride-rule", "D"], "stride rule must be one of A, B, C, got D"),
@@ -116,7 +130,7 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
         (["--rows", "0"], "at least 1 row must be shown, got 0"),
         (
             ["--per-stage", "--alpha", "0,1", "--size", "30"],
-            "alpha 1 for single stages needs a size divisible by 8",
+            "alpha 1 per stage or with a latency needs a size divisible by 8",
         ),
         (["--plot", "front.pdf"], "a figure is a file .svg or .png, got front.pdf"),
     ],

@@ -307,7 +307,7 @@ def test_a_space_too_large_for_memory_or_64_bits_is_refused() -> None:
         ({"maximise": ["speed"]}, "quantity must be one of params"),
         (
             {"space": space([8], [1], per_stage=True, size=12)},
-            "alpha 1 for single stages needs a size .* 12x12",
+            "alpha 1 per stage or with a latency needs a size .* 12x12",
         ),
     ],
 )
