@@ -17,10 +17,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel.measure import mode, tensors
-
-# Their outputs are what the counts call activations.
-WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
+from costmodel.measure import WEIGHTED, mode, tensors
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from torch.utils._sympy.functions import Max as TorchMax
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.convention import Size
-from costmodel.measure import flops_by_module, mode
-from costmodel.observe import WEIGHTED
+from costmodel.measure import WEIGHTED, flops_by_module, mode
 
 LARGEST = sp.Integer(2**63 - 1)
 LEAST = 2  # a proof holds for all symbols from here on: code may treat 1 apart, where a size can broadcast

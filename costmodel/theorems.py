@@ -15,7 +15,7 @@ import sympy as sp
 from torch import Tensor, nn
 
 from costmodel.convention import Cost, Pair
-from costmodel.depthwise import depthwise
+from costmodel.depthwise import depthwise, separable
 from costmodel.pointwise import linear, pointwise
 from costmodel.prove import Case, Claim
 from costmodel.recorder import Operator
@@ -176,14 +176,13 @@ def _separable() -> Case:
         first = nn.Conv2d(v[c_in], v[c_in], kernel, groups=v[c_in], bias=False)
         return nn.Sequential(first, nn.Conv2d(v[c_in], v[c_out], 1, bias=False))
 
+    first = depthwise(c_in, (K_H, K_W), (h, w), batch=n)
+    both = separable(c_in, c_out, (K_H, K_W), (h, w), batch=n)
     return Case(
         build,
         Dimensions((c_in, c_out, K_H, K_W), _samples(CHANNELS, KERNELS)),
         [(n, c_in, h, w)],
-        [
-            _one("0", "conv", depthwise(c_in, (K_H, K_W), (h, w), batch=n)),
-            _one("1", "conv", pointwise(c_in, c_out, (h, w), batch=n)),
-        ],
+        [_one("0", "conv", first), _one("1", "conv", both - first)],
         IMAGE,
         {"0.padding": (p, q), "0.groups": c_in},
     )
