@@ -2,7 +2,10 @@ import hashlib
 import io
 import os
 import tarfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -158,3 +161,52 @@ def test_the_real_set():
     # It starts with a frog and two trucks, and its test set with a cat and two ships.
     assert [CLASSES[k] for k in found.train.labels[:3]] == ["frog", "truck", "truck"]
     assert [CLASSES[k] for k in found.test.labels[:3]] == ["cat", "ship", "ship"]
+
+
+@pytest.fixture
+def served(tmp_path):
+    """The address of an archive on this machine."""
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / ARCHIVE).write_bytes(b"an archive" * 10_000)
+    handler = partial(QuietHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{ARCHIVE}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+class Bar:
+    total, seen, closed = 0, 0, False
+
+    def update(self, size):
+        self.seen += size
+
+    def reset(self):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_download_is_kept_and_not_repeated(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "SHA256", hashlib.sha256(b"an archive" * 10_000).hexdigest())
+    bar = Bar()
+    path = download.fetch(tmp_path / "cache", url=served, progress=bar)
+    assert path == tmp_path / "cache" / ARCHIVE
+    assert path.read_bytes() == b"an archive" * 10_000
+    assert (bar.total, bar.closed) == (100_000, True)
+    assert bar.seen >= 100_000  # pooch fills the bar up at the end
+    again = Bar()
+    assert download.fetch(tmp_path / "cache", url=served, progress=again) == path
+    assert again.total == 0
+
+
+def test_a_download_of_something_else_is_refused_and_removed(served, tmp_path):
+    with pytest.raises(DataError, match="could not be fetched"):
+        download.fetch(tmp_path / "cache", url=served)
+    assert not (tmp_path / "cache" / ARCHIVE).exists()
