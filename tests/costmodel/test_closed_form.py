@@ -171,7 +171,7 @@ def test_numbers_pass_through_the_same_door(depth: int) -> None:
         ({"branches": ["H", "L"]}, r"branches must be one value or 3, one a stage; got 2"),
         ({"width_rule": "max"}, r"width rule must be one of out, in, min, mean, got max"),
         ({"paths": ["XX"]}, r"path must be one of HH, HL, LH, LL, got XX"),
-        ({"stage": 3}, r"stage must be one of 0, 1, 2, or None for all, got 3"),
+        ({"stage": 3}, r"stage must be one of 0, 1, 2, got 3"),
         ({"stride_rule": "D"}, r"stride rule must be one of A, B, C, got D"),
         ({"between": "gelu"}, r"between must be one of none, bn, bn_relu, got gelu"),
     ],
