@@ -1,10 +1,10 @@
-"""What the forms of an octave convolution cost beside the plain convolution: predicted by whole vectors, measured.
+"""What the forms of an octave convolution cost beside the plain one: predicted by whole vectors, measured.
 
     python benchmarks/convolution_forms.py [--threads 1 --cpu-time] [--dtype bfloat16] [--batch 64]
 
 For each stage of a ResNet of width 16 and each alpha: the parts of which a plan can choose. The prediction
-counts c_in * fill(c_out) * taps * pixels, where fill rounds up to vectors of 16 output channels; it is written
-into this file, before anything was measured.
+counts c_in * fill(c_out) * taps * pixels, where fill rounds up to vectors of 16 output channels; it stands in
+this file since before anything was measured.
 """
 
 import argparse
@@ -80,9 +80,7 @@ def main() -> None:
         made = [convolution(form, options.batch, getattr(torch, options.dtype)) for form in found]
         runs = {str(i): lambda c=c, x=x: [c(x, relu=True) for _ in range(5)] for i, (c, x) in enumerate(made)}
         timings = in_turns(runs, options.rounds, clock)
-        print(
-            f"{channels} channels, {size}x{size}, {options.dtype}: milliseconds; share of plain, predicted, measured"
-        )
+        print(f"{channels} channels, {size}x{size}, {options.dtype}: ms; share of plain: predicted, measured")
         for i, form in enumerate(found):
             timing, plain = timings[str(i)], timings["0"]
             predicted, measured = form.vectors / found[0].vectors, 1 / timing.faster_than(plain)

@@ -2,7 +2,8 @@
 
     python benchmarks/rank_predictions.py [--threads 1 --cpu-time] [--depth 20 --batch 64]
 
-The grid: alpha 0, 1/8, ..., 7/8; without bottlenecks, with all, with all but HH.
+The grid: alpha 0, 1/8, ..., 7/8; without bottlenecks, with all, with all but HH. Four networks without
+bottlenecks are used to fit the prediction to the machine.
 """
 
 import argparse
@@ -14,12 +15,13 @@ import torch
 from costmodel.bench import MODES, Setting, bench
 from costmodel.bench_tables import describe
 from costmodel.ceilings import measure_machine
+from costmodel.prediction import rank_correlation
 from costmodel.resnet import resnet
-from costmodel.roofline import rank_correlation
 from pwoct.device import keep_freed_memory
 
 SETS: tuple[tuple[str, ...], ...] = ((), ("HH", "HL", "LH", "LL"), ("HL", "LH", "LL"))
 DTYPES = ("float32", "bfloat16")
+KNOWN = ("0", "1/4", "1/2", "3/4")  # alphas of the networks that the prediction is fitted to
 
 
 def main() -> None:
@@ -37,13 +39,15 @@ def main() -> None:
     clock = time.thread_time if options.cpu_time else time.perf_counter
     alphas = [Fraction(i, 8) for i in range(8)]
     grid = {resnet(options.depth, alpha=a, paths=p, width=options.width) for p in SETS for a in alphas}
-    compressed = sorted((design for design in grid if not design.is_plain), key=describe)
-    plain = resnet(options.depth, width=options.width)
+    known = [resnet(options.depth, alpha=alpha, width=options.width) for alpha in KNOWN]
+    others = sorted((design for design in grid if not design.is_plain and design not in known), key=describe)
     machine = measure_machine(DTYPES, clock=clock)
     for dtype in DTYPES:
         for mode in MODES:
             setting = Setting(options.batch, dtype, mode, "auto")
-            results = bench([plain, *compressed], setting, machine, rounds=options.rounds, clock=clock)
+            results = bench(
+                [*known, *others], setting, machine, rounds=options.rounds, clock=clock, fitted=len(known)
+            )
             del results[1]  # the plain network as it is written
             rank = rank_correlation([r.timing.median for r in results], [r.predicted for r in results])
             print(f"{mode} {dtype}: {len(results)} networks, {rank:.3f}", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,9 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from costmodel.convention import Cost
 from costmodel.network import layers
+from costmodel.prediction import Sample, fit, seconds
 from costmodel.recorder import Operator, cost_of
 from costmodel.resnet import ResNet
-from costmodel.roofline import Machine, seconds
+from costmodel.roofline import Machine
 from costmodel.stopwatch import Clock, Timing, in_turns
 from pwoct.branches import Octave, as_octave
 from pwoct.octave import OctConv
@@ -50,7 +51,7 @@ class Result:
     plan: str
     timing: Timing
     predicted: float
-    operators: list[Operator]
+    operators: Sequence[Operator]
 
     @property
     def cost(self) -> Cost:
@@ -65,22 +66,31 @@ def bench(
     *,
     rounds: int,
     clock: Clock = time.perf_counter,
+    fitted: int | None = None,
 ) -> list[Result]:
     """Time networks in turns, the first also as it is written: the second result, by plan "reference".
 
-    All predictions are scaled so that the first one is right.
+    The first `fitted` networks, or all, tell how the machine attains its ceilings; predictions build on them.
     """
     candidates = [(design, setting.plan) for design in designs]
     candidates.insert(1, (designs[0], "reference"))
     chosen = [_prepare(design, setting, plan) for design, plan in candidates]
     timings = in_turns({str(i): run for i, (_, run) in enumerate(chosen)}, rounds, clock)
-    results = []
-    for i, ((design, _), (plan, _)) in enumerate(zip(candidates, chosen, strict=True)):
-        operators = design.operators(setting.batch)
-        predicted = seconds(operators, machine, setting.dtype, training=setting.training, plan=plan)
-        results.append(Result(design, plan, timings[str(i)], predicted, operators))
-    scale = results[0].timing.median / results[0].predicted
-    return [replace(result, predicted=scale * result.predicted) for result in results]
+    samples: list[Sample] = [
+        (design.operators(setting.batch), plan, timings[str(i)].median)
+        for i, ((design, _), (plan, _)) in enumerate(zip(candidates, chosen, strict=True))
+    ]
+    attained = fit(machine, samples[: fitted and fitted + 1], setting.dtype, training=setting.training)
+    return [
+        Result(
+            design,
+            plan,
+            timings[str(i)],
+            seconds(operators, attained, setting.dtype, training=setting.training, plan=plan),
+            operators,
+        )
+        for i, ((design, _), (operators, plan, _)) in enumerate(zip(candidates, samples, strict=True))
+    ]
 
 
 def build(design: ResNet) -> nn.Module:

@@ -23,9 +23,10 @@ from costmodel.commands.common import (
     say,
     show,
 )
+from costmodel.prediction import PLANS
 from costmodel.report import Table
 from costmodel.resnet import ResNet, check_choice, named
-from costmodel.roofline import PLANS, Machine
+from costmodel.roofline import Machine
 from costmodel.rounding import check_alpha, check_beta
 from costmodel.stopwatch import Clock
 
@@ -72,8 +73,8 @@ def bench(
 ) -> None:
     """Time the plain network and octave networks in turns, A B A B, and show medians and ratios.
 
-    Ratios are taken inside a round. The machine's ceilings are measured first; the predicted time is the
-    roofline's, scaled so that it is right for the plain network.
+    Ratios are taken inside a round. The machine's ceilings are measured first; the predicted time is that of
+    a roofline and a price a call, fitted to the networks of the run by three numbers.
     """
     with bad_input():
         designs = _designs(model, alpha, beta, paths, width, common.sides(size, "size"), stride_rule, between)

@@ -4,18 +4,11 @@ from fractions import Fraction
 
 import pytest
 
+from costmodel.folding import folded, merged
+from costmodel.prediction import fit, rank_correlation, seconds
 from costmodel.recorder import FeatureMap, Recorder
 from costmodel.resnet import resnet
-from costmodel.roofline import (
-    Estimate,
-    Machine,
-    estimate,
-    fill,
-    filling,
-    merged,
-    rank_correlation,
-    seconds,
-)
+from costmodel.roofline import Estimate, Machine, estimate, fill, filling
 from costmodel.roofline_plot import Point, draw
 
 # 1000 MACs, 100 bytes a second; 2 seconds a call
@@ -114,6 +107,30 @@ def test_normalised_bottlenecks_are_not_merged():
     left = [op for op in operators if op.part not in ("bn", "activation", "add")]
     expected = sum(estimate(op, SLOW, "float32").seconds for op in left)
     assert seconds(operators, SLOW, "float32", plan="folded") == pytest.approx(expected)
+
+
+def test_narrow_layers_are_packed():
+    rec = Recorder()
+    for path, c_in, c_out in (("hh", 4, 4), ("hl", 4, 12), ("lh", 12, 4), ("ll", 12, 12)):
+        rec.conv(f"layer.{path}", FeatureMap(c_in, (8, 8) if path == "hh" else (4, 4), "x"), c_out, 3)
+    (one,) = folded(rec.operators, "float32")
+    # 4 * 4 + 12 = 28 channels at the low branch's 16 positions
+    assert one.cost.macs == 9 * 28 * 28 * 16
+    assert one.channels == (28, 28)
+
+
+def test_fitting_finds_the_machine():
+    samples = []
+    true = Machine(SLOW.macs_per_second, SLOW.bytes_per_second / 2, SLOW.seconds_per_call * 4).scaled(3)
+    for alpha in ("0", "1/2", "3/4"):
+        operators = resnet(8, alpha=alpha).operators()
+        samples.append((operators, "lean", seconds(operators, true, "float32")))
+    got = fit(SLOW, samples, "float32")
+    assert got.bytes_per_second == pytest.approx(true.bytes_per_second)
+    assert got.seconds_per_call == pytest.approx(true.seconds_per_call)
+    assert got.macs_per_second["float32"] == pytest.approx(true.macs_per_second["float32"])
+    with pytest.raises(ValueError, match="at least one"):
+        fit(SLOW, [], "float32")
 
 
 def test_an_unknown_plan():
