@@ -76,6 +76,15 @@ def doubles_rows(c_out: int, size: tuple[int, int]) -> bool:
     return c_out <= VECTOR and size[0] % 2 == 0 and size[1] % 2 == 0
 
 
+def adds_rows(channels: int, dtype: torch.dtype) -> bool:
+    """Whether pooling adds whole rows first: the library's pooling works on one pixel's channels at a time.
+
+    >>> adds_rows(12, torch.float32), adds_rows(16, torch.float32), adds_rows(12, torch.bfloat16)
+    (True, False, False)
+    """
+    return channels < VECTOR and dtype != torch.bfloat16
+
+
 def merges_bottleneck(c_in: int, hidden: int, c_out: int, kernel: tuple[int, int]) -> bool:
     """Whether 1x1, kxk, 1x1 without anything in between become one kxk convolution at inference.
 

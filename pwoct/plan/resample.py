@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from pwoct.branches import pool
+from pwoct.plan.choose import adds_rows
 
 
 def halve(x: Tensor) -> Tensor:
@@ -46,12 +47,22 @@ def is_channels_last(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last)
 
 
+def _average_rows(x: Tensor) -> Tensor:
+    """Add rows, then neighbours: whole rows fill vectors, however few the channels."""
+    n, c, h, w = x.shape
+    rows = x.permute(0, 2, 3, 1).view(n, h // 2, 2, w * c)
+    pairs = (rows[:, :, 0] + rows[:, :, 1]).view(n, h // 2, w // 2, 2, c)
+    return (pairs[..., 0, :] + pairs[..., 1, :]).mul_(0.25).permute(0, 3, 1, 2)
+
+
 class _Halve(torch.autograd.Function):
     """Average pooling of even sizes; the library's gradient clears its result first and then adds to it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004 - given by torch
-        return avg_pool2d(x, 2)
+        return (
+            _average_rows(x) if adds_rows(x.shape[1], x.dtype) and is_channels_last(x) else avg_pool2d(x, 2)
+        )
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: ARG004 - given by torch
