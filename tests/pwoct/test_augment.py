@@ -100,8 +100,21 @@ def test_a_batch_is_a_pure_function_of_seed_epoch_and_step():
     for position in ((0, 0), (5, 2), (0, 1)):  # in any order
         other(*position)
     assert torch.equal(one(5, 2)[0], other(5, 2)[0])
-    for different in (batches(seed=1)(5, 2), one(5, 1), one(4, 2)):
-        assert not torch.equal(one(5, 2)[0], different[0])
+
+
+def test_every_epoch_and_seed_has_another_order():
+    orders = [batches(seed=seed).indices(epoch, 0).tolist() for seed in (0, 1) for epoch in (0, 1, 2)]
+    assert len(set(map(tuple, orders))) == 6
+
+
+def test_every_step_epoch_and_seed_moves_images_otherwise():
+    """All images are the same here, so that only their moves can differ."""
+    found = []
+    for seed in (0, 1):
+        same = batches(seed=seed)
+        same.images = Images(same.images.pixels[:1].expand(40, 8, 8, 3), same.images.labels)
+        found += [same(epoch, step)[0].flatten().tolist() for epoch in (0, 1) for step in (0, 1)]
+    assert len(set(map(tuple, found))) == 8
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])

@@ -16,7 +16,7 @@ from pwoct.checkpoint import newest
 from pwoct.config import compose
 from pwoct.device import settle
 from pwoct.distributed import Ranks
-from pwoct.evaluation import evaluate
+from pwoct.evaluation import Score, evaluate
 from pwoct.inputs import Batches
 from pwoct.learner import Learner
 from pwoct.record import RunFolder
@@ -59,12 +59,12 @@ def pair(train_begin, train_end):
     return run
 
 
-def two_halves(config: Any) -> tuple[Learner, list[float]]:
+def two_halves(config: Any) -> tuple[Learner, list[Score]]:
     """Train in one process that normalises the two half batches apart and averages their gradients."""
     images = synthetic(train=64, test=40, size=16)
     normalise = Normalise.fit(images.train, "channel")
     batches = Batches(config, images.train, normalise, Ranks())
-    learner, accuracies = Learner(config, 10, 3, Ranks()), []
+    learner, scores = Learner(config, 10, 3, Ranks()), []
     for epoch in range(config.epochs):
         for step in range(len(batches)):
             x, labels = batches(epoch, step)
@@ -80,17 +80,22 @@ def two_halves(config: Any) -> tuple[Learner, list[float]]:
                 )
             learner.optimiser.step()
             learner.optimiser.zero_grad()
-        accuracies.append(evaluate(learner.model, images.test, normalise, config, 10, Ranks()).accuracy)
-    return learner, accuracies
+        scores.append(evaluate(learner.model, images.test, normalise, config, 10, Ranks()))
+    return learner, scores
 
 
 def test_two_ranks_equal_one_process_with_two_halves(pair, tmp_path):
     assert pair(tmp_path, {"dropout": 0.0}, {"dropout": 0.0}) == [0, 0]
-    learner, accuracies = two_halves(settle(compose("fast", values=TINY)))
+    learner, scores = two_halves(settle(compose("fast", values=TINY)))
     found = load_file(RunFolder(tmp_path).weights)
     for name, value in learner.model.state_dict().items():
         assert torch.allclose(found[name], value, rtol=1e-5, atol=1e-5), name
-    assert [line["test_accuracy"] for line in RunFolder(tmp_path).history()] == accuracies
+    history = RunFolder(tmp_path).history()
+    assert [line["test_accuracy"] for line in history] == [score.accuracy for score in scores]
+    # Only if both ranks evaluate with the first one's statistics.
+    assert [line["test_loss"] for line in history] == pytest.approx(
+        [score.loss for score in scores], rel=1e-5
+    )
     assert RunFolder(tmp_path).result().images == 40
 
 
