@@ -1,0 +1,111 @@
+"""Writes docs/results.md from the records of finished runs, and from nothing else.
+
+python benchmarks/write_results.py [--remark TEXT] runs/resnet20-fast-seed0 ... > docs/results.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from pwoct.record import Metrics, Result, RunFolder
+
+Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
+
+INTRODUCTION = """# Results
+
+Accuracies that `pwoct-cost train` reached on CIFAR-10, written from the records of the runs. The accuracy is
+that of the last epoch on all 10,000 test images; no epoch was chosen by it. Minutes are training and evaluation,
+as measured.
+"""
+
+
+def read(path: Path) -> Run:
+    """The result, the sessions and the epochs of a finished run."""
+    run = RunFolder(path)
+    result = run.result()
+    if result is None:
+        raise SystemExit(f"{path} is not finished")
+    return result, run.sessions(), run.history()
+
+
+def network(config: dict[str, Any]) -> str:
+    """A network in a few words."""
+    model = config["model"]
+    words = [model["name"]]
+    if model["alpha"] != ["0"]:
+        words.append("alpha " + "+".join(model["alpha"]))
+    if model["paths"] != [""]:
+        words.append("beta " + "+".join(model["beta"]) + ", paths " + " + ".join(model["paths"]))
+    return ", ".join(words)
+
+
+def overview(runs: Sequence[Run]) -> Iterator[str]:
+    """A row a run."""
+    yield "| network | recipe | epochs | seed | parameters | right of 10,000 | accuracy % | minutes |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    for result, _, _ in runs:
+        setting = f"{network(result.config)} | {result.config['recipe']} | {result.epochs} | {result.seed}"
+        right = f"{result.correct:,} | {100 * result.accuracy:.2f}"
+        yield f"| {setting} | {result.parameters:,} | {right} | {result.minutes:.1f} |"
+
+
+def spreads(runs: Sequence[Run]) -> Iterator[str]:
+    """Mean and standard deviation of what was trained with several seeds."""
+
+    def but_for_the_seed(run: Run) -> str:
+        return repr({**run[0].config, "seed": None})
+
+    for _, group in groupby(sorted(runs, key=but_for_the_seed), but_for_the_seed):
+        results = [result for result, _, _ in group]
+        if len(results) > 1:
+            shares = [100 * result.accuracy for result in results]
+            yield (
+                f"{network(results[0].config)}, {results[0].config['recipe']}: {len(shares)} seeds, mean"
+                f" {mean(shares):.2f} %, standard deviation {stdev(shares):.2f} (n - 1).\n"
+            )
+
+
+def details(run: Run) -> Iterator[str]:
+    """Where a run took place, its configuration, and its epochs."""
+    result, sessions, history = run
+    yield f"\n## {network(result.config)}, {result.config['recipe']}, seed {result.seed}\n"
+    for session in sessions:
+        machine = result.config["machine"]
+        versions = ", ".join(f"{name} {version}" for name, version in session["versions"].items())
+        yield f"* Session of {session['started'][:10]}: {session['cpu']}, {session['cores']} cores;"
+        yield f"  {machine['threads']} threads, {machine['ranks']} ranks, {machine['precision']}; {versions};"
+        yield f"  commit {session['commit']}."
+    yield f"* Changed within the run: {', '.join(result.changes) or 'nothing'}."
+    yield f"* Data: SHA-256 {result.data} over the SHA-1s of the files.\n"
+    yield "```text"
+    for section, value in result.config.items():
+        pairs = value.items() if isinstance(value, dict) else [(None, value)]
+        yield from (f"{section}{'.' + key if key else ''} = {item}" for key, item in pairs)
+    yield "```\n"
+    yield "| epoch | learning rate | training loss | training % | test % | images/s |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    for line in history:
+        training = f"{line['train_loss']:.4f} | {100 * line['train_accuracy']:.2f}"
+        test = f"{100 * line['test_accuracy']:.2f} | {line['images_per_second']:,.0f}"
+        yield f"| {line['epoch']} | {line['rate']:.5f} | {training} | {test} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--remark", default="", help="A sentence about the circumstances.")
+    arguments = parser.parse_args()
+    runs = [read(path) for path in arguments.runs]
+    print(INTRODUCTION)
+    print("\n".join(overview(runs)), end="\n\n")
+    print("\n".join([*spreads(runs), *([arguments.remark] if arguments.remark else [])]))
+    print("\n".join(line for run in runs for line in details(run)))
+
+
+if __name__ == "__main__":
+    main()
