@@ -18,9 +18,9 @@ Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
 
 INTRODUCTION = """# Results
 
-Accuracies that `pwoct-cost train` reached on CIFAR-10, written from the records of the runs. The accuracy is
-that of the last epoch on all 10,000 test images; no epoch was chosen by it. Minutes are training and evaluation,
-as measured.
+Accuracies that `pwoct-cost train` reached on CIFAR-10, written from the records of the runs. The accuracy
+is that of the last epoch on all 10,000 test images; no epoch was chosen by it. Minutes are training and
+evaluation, as measured.
 """
 
 

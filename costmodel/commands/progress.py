@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.common import say
@@ -107,11 +106,8 @@ class Live(Lines):
 class Board:
     """Passes everything on to another reporter, and epochs to TensorBoard too."""
 
-    def __init__(self, inner: Lines, folder: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.inner = inner
-        self.writer = SummaryWriter(str(folder))
+    def __init__(self, inner: Lines, writer: Any) -> None:
+        self.inner, self.writer = inner, writer
 
     def started(self, progress: Progress, config: Config) -> None:
         """Pass on."""

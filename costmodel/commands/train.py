@@ -220,7 +220,9 @@ def reporter(folder: Path, quiet: bool, tensorboard: bool) -> Iterator[Any]:
         return
     told: Any = Live() if sys.stderr.isatty() else Lines()
     if tensorboard:
-        told = Board(told, folder / "tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        told = Board(told, SummaryWriter(str(folder / "tensorboard")))
     try:
         yield told
     finally:
