@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sympy as sp
@@ -119,6 +119,8 @@ class Tracer:
         """Return a size that torch computes with."""
         if isinstance(expression, int):
             return expression
+        if expression in self._ints:
+            return self._ints[expression]
         symbols = sorted(expression.free_symbols, key=str)
         return sp.lambdify(symbols, expression, "math")(*(self._ints[symbol] for symbol in symbols))
 
@@ -193,6 +195,7 @@ class Tracer:
         return floors.replace(TorchMax, sp.Max).xreplace(self._symbols)
 
 
+@cache
 def follows(condition: sp.Basic) -> bool:
     """Return whether a condition follows from all of its symbols being at least 2.
 
