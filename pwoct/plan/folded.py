@@ -144,8 +144,10 @@ class FoldedOctBlock:
 
     def _store(self, x: Tensor) -> Tensor | None:
         channels = x.shape[1]
+        if channels == 0:
+            return None
         unused = stored_channels(channels, self.dtype) - channels
-        return _dense(pad(x, (0, 0, 0, 0, 0, unused))) if channels else None
+        return _dense(pad(x, (0, 0, 0, 0, 0, unused))) if unused else x
 
 
 class PackedBlocks:

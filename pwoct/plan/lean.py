@@ -12,6 +12,7 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import Octave, per_branch
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
+from pwoct.plan.inplace import add, rectify
 from pwoct.plan.kernels import join_low
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
 from pwoct.plan.resample import double, halve
@@ -32,7 +33,7 @@ class LeanNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
-        y = Octave(self.stem_bn(self.stem(x)).relu_(), None)
+        y = Octave(rectify(self.stem_bn(self.stem(x))), None)
         for block in (block for stage in self.stages.children() for block in stage.children()):
             y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
         assert y.high is not None
@@ -43,15 +44,16 @@ def plain_block(block: nn.Module, x: Octave) -> Octave:
     """Compute a `BasicBlock` of a high branch alone, with its sum and ReLUs in place."""
     assert isinstance(block, BasicBlock)
     assert x.high is not None
-    y = block.bn1(block.conv1(x.high)).relu_()
+    y = rectify(block.bn1(block.conv1(x.high)))
     y = block.bn2(block.conv2(y))
-    return Octave(y.add_(x.high if block.shortcut is None else block.shortcut(x.high)).relu_(), None)
+    residual = x.high if block.shortcut is None else block.shortcut(x.high)
+    return Octave(rectify(add(y, residual)), None)
 
 
 def octave_block(block: OctBlock, x: Octave) -> Octave:
     """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut."""
     maps = Maps(x)
-    inner = per_branch(torch.relu_, block.bn1(convolve(block.conv1, maps)))
+    inner = per_branch(rectify, block.bn1(convolve(block.conv1, maps)))
     residual = x if block.shortcut is None else convolve(block.shortcut, maps)
     size = None if residual.high is None else _size(residual.high)
     y = block.bn2(convolve(block.conv2, Maps(inner), size))
@@ -72,7 +74,7 @@ def convolve(layer: nn.Module, maps: Maps, size: Size | None = None) -> Octave:
     sums: dict[str, Tensor] = {}
     for term in terms(layer):
         y = term.conv(maps(term.source, term.pools))
-        sums[term.target] = sums[term.target].add_(y) if term.target in sums else y
+        sums[term.target] = add(sums[term.target], y) if term.target in sums else y
     return Octave(_add_doubled(sums.get(HIGH), sums.get(DOUBLED), size), sums.get(LOW))
 
 
@@ -112,13 +114,13 @@ def _add_doubled(high: Tensor | None, doubled: Tensor | None, size: Size | None)
         return high
     if high is None:
         return double(doubled, size)
-    return high.add_(double(doubled, _size(high)))
+    return add(high, double(doubled, _size(high)))
 
 
 def _add_relu(y: Tensor | None, x: Tensor | None) -> Tensor | None:
     if (y is None) != (x is None):
         raise ValueError("feature maps to be added must have the same branches")
-    return None if y is None or x is None else y.add_(x).relu_()
+    return None if y is None or x is None else rectify(add(y, x))
 
 
 def _size(x: Tensor) -> Size:

@@ -9,6 +9,7 @@ from pwoct.branches import Octave
 from pwoct.octave import OctConv
 from pwoct.plan.choose import doubles_rows, merges_bottleneck, stored_channels, takes_two_pixels
 from pwoct.plan.convolve import Convolution, Geometry
+from pwoct.plan.inplace import add, rectify
 from pwoct.plan.kernels import merge, scale_and_shift, two_pixels
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, Term, terms
 from pwoct.plan.resample import double
@@ -102,9 +103,9 @@ class Sum:
             high = double_rows(as_pixels(doubled), plus.high)
         else:
             high = double(doubled, self.size)
-            high = high if plus.high is None else high.add_(plus.high)
+            high = high if plus.high is None else add(high, plus.high)
         if not self.high:
-            return Octave(high.relu_() if relu else high, low)
+            return Octave(rectify(high) if relu else high, low)
         return Octave(_add_up(self.high, inputs, high, None, relu), low)
 
 

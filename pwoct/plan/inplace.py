@@ -1,0 +1,22 @@
+"""Sums and ReLUs that reuse their operand's memory where that is quicker: in float32, not in bfloat16."""
+
+import torch
+from torch import Tensor
+
+
+def rectify(x: Tensor) -> Tensor:
+    """Return max(x, 0), in the memory of x unless x is bfloat16.
+
+    >>> rectify(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return torch.relu(x) if x.dtype == torch.bfloat16 else torch.relu_(x)
+
+
+def add(x: Tensor, y: Tensor) -> Tensor:
+    """Return x + y, in the memory of x unless x is bfloat16.
+
+    >>> add(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([3.])
+    """
+    return x + y if x.dtype == torch.bfloat16 else x.add_(y)
