@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import Octave, per_branch
+from pwoct.branches import Octave, OctBatchNorm2d, per_branch
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
 from pwoct.plan.inplace import add, rectify
 from pwoct.plan.kernels import join_low
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
+from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve
 from pwoct.resnet import ResNet
 
@@ -33,7 +34,7 @@ class LeanNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
-        y = Octave(rectify(self.stem_bn(self.stem(x))), None)
+        y = Octave(rectify(normalise(self.stem_bn, self.stem(x))), None)
         for block in (block for stage in self.stages.children() for block in stage.children()):
             y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
         assert y.high is not None
@@ -44,8 +45,8 @@ def plain_block(block: nn.Module, x: Octave) -> Octave:
     """Compute a `BasicBlock` of a high branch alone, with its sum and ReLUs in place."""
     assert isinstance(block, BasicBlock)
     assert x.high is not None
-    y = rectify(block.bn1(block.conv1(x.high)))
-    y = block.bn2(block.conv2(y))
+    y = rectify(normalise(block.bn1, block.conv1(x.high)))
+    y = normalise(block.bn2, block.conv2(y))
     residual = x.high if block.shortcut is None else block.shortcut(x.high)
     return Octave(rectify(add(y, residual)), None)
 
@@ -53,13 +54,23 @@ def plain_block(block: nn.Module, x: Octave) -> Octave:
 def octave_block(block: OctBlock, x: Octave) -> Octave:
     """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut."""
     maps = Maps(x)
-    inner = per_branch(rectify, block.bn1(convolve(block.conv1, maps)))
+    inner = per_branch(rectify, normalise_branches(block.bn1, convolve(block.conv1, maps)))
     residual = x if block.shortcut is None else convolve(block.shortcut, maps)
     size = None if residual.high is None else _size(residual.high)
-    y = block.bn2(convolve(block.conv2, Maps(inner), size))
+    y = normalise_branches(block.bn2, convolve(block.conv2, Maps(inner), size))
     if block.shortcut is None:
         residual = rebranch(x, y)
     return Octave(_add_relu(y.high, residual.high), _add_relu(y.low, residual.low))
+
+
+def normalise_branches(norm: nn.Module, x: Octave) -> Octave:
+    """Normalise both branches of an octave feature map."""
+    assert isinstance(norm, OctBatchNorm2d)
+    high, low = x
+    return Octave(
+        None if high is None or norm.high is None else normalise(norm.high, high),
+        None if low is None or norm.low is None else normalise(norm.low, low),
+    )
 
 
 def convolve(layer: nn.Module, maps: Maps, size: Size | None = None) -> Octave:
