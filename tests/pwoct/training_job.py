@@ -14,15 +14,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-import pwoct.checkpoint
-import pwoct.learner
-import pwoct.train
-from pwoct.checkpoint import CheckpointError
-from pwoct.config import compose
-from pwoct.learner import Learner
-from pwoct.progress import Progress
-from pwoct.signals import StoppedError
-from pwoct.synthetic import synthetic
+import pwoct.training.checkpoint
+import pwoct.training.learner
+import pwoct.training.train
+from pwoct.training.checkpoint import CheckpointError
+from pwoct.training.config import compose
+from pwoct.training.learner import Learner
+from pwoct.training.progress import Progress
+from pwoct.training.signals import StoppedError
+from pwoct.training.synthetic import synthetic
 
 JOB: dict[str, Any] = globals().get("JOB", {})
 
@@ -44,13 +44,14 @@ def with_dropout(*arguments: Any) -> nn.Module:
     return model  # type: ignore[no-any-return]
 
 
-build_model = pwoct.learner.build_model
+build_model = pwoct.training.learner.build_model
 
 
 class Watch:
-    """Sends the signals that the job asks for: at a step, or a random while after it."""
+    """Sends the signals that the job asks for: at a step, or a random while after some steps."""
 
     def started(self, progress: Progress, config: Any) -> None:
+        self.first = progress.steps
         self.at(progress)
 
     def stepped(self, progress: Progress) -> None:
@@ -65,9 +66,15 @@ class Watch:
     def at(self, progress: Progress) -> None:
         if progress.steps == JOB.get("signal_at"):
             os.kill(os.getpid(), JOB["signal"])
-        if progress.steps == JOB.get("kill_after"):
-            while_ = random.Random(progress.steps).uniform(0, JOB["while"])
-            threading.Timer(while_, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if "kill_after" in JOB:
+            self.kill(progress.steps - self.first, random.Random(progress.steps).uniform(0, JOB["while"]))
+
+    def kill(self, done: int, seconds: float) -> None:
+        if done == JOB["kill_after"]:
+            self.timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
+            self.timer.start()
+        if done == JOB["kill_after"] + 2:
+            self.timer.join()  # however fast the machine is, it gets no further than this
 
 
 def kill_in_save(stage: int, save: int) -> None:
@@ -86,7 +93,7 @@ def kill_in_save(stage: int, save: int) -> None:
 
         setattr(owner, name, replaced)
 
-    store = pwoct.checkpoint.store
+    store = pwoct.training.checkpoint.store
 
     def watched_store(*arguments: Any) -> Path:
         saves["left"] -= 1
@@ -96,12 +103,12 @@ def kill_in_save(stage: int, save: int) -> None:
         finally:
             operations["left"] = -1
 
-    counted("_write", pwoct.checkpoint)
-    counted("_sync", pwoct.checkpoint)
+    counted("_write", pwoct.training.checkpoint)
+    counted("_sync", pwoct.training.checkpoint)
     counted("mkdir", Path)
     counted("rename", Path)
-    counted("rmtree", pwoct.checkpoint.shutil)
-    pwoct.train.Saver.save.__globals__["store"] = watched_store
+    counted("rmtree", pwoct.training.checkpoint.shutil)
+    pwoct.training.train.Saver.save.__globals__["store"] = watched_store
 
 
 def break_on_purpose(part: str) -> None:
@@ -135,7 +142,7 @@ def break_on_purpose(part: str) -> None:
 
 def main() -> int:
     os.environ.update(JOB.get("environment", {}))
-    pwoct.learner.build_model = with_dropout
+    pwoct.training.learner.build_model = with_dropout
     if "stage" in JOB:
         kill_in_save(JOB["stage"], JOB["save"])
     if "break" in JOB:
@@ -143,7 +150,7 @@ def main() -> int:
     config = compose("fast", values={**TINY, **JOB.get("values", {})})
     images = synthetic(train=JOB.get("images", 64), test=40, size=16)
     try:
-        result = pwoct.train.train(
+        result = pwoct.training.train.train(
             config,
             images,
             Path(JOB["folder"]),
