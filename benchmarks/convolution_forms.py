@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import torch
 
-from costmodel.roofline import VECTOR, fill
-from costmodel.stopwatch import in_turns
-from pwoct.device import keep_freed_memory
+from costmodel.speed.roofline import VECTOR, fill
+from costmodel.speed.stopwatch import in_turns
 from pwoct.plan.convolve import Convolution, Geometry
+from pwoct.training.device import keep_freed_memory
 
 STAGES = ((16, 32), (32, 16), (64, 8))  # channels, size
 

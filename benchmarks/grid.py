@@ -25,10 +25,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
+from costmodel.checks.measure import fvcore_macs
 from costmodel.compiled import compiled
 from costmodel.evaluate import evaluate
 from costmodel.grid import PATH_SUBSETS, Grid, grid
-from costmodel.measure import fvcore_macs
 from pwoct.resnet import resnet
 
 

@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from pwoct.config import compose
-from pwoct.synthetic import synthetic
-from pwoct.train import train
+from pwoct.training.config import compose
+from pwoct.training.synthetic import synthetic
+from pwoct.training.train import train
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ from octconv import OctConv2d
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from costmodel.stopwatch import Timing, in_turns
+from costmodel.speed.stopwatch import Timing, in_turns
 from pwoct.branches import Octave, as_octave
-from pwoct.device import keep_freed_memory
 from pwoct.octave import OctConv
 from pwoct.plan import with_plan
 from pwoct.resnet import ResNet, resnet
+from pwoct.training.device import keep_freed_memory
 
 PATHS = {"conv_h2h": "hh", "conv_h2l": "hl", "conv_l2h": "lh", "conv_l2l": "ll"}
 

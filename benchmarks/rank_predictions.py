@@ -12,12 +12,12 @@ from fractions import Fraction
 
 import torch
 
-from costmodel.bench import MODES, Setting, bench
-from costmodel.bench_tables import describe
-from costmodel.ceilings import measure_machine
-from costmodel.prediction import rank_correlation
 from costmodel.resnet import resnet
-from pwoct.device import keep_freed_memory
+from costmodel.speed.bench import MODES, Setting, bench
+from costmodel.speed.bench_tables import describe
+from costmodel.speed.ceilings import measure_machine
+from costmodel.speed.prediction import rank_correlation
+from pwoct.training.device import keep_freed_memory
 
 SETS: tuple[tuple[str, ...], ...] = ((), ("HH", "HL", "LH", "LL"), ("HL", "LH", "LL"))
 DTYPES = ("float32", "bfloat16")

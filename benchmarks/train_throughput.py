@@ -30,16 +30,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from costmodel.recorder import cost_of
 from costmodel.resnet import named
-from pwoct.config import compose
-from pwoct.data import Images
-from pwoct.device import settle
-from pwoct.distributed import Ranks
-from pwoct.record import RunFolder
-from pwoct.reporter import Quiet
 from pwoct.resnet import resnet
-from pwoct.signals import Signals
-from pwoct.synthetic import synthetic
-from pwoct.train import Session
+from pwoct.training.config import compose
+from pwoct.training.data import Images
+from pwoct.training.device import settle
+from pwoct.training.distributed import Ranks
+from pwoct.training.record import RunFolder
+from pwoct.training.reporter import Quiet
+from pwoct.training.signals import Signals
+from pwoct.training.synthetic import synthetic
+from pwoct.training.train import Session
 
 BATCH = 128
 MEAN, SCALE = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from pwoct.record import Metrics, Result, RunFolder
+from pwoct.training.record import Metrics, Result, RunFolder
 
 Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
 

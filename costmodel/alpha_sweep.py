@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from costmodel.options import path_text
-from costmodel.quantities import named_quantity
 from costmodel.report import Column, Table, change
-from costmodel.space import Space
-from costmodel.stage_costs import Measures, network_costs, plain_cost
+from costmodel.search.options import path_text
+from costmodel.search.quantities import named_quantity
+from costmodel.search.space import Space
+from costmodel.search.stage_costs import Measures, network_costs, plain_cost
 
 
 def sweep_table(
@@ -21,7 +21,7 @@ def sweep_table(
     them. Raises ValueError where a quantity is unknown, the stages may differ, or depth or width rule are
     several.
 
-    >>> from costmodel.space import space
+    >>> from costmodel.search.space import space
     >>> table = sweep_table(space(alphas=["1/4"], path_sets=[("HL", "LH", "LL")]), ["macs"])
     >>> [(row["paths"], row["macs"]) for row in table.rows]
     [('HL,LH,LL', 79309440)]

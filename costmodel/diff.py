@@ -9,10 +9,10 @@ from typing import Any
 
 from costmodel.network import layers
 from costmodel.octave import PATHS
-from costmodel.quantities import cost_quantities, named_quantity
 from costmodel.recorder import Operator, cost_of
 from costmodel.report import Column, Table, change
 from costmodel.resnet import ResNet
+from costmodel.search.quantities import cost_quantities, named_quantity
 
 SUM = "sum"
 # What can become of a path, and its mark in a narrow table.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costmodel.octave import PATHS
-from costmodel.quantities import heading_of, short, unit_of
 from costmodel.rounding import as_ratio
+from costmodel.search.quantities import heading_of, short, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

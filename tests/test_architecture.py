@@ -1,4 +1,4 @@
-"""Imports go one way: costmodel knows no torch outside its bridge files, pwoct knows nothing of costmodel."""
+"""Imports go one way: costmodel knows no torch outside its bridges, pwoct knows nothing of costmodel."""
 
 from __future__ import annotations
 
@@ -10,78 +10,90 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# The files of costmodel that compare formulas with code that runs.
-BRIDGES = {
-    *("measure.py", "observe.py", "defects.py", "verify.py", "generic.py", "factory.py", "verify_sweep.py"),
-    *("bench.py", "ceilings.py"),
-    *("symbolic.py", "prove.py", "theorems.py", "octave_theorems.py", "network_theorems.py"),
-}
+TORCH_SIDE = {"torch", "fvcore", "pwoct"}
+HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
+
+# What compares formulas with code that runs: a folder, and the two files that time networks.
+BRIDGES = ("costmodel/checks/", "costmodel/speed/bench.py", "costmodel/speed/ceilings.py")
+COMMANDS = "costmodel/commands/"
 
 
-def imported_modules(source: str) -> set[str]:
-    """Every module that a source text imports, at any depth."""
-    return set(_imports(ast.parse(source)))
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imports(tree: ast.AST, *, inside_functions: bool = True) -> Iterator[str]:
+    """Every module that a syntax tree imports; on request without what functions or type checkers import."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+        elif inside_functions or not _is_deferred(node):
+            yield from imports(node, inside_functions=inside_functions)
 
 
-def tops(source: str) -> set[str]:
-    return {module.split(".")[0] for module in imported_modules(source)}
+def _is_deferred(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return True
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def files(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def packages(source: str, *, inside_functions: bool = True) -> set[str]:
+    """The top-level packages that a source text imports."""
+    tree = ast.parse(source)
+    return {module.split(".")[0] for module in imports(tree, inside_functions=inside_functions)}
 
 
-def is_command(path: Path) -> bool:
-    return "commands" in path.parts
+def files(folder: str) -> list[str]:
+    return sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", files("costmodel"), ids=str)
-def test_costmodel_imports_torch_only_in_bridges(path: Path) -> None:
-    if path.name not in BRIDGES and not is_command(path):
-        assert not tops(path.read_text()) & {"torch", "fvcore", "pwoct"}
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", files("costmodel"), ids=str)
-def test_only_measure_imports_fvcore(path: Path) -> None:
-    if path.name != "measure.py":
-        assert "fvcore" not in tops(path.read_text())
+@pytest.mark.parametrize("path", [p for p in files("costmodel") if not p.startswith((*BRIDGES, COMMANDS))])
+def test_costmodel_imports_torch_only_in_bridges(path: str) -> None:
+    assert not packages(read(path)) & TORCH_SIDE
 
 
-@pytest.mark.parametrize("path", files("pwoct"), ids=str)
-def test_pwoct_knows_nothing_of_costmodel(path: Path) -> None:
-    assert not tops(path.read_text()) & {"costmodel", "sympy", "fvcore", "cli"}
+def test_only_one_file_imports_fvcore() -> None:
+    users = [path for path in files("costmodel") + files("pwoct") if "fvcore" in packages(read(path))]
+    assert users == ["costmodel/checks/measure.py"]
 
 
-@pytest.mark.parametrize("path", files("costmodel") + files("pwoct"), ids=str)
-def test_only_commands_know_the_terminal(path: Path) -> None:
-    if not is_command(path):
-        assert not tops(path.read_text()) & {"typer", "rich"}
-
-
-@pytest.mark.parametrize("path", files("costmodel/commands"), ids=str)
-def test_commands_import_heavy_packages_inside_functions(path: Path) -> None:
-    top_level = ast.Module([n for n in ast.parse(path.read_text()).body if not isinstance(n, ast.If)], [])
-    imports = {
-        m.split(".")[0] for n in top_level.body if not isinstance(n, ast.FunctionDef) for m in _imports(n)
-    }
-    assert not imports & {"torch", "fvcore", "pwoct", "matplotlib"}
+@pytest.mark.parametrize("path", files("pwoct"))
+def test_pwoct_knows_nothing_of_costmodel(path: str) -> None:
+    assert not packages(read(path)) & {"costmodel", "sympy", "fvcore", "cli"}
 
 
 @pytest.mark.parametrize(
-    ("source", "module"),
+    "path", [p for p in files("costmodel") + files("pwoct") if not p.startswith(COMMANDS)]
+)
+def test_only_commands_know_the_terminal(path: str) -> None:
+    assert not packages(read(path)) & {"typer", "rich"}
+
+
+@pytest.mark.parametrize("path", files("costmodel/commands"))
+def test_commands_import_heavy_packages_inside_functions(path: str) -> None:
+    assert not packages(read(path), inside_functions=False) & HEAVY
+
+
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_the_bridges_exist(bridge: str) -> None:
+    assert any(path.startswith(bridge) for path in files("costmodel"))
+
+
+@pytest.mark.parametrize(
+    ("source", "found", "found_at_import"),
     [
-        ("import torch.nn as nn", "torch.nn"),
-        ("def f():\n    from costmodel.octave import octave", "costmodel.octave"),
-        ("if True:\n    import fvcore", "fvcore"),
+        ("import torch.nn as nn", {"torch"}, {"torch"}),
+        ("from pwoct.octave import OctConv", {"pwoct"}, {"pwoct"}),
+        ("def f():\n    from costmodel.octave import octave", {"costmodel"}, set()),
+        ("class C:\n    def f(self):\n        import torch", {"torch"}, set()),
+        ("class C:\n    import torch", {"torch"}, {"torch"}),
+        ("if TYPE_CHECKING:\n    import torch", {"torch"}, set()),
+        ("if True:\n    import fvcore", {"fvcore"}, {"fvcore"}),
+        ("try:\n    import rich\nexcept ImportError:\n    pass", {"rich"}, {"rich"}),
     ],
 )
-def test_the_search_for_imports_can_fail(source: str, module: str) -> None:
-    assert module in imported_modules(source)
+def test_the_search_for_imports_can_fail(source: str, found: set[str], found_at_import: set[str]) -> None:
+    assert packages(source) == found
+    assert packages(source, inside_functions=False) == found_at_import

@@ -10,12 +10,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from costmodel.comparison import Report
+from costmodel.checks.comparison import Report
+from costmodel.checks.verify import verify_operators
 from costmodel.octave import PATHS, OctaveLayer, octave_map
 from costmodel.pwise_octave import record_pwise_octave
 from costmodel.recorder import Operator, Recorder
 from costmodel.rounding import WIDTH_RULES, hidden, split
-from costmodel.verify import verify_operators
 from pwoct.branches import Octave
 from pwoct.channels import hidden_channels, split_channels
 from pwoct.pwise_octave import PwiseOctConv

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.bench_tables import describe, layer_table, machine_table, network_table
 from costmodel.commands import common
 from costmodel.commands.common import (
     MISSING_EXTRA,
@@ -23,15 +22,16 @@ from costmodel.commands.common import (
     say,
     show,
 )
-from costmodel.prediction import PLANS
 from costmodel.report import Table
 from costmodel.resnet import ResNet, check_choice, named
-from costmodel.roofline import Machine
 from costmodel.rounding import check_alpha, check_beta
-from costmodel.stopwatch import Clock
+from costmodel.speed.bench_tables import describe, layer_table, machine_table, network_table
+from costmodel.speed.prediction import PLANS
+from costmodel.speed.roofline import Machine
+from costmodel.speed.stopwatch import Clock
 
 if TYPE_CHECKING:
-    from costmodel.bench import Result, Setting
+    from costmodel.speed.bench import Result, Setting
 
 app = typer.Typer(add_completion=False)
 
@@ -127,7 +127,7 @@ def _values(text: str, read_list: Any, read_one: Any) -> list[Any]:
 
 
 def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
-    from costmodel.bench import Setting
+    from costmodel.speed.bench import Setting
 
     check_choice("mode", mode, MODES)
     check_choice("plan", plan, ("auto", *PLANS))
@@ -170,9 +170,9 @@ def _run(
 ) -> tuple[Machine, list[tuple[Setting, list[Result]]]]:
     import torch
 
-    from costmodel.bench import bench
-    from costmodel.ceilings import measure_machine
-    from pwoct.device import keep_freed_memory
+    from costmodel.speed.bench import bench
+    from costmodel.speed.ceilings import measure_machine
+    from pwoct.training.device import keep_freed_memory
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
@@ -189,7 +189,7 @@ def _run(
 
 
 def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool, clock: Clock) -> Table:
-    from costmodel.bench import bench_layers
+    from costmodel.speed.bench import bench_layers
 
     rounds = QUICK_ROUNDS if quick else LAYER_ROUNDS
     return layer_table(
@@ -198,7 +198,7 @@ def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool
 
 
 def _draw(plot: Path, machine: Machine, results: Sequence[tuple[Setting, list[Result]]], dtype: str) -> None:
-    from costmodel.roofline_plot import Point, draw
+    from costmodel.speed.roofline_plot import Point, draw
 
     points = [
         Point(

@@ -21,7 +21,7 @@ def fetch(
 ) -> None:
     """Download the binary version of CIFAR-10 (162 MiB), unless it is there, and check it by SHA-256."""
     with reported():
-        from pwoct.download import default_folder, fetch
+        from pwoct.training.download import default_folder, fetch
 
         print(fetch(to or default_folder(), progress=_Bar()))
 
@@ -32,7 +32,7 @@ def check(
 ) -> None:
     """Check every file of CIFAR-10 by SHA-1."""
     with reported():
-        from pwoct.data import load_cifar10
+        from pwoct.training.data import load_cifar10
 
         found = load_cifar10(where)
     print(f"{where}: CIFAR-10, {len(found.train):,} images to train on and {len(found.test):,} to test on")

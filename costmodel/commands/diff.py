@@ -13,13 +13,13 @@ from costmodel.commands import common
 from costmodel.commands.common import Format, FormatOption, bad_input, show
 from costmodel.commands.search import QUANTITIES
 from costmodel.commands.training import RunsOption, formula_network
-from costmodel.options import options_of
 from costmodel.report import Column, Table
 from costmodel.resnet import ResNet, named
 from costmodel.rounding import check_alpha, check_beta
+from costmodel.search.options import options_of
 
 if TYPE_CHECKING:
-    from pwoct.record import RunFolder
+    from pwoct.training.record import RunFolder
 
 app = typer.Typer(add_completion=False)
 
@@ -106,7 +106,7 @@ def read_network(text: str) -> ResNet:
 def _side(text: str, runs: Path) -> Side:
     for path in (runs / text, Path(text)):
         if text and (path / "config.json").is_file():
-            from pwoct.record import RunFolder
+            from pwoct.training.record import RunFolder
 
             run = RunFolder(path)
             return Side(formula_network(run.config()), run)
@@ -131,7 +131,7 @@ def _runs_table(a: RunFolder, b: RunFolder) -> Table:
 
 
 def _settings(a: RunFolder, b: RunFolder) -> Iterator[tuple[str, Any, Any]]:
-    from pwoct.config import flatten
+    from pwoct.training.config import flatten
 
     before, after = flatten(a.config()), flatten(b.config())
     for key in dict.fromkeys([*before, *after]):

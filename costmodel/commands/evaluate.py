@@ -23,8 +23,8 @@ from costmodel.report import Column, Table
 if TYPE_CHECKING:
     from torch import nn
 
-    from pwoct.config import Config
-    from pwoct.evaluation import Score
+    from pwoct.training.config import Config
+    from pwoct.training.evaluation import Score
 
 app = typer.Typer()
 
@@ -42,7 +42,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run: accuracy, accuracy by class, confusions, and its cost beside the formulas."""
     with reported():
-        from pwoct.examine import examine
+        from pwoct.training.examine import examine
 
         folder = find_run(runs, run)
         config = folder.config()
@@ -95,7 +95,7 @@ def cost_table(model: nn.Module, config: Config, h: int, w: int, c: int) -> Tabl
     """Return parameters and MACs, counted on the network and by the formulas."""
     import torch
 
-    from costmodel.measure import flop_counter_macs
+    from costmodel.checks.measure import flop_counter_macs
 
     cost = cost_of(formula_network(config, (h, w)).operators())
     counted = flop_counter_macs(model, [torch.zeros(1, c, h, w)])[""]

@@ -167,7 +167,7 @@ def _instantiated(printed: Paper) -> Mapping[str, tuple[int, int]]:
     """Count parameters and MACs of each row's network, built by `pwoct` without memory for its weights."""
     import torch
 
-    from costmodel.measure import flop_counter_macs
+    from costmodel.checks.measure import flop_counter_macs
     from pwoct.resnet import resnet
 
     counts = {}

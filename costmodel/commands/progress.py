@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from costmodel.commands.common import say
 
 if TYPE_CHECKING:
-    from pwoct.config import Config
-    from pwoct.progress import Progress
+    from pwoct.training.config import Config
+    from pwoct.training.progress import Progress
 
 EVERY = 0.25  # seconds between two looks at the loss, which a GPU must finish first
 

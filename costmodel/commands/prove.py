@@ -11,7 +11,7 @@ import typer
 from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, say, show
 
 if TYPE_CHECKING:
-    from costmodel.prove import Claim, Theorem
+    from costmodel.checks.prove import Claim, Theorem
 
 app = typer.Typer(add_completion=False)
 
@@ -38,8 +38,8 @@ def prove(
 
     Exit code 1 where a theorem is not proved.
     """
-    from costmodel import proof_report as tables
-    from costmodel.prove import prove as try_to_prove
+    from costmodel.checks import proof_report as tables
+    from costmodel.checks.prove import prove as try_to_prove
 
     claims = list(_claims(subjects or list(Subject), every=all))
     theorems = list(_with_progress(try_to_prove(claims), len(claims)))
@@ -57,9 +57,9 @@ def prove(
 
 
 def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:
-    from costmodel.network_theorems import network_claims
-    from costmodel.octave_theorems import octave_claims
-    from costmodel.theorems import operator_claims
+    from costmodel.checks.network_theorems import network_claims
+    from costmodel.checks.octave_theorems import octave_claims
+    from costmodel.checks.theorems import operator_claims
 
     if Subject.operators in subjects:
         yield from operator_claims(pairs=every)

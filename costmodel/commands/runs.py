@@ -20,7 +20,7 @@ from costmodel.commands.training import (
 from costmodel.report import Column, Table
 
 if TYPE_CHECKING:
-    from pwoct.record import RunFolder
+    from pwoct.training.record import RunFolder
 
 app = typer.Typer()
 
@@ -46,7 +46,7 @@ def runs(
 
 def all_runs(folder: Path) -> list[RunFolder]:
     """Return the runs in a folder by name."""
-    from pwoct.record import RunFolder
+    from pwoct.training.record import RunFolder
 
     return [RunFolder(path.parent) for path in sorted(folder.glob("*/config.json"))]
 

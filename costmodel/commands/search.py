@@ -26,7 +26,7 @@ from costmodel.commands.space_options import (
 
 if TYPE_CHECKING:
     from costmodel.report import Table
-    from costmodel.search import Found
+    from costmodel.search.search import Found
 
 app = typer.Typer(add_completion=False)
 
@@ -97,9 +97,9 @@ def search(
     }
     with bad_input():
         check_plot(plot)
-        from costmodel.latency import duration, read_machine
-        from costmodel.quantities import LATENCY, amount
-        from costmodel.search import search
+        from costmodel.search.quantities import LATENCY, amount
+        from costmodel.search.search import search
+        from costmodel.speed.latency import duration, read_machine
 
         budgets = {name: amount(text) for name, text in given.items() if text is not None}
         if max_latency is not None:
@@ -132,7 +132,7 @@ def search(
 
 
 def _show(found: Found, budgets: Mapping[str, Fraction], rows: int, format: Format) -> None:
-    from costmodel.search_table import describe_search, front_table
+    from costmodel.search.search_table import describe_search, front_table
 
     shown = found.spread(rows)  # also checks the number, whatever the format
     complete = format in (Format.json, Format.csv)
@@ -160,6 +160,6 @@ def _show_on_terminal(table: Table) -> None:
 
 def _draw(found: Found, budgets: Mapping[str, Fraction], path: str) -> None:
     from costmodel.report import to_json
-    from costmodel.search_table import describe_search, front_table
+    from costmodel.search.search_table import describe_search, front_table
 
     draw(to_json("search", describe_search(found, budgets), [front_table(found, range(len(found)))]), path)

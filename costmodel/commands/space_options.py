@@ -12,7 +12,7 @@ from costmodel.convention import DTYPE_BYTES
 from costmodel.resnet import depth_of
 
 if TYPE_CHECKING:
-    from costmodel.space import Space
+    from costmodel.search.space import Space
 
 AlphasOption: TypeAlias = Annotated[
     str, typer.Option("--alpha", help="Alphas: a list 0,1/4,1/2 or a range 0:0.75:0.125.")
@@ -52,7 +52,7 @@ def read_space(
 ) -> Space:
     """Return the space that options describe, or raise ValueError."""
     from costmodel.grid import PATH_SUBSETS
-    from costmodel.space import space
+    from costmodel.search.space import space
 
     return space(
         [depth_of(name) for name in models],

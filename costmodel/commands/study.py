@@ -16,7 +16,7 @@ from costmodel.paper.printed import read_paper
 from costmodel.report import Column, Table
 
 if TYPE_CHECKING:
-    from pwoct.study import Shard, Study
+    from pwoct.training.study import Shard, Study
 
 app = typer.Typer()
 
@@ -47,8 +47,8 @@ def study(
     run diverged.
     """
     with reported():
-        from pwoct.config import parse_setting
-        from pwoct.study import Shard, carry_out, plan
+        from pwoct.training.config import parse_setting
+        from pwoct.training.study import Shard, carry_out, plan
 
         networks = selection.networks(read_paper(), _table(table), depth)
         settings = dict(parse_setting(text) for text in set or [])

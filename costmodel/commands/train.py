@@ -30,9 +30,9 @@ from costmodel.recorder import cost_of
 from costmodel.report import Column, Table
 
 if TYPE_CHECKING:
-    from pwoct.config import Config
-    from pwoct.data import Dataset
-    from pwoct.record import Result
+    from pwoct.training.config import Config
+    from pwoct.training.data import Dataset
+    from pwoct.training.record import Result
 
 app = typer.Typer()
 
@@ -90,8 +90,8 @@ def train(
     if tensorboard:
         require("tensorboard", "tensorboard")
     with reported():
-        from pwoct.config import compose, parse_setting
-        from pwoct.train import train as run
+        from pwoct.training.config import compose, parse_setting
+        from pwoct.training.train import train as run
 
         values = {
             **dict(parse_setting(text) for text in set or []),
@@ -187,7 +187,7 @@ def spread(results: Sequence[Result]) -> str:
 
 def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
     """Return what a run would be, from a few of its steps."""
-    from pwoct.train import try_out
+    from pwoct.training.train import try_out
 
     trial = try_out(config, images, folder)
     machine, seconds = trial.config.machine, trial.seconds_per_step
@@ -230,7 +230,7 @@ def reporter(folder: Path, quiet: bool, tensorboard: bool) -> Iterator[Any]:
 
 
 def _name(config: Config, name: str | None, runs: int) -> str:
-    from pwoct.config import default_name
+    from pwoct.training.config import default_name
 
     if name is None:
         return default_name(config)

@@ -25,9 +25,9 @@ from costmodel.resnet import ResNet, named
 from costmodel.rounding import check_alpha, check_beta
 
 if TYPE_CHECKING:
-    from pwoct.config import Config
-    from pwoct.data import Dataset
-    from pwoct.record import RunFolder
+    from pwoct.training.config import Config
+    from pwoct.training.data import Dataset
+    from pwoct.training.record import RunFolder
 
 DataOption: TypeAlias = Annotated[
     Path | None,
@@ -41,10 +41,10 @@ RunsOption: TypeAlias = Annotated[Path, typer.Option("--runs", help="Folder of a
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn what can go wrong in training into one line on stderr and an exit code."""
-    from pwoct.checkpoint import CheckpointError
-    from pwoct.data import DataError
-    from pwoct.saver import DivergedError
-    from pwoct.signals import StoppedError
+    from pwoct.training.checkpoint import CheckpointError
+    from pwoct.training.data import DataError
+    from pwoct.training.saver import DivergedError
+    from pwoct.training.signals import StoppedError
 
     try:
         yield
@@ -92,10 +92,10 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def open_dataset(name: str, where: Path | None) -> Dataset:
     """Return a data set; CIFAR-10 is looked for in the cache that `data fetch` fills, unless told where."""
-    from pwoct.config import Data
-    from pwoct.data import ARCHIVE, DataError
-    from pwoct.download import default_folder
-    from pwoct.inputs import load_dataset
+    from pwoct.training.config import Data
+    from pwoct.training.data import ARCHIVE, DataError
+    from pwoct.training.download import default_folder
+    from pwoct.training.inputs import load_dataset
 
     config = Data.model_validate({"dataset": name})
     if name == "cifar10" and where is None:
@@ -130,7 +130,7 @@ def find_run(runs: Path, name: str) -> RunFolder:
     Raises:
         RunError: if there is none.
     """
-    from pwoct.record import RunError, RunFolder
+    from pwoct.training.record import RunError, RunFolder
 
     for path in (runs / name, Path(name)):
         if (path / "config.json").is_file():

@@ -24,8 +24,8 @@ from costmodel.resnet import depth_of
 from costmodel.rounding import as_ratio
 
 if TYPE_CHECKING:
-    from costmodel.comparison import Report
-    from costmodel.verify_sweep import Outcome
+    from costmodel.checks.comparison import Report
+    from costmodel.checks.verify_sweep import Outcome
 
 app = typer.Typer(add_completion=False)
 
@@ -118,7 +118,7 @@ def _refuse(what: str, given: Sequence[str], options: Sequence[str]) -> None:
 def _verify_network(model: str, **options: Any) -> Report:
     depth_of(model)  # an unknown name is said before torch is loaded
 
-    from costmodel.verify import verify_named
+    from costmodel.checks.verify import verify_named
 
     return verify_named(model, **options)
 
@@ -127,16 +127,16 @@ def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
     if not shapes:
         raise ValueError(f"{model} needs an input: --input 1,3,224,224")
 
-    from costmodel.factory import build, zeros
-    from costmodel.generic import verify_module
+    from costmodel.checks.factory import build, zeros
+    from costmodel.checks.generic import verify_module
 
     inputs = [zeros(shape) for shape in shapes]
     return verify_module(build(model), inputs, title=model)
 
 
 def _show(report: Report, format: Format, *, per_module: bool) -> None:
-    from costmodel import verify_report as tables
-    from costmodel.defects import DEFECTS
+    from costmodel.checks import verify_report as tables
+    from costmodel.checks.defects import DEFECTS
 
     name_of = str if per_module or ":" in report.model else tables.layer_of
     terminal = format is Format.table
@@ -175,7 +175,7 @@ def _leave(problems: Sequence[str]) -> None:
 
 
 def _verify_all(jobs: int, format: Format) -> None:
-    from costmodel.verify_sweep import configurations, summary_table, sweep
+    from costmodel.checks.verify_sweep import configurations, summary_table, sweep
 
     chosen = list(configurations())
     outcomes = list(_with_progress(sweep(chosen, jobs), len(chosen)))

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from costmodel.evaluate import evaluate
-from costmodel.front import pareto_front
 from costmodel.grid import PATH_SUBSETS, grid
 from costmodel.octave import PATHS
 from costmodel.paper.cells import built_cost
@@ -23,6 +22,7 @@ from costmodel.recorder import cost_of
 from costmodel.report import Column, Table, change
 from costmodel.resnet import ordered, resnet
 from costmodel.rounding import WIDTH_RULES
+from costmodel.search.front import pareto_front
 
 DEPTH = 56
 ALPHAS = tuple(Fraction(i, 16) for i in range(16))

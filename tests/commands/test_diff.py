@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from costmodel.commands.diff import read_network
-from costmodel.options import options_of
 from costmodel.resnet import resnet
-from pwoct.config import compose
-from pwoct.record import Result, RunFolder
+from costmodel.search.options import options_of
+from pwoct.training.config import compose
+from pwoct.training.record import Result, RunFolder
 
 Run = Callable[..., Any]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from costmodel import theorems
-from costmodel.prove import Claim
+from costmodel.checks import theorems
+from costmodel.checks.prove import Claim
 
 Run = Callable[..., Any]
 

@@ -52,8 +52,8 @@ def test_a_study_from_start_to_selection(pwoct_cost: Run, tmp_path: Path) -> Non
 def test_frozen_kernels_keep_their_initial_values(pwoct_cost: Run, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from pwoct.config import compose
-    from pwoct.learner import build_model
+    from pwoct.training.config import compose
+    from pwoct.training.learner import build_model
 
     run = pwoct_cost("study", "table1", *TINY, "--seeds", "3", "--shard", "6/6", "--runs", str(tmp_path))
     assert run.code == 0

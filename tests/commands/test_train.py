@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from pwoct.data import ARCHIVE, FOLDER
+from pwoct.training.data import ARCHIVE, FOLDER
 
 SMALL = (
     *("--dataset", "synthetic", "--epochs", "2", "--batch", "64", "--threads", "1", "--precision", "fp32"),
@@ -127,12 +127,12 @@ def test_a_run_without_a_good_checkpoint_is_code_5(pwoct_cost, trained):
 
 
 def test_what_could_not_be_written_is_code_6(pwoct_cost, tmp_path, monkeypatch):
-    import pwoct.saver
+    import pwoct.training.saver
 
     def full(folder, checkpoint):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pwoct.saver, "store", full)
+    monkeypatch.setattr(pwoct.training.saver, "store", full)
     run = pwoct_cost("train", "resnet8", *SMALL, "--runs", str(tmp_path))
     assert run.code == 6
     assert "the checkpoint could not be written ([Errno 28] No space left on device)" in run.err

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from costmodel import verify_sweep
-from costmodel.verify_sweep import Configuration, Outcome, configurations, summary_table
+from costmodel.checks import verify_sweep
+from costmodel.checks.verify_sweep import Configuration, Outcome, configurations, summary_table
 from pwoct.resnet import ResNet
 
 Run = Callable[..., Any]

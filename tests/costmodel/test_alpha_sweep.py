@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from costmodel.alpha_sweep import sweep_table
-from costmodel.space import space
+from costmodel.search.space import space
 
 
 def test_rows_are_path_sets_then_betas_then_alphas() -> None:

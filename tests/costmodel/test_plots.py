@@ -15,9 +15,9 @@ from costmodel.network_tables import per_layer_table
 from costmodel.plots import BARS, LINES, figure_of, read, save
 from costmodel.report import to_json
 from costmodel.resnet import resnet
-from costmodel.search import search
-from costmodel.search_table import describe_search, front_table
-from costmodel.space import space
+from costmodel.search.search import search
+from costmodel.search.search_table import describe_search, front_table
+from costmodel.search.space import space
 
 pytest.importorskip("matplotlib")
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from pwoct.checkpoint import newest
-from pwoct.record import CLOCK, RunFolder
+from pwoct.training.checkpoint import newest
+from pwoct.training.record import CLOCK, RunFolder
 
 JOB = Path(__file__).with_name("training_job.py")
 PATIENCE = 300  # seconds, far beyond what a job takes: a test hangs only so long
@@ -19,7 +19,9 @@ PATIENCE = 300  # seconds, far beyond what a job takes: a test hangs only so lon
 # A server that has done nothing but import: its children are as fresh as new interpreters, only quicker.
 # torch loads torch._dynamo at the first optimiser, which takes longer than a whole job.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["pwoct.train", "pwoct.synthetic", "torch._dynamo", "pytest"])
+processes.set_forkserver_preload(
+    ["pwoct.training.train", "pwoct.training.synthetic", "torch._dynamo", "pytest"]
+)
 
 
 def begin(folder: Path, **job: Any) -> ForkServerProcess:

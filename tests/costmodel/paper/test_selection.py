@@ -85,8 +85,8 @@ def test_settings_of_a_run(paper: Paper) -> None:
 
 
 def test_the_trained_parameters_are_those_of_the_module(paper: Paper) -> None:
-    from pwoct.config import compose
-    from pwoct.learner import build_model
+    from pwoct.training.config import compose
+    from pwoct.training.learner import build_model
 
     for frozen, trained in ((True, 306_794), (False, 409_482)):
         network = Network(paper.by_key["1.3"], 56, frozen=frozen)

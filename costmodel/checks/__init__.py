@@ -1,0 +1,1 @@
+"""The bridge: formulas against counters (verify) and against symbolic traces of the modules (prove)."""

@@ -1,0 +1,153 @@
+"""What hooks see while an `nn.Module` runs: shapes, activations, and what is kept for the backward pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from costmodel.checks.measure import WEIGHTED, mode, tensors
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a convolution or a linear layer."""
+
+    shape: tuple[int, ...]  # of the input
+    outputs: int  # elements
+    input_grad: bool  # whether the input needs a gradient
+
+
+@dataclass
+class Observation:
+    """What one pass showed, by the name of the innermost module that ran."""
+
+    calls: dict[str, list[Call]] = field(default_factory=dict)
+    saved_bytes: Counter[str] = field(default_factory=Counter)  # distinct storages, where first saved
+    operators: Counter[tuple[str, OpOverload]] = field(
+        default_factory=Counter
+    )  # calls by module and operator
+    training_macs: int = 0  # of the whole pass, forward and backward, by `FlopCounterMode`
+
+    def activations(self, name: str) -> int:
+        """Return the output elements of a convolution or a linear layer."""
+        return sum(call.outputs for call in self.calls.get(name, ()))
+
+
+def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
+    """Watch one training step in train mode; the model is left as it was, without gradients."""
+    watch = _Watch(model)
+    with mode(model, training=True), _unchanged_buffers(model), FlopCounterMode(display=False) as counter:
+        with watch.hooks(), saved_tensors_hooks(watch.pack, lambda tensor: tensor):
+            outputs = model(*inputs)
+        torch.autograd.backward([y.sum() for y in tensors(outputs)])
+    watch.seen.training_macs = counter.get_total_flops() // 2
+    model.zero_grad(set_to_none=True)
+    return watch.seen
+
+
+def observe_forward(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
+    """Watch one forward pass in eval mode, and the ATen operators that run."""
+    if any(map(is_lazy, model.parameters())):
+        with mode(model, training=False), torch.no_grad():
+            model(*inputs)  # the first run makes the parameters
+    watch = _Watch(model)
+    with mode(model, training=False), watch.hooks(), _OperatorCalls(watch):
+        model(*inputs)
+    return watch.seen
+
+
+def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> bool:
+    """Return whether the output stays the same, and finite, when a module's result is replaced by NaN."""
+    module = model.get_submodule(name)
+    with mode(model, training=False), torch.no_grad():
+        before = tensors(model(*inputs))
+        handle = module.register_forward_hook(lambda _module, _inputs, y: torch.full_like(y, torch.nan))
+        try:
+            after = tensors(model(*inputs))
+        finally:
+            handle.remove()
+    # NaN differs from itself, so that an output of NaN is never taken for unchanged.
+    return len(before) == len(after) and all(map(torch.equal, before, after))
+
+
+class _Watch:
+    """Knows which module runs; notes calls of layers and storages that are kept for the backward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.seen = Observation()
+        self._model = model
+        self._running = [""]
+        # Parameters and buffers are there anyway. Tensors are held, lest a storage be freed and reused.
+        self._kept: dict[int, Tensor] = {_storage(t): t for t in (*model.parameters(), *model.buffers())}
+
+    @contextmanager
+    def hooks(self) -> Iterator[None]:
+        handles = []
+        for name, module in self._model.named_modules():
+            handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
+            handles.append(module.register_forward_hook(partial(self._leave, name)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        """Note a tensor that autograd saves, unless its storage is known."""
+        if _storage(tensor) not in self._kept:
+            self._kept[_storage(tensor)] = tensor
+            self.seen.saved_bytes[self.running] += tensor.untyped_storage().nbytes()
+        return tensor
+
+    @property
+    def running(self) -> str:
+        """The name of the innermost module that runs."""
+        return self._running[-1]
+
+    def _enter(self, name: str, _module: nn.Module, _inputs: Any) -> None:
+        self._running.append(name)
+
+    def _leave(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._running.pop()
+        if isinstance(module, WEIGHTED):
+            x = inputs[0]
+            call = Call(tuple(x.shape), output.numel(), x.requires_grad)
+            self.seen.calls.setdefault(name, []).append(call)
+
+
+class _OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the ATen operators that run, and where."""
+
+    def __init__(self, watch: _Watch) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._watch = watch
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._watch.seen.operators[self._watch.running, func] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _unchanged_buffers(model: nn.Module) -> Iterator[None]:
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            buffer.copy_(value)
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)

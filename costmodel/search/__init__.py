@@ -1,0 +1,1 @@
+"""Exact Pareto fronts of configurations under budgets, merged stage by stage."""

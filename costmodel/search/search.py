@@ -1,0 +1,180 @@
+"""The exact Pareto front of a space of configurations under budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from costmodel.grid import LARGEST
+from costmodel.resnet import ResNet
+from costmodel.search.front import IntArray, pareto_front
+from costmodel.search.merge import Partial, Problem, join, merge
+from costmodel.search.options import options_of
+from costmodel.search.quantities import heading_of
+from costmodel.search.space import Space
+from costmodel.search.stage_costs import Measures, network_costs, plain_cost, tables
+from costmodel.speed.roofline import Machine
+
+ALWAYS = ("params", "macs")  # every front has these coordinates
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a front: its costs by name, one network that has them, and how many configurations do."""
+
+    costs: Mapping[str, int]
+    network: ResNet
+    count: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """The front of a space. `points` (F, D) are its costs in lexicographic order (what is to be large comes
+    largest first); `count` (F,) says how many configurations cost exactly that.
+    """
+
+    space: Space
+    measures: Measures
+    points: IntArray
+    count: IntArray
+    picks: IntArray  # (F, 5): positions of depth and width rule, and the choices of the stages
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def point(self, i: int) -> Point:
+        """Return one point; of the configurations that cost the same, the first in the order of the space."""
+        depth, rule, *picks = self.picks[i].tolist()
+        network = self.space.network(self.space.depths[depth], self.space.width_rules[rule], picks)
+        costs = dict(zip(self.measures.names, self.points[i].tolist(), strict=True))
+        return Point(costs, network, int(self.count[i]))
+
+    def spread(self, most: int) -> list[int]:
+        """Return up to so many positions, evenly spread over the front, its ends included.
+
+        Raises ValueError where it is not at least 1.
+        """
+        if most < 1:
+            raise ValueError(f"at least 1 row must be shown, got {most}")
+        positions = np.linspace(0, len(self) - 1, min(most, len(self))).round()
+        return [int(position) for position in positions]
+
+
+class NothingFitsError(ValueError):
+    """No configuration is within the budgets; the message names the nearest, and by how much it misses."""
+
+
+def search(
+    space: Space,
+    budgets: Mapping[str, Fraction | int] | None = None,
+    *,
+    minimise: Sequence[str] = (),
+    maximise: Sequence[str] = (),
+    dtype: str = "float32",
+    machine: Machine | None = None,
+) -> Found:
+    """Return the exact Pareto front of the configurations within the budgets (the most of each quantity).
+
+    Coordinates are parameters, MACs, whatever has a budget, and what is to be minimised or maximised besides.
+    A latency, in nanoseconds, is predicted for a machine and the dtype. Raises NothingFitsError where no
+    configuration fits, and ValueError where a quantity is unknown.
+
+    >>> from costmodel.search.space import space
+    >>> found = search(space(alphas=[0, "1/4"]), {"macs": 40_000_000})
+    >>> found.point(0).costs, options_of(found.point(0).network)
+    ({'params': 409482, 'macs': 36473472}, '--model resnet56 --alpha 1/4 --beta 2 --paths all')
+    """
+    limits = {name: _limit(name, budget) for name, budget in (budgets or {}).items()}
+    both = set(minimise) & set(maximise)
+    if both:
+        raise ValueError(f"cannot both minimise and maximise {', '.join(sorted(both))}")
+    names = tuple(dict.fromkeys((*ALWAYS, *limits, *minimise, *maximise)))
+    measures = Measures(names, frozenset(maximise), dtype, machine)
+    found = _front(space, measures, limits)
+    if len(found) == 0:
+        raise NothingFitsError(_nearest(space, replace(measures, names=tuple(limits)), limits))
+    return found
+
+
+def _limit(name: str, budget: Fraction | int) -> int:
+    """Counts are whole: the most of one is the budget, rounded down."""
+    heading_of(name)  # refuses unknown names
+    if budget <= 0:
+        raise ValueError(f"a budget must be positive, got {budget} for {name}")
+    return min(int(budget), LARGEST)
+
+
+def _front(space: Space, measures: Measures, limits: Mapping[str, int]) -> Found:
+    most = np.array([limits.get(name, LARGEST) for name in measures.names], dtype=np.int64)
+    partial = join(list(_fronts(space, measures, most)), len(most))
+    return Found(space, measures, partial.points * measures.signs, partial.number, partial.picks)
+
+
+def _fronts(space: Space, measures: Measures, most: IntArray) -> Iterator[Partial]:
+    """Yield the front of each depth and width rule; its picks begin with the positions of these."""
+    front = _tied_front if space.is_tied else _merged_front
+    for i, depth in enumerate(space.depths):
+        for j, rule in enumerate(space.width_rules):
+            partial = front(space, depth, rule, measures, most)
+            if len(partial.points):
+                where = np.tile([i, j], (len(partial.points), 1))
+                yield partial._replace(picks=np.column_stack([where, partial.picks]))
+
+
+def _tied_front(space: Space, depth: int, rule: str, measures: Measures, most: IntArray) -> Partial:
+    costs = network_costs(space, depth, rule, measures)
+    fitting = np.flatnonzero((costs <= most).all(axis=1))
+    front = pareto_front(costs[fitting] * measures.signs)
+    return Partial(front.points, front.weight, np.repeat(fitting[front.first][:, None], 3, axis=1))
+
+
+def _merged_front(space: Space, depth: int, rule: str, measures: Measures, most: IntArray) -> Partial:
+    # Room for the rest must not overflow, and nothing costs more than LARGEST.
+    problem = Problem(
+        tables(space, depth, rule, measures),
+        space.choices.alpha,
+        space.labels(),
+        space.plain(),
+        measures.signs,
+        most,
+    )
+    fronts = [merge(problem), *_plain_front(space, depth, measures, most)]
+    return join([front for front in fronts if len(front.points)], len(most))
+
+
+def _plain_front(space: Space, depth: int, measures: Measures, most: IntArray) -> Iterator[Partial]:
+    """Yield the plain network, if it is in the space and fits; merging leaves it out."""
+    costs, plain = plain_cost(space, depth, measures), np.flatnonzero(space.plain())
+    if len(plain) == 0 or (costs > most).any():
+        return
+    _, sizes = np.unique(space.labels()[plain], return_counts=True)
+    count = np.array([sum(int(size) ** 3 for size in sizes)], dtype=np.int64)
+    yield Partial((costs * measures.signs)[None, :], count, np.full((1, 3), plain[0]))
+
+
+def _nearest(space: Space, budgeted: Measures, limits: Mapping[str, int]) -> str:
+    """Say which configuration exceeds its most exceeded budget by the smallest factor.
+
+    One such is on the front of the budgeted quantities, since whatever dominates it is no farther.
+    """
+    front = _front(space, replace(budgeted, maximise=frozenset()), {})
+    excess = [_excess(costs, limits) for costs in front.points.tolist()]
+    point = front.point(min(range(len(front)), key=excess.__getitem__))
+    missed = [
+        f"{heading_of(name)} {point.costs[name]:,}: {_over(point.costs[name], limit)}"
+        for name, limit in limits.items()
+        if point.costs[name] > limit
+    ]
+    return f"no configuration fits: the nearest is {options_of(point.network)}, with {', '.join(missed)}"
+
+
+def _excess(costs: Sequence[int], limits: Mapping[str, int]) -> Fraction:
+    return max(Fraction(cost, max(1, limit)) for cost, limit in zip(costs, limits.values(), strict=True))
+
+
+def _over(cost: int, limit: int) -> str:
+    share = f" ({100 * (cost - limit) / limit:.1f} %)" if limit else ""
+    return f"{cost - limit:,} over the budget of {limit:,}{share}"

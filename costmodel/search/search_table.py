@@ -1,0 +1,71 @@
+"""A Pareto front as a table and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from costmodel.report import Column, Table
+from costmodel.search.options import joined, options_of, path_text
+from costmodel.search.quantities import heading_of
+from costmodel.search.search import Found, Point
+from costmodel.search.space import TIED
+
+
+def front_table(found: Found, positions: Sequence[int]) -> Table:
+    """Return some points of a front, a row each, with their places on it and the options that cost them."""
+    rows = [_row(position + 1, found.point(position)) for position in positions]
+    title = f"Pareto front: {len(found):,} points of {found.space.size:,} configurations"
+    return Table("front", title, _columns(found), rows)
+
+
+def describe_search(found: Found, budgets: Mapping[str, Fraction]) -> dict[str, Any]:
+    """Return what was asked, as plain values for JSON."""
+    space, measures = found.space, found.measures
+    return {
+        "configurations": space.size,
+        "points": len(found),
+        "quantities": list(measures.names),
+        "maximise": sorted(measures.maximise),
+        "budgets": {name: int(budget) for name, budget in budgets.items()},
+        "dtype": measures.dtype,
+        "space": {
+            "model": [f"resnet{depth}" for depth in space.depths],
+            "alpha": [str(alpha) for alpha in space.alphas],
+            "beta": [str(beta) for beta in space.betas],
+            "paths": [path_text(paths) for paths in space.path_sets],
+            "width_rule": list(space.width_rules),
+            "same_in_all_stages": [name for name in TIED if name in space.tied],
+        },
+    }
+
+
+def _columns(found: Found) -> list[Column]:
+    space = found.space
+    return [
+        Column("position", "#", "count"),
+        *(Column(name, heading_of(name), "count") for name in found.measures.names),
+        Column("configurations", "equal", "count"),
+        *([Column("model", "model")] if len(space.depths) > 1 else []),
+        Column("alpha", "alpha"),
+        Column("beta", "beta"),
+        Column("paths", "paths"),
+        *([Column("width_rule", "width rule")] if len(space.width_rules) > 1 else []),
+        Column("options", "options"),
+    ]
+
+
+def _row(position: int, point: Point) -> dict[str, Any]:
+    net = point.network
+    return {
+        "position": position,
+        **point.costs,
+        "configurations": point.count,
+        "model": f"resnet{net.backbone.depth}",
+        "alpha": joined(stage.alpha for stage in net.stages),
+        "beta": joined(stage.beta for stage in net.stages) if net.is_compressed else None,
+        "paths": joined(path_text(stage.paths) for stage in net.stages),
+        "width_rule": net.width_rule,
+        "options": options_of(net),
+    }

@@ -1,0 +1,1 @@
+"""Predicted and measured time: roofline, the machine's ceilings, networks timed in turns."""

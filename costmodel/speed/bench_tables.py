@@ -1,0 +1,124 @@
+"""The tables of `pwoct-cost bench`: plain data of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from costmodel.recorder import cost_of
+from costmodel.report import Column, Table
+from costmodel.resnet import ResNet
+from costmodel.speed.roofline import Machine, estimate
+
+if TYPE_CHECKING:
+    from costmodel.speed.bench import LayerResult, Result, Setting
+
+BOUNDS = ("arithmetic", "traffic", "calls")
+
+
+def machine_table(machine: Machine) -> Table:
+    """Return a row a ceiling of the machine."""
+    rows = [
+        {"ceiling": f"products of matrices, {dtype}, 10⁹ MACs a second", "value": rate / 1e9}
+        for dtype, rate in machine.macs_per_second.items()
+    ]
+    rows.append({"ceiling": "memory traffic, 10⁹ bytes a second", "value": machine.bytes_per_second / 1e9})
+    rows.append({"ceiling": "a call, microseconds", "value": machine.seconds_per_call * 1e6})
+    columns = [Column("ceiling", "ceiling"), Column("value", "measured", "ratio")]
+    return Table("machine", "This machine", columns, rows)
+
+
+def network_table(setting: Setting, results: Sequence[Result]) -> Table:
+    """Return a row a network; the first result is the plain one, the second the same as it is written."""
+    columns = [
+        Column("network", "network"),
+        Column("plan", "plan"),
+        Column("milliseconds", "ms", "ratio"),
+        Column("spread", "spread", "percent"),
+        Column("predicted_milliseconds", "predicted", "ratio"),
+        Column("faster", "speed", "ratio"),
+        Column("faster_than_module", "vs module", "ratio"),
+        Column("macs_ratio", "MACs", "ratio"),
+        Column("share", "share", "ratio"),
+    ]
+    rows = [_network_row(result, results[0], results[1]) for result in results]
+    title = f"{setting.mode}, {setting.dtype}, batch {setting.batch}"
+    return Table(f"{setting.mode}_{setting.dtype}", title, columns, rows)
+
+
+def _network_row(result: Result, plain: Result, module: Result) -> dict[str, Any]:
+    faster = result.timing.faster_than(plain.timing)
+    macs_ratio = plain.cost.macs / result.cost.macs
+    return {
+        "network": describe(result.design),
+        "plan": result.plan,
+        "milliseconds": result.timing.median * 1e3,
+        "spread": result.timing.spread,
+        "predicted_milliseconds": result.predicted * 1e3,
+        "faster": faster,
+        "faster_than_module": result.timing.faster_than(module.timing),
+        "macs_ratio": macs_ratio,
+        "share": faster / macs_ratio,
+    }
+
+
+def describe(design: ResNet) -> str:
+    """Return what tells a network from others of one backbone.
+
+    >>> from costmodel.resnet import named
+    >>> describe(named("resnet20")), describe(named("resnet20", alpha="1/4", paths=["HL"]))
+    ('plain', 'alpha 1/4, HL by 2')
+    """
+    if design.is_plain:
+        return "plain"
+    alpha, beta, paths = (
+        "+".join(dict.fromkeys(values))
+        for values in (
+            [str(stage.alpha) for stage in design.stages],
+            [str(stage.beta) for stage in design.stages],
+            [",".join(sorted(stage.paths)) or "none" for stage in design.stages],
+        )
+    )
+    return f"alpha {alpha}" + (f", {paths} by {beta}" if design.is_compressed else "")
+
+
+def layer_table(design: ResNet, dtype: str, results: Sequence[LayerResult], machine: Machine) -> Table:
+    """Return a row a distinct layer: its work, its times, its share of the roofline and what bounds it."""
+    columns = [
+        Column("layer", "layer"),
+        Column("times", "times", "count"),
+        Column("macs", "MACs", "count"),
+        Column("bytes", "bytes", "count"),
+        Column("intensity", "MAC/B", "ratio"),
+        Column("calls", "calls", "count"),
+        Column("reference_milliseconds", "ref ms", "ratio"),
+        Column("lean_milliseconds", "lean ms", "ratio"),
+        Column("plain_milliseconds", "plain ms", "ratio"),
+        Column("roofline", "of roof", "ratio"),
+        Column("bound", "bound by"),
+    ]
+    rows = [_layer_row(result, dtype, machine) for result in results]
+    return Table(f"layers_{dtype}", f"Layers of {describe(design)}, forward, {dtype}", columns, rows)
+
+
+def _layer_row(result: LayerResult, dtype: str, machine: Machine) -> dict[str, Any]:
+    cost = cost_of(result.operators)
+    estimates = [estimate(operator, machine, dtype) for operator in result.operators]
+    seconds = {bound: sum(e.seconds for e in estimates if e.bound == bound) for bound in BOUNDS}
+    quickest = min(t.median for t in (result.reference, result.planned) if t is not None)
+    milliseconds = [
+        None if t is None else t.median * 1e3 for t in (result.reference, result.planned, result.plain)
+    ]
+    return {
+        "layer": result.name,
+        "times": result.times,
+        "macs": cost.macs,
+        "bytes": cost.bytes_read(dtype) + cost.bytes_written(dtype),
+        "intensity": cost.intensity(dtype),
+        "calls": cost.calls,
+        "reference_milliseconds": milliseconds[0],
+        "lean_milliseconds": milliseconds[1],
+        "plain_milliseconds": milliseconds[2],
+        "roofline": sum(seconds.values()) / quickest,
+        "bound": max(seconds, key=seconds.__getitem__),
+    }

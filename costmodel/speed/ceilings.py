@@ -1,0 +1,54 @@
+"""What this machine can do at most, measured: products of matrices, memory traffic, calls.
+
+A bridge: it runs torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch.nn.functional import conv2d
+
+from costmodel.speed.roofline import Machine
+from costmodel.speed.stopwatch import Clock
+
+
+def measure_machine(
+    dtypes: Sequence[str], *, quick: bool = False, clock: Clock = time.perf_counter
+) -> Machine:
+    """Return the ceilings of this machine with the threads that torch uses; the best of several tries."""
+    n = 256 if quick else 1536
+    rates = {dtype: _macs_per_second(getattr(torch, dtype), n, clock) for dtype in dtypes}
+    return Machine(rates, _bytes_per_second(2**18 if quick else 2**25, clock), _seconds_per_call(clock))
+
+
+def best(run: Callable[[], object], clock: Clock, *, tries: int = 9, repeats: int = 1) -> float:
+    """Return the seconds of the quickest of several tries, after one to warm up."""
+    run()
+    seconds = []
+    for _ in range(tries):
+        started = clock()
+        for _ in range(repeats):
+            run()
+        seconds.append((clock() - started) / repeats)
+    return min(seconds)
+
+
+def _macs_per_second(dtype: torch.dtype, n: int, clock: Clock) -> float:
+    a, b = (torch.ones(n, n, dtype=dtype) for _ in range(2))
+    return n**3 / best(lambda: a @ b, clock)
+
+
+def _bytes_per_second(elements: int, clock: Clock) -> float:
+    """Read and written bytes of a copy that no cache near a core holds."""
+    source, target = torch.ones(elements), torch.empty(elements)
+    return 2 * 4 * elements / best(lambda: target.copy_(source), clock)
+
+
+def _seconds_per_call(clock: Clock) -> float:
+    x = torch.ones(1, 16, 2, 2).contiguous(memory_format=torch.channels_last)
+    weight = torch.ones(16, 16, 3, 3).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        return best(lambda: conv2d(x, weight, padding=1), clock, repeats=100)

@@ -1,0 +1,96 @@
+"""Seconds of a network by a plan, predicted; and a machine fitted to networks that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import exp, log
+
+from costmodel.network import layers
+from costmodel.recorder import Operator
+from costmodel.speed.folding import folded
+from costmodel.speed.roofline import Machine, estimate
+
+PLANS = ("reference", "lean", "folded")
+
+
+def seconds(
+    operators: Iterable[Operator],
+    machine: Machine,
+    dtype: str,
+    *,
+    training: bool = False,
+    plan: str = "reference",
+) -> float:
+    """Return how long a network takes by a plan."""
+    if plan not in PLANS:
+        raise ValueError(f"plan must be one of {', '.join(PLANS)}, got {plan}")
+    if plan != "folded":
+        return sum(estimate(op, machine, dtype, training=training).seconds for op in operators)
+    return sum(
+        estimate(operator, machine, dtype).seconds
+        for _, layer in layers(list(operators))
+        for operator in folded(layer, dtype)
+    )
+
+
+Sample = tuple[Sequence[Operator], str, float]  # operators, plan, measured seconds
+
+
+def fit(machine: Machine, samples: Sequence[Sample], dtype: str, *, training: bool = False) -> Machine:
+    """Return the machine as it is attained: what predicts the samples best.
+
+    Ceilings are attained by large tensors; those of a network are small, its calls come from Python. So
+    traffic may be up to 4 times as slow, calls up to 16 times as dear; all is scaled to be right on average.
+
+    Raises:
+        ValueError: if there are no samples.
+    """
+    if not samples:
+        raise ValueError("fitting needs at least one measured network")
+    candidates = [
+        replace(
+            machine,
+            bytes_per_second=machine.bytes_per_second / slower,
+            seconds_per_call=machine.seconds_per_call * dearer,
+        )
+        for slower in (1, 2, 4)
+        for dearer in (1, 2, 4, 8, 16)
+    ]
+    scored = [(*_misfit(candidate, samples, dtype, training), candidate) for candidate in candidates]
+    _, scale, best = min(scored, key=lambda entry: entry[0])
+    return best.scaled(scale)
+
+
+def _misfit(machine: Machine, samples: Sequence[Sample], dtype: str, training: bool) -> tuple[float, float]:
+    """Return the squared deviation of log times from their mean, and the factor that the mean stands for."""
+    logs = [
+        log(measured / seconds(operators, machine, dtype, training=training, plan=plan))
+        for operators, plan, measured in samples
+    ]
+    mean = sum(logs) / len(logs)
+    return sum((value - mean) ** 2 for value in logs), exp(mean)
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return Spearman's rank correlation; equal values share their mean rank.
+
+    Raises:
+        ValueError: if the lengths differ, or fewer than two values are given.
+
+    >>> rank_correlation([1, 2, 3], [10, 20, 30]), rank_correlation([1, 2, 3], [3, 2, 1])
+    (1.0, -1.0)
+    """
+    if len(a) != len(b) or len(a) < 2:
+        raise ValueError(f"need two lists of one length of at least 2, got {len(a)} and {len(b)} values")
+    x, y = _ranks(a), _ranks(b)
+    mean = (len(a) + 1) / 2
+    covariance = sum((p - mean) * (q - mean) for p, q in zip(x, y, strict=True))
+    norm = (sum((p - mean) ** 2 for p in x) * sum((q - mean) ** 2 for q in y)) ** 0.5
+    if norm == 0:
+        raise ValueError("the ranks of equal values have no correlation")
+    return float(covariance / norm)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]

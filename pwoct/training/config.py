@@ -1,0 +1,184 @@
+"""What a training run is: its configuration, put together from recipes, files and options."""
+
+import tomllib
+from collections.abc import Mapping
+from fractions import Fraction
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pwoct.training.schema import Augmentation, Config, Data, Machine, Model, Optimiser, Schedule
+
+__all__ = [
+    "RECIPES",
+    "Augmentation",
+    "Config",
+    "ConfigError",
+    "Data",
+    "Machine",
+    "Model",
+    "Optimiser",
+    "Schedule",
+    "compose",
+    "default_name",
+    "differences",
+    "flatten",
+    "parse_setting",
+]
+
+RECIPES = ("fast", "paper", "keras")
+
+
+class ConfigError(ValueError):
+    """A configuration is wrong; the message names the key."""
+
+
+def compose(
+    recipe: str = "fast", *, file: Path | None = None, values: Mapping[str, Any] | None = None
+) -> Config:
+    """Return the configuration of a recipe, overridden by a TOML file, overridden by dotted keys.
+
+    A file may name the recipe that it starts from, by `recipe = "..."`.
+
+    Raises:
+        ConfigError: if the recipe is unknown, or a key is unknown or has a wrong value.
+
+    >>> compose("paper", values={"epochs": 10, "model.alpha": 0.25}).model.alpha
+    ('1/4',)
+    """
+    given = {} if file is None else _read(file)
+    tree = _recipe(given.pop("recipe", recipe))
+    _merge(tree, given)
+    for key, value in (values or {}).items():
+        _set(tree, key, value)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of "key=value"; the value is TOML, or else a text; "none" unsets.
+
+    Raises:
+        ConfigError: if there is no "=".
+
+    >>> parse_setting("optimiser.lr=0.1"), parse_setting("schedule.name=steps")
+    (('optimiser.lr', 0.1), ('schedule.name', 'steps'))
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"a setting must be key=value, got {text!r}")
+    if value == "none" and key != "model.between":
+        return key, None
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Return the configuration as dotted keys.
+
+    >>> flatten(compose("paper"))["optimiser.lr"]
+    0.1
+    """
+    return {
+        (f"{name}.{key}" if isinstance(part, dict) else name): value
+        for name, part in config.model_dump(mode="json").items()
+        for key, value in (part.items() if isinstance(part, dict) else [(name, part)])
+    }
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Return the dotted keys whose values differ."""
+    before, after = flatten(old), flatten(new)
+    return [key for key in after if before.get(key) != after[key]]
+
+
+def default_name(config: Config) -> str:
+    """Return a name that says what differs from the recipe; other changes become a digest.
+
+    >>> default_name(compose("fast", values={"model.alpha": "1/4", "model.paths": "HL,LL"}))
+    'resnet20-a0.25-b2-HL.LL-fast-seed0'
+    """
+    spoken = ("model.name", "model.alpha", "model.beta", "model.paths", "data.dataset", "seed", "epochs")
+    flat = flatten(config)
+    base = (
+        compose(config.recipe, values={key: flat[key] for key in spoken})
+        if config.recipe in RECIPES
+        else None
+    )
+    parts = [config.model.name, *_octave_name(config.model), config.recipe]
+    if config.data.dataset != "cifar10":
+        parts.append(config.data.dataset)
+    if base is None or config.epochs != compose(config.recipe).epochs:
+        parts.append(f"{config.epochs}ep")
+    changed = differences(base, config) if base is not None else sorted(flat.keys() - set(spoken))
+    if changed:
+        parts.append(sha256(repr([(key, flat[key]) for key in changed]).encode()).hexdigest()[:6])
+    return "-".join([*parts, f"seed{config.seed}"])
+
+
+def _octave_name(model: Model) -> list[str]:
+    parts = []
+    if model.alpha != ("0",):
+        parts.append("a" + "+".join(_decimal(value) for value in model.alpha))
+    if model.paths != ("",) or model.beta != ("2",):
+        parts.append("b" + "+".join(_decimal(value) for value in model.beta))
+    if model.paths != ("",):
+        parts.append("+".join(value.replace(",", ".") or "none" for value in model.paths))
+    return parts
+
+
+def _decimal(text: str) -> str:
+    value = Fraction(text)
+    return f"{float(value):g}" if Fraction(f"{float(value):g}") == value else text.replace("/", "_")
+
+
+def _recipe(name: Any) -> dict[str, Any]:
+    if name not in RECIPES:
+        raise ConfigError(f"recipe must be one of {', '.join(RECIPES)}, got {name!r}")
+    text = (files("pwoct.training") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    return {"recipe": name, **tomllib.loads(text)}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read as TOML: {error}") from None
+
+
+def _merge(tree: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def _set(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{section} in {key} is no section")
+    tree[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for part in error.errors():
+        where = ".".join(str(step) for step in part["loc"])
+        reason = part["msg"].removeprefix("Value error, ")
+        given = (
+            f", got {part['input']!r}"
+            if part["type"] not in ("value_error", "extra_forbidden", "missing")
+            else ""
+        )
+        lines.append(f"{where}: {reason}{given}")
+    return "; ".join(lines)

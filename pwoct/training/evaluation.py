@@ -1,0 +1,67 @@
+"""Exact accuracy: every image once, whatever the batch and the number of ranks."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pwoct.training.augment import Normalise
+from pwoct.training.config import Config
+from pwoct.training.data import Images
+from pwoct.training.device import autocast
+from pwoct.training.distributed import Ranks
+from pwoct.training.inputs import as_input
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model makes of labelled images: counts `confusion[true, predicted]`, mean cross-entropy."""
+
+    confusion: Tensor
+    loss: float
+
+    @property
+    def images(self) -> int:
+        """How many images were classified."""
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        """How many of them rightly."""
+        return int(self.confusion.trace())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of them."""
+        return self.correct / self.images
+
+    @property
+    def per_class(self) -> list[float]:
+        """The share of each class that was recognised; nan for a class without images."""
+        found: list[float] = (self.confusion.diag() / self.confusion.sum(1)).tolist()
+        return found
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, images: Images, normalise: Normalise, config: Config, classes: int, ranks: Ranks
+) -> Score:
+    """Return how well `model` classifies `images`, each rank taking its share of them."""
+    was_training = model.training
+    model.eval()
+    mine = images[ranks.rank :: ranks.size]
+    confusion = torch.zeros(classes * classes, dtype=torch.int64)
+    loss = torch.zeros(1, dtype=torch.float64)
+    for start in range(0, len(mine), BATCH):
+        batch = mine[start : start + BATCH]
+        with autocast(config):
+            logits = model(as_input(config, normalise(batch.pixels)))
+        logits, labels = logits.float().cpu(), batch.labels.cpu()
+        confusion += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
+        loss += cross_entropy(logits, labels, reduction="sum").double()
+    model.train(was_training)
+    confusion, loss = ranks.sum(confusion), ranks.sum(loss)
+    return Score(confusion.view(classes, classes), float(loss) / len(images))

@@ -1,0 +1,70 @@
+"""Looking at a trained network again: its weights, and what they make of the test set."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pwoct.plan import with_plan
+from pwoct.training.augment import Normalise
+from pwoct.training.checkpoint import CheckpointError, load_weights, newest
+from pwoct.training.config import Config
+from pwoct.training.data import Dataset
+from pwoct.training.device import settle
+from pwoct.training.distributed import Ranks
+from pwoct.training.evaluation import Score, evaluate
+from pwoct.training.inputs import split_validation
+from pwoct.training.learner import build_model, under
+from pwoct.training.record import RunError, RunFolder
+
+
+def run_weights(run: RunFolder) -> dict[str, Tensor]:
+    """Return the weights whose accuracy a run reports; those of its newest checkpoint, if it is not finished.
+
+    Raises:
+        CheckpointError: if there are none, or none that are whole.
+    """
+    if run.result() is not None:
+        return load_weights(run.weights)
+    checkpoint, _ = newest(run.checkpoints)
+    if checkpoint is None:
+        raise CheckpointError(f"{run.path} has no checkpoint yet")
+    return under("average.", checkpoint.training) or checkpoint.model
+
+
+def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) -> nn.Module:
+    """Return the network of a configuration with these weights.
+
+    Raises:
+        CheckpointError: if they are those of another network.
+    """
+    model = build_model(config.model, len(dataset.classes), dataset.train.pixels.shape[-1])
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the network: {error}") from None
+    return model
+
+
+def examine(run: RunFolder, dataset: Dataset, weights: Path | None = None) -> tuple[nn.Module, Score]:
+    """Return the network of a run and its score on the test set; `weights` may replace its own.
+
+    Raises:
+        RunError: if there is no such run, or its data were others.
+        CheckpointError: if the weights cannot be read or do not fit.
+    """
+    config = run.config()
+    if dataset.fingerprint != run.sessions()[-1]["data"]:
+        raise RunError(f"{run.path} was trained on data other than these")
+    model = trained_model(config, dataset, run_weights(run) if weights is None else load_weights(weights))
+    # The device may be another than the run's; the precision is the run's, as it enters the accuracy.
+    here = config.machine.model_copy(update={"device": "auto", "ranks": 0, "threads": 0, "sync_bn": False})
+    config = settle(config.model_copy(update={"machine": here}))
+    planned = with_plan(model, config.machine.plan)
+    device = torch.device(config.machine.device)
+    images, _ = split_validation(config.data, dataset.train)
+    normalise = Normalise.fit(images, config.augmentation.normalise).to(device)
+    score = evaluate(
+        planned.to(device), dataset.test.to(device), normalise, config, len(dataset.classes), Ranks()
+    )
+    return model.cpu(), score

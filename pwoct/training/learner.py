@@ -1,0 +1,137 @@
+"""All that a training step changes: the model, its optimiser, its average, the random numbers."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pwoct.plan import plan_for, with_plan
+from pwoct.resnet import resnet
+from pwoct.training.config import Config, Model
+from pwoct.training.device import autocast
+from pwoct.training.distributed import Ranks
+from pwoct.training.optimiser import Average, make_optimiser
+
+
+def build_model(config: Model, classes: int, in_channels: int) -> nn.Module:
+    """Return the network of a configuration."""
+    model = resnet(
+        config.depth,
+        alpha=config.alpha[0] if len(config.alpha) == 1 else config.alpha,
+        beta=config.beta[0] if len(config.beta) == 1 else config.beta,
+        paths=config.paths[0] if len(config.paths) == 1 else [names.split(",") for names in config.paths],
+        width_rule=config.width_rule,
+        stride_rule=config.stride_rule,
+        between=config.between,
+        width=config.width,
+        classes=classes,
+        in_channels=in_channels,
+    )
+    if config.freeze_pointwise:
+        for name, module in model.named_modules():
+            if name.endswith((".reduce", ".expand")):
+                module.requires_grad_(False)
+    return model
+
+
+def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int, int]) -> Config:
+    """Return `config` with the best execution plan for its network and device, unless it names one."""
+    machine = config.machine
+    if machine.plan != "auto":
+        return config
+    with torch.device("meta"):  # only its form matters
+        model = build_model(config.model, classes, in_channels)
+    dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
+    plan = plan_for(model, (config.batch, in_channels, *size), dtype, training=True, device=machine.device)
+    return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
+
+
+class Learner:
+    """A model in training; `evaluated` is the one whose accuracy counts: the average, if there is one."""
+
+    def __init__(self, config: Config, classes: int, in_channels: int, ranks: Ranks) -> None:
+        self.config = config
+        self.device = torch.device(config.machine.device)
+        torch.manual_seed(config.seed)
+        model = build_model(config.model, classes, in_channels)
+        if config.machine.sync_bn:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        layout = torch.channels_last if config.machine.channels_last else torch.contiguous_format
+        self.model: nn.Module = model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimiser = make_optimiser(config.optimiser, self.model)
+        self.average = Average(self.model, config.ema) if config.ema else None
+        self.evaluated = with_plan(self.average.model if self.average else self.model, config.machine.plan)
+        forward = ranks.wrap(with_plan(self.model, config.machine.plan))
+        self.forward: Callable[[Tensor], Tensor] = (
+            torch.compile(forward) if config.machine.compile else forward
+        )
+        torch.manual_seed(config.seed + 1 + ranks.rank)  # for layers that draw numbers of their own
+
+    def update(self, x: Tensor, labels: Tensor, rate: float, step: int) -> tuple[Tensor, Tensor]:
+        """Make one step at a learning rate, and return the loss and how many images were recognised."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with autocast(self.config):
+            logits = self.forward(x)
+        loss = cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.optimiser.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.model, step)
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a resumed training needs beside the model; the same on all ranks."""
+        return dict(self._named_tensors())
+
+    def restore(self, model: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave, and the model's own."""
+        self.model.load_state_dict(model)
+        if self.average is not None:
+            self.average.model.load_state_dict(under("average.", tensors))
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in under("optimiser.", tensors).items():
+            index, key = name.split(".")
+            # As the parameter lies in memory: fused optimisers walk over both at once.
+            like = parameters[int(index)]
+            laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            state.setdefault(int(index), {})[key] = laid_out
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+    def random_state(self) -> Tensor:
+        """Return the state of the generators that layers draw from, of this rank."""
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        elif self.device.type == "mps":
+            states.append(torch.mps.get_rng_state())
+        return torch.cat(states)
+
+    def set_random_state(self, state: Tensor) -> None:
+        """Take back what `random_state` gave."""
+        size = torch.get_rng_state().numel()
+        torch.set_rng_state(state[:size])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state[size:], self.device)
+        elif self.device.type == "mps":
+            torch.mps.set_rng_state(state[size:])
+
+    def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        if self.average is not None:
+            for name, value in self.average.model.state_dict().items():
+                yield f"average.{name}", value
+        for index, values in self.optimiser.state_dict()["state"].items():
+            for key, value in values.items():
+                if isinstance(value, Tensor):  # before the first step there is no momentum yet
+                    yield f"optimiser.{index}.{key}", value
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

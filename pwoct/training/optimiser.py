@@ -1,0 +1,47 @@
+"""The optimiser of a configuration, and an average of the weights over time."""
+
+import copy
+
+import torch
+from torch import nn
+
+from pwoct.training.config import Optimiser
+
+_LEAST_DIMENSIONS = {"all": 0, "matrices": 2, "convolutions": 4}
+
+
+def make_optimiser(config: Optimiser, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimiser of all parameters that are trained; `decay` says which of them decay."""
+    least = _LEAST_DIMENSIONS[config.decay]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() >= least], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.dim() < least], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.name == "adam":
+        return torch.optim.Adam(groups, lr=config.lr, eps=1e-7, fused=True)
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=True
+    )
+
+
+class Average:
+    """An exponential moving average of a model's parameters and statistics, in a model of its own.
+
+    The decay starts low, (1 + t) / (10 + t) after t steps, so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards `model`, which has made `step` steps."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)

@@ -1,0 +1,177 @@
+"""The folder of a run: what it is, where it ran, what it measured, how it ended."""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pwoct.training.checkpoint import write_atomically
+from pwoct.training.config import Config
+
+Metrics = dict[str, Any]
+# What depends on the clock and not on the run.
+CLOCK = ("seconds", "evaluation_seconds", "images_per_second")
+
+
+class RunError(ValueError):
+    """A run cannot be started or found as asked."""
+
+
+class BusyError(RunError):
+    """Another process is training the run."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a finished run ended; `accuracy` is the share of test images recognised.
+
+    It belongs to the last epoch, or, where images were held out, to the epoch that they chose.
+    """
+
+    name: str
+    accuracy: float
+    correct: int
+    images: int
+    loss: float
+    epoch: int
+    epochs: int
+    chosen_by: str
+    parameters: int
+    minutes: float
+    seed: int
+    config: dict[str, Any]
+    data: str
+    changes: list[str]
+    failures: int
+
+
+class RunFolder:
+    """Reads and writes the files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.metrics = path / "metrics.jsonl"
+        self.weights = path / "weights.safetensors"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training this run; the lock ends with the process, however that ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyError(f"{self.path} is being trained by another process") from None
+            yield
+
+    def write_config(self, config: Config) -> None:
+        """Write the effective configuration."""
+        self._write("config.json", config.model_dump(mode="json"))
+
+    def config(self) -> Config:
+        """Return the effective configuration."""
+        return Config.model_validate(self._read("config.json"))
+
+    def add_session(self, facts: dict[str, Any]) -> None:
+        """Note in environment.json where one more session of this run takes place."""
+        sessions = (
+            self._read("environment.json")["sessions"] if (self.path / "environment.json").exists() else []
+        )
+        self._write("environment.json", {"sessions": [*sessions, facts]})
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return what `add_session` noted."""
+        sessions: list[dict[str, Any]] = self._read("environment.json")["sessions"]
+        return sessions
+
+    def rewrite_metrics(self, history: list[Metrics]) -> None:
+        """Bring metrics.jsonl back to what a checkpoint says."""
+        write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in history).encode())
+
+    def append_metrics(self, line: Metrics) -> None:
+        """Add one epoch to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def history(self) -> list[Metrics]:
+        """Return the epochs of metrics.jsonl; a last line that was cut off is left out."""
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
+        return [json.loads(line) for line in lines]
+
+    def write_result(self, result: Result) -> None:
+        """Mark the run as finished."""
+        self._write("result.json", asdict(result))
+
+    def result(self) -> Result | None:
+        """Return how the run ended, or None if it has not."""
+        if not (self.path / "result.json").exists():
+            return None
+        return Result(**self._read("result.json"))
+
+    def _write(self, name: str, content: Any) -> None:
+        write_atomically(self.path / name, (json.dumps(content, indent=1) + "\n").encode())
+
+    def _read(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / name} cannot be read: {error}") from None
+
+
+def environment(config: Config, data: str) -> dict[str, Any]:
+    """Return where and with what a session runs."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in ("pwoct-cost", "torch", "numpy", "safetensors")},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "machine": config.machine.model_dump(),
+        "commit": _commit(),
+        "data": data,
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
+
+
+def _commit() -> str | None:
+    """Return the commit of the sources, marked where they differ from it; None for an installed package."""
+    here = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = subprocess.run(
+            [*here, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            [*here, "status", "--porcelain", "--untracked-files=no", "."],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit} with changes" if changed else commit

@@ -1,0 +1,146 @@
+"""The keys of a training's configuration, their types and their ranges."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pwoct.channels import as_alpha, as_beta, as_paths
+from pwoct.training.augment import Fill, Normalisation
+
+
+def _one_or_three(value: Any) -> tuple[Any, ...]:
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(values) not in (1, 3):
+        raise ValueError(f"must be one value or three, one a stage, got {len(values)}")
+    return values[:1] if all(other == values[0] for other in values) else values
+
+
+def _alphas(value: Any) -> tuple[Any, ...]:
+    return _one_or_three(tuple(str(as_alpha(v)) for v in _one_or_three(value)))
+
+
+def _betas(value: Any) -> tuple[Any, ...]:
+    return _one_or_three(tuple(str(as_beta(v)) for v in _one_or_three(value)))
+
+
+def _paths(value: Any) -> tuple[Any, ...]:
+    return _one_or_three(tuple(",".join(as_paths(v)) for v in _one_or_three(value)))
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, without keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Section):
+    """The network. alpha, beta and paths: one value, or three, one a stage."""
+
+    name: Annotated[str, Field(pattern=r"^resnet\d{1,5}$")] = "resnet20"
+    alpha: Annotated[tuple[str, ...], BeforeValidator(_alphas)] = ("0",)
+    beta: Annotated[tuple[str, ...], BeforeValidator(_betas)] = ("2",)
+    paths: Annotated[tuple[str, ...], BeforeValidator(_paths)] = ("",)
+    width_rule: Literal["out", "in", "min", "mean"] = "out"
+    stride_rule: Literal["A", "B", "C"] = "C"
+    between: Literal["none", "bn", "bn_relu"] = "none"
+    width: Annotated[int, Field(ge=1)] = 16
+    freeze_pointwise: bool = False
+
+    @property
+    def depth(self) -> int:
+        """The number in the name."""
+        return int(self.name.removeprefix("resnet"))
+
+    @model_validator(mode="after")
+    def _check_depth(self) -> Self:
+        if self.depth < 8 or self.depth % 6 != 2:
+            raise ValueError(f"depth must be 6n + 2, at least 8, got {self.depth}")
+        return self
+
+
+class Data(Section):
+    """The images: which set, how many of its training images, how many of these held out for validation."""
+
+    dataset: Literal["cifar10", "synthetic"] = "cifar10"
+    train_images: Annotated[int | None, Field(ge=1)] = None
+    validation: Annotated[int, Field(ge=0)] = 0
+
+
+class Augmentation(Section):
+    """Shifts up to a share of the size, what they bring in from outside, mirroring; normalisation."""
+
+    shift: Annotated[float, Field(ge=0, lt=1)]
+    fill: Fill
+    flip: bool
+    normalise: Normalisation
+
+
+class Optimiser(Section):
+    """The update rule; weight_decay is added to the gradient (L2)."""
+
+    name: Literal["sgd", "adam"]
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    decay: Literal["all", "matrices", "convolutions"] = "all"
+    clip_norm: Annotated[float | None, Field(gt=0)] = None
+
+    @model_validator(mode="after")
+    def _check_momentum(self) -> Self:
+        if self.name == "adam" and (self.momentum or self.nesterov):
+            raise ValueError("adam has no momentum or nesterov of this kind: leave them out")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class Schedule(Section):
+    """The learning rate over the run: warm-up in epochs, then steps at shares of the run, or one cycle."""
+
+    name: Literal["steps", "one_cycle"]
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    factors: tuple[Annotated[float, Field(gt=0)], ...] = ()
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if len(self.milestones) != len(self.factors):
+            raise ValueError(
+                f"{len(self.milestones)} milestones need as many factors, got {len(self.factors)}"
+            )
+        if list(self.milestones) != sorted(self.milestones):
+            raise ValueError(f"milestones must ascend, got {list(self.milestones)}")
+        if self.name == "one_cycle" and self.milestones:
+            raise ValueError("one_cycle has no milestones")
+        return self
+
+
+class Machine(Section):
+    """What computes. "auto" and 0 are replaced by what is found, before a run starts and is recorded."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0
+    ranks: Annotated[int, Field(ge=0)] = 0
+    channels_last: bool = True
+    compile: bool = False
+    plan: Literal["auto", "reference", "lean"] = "auto"
+    sync_bn: bool = False
+
+
+class Config(Section):
+    """Everything that the numbers of a run depend on."""
+
+    recipe: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ema: Annotated[float | None, Field(gt=0, lt=1)] = None
+    model: Model = Model()
+    data: Data = Data()
+    augmentation: Augmentation
+    optimiser: Optimiser
+    schedule: Schedule
+    machine: Machine = Machine()

@@ -1,0 +1,152 @@
+"""A study: networks times seeds, each run in its own folder, spread over machines by shards."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pwoct.training.config import Config, Machine, compose, default_name, differences, flatten
+from pwoct.training.data import Dataset
+from pwoct.training.record import BusyError, Result, RunError, RunFolder
+from pwoct.training.reporter import Reporter
+from pwoct.training.saver import DivergedError
+from pwoct.training.train import train
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of a study: the runs whose position, counted from 1, leaves it as remainder."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read "1/4".
+
+        Raises:
+            ValueError: if it is no part of a whole.
+
+        >>> Shard.parse("2/4")
+        Shard(number=2, of=4)
+        """
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            raise ValueError(f"a shard must be like 1/4, the first of four, got {text}")
+        return cls(int(number), int(of))
+
+    def take(self, runs: Sequence[Config]) -> list[Config]:
+        """Return the runs of this part; every run is in exactly one."""
+        return list(runs[self.number - 1 :: self.of])
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where the runs of a study are kept, and what they are."""
+
+    folder: Path
+    runs: tuple[Config, ...]
+
+    def path(self, run: Config) -> Path:
+        """Return the folder of a run; its name does not depend on the machine."""
+        return self.folder / default_name(run.model_copy(update={"machine": Machine()}))
+
+    def result(self, run: Config) -> Result | None:
+        """Return how a run ended, on whatever machine; None if it has not.
+
+        Raises:
+            RunError: if its folder holds another run.
+        """
+        result = RunFolder(self.path(run)).result()
+        if result is None:
+            return None
+        changed = [key for key in differences(Config.model_validate(result.config), run) if not _machine(key)]
+        if changed:
+            raise RunError(f"{self.path(run)} holds a run with other values of {', '.join(changed)}")
+        return result
+
+    def state(self, run: Config) -> str:
+        """Return how a run stands: done, begun or open."""
+        if self.result(run) is not None:
+            return "done"
+        return "begun" if self.path(run).is_dir() else "open"
+
+    def results(self) -> list[Result]:
+        """Return how the runs ended that have."""
+        return [result for run in self.runs if (result := self.result(run)) is not None]
+
+
+def plan(
+    folder: Path,
+    networks: Iterable[Mapping[str, Any]],
+    seeds: Iterable[int],
+    *,
+    recipe: str = "fast",
+    values: Mapping[str, Any] | None = None,
+) -> Study:
+    """Return a study: all networks with the first seed, then all with the second, and so on.
+
+    Args:
+        folder: where runs are kept.
+        networks: configuration keys of each network, such as model.alpha.
+        seeds: of each network.
+        recipe: how all are trained.
+        values: further configuration keys of all.
+
+    Raises:
+        ConfigError: if a key is unknown or has a wrong value.
+
+    >>> study = plan(Path("runs"), [{"model.alpha": 0}, {"model.alpha": 0.5}], [0, 1])
+    >>> [study.path(run).name for run in study.runs[:2]]
+    ['resnet20-fast-seed0', 'resnet20-a0.5-fast-seed0']
+    """
+    networks = list(networks)
+    runs = [
+        compose(recipe, values={**(values or {}), **network, "seed": seed})
+        for seed in seeds
+        for network in networks
+    ]
+    return Study(folder, tuple(dict.fromkeys(runs)))
+
+
+Reporting = Callable[[Path], AbstractContextManager[Reporter | None]]
+
+
+def carry_out(
+    study: Study,
+    dataset: Dataset,
+    shard: Shard | None = None,
+    *,
+    reporting: Reporting = lambda _: nullcontext(),
+    note: Callable[[str], object] = lambda _: None,
+) -> list[str]:
+    """Train the runs of a shard that have not ended, each from where it stands; return those that diverged.
+
+    A run that another process is training is left to it. Raises what `train` raises.
+    """
+    diverged = []
+    for run in (shard or Shard()).take(study.runs):
+        folder = study.path(run)
+        if study.result(run) is not None:
+            note(f"{folder.name}: done before")
+            continue
+        note(f"{folder.name}: training")
+        try:
+            with reporting(folder) as reporter:
+                train(run, dataset, folder, reporter=reporter, allow_change=_machine_keys(run))
+        except DivergedError as error:
+            note(f"{folder.name}: {error}")
+            diverged.append(folder.name)
+        except BusyError:
+            note(f"{folder.name}: left to another process, which is training it")
+    return diverged
+
+
+def _machine(key: str) -> bool:
+    return key.startswith("machine.")
+
+
+def _machine_keys(run: Config) -> list[str]:
+    """A run may go on on another machine; its record says so."""
+    return [key for key in flatten(run) if _machine(key)]

@@ -1,0 +1,200 @@
+"""The training of one network: a loop that can be stopped or killed anywhere and resumed to the same bits."""
+
+import contextlib
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pwoct.training.augment import Normalise
+from pwoct.training.config import Config
+from pwoct.training.data import Dataset
+from pwoct.training.device import keep_freed_memory, settle
+from pwoct.training.distributed import Ranks, joined
+from pwoct.training.evaluation import evaluate
+from pwoct.training.inputs import Batches, split_validation
+from pwoct.training.learner import Learner, settle_plan
+from pwoct.training.progress import Progress
+from pwoct.training.record import Metrics, Result, RunFolder
+from pwoct.training.reporter import Quiet, Reporter
+from pwoct.training.saver import Saver, check_finite, finished
+from pwoct.training.schedule import rate_factor
+from pwoct.training.signals import Signals, StoppedError
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    reporter: Reporter | None = None,
+    checkpoint_minutes: float = 5.0,
+    allow_change: Collection[str] = (),
+) -> Result:
+    """Train a network in the folder of its run, from where the run stands, and return how it ended.
+
+    A finished run is not repeated. A checkpoint is written after every epoch and every `checkpoint_minutes`.
+
+    Raises:
+        ConfigError: if the configuration cannot be carried out on this machine or data.
+        RunError: if the run was begun with another configuration or data, but for keys in `allow_change`.
+        CheckpointError: if checkpoints exist but none is good, or if there is no room for them.
+        StoppedError: if SIGINT or SIGTERM stopped it; its checkpoint is written.
+        DivergedError: if the loss is no longer finite.
+    """
+    reporter = reporter or Quiet()
+    with joined(config.machine.device) as ranks, Signals() as signals:
+        config = settled(config, dataset, ranks)
+        run = RunFolder(folder)
+        if (result := finished(run, config, dataset.fingerprint, allow_change)) is not None:
+            reporter.note(f"{folder} is finished: shown, not repeated")
+            return result
+        with run.locked() if ranks.first else contextlib.nullcontext():
+            session = Session(config, dataset, run, ranks, signals, reporter, checkpoint_minutes)
+            session.saver.resume(allow_change)
+            session.fit()
+            return session.finish()
+
+
+def settled(config: Config, dataset: Dataset, ranks: Ranks) -> Config:
+    """Return `config` with every "auto" replaced by what this machine, network and data make of it."""
+    h, w, channels = dataset.train.pixels.shape[1:]
+    return settle_plan(settle(config, ranks.size), len(dataset.classes), channels, (h, w))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a few steps tell about a run that has not begun."""
+
+    config: Config
+    parameters: int
+    steps_per_epoch: int
+    seconds_per_step: float
+    loss: float
+
+    @property
+    def minutes(self) -> float:
+        """How long all steps would take, without evaluation."""
+        return self.config.epochs * self.steps_per_epoch * self.seconds_per_step / 60
+
+
+def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> Trial:
+    """Build everything, make a few steps without touching the folder, and time the quickest of them.
+
+    Raises:
+        ConfigError: if the configuration cannot be carried out on this machine or data.
+    """
+    with joined(config.machine.device) as ranks:
+        config = settled(config, dataset, ranks)
+        session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), 0.0)
+        seconds: list[float] = []
+        for _ in range(min(steps, len(session.batches))):
+            session.make_step()
+            seconds.append(session.progress.seconds - sum(seconds))
+        parameters = sum(value.numel() for value in session.learner.model.parameters())
+        return Trial(config, parameters, len(session.batches), min(seconds), session.progress.loss)
+
+
+class Session:
+    """One process's part in a run, from its start or its resumption to its end or its next stop."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        run: RunFolder,
+        ranks: Ranks,
+        signals: Signals,
+        reporter: Reporter,
+        checkpoint_minutes: float,
+    ) -> None:
+        self.config, self.ranks, self.signals, self.reporter = config, ranks, signals, reporter
+        torch.set_num_threads(config.machine.threads)
+        keep_freed_memory()
+        device = torch.device(config.machine.device)
+        images, held_out = split_validation(config.data, dataset.train)
+        self.normalise = Normalise.fit(images, config.augmentation.normalise).to(device)
+        self.batches = Batches(config, images.to(device), self.normalise, ranks)
+        self.classes, self.test = len(dataset.classes), dataset.test.to(device)
+        self.held_out = held_out.to(device) if held_out is not None else None
+        self.learner = Learner(config, self.classes, images.pixels.shape[-1], ranks)
+        self.progress = Progress.on(device, len(self.batches))
+        self.saver = Saver(
+            config, dataset.fingerprint, run, ranks, reporter, self.learner, self.progress, checkpoint_minutes
+        )
+
+    def fit(self) -> None:
+        """Train and evaluate, epoch after epoch."""
+        progress = self.progress
+        self.reporter.started(progress, self.config)
+        while progress.epoch < self.config.epochs:
+            while progress.step < progress.steps_per_epoch:
+                self._heed_signals()
+                self.make_step()
+                self.reporter.stepped(progress)
+            metrics = self._close_epoch()
+            self.saver.save()
+            self.saver.append(metrics)
+            self.reporter.evaluated(metrics)
+        self._heed_signals()
+
+    def make_step(self) -> None:
+        """Make the step at which the run stands."""
+        progress, started = self.progress, time.perf_counter()
+        x, labels = self.batches(progress.epoch, progress.step)
+        loss, correct = self.learner.update(x, labels, self.rate(progress.steps), progress.steps)
+        progress.add(loss, correct, len(labels), time.perf_counter() - started)
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        config = self.config
+        return config.optimiser.lr * rate_factor(config.schedule, step, len(self.batches), config.epochs)
+
+    def finish(self) -> Result:
+        """Write and return the result: of the last epoch, or of the epoch that held-out images chose."""
+        model, epoch, chosen_by = self.learner.evaluated, self.progress.epoch, "last epoch"
+        if self.held_out is not None:
+            model.load_state_dict(self.saver.chosen)
+            epoch = max(self.progress.history, key=lambda m: m["validation_accuracy"])["epoch"]
+            chosen_by = f"{len(self.held_out)} held-out training images"
+        score = evaluate(model, self.test, self.normalise, self.config, self.classes, self.ranks)
+        return self.saver.finish(model, score, epoch, chosen_by)
+
+    def _heed_signals(self) -> None:
+        stop, save = self.ranks.most([self.signals.stop, int(self.signals.save or self.saver.due())])
+        if stop or save:
+            self.signals.save = False
+            self.saver.save()
+        if stop:
+            raise StoppedError(stop, f"in epoch {self.progress.epoch + 1}, after {self.progress.steps} steps")
+
+    def _close_epoch(self) -> Metrics:
+        progress, started = self.progress, time.perf_counter()
+        loss, correct = check_finite(self.ranks.sum(progress.totals.cpu()), progress.steps).tolist()
+        images = progress.images * self.ranks.size
+        which = "test" if self.held_out is None else "validation"
+        self.ranks.align(self.learner.evaluated)  # each rank has its own statistics of BN
+        judges = self.test if self.held_out is None else self.held_out
+        score = evaluate(
+            self.learner.evaluated, judges, self.normalise, self.config, self.classes, self.ranks
+        )
+        metrics = {
+            "epoch": progress.epoch + 1,
+            "step": progress.steps,
+            "rate": self.rate(progress.steps - 1),
+            "train_loss": loss / images,
+            "train_accuracy": correct / images,
+            f"{which}_loss": score.loss,
+            f"{which}_accuracy": score.accuracy,
+            "seconds": progress.seconds,
+            "images_per_second": images / progress.seconds,
+            "evaluation_seconds": time.perf_counter() - started,
+        }
+        if self.held_out is not None and all(
+            score.accuracy > m["validation_accuracy"] for m in progress.history
+        ):
+            self.saver.choose(self.learner.evaluated)
+        progress.next_epoch(metrics)
+        return metrics

@@ -1,0 +1,67 @@
+"""Every rule about a wrong counter: the defect is there, is predicted exactly, and hides nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from tests.costmodel.test_observe import Unused
+from torch import nn
+
+from costmodel.checks import defects
+from costmodel.checks.comparison import Report
+from costmodel.checks.defects import DEFECTS, Defect
+from costmodel.checks.generic import verify_module
+
+IMAGES = torch.zeros(2, 4, 6, 6)
+MODELS: dict[str, Any] = {
+    "text padding": lambda: nn.Conv2d(4, 6, 3, padding="same"),
+    "unused result": Unused,
+    "grouped weight gradient": lambda: nn.Conv2d(4, 6, 3, groups=2, padding=1, bias=False),
+}
+
+
+def verify(name: str) -> Report:
+    images = torch.zeros(2, 3, 6, 6) if name == "unused result" else IMAGES.clone().requires_grad_()
+    return verify_module(MODELS[name](), [images])
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_the_installed_counter_has_the_defect(defect: Defect) -> None:
+    assert defect.is_present()
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_defect_is_excused_and_listed(defect: Defect) -> None:
+    report = verify(defect.name)
+    assert report.differences == []
+    assert [(quantity, name) for _, quantity, name in report.excuses] == [(defect.quantity, defect.name)]
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"is_present": lambda: False},
+        {"applies": lambda _evidence: False},
+        {"wrong_count": lambda _cost, _module: 12345},
+    ],
+    ids=["gone", "elsewhere", "other value"],
+)
+def test_nothing_else_is_excused(
+    defect: Defect, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defects, "DEFECTS", (dataclasses.replace(defect, **changed),))
+    report = verify(defect.name)
+    assert report.excuses == []
+    assert any(defect.counter in line for line in report.differences)
+
+
+def test_the_weight_gradient_of_a_grouped_convolution_is_off_by_the_groups() -> None:
+    (row,) = verify("grouped weight gradient").rows
+    check = row.check("macs_training")
+    forward = 2 * (6 * 2 * 9) * 36
+    assert check is not None
+    assert (check.formula, dict(check.counts)) == (3 * forward, {"FlopCounterMode": (2 + 2) * forward})

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from costmodel.checks.measure import (
+    flop_counter_macs,
+    fvcore_macs,
+    layer_training_macs,
+    mode,
+    own_counts,
+    parameters_by_module,
+)
+
+CONV = 2 * (4 * 3 * 3 * 3) * (8 * 9)  # batch x weights x positions
+IMAGES = torch.zeros(2, 3, 8, 9)
+
+
+class Mixed(nn.Module):
+    """A convolution and a normalisation of which counters disagree, a linear layer, outputs of all kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.body(x)
+        return {"maps": y, "nothing": None, "scores": self.fc(y.mean((2, 3)))}
+
+
+@pytest.mark.parametrize("count", [fvcore_macs, flop_counter_macs])
+def test_counters_give_macs_by_module_without_normalisation(count: Any) -> None:
+    assert count(Mixed(), [IMAGES]) == {
+        "": CONV + 2 * 4 * 5,
+        "body": CONV,
+        "body.0": CONV,
+        **{name: 0 for name in ("body.1", "body.2") if count is fvcore_macs},
+        "fc": 2 * 4 * 5,
+    }
+
+
+@pytest.mark.parametrize("count", [fvcore_macs, flop_counter_macs])
+def test_a_module_called_twice_counts_twice_under_its_first_name(count: Any) -> None:
+    conv = nn.Conv2d(3, 3, 1)
+    model = nn.ModuleDict({"a": conv, "b": conv})
+    model.forward = lambda x: model["b"](model["a"](x))  # type: ignore[method-assign]
+    assert count(model, [IMAGES])["a"] == 2 * (2 * 3 * 3 * 8 * 9)
+
+
+def test_counting_leaves_every_module_in_its_mode() -> None:
+    model = Mixed()
+    model.body.eval()
+    fvcore_macs(model, [IMAGES])
+    flop_counter_macs(model, [IMAGES])
+    assert (model.training, model.body.training, model.body[1].training) == (True, False, False)
+
+
+def test_a_mode_ends_with_an_error_too() -> None:
+    model = Mixed()
+    with pytest.raises(KeyError), mode(model, training=False):
+        raise KeyError
+    assert model.training
+
+
+@pytest.mark.parametrize(("input_grad", "passes"), [(True, 3), (False, 2)])
+def test_a_training_step_is_forward_and_a_pass_for_each_gradient(input_grad: bool, passes: int) -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    assert layer_training_macs(conv, (2, 3, 8, 9), input_grad=input_grad) == passes * CONV
+    assert conv.weight.grad is None
+
+
+def test_a_frozen_layer_without_gradients_counts_forward_alone() -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1).requires_grad_(False)
+    assert layer_training_macs(conv, (2, 3, 8, 9), input_grad=False) == CONV
+
+
+def test_parameters_belong_to_the_module_that_holds_them() -> None:
+    assert parameters_by_module(Mixed()) == {"body.0": 4 * 27 + 4, "body.1": 8, "fc": 4 * 5 + 5}
+
+
+def test_own_counts_leave_out_children() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Identity()), nn.Identity())
+    assert own_counts({"": 10, "0": 6, "0.0": 5, "1": 3}, model) == {"": 1, "0": 1, "0.0": 5, "1": 3}

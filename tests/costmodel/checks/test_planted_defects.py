@@ -1,0 +1,294 @@
+"""Verify and prove can fail: each planted defect is found by both, at the right layer.
+
+A defect is planted in the code of a layer, or in its formula. Both checks get the same pair: verify with
+numbers for sizes, prove with symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from costmodel import recorder, resnet
+from costmodel.checks import octave_theorems
+from costmodel.checks.network_theorems import network_case
+from costmodel.checks.octave_theorems import HIGH_IN, HIGH_OUT, LOW_IN, LOW_OUT, Layer
+from costmodel.checks.prove import Case, failures
+from costmodel.checks.theorems import h, n, w
+from costmodel.checks.verify import verify_named, verify_operators
+from costmodel.convention import Cost
+from costmodel.octave import plain_path
+from costmodel.recorder import Operator, Saved
+from costmodel.standard import convolution
+from pwoct import resnet as code
+from pwoct.branches import pool, upsample
+from pwoct.pwise_octave import Bottleneck, PwiseOctConv
+
+CHANNELS = {HIGH_IN: 12, LOW_IN: 4, HIGH_OUT: 24, LOW_OUT: 8}
+NUMBERS = {**CHANNELS, **octave_theorems._widths(CHANNELS), n: 2, h: 3, w: 2}
+
+
+def both(case: Case) -> tuple[list[str], list[str]]:
+    """Return what verify finds, and what prove finds."""
+    inputs = [torch.zeros(*map(number, shape), requires_grad=True) for shape in case.inputs]
+    report = verify_operators(case.build(CHANNELS), inputs, [with_numbers(o) for o in case.operators])
+    return report.differences, failures(case)
+
+
+def number(size: Any) -> int:
+    return int(size.subs(NUMBERS)) if hasattr(size, "subs") else size
+
+
+def with_numbers(operator: Operator) -> Operator:
+    saved = tuple(Saved(kept.name, number(kept.elements)) for kept in operator.saved)
+    return replace(operator, cost=operator.cost.map(number), saved=saved)
+
+
+def layers_of(differences: Iterable[str]) -> set[str]:
+    """Return the layers that are named, totals apart."""
+    return {line.partition(":")[0] for line in differences} - {"total", "all layers"}
+
+
+def case_of(image: tuple[Any, Any] = (4 * h, 4 * w), **options: Any) -> Case:
+    return Layer(**options).case(image)
+
+
+def planted(case: Case, plant: Callable[[nn.Module], None]) -> Case:
+    """Return the case with something done to the layer that its constructor makes."""
+
+    def build(v: Any) -> nn.Module:
+        net = case.build(v)
+        plant(net.conv)
+        return net
+
+    return replace(case, build=build)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compressed": ("HH", "HL", "LH", "LL")},
+        {"compressed": ("LH",), "stride": 2},
+        {"stride": 2, "rule": "A"},
+        {"stride": 2, "rule": "B", "options": {"bias": True}},
+    ],
+    ids=str,
+)
+def test_without_a_defect_both_agree(options: dict[str, Any]) -> None:
+    assert both(case_of(**options)) == ([], [])
+
+
+class PoolsLate(nn.Conv2d):
+    """HL at the wrong resolution: it convolves what should have been pooled before."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pool(super().forward(upsample(x)))
+
+
+class UpsamplesEarly(nn.Conv2d):
+    """LH at the wrong resolution: it convolves what should be upsampled after."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pool(super().forward(upsample(x)))
+
+
+@pytest.mark.parametrize(("path", "kind"), [("hl", PoolsLate), ("lh", UpsamplesEarly)])
+def test_a_path_at_the_wrong_resolution(path: str, kind: type[nn.Conv2d]) -> None:
+    def plant(conv: Any) -> None:
+        getattr(conv, path).__class__ = kind
+
+    verified, proved = both(planted(case_of(), plant))
+    assert layers_of(proved) == {f"conv.{path}"}
+    assert layers_of(line for line in verified if "MACs" in line) == {f"conv.{path}"}
+    assert not any("parameters" in line for line in (*verified, *proved))
+
+
+class SkipsSpatial(Bottleneck):
+    """A forgotten kernel: the convolution between the two 1x1 ones is made, and never run."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.expand(self.reduce(x))  # type: ignore[no-any-return]
+
+
+def test_a_kernel_that_is_never_run() -> None:
+    def plant(conv: Any) -> None:
+        conv.ll.__class__ = SkipsSpatial
+
+    verified, proved = both(planted(case_of(compressed=("LL",)), plant))
+    assert proved[0] == "conv.ll.spatial: the formulas have a layer that the code has not"
+    assert layers_of(proved) == {"conv.ll.spatial"}
+    assert "conv.ll.spatial" in layers_of(verified)
+
+
+def test_a_kernel_that_is_not_even_made() -> None:
+    def plant(conv: Any) -> None:
+        conv.ll.spatial = nn.Identity()
+
+    verified, proved = both(planted(case_of(compressed=("LL",)), plant))
+    assert "conv.ll.spatial" in layers_of(verified)
+    assert layers_of(proved) == {"conv.ll.spatial"}
+
+
+def test_alpha_of_the_output_swapped_with_its_complement(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swapped(PwiseOctConv):
+        def __init__(self, *arguments: Any, alpha_out: Fraction, **options: Any) -> None:
+            super().__init__(*arguments, alpha_out=1 - alpha_out, **options)
+
+    case = case_of()
+    monkeypatch.setattr(octave_theorems, "PwiseOctConv", Swapped)
+    verified, proved = both(case)
+    paths = {"conv.hh", "conv.hl", "conv.lh", "conv.ll"}
+    assert layers_of(proved) == paths
+    assert layers_of(verified) == paths
+
+
+def test_alpha_of_the_input_swapped_with_its_complement(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swapped(PwiseOctConv):
+        def __init__(self, *arguments: Any, alpha_in: Fraction, **options: Any) -> None:
+            super().__init__(*arguments, alpha_in=1 - alpha_in, **options)
+
+    case = case_of()
+    monkeypatch.setattr(octave_theorems, "PwiseOctConv", Swapped)
+    (failure,) = failures(case)
+    assert failure.startswith("the code fails on symbolic sizes: ")  # the branches do not even fit
+
+
+def test_a_bottleneck_of_the_wrong_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wide(PwiseOctConv):
+        def __init__(self, *arguments: Any, beta: int, **options: Any) -> None:
+            super().__init__(*arguments, beta=beta - 1, **options)
+
+    case = case_of(compressed=("LH",))
+    monkeypatch.setattr(octave_theorems, "PwiseOctConv", Wide)
+    verified, proved = both(case)
+    assert layers_of(verified) == {"conv.lh.reduce", "conv.lh.spatial", "conv.lh.expand"}
+    (failure,) = proved
+    assert failure.startswith("conv.lh.reduce.weight: size 87 is none of ")  # (137 + 211) / (2 * 2)
+
+
+def test_a_stride_on_the_wrong_convolution() -> None:
+    def plant(conv: Any) -> None:
+        conv.ll.reduce.stride, conv.ll.spatial.stride = (1, 1), (2, 2)
+
+    verified, proved = both(planted(case_of(compressed=("LL",), stride=2), plant))
+    assert layers_of(proved) == {"conv.ll.reduce"}
+    assert "conv.ll.reduce" in layers_of(verified)
+
+
+def test_another_stride_rule() -> None:
+    def plant(conv: Any) -> None:
+        conv.stride_rule = "A"
+        for path in (conv.hh, conv.hl, conv.lh, conv.ll):
+            path.stride = (1, 1)
+
+    # As rule A does: LH at the output's high resolution, four times the work.
+    verified, proved = both(planted(case_of(stride=2), plant))
+    assert layers_of(proved) == {"conv.lh"}
+    assert "conv.lh" in layers_of(verified)
+
+
+def test_a_bias_that_the_formula_does_not_know() -> None:
+    def plant(conv: Any) -> None:
+        conv.hl.bias = nn.Parameter(torch.zeros(conv.hl.out_channels))
+
+    verified, proved = both(planted(case_of(), plant))
+    assert proved == ["conv.hl: parameters: code f_L*(9*c_H + 1), formula 9*c_H*f_L"]
+    assert verified == [
+        f"conv.hl: parameters: formula {9 * 12 * 8}, parameters() {9 * 12 * 8 + 8}",
+        f"total: parameters: formula {9 * 16 * 32:,}, parameters() {9 * 16 * 32 + 8:,}",
+    ]
+
+
+def test_a_grouped_layer_counted_as_dense() -> None:
+    doubled = tuple(2 * symbol for symbol in (HIGH_IN, LOW_IN, HIGH_OUT, LOW_OUT))
+    grouped = case_of(options={"groups": 2}, symbols=doubled)
+    dense = case_of(symbols=doubled)
+    verified, proved = both(replace(grouped, operators=dense.operators))
+    paths = {"conv.hh", "conv.hl", "conv.lh", "conv.ll"}
+    assert layers_of(proved) == paths
+    assert layers_of(verified) == paths
+
+
+def test_an_upsampling_that_is_kept_for_the_backward_pass() -> None:
+    class Keeps(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).exp()
+
+    def plant(conv: Any) -> None:
+        conv.lh.__class__ = Keeps
+
+    verified, _ = both(planted(case_of(), plant))
+    assert any(line.startswith("conv.lh: bytes saved: ") for line in verified)
+    assert layers_of(verified) == {"conv.lh"}
+
+
+# Defects in formulas, found in whole networks.
+
+
+def forgets_kernels(*arguments: Any, **options: Any) -> Cost:
+    c_in, c_out, _, *rest = arguments
+    return convolution(c_in, c_out, 1, *rest, **options)
+
+
+def forgets_strides(*arguments: Any, stride: Any = 1, **options: Any) -> Cost:
+    return convolution(*arguments, **options)
+
+
+def forgets_batches(*arguments: Any, batch: Any = 1, **options: Any) -> Cost:
+    return convolution(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("defect", "wrong"),
+    [
+        (forgets_kernels, {"stem", "stages.0.0.conv1", "stages.2.0.conv2"}),
+        (
+            forgets_strides,
+            {"stages.1.0.conv1", "stages.1.0.shortcut", "stages.2.0.conv1", "stages.2.0.shortcut"},
+        ),
+        (forgets_batches, {"stem", "stages.0.0.conv1", "stages.1.0.shortcut"}),
+    ],
+)
+def test_a_wrong_formula_of_convolutions(
+    defect: Callable[..., Cost], wrong: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "convolution", defect)
+    verified = layers_of(verify_named("resnet8", batch=2).differences)
+    proved = layers_of(failures(network_case(1, None, "C", (8 * h, 8 * w))))
+    assert wrong <= verified
+    assert wrong <= proved
+    if defect is forgets_strides:
+        assert proved == verified == wrong
+
+
+def test_a_wrong_formula_of_bottlenecks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first 1x1 convolution is forgotten.
+    def record(rec: Any, name: str, x: Any, layer: Any, path: str, stride: Any, **options: Any) -> Any:
+        y = plain_path(rec, f"{name}.spatial", x, layer, path, stride)
+        return rec.conv(f"{name}.expand", y, layer.channels(path)[1], 1)
+
+    monkeypatch.setattr(resnet, "record_bottleneck", record)
+    differences = verify_named("resnet8", alpha="1/4", paths=["LL"]).differences
+    assert "stages.0.0.conv2.ll.reduce: there is no formula of this name" in differences
+    assert all(".ll" in name or name == "stages.1.0.conv2" for name in layers_of(differences))
+
+
+def test_a_layer_of_the_network_with_the_alpha_of_another_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = code._oct_block
+
+    def swapped(spec: Any, options: Any) -> nn.Module:
+        before, inside, behind = spec.alphas
+        inner = before == behind and spec.stride == 1
+        return original(replace(spec, alphas=(before, 1 - inside, behind)) if inner else spec, options)
+
+    monkeypatch.setattr(code, "_oct_block", swapped)
+    wrong = layers_of(verify_named("resnet14", alpha="1/4").differences)
+    assert "stages.0.1.conv1.hh" in wrong
+    assert {name[: len("stages.0.1")] for name in wrong} == {"stages.0.1", "stages.1.1"}

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from costmodel.checks.comparison import Report, Row
+from costmodel.checks.verify import verify_named, verify_network
+from costmodel.resnet import named
+from pwoct.resnet import resnet
+
+
+def row(report: Report, name: str) -> Row:
+    return next(row for row in report.rows if row.name == name)
+
+
+def totals(report: Report) -> dict[str, set[int]]:
+    """Every value of a quantity: the formula's, and each counter's."""
+    return {c.quantity: {c.formula, *c.counts.values()} for c in report.total.checks}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "params", "macs"),
+    [
+        ("resnet20", {}, 272_282, 40_813_184),
+        ("resnet56", {}, 855_578, 125_747_840),
+        ("resnet56", {"alpha": "1/4"}, 855_578, 85_295_744),
+        ("resnet56", {"alpha": "1/2"}, 855_578, 56_148_608),
+        ("resnet56", {"alpha": "3/4"}, 855_578, 38_306_432),
+        ("resnet56", {"alpha": "1/4", "paths": ["HL", "LH", "LL"]}, 696_150, 79_309_440),
+        ("resnet56", {"alpha": "1/4", "paths": ["HH", "HL", "LH", "LL"]}, 409_482, 36_473_472),
+    ],
+)
+def test_known_networks_have_their_known_counts(
+    name: str, options: dict[str, Any], params: int, macs: int
+) -> None:
+    report = verify_named(name, **options)
+    assert report.differences == []
+    assert totals(report)["params"] == {params}
+    assert totals(report)["macs"] == {macs}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": "1/4", "size": (33, 47), "batch": 3},
+        {"alpha": "1/4", "size": (7, 5), "batch": 2, "paths": ["LH"], "stride_rule": "A"},
+        {"alpha": "1/3", "stride_rule": "B", "paths": ["HL", "LL"], "between": "bn_relu"},
+        {"alpha": ["1/8", "0", "1"], "beta": ["2", "4", "3/2"], "paths": [["HH"], ["HL"], ["LL"]]},
+        {"alpha": "1", "paths": ["HH", "HL", "LH", "LL"], "width_rule": "mean", "between": "bn"},
+        {"alpha": "0", "paths": ["HH"], "width": 5, "classes": 100, "in_channels": 1},
+        {"width": 1, "alpha": "1/2", "size": 17},
+    ],
+    ids=str,
+)
+def test_networks_agree_with_every_counter(options: dict[str, Any]) -> None:
+    report = verify_named("resnet14", **options)
+    assert report.differences == []
+    assert report.excuses == []
+    assert report.passes(strict=True)
+
+
+def test_a_network_of_1202_layers_is_verified() -> None:
+    convolutions = 400 * 2304 + (4608 + 399 * 9216) + (18432 + 399 * 36864)
+    normalisations = 2 * (16 + 400 * (16 + 32 + 64))
+    report = verify_named("resnet1202", size=8, batch=2)
+    assert report.differences == []
+    assert totals(report)["params"] == {432 + convolutions + (512 + 2048) + normalisations + 650}
+
+
+def test_every_convolution_linear_layer_and_normalisation_has_a_row() -> None:
+    model = resnet(8, alpha="1/4", paths=["LH"], between="bn")
+    report = verify_network(named("resnet8", alpha="1/4", paths=["LH"], between="bn"), model)
+    weighted = {name for name, m in model.named_modules() if [*m.parameters(recurse=False)]}
+    assert weighted <= {row.name for row in report.rows}
+    assert {row.kind for row in report.rows if row.name in weighted} == {"conv", "linear", "bn"}
+
+
+def test_bytes_saved_belong_to_the_module_that_saves_them() -> None:
+    report = verify_named("resnet8")
+    relu = 4 * 16 * 32 * 32
+    saved = {
+        name: row(report, name).check("saved_bytes") for name in ("stem", "stages.0.0", "stages.0.0.conv1")
+    }
+    # The stem keeps the image, a block its two rectified maps, and its first convolution nothing of its own.
+    assert {name: check and check.formula for name, check in saved.items()} == {
+        "stem": 4 * 3 * 32 * 32,
+        "stages.0.0": 2 * relu,
+        "stages.0.0.conv1": 0,
+    }
+
+
+def plain() -> tuple[Any, nn.Module]:
+    return named("resnet8"), resnet(8)
+
+
+def test_a_module_without_formula_fails_by_name() -> None:
+    net, model = plain()
+    model.stages[1][0].extra = nn.Linear(2, 2)
+    differences = verify_network(net, model).differences
+    assert "stages.1.0.extra: there is no formula of this name" in differences
+    assert "stages.1.0.extra: parameters: formula 0, parameters() 6" in differences
+
+
+def test_a_formula_without_module_fails_by_name() -> None:
+    net, model = plain()
+    model.stages[1][0].conv1 = nn.Sequential(model.stages[1][0].conv1)
+    differences = verify_network(net, model).differences
+    assert "stages.1.0.conv1.0: there is no formula of this name" in differences
+    assert any(line.startswith("stages.1.0.conv1: MACs: formula 1,179,648, ") for line in differences)
+
+
+def test_a_function_that_convolves_outside_any_layer_fails_at_its_block() -> None:
+    net, model = plain()
+    block = model.stages[0][0]
+    weight = torch.ones(16, 16, 1, 1)
+
+    def forward(x: Tensor) -> Tensor:
+        return nn.functional.conv2d(type(block).forward(block, x), weight)
+
+    block.forward = forward
+    macs = 16 * 16 * 32 * 32
+    differences = verify_network(net, model).differences
+    assert f"stages.0.0: MACs: formula 0, FlopCounterMode {macs:,}" in differences
+    assert f"(model): MACs: formula 0, fvcore {macs:,}" in differences  # it knows layers, not blocks
+
+
+def test_a_tensor_kept_too_long_fails_at_its_block() -> None:
+    net, model = plain()
+    block = model.stages[0][0]
+    block.forward = lambda x: type(block).forward(block, x).exp()
+    kept = 4 * 16 * 32 * 32
+    assert verify_network(net, model).differences[0] == (
+        f"stages.0.0: bytes saved: formula {2 * kept:,}, saved_tensors_hooks {3 * kept:,}"
+    )
+
+
+def test_a_single_value_a_channel_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"^stages\.2\.0\.bn1: batch normalisation .*, got batch 1 and size 4x4$"
+    ):
+        verify_named("resnet8", size=4)
+
+
+def test_unknown_networks_are_refused_with_a_suggestion() -> None:
+    with pytest.raises(ValueError, match=r"^unknown model resnet57: .* did you mean resnet56\?$"):
+        verify_named("resnet57")

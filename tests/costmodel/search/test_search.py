@@ -1,0 +1,324 @@
+"""The front of a space equals what listing all of its configurations gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from costmodel.grid import PATH_SUBSETS
+from costmodel.recorder import cost_of
+from costmodel.resnet import ResNet, resnet
+from costmodel.search import front as front_module
+from costmodel.search.front import pareto_front
+from costmodel.search.options import options_of
+from costmodel.search.quantities import cost_quantities
+from costmodel.search.search import Found, NothingFitsError, search
+from costmodel.search.space import TIED, Space, space
+
+Costs = tuple[int, ...]
+
+
+def every_configuration(space: Space) -> Iterator[Any]:
+    """All networks of a space, one by one, straight from its definition."""
+    stage_choices = list(product(space.alphas, space.betas, space.path_sets))
+    for depth, rule in product(space.depths, space.width_rules):
+        for stages in product(stage_choices, repeat=3):
+            if all(len({stage[TIED.index(name)] for stage in stages}) == 1 for name in space.tied):
+                alpha, beta, paths = zip(*stages, strict=True)
+                yield resnet(depth, alpha=alpha, beta=beta, paths=paths, width_rule=rule, **space.options)
+
+
+def list_front(costs: list[Costs], limits: dict[int, int], signs: list[int]) -> Counter[Costs]:
+    """The undominated points and how often each occurs, by comparing all with all."""
+    fitting = [cost for cost in costs if all(cost[i] <= limit for i, limit in limits.items())]
+    signed = {cost: tuple(s * c for s, c in zip(signs, cost, strict=True)) for cost in set(fitting)}
+    kept = {
+        cost
+        for cost in signed
+        if not any(
+            other != cost and all(a <= b for a, b in zip(signed[other], signed[cost], strict=True))
+            for other in signed
+        )
+    }
+    return Counter(cost for cost in fitting if cost in kept)
+
+
+def as_counter(found: Found) -> Counter[Costs]:
+    return Counter(
+        {
+            tuple(point): int(count)
+            for point, count in zip(found.points.tolist(), found.count.tolist(), strict=True)
+        }
+    )
+
+
+def costs_of(space: Space, names: tuple[str, ...]) -> list[Costs]:
+    return [costs_of_network(net, names) for net in every_configuration(space)]
+
+
+@cache
+def costs_of_network(net: ResNet, names: tuple[str, ...]) -> Costs:
+    return tuple(cost_quantities(cost_of(net.operators()), names).values())
+
+
+# Small networks with roundings: some with odd sizes, some with a single block a stage and branches without
+# channels. By either stride rule the plain network is no sum of octave stages.
+ODD = {"depth": 14, "alphas": [0, "2/5"], "rule": "mean", "width": 4, "size": (9, 12), "stride_rule": "A"}
+SINGLE = {"depth": 8, "alphas": [0, "1/2", 1], "rule": "out", "width": 3, "size": 8, "stride_rule": "B"}
+NAMES = ("params", "macs", "activations", "bytes")
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    def some(values: Any, most: int) -> Any:
+        return draw(st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True))
+
+    options = dict(draw(st.sampled_from([ODD, SINGLE])))
+    sets = some([(), ("HH",), ("HL", "LH"), ("HL", "LH", "LL"), ("HH", "HL", "LH", "LL")], 2)
+    tied = draw(st.sampled_from(["same-alpha", "same-beta", "same-paths"]))
+    return space(
+        [options.pop("depth")],
+        some(options.pop("alphas"), 3),
+        some([1, "5/2"], 2),
+        sets,
+        [options.pop("rule")],
+        per_stage=True,
+        constraints=[tied],
+        **options,
+    )
+
+
+# Without shrinking: it would take minutes, and the spaces are small as they are.
+@settings(max_examples=50, deadline=None, phases=[Phase.generate])
+@given(st.data())
+def test_a_front_equals_listing_everything(data: st.DataObject) -> None:
+    small = data.draw(spaces())
+    costs = costs_of(small, NAMES)
+    maximise = data.draw(st.sets(st.sampled_from(NAMES), max_size=2))
+    limits = {
+        i: data.draw(st.sampled_from(sorted({cost[i] for cost in costs})))
+        for i in data.draw(st.sets(st.sampled_from(range(4)), max_size=2))
+    }
+    expected = list_front(costs, limits, [-1 if name in maximise else 1 for name in NAMES])
+    question = {
+        "budgets": {NAMES[i]: limit for i, limit in limits.items()},
+        "minimise": [name for name in NAMES if name not in maximise],
+        "maximise": sorted(maximise),
+    }
+    if not expected:
+        with pytest.raises(NothingFitsError):
+            search(small, **question)
+        return
+    found = search(small, **question)
+    order = [found.measures.names.index(name) for name in NAMES]
+    assert {tuple(cost[i] for i in order): n for cost, n in as_counter(found).items()} == expected
+    for i in range(len(found)):
+        point = found.point(i)
+        assert cost_quantities(cost_of(point.network.operators()), point.costs) == point.costs
+
+
+def test_a_whole_space_per_stage_equals_listing_everything() -> None:
+    small = space(
+        [8], [0, "1/4"], [2, 4], [(), ("HL", "LL"), PATH_SUBSETS[-1]], per_stage=True, width=8, size=8
+    )
+    assert small.size == (2 * 2 * 3) ** 3
+    names = ("params", "macs")
+    assert as_counter(search(small)) == list_front(costs_of(small, names), {}, [1, 1])
+
+
+def test_a_tied_space_equals_listing_everything() -> None:
+    sets = [(), ("HH",), ("HL", "LH", "LL"), PATH_SUBSETS[-1]]
+    tied = space([8, 14], [0, "1/5", 1], [1, 3], sets, ["out", "in"], width=8, size=8, stride_rule="A")
+    names = ("params", "macs", "calls")
+    expected = list_front(costs_of(tied, names), {}, [1, 1, -1])
+    assert as_counter(search(tied, maximise=["calls"])) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 5).flatmap(
+        lambda d: st.lists(st.lists(st.integers(0, 6), min_size=d, max_size=d), min_size=1, max_size=40)
+    )
+)
+def test_pareto_front_equals_comparing_all_with_all(points: list[list[int]]) -> None:
+    front = pareto_front(np.array(points, dtype=np.int64))
+    expected = list_front([tuple(point) for point in points], {}, [1] * len(points[0]))
+    assert {
+        tuple(p): n for p, n in zip(front.points.tolist(), front.weight.tolist(), strict=True)
+    } == expected
+    assert front.points.tolist() == sorted(map(list, expected))
+    assert [points.index(point) for point in front.points.tolist()] == front.first.tolist()
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+def test_pareto_front_of_many_points(dimensions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All branches of the division, against a plain scan of the same points."""
+    for name, few in (("SAMPLE", 64), ("LEAF", 4), ("FEW_PAIRS", 64)):
+        monkeypatch.setattr(front_module, name, few)
+    points = np.random.default_rng(dimensions).integers(0, 20, (1500, dimensions))
+    unique, counts = np.unique(points, axis=0, return_counts=True)
+    front = pareto_front(points)
+    kept = [
+        k
+        for k, point in enumerate(unique)
+        if not ((unique <= point).all(axis=1) & (unique < point).any(axis=1)).any()
+    ]
+    assert front.points.tolist() == unique[kept].tolist()
+    assert front.weight.tolist() == counts[kept].tolist()
+
+
+def test_pareto_front_of_a_large_antichain() -> None:
+    """On the plane x + y + z = 300 no point dominates another; the plane behind it is all dominated."""
+    x, y = np.divmod(np.arange(151 * 151), 151)
+    plane = np.stack([x, y, 300 - x - y], axis=1)
+    front = pareto_front(np.concatenate([plane + np.array([0, 0, 1]), plane]))
+    assert front.points.tolist() == sorted(plane.tolist())
+    assert front.first.min() == len(plane)
+
+
+def test_weights_add_up() -> None:
+    front = pareto_front(np.array([[1, 1], [1, 1], [2, 2]]), np.array([10, 5, 1]))
+    assert front.weight.tolist() == [15]
+
+
+def test_known_networks_are_found() -> None:
+    """The printed configuration: alpha 1/4, beta 2, everything compressed but HH."""
+    found = search(space(alphas=["1/4"], constraints=["keep-hh"]), {"params": 696_150})
+    best = found.point(0)
+    assert best.costs == {"params": 696_150, "macs": 79_309_440}
+    assert options_of(best.network) == "--model resnet56 --alpha 1/4 --beta 2 --paths HL,LH,LL"
+
+
+def test_an_infeasible_budget_says_by_how_much_and_what_is_nearest() -> None:
+    """409,482 parameters, all paths compressed at alpha 1/4, are the fewest of these 16 configurations."""
+    with pytest.raises(NothingFitsError) as error:
+        search(space(alphas=["1/4"]), {"params": Fraction(400_000)})
+    assert str(error.value) == (
+        "no configuration fits: the nearest is --model resnet56 --alpha 1/4 --beta 2 --paths all, "
+        "with params 409,482: 9,482 over the budget of 400,000 (2.4 %)"
+    )
+
+
+def test_nearest_weighs_budgets_by_their_share() -> None:
+    """Plain: 855,578 parameters, 125,747,840 MACs; alpha 1/4 without bottlenecks: as many, and 85,295,744.
+
+    Against 800,000 and 10,000,000 both miss the parameters equally; the second misses the MACs by less.
+    """
+    two = space(alphas=[0, "1/4"], path_sets=[()])
+    with pytest.raises(
+        NothingFitsError, match=r"--alpha 1/4, with params 855,578: 55,578 over .* MACs 85,295,744"
+    ):
+        search(two, {"params": 800_000, "macs": 10_000_000})
+
+
+def test_nearest_goes_by_the_most_exceeded_budget() -> None:
+    """At beta 4, all paths: alpha 1/2 has 144,426 parameters and 9,814,656 MACs, 3/4 163,198 and 7,557,760.
+
+    The first misses its parameters by less, but it exceeds 1,000,000 MACs 9.8 times, the second 7.6 times.
+    """
+    two = space(alphas=["1/2", "3/4"], betas=[4], path_sets=[PATH_SUBSETS[-1]])
+    with pytest.raises(NothingFitsError, match="--alpha 3/4"):
+        search(two, {"params": 144_000, "macs": 1_000_000})
+    with pytest.raises(NothingFitsError, match="--alpha 1/2"):
+        search(two, {"params": 10_000, "macs": 7_000_000})
+
+
+def test_nearest_when_only_the_combination_is_infeasible() -> None:
+    """Plain resnet20 has the fewest MACs a parameter; each budget alone can be met."""
+    two = space([20, 32], [0, "1/2"], path_sets=[()])
+    small, octave = resnet(20), resnet(32, alpha="1/2")
+    macs = cost_of(octave.operators()).macs
+    with pytest.raises(NothingFitsError, match="--model resnet20 --alpha 1/2"):
+        search(two, {"params": 272_282 - 1, "macs": macs})
+    assert cost_of(small.operators()).params == 272_282
+
+
+def test_a_budget_is_rounded_down() -> None:
+    two = space(alphas=["1/4"])
+    assert len(search(two, {"params": Fraction(409_482)})) == 1
+    assert len(search(two, {"params": Fraction(818_965, 2)})) == 1
+    with pytest.raises(NothingFitsError):
+        search(two, {"params": Fraction(818_963, 2)})
+
+
+def test_same_costs_are_counted_and_the_simplest_is_shown() -> None:
+    """At alpha 0 there are no paths but HH: 8 of the 16 path sets leave the network plain."""
+    found = search(space(alphas=[0]), maximise=["params"])
+    point = found.point(0)
+    assert (point.network.is_plain, point.count) == (True, 8)
+    assert options_of(point.network) == "--model resnet56"
+
+
+def test_plain_networks_are_counted_within_what_stages_share() -> None:
+    """At alpha 0 without bottlenecks on HH everything is plain, and beta idle: one point for all."""
+    for constraints in ([], ["same-beta"], ["same-paths"], ["same-beta", "same-paths"]):
+        plain = space([8], [0], [2, 3, 4], [(), ("LL",)], per_stage=True, constraints=constraints)
+        assert search(plain).count.tolist() == [plain.size]
+
+
+def test_space_size() -> None:
+    assert space(alphas=[0, "1/4"], betas=[2, 3, 4], per_stage=True).size == (2 * 3 * 16) ** 3
+    tied = space([20, 56], [0, "1/4"], [2], per_stage=True, constraints=["same-paths"])
+    assert tied.size == 2 * 2**3 * 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"depths": [57]}, r"depth must be 6n \+ 2"),
+        ({"alphas": ["3/2"]}, r"alpha must be in \[0, 1\], got 3/2"),
+        ({"betas": ["1/2"]}, "beta must be at least 1, got 1/2"),
+        ({"betas": [17]}, "beta must be at most the 16 output channels of stage 1, got 17"),
+        ({"path_sets": [["HX"]]}, "path must be one of HH, HL, LH, LL, got HX"),
+        ({"width_rules": ["widest"]}, "width rule must be one of out, in, min, mean, got widest"),
+        ({"constraints": ["keep-all"]}, "constraint must be one of keep-hh"),
+        ({"path_sets": [["HH"]], "constraints": ["keep-hh"]}, "at least one value of path sets"),
+        ({"alphas": []}, "at least one value of alphas"),
+    ],
+)
+def test_a_space_refuses_bad_values(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        space(**arguments)
+
+
+def test_a_space_too_large_for_memory_or_64_bits_is_refused() -> None:
+    many = [Fraction(i, 4000) for i in range(1000)]
+    with pytest.raises(ValueError, match="a stage may have at most 2,000,000 choices"):
+        space(alphas=many, per_stage=True)
+    with pytest.raises(ValueError, match=r"at most 9,223,372,036,854,775,807 configurations, got"):
+        space(alphas=many, betas=[Fraction(i, 16) for i in range(16, 240)], per_stage=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budgets": {"flops": 1}}, "quantity must be one of params, macs"),
+        ({"minimise": ["macs"], "maximise": ["macs"]}, "cannot both minimise and maximise macs"),
+        ({"budgets": {"macs": 0}}, "a budget must be positive, got 0 for macs"),
+        ({"maximise": ["speed"]}, "quantity must be one of params"),
+        (
+            {"space": space([8], [1], per_stage=True, size=12)},
+            "alpha 1 per stage or with a latency needs a size .* 12x12",
+        ),
+    ],
+)
+def test_search_refuses_bad_questions(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        search(**{"space": space(), **arguments})
+
+
+def test_spread_keeps_the_ends() -> None:
+    found = search(space(alphas=[Fraction(i, 8) for i in range(8)]), maximise=["params"])
+    shown = found.spread(3)
+    assert (len(found) > 3, shown[0], shown[-1], len(shown)) == (True, 0, len(found) - 1, 3)
+    with pytest.raises(ValueError, match="at least 1 row must be shown, got 0"):
+        found.spread(0)

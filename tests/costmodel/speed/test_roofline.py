@@ -1,0 +1,164 @@
+"""Predicted times are what the roofline says, by hand."""
+
+from fractions import Fraction
+
+import pytest
+
+from costmodel.recorder import FeatureMap, Recorder
+from costmodel.resnet import resnet
+from costmodel.speed.folding import folded, merged
+from costmodel.speed.prediction import fit, rank_correlation, seconds
+from costmodel.speed.roofline import Estimate, Machine, estimate, fill, filling
+from costmodel.speed.roofline_plot import Point, draw
+
+# 1000 MACs, 100 bytes a second; 2 seconds a call
+SLOW = Machine({"float32": 1000.0, "bfloat16": 4000.0}, 100.0, 2.0)
+
+
+def conv(c_in, c_out, kernel=3, size=(4, 4), **options):
+    rec = Recorder()
+    rec.conv("layer", FeatureMap(c_in, size, "x"), c_out, kernel, **options)
+    return rec.operators[0]
+
+
+def test_blocks_are_filled():
+    assert [fill(c, 16) for c in (1, 16, 17)] == [16, 16, 32]
+    assert filling(conv(16, 12), "float32") == Fraction(16, 12)
+    assert filling(conv(48, 12), "bfloat16") == Fraction(16, 12) * Fraction(64, 48)
+    assert filling(conv(32, 32), "bfloat16") == 1
+
+
+def test_a_convolution_bound_by_arithmetic():
+    # 9 * 16 * 16 weights meet 16 positions; 16 * 16 inputs, weights and 16 * 16 outputs of 4 bytes
+    macs, moved = 9 * 16 * 16 * 16, 4 * (16 * 16 + 9 * 16 * 16 + 16 * 16)
+    got = estimate(conv(16, 16), SLOW, "float32")
+    assert got == Estimate(macs / 1000, moved / 100, 2)
+    assert got.seconds == max(macs / 1000, moved / 100) + 2
+    assert got.bound == ("arithmetic" if macs / 1000 > moved / 100 else "traffic")
+
+
+def test_half_filled_vectors_cost_as_much_as_full_ones():
+    assert (
+        estimate(conv(16, 12), SLOW, "float32").arithmetic
+        == estimate(conv(16, 16), SLOW, "float32").arithmetic
+    )
+
+
+def test_a_shorter_type_halves_the_traffic():
+    long, short = (estimate(conv(32, 32), SLOW, dtype) for dtype in ("float32", "bfloat16"))
+    assert short.traffic == long.traffic / 2
+    assert short.arithmetic == long.arithmetic / 4
+
+
+def test_training_computes_three_times_as_much():
+    forward, step = (estimate(conv(16, 16), SLOW, "float32", training=training) for training in (False, True))
+    assert step.arithmetic == pytest.approx(3 * forward.arithmetic)
+    assert step.calls == 3 * forward.calls
+
+
+def test_an_addition_has_no_arithmetic():
+    rec = Recorder()
+    x = FeatureMap(16, (2, 2), "x")
+    rec.add("sum", x, x)
+    assert estimate(rec.operators[0], SLOW, "float32") == Estimate(0, 4 * 3 * 64 / 100, 2)
+
+
+def test_bounds():
+    assert [Estimate(*e).bound for e in ((3, 2, 1), (1, 3, 2), (1, 2, 3))] == [
+        "arithmetic",
+        "traffic",
+        "calls",
+    ]
+
+
+def test_an_unknown_rate():
+    with pytest.raises(ValueError, match=r"measured \(float32, bfloat16\), got int8"):
+        estimate(conv(1, 1), SLOW, "int8")
+
+
+def test_a_machine_twice_as_slow_takes_twice_as_long():
+    operators = resnet(8, alpha="1/2").operators()
+    assert seconds(operators, SLOW.scaled(2), "float32") == pytest.approx(
+        2 * seconds(operators, SLOW, "float32")
+    )
+
+
+def test_folding_leaves_out_what_convolutions_do():
+    operators = resnet(8, alpha="1/2").operators()
+    left = [op for op in operators if op.part not in ("bn", "activation", "add")]
+    expected = sum(estimate(op, SLOW, "float32").seconds for op in left)
+    assert seconds(operators, SLOW, "float32", plan="folded") == pytest.approx(expected)
+    assert seconds(operators, SLOW, "float32", plan="lean") == seconds(operators, SLOW, "float32")
+
+
+def test_bottlenecks_are_merged_where_that_is_quicker():
+    rec = Recorder()
+    x = rec.conv("path.reduce", FeatureMap(4, (4, 4), "x"), 2, 1)
+    rec.conv("path.expand", rec.conv("path.spatial", x, 2, 3), 4, 1)
+    alone = conv(4, 4)
+    one = merged(*rec.operators)
+    assert (one.cost.macs, one.cost.elements_read) == (alone.cost.macs, alone.cost.elements_read)
+    assert seconds(rec.operators, SLOW, "float32", plan="folded") == estimate(alone, SLOW, "float32").seconds
+
+
+def test_normalised_bottlenecks_are_not_merged():
+    options = {"alpha": "1/2", "paths": ["LL"], "between": "bn"}
+    operators = resnet(8, **options).operators()
+    left = [op for op in operators if op.part not in ("bn", "activation", "add")]
+    expected = sum(estimate(op, SLOW, "float32").seconds for op in left)
+    assert seconds(operators, SLOW, "float32", plan="folded") == pytest.approx(expected)
+
+
+def test_narrow_layers_are_packed():
+    rec = Recorder()
+    for path, c_in, c_out in (("hh", 4, 4), ("hl", 4, 12), ("lh", 12, 4), ("ll", 12, 12)):
+        rec.conv(f"layer.{path}", FeatureMap(c_in, (8, 8) if path == "hh" else (4, 4), "x"), c_out, 3)
+    (one,) = folded(rec.operators, "float32")
+    # 4 * 4 + 12 = 28 channels at the low branch's 16 positions
+    assert one.cost.macs == 9 * 28 * 28 * 16
+    assert one.channels == (28, 28)
+
+
+def test_fitting_finds_the_machine():
+    samples = []
+    true = Machine(SLOW.macs_per_second, SLOW.bytes_per_second / 2, SLOW.seconds_per_call * 4).scaled(3)
+    for alpha in ("0", "1/2", "3/4"):
+        operators = resnet(8, alpha=alpha).operators()
+        samples.append((operators, "lean", seconds(operators, true, "float32")))
+    got = fit(SLOW, samples, "float32")
+    assert got.bytes_per_second == pytest.approx(true.bytes_per_second)
+    assert got.seconds_per_call == pytest.approx(true.seconds_per_call)
+    assert got.macs_per_second["float32"] == pytest.approx(true.macs_per_second["float32"])
+    with pytest.raises(ValueError, match="at least one"):
+        fit(SLOW, [], "float32")
+
+
+def test_an_unknown_plan():
+    with pytest.raises(ValueError, match="plan must be one of reference, lean, folded, got fast"):
+        seconds([], SLOW, "float32", plan="fast")
+
+
+def test_rank_correlation_by_hand():
+    # ranks 1 2 3 4 against 1 3 2 4: 1 - 6 (1 + 1) / (4 (16 - 1))
+    assert rank_correlation([1, 2, 3, 4], [10, 30, 20, 40]) == pytest.approx(1 - 12 / 60)
+    # ties share their rank: 1.5 1.5 3 against 1 2 3
+    assert rank_correlation([5, 5, 9], [1, 2, 3]) == pytest.approx(1.5 / (1.5 * 2) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [([1], [1], "at least 2"), ([1, 2], [1], "one length"), ([1, 1], [1, 2], "equal values")],
+)
+def test_rank_correlation_refuses(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        rank_correlation(a, b)
+
+
+def test_the_plot_is_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "roofline.svg"
+    draw([Point("plain", 10.0, 500.0), Point("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file)
+    text = file.read_text()
+    assert "<svg" in text
+    with pytest.raises(ValueError, match="at least one point"):
+        draw([], SLOW, "float32", file)

@@ -1,0 +1,221 @@
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pwoct.training import checkpoint
+from pwoct.training.checkpoint import (
+    KEEP,
+    MANIFEST,
+    STATE,
+    TRAINING,
+    WEIGHTS,
+    Checkpoint,
+    CheckpointError,
+    load_weights,
+    newest,
+    read,
+    set_aside_damaged,
+    store,
+)
+
+FILES = (WEIGHTS, TRAINING, STATE, MANIFEST)
+
+
+def made(step: int) -> Checkpoint:
+    return Checkpoint(
+        step,
+        {"weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)},
+        {"momentum": torch.full((4,), step, dtype=torch.bfloat16)},
+        {"config": {"seed": 0}, "rate": 0.1 + step},
+    )
+
+
+def steps(folder: Path) -> list[int]:
+    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the checkpoints of steps 10 and 20."""
+    for step in (10, 20):
+        store(tmp_path, made(step))
+    return tmp_path
+
+
+def test_what_is_stored_is_read(folder):
+    found, skipped = newest(folder)
+    assert skipped == []
+    assert found.step == 20
+    assert torch.equal(found.model["weight"], torch.full((2, 3), 20.0))
+    assert found.training["momentum"].dtype == torch.bfloat16
+    assert found.state == {"config": {"seed": 0}, "rate": 20.1}
+
+
+def test_weights_are_plain_safetensors(folder):
+    assert set(load_file(folder / "step-0000000020" / WEIGHTS)) == {"weight", "count"}
+
+
+def test_nothing_is_pickled(folder):
+    assert {path.name for path in (folder / "step-0000000020").iterdir()} == set(FILES)
+    assert not any(b"torch\n" in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_newest_two_are_kept(folder):
+    for step in (30, 40):
+        store(folder, made(step))
+    assert KEEP == 2
+    assert steps(folder) == [30, 40]
+
+
+def test_an_empty_folder_is_a_start(tmp_path):
+    assert newest(tmp_path / "nowhere") == (None, [])
+
+
+def test_an_unfinished_checkpoint_is_none_and_is_removed(folder):
+    shutil.copytree(folder / "step-0000000020", folder / ".writing-step-0000000030")
+    assert newest(folder)[0].step == 20
+    store(folder, made(30))
+    assert not list(folder.glob(".writing-*"))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def swap(path: Path) -> None:
+    path.write_bytes((path.parents[1] / "step-0000000010" / path.name).read_bytes())
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [truncate, flip, empty, remove, swap])
+def test_damage_to_any_file_falls_back_to_the_one_before(damage, name, folder):
+    damage(folder / "step-0000000020" / name)
+    found, skipped = newest(folder)
+    assert found.step == 10
+    assert len(skipped) == 1
+    assert "step-0000000020" in skipped[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damage_to_all_is_an_error_that_names_them(name, folder):
+    for step in (10, 20):
+        flip(folder / f"step-{step:010d}" / name)
+    with pytest.raises(CheckpointError, match=r"no good checkpoint is left: .*0020.*; .*0010"):
+        newest(folder)
+
+
+def test_every_single_flipped_bit_is_seen(folder):
+    """In every byte of the small files and every seventh of the rest: none passes as another checkpoint."""
+    where = folder / "step-0000000020"
+    whole = read(where)
+    for name in FILES:
+        original = (where / name).read_bytes()
+        for position in range(0, len(original), 7):
+            content = bytearray(original)
+            content[position] ^= 1 << position % 8
+            (where / name).write_bytes(content)
+            try:
+                found = read(where)
+            except CheckpointError:
+                continue
+            # The manifest may be another text of the same content: a space, say.
+            assert name == MANIFEST
+            assert found.state == whole.state
+        (where / name).write_bytes(original)
+
+
+def test_a_checkpoint_under_another_name_is_refused(folder):
+    (folder / "step-0000000010").rename(folder / "step-0000000030")
+    found, skipped = newest(folder)
+    assert found.step == 20
+    assert "holds step 10, not what its name says" in skipped[0]
+
+
+def test_a_manifest_that_leaves_a_file_out_is_refused(folder):
+    manifest = folder / "step-0000000020" / MANIFEST
+    sums = json.loads(manifest.read_text())
+    del sums[TRAINING]
+    manifest.write_text(json.dumps(sums))
+    assert newest(folder)[0].step == 10
+
+
+def test_damaged_ones_set_aside_do_not_count_as_kept(folder):
+    flip(folder / "step-0000000020" / WEIGHTS)
+    set_aside_damaged(folder, newer_than=10)
+    store(folder, made(15))
+    assert steps(folder) == [10, 15]
+    store(folder, made(20))  # its name is free again
+    assert newest(folder)[0].step == 20
+    for step in (15, 20):
+        shutil.rmtree(folder / f"step-{step:010d}")
+    with pytest.raises(CheckpointError, match="damaged-step-0000000020: found damaged before"):
+        newest(folder)
+
+
+@pytest.mark.parametrize("nth", range(5))
+def test_a_full_disk_keeps_what_was_there(nth, folder, monkeypatch):
+    """At each of the files and at the rename."""
+    left = [nth]
+
+    def full(original):
+        def write(*arguments):
+            left[0] -= 1
+            if left[0] < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return original(*arguments)
+
+        return write
+
+    monkeypatch.setattr(checkpoint, "_write", full(checkpoint._write))
+    monkeypatch.setattr(Path, "rename", full(Path.rename))
+    with pytest.raises(OSError, match="No space left"):
+        store(folder, made(30))
+    assert steps(folder) == [10, 20]
+    assert newest(folder)[0].step == 20
+    assert not list(folder.glob(".writing-*"))
+
+
+def test_foreign_weights_hold_nothing_but_tensors(tmp_path):
+    weights = {"fc.weight": torch.ones(2)}
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in weights.items()}}, tmp_path / "a.pth"
+    )
+    save_file(weights, tmp_path / "a.safetensors")
+    for name in ("a.pth", "a.safetensors"):
+        assert torch.equal(load_weights(tmp_path / name)["fc.weight"], torch.ones(2))
+
+
+class Malicious:
+    def __reduce__(self):
+        return (os.abort, ())
+
+
+@pytest.mark.parametrize("content", ["code", "numbers", "noise"])
+def test_other_content_is_refused(content, tmp_path):
+    path = tmp_path / "foreign.pth"
+    if content == "noise":
+        path.write_bytes(b"no weights at all")
+    else:
+        torch.save({"a": Malicious()} if content == "code" else {"a": 1}, path)
+    with pytest.raises(CheckpointError, match=r"foreign.pth"):
+        load_weights(path)

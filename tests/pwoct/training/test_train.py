@@ -1,0 +1,352 @@
+import copy
+import errno
+import fcntl
+import json
+import math
+import os
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import pwoct.training.saver
+import pwoct.training.train
+from pwoct.training.augment import Normalise
+from pwoct.training.checkpoint import CheckpointError, newest
+from pwoct.training.config import ConfigError, compose
+from pwoct.training.data import Images
+from pwoct.training.distributed import Ranks
+from pwoct.training.evaluation import Score, evaluate
+from pwoct.training.examine import examine
+from pwoct.training.learner import Learner
+from pwoct.training.optimiser import Average, make_optimiser
+from pwoct.training.record import RunError, RunFolder
+from pwoct.training.saver import DivergedError
+from pwoct.training.synthetic import synthetic
+from pwoct.training.train import train, try_out
+
+TINY = {
+    "model.name": "resnet8",
+    "model.width": 4,
+    "epochs": 2,
+    "batch": 16,
+    "schedule.warmup": 1,
+    "machine.device": "cpu",
+    "machine.threads": 1,
+    "machine.precision": "fp32",
+    "machine.plan": "reference",
+}
+
+
+def tiny(**values):
+    return compose(
+        "fast", values={**TINY, **{name.replace("__", "."): value for name, value in values.items()}}
+    )
+
+
+@pytest.fixture(scope="module")
+def images():
+    return synthetic(train=64, test=40, size=16)
+
+
+class Notes:
+    def __init__(self):
+        self.notes, self.epochs = [], []
+
+    def started(self, progress, config):
+        pass
+
+    def stepped(self, progress):
+        pass
+
+    def evaluated(self, metrics):
+        self.epochs.append(metrics)
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_the_synthetic_set_is_learned(tmp_path):
+    """After 128 steps of a small network: far above the 10 % of a guess."""
+    config = tiny(model__width=8, epochs=8, batch=32, optimiser__lr=0.1)
+    result = train(config, synthetic(train=512, test=200, size=16), tmp_path / "run")
+    assert result.accuracy >= 0.9
+
+
+def test_a_finished_run_is_recorded_and_not_repeated(tmp_path, images):
+    told = Notes()
+    result = train(tiny(), images, tmp_path / "run", reporter=told)
+    run = RunFolder(tmp_path / "run")
+    assert run.result() == result
+    assert run.config().machine.ranks == 1
+    assert [line["epoch"] for line in run.history()] == [1, 2]
+    assert run.history() == told.epochs
+    assert result.accuracy == run.history()[-1]["test_accuracy"] == result.correct / 40
+    assert result.chosen_by == "last epoch"
+    [session] = run.sessions()
+    assert session["versions"]["torch"] == torch.__version__
+    assert session["data"] == images.fingerprint
+    again = Notes()
+    assert train(tiny(), images, tmp_path / "run", reporter=again) == result
+    assert again.epochs == []
+    assert "is finished: shown, not repeated" in again.notes[0]
+    assert len(run.sessions()) == 1
+
+
+def test_the_weights_of_a_run_give_its_accuracy(tmp_path, images):
+    result = train(tiny(ema=0.9), images, tmp_path / "run")
+    model, score = examine(RunFolder(tmp_path / "run"), images)
+    assert (score.correct, score.images) == (result.correct, 40)
+    assert score.loss == result.loss
+    assert result.parameters == sum(p.numel() for p in model.parameters())
+    other = synthetic(train=64, test=39, size=16)
+    with pytest.raises(RunError, match="trained on data other than these"):
+        examine(RunFolder(tmp_path / "run"), other)
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({"epochs": 3}, "epochs"),
+        ({"optimiser__lr": 1.0, "label_smoothing": 0.1}, "label_smoothing, optimiser.lr"),
+        ({"model__width": 8}, "model.width"),
+    ],
+)
+def test_another_configuration_is_refused_by_its_keys(values, keys, tmp_path, images):
+    train(tiny(), images, tmp_path / "run")
+    with pytest.raises(RunError, match=f"was begun with other values of {keys}: "):
+        train(tiny(**values), images, tmp_path / "run")
+
+
+def test_other_data_are_refused(tmp_path, images):
+    train(tiny(), images, tmp_path / "run")
+    with pytest.raises(RunError, match="was begun with other values of data: "):
+        train(tiny(), synthetic(train=64, test=39, size=16), tmp_path / "run")
+
+
+def test_the_plan_is_settled_recorded_and_kept(tmp_path, images):
+    train(tiny(machine__plan="auto"), images, tmp_path / "run")
+    assert RunFolder(tmp_path / "run").config().machine.plan == "lean"  # the best one known on a CPU
+    with pytest.raises(RunError, match=r"was begun with other values of machine.plan: "):
+        train(tiny(machine__plan="reference"), images, tmp_path / "run")
+
+
+def test_an_allowed_change_is_made_and_recorded(tmp_path, images):
+    train(tiny(), images, tmp_path / "run")
+    result = train(tiny(epochs=3), images, tmp_path / "run", allow_change=["epochs"])
+    assert (result.epochs, result.changes) == (3, ["epochs"])
+    assert [line["epoch"] for line in RunFolder(tmp_path / "run").history()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 1}, "epochs must be at least the 2 already made"),
+        ({"model__width": 8}, "other values of model.width: choose another name$"),
+        ({"data__train_images": 32}, "the steps of an epoch cannot change within a run"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(values, message, tmp_path, images):
+    train(tiny(), images, tmp_path / "run")
+    keys = [name.replace("__", ".") for name in values]
+    with pytest.raises(RunError, match=message):
+        train(tiny(**values), images, tmp_path / "run", allow_change=keys)
+
+
+def test_held_out_images_choose_the_epoch_and_the_test_set_does_not(tmp_path, images, monkeypatch):
+    """Held-out images say 3, 5, 4, 5 of 24 right: the second epoch is the first of the best."""
+    said, weights = iter([3, 5, 4, 5]), []
+
+    def told(model, judges, *rest):
+        if len(judges) == 40:  # the test set, at the end
+            return evaluate(model, judges, *rest)
+        weights.append(copy.deepcopy(model.state_dict()))
+        right = next(said)
+        return Score(torch.tensor([[right, 24 - right], [0, 0]]), 1.0)
+
+    monkeypatch.setattr(pwoct.training.train, "evaluate", told)
+    config = tiny(data__validation=24, epochs=4, batch=10)
+    result = train(config, images, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert all("test_accuracy" not in line for line in run.history())
+    assert (result.epoch, result.images) == (2, 40)
+    assert result.chosen_by == "24 held-out training images"
+    assert all(torch.equal(weights[1][name], value) for name, value in load_file(run.weights).items())
+    assert not all(torch.equal(weights[3][name], value) for name, value in load_file(run.weights).items())
+
+
+def test_a_full_disk_does_not_end_the_run(tmp_path, images, monkeypatch):
+    """Later saves fail, all but the last: the run is finished and says what failed."""
+    store, calls = pwoct.training.saver.store, []
+
+    def full(folder, checkpoint):
+        calls.append(checkpoint.step)
+        if checkpoint.step == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return store(folder, checkpoint)
+
+    monkeypatch.setattr(pwoct.training.saver, "store", full)
+    told = Notes()
+    result = train(tiny(), images, tmp_path / "run", reporter=told)
+    assert calls == [0, 4, 8]
+    assert result.failures == 1
+    assert (
+        "the checkpoint could not be written ([Errno 28] No space left on device); the run goes on"
+        in told.notes
+    )
+    assert RunFolder(tmp_path / "run").result() == result
+
+
+def test_a_run_whose_last_checkpoint_failed_is_not_finished(tmp_path, images, monkeypatch):
+    store = pwoct.training.saver.store
+
+    def full(folder, checkpoint):
+        if checkpoint.step > 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return store(folder, checkpoint)
+
+    monkeypatch.setattr(pwoct.training.saver, "store", full)
+    first = train(tiny(), images, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert first.failures == 1
+    assert run.result() is None
+    assert newest(run.checkpoints)[0].step == 4
+    monkeypatch.undo()
+    second = train(tiny(), images, tmp_path / "run")  # resumes from step 4
+    assert second.failures == 0
+    assert second.correct == first.correct
+
+
+def test_no_room_at_the_start_is_said(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(pwoct.training.saver.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(CheckpointError, match=r"needs \d+ MB for checkpoints, free: 0"):
+        train(tiny(), images, tmp_path / "run")
+
+
+def test_two_processes_cannot_train_one_run(tmp_path, images):
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="is being trained by another process"):
+            train(tiny(), images, tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, images, monkeypatch):
+    update = Learner.update
+
+    def overflow(self, x, labels, rate, step):
+        loss, correct = update(self, x, labels, rate, step)
+        return loss * (math.inf if step == 6 else 1), correct
+
+    monkeypatch.setattr(Learner, "update", overflow)
+    with pytest.raises(DivergedError, match=r"the loss is not finite after 8 steps; lower optimiser.lr"):
+        train(tiny(), images, tmp_path / "run")
+    assert newest(tmp_path / "run" / "checkpoints")[0].step == 4
+
+
+def test_a_cut_line_of_metrics_is_repaired(tmp_path, images):
+    train(tiny(), images, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    whole = run.metrics.read_text()
+    run.metrics.write_text(whole[: len(whole) // 2 + 30])
+    (tmp_path / "run" / "result.json").unlink()
+    train(tiny(), images, tmp_path / "run")
+    assert run.metrics.read_text() == whole
+    assert [json.loads(line)["epoch"] for line in whole.splitlines()] == [1, 2]
+
+
+def test_a_trial_touches_nothing(tmp_path, images):
+    trial = try_out(tiny(), images, tmp_path / "run")
+    assert trial.steps_per_epoch == 4  # 64 // 16
+    assert trial.seconds_per_step > 0
+    assert trial.minutes == pytest.approx(2 * 4 * trial.seconds_per_step / 60)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frozen_pointwise_kernels_keep_their_first_values(tmp_path, images):
+    config = tiny(model__alpha="1/2", model__paths="HL,LL", model__freeze_pointwise=True)
+    first = Learner(config, 10, 3, Ranks()).model
+    train(config, images, tmp_path / "run")
+    last = load_file(RunFolder(tmp_path / "run").weights)
+    frozen = {name for name, _ in first.named_parameters() if ".reduce." in name or ".expand." in name}
+    assert frozen
+    for name, value in first.named_parameters():
+        assert torch.equal(last[name], value) == (name in frozen), name
+
+
+def test_weight_decay_reaches_what_the_key_names():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
+    dimensions = {
+        decay: {
+            p.dim()
+            for p in make_optimiser(tiny(optimiser__decay=decay).optimiser, model).param_groups[0]["params"]
+        }
+        for decay in ("all", "matrices", "convolutions")
+    }
+    assert dimensions == {"all": {1, 2, 4}, "matrices": {2, 4}, "convolutions": {4}}
+    decaying, other = make_optimiser(tiny().optimiser, model).param_groups
+    assert (decaying["weight_decay"], other["weight_decay"]) == (5e-4, 0)
+
+
+def test_one_step_by_hand():
+    """Nesterov momentum's first step is lr (1 + momentum) (gradient + decay weight), clipped before."""
+    config = tiny(
+        batch=4,
+        optimiser__weight_decay=0.01,
+        optimiser__decay="all",
+        label_smoothing=0.1,
+        optimiser__clip_norm=0.5,
+    )
+    learner = Learner(config, 10, 3, Ranks())
+    before = copy.deepcopy(learner.model).train()
+    x, y = torch.randn(4, 3, 16, 16), torch.tensor([1, 2, 3, 4])
+    loss = cross_entropy(before(x), y, label_smoothing=0.1)
+    loss.backward()
+    norm = math.sqrt(sum(float(p.grad.square().sum()) for p in before.parameters()))
+    assert norm > 0.5
+    told, _ = learner.update(x, y, 0.1, 0)
+    assert torch.allclose(told, loss)
+    for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
+        gradient = old.grad * (0.5 / norm) + 0.01 * old
+        assert torch.allclose(new, old - 0.1 * 1.9 * gradient, atol=1e-6)
+
+
+def test_the_average_by_hand():
+    model = nn.BatchNorm1d(1)
+    average = Average(model, 0.5)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+        model.num_batches_tracked.fill_(7)
+    average.update(model, 0)  # decay (1 + 0) / (10 + 0) = 0.1: 0.1 * 1 + 0.9 * 3
+    assert average.model.weight.item() == pytest.approx(2.8)
+    average.update(model, 1000)  # decay 0.5: (2.8 + 3) / 2
+    assert average.model.weight.item() == pytest.approx(2.9)
+    assert average.model.num_batches_tracked.item() == 7
+
+
+class Parrot(nn.Module):
+    """Says of every image what its first pixel says."""
+
+    def forward(self, x):
+        return 10 * nn.functional.one_hot(x[:, 0, 0, 0].long(), 3).float()
+
+
+def test_evaluation_counts_every_image_once():
+    said, true = torch.tensor([0, 1, 1, 2, 2, 2, 0] * 100), torch.tensor([0, 1, 2, 2, 2, 0, 0] * 100)
+    images = Images(said.to(torch.uint8).view(-1, 1, 1, 1), true)
+    identity = Normalise(torch.zeros(1), torch.ones(1))
+    parts = [evaluate(Parrot(), images, identity, tiny(), 3, Ranks())]
+    score = parts[0]
+    assert score.confusion.tolist() == [[200, 0, 100], [0, 100, 0], [0, 100, 200]]
+    assert (score.correct, score.images) == (500, 700)
+    assert score.per_class == pytest.approx([2 / 3, 1, 2 / 3])
+    # Right: log(1 + 2 e^-10); wrong: 10 more.
+    assert score.loss == pytest.approx(math.log(1 + 2 * math.exp(-10)) + 10 * 200 / 700, rel=1e-6)
+
+
+def test_a_batch_larger_than_the_set_is_said(tmp_path, images):
+    with pytest.raises(ConfigError, match="batch must be a multiple of 1 ranks, at most 64 images, got 65"):
+        train(tiny(batch=65), images, tmp_path / "run")
