@@ -236,9 +236,15 @@ def test_version(pwoct_cost: Run) -> None:
     assert run.out.startswith("pwoct-cost 0.")
 
 
-def test_help_and_completion(pwoct_cost: Run) -> None:
+def test_help(pwoct_cost: Run) -> None:
     assert "--alpha" in pwoct_cost("--help").out
-    assert "_PWOCT_COST_COMPLETE" in pwoct_cost("--show-completion", "bash").out
+
+
+def test_the_shell_completes_commands(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_PWOCT_COST_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "pwoct-cost ver")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert pwoct_cost().out.split() == ["verify"]
 
 
 def test_the_calculator_loads_no_torch() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.costmodel.test_observe import Unused
+from tests.costmodel.checks.test_observe import Unused
 from torch import nn
 
 from costmodel.checks import defects
