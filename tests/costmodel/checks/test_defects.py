@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.costmodel.checks.test_observe import Unused
 from torch import nn
 
 from costmodel.checks import defects
 from costmodel.checks.comparison import Report
 from costmodel.checks.defects import DEFECTS, Defect
 from costmodel.checks.generic import verify_module
+from tests.costmodel.checks.test_observe import Unused
 
 IMAGES = torch.zeros(2, 4, 6, 6)
 MODELS: dict[str, Any] = {
