@@ -288,7 +288,7 @@ def test_weight_decay_reaches_what_the_key_names():
     }
     assert dimensions == {"all": {1, 2, 4}, "matrices": {2, 4}, "convolutions": {4}}
     decaying, other = make_optimiser(tiny().optimiser, model).param_groups
-    assert (decaying["weight_decay"], other["weight_decay"]) == (5e-4, 0)
+    assert (decaying["weight_decay"], other["weight_decay"]) == (2.5e-4, 0)
 
 
 def test_one_step_by_hand():
