@@ -77,7 +77,7 @@ def details(run: Run) -> Iterator[str]:
     for session in sessions:
         machine = result.config["machine"]
         versions = ", ".join(f"{name} {version}" for name, version in session["versions"].items())
-        yield f"* Session of {session['started'][:10]}: {session['cpu']}, {session['cores']} cores;"
+        yield f"* Trained on {session['started'][:10]}: {session['cpu']}, {session['cores']} cores;"
         yield f"  {machine['threads']} threads, {machine['ranks']} ranks, {machine['precision']}; {versions};"
         yield f"  commit {session['commit']}."
     yield f"* Changed within the run: {', '.join(result.changes) or 'nothing'}."
