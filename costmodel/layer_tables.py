@@ -17,7 +17,7 @@ from costmodel.report import PARAMS_COLUMN, Column, Table, change
 def layer_table(layer: Layer, totals: Totals) -> Table:
     """Return a row a path: what it is, parameters, work, and the change against the uncompressed path."""
     operators, reference = layer.operators(), replace(layer, paths=frozenset()).operators()
-    standard = replace(layer, alpha_in=Fraction(0), alpha_out=Fraction(0), paths=frozenset()).operators()
+    standard = _standard(layer).operators()
     rows = [_path_row(layer, path, operators, reference, totals) for path in layer.octave().paths]
     rows.append(_compared("all paths", "", totals.of(operators), totals.of(reference), totals.of(standard)))
     rows.append({"path": "standard", "channels": _form(layer.c_in, layer.c_out), **totals.of(standard)})
@@ -30,6 +30,11 @@ def layer_table(layer: Layer, totals: Totals) -> Table:
         Column(f"{totals.key}_vs_octave", "vs Oct", "percent"),
     ]
     return Table("layer", _layer_title(layer), columns, rows)
+
+
+def _standard(layer: Layer) -> Layer:
+    """The standard convolution of the same sizes: it has no branches, and carries its stride itself."""
+    return replace(layer, alpha_in=Fraction(0), alpha_out=Fraction(0), paths=frozenset(), stride_rule="C")
 
 
 def formula_table(layer: Layer) -> Table:

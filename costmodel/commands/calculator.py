@@ -23,6 +23,7 @@ from costmodel.rounding import check_alpha, check_beta
 # Options that mean something only for a layer of octave kind, for one convolution, or for a network.
 OCTAVE_ONLY = ("alpha", "alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between")
 BOTTLENECK_ONLY = ("beta", "paths", "width_rule", "between")
+LAYER_ONLY = ("c_in", "c_out", "kernel", "stride", "dilation", "groups", "bias", "alpha_in", "alpha_out")
 NETWORK_ONLY = ("model", "width", "classes", "count", "unit", "per_layer")
 
 Choice: TypeAlias = tuple[Any, Any]  # alpha and beta: each a ratio, or three, one a stage
@@ -100,7 +101,10 @@ def _calculate(options: SimpleNamespace, given: Sequence[str]) -> None:
         _refuse("--op costs one layer", given, NETWORK_ONLY)
         _one_kind(options, given)
         return
+    _refuse("bytes are shown for --op", given, ("dtype",))
     choices = _choices(options)
+    if len(choices) > 1 or _differs_by_stage(options, choices[0]):
+        _refuse("a list, or a choice that differs by stage, shows networks", given, LAYER_ONLY)
     if len(choices) == 1:
         _one(options, *choices[0])
         return
@@ -161,17 +165,23 @@ def _one(options: SimpleNamespace, alpha: Any, beta: Any) -> None:
 
 def _layer_tables(options: SimpleNamespace, alpha: Any, beta: Any, totals: Totals) -> list[Table]:
     """The layer's tables; none where a choice differs by stage, since a layer has one set of choices."""
-    paths: Any = common.per_stage(options.paths, common.path_names)
-    if any(isinstance(choice, tuple) for choice in (alpha, beta, paths)):
+    if _differs_by_stage(options, (alpha, beta)):
         return []
+    paths = common.path_names(options.paths)
     layer = _layer(options, alpha, beta, paths)
     warn([f"layer: {note}" for note in layer_notes(layer)])
     return [layer_table(layer, totals), formula_table(layer)]
 
 
+def _differs_by_stage(options: SimpleNamespace, choice: Choice) -> bool:
+    paths = common.per_stage(options.paths, common.path_names)
+    return any(isinstance(value, tuple) for value in (*choice, paths))
+
+
 def _many(options: SimpleNamespace, choices: Sequence[Choice]) -> None:
     """Show a row a configuration."""
     nets = [_network(options, alpha, beta) for alpha, beta in choices]
+    warn(list(dict.fromkeys(note for net in nets for note in _missing_paths(net))))
     rounded = sum(bool(rounding_notes(net)) for net in nets)
     if rounded:
         warn([f"sizes were rounded in {rounded} of {len(nets)} configurations; ask for one to see where"])
@@ -252,7 +262,7 @@ def _refuse_before(command: str, given: Sequence[str]) -> None:
 def _refuse(why: str, given: Sequence[str], options: Sequence[str]) -> None:
     wrong = [name for name in given if name in options]
     if wrong:
-        raise ValueError(f"{_flags(wrong)} contradicts --op or a list: {why}")
+        raise ValueError(f"{_flags(wrong)} does not apply here: {why}")
 
 
 def _flags(names: Sequence[str]) -> str:

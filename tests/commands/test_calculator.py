@@ -46,6 +46,13 @@ def test_the_table_says_the_same_in_80_columns(pwoct_cost: Run) -> None:
     assert max(map(len, run.out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("rule", ["A", "B", "C"])
+def test_the_standard_layer_has_no_stride_rule(pwoct_cost: Run, rule: str) -> None:
+    options = ("--alpha", "1/4", "--stride", "2", "--stride-rule", rule, "--count", "conv,pool,shortcut")
+    run = pwoct_cost(*options, "--format", "json")
+    assert rows(run, "layer", "path")["standard"]["macs"] == 9 * 16 * 16 * LOW
+
+
 def test_without_options_the_network_is_plain(pwoct_cost: Run) -> None:
     run = pwoct_cost("--format", "json")
     assert [row["network"] for row in run.json["network"]] == ["plain"]
@@ -111,6 +118,11 @@ def test_paths_that_do_not_exist_are_said(pwoct_cost: Run) -> None:
     run = pwoct_cost("--paths", "HH,LL")
     assert run.code == 0
     assert "warning: alpha 0 leaves no path LL to compress" in run.err
+    run = pwoct_cost("--alpha", "0,1/4,1", "--paths", "HL")
+    assert [line for line in run.err.splitlines() if "leaves no path" in line] == [
+        "pwoct-cost: warning: alpha 0 leaves no path HL to compress",
+        "pwoct-cost: warning: alpha 1 leaves no path HL to compress",
+    ]
 
 
 def test_kinds_side_by_side(pwoct_cost: Run) -> None:
@@ -199,14 +211,22 @@ def test_every_format_at_every_width(
         (["--format", "xml"], "xml"),
         (["--unit", "tops"], "unit must be mac or flop, got tops"),
         (["--count", "conv,dropout"], "count must be some of conv,linear"),
-        (["--dtype", "int3"], "dtype must be one of float64"),
+        (["--op", "standard", "--dtype", "int3"], "dtype must be one of float64"),
         (["--op", "winograd"], "op must be one of standard"),
         (["--op", "pointwise", "--kernel", "5"], "a pointwise layer is 1x1"),
-        (["--op", "standard", "--paths", "HH"], "--paths contradicts --op"),
+        (
+            ["--op", "standard", "--paths", "HH"],
+            "--paths does not apply here: a standard layer has no branches",
+        ),
         (["--op", "octave", "--alpha", "1/4", "--beta", "4"], "an octave layer has no bottlenecks"),
         (["--op", "pwise", "--alpha", "1/4,1/2"], "it needs one alpha and one beta"),
-        (["--op", "standard", "--per-layer"], "--per-layer contradicts --op"),
-        (["--alpha", "0,1/4", "--per-layer"], "--per-layer contradicts"),
+        (["--op", "standard", "--per-layer"], "--per-layer does not apply here"),
+        (["--alpha", "0,1/4", "--per-layer"], "--per-layer does not apply here"),
+        (["--alpha", "0,1/4", "--groups", "7"], "--groups does not apply here"),
+        (["--alpha", "0,1/4", "--alpha-in", "7"], "--alpha-in does not apply here"),
+        (["--alpha", "1/8+1/4+1/2", "--c-in", "-5"], "--c-in does not apply here"),
+        (["--alpha", "1/4", "--paths", "HL+LH+LL", "--kernel", "4"], "--kernel does not apply here"),
+        (["--dtype", "float16"], "--dtype does not apply here: bytes are shown for --op"),
         (
             ["--width-rule", "max", "--alpha", "1/4", "--paths", "LL"],
             "width rule must be one of out, in, min, mean",
