@@ -84,9 +84,9 @@ def _fold_blocks(blocks: Iterable[nn.Module], size: Size, dtype: torch.dtype) ->
 
 
 def _grid(block: OctBlock, size: Size) -> Size:
-    """Return the size of the high output; where only low channels come in, twice the size of the low one."""
+    """Return the size of the high output; where LH alone brings it, upsampled: twice the low one's."""
     conv1 = _octave(block.conv1)
-    if conv1.split_in.high:
+    if conv1.split_in.high or (conv1.stride_rule == "A" and conv1.stride == 2):
         return -(-size[0] // conv1.stride), -(-size[1] // conv1.stride)
     return 2 * -(-size[0] // (2 * conv1.stride)), 2 * -(-size[1] // (2 * conv1.stride))
 

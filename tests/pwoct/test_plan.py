@@ -26,9 +26,12 @@ NETWORKS = {
     "rectified bottlenecks": {"alpha": "1/2", "paths": ALL, "between": "bn_relu"},
     "compressed, one branch": {"alpha": 0, "paths": "HH"},
     "rule A": {"alpha": "3/4", "stride_rule": "A"},
+    "rule A, low alone": {"alpha": 1, "stride_rule": "A"},
+    "rule A, falling": {"alpha": ["1", "1/2", "1/4"], "stride_rule": "A"},
+    "rule A, falling to nothing": {"alpha": ["1/2", "1", "0"], "stride_rule": "A"},
     "rule B": {"alpha": "1/4", "stride_rule": "B", "paths": "HL"},
 }
-SIZES = [(16, 16), (11, 13)]
+SIZES = [(16, 16), (18, 17), (11, 13)]
 cases = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
 sizes = pytest.mark.parametrize("size", SIZES, ids=str)
 
