@@ -97,7 +97,7 @@ class _Watch:
         handles = []
         for name, module in self._model.named_modules():
             handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
-            handles.append(module.register_forward_hook(partial(self._leave, name)))
+            handles.append(module.register_forward_hook(partial(self._leave, name), with_kwargs=True))
         try:
             yield
         finally:
@@ -119,10 +119,10 @@ class _Watch:
     def _enter(self, name: str, _module: nn.Module, _inputs: Any) -> None:
         self._running.append(name)
 
-    def _leave(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+    def _leave(self, name: str, module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
         self._running.pop()
         if isinstance(module, WEIGHTED):
-            x = inputs[0]
+            x = inputs[0] if inputs else named["input"]  # both may be called with their input by name
             call = Call(tuple(x.shape), output.numel(), x.requires_grad)
             self.seen.calls.setdefault(name, []).append(call)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from costmodel.recorder import Operator
 from costmodel.resnet import ResNet, depth_of, named
 
 Counts = dict[str, dict[str, int]]  # by quantity, by counter
+
+OUT_OF_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 
 
 @dataclass
@@ -54,12 +57,26 @@ def verify_named(name: str, *, size: Any = 32, batch: int = 1, **options: Any) -
 def verify_network(net: ResNet, model: nn.Module, *, batch: int = 1, title: str = "network") -> Report:
     """Verify a network that the formulas describe in full: every module, and everything in between.
 
-    Raises ValueError where batch normalisation has a single value a channel, which can't be trained.
+    Raises ValueError where batch normalisation has a single value a channel, which can't be trained, and
+    where the memory does not hold the batch.
     """
     operators = net.operators(batch)
     _check_normalised(operators, batch, net.backbone.size)
-    images = torch.zeros(batch, net.backbone.in_channels, *net.backbone.size)
-    return verify_operators(model, [images], operators, title=title)
+    h, w = net.backbone.size
+    with _enough_memory(f"a batch of {batch} images of {h}x{w}"):
+        images = torch.zeros(batch, net.backbone.in_channels, *net.backbone.size)
+        return verify_operators(model, [images], operators, title=title)
+
+
+@contextmanager
+def _enough_memory(what: str) -> Iterator[None]:
+    """Turn a failed allocation into a ValueError; what else goes wrong is the code's fault, and is raised."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(text in str(error) for text in OUT_OF_MEMORY):
+            raise
+        raise ValueError(f"{what} does not fit into memory") from error
 
 
 def verify_operators(
@@ -152,10 +169,11 @@ def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -
 
 def training_macs(model: nn.Module, observed: Observation) -> dict[str, int]:
     """Return the MACs of a training step of each layer, each kind of layer counted once."""
-    counted: dict[tuple[str, Call], int] = {}
+    counted: dict[tuple[str, tuple[bool, ...], Call], int] = {}
 
     def count(layer: nn.Module, call: Call) -> int:
-        key = repr(layer), call
+        # Frozen weights take no gradient, and `repr` does not show them.
+        key = repr(layer), tuple(p.requires_grad for p in layer.parameters()), call
         if key not in counted:
             counted[key] = layer_training_macs(layer, call.shape, input_grad=call.input_grad)
         return counted[key]

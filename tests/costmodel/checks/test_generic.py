@@ -83,6 +83,30 @@ class Everything(nn.Module):
         return self.deep(y[None]) @ y.transpose(-1, -2)  # type: ignore[no-any-return]
 
 
+def test_of_equal_layers_one_may_be_frozen() -> None:
+    first, second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+    first.requires_grad_(False)
+    report = verify_module(nn.Sequential(first, second), [torch.zeros(1, 4, 8, 8)])
+    assert report.differences == []
+    checks = {row.name: row.check("macs_training") for row in report.rows}
+    trained = {name: check.formula for name, check in checks.items() if check}
+    macs = 9 * 4 * 4 * 8 * 8
+    assert trained == {"0": macs, "1": 2 * macs}  # the second's input needs no gradient
+
+
+def test_a_layer_may_be_given_its_input_by_name() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(input=x)  # type: ignore[no-any-return]
+
+    report = verify_module(Named(), [torch.zeros(1, 3)])
+    assert (report.differences, [row.name for row in report.rows]) == ([], ["fc"])
+
+
 def test_what_no_formula_covers_is_listed_and_fails_only_when_strict() -> None:
     report = verify(Everything(), IMAGES[:1])
     assert {(u.name, u.what) for u in report.uncovered} == {

@@ -147,3 +147,10 @@ def test_a_single_value_a_channel_is_refused() -> None:
 def test_unknown_networks_are_refused_with_a_suggestion() -> None:
     with pytest.raises(ValueError, match=r"^unknown model resnet57: .* did you mean resnet56\?$"):
         verify_named("resnet57")
+
+
+@pytest.mark.parametrize(("size", "batch"), [(99_999_999, 1), (32, 9_999_999_999)])
+def test_a_batch_that_no_memory_holds_is_refused(size: int, batch: int) -> None:
+    message = rf"^a batch of {batch} images of {size}x{size} does not fit into memory$"
+    with pytest.raises(ValueError, match=message):
+        verify_named("resnet8", size=size, batch=batch)
