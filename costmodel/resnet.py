@@ -229,7 +229,10 @@ def rounding_notes(net: ResNet) -> list[str]:
 
 def _width_notes(net: ResNet, stage: int) -> Iterable[str]:
     choice, c_out = net.stages[stage], net.split(stage)
-    for c_in in [net.split(stage - 1), c_out] if stage else [c_out]:
+    changes = [net.split(stage - 1)] if stage else []
+    # A single last block holds the stage change and the last convolution, which is never compressed.
+    regular = [] if stage == STAGES[-1] and net.backbone.n == 1 else [c_out]
+    for c_in in changes + regular:
         for path in PATHS:
             ends = c_in["HL".index(path[0])], c_out["HL".index(path[1])]
             if path in choice.paths and 0 not in ends:

@@ -21,6 +21,7 @@ from costmodel.commands.common import (
     fail,
     say,
     show,
+    warn_rounding,
 )
 from costmodel.report import Table
 from costmodel.resnet import ResNet, check_choice, named
@@ -78,6 +79,7 @@ def bench(
     """
     with bad_input():
         designs = _designs(model, alpha, beta, paths, width, common.sides(size, "size"), stride_rule, between)
+        warn_rounding(designs)
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
         _check_plot(plot)
         clock = _clock(cpu_time, threads)

@@ -10,14 +10,14 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from costmodel.commands import common
-from costmodel.commands.common import Format, FormatOption, bad_input, fail, show, warn
+from costmodel.commands.common import Format, FormatOption, bad_input, fail, show, warn, warn_rounding
 from costmodel.convention import DTYPE_BYTES, dtype_bytes
 from costmodel.counting import PARAMS, WORK, Totals, parse_counts
 from costmodel.layer import KINDS, Layer, layer_cost, layer_notes
 from costmodel.layer_tables import formula_table, kinds_table, layer_table, quantities, quantities_table
 from costmodel.network_tables import configurations_table, describe, network_table, per_layer_table
 from costmodel.report import Table
-from costmodel.resnet import ResNet, named, ordered, rounding_notes
+from costmodel.resnet import ResNet, named, ordered
 from costmodel.rounding import check_alpha, check_beta
 
 # Options that mean something only for a layer of octave kind, for one convolution, or for a network.
@@ -158,7 +158,8 @@ def _one(options: SimpleNamespace, alpha: Any, beta: Any) -> None:
     tables = [*_layer_tables(options, alpha, beta, totals), network_table(net, totals)]
     if options.per_layer:
         tables.append(per_layer_table(net, totals))
-    warn(rounding_notes(net) + _missing_paths(net))
+    warn_rounding([net])
+    warn(_missing_paths(net))
     payload = {"model": options.model, "unit": options.unit, **describe(net.stages)}
     show("calculator", tables, options.format, payload)
 
@@ -182,9 +183,7 @@ def _many(options: SimpleNamespace, choices: Sequence[Choice]) -> None:
     """Show a row a configuration."""
     nets = [_network(options, alpha, beta) for alpha, beta in choices]
     warn(list(dict.fromkeys(note for net in nets for note in _missing_paths(net))))
-    rounded = sum(bool(rounding_notes(net)) for net in nets)
-    if rounded:
-        warn([f"sizes were rounded in {rounded} of {len(nets)} configurations; ask for one to see where"])
+    warn_rounding(nets)
     table = configurations_table(nets, _totals(options))
     show("calculator", [table], options.format, {"model": options.model, "unit": options.unit})
 

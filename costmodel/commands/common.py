@@ -14,6 +14,7 @@ import typer
 
 from costmodel.octave import PATHS
 from costmodel.report import NUMERIC, Table, to_csv, to_json, to_latex, to_markdown
+from costmodel.resnet import ResNet, rounding_notes
 from costmodel.rounding import as_ratio, check_alpha, check_beta
 
 T = TypeVar("T")
@@ -65,6 +66,15 @@ def warn(messages: Sequence[str]) -> None:
     """Print warnings on stderr, one a line."""
     for message in messages:
         say(f"pwoct-cost: warning: {message}")
+
+
+def warn_rounding(nets: Sequence[ResNet]) -> None:
+    """Say on stderr where the rounding rule acted in a network, or in how many of several."""
+    notes = [rounding_notes(net) for net in nets]
+    if len(nets) == 1:
+        warn(notes[0])
+    elif rounded := sum(map(bool, notes)):
+        warn([f"sizes were rounded in {rounded} of {len(nets)} networks; `pwoct-cost` for one says where"])
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from costmodel.commands import common
-from costmodel.commands.common import Format, FormatOption, bad_input, show
+from costmodel.commands.common import Format, FormatOption, bad_input, show, warn_rounding
 from costmodel.commands.search import QUANTITIES
 from costmodel.commands.training import RunsOption, formula_network
 from costmodel.report import Column, Table
@@ -64,6 +64,8 @@ def diff(
         from costmodel.diff import LEGEND, diff_table, narrow
 
         sides = [_side(text, runs) for text in (a, b)]
+        for side in sides:
+            warn_rounding([side.network])
         tables = [
             diff_table(sides[0].network, sides[1].network, quantity or ("params", "macs"), unchanged=all)
         ]

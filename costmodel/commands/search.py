@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import Format, FormatOption, bad_input, say, show
+from costmodel.commands.common import Format, FormatOption, bad_input, say, show, warn_rounding
 from costmodel.commands.plot import check_plot, draw
 from costmodel.commands.space_options import (
     AlphasOption,
@@ -141,6 +141,7 @@ def _show(found: Found, budgets: Mapping[str, Fraction], rows: int, format: Form
         _show_on_terminal(table)
     else:
         show("search", [table], format, describe_search(found, budgets))
+    warn_rounding([found.point(i).network for i in (range(len(found)) if complete else shown)])
     if not complete and len(shown) < len(found):
         say(
             f"{len(shown)} of {len(found):,} points, spread over the front; --format json or csv has them all"

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands.common import MOST_CONFIGURATIONS, Format, FormatOption, bad_input, show
+from costmodel.commands.common import (
+    MOST_CONFIGURATIONS,
+    Format,
+    FormatOption,
+    bad_input,
+    show,
+    warn_rounding,
+)
 from costmodel.commands.plot import check_plot, draw
 from costmodel.commands.search import QUANTITIES
 from costmodel.commands.space_options import (
@@ -65,6 +72,8 @@ def sweep(
         )
         if space.size > MOST_CONFIGURATIONS:
             raise ValueError(f"at most {MOST_CONFIGURATIONS:,} rows fit in a table, got {space.size:,}")
+        depth, rule = space.depths[0], space.width_rules[0]
+        warn_rounding([space.network(depth, rule, (pick,) * 3) for pick in range(space.size)])
         quantities = quantity or ["params", "macs"]
         table = sweep_table(space, quantities, dtype)
         payload = {"model": model, "quantities": list(dict.fromkeys(quantities)), "dtype": dtype}

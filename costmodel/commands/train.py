@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.common import UNSAVED, AlphaOption, Format, FormatOption, say, show
+from costmodel.commands.common import UNSAVED, AlphaOption, Format, FormatOption, say, show, warn_rounding
 from costmodel.commands.progress import Board, Lines, Live
 from costmodel.commands.training import (
     DataOption,
@@ -114,6 +114,7 @@ def train(
         chosen = [values] if seeds is None else [values | {"seed": seed} for seed in seed_list(seeds)]
         configs = [compose(recipe, file=config, values=each) for each in chosen]
         folders = [runs / _name(each, name, len(configs)) for each in configs]
+        warn_rounding([formula_network(configs[0])])
         images = open_dataset(configs[0].data.dataset, data)
         if dry_run:
             show("train", [plan_table(configs[0], images, folders[0])], format)

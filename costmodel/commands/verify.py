@@ -19,8 +19,9 @@ from costmodel.commands.common import (
     bad_input,
     say,
     show,
+    warn_rounding,
 )
-from costmodel.resnet import depth_of
+from costmodel.resnet import named
 from costmodel.rounding import as_ratio
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _refuse(what: str, given: Sequence[str], options: Sequence[str]) -> None:
 
 
 def _verify_network(model: str, **options: Any) -> Report:
-    depth_of(model)  # an unknown name is said before torch is loaded
+    # An unknown name, or a value out of its range, is said before torch is loaded.
+    warn_rounding([named(model, **{name: value for name, value in options.items() if name != "batch"})])
 
     from costmodel.checks.verify import verify_named
 

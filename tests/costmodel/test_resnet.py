@@ -212,3 +212,9 @@ def test_notes_tell_where_rounding_acted() -> None:
 def test_notes_tell_where_a_width_was_raised_to_1() -> None:
     notes = rounding_notes(resnet(20, alpha="1/16", beta=4, paths=["LL"]))
     assert notes[0] == "LL 1 → 1 at beta 4: 0.25 hidden channels: m = 1 (raised to 1)"
+
+
+def test_no_note_on_a_convolution_that_is_never_compressed() -> None:
+    """With one block a stage, the last stage has only the stage change and the last convolution."""
+    net = resnet(8, alpha="1/4", beta=(2, 2, 5), paths=[[], [], ["LL"]])
+    assert rounding_notes(net) == ["LL 8 → 16 at beta 5: 3.2 hidden channels: m = 3"]
