@@ -3,8 +3,8 @@
 * The unit of work is the MAC, one multiply-accumulate; a FLOP count is twice the MACs and says so.
 * Convolutions and linear layers are counted in MACs, with the taps that fall on padding, for the given batch.
 * Batch normalisation, bias, activation, pooling, upsampling and adding are counted apart, in element
-  operations: normalisation 2 an element, bias, activation, adding and upsampling 1 an output element,
-  pooling 1 an input element.
+  operations: normalisation 2 an element, bias, activation, adding and (before cropping) upsampling 1 an
+  output element, pooling 1 an input element.
 * Activations are the output elements of convolutions and linear layers; the outputs of all other operators
   are counted apart.
 * Memory traffic: each operator reads its inputs and weights once and writes its outputs once; no cache.

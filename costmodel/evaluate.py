@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from costmodel.closed_form import BRANCHES, check_stage, network_cost
+from costmodel.closed_form import BRANCHES
 from costmodel.compiled import Columns, Kind, Setting, compiled
-from costmodel.convention import QUANTITIES, Cost, pair
+from costmodel.convention import QUANTITIES, pair
 from costmodel.grid import LARGEST, Grid, IntArray, Ratios, column, largest, path_masks, ratios
 from costmodel.network import STAGES
 from costmodel.pwise_octave import BETWEEN
-from costmodel.resnet import RatioLike, ResNet, check_choice, path_set, resnet
-from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
+from costmodel.resnet import ResNet, check_choice
+from costmodel.rounding import WIDTH_RULES
 
 BLOCK = 4096  # configurations: all their columns fit into a second-level cache
 HH = 1  # its bit in a mask of paths
@@ -123,43 +121,6 @@ def _kind_codes(columns: Columns) -> IntArray:
 def _kind(code: int) -> Kind:
     first, second, third = (BRANCHES[code >> shift & 3] for shift in (4, 2, 0))
     return Kind((first, second, third), single_block=bool(code >> 6 & 1), is_plain=bool(code >> 7))
-
-
-def stage_cost(
-    stage: int,
-    previous_alpha: RatioLike,
-    alpha: RatioLike,
-    beta: RatioLike = 2,
-    paths: Iterable[str] = (),
-    *,
-    depth: int = 56,
-    **options: Any,
-) -> Cost:
-    """Return the cost of one stage (0, 1 or 2) with its shortcuts; options are further ones of `resnet`.
-
-    The first convolution and the shortcut of a stage start from the channels of the previous one; stage 0
-    has none before it, and its previous alpha does not matter. All stages before those have high channels:
-    where they have none, odd sizes may come out larger by one.
-
-    >>> stage_cost(0, 0, 0).macs == 18 * 9 * 16 * 16 * 32 * 32
-    True
-    """
-    check_stage(stage)
-    a, b = check_alpha(alpha), check_beta(beta)
-    previous = check_alpha(previous_alpha) if stage else a
-    return _stage_cost(stage, previous, a, b, path_set(paths), depth, tuple(sorted(options.items())))
-
-
-@lru_cache(maxsize=65536)
-def _stage_cost(
-    stage: int, previous: Any, alpha: Any, beta: Any, paths: Any, depth: int, options: Any
-) -> Cost:
-    alphas, compressed = [Fraction(0)] * len(STAGES), [frozenset[str]()] * len(STAGES)
-    if stage:
-        alphas[stage - 1] = previous
-    alphas[stage], compressed[stage] = alpha, paths
-    net = resnet(depth, alpha=alphas, beta=beta, paths=compressed, **dict(options))
-    return network_cost(net.backbone, net, net.backbone.n, stage=stage)
 
 
 def evaluate_networks(

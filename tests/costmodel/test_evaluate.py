@@ -3,12 +3,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costmodel import evaluate as module
 from costmodel.convention import QUANTITIES
-from costmodel.evaluate import SUMS, evaluate, evaluate_networks, stage_cost
+from costmodel.evaluate import SUMS, evaluate, evaluate_networks
 from costmodel.grid import LARGEST, PATH_SUBSETS, Grid, grid, path_masks, ratios
 from costmodel.recorder import cost_of
 from costmodel.resnet import resnet
@@ -121,31 +121,6 @@ def test_stages_add_up_to_the_network_without_stem_and_head(size: Any) -> None:
             assert sum(int(stage[name][i]) for stage in stages) + getattr(ends, name) == whole[name][i]
 
 
-@given(
-    st.integers(0, 2),
-    st.tuples(ALPHAS, ALPHAS, ALPHAS),
-    BETAS,
-    SUBSETS,
-    st.sampled_from([8, 14, 26]),
-    st.sampled_from([32, (40, 24), (33, 28), (19, 35)]),
-)
-@settings(max_examples=300)
-def test_a_stage_depends_on_the_one_before_and_on_no_other(
-    stage: int, alphas: tuple[Fraction, ...], beta: Fraction, paths: tuple[str, ...], depth: int, size: Any
-) -> None:
-    assume(stage < 2 or alphas[0] < 1 or size in (32, (40, 24)))
-    by_stage: list[tuple[str, ...]] = [(), (), ()]
-    by_stage[stage] = paths
-    operators = resnet(depth, alpha=alphas, beta=beta, paths=by_stage, size=size).operators()
-    expected = cost_of(op for op in operators if op.place.stage == stage)
-    previous = alphas[stage - 1] if stage else 0
-    assert stage_cost(stage, previous, alphas[stage], beta, paths, depth=depth, size=size) == expected
-
-
-def test_the_cost_of_a_stage_is_worked_out_once() -> None:
-    assert stage_cost(1, "1/4", 0.5, 2, ["HL"]) is stage_cost(1, 0.25, "1/2", "2", ["hl"])
-
-
 def test_networks_as_objects() -> None:
     nets = [resnet(20, alpha=(0, "1/4", 1), paths=["LL"], size=28), resnet(56, alpha="1/3", size=28)]
     results = evaluate_networks(nets, ["macs"])
@@ -197,4 +172,4 @@ def test_bad_settings_are_refused(options: dict[str, Any], message: str) -> None
 
 def test_a_stage_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^stage must be one of 0, 1, 2, got 3$"):
-        stage_cost(3, 0, 0)
+        evaluate(grid(), stage=3)
