@@ -1,15 +1,14 @@
 // The configuration to take along: as a command, as PyTorch code, as LaTeX, as CSV.
 
 function commandOf(state) {
-  const options = [
-    `--model resnet${state.depth}`,
-    `--alpha ${alphaText(state)}`,
-    `--beta ${betaText(state)}`,
-    `--paths ${pathSetsText(state)}`,
-  ];
+  const choices = [`--alpha ${alphaText(state)}`, `--beta ${betaText(state)}`, `--paths ${pathSetsText(state)}`];
+  const options = [`--model resnet${state.depth}`, ...choices];
   if (sizeText(state.size) !== "32") options.push(`--size ${sizeText(state.size)}`);
-  // The command also costs a layer: of the first stage's width, so that beta may be as large as there.
-  if (state.width !== 16) options.push(`--width ${state.width} --c-in ${state.width} --c-out ${state.width}`);
+  if (state.width !== 16) options.push(`--width ${state.width}`);
+  // Where all stages choose alike, the command also costs a layer: of the first stage's width, so that beta may
+  // be as large as there.
+  const showsLayer = !choices.some((choice) => choice.includes("+"));
+  if (state.width !== 16 && showsLayer) options.push(`--c-in ${state.width} --c-out ${state.width}`);
   if (state.classes !== 10) options.push(`--classes ${state.classes}`);
   if (state.widthRule !== "out") options.push(`--width-rule ${state.widthRule}`);
   if (state.strideRule !== "C") options.push(`--stride-rule ${state.strideRule}`);

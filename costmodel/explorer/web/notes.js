@@ -23,7 +23,10 @@ function widthNote(path, cIn, cOut, beta, rule) {
 
 function stageWidthNotes(net, stage) {
   const cOut = splitOf(net, stage);
-  const sources = stage ? [splitOf(net, stage - 1), cOut] : [cOut];
+  const changes = stage ? [splitOf(net, stage - 1)] : [];
+  // A single last block holds the stage change and the last convolution, which is never compressed.
+  const regular = stage === 2 && net.depth === 8 ? [] : [cOut];
+  const sources = [...changes, ...regular];
   const { paths, beta } = net.stages[stage];
   return sources.flatMap((cIn) =>
     PATHS.filter((path) => paths.has(path)).map((path) => {
