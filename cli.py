@@ -5,6 +5,8 @@ A command is loaded when it is used, so that the calculator does not wait for wh
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
@@ -15,7 +17,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from costmodel.commands import calculator
-from costmodel.commands.common import BAD_INPUT, say
+from costmodel.commands.common import BAD_INPUT, CLOSED_PIPE, UNSAVED, say
 
 # In the order in which a user meets them; each is the module of that name in `costmodel.commands`.
 COMMANDS = (
@@ -85,13 +87,29 @@ app = typer.Typer(
 app.callback()(calculator.calculate)
 
 
+def _not_written(error: OSError) -> int:
+    """Say that a result could not be written; a file's own trouble is the business of its command."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT) or error.filename is not None:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
+    if error.errno == errno.EPIPE:
+        return CLOSED_PIPE  # as of a program that the signal stops: whoever read has read enough
+    say(f"pwoct-cost: error: the result can't be written: {error.strerror}")
+    return UNSAVED
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `pwoct-cost` and leave with its exit code; a wrong use is one line on stderr and exit code 2."""
     try:
         code = app(arguments, prog_name="pwoct-cost", standalone_mode=False)
+        sys.stdout.flush()
     except UsageError.__base__ as error:
         say(f"pwoct-cost: error: {error.format_message()}")
         code = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    except SystemExit:
+        code = CLOSED_PIPE  # Typer leaves like this for no other reason
+    except OSError as error:
+        code = _not_written(error)
     sys.exit(code)

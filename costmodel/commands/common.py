@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeAlias, TypeVar
 import typer
 
 from costmodel.octave import PATHS
-from costmodel.report import NUMERIC, Table, to_csv, to_json, to_latex, to_markdown
+from costmodel.report import NUMERIC, Kind, Table, to_csv, to_json, to_latex, to_markdown
 from costmodel.resnet import ResNet, rounding_notes
 from costmodel.rounding import as_ratio, check_alpha, check_beta
 
@@ -21,8 +21,11 @@ T = TypeVar("T")
 
 # Exit codes, as documented in docs/conventions.md; signals are 130 and 143.
 OK, CHECK_FAILED, BAD_INPUT, MISSING_EXTRA, DATA, CHECKPOINT, UNSAVED = range(7)
+CLOSED_PIPE = 141
 
 STAGE_SEPARATOR = "+"
+GAP = 3  # columns of characters between two columns of a table
+LONG_WORD, LONG_FORMULA = 40, 14  # what is longer may be broken
 MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
 
 
@@ -180,27 +183,41 @@ def _show_on_terminal(tables: Sequence[Table], intro: Sequence[str], notes: Sequ
         if position:
             console.print()
         console.print(Text(table.title, style="bold"))
-        console.print(_terminal_table(table))
+        _print_table(table, console)
     for note in notes:
         console.print(Text(note))
 
 
-def _terminal_table(table: Table) -> Any:
+def _print_table(table: Table, console: Any) -> None:
+    """Print a table as wide as the terminal, or as wide as it must be to keep every number and word whole."""
     from rich import box
     from rich.table import Table as TerminalTable
     from rich.text import Text
 
+    cells = [table.cells(row) for row in table.rows]
     drawn = TerminalTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in table.columns:
+    needed = GAP * (len(table.columns) - 1)
+    for position, column in enumerate(table.columns):
+        texts = [column.heading, *(row[position] for row in cells)]
+        narrowest = _narrowest(texts, column.kind)
+        needed += narrowest
         drawn.add_column(
             column.heading,
             justify="right" if column.kind in NUMERIC else "left",
-            no_wrap=column.kind in NUMERIC,
+            min_width=narrowest,
             overflow="fold",
         )
-    for row in table.rows:
-        drawn.add_row(*map(Text, table.cells(row)))
-    return drawn
+    for row in cells:
+        drawn.add_row(*map(Text, row))
+    console.print(drawn, width=max(console.width, needed), crop=False, no_wrap=True)
+
+
+def _narrowest(texts: Sequence[str], kind: Kind) -> int:
+    """The width that a column needs: of its longest number, or of its longest word, within reason."""
+    if kind in NUMERIC:
+        return max(map(len, texts))
+    longest = max(len(word) for text in texts for word in (*text.split(), ""))
+    return min(longest, LONG_FORMULA if kind == "formula" else LONG_WORD)
 
 
 def _item(text: str) -> list[str]:

@@ -1,0 +1,51 @@
+"""The command line as a process: where its output goes, and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+PWOCT_COST = [sys.executable, "-c", "import cli; cli.main()"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "arguments", [["--alpha", "1/4"], ["explain", "octave", "--format", "json"], ["equations"]], ids=" ".join
+)
+def test_a_full_disk_is_one_line_and_no_failed_check(arguments: list[str]) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*PWOCT_COST, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 6
+    assert done.stderr == "pwoct-cost: error: the result can't be written: No space left on device\n"
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    with subprocess.Popen(
+        [*PWOCT_COST, "sweep", "--format", "csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "80", "100", "300"])
+def test_no_terminal_cuts_a_number(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    options = ("--model", "resnet1202", "--alpha", "1/4", "--paths", "HL", "--size", "2048", "--width", "512")
+    counts = pwoct_cost(*options, "--format", "json").json["network"]
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = pwoct_cost(*options).out
+    for row in counts:
+        (line,) = (line for line in shown.splitlines() if line.startswith(row["network"]))
+        assert f"{row['params']:,}" in line.split()
+        assert f"{row['macs']:,}" in line.split()
