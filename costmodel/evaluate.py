@@ -130,6 +130,7 @@ def evaluate_networks(
 
     Raises ValueError where they differ in something else.
 
+    >>> from costmodel.resnet import resnet
     >>> evaluate_networks([resnet(20), resnet(56)])["params"].tolist()
     [272282, 855578]
     """

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import sympy as sp
 
-from costmodel.convention import Cost, Pair, Size
+from costmodel.convention import Cost, Pair, Size, ceil_div
 from costmodel.depthwise import depthwise, separable
 from costmodel.octave import OctaveLayer, octave_map, record_octave
 from costmodel.pointwise import pointwise
@@ -159,6 +159,7 @@ def path_formulas(layer: Layer) -> dict[str, Cost]:
 
     c_H and c_L are the branches' channels (with _in and _out where these differ), m the width of a
     bottleneck, k the kernel (k_h and k_w where not square), h and w the size of the output's high branch.
+    Where that is odd, the low branch's ceiling(h/2) and ceiling(w/2) stay in the formula.
 
     >>> path_formulas(Layer(alpha_in=Fraction(1, 4), alpha_out=Fraction(1, 4)))["HL"].formula("macs")
     'c_H*c_L*h*k**2*w/4'
@@ -167,7 +168,7 @@ def path_formulas(layer: Layer) -> dict[str, Cost]:
     symbols = replace(
         numbers, c_in=_channels(layer, "in"), c_out=_channels(layer, "out"), kernel=_kernel(layer)
     )
-    h, w = (sp.Symbol(name, positive=True, even=True) for name in "hw")
+    h, w = map(_side, "hw", (ceil_div(side, layer.stride) for side in layer.size))
     rec, x = Recorder(), octave_map(symbols.c_in, (layer.stride * h, layer.stride * w))
     m = sp.Symbol("m", positive=True, integer=True)
     widths: dict[str, Size] = dict.fromkeys(layer.widths(), m)
@@ -176,6 +177,12 @@ def path_formulas(layer: Layer) -> dict[str, Cost]:
     else:
         record_octave(rec, "conv", x, symbols)
     return {path: cost_of(op for op in rec.operators if op.place.path == path) for path in symbols.paths}
+
+
+def _side(name: str, number: Size) -> sp.Symbol:
+    """A symbol that halves without rounding where the number does."""
+    parity = {"even": True} if isinstance(number, int) and number % 2 == 0 else {"integer": True}
+    return sp.Symbol(name, positive=True, **parity)
 
 
 def _channels(layer: Layer, end: str) -> Pair:

@@ -15,6 +15,7 @@ from typing import Protocol
 from costmodel.convention import Pair, Size
 from costmodel.octave import OctaveLayer, PathConvolution, record_octave
 from costmodel.recorder import FeatureMap, OctaveMap, Operator, Recorder
+from costmodel.standard import check_sizes
 
 STAGES = (0, 1, 2)
 POINTWISE, SPATIAL = (1, 1), (3, 3)
@@ -34,6 +35,7 @@ class Backbone:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError(f"a stage needs at least 1 block, got {self.n}")
+        check_sizes(width=self.width, classes=self.classes, in_channels=self.in_channels, size=self.size)
 
     @property
     def depth(self) -> int:

@@ -49,7 +49,7 @@ def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
         for net, *of_net in zip(nets, counts, plain, octave, strict=True)
     ]
     columns = [Column("alpha", "alpha"), Column("beta", "beta"), *_compared_columns(totals, with_octave=True)]
-    return Table("configurations", "Configurations", columns, rows)
+    return Table("configurations", _configurations_title(nets[0]), columns, rows)
 
 
 def per_layer_table(net: ResNet, totals: Totals) -> Table:
@@ -80,6 +80,13 @@ def describe(stages: Sequence[Stage]) -> dict[str, Any]:
 def kind_of(net: ResNet) -> str:
     """Return plain, octave or pwise."""
     return "plain" if net.is_plain else "pwise" if net.is_compressed else "octave"
+
+
+def _configurations_title(net: ResNet) -> str:
+    """What all configurations share: they differ in alpha and beta."""
+    backbone = net.backbone
+    image = f"{backbone.in_channels}x{backbone.size[0]}x{backbone.size[1]}"
+    return f"Configurations of resnet{backbone.depth}, input {image}, bottlenecks on {_path_sets(net)}"
 
 
 def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
@@ -138,11 +145,14 @@ def _network_title(net: ResNet) -> str:
     title += f", alpha {_joined(net, 'alpha')}"
     if not net.is_compressed:
         return title
-    sets = [",".join(ordered(stage.paths)) or "none" for stage in net.stages]
-    paths = sets[0] if len(set(sets)) == 1 else "+".join(sets)
-    return f"{title}, beta {_joined(net, 'beta')}, bottlenecks on {paths}"
+    return f"{title}, beta {_joined(net, 'beta')}, bottlenecks on {_path_sets(net)}"
 
 
 def _layer_row(name: str, operators: Sequence[Operator], totals: Totals) -> dict[str, Any]:
     cost = cost_of(operators)
     return {"layer": name, **totals.of(operators), "activations": cost.activations, "calls": cost.calls}
+
+
+def _path_sets(net: ResNet) -> str:
+    sets = [",".join(ordered(stage.paths)) or "none" for stage in net.stages]
+    return sets[0] if len(set(sets)) == 1 else "+".join(sets)

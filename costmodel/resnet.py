@@ -156,7 +156,9 @@ def depth_of(name: str) -> int:
         return int(digits)
     near = _nearest(name, digits)
     hint = f"; did you mean {near}?" if near else ""
-    raise ValueError(f"unknown model {name}: need resnetN with N = 6n + 2, such as {', '.join(MODELS)}{hint}")
+    raise ValueError(
+        f"unknown model {name}: need resnetN with N = 6n + 2, n >= 1, such as {', '.join(MODELS)}{hint}"
+    )
 
 
 def _nearest(name: str, digits: str) -> str | None:

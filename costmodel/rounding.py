@@ -36,11 +36,11 @@ def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
         raise ValueError(f"{name} must be a number such as 0.25 or 1/4, got {value}") from None
 
 
-def check_alpha(alpha: Fraction | float | str) -> Fraction:
+def check_alpha(alpha: Fraction | float | str, name: str = "alpha") -> Fraction:
     """Return alpha as an exact ratio in [0, 1], or raise ValueError."""
-    ratio = as_ratio(alpha, "alpha")
+    ratio = as_ratio(alpha, name)
     if not 0 <= ratio <= 1:
-        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
+        raise ValueError(f"{name} must be in [0, 1], got {alpha}")
     return ratio
 
 

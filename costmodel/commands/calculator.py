@@ -148,6 +148,8 @@ def _one_kind(options: SimpleNamespace, given: Sequence[str]) -> None:
         kinds_table(layer, options.op, options.dtype),
     ]
     warn(layer_notes(layer) if options.op in ("octave", "pwise") else [])
+    if options.op == "pwise" and not layer.widths():
+        warn(["no path is compressed: a pwise layer needs --paths that exist at its --alpha"])
     payload = {"op": options.op, "dtype": options.dtype, "cost": quantities(cost, options.dtype)}
     show("layer", tables, options.format, payload)
 
@@ -198,8 +200,8 @@ def _layer(options: SimpleNamespace, alpha: Fraction, beta: Fraction, paths: fro
         dilation=options.dilation,
         groups=options.groups,
         bias=options.bias,
-        alpha_in=alpha if options.alpha_in is None else check_alpha(options.alpha_in),
-        alpha_out=alpha if options.alpha_out is None else check_alpha(options.alpha_out),
+        alpha_in=alpha if options.alpha_in is None else check_alpha(options.alpha_in, "alpha-in"),
+        alpha_out=alpha if options.alpha_out is None else check_alpha(options.alpha_out, "alpha-out"),
         beta=beta,
         paths=paths,
         width_rule=options.width_rule,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sympy as sp
 
 Run = Callable[..., Any]
 
@@ -125,6 +126,22 @@ def test_paths_that_do_not_exist_are_said(pwoct_cost: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize("size", [31, 32])
+def test_the_formula_gives_the_number_beside_it(pwoct_cost: Run, size: int) -> None:
+    run = pwoct_cost("--alpha", "1/4", "--paths", "LL", "--size", str(size), "--format", "json")
+    numbers = {"c_H": 12, "c_L": 4, "m": 2, "k": 3, "h": size, "w": size}
+    counts = rows(run, "layer", "path")
+    for row in run.json["formulas"]:
+        formula = sp.sympify(row["macs_formula"], locals={name: sp.Symbol(name) for name in numbers})
+        assert formula.subs(numbers) == counts[row["path"]]["macs"]
+
+
+def test_a_pwise_layer_without_bottlenecks_is_said(pwoct_cost: Run) -> None:
+    run = pwoct_cost("--op", "pwise", "--alpha", "1/4")
+    assert run.code == 0
+    assert "warning: no path is compressed" in run.err
+
+
 def test_kinds_side_by_side(pwoct_cost: Run) -> None:
     run = pwoct_cost("--op", "separable", "--c-out", "32", "--alpha", "0", "--format", "json")
     assert run.code == 2  # alpha means nothing here
@@ -205,6 +222,10 @@ def test_every_format_at_every_width(
         (["--size", "0"], "size must be a positive whole number such as 32, or two such as 32x48, got 0"),
         (["--size", "32x"], "size must be a positive whole number"),
         (["--kernel", "2", "--alpha", "1/4"], "octave layers need an odd kernel, got 2x2"),
+        (["--width", "0"], "width must be at least 1, got 0"),
+        (["--classes", "0"], "classes must be at least 1, got 0"),
+        (["--alpha", "1/4", "--alpha-in", "2"], "alpha-in must be in [0, 1], got 2"),
+        (["--model", "resnet2"], "N = 6n + 2, n >= 1"),
         (["--c-in", "0"], "c_in must be at least 1, got 0"),
         (["--stride", "0"], "stride must be at least 1, got 0"),
         (["--groups", "3"], "groups must divide the channels 16 -> 16, got 3"),

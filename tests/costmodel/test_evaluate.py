@@ -161,7 +161,7 @@ def test_counts_near_the_limit_are_exact_or_refused(width: int) -> None:
         ({"between": "gelu"}, r"between must be one of none, bn, bn_relu, got gelu"),
         ({"stage": 3}, r"stage must be one of 0, 1, 2, got 3"),
         ({"size": 0}, r"size must be at least 1, got 0"),
-        ({"classes": 0}, r"c_out must be at least 1, got 0"),
+        ({"classes": 0}, r"classes must be at least 1, got 0"),
         ({"batch": 0}, r"batch must be at least 1, got 0"),
     ],
 )
