@@ -12,7 +12,7 @@ import typer
 from costmodel.commands import common
 from costmodel.commands.common import Format, FormatOption, bad_input, show, warn_rounding
 from costmodel.commands.search import QUANTITIES
-from costmodel.commands.training import RunsOption, formula_network
+from costmodel.commands.training import RunsOption, formula_network, reported
 from costmodel.report import Column, Table
 from costmodel.resnet import ResNet, named
 from costmodel.rounding import check_alpha, check_beta
@@ -70,7 +70,8 @@ def diff(
             diff_table(sides[0].network, sides[1].network, quantity or ("params", "macs"), unchanged=all)
         ]
         if sides[0].run is not None and sides[1].run is not None:
-            tables.append(_runs_table(sides[0].run, sides[1].run))
+            with reported():
+                tables.append(_runs_table(sides[0].run, sides[1].run))
         options = {name: options_of(side.network) for name, side in zip("ab", sides, strict=True)}
         intro = [f"{name.upper()}: {text}" for name, text in options.items()]
         if format is Format.table:
@@ -111,7 +112,8 @@ def _side(text: str, runs: Path) -> Side:
             from pwoct.training.record import RunFolder
 
             run = RunFolder(path)
-            return Side(formula_network(run.config()), run)
+            with reported():
+                return Side(formula_network(run.config()), run)
     if not text.startswith(("resnet", "--", "pwoct-cost")):
         raise ValueError(
             f"{text or 'nothing'} is neither a network, such as 'resnet56 --alpha 1/4', nor a run"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.common import Format, FormatOption, say, show
+from costmodel.commands.common import CHECKPOINT, Format, FormatOption, fail, say, show
 from costmodel.commands.training import (
     RunsOption,
     accuracy_columns,
@@ -32,16 +32,22 @@ def runs(
     plot: Annotated[Path | None, typer.Option(help="Draw the curves into this .png, .svg or .pdf.")] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Show all runs: which network, which recipe, how far, how accurate after the last epoch."""
+    """Show all runs: which network, which recipe, how far, how accurate after the last epoch.
+
+    Exit code 5 where a file of a run is damaged: that run is named, and the others are shown.
+    """
     if plot is not None:
         require("matplotlib", "plot")
     with reported():
         chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
-        table = runs_table(chosen)
+        whole, damages = sort_out(chosen)
+        table = runs_table(whole)
         if plot is not None:
-            draw_curves(chosen, plot)
+            draw_curves(whole, plot)
             say(f"pwoct-cost: wrote {plot}")
     show("runs", [table], format)
+    if damages:
+        fail(f"{len(damages)} of {len(chosen)} runs not shown: {'; '.join(damages)}", CHECKPOINT)
 
 
 def all_runs(folder: Path) -> list[RunFolder]:
@@ -49,6 +55,21 @@ def all_runs(folder: Path) -> list[RunFolder]:
     from pwoct.training.record import RunFolder
 
     return [RunFolder(path.parent) for path in sorted(folder.glob("*/config.json"))]
+
+
+def sort_out(runs: Sequence[RunFolder]) -> tuple[list[RunFolder], list[str]]:
+    """Return the runs whose files can be read, and what is wrong with the others."""
+    from pwoct.training.record import DamagedError
+
+    whole, damages = [], []
+    for run in runs:
+        try:
+            _row(run)
+        except DamagedError as error:
+            damages.append(str(error))
+        else:
+            whole.append(run)
+    return whole, damages
 
 
 def runs_table(runs: Sequence[RunFolder]) -> Table:

@@ -21,7 +21,7 @@ from costmodel.commands.common import (
     say,
 )
 from costmodel.report import Column
-from costmodel.resnet import ResNet, named
+from costmodel.resnet import ResNet, depth_of, named
 from costmodel.rounding import check_alpha, check_beta
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def reported() -> Iterator[None]:
     """Turn what can go wrong in training into one line on stderr and an exit code."""
     from pwoct.training.checkpoint import CheckpointError
     from pwoct.training.data import DataError
+    from pwoct.training.record import DamagedError
     from pwoct.training.saver import DivergedError
     from pwoct.training.signals import StoppedError
 
@@ -50,7 +51,7 @@ def reported() -> Iterator[None]:
         yield
     except DataError as error:
         fail(str(error), DATA)
-    except CheckpointError as error:
+    except (CheckpointError, DamagedError) as error:
         fail(str(error), CHECKPOINT)
     except DivergedError as error:
         fail(str(error), CHECK_FAILED)
@@ -75,7 +76,7 @@ def network_values(
     """Return the configuration's keys of the network options that were given."""
     values: dict[str, Any] = {}
     if model is not None:
-        values["model.name"] = model
+        values["model.name"] = f"resnet{depth_of(model)}"
     if alpha is not None:
         values["model.alpha"] = per_stage(alpha, lambda text: str(check_alpha(text)))
     if beta is not None:

@@ -2,8 +2,10 @@
 
 import tomllib
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from fractions import Fraction
 from hashlib import sha256
+from heapq import nlargest
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ __all__ = [
     "differences",
     "flatten",
     "parse_setting",
+    "validated",
 ]
 
 RECIPES = ("fast", "paper", "keras")
@@ -54,10 +57,19 @@ def compose(
     _merge(tree, given)
     for key, value in (values or {}).items():
         _set(tree, key, value)
+    return validated(tree)
+
+
+def validated(tree: Any) -> Config:
+    """Return the configuration that a tree of plain values describes.
+
+    Raises:
+        ConfigError: if a key is unknown or missing, or has a wrong value.
+    """
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+        raise ConfigError("; ".join(map(_explain, error.errors()))) from None
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -170,15 +182,23 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for part in error.errors():
-        where = ".".join(str(step) for step in part["loc"])
-        reason = part["msg"].removeprefix("Value error, ")
-        given = (
-            f", got {part['input']!r}"
-            if part["type"] not in ("value_error", "extra_forbidden", "missing")
-            else ""
-        )
-        lines.append(f"{where}: {reason}{given}")
-    return "; ".join(lines)
+def _explain(error: Mapping[str, Any]) -> str:
+    """Say in one line what was given and what is needed."""
+    key = ".".join(map(str, error["loc"])) or "a configuration"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key}: the nearest known ones are {', '.join(_nearest(key))}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    reason = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    given = "" if error["type"] == "value_error" else f", got {error['input']!r}"
+    return f"{key}{' ' if reason.startswith('must ') else ': '}{reason}{given}"
+
+
+def _nearest(key: str, count: int = 3) -> list[str]:
+    """Return the known keys that are most like an unknown one, as a whole or without their section."""
+
+    def likeness(known: str) -> float:
+        pairs = (known, key), (known.rpartition(".")[2], key.rpartition(".")[2])
+        return max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+    return nlargest(count, flatten(compose()), likeness)

@@ -7,16 +7,17 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pwoct.training.checkpoint import write_atomically
-from pwoct.training.config import Config
+from pwoct.training.config import Config, ConfigError, validated
 
 Metrics = dict[str, Any]
+METRICS = frozenset(("epoch", "train_loss", "seconds", "evaluation_seconds"))  # of every epoch
 # What depends on the clock and not on the run.
 CLOCK = ("seconds", "evaluation_seconds", "images_per_second")
 
@@ -27,6 +28,10 @@ class RunError(ValueError):
 
 class BusyError(RunError):
     """Another process is training the run."""
+
+
+class DamagedError(RunError):
+    """A file of a run is missing, cannot be read, or does not hold what it must."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Result:
 
 
 class RunFolder:
-    """Reads and writes the files of one run."""
+    """Reads and writes the files of one run; what reads a file raises DamagedError where it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,18 +89,23 @@ class RunFolder:
 
     def config(self) -> Config:
         """Return the effective configuration."""
-        return Config.model_validate(self._read("config.json"))
+        tree = self._read("config.json")
+        try:
+            return validated(tree)
+        except ConfigError as error:
+            raise self._damaged("config.json", error) from None
 
     def add_session(self, facts: dict[str, Any]) -> None:
         """Note in environment.json where one more session of this run takes place."""
-        sessions = (
-            self._read("environment.json")["sessions"] if (self.path / "environment.json").exists() else []
-        )
+        sessions = self.sessions() if (self.path / "environment.json").exists() else []
         self._write("environment.json", {"sessions": [*sessions, facts]})
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return what `add_session` noted."""
-        sessions: list[dict[str, Any]] = self._read("environment.json")["sessions"]
+        try:
+            sessions: list[dict[str, Any]] = self._read("environment.json")["sessions"]
+        except (KeyError, TypeError):
+            raise self._damaged("environment.json", "it must have sessions") from None
         return sessions
 
     def rewrite_metrics(self, history: list[Metrics]) -> None:
@@ -111,8 +121,14 @@ class RunFolder:
         """Return the epochs of metrics.jsonl; a last line that was cut off is left out."""
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
-        return [json.loads(line) for line in lines]
+        try:
+            lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
+            history = [json.loads(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise self._damaged("metrics.jsonl", error) from None
+        if not all(isinstance(line, dict) and line.keys() >= METRICS for line in history):
+            raise self._damaged("metrics.jsonl", f"a line must have {', '.join(sorted(METRICS))}")
+        return history
 
     def write_result(self, result: Result) -> None:
         """Mark the run as finished."""
@@ -122,7 +138,12 @@ class RunFolder:
         """Return how the run ended, or None if it has not."""
         if not (self.path / "result.json").exists():
             return None
-        return Result(**self._read("result.json"))
+        values = self._read("result.json")
+        try:
+            return Result(**values)
+        except TypeError:
+            needed = ", ".join(field.name for field in fields(Result))
+            raise self._damaged("result.json", f"it must have {needed}") from None
 
     def _write(self, name: str, content: Any) -> None:
         write_atomically(self.path / name, (json.dumps(content, indent=1) + "\n").encode())
@@ -131,7 +152,10 @@ class RunFolder:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path / name} cannot be read: {error}") from None
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, why: object) -> DamagedError:
+        return DamagedError(f"{self.path / name} is damaged: {why}")
 
 
 def environment(config: Config, data: str) -> dict[str, Any]:

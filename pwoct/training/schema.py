@@ -1,5 +1,6 @@
 """The keys of a training's configuration, their types and their ranges."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -27,6 +28,15 @@ def _paths(value: Any) -> tuple[Any, ...]:
     return _one_or_three(tuple(",".join(as_paths(v)) for v in _one_or_three(value)))
 
 
+def _network(value: Any) -> Any:
+    match = re.fullmatch(r"resnet([0-9]{1,5})", str(value))
+    if match is None or int(match[1]) < 8 or int(match[1]) % 6 != 2:
+        raise ValueError(
+            f"must be resnetN with N = 6n + 2, n >= 1, such as resnet20 or resnet56, got {value}"
+        )
+    return value
+
+
 class Section(BaseModel):
     """A part of the configuration: frozen, without keys that it does not know."""
 
@@ -36,7 +46,7 @@ class Section(BaseModel):
 class Model(Section):
     """The network. alpha, beta and paths: one value, or three, one a stage."""
 
-    name: Annotated[str, Field(pattern=r"^resnet\d{1,5}$")] = "resnet20"
+    name: Annotated[str, BeforeValidator(_network)] = "resnet20"
     alpha: Annotated[tuple[str, ...], BeforeValidator(_alphas)] = ("0",)
     beta: Annotated[tuple[str, ...], BeforeValidator(_betas)] = ("2",)
     paths: Annotated[tuple[str, ...], BeforeValidator(_paths)] = ("",)
@@ -50,12 +60,6 @@ class Model(Section):
     def depth(self) -> int:
         """The number in the name."""
         return int(self.name.removeprefix("resnet"))
-
-    @model_validator(mode="after")
-    def _check_depth(self) -> Self:
-        if self.depth < 8 or self.depth % 6 != 2:
-            raise ValueError(f"depth must be 6n + 2, at least 8, got {self.depth}")
-        return self
 
 
 class Data(Section):

@@ -1,6 +1,7 @@
 """`train`, `evaluate`, `runs` and `data` as a user meets them."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,14 @@ from pwoct.training.data import ARCHIVE, FOLDER
 SMALL = (
     *("--dataset", "synthetic", "--epochs", "2", "--batch", "64", "--threads", "1", "--precision", "fp32"),
     *("--set", "model.width=4", "--set", "data.train_images=128"),
+)
+
+UNKNOWN_KEY = (
+    "unknown key optimiser.rate: the nearest known ones are optimiser.name, optimiser.lr, optimiser.decay"
+)
+UNKNOWN_MODEL = (
+    "unknown model vgg: need resnetN with N = 6n + 2, n >= 1, such as"
+    " resnet20, resnet32, resnet44, resnet56, resnet110, resnet1202"
 )
 
 
@@ -74,14 +83,15 @@ def test_a_dry_run_leaves_nothing(pwoct_cost, tmp_path):
         (("--alpha", "1.5"), "alpha must be in [0, 1], got 1.5"),
         (("--paths", "HX"), "paths must be some of HH,HL,LH,LL, all or none, got HX"),
         (("--recipe", "quick"), "recipe must be one of fast, paper, keras, got 'quick'"),
-        (("--set", "optimiser.rate=1"), "optimiser.rate: Extra inputs are not permitted"),
+        (("--set", "optimiser.rate=1"), UNKNOWN_KEY),
+        (("vgg",), UNKNOWN_MODEL),
         (("--set", "epochs"), "a setting must be key=value, got 'epochs'"),
         (("--seeds", "4-2"), "seeds must be different, and ranges must rise, got 4-2"),
         (("--seeds", "x"), "seeds must be like 0, 0,3 or 0-4, got x"),
         (("--name", "a/b"), "name must be that of a folder, got a/b"),
-        (("--epochs", "0"), "epochs: Input should be greater than or equal to 1, got 0"),
+        (("--epochs", "0"), "epochs must be greater than or equal to 1, got 0"),
         (("--batch", "4096"), "batch must be a multiple of 1 ranks, at most 2048 images, got 4096"),
-        (("--device", "tpu"), "machine.device: Input should be 'auto', 'cpu', 'cuda' or 'mps', got 'tpu'"),
+        (("--device", "tpu"), "machine.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'tpu'"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(arguments, message, pwoct_cost, tmp_path):
@@ -186,6 +196,38 @@ def test_evaluate_refuses_weights_of_another_network(pwoct_cost, trained, tmp_pa
 def test_an_unknown_run_is_said(pwoct_cost, tmp_path):
     run = pwoct_cost("evaluate", "none", "--runs", str(tmp_path))
     assert (run.code, run.err) == (2, f"pwoct-cost: error: no run none in {tmp_path}\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "why"),
+    [
+        ("config.json", "{", "Expecting property name"),
+        ("config.json", "[]", "a configuration must be"),
+        ("config.json", '{"recipe": "fast"}', "epochs is missing"),
+        ("result.json", "{}", "it must have name, accuracy"),
+        ("metrics.jsonl", "no JSON\n", "Expecting value"),
+        ("metrics.jsonl", '{"epoch": 1}\n', "a line must have epoch, "),
+    ],
+)
+def test_a_damaged_run_is_named_and_the_others_are_shown(file, content, why, pwoct_cost, trained):
+    shutil.copytree(trained / "mine", trained / "broken")
+    (trained / "broken" / file).write_text(content)
+    run = pwoct_cost("runs", "--runs", str(trained), "--format", "json")
+    assert run.code == 5
+    assert [row["name"] for row in run.json["runs"]] == ["mine"]
+    assert run.err.startswith(
+        f"pwoct-cost: error: 1 of 2 runs not shown: {trained / 'broken' / file} is damaged: "
+    )
+    assert why in run.err
+    assert len(run.err.splitlines()) == 1
+
+
+def test_no_run_is_read_from_a_damaged_configuration(pwoct_cost, trained):
+    (trained / "mine" / "config.json").write_text("{}")
+    for command in (("evaluate", "mine"), ("diff", "mine", "resnet20")):
+        run = pwoct_cost(*command, "--runs", str(trained))
+        assert (run.code, run.out) == (5, "")
+        assert "config.json is damaged: recipe is missing; " in run.err
 
 
 def test_curves_are_drawn(pwoct_cost, trained):

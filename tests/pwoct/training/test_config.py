@@ -12,6 +12,7 @@ from pwoct.training.config import (
     differences,
     flatten,
     parse_setting,
+    validated,
 )
 from pwoct.training.device import settle
 from pwoct.training.schedule import rate_factor
@@ -55,15 +56,19 @@ def test_values_beat_the_file_and_the_file_beats_the_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epocks": 3}, "epocks: Extra inputs are not permitted"),
-        ({"optimiser.rate": 3}, "optimiser.rate: Extra inputs"),
-        ({"optimiser.lr": -1}, "optimiser.lr: Input should be greater than 0, got -1"),
+        ({"epocks": 3}, "unknown key epocks: the nearest known ones are epochs, "),
+        ({"foo": 3}, "unknown key foo: the nearest known ones are "),
+        ({"lr": 3}, "unknown key lr: the nearest known ones are optimiser.lr, "),
+        ({"optimiser.rate": 3}, r"unknown key optimiser.rate: .* are optimiser.name, optimiser.lr, "),
+        ({"optimiser.lr": -1}, "^optimiser.lr must be greater than 0, got -1$"),
         ({"epochs.x": 1}, "epochs in epochs.x is no section"),
         ({"model.alpha": 1.5}, r"model.alpha: alpha must be in \[0, 1\], got 1.5"),
-        ({"model.alpha": [0, 1]}, "model.alpha: must be one value or three, one a stage, got 2"),
+        ({"model.alpha": [0, 1]}, "model.alpha must be one value or three, one a stage, got 2"),
         ({"model.paths": "HX"}, "paths must be among HH, HL, LH, LL, got 'HX'"),
-        ({"model.name": "resnet21"}, r"depth must be 6n \+ 2"),
-        ({"model.name": "vgg"}, "model.name: String should match pattern"),
+        ({"model.name": "resnet21"}, r"model.name must be resnetN with N = 6n \+ 2, .*, got resnet21"),
+        ({"model.name": "resnet2"}, r"model.name must be resnetN with N = 6n \+ 2, .*, got resnet2"),
+        ({"model.name": "vgg"}, r"model.name must be resnetN with N = 6n \+ 2, .*, got vgg"),
+        ({"model.name": 20}, r"model.name must be resnetN with N = 6n \+ 2, .*, got 20"),
         ({"schedule.milestones": [0.5]}, "1 milestones need as many factors, got 0"),
         ({"schedule.name": "steps", "schedule.milestones": [0.7, 0.5], "schedule.factors": [1, 1]}, "ascend"),
         ({"optimiser.name": "adam"}, "adam has no momentum"),
@@ -73,6 +78,13 @@ def test_values_beat_the_file_and_the_file_beats_the_recipe(tmp_path):
 def test_a_wrong_value_names_its_key(values, message):
     with pytest.raises(ConfigError, match=message):
         compose("fast", values=values)
+
+
+def test_what_is_missing_or_no_configuration_is_said():
+    with pytest.raises(ConfigError, match="recipe is missing; epochs is missing; batch is missing;"):
+        validated({})
+    with pytest.raises(ConfigError, match=r"a configuration must be a .*, got \[\]"):
+        validated([])
 
 
 def test_an_unknown_recipe_is_said(tmp_path):
