@@ -21,7 +21,7 @@ from costmodel.checks.theorems import IMAGE, h, n, residue_sizes, w
 from costmodel.convention import Pair, Size
 from costmodel.network import STAGES, Backbone, record_resnet
 from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
-from costmodel.pwise_octave import record_bottleneck
+from costmodel.pwise_octave import BETWEEN, record_bottleneck
 from costmodel.recorder import FeatureMap, Recorder
 from pwoct.resnet import resnet
 
@@ -42,6 +42,7 @@ class SymbolicDesign:
     """A network's choices in symbols; None as the paths is the plain network."""
 
     paths: tuple[str, ...] | None
+    between: str = "none"
 
     @property
     def is_plain(self) -> bool:
@@ -61,23 +62,28 @@ class SymbolicDesign:
         ) -> FeatureMap:
             if position in ("first", "last") or path not in (self.paths or ()):
                 return plain_path(rec, name, x, layer, path, stride)
-            return record_bottleneck(rec, name, x, layer, path, stride, width=HIDDEN[stage][path[1]])
+            width = HIDDEN[stage][path[1]]
+            return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=self.between)
 
         return convolve
 
 
 def network_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claims about networks; `every` takes all sets of paths, stride rules, and odd sizes."""
+    """Yield the claims about networks; `every` takes all paths, stride rules, bottlenecks, and odd sizes."""
     for kind in (None, (), PATHS):
-        yield _claim(kind, "C", odd_sizes=every)
+        yield _claim(kind, odd_sizes=every)
     if every:
         for paths in SUBSETS[1:-1]:
-            yield _claim(paths, "C")
+            yield _claim(paths)
         for rule in "AB":
             yield _claim(PATHS, rule)
+        for between in BETWEEN[1:]:
+            yield _claim(PATHS, between=between)
 
 
-def _claim(paths: tuple[str, ...] | None, rule: str, *, odd_sizes: bool = False) -> Claim:
+def _claim(
+    paths: tuple[str, ...] | None, rule: str = "C", between: str = "none", *, odd_sizes: bool = False
+) -> Claim:
     kind = "plain" if paths is None else f"PwiseOct {','.join(paths)}" if paths else "Oct"
     symbols = [
         "n",
@@ -88,37 +94,42 @@ def _claim(paths: tuple[str, ...] | None, rule: str, *, odd_sizes: bool = False)
         *(["m_H1, ..., m_L3"] if paths else []),
     ]
     residues = "8h, 8w" + ("; for b = 1 also 8h + r, 8w + s (each r, each s)" if odd_sizes else "")
+    changed = [f", rule {rule}"] * (rule != "C") + [f", between {between}"] * (between != "none")
     return Claim(
-        f"ResNet-(6b+2) {kind}" + ("" if rule == "C" else f", rule {rule}"),
+        "".join([f"ResNet-(6b+2) {kind}", *changed]),
         f"{', '.join(symbols)}, b; image {residues}",
-        partial(_cases, paths, rule, odd_sizes),
+        partial(_cases, paths, rule, between, odd_sizes),
         grid="b in {2, 3}, and b = 1 alone: degree 1 from b = 2 on, since all blocks of a stage but its "
         "first and last are made and recorded alike",
     )
 
 
-def _cases(paths: tuple[str, ...] | None, rule: str, odd_sizes: bool) -> Iterator[Case]:
+def _cases(paths: tuple[str, ...] | None, rule: str, between: str, odd_sizes: bool) -> Iterator[Case]:
     for blocks in (1, 2, 3):
-        yield network_case(blocks, paths, rule, (PERIOD * h, PERIOD * w))
+        yield network_case(blocks, paths, rule, (PERIOD * h, PERIOD * w), between)
     if odd_sizes:
         for image in residue_sizes(PERIOD, pairs=False):
-            yield network_case(1, paths, rule, image)
+            yield network_case(1, paths, rule, image, between)
 
 
-def network_case(blocks: int, paths: tuple[str, ...] | None, rule: str, image: Pair) -> Case:
+def network_case(
+    blocks: int, paths: tuple[str, ...] | None, rule: str, image: Pair, between: str = "none"
+) -> Case:
     """Return the run of a network of 6 `blocks` + 2 layers on images of a size."""
     backbone = Backbone(blocks, WIDTH, CLASSES, IN_CHANNELS, image, rule)
     return Case(
-        partial(_build, blocks, paths, rule),
+        partial(_build, blocks, paths, rule, between),
         _dimensions(paths),
         [(n, IN_CHANNELS, *image)],
-        record_resnet(backbone, SymbolicDesign(paths), n),
+        record_resnet(backbone, SymbolicDesign(paths, between), n),
         IMAGE,
         sums=[{WIDTH: (size(f"c_H{stage + 1}") + LOW[stage]) / 2**stage} for stage in STAGES],
     )
 
 
-def _build(blocks: int, paths: tuple[str, ...] | None, rule: str, v: Mapping[sp.Symbol, int]) -> nn.Module:
+def _build(
+    blocks: int, paths: tuple[str, ...] | None, rule: str, between: str, v: Mapping[sp.Symbol, int]
+) -> nn.Module:
     alphas = [Fraction(v[LOW[stage]], v[WIDTH] * 2**stage) for stage in STAGES]
     return resnet(
         6 * blocks + 2,
@@ -126,6 +137,7 @@ def _build(blocks: int, paths: tuple[str, ...] | None, rule: str, v: Mapping[sp.
         beta=BETA,
         paths=paths or (),
         stride_rule=rule,
+        between=between,
         width=v[WIDTH],
         classes=v[CLASSES],
         in_channels=v[IN_CHANNELS],

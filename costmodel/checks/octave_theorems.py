@@ -17,7 +17,7 @@ from costmodel.checks.symbolic import Dimensions, size
 from costmodel.checks.theorems import IMAGE, n, residue_sizes
 from costmodel.convention import Pair, Size, exact_div
 from costmodel.octave import PATHS, OctaveLayer, octave_map
-from costmodel.pwise_octave import record_pwise_octave
+from costmodel.pwise_octave import BETWEEN, record_pwise_octave
 from costmodel.recorder import Recorder
 from pwoct.branches import Octave
 from pwoct.pwise_octave import PwiseOctConv
@@ -59,6 +59,7 @@ class Layer:
     kernel: Pair = (3, 3)
     options: Mapping[str, Any] = field(default_factory=dict)
     symbols: tuple[Size, Size, Size, Size] = (HIGH_IN, LOW_IN, HIGH_OUT, LOW_OUT)
+    between: str = "none"  # the convolutions of a bottleneck
 
     @property
     def period(self) -> int:
@@ -77,7 +78,8 @@ class Layer:
             one, two, self.kernel, stride=self.stride, stride_rule=self.rule, **self.options
         )
         rec, x = Recorder(n), octave_map(one, image)
-        record_pwise_octave(rec, "conv", x, formula, {path: WIDTHS[path] for path in self.compressed})
+        widths: dict[str, Size] = {path: WIDTHS[path] for path in self.compressed}
+        record_pwise_octave(rec, "conv", x, formula, widths, self.between)
         inputs = [(n, branch.channels, *branch.size) for branch in x if branch]
         return Case(self.build, self.dimensions(), inputs, rec.operators, IMAGE)
 
@@ -93,6 +95,7 @@ class Layer:
             paths=self.compressed,
             beta=BETA,
             width_rule="mean",  # gives every path a width of its own
+            between=self.between,
             stride=self.stride,
             stride_rule=self.rule,
             **self.options,
@@ -126,6 +129,9 @@ def octave_claims(*, every: bool = False) -> Iterator[Claim]:
     for compressed in SUBSETS:
         name = f"PwiseOctConv {','.join(compressed)}" if compressed else "OctConv"
         yield _claim(name, _strided(compressed=compressed), every, short=True)
+    for between in BETWEEN[1:]:
+        name = f"PwiseOctConv {','.join(PATHS)}, between {between}"
+        yield _claim(name, _strided(compressed=PATHS, between=between), every, short=True)
     yield from _branch_claims(every)
     yield from _option_claims(every)
 

@@ -97,17 +97,29 @@ def failures(case: Case) -> list[str]:
 
 def _differences(traced: Traced, operators: Sequence[Operator]) -> Iterator[str]:
     layers = [operator for operator in operators if operator.has_weights]
-    names = {operator.name for operator in layers}
-    for name in traced.activations.keys() - names:
-        yield f"{name}: the code has a layer that the formulas have not"
+    yield from _unknown(traced, operators)
     for operator in layers:
         yield from _layer_differences(traced, operator)
     for operator in operators:
         if operator.part == "bn":
             yield from _difference(traced.params, operator, "params")
-    total = sum((operator.cost.macs for operator in layers), sp.Integer(0))
-    if not is_zero(traced.macs[""] - total):
-        yield f"all layers: MACs: code {sp.factor(traced.macs[''])}, formula {sp.factor(total)}"
+    yield from _total_difference("macs", traced.macs[""], layers)
+    yield from _total_difference("params", sum(traced.params.values()), operators)
+
+
+def _unknown(traced: Traced, operators: Sequence[Operator]) -> Iterator[str]:
+    """Yield what only the code has: layers that run, and other modules with parameters."""
+    known = {operator.name for operator in operators if operator.has_weights or operator.part == "bn"}
+    for name in dict.fromkeys((*traced.activations, *traced.params)):
+        if name not in known:
+            what = "a layer" if name in traced.activations else "parameters"
+            yield f"{name or '(model)'}: the code has {what} that the formulas have not"
+
+
+def _total_difference(quantity: str, counted: sp.Expr, operators: Sequence[Operator]) -> Iterator[str]:
+    formula = sum(getattr(operator.cost, quantity) for operator in operators)
+    if not is_zero(counted - formula):
+        yield f"all layers: {NAMES[quantity]}: {_values(counted, formula)}"
 
 
 def _layer_differences(traced: Traced, operator: Operator) -> Iterator[str]:
@@ -121,8 +133,11 @@ def _layer_differences(traced: Traced, operator: Operator) -> Iterator[str]:
 def _difference(counts: Mapping[str, sp.Expr], operator: Operator, quantity: str) -> Iterator[str]:
     counted, formula = counts.get(operator.name, sp.Integer(0)), getattr(operator.cost, quantity)
     if not is_zero(counted - formula):
-        values = f"code {sp.factor(counted)}, formula {sp.factor(formula)}"
-        yield f"{operator.name}: {NAMES[quantity]}: {values}"
+        yield f"{operator.name}: {NAMES[quantity]}: {_values(counted, formula)}"
+
+
+def _values(counted: sp.Expr, formula: Size) -> str:
+    return f"code {sp.factor(counted)}, formula {sp.factor(formula)}"
 
 
 def is_zero(difference: sp.Expr) -> bool:

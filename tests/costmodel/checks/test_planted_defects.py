@@ -23,7 +23,7 @@ from costmodel.checks.prove import Case, failures
 from costmodel.checks.theorems import h, n, w
 from costmodel.checks.verify import verify_named, verify_operators
 from costmodel.convention import Cost
-from costmodel.octave import plain_path
+from costmodel.octave import PATHS, plain_path
 from costmodel.recorder import Operator, Saved
 from costmodel.standard import convolution
 from pwoct import resnet as code
@@ -199,11 +199,41 @@ def test_a_bias_that_the_formula_does_not_know() -> None:
         conv.hl.bias = nn.Parameter(torch.zeros(conv.hl.out_channels))
 
     verified, proved = both(planted(case_of(), plant))
-    assert proved == ["conv.hl: parameters: code f_L*(9*c_H + 1), formula 9*c_H*f_L"]
+    assert proved[0] == "conv.hl: parameters: code f_L*(9*c_H + 1), formula 9*c_H*f_L"
+    assert layers_of(proved) == {"conv.hl"}
     assert verified == [
         f"conv.hl: parameters: formula {9 * 12 * 8}, parameters() {9 * 12 * 8 + 8}",
         f"total: parameters: formula {9 * 16 * 32:,}, parameters() {9 * 16 * 32 + 8:,}",
     ]
+
+
+NORMALISED = {f"conv.{path}.{part}_bn" for path in ("hh", "hl", "lh", "ll") for part in ("reduce", "spatial")}
+
+
+def test_normalisation_that_the_formulas_do_not_know() -> None:
+    without, code = (case_of(compressed=PATHS, between=between) for between in ("none", "bn_relu"))
+    verified, proved = both(replace(code, operators=without.operators))
+    assert layers_of(line for line in verified if "parameters" in line) == NORMALISED
+    assert proved[:-1] == [
+        f"{name}: the code has parameters that the formulas have not" for name in sorted(NORMALISED)
+    ]
+    assert proved[-1].startswith("all layers: parameters: ")
+
+
+def test_normalisation_that_the_code_does_not_have() -> None:
+    formulas, without = (case_of(compressed=PATHS, between=between) for between in ("bn", "none"))
+    verified, proved = both(replace(without, operators=formulas.operators))
+    assert layers_of(verified) >= NORMALISED
+    assert layers_of(proved) == NORMALISED
+
+
+def test_a_parameter_outside_all_layers() -> None:
+    def plant(conv: Any) -> None:
+        conv.scale = nn.Parameter(torch.ones(conv.split_out.low))
+
+    verified, proved = both(planted(case_of(), plant))
+    assert layers_of(verified) == layers_of(proved) == {"conv"}
+    assert proved[0] == "conv: the code has parameters that the formulas have not"
 
 
 def test_a_grouped_layer_counted_as_dense() -> None:

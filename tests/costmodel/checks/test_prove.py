@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from costmodel.checks.network_theorems import network_case, network_claims
@@ -33,7 +34,7 @@ def test_the_claims_are_about_everything() -> None:
     assert {
         f"path {path}{kind}" for path in ("HH", "HL", "LH", "LL") for kind in ("", ", bottleneck")
     } <= names
-    assert sum(name.startswith("PwiseOctConv ") for name in names) == 15
+    assert sum(name.startswith("PwiseOctConv ") for name in names) == 15 + len(("bn", "bn_relu"))
     assert {claim.method for claim in CLAIMS} == {"symbolic", "grid"}
 
 
@@ -83,6 +84,15 @@ class Aside(Net):
         return self.fc(x) @ self.fc.weight  # type: ignore[no-any-return]
 
 
+class Unknown(Net):
+    def __init__(self, v: Any) -> None:
+        super().__init__(v)
+        self.norm, self.scale = nn.BatchNorm1d(v[b]), nn.Parameter(torch.ones(v[b]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.fc(x)) * self.scale  # type: ignore[no-any-return]
+
+
 class Branching(Net):
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(x[:1] if x.shape[0] > 64 else x)  # type: ignore[no-any-return]
@@ -108,6 +118,14 @@ def test_a_layer_that_runs_twice() -> None:
 
 def test_a_product_outside_the_layers() -> None:
     assert refuted(Aside) == ["all layers: MACs: code 2*a*b*n, formula a*b*n"]
+
+
+def test_parameters_outside_the_layers() -> None:
+    assert refuted(Unknown) == [
+        "(model): the code has parameters that the formulas have not",
+        "norm: the code has parameters that the formulas have not",
+        "all layers: parameters: code b*(a + 3), formula a*b",
+    ]
 
 
 def test_a_branch_on_a_size() -> None:
