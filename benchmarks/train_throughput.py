@@ -33,13 +33,12 @@ from costmodel.resnet import named
 from pwoct.resnet import resnet
 from pwoct.training.config import compose
 from pwoct.training.data import Images
-from pwoct.training.device import settle
 from pwoct.training.distributed import Ranks
 from pwoct.training.record import RunFolder
 from pwoct.training.reporter import Quiet
 from pwoct.training.signals import Signals
 from pwoct.training.synthetic import synthetic
-from pwoct.training.train import Session
+from pwoct.training.train import Session, settled
 
 BATCH = 128
 MEAN, SCALE = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
@@ -80,9 +79,10 @@ def usual_steps(depth: int, workers: int) -> Iterator[None]:
 def our_session(name: str, compiled: bool) -> Session:
     """A session of the recipe `fast`, that writes nothing."""
     values = {"model.name": name, "data.dataset": "synthetic", "machine.compile": compiled}
-    config = settle(compose("fast", values=values))
+    dataset = synthetic()
+    config = settled(compose("fast", values=values), dataset, Ranks())
     folder = RunFolder(Path(tempfile.gettempdir()) / "never written")
-    return Session(config, synthetic(), folder, Ranks(), Signals(), Quiet(), 60.0)
+    return Session(config, dataset, folder, Ranks(), Signals(), Quiet(), 60.0)
 
 
 def our_steps(session: Session) -> Iterator[None]:

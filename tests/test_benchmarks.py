@@ -1,0 +1,37 @@
+"""The benchmarks load, and the trainer's takes steps; what they measure is no business of a test."""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def load_module(name: str) -> ModuleType:
+        return import_module(name)
+
+    return load_module
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_benchmark_loads_without_measuring(load, name, capfd):
+    if name == "octconv_package":
+        pytest.importorskip("octconv", reason="the published package is an extra of the benchmarks alone")
+    assert load(name).__doc__
+    assert capfd.readouterr() == ("", "")
+
+
+def test_both_training_loops_take_steps(load):
+    throughput = load("train_throughput")
+    session = throughput.our_session("resnet8", compiled=False)
+    session.progress.step = session.progress.steps_per_epoch  # so that it must begin again
+    for steps in (throughput.our_steps(session), throughput.usual_steps(8, workers=0)):
+        assert throughput.seconds_per_step(steps, 2) > 0
+    assert session.progress.step == 2
+    assert throughput.input_seconds(session) > 0
