@@ -1,4 +1,4 @@
-"""`pwoct-cost prove`: formulas and code agree for all sizes."""
+"""`pwoct-cost prove`: formulas and code agree on MACs, activations and parameters, for all sizes it names."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def prove(
 ) -> None:
     """Run the layers' and networks' code on symbols, and show that traced minus formula is zero.
 
+    It counts MACs, activations and parameters: of layers for all sizes, of networks for images 8h x 8w.
     Exit code 1 where a theorem is not proved.
     """
     from costmodel.checks import proof_report as tables
