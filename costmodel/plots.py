@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Document: TypeAlias = Mapping[str, Any]
 Row: TypeAlias = Mapping[str, Any]
 
-FILE_TYPES = (".svg", ".png")
+FILE_TYPES = (".svg", ".png", ".pdf")
+UNEQUAL = {".svg": "Date", ".png": "Software", ".pdf": "CreationDate"}  # what makes equal figures differ
 DOTS_PER_INCH = 150
 
 # Okabe and Ito's colours: distinct for all kinds of colour vision; here from dark to light.
@@ -79,18 +80,18 @@ def figure_of(document: Document) -> Figure:
 def check_file(path: Path) -> None:
     """Raise ValueError unless a figure can have that name."""
     if path.suffix not in FILE_TYPES:
-        raise ValueError(f"a figure is a file {' or '.join(FILE_TYPES)}, got {path}")
+        raise ValueError(f"a figure is a file {', '.join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]}, got {path}")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as .svg or .png; equal figures become equal files.
+    """Write a figure as .svg, .png or .pdf; equal figures become equal files.
 
     Raises ValueError for another type of file, or where it cannot be written.
     """
     import matplotlib
 
     check_file(path)
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    metadata = {UNEQUAL[path.suffix]: None}
     try:
         with matplotlib.rc_context({"svg.hashsalt": "pwoct-cost", "svg.fonttype": "none"}):
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)

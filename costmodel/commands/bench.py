@@ -11,18 +11,17 @@ import typer
 
 from costmodel.commands import common
 from costmodel.commands.common import (
-    MISSING_EXTRA,
     AlphaOption,
     BetaOption,
     Format,
     FormatOption,
     PathsOption,
     bad_input,
-    fail,
     say,
     show,
     warn_rounding,
 )
+from costmodel.commands.plot import check_plot
 from costmodel.report import Table
 from costmodel.resnet import ResNet, check_choice, named
 from costmodel.rounding import check_alpha, check_beta
@@ -66,9 +65,7 @@ def bench(
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="A row a distinct layer of the last network.")
     ] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw a roofline to this file (.svg, .png, .pdf).")
-    ] = None,
+    plot: Annotated[str | None, typer.Option(help="Draw a roofline into this .svg, .png or .pdf.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny: to see that all runs, not how fast.")] = False,
     format: FormatOption = Format.table,
 ) -> None:
@@ -81,7 +78,7 @@ def bench(
         designs = _designs(model, alpha, beta, paths, width, common.sides(size, "size"), stride_rule, between)
         warn_rounding(designs)
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
-        _check_plot(plot)
+        check_plot(plot)
         clock = _clock(cpu_time, threads)
         machine, results = _run(designs, settings, QUICK_ROUNDS if quick else rounds, threads, quick, clock)
         tables = [machine_table(machine), *(network_table(*one) for one in results)]
@@ -90,7 +87,7 @@ def bench(
                 _layer_table(designs[-1], setting, machine, quick, clock) for setting in _one_mode(settings)
             ]
         if plot is not None:
-            _draw(plot, machine, results, settings[0].dtype)
+            _draw(Path(plot), machine, results, settings[0].dtype)
     notes = [
         "speed: how many times as fast as the plain network by the same plan;",
         "vs module: as the plain network by plan reference.",
@@ -145,15 +142,6 @@ def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
 def _one_mode(settings: Sequence[Setting]) -> list[Setting]:
     """One setting a dtype: layers are timed forward only."""
     return list({setting.dtype: setting for setting in settings}.values())
-
-
-def _check_plot(plot: Path | None) -> None:
-    from importlib.util import find_spec
-
-    if plot is not None and find_spec("matplotlib") is None:
-        fail("--plot needs matplotlib: pip install 'pwoct-cost[plot]'", MISSING_EXTRA)
-    if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
-        raise ValueError(f"--plot needs a file that ends in .svg, .png or .pdf, got {plot.name}")
 
 
 def _clock(cpu_time: bool, threads: int) -> Clock:

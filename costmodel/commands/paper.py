@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, bad_input, say, show
+from costmodel.commands.plot import check_plot
 from costmodel.commands.training import RunsOption, require
 from costmodel.paper.printed import Paper, read_paper
 from costmodel.report import Table
@@ -27,9 +28,7 @@ def paper(
     readings: Annotated[bool, typer.Option("--readings", help="Search all readings and rank them.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Count the instantiated networks too.")] = False,
     choices: Annotated[bool, typer.Option("--choices", help="Show what costs least for a user.")] = False,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw the choices into a file: .svg, .png, .pdf.")
-    ] = None,
+    figure: Annotated[str | None, typer.Option(help="Draw the choices into this .svg, .png or .pdf.")] = None,
     document: Annotated[Path | None, typer.Option(help="Write the whole report as a page, paper.md.")] = None,
     runs: RunsOption = Path("runs"),
     records: RecordsOption = Path("docs/records"),
@@ -41,12 +40,13 @@ def paper(
     """
     with bad_input():
         _check_one(readings=readings, verify=verify, choices=choices, figure=figure, document=document)
+        check_plot(figure)
     printed = read_paper()
     if document is not None:
         _write_document(printed, document, records)
         return
     if figure is not None:
-        _draw(figure)
+        _draw(Path(figure))
         return
     if readings:
         show("paper", _reading_tables(printed), format, {"searched": True})
@@ -130,7 +130,6 @@ def _choice_tables(printed: Paper) -> list[Table]:
 
 
 def _draw(path: Path, found: Any = None) -> None:
-    require("matplotlib", "plot")
     from costmodel.paper import choices as user
     from costmodel.paper.figure import draw
 

@@ -19,7 +19,7 @@ def plot(
     result: Annotated[
         str, typer.Argument(help="JSON of search, sweep or the calculator with --per-layer; - is stdin.")
     ],
-    output: Annotated[str, typer.Option("--output", "-o", help="The figure: a file .svg or .png.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="The figure: a file .svg, .png or .pdf.")],
 ) -> None:
     """Draw a result: Pareto front, cost against alpha, or a network layer by layer.
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.commands.common import CHECKPOINT, Format, FormatOption, fail, say, show
+from costmodel.commands.plot import check_plot
 from costmodel.commands.training import (
     RunsOption,
     accuracy_columns,
     find_run,
     percent,
     reported,
-    require,
 )
 from costmodel.report import Column, Table
 
@@ -29,21 +29,20 @@ app = typer.Typer()
 def runs(
     names: Annotated[list[str] | None, typer.Argument(help="Runs to show; all of them by itself.")] = None,
     runs: RunsOption = Path("runs"),
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this .png, .svg or .pdf.")] = None,
+    plot: Annotated[str | None, typer.Option(help="Draw the curves into this .svg, .png or .pdf.")] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Show all runs: which network, which recipe, how far, how accurate after the last epoch.
 
     Exit code 5 where a file of a run is damaged: that run is named, and the others are shown.
     """
-    if plot is not None:
-        require("matplotlib", "plot")
     with reported():
+        check_plot(plot)
         chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
         whole, damages = sort_out(chosen)
         table = runs_table(whole)
         if plot is not None:
-            draw_curves(whole, plot)
+            draw_curves(whole, Path(plot))
             say(f"pwoct-cost: wrote {plot}")
     show("runs", [table], format)
     if damages:

@@ -34,7 +34,7 @@ DtypeOption: TypeAlias = Annotated[
     str, typer.Option(help=f"Element type of bytes: {', '.join(DTYPE_BYTES)}.")
 ]
 PlotOption: TypeAlias = Annotated[
-    str | None, typer.Option("--plot", help="Draw the result too, into this .svg or .png file.")
+    str | None, typer.Option("--plot", help="Draw the result too, into this .svg, .png or .pdf.")
 ]
 
 

@@ -126,14 +126,13 @@ def _verify_network(model: str, **options: Any) -> Report:
 
 
 def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
-    if not shapes:
-        raise ValueError(f"{model} needs an input: --input 1,3,224,224")
-
     from costmodel.checks.factory import build, zeros
     from costmodel.checks.generic import verify_module
 
-    inputs = [zeros(shape) for shape in shapes]
-    return verify_module(build(model), inputs, title=model)
+    module = build(model)
+    if not shapes:
+        raise ValueError(f"{model} needs an input: --input 1,3,224,224")
+    return verify_module(module, [zeros(shape) for shape in shapes], title=model)
 
 
 def _show(report: Report, format: Format, *, per_module: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from costmodel.plots import save
 from costmodel.speed.roofline import Machine
 
 
@@ -22,7 +23,7 @@ def draw(points: Sequence[Point], machine: Machine, dtype: str, path: Path) -> N
 
     Raises:
         ImportError: if matplotlib is missing.
-        ValueError: if there is nothing to draw, or the ending names no format.
+        ValueError: if there is nothing to draw, the ending names no format, or the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -41,4 +42,4 @@ def draw(points: Sequence[Point], machine: Machine, dtype: str, path: Path) -> N
         axes.scatter([p.intensity for p in own], [p.macs_per_second / 1e9 for p in own], label=label)
     axes.set(xscale="log", yscale="log", xlabel="MACs a byte", ylabel=f"10⁹ MACs a second ({dtype})")
     axes.legend()
-    figure.savefig(path)
+    save(figure, path)

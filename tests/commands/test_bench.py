@@ -71,7 +71,7 @@ def test_the_plain_network_alone(capsys):
         (["--dtype", "int8"], "dtype must be one of float32, bfloat16, got int8"),
         (["--plan", "folded"], "plan folded has no gradients"),
         (["--cpu-time", "--threads", "2"], "--cpu-time needs --threads 1, got 2"),
-        (["--plot", "roofline.txt"], "--plot needs a file that ends in .svg, .png or .pdf, got roofline.txt"),
+        (["--plot", "roofline.txt"], "a figure is a file .svg, .png or .pdf, got roofline.txt"),
         (["--alpha", "2"], "alpha must be in [0, 1], got 2"),
     ],
 )

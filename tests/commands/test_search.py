@@ -133,7 +133,7 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
             ["--per-stage", "--alpha", "0,1", "--size", "30"],
             "alpha 1 per stage or with a latency needs a size divisible by 8",
         ),
-        (["--plot", "front.pdf"], "a figure is a file .svg or .png, got front.pdf"),
+        (["--plot", "front.eps"], "a figure is a file .svg, .png or .pdf, got front.eps"),
     ],
 )
 def test_bad_input_is_one_line(pwoct_cost: Run, arguments: list[str], message: str) -> None:

@@ -17,7 +17,7 @@ SMALL = (
 )
 
 UNKNOWN_KEY = (
-    "unknown key optimiser.rate: the nearest known ones are optimiser.name, optimiser.lr, optimiser.decay"
+    "unknown key optimiser.rate: the nearest known ones are optimiser.name, optimiser.lr, optimiser.rest_lr"
 )
 UNKNOWN_MODEL = (
     "unknown model vgg: need resnetN with N = 6n + 2, n >= 1, such as"
@@ -234,6 +234,12 @@ def test_curves_are_drawn(pwoct_cost, trained):
     picture = trained / "curves.svg"
     assert pwoct_cost("runs", "mine", "--runs", str(trained), "--plot", str(picture)).code == 0
     assert "training loss" in picture.read_text() or "<svg" in picture.read_text()
+
+
+def test_curves_need_a_file_that_can_be_drawn(pwoct_cost, trained):
+    run = pwoct_cost("runs", "--runs", str(trained), "--plot", "curves.foo")
+    assert (run.code, run.out) == (2, "")
+    assert run.err == "pwoct-cost: error: a figure is a file .svg, .png or .pdf, got curves.foo\n"
 
 
 def test_tensorboard_files_are_written(pwoct_cost, tmp_path):

@@ -169,7 +169,7 @@ def test_a_module_that_does_something_else_differs(pwoct_cost: Run) -> None:
         (["my_models:raises", "--input", "1"], "my_models:raises() failed: RuntimeError: no such weights"),
         (["my_models:number", "--input", "1"], "my_models:number() must return an nn.Module, got int"),
         (["my_models:none", "--input", "1"], "my_models has no none"),
-        (["no_such_package:f", "--input", "1"], "can't import no_such_package: ModuleNotFoundError"),
+        (["no_such_package:f"], "can't import no_such_package: ModuleNotFoundError"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
