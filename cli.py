@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from costmodel.commands import calculator
-from costmodel.commands.common import BAD_INPUT, CLOSED_PIPE, UNSAVED, say
+from costmodel.commands.common import BAD_INPUT, CLOSED_PIPE, UNSAVED, say, spell_out
 
 # In the order in which a user meets them; each is the module of that name in `costmodel.commands`.
 COMMANDS = (
@@ -100,6 +100,8 @@ def _not_written(error: OSError) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `pwoct-cost` and leave with its exit code; a wrong use is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        spell_out(stream)
     try:
         code = app(arguments, prog_name="pwoct-cost", standalone_mode=False)
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +38,22 @@ def test_a_closed_pipe_ends_quietly() -> None:
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize(("encoding", "square"), [("ascii", "^2"), ("latin-1", "²")])
+def test_what_an_encoding_lacks_is_spelled_out(encoding: str, square: str) -> None:
+    done = subprocess.run(
+        [*PWOCT_COST, "--alpha", "1/4", "--paths", "HL"],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "80"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    out = done.stdout.decode(encoding)
+    assert "12->2->2->4" in out
+    assert f"c_H{square}" in out
+    table = out.splitlines()[1:9]
+    assert len({tuple(i for i, char in enumerate(line) if char in "|+") for line in table}) == 1
 
 
 @pytest.mark.parametrize("columns", ["20", "40", "80", "100", "300"])

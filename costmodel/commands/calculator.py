@@ -195,7 +195,7 @@ def _layer(options: SimpleNamespace, alpha: Fraction, beta: Fraction, paths: fro
         c_in=options.c_in,
         c_out=options.c_out,
         size=common.sides(options.size, "size"),
-        kernel=common.sides(options.kernel, "kernel"),
+        kernel=common.sides(options.kernel, "kernel", ("3", "3x5")),
         stride=options.stride,
         dilation=options.dilation,
         groups=options.groups,

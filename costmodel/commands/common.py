@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated, Any, NoReturn, TypeAlias, TypeVar
+from typing import Annotated, Any, NoReturn, TextIO, TypeAlias, TypeVar
 
 import typer
 
@@ -26,6 +28,7 @@ CLOSED_PIPE = 141
 STAGE_SEPARATOR = "+"
 GAP = 3  # columns of characters between two columns of a table
 LONG_WORD, LONG_FORMULA = 40, 14  # what is longer may be broken
+SPELLED = {"→": "->", "·": "*", "²": "^2", "³": "^3", "⁴": "^4", "⁹": "^9", "─": "-", "…": "..."}
 MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
 
 
@@ -63,6 +66,22 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
 def say(message: str) -> None:
     """Print a line of talk: on stderr, in one line whatever it contains."""
     print(" ".join(message.split()), file=sys.stderr)
+
+
+def spell_out(stream: TextIO) -> None:
+    """Let a stream spell out what its encoding lacks, where it would raise an error."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that an encoding lacks, as an error handler of `codecs` does."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(SPELLED.get(char, "?") for char in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("spelled", _spelled)
 
 
 def warn(messages: Sequence[str]) -> None:
@@ -137,7 +156,7 @@ def path_names(text: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def sides(text: str, name: str) -> tuple[int, int]:
+def sides(text: str, name: str, examples: tuple[str, str] = ("32", "32x48")) -> tuple[int, int]:
     """Read a size: 32 or 32x48.
 
     >>> sides("32x48", "size")
@@ -146,7 +165,8 @@ def sides(text: str, name: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
     if match is None or "0" in (match[1].lstrip("0") or "0", (match[2] or "1").lstrip("0") or "0"):
         raise ValueError(
-            f"{name} must be a positive whole number such as 32, or two such as 32x48, got {text}"
+            f"{name} must be a positive whole number such as {examples[0]}, or two such as {examples[1]},"
+            f" got {text}"
         )
     return int(match[1]), int(match[2] or match[1])
 
@@ -194,7 +214,7 @@ def _print_table(table: Table, console: Any) -> None:
     from rich.table import Table as TerminalTable
     from rich.text import Text
 
-    cells = [table.cells(row) for row in table.rows]
+    cells = [[_encodable(text, console.encoding) for text in table.cells(row)] for row in table.rows]
     drawn = TerminalTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     needed = GAP * (len(table.columns) - 1)
     for position, column in enumerate(table.columns):
@@ -210,6 +230,11 @@ def _print_table(table: Table, console: Any) -> None:
     for row in cells:
         drawn.add_row(*map(Text, row))
     console.print(drawn, width=max(console.width, needed), crop=False, no_wrap=True)
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """Spell a text out before a table is laid out, since that may make it longer."""
+    return text.encode(encoding, "spelled").decode(encoding)
 
 
 def _narrowest(texts: Sequence[str], kind: Kind) -> int:

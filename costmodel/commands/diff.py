@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,8 @@ READERS: dict[str, Any] = {
     "beta": lambda text: common.per_stage(text, check_beta),
     "paths": lambda text: common.per_stage(text, common.path_names),
     "size": lambda text: common.sides(text, "size"),
-    "width": lambda text: common.sides(text, "width")[0],
-    "classes": lambda text: common.sides(text, "classes")[0],
+    "width": lambda text: _whole(text, "width"),
+    "classes": lambda text: _whole(text, "classes"),
     "width-rule": str,
     "stride-rule": str,
     "between": str,
@@ -104,6 +105,12 @@ def read_network(text: str) -> ResNet:
         values[name] = value
     model = values.pop("model", "resnet56")
     return named(model, **{name.replace("-", "_"): READERS[name](value) for name, value in values.items()})
+
+
+def _whole(text: str, name: str) -> int:
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise ValueError(f"{name} must be a positive whole number, got {text}")
+    return int(text)
 
 
 def _side(text: str, runs: Path) -> Side:

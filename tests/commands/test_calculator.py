@@ -220,6 +220,7 @@ def test_every_format_at_every_width(
         (["--model", "resnet57"], "did you mean resnet"),
         (["--model", "resnet0"], "unknown model resnet0"),
         (["--size", "0"], "size must be a positive whole number such as 32, or two such as 32x48, got 0"),
+        (["--kernel", "0"], "kernel must be a positive whole number such as 3, or two such as 3x5, got 0"),
         (["--size", "32x"], "size must be a positive whole number"),
         (["--kernel", "2", "--alpha", "1/4"], "octave layers need an odd kernel, got 2x2"),
         (["--width", "0"], "width must be at least 1, got 0"),

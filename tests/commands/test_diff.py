@@ -66,7 +66,8 @@ def test_options_come_back_as_the_network(net: Any) -> None:
         ("resnet56 --alpha 1/4 --alpha 1/2", "--alpha is given twice"),
         ("resnet56 --alpha 1.5", "alpha must be in [0, 1], got 1.5"),
         ("resnet56 --paths 'HL", "No closing quotation"),
-        ("resnet56 --width 0", "width must be a positive whole number"),
+        ("resnet56 --width 0", "width must be a positive whole number, got 0"),
+        ("resnet56 --classes 10x3", "classes must be a positive whole number, got 10x3"),
     ],
 )
 def test_bad_input_is_one_line(pwoct_cost: Run, a: str, message: str) -> None:
