@@ -57,11 +57,12 @@ class Row:
     kind: str  # conv, linear, bn, or the class of a module that holds other operators
     checks: Sequence[Check]
     missing: str | None = None  # "formula" or "module"
+    failure: str | None = None  # what kept the code from running, so that nothing was compared
 
     @property
     def agrees(self) -> bool:
-        """Whether both sides exist and no count contradicts the formula."""
-        return self.missing is None and not any(check.differing for check in self.checks)
+        """Whether both sides exist, the code runs, and no count contradicts the formula."""
+        return next(self.differences(), None) is None
 
     def check(self, quantity: str) -> Check | None:
         """Return the check of a quantity, if it was compared."""
@@ -69,6 +70,8 @@ class Row:
 
     def differences(self) -> Iterator[str]:
         """Yield a sentence for each contradiction."""
+        if self.failure:
+            yield self.failure
         if self.missing:
             yield f"{self.name}: there is no {self.missing} of this name"
         for check in self.checks:

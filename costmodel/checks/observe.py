@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 from costmodel.checks.measure import WEIGHTED, mode, tensors
 
@@ -45,12 +46,58 @@ class Observation:
         return sum(call.outputs for call in self.calls.get(name, ()))
 
 
+class ModuleError(RuntimeError):
+    """A module whose code fails; the message says which one, and why."""
+
+
+class Running:
+    """Knows which module of a model runs: the innermost one, or the one that failed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._names = [""]
+
+    @property
+    def name(self) -> str:
+        """The module's name; empty for the whole model."""
+        return self._names[-1]
+
+    def failed(self, error: Exception, doing: str = "") -> str:
+        """Return a sentence that says which module failed, and why."""
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return f"{self.name or '(model)'}: the code fails{doing}: {reason}"
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the model."""
+        handles = []
+        for name, module in self._model.named_modules():
+            handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
+            handles.append(module.register_forward_hook(self._leave))
+        try:
+            yield
+        finally:
+            _remove(handles)
+
+    def _enter(self, name: str, _module: nn.Module, _inputs: Any) -> None:
+        self._names.append(name)
+
+    def _leave(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
+        self._names.pop()
+
+
 def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
-    """Watch one training step in train mode; the model is left as it was, without gradients."""
+    """Watch one training step in train mode; the model is left as it was, without gradients.
+
+    Raises ModuleError where the model does not run on the inputs.
+    """
     watch = _Watch(model)
     with mode(model, training=True), _unchanged_buffers(model), FlopCounterMode(display=False) as counter:
         with watch.hooks(), saved_tensors_hooks(watch.pack, lambda tensor: tensor):
-            outputs = model(*inputs)
+            try:
+                outputs = model(*inputs)
+            except (RuntimeError, ValueError, TypeError) as error:
+                raise ModuleError(watch.running.failed(error)) from error
         torch.autograd.backward([y.sum() for y in tensors(outputs)])
     watch.seen.training_macs = counter.get_total_flops() // 2
     model.zero_grad(set_to_none=True)
@@ -83,48 +130,39 @@ def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> b
 
 
 class _Watch:
-    """Knows which module runs; notes calls of layers and storages that are kept for the backward pass."""
+    """Notes calls of layers, and storages that are kept for the backward pass."""
 
     def __init__(self, model: nn.Module) -> None:
         self.seen = Observation()
+        self.running = Running(model)
         self._model = model
-        self._running = [""]
         # Parameters and buffers are there anyway. Tensors are held, lest a storage be freed and reused.
         self._kept: dict[int, Tensor] = {_storage(t): t for t in (*model.parameters(), *model.buffers())}
 
     @contextmanager
     def hooks(self) -> Iterator[None]:
-        handles = []
-        for name, module in self._model.named_modules():
-            handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
-            handles.append(module.register_forward_hook(partial(self._leave, name), with_kwargs=True))
+        handles = [
+            module.register_forward_hook(partial(self._note_call, name), with_kwargs=True)
+            for name, module in self._model.named_modules()
+            if isinstance(module, WEIGHTED)
+        ]
         try:
-            yield
+            with self.running.watched():
+                yield
         finally:
-            for handle in handles:
-                handle.remove()
+            _remove(handles)
 
     def pack(self, tensor: Tensor) -> Tensor:
         """Note a tensor that autograd saves, unless its storage is known."""
         if _storage(tensor) not in self._kept:
             self._kept[_storage(tensor)] = tensor
-            self.seen.saved_bytes[self.running] += tensor.untyped_storage().nbytes()
+            self.seen.saved_bytes[self.running.name] += tensor.untyped_storage().nbytes()
         return tensor
 
-    @property
-    def running(self) -> str:
-        """The name of the innermost module that runs."""
-        return self._running[-1]
-
-    def _enter(self, name: str, _module: nn.Module, _inputs: Any) -> None:
-        self._running.append(name)
-
-    def _leave(self, name: str, module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
-        self._running.pop()
-        if isinstance(module, WEIGHTED):
-            x = inputs[0] if inputs else named["input"]  # both may be called with their input by name
-            call = Call(tuple(x.shape), output.numel(), x.requires_grad)
-            self.seen.calls.setdefault(name, []).append(call)
+    def _note_call(self, name: str, _module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
+        x = inputs[0] if inputs else named["input"]  # both may be called with their input by name
+        call = Call(tuple(x.shape), output.numel(), x.requires_grad)
+        self.seen.calls.setdefault(name, []).append(call)
 
 
 class _OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -135,7 +173,7 @@ class _OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._watch = watch
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self._watch.seen.operators[self._watch.running, func] += 1
+        self._watch.seen.operators[self._watch.running.name, func] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -147,6 +185,11 @@ def _unchanged_buffers(model: nn.Module) -> Iterator[None]:
     finally:
         for buffer, value in before:
             buffer.copy_(value)
+
+
+def _remove(handles: Iterable[RemovableHandle]) -> None:
+    for handle in handles:
+        handle.remove()
 
 
 def _storage(tensor: Tensor) -> int:

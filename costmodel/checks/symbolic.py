@@ -25,6 +25,7 @@ from torch.utils._sympy.functions import Max as TorchMax
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.checks.measure import WEIGHTED, flops_by_module, mode
+from costmodel.checks.observe import Running
 from costmodel.convention import Size
 
 LARGEST = sp.Integer(2**63 - 1)
@@ -144,7 +145,7 @@ class Tracer:
 
         `attributes`, such as `conv.groups`, are given symbolic values before.
 
-        Raises NotSymbolicError where the code fails on symbols.
+        Raises NotSymbolicError, which names the module, where the code fails on symbols.
         """
         traced = Traced(params=_parameters(model, shapes))
         for path, value in (attributes or {}).items():
@@ -158,11 +159,13 @@ class Tracer:
             stack.enter_context(self._noted_activations(model, traced))
             state = {name: self._empty(shape) for name, shape in shapes.items()}
             tensors = tuple(self._empty(shape) for shape in inputs)
+            running = Running(model)
+            stack.enter_context(running.watched())
             counter = stack.enter_context(FlopCounterMode(display=False))
             try:
                 functional_call(model, state, tensors)
             except (RuntimeError, ValueError, TypeError) as error:
-                raise NotSymbolicError(f"the code fails on symbolic sizes: {_first_line(error)}") from error
+                raise NotSymbolicError(running.failed(error, " on symbolic sizes")) from error
         flops = flops_by_module(model, counter)
         traced.macs = {name: self.expression(count) / 2 for name, count in flops.items()}
         traced.conditions = list(dict.fromkeys(self._translated(guard.expr) for guard in self._env.guards))
@@ -251,7 +254,3 @@ def _one_algorithm() -> Iterator[None]:
             yield
     finally:
         onednn.enabled = enabled
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -20,7 +20,7 @@ from costmodel.checks.measure import (
     own_counts,
     parameters_by_module,
 )
-from costmodel.checks.observe import Call, Observation, observe_training, result_is_unused
+from costmodel.checks.observe import Call, ModuleError, Observation, observe_training, result_is_unused
 from costmodel.convention import Cost, dtype_bytes
 from costmodel.recorder import Operator
 from costmodel.resnet import ResNet, depth_of, named
@@ -74,7 +74,7 @@ def _enough_memory(what: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not any(text in str(error) for text in OUT_OF_MEMORY):
+        if not _is_out_of_memory(error):
             raise
         raise ValueError(f"{what} does not fit into memory") from error
 
@@ -82,17 +82,29 @@ def _enough_memory(what: str) -> Iterator[None]:
 def verify_operators(
     model: nn.Module, inputs: Sequence[Tensor], operators: Sequence[Operator], *, title: str = "model"
 ) -> Report:
-    """Verify a module that recorded operators describe in full; their names are those of its modules."""
+    """Verify a module that recorded operators describe in full; their names are those of its modules.
+
+    Code that does not run on the inputs is a difference, at the module that fails.
+    """
     modules = dict(model.named_modules())
     formulas = formulas_by_module(operators, modules)
     is_unused = partial(result_is_unused, model, inputs)
-    measured = measure(model, inputs, observe_training(model, inputs))
+    try:
+        measured = measure(model, inputs, observe_training(model, inputs))
+    except ModuleError as error:
+        if _is_out_of_memory(error):
+            raise
+        return Report(title, (), Row("total", "total", (), failure=str(error)))
     names = dict.fromkeys((*formulas, *measured.names))
     rows = [
         compare(name, formulas.get(name), measured.of(name), modules.get(name), partial(is_unused, name))
         for name in names
     ]
     return Report(title, rows, total_row(rows, measured.totals))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def formulas_by_module(operators: Sequence[Operator], modules: Mapping[str, nn.Module]) -> dict[str, Formula]:

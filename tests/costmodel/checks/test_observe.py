@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel.checks.observe import Call, observe_forward, observe_training, result_is_unused
+from costmodel.checks.observe import (
+    Call,
+    ModuleError,
+    observe_forward,
+    observe_training,
+    result_is_unused,
+)
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 INPUT, MAPS = 2 * 3 * 8 * 8, 2 * 4 * 8 * 8  # elements
@@ -36,6 +43,16 @@ def test_a_view_keeps_the_whole_storage_and_counts_once() -> None:
 def test_a_training_step_is_counted_as_a_whole() -> None:
     seen = observe_training(small(), [IMAGES])
     assert seen.training_macs == 2 * (MAPS * 27) + 3 * (MAPS * 4)  # the images need no gradient
+
+
+def test_code_that_fails_says_which_module() -> None:
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError("three\nlines\nlong")
+
+    for model, name in ((nn.Sequential(small(), nn.Sequential(Fails())), "1.0"), (Fails(), r"\(model\)")):
+        with pytest.raises(ModuleError, match=rf"^{name}: the code fails: three$"):
+            observe_training(model, [IMAGES])
 
 
 def test_a_model_is_left_as_it_was() -> None:

@@ -125,6 +125,7 @@ def test_a_size_that_the_code_fixes_becomes_a_condition() -> None:
     assert not follows(sp.Eq(n, 5))
 
 
-def test_code_that_fails_on_symbols_says_why() -> None:
-    with pytest.raises(NotSymbolicError, match=r"^the code fails on symbolic sizes: "):
-        run(nn.Linear(11, 17), {"weight": (b, a), "bias": (a,)}, (n, b))
+def test_code_that_fails_on_symbols_says_where_and_why() -> None:
+    model = nn.Sequential(nn.Linear(11, 17, bias=False), nn.Linear(11, 17, bias=False))
+    with pytest.raises(NotSymbolicError, match=r"^1: the code fails on symbolic sizes: "):
+        run(model, {"0.weight": (b, a), "1.weight": (b, a)}, (n, a))

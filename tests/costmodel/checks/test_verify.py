@@ -127,6 +127,15 @@ def test_a_function_that_convolves_outside_any_layer_fails_at_its_block() -> Non
     assert f"(model): MACs: formula 0, fvcore {macs:,}" in differences  # it knows layers, not blocks
 
 
+def test_code_that_does_not_run_fails_at_its_module() -> None:
+    net, model = plain()
+    model.stages[1][0].conv2 = nn.Conv2d(16, 32, 3, padding=1, bias=False)
+    report = verify_network(net, model)
+    (difference,) = report.differences
+    assert difference.startswith("stages.1.0.conv2: the code fails: ")
+    assert (report.total.agrees, report.passes(), report.numbers_compared) == (False, False, 0)
+
+
 def test_a_tensor_kept_too_long_fails_at_its_block() -> None:
     net, model = plain()
     block = model.stages[0][0]
@@ -154,3 +163,13 @@ def test_a_batch_that_no_memory_holds_is_refused(size: int, batch: int) -> None:
     message = rf"^a batch of {batch} images of {size}x{size} does not fit into memory$"
     with pytest.raises(ValueError, match=message):
         verify_named("resnet8", size=size, batch=batch)
+
+
+def test_a_layer_whose_output_no_memory_holds_is_refused() -> None:
+    def forward(x: Tensor) -> Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    net, model = plain()
+    model.stages[1][0].forward = forward
+    with pytest.raises(ValueError, match=r"^a batch of 1 images of 32x32 does not fit into memory$"):
+        verify_network(net, model)
