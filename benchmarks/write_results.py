@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from costmodel.report import counted
 from pwoct.training.record import Metrics, Result, RunFolder
 
 Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
@@ -78,7 +79,8 @@ def details(run: Run) -> Iterator[str]:
         machine = result.config["machine"]
         versions = ", ".join(f"{name} {version}" for name, version in session["versions"].items())
         yield f"* Trained on {session['started'][:10]}: {session['cpu']}, {session['cores']} cores;"
-        yield f"  {machine['threads']} threads, {machine['ranks']} ranks, {machine['precision']}; {versions};"
+        processes = f"{counted(machine['threads'], 'thread')}, {counted(machine['ranks'], 'rank')}"
+        yield f"  {processes}, {machine['precision']}; {versions};"
         yield f"  commit {session['commit']}."
     yield f"* Changed within the run: {', '.join(result.changes) or 'nothing'}."
     yield f"* Data: SHA-256 {result.data} over the SHA-1s of the files.\n"

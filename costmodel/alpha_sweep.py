@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from costmodel.report import Column, Table, change
+from costmodel.report import Column, Table, change, counted
 from costmodel.search.options import path_text
 from costmodel.search.quantities import named_quantity
 from costmodel.search.space import Space
@@ -35,7 +35,7 @@ def sweep_table(
     choices = space.choices
     order = sorted(range(len(costs)), key=lambda i: (choices.paths[i], choices.beta[i], choices.alpha[i]))
     rows = [_row(space, i, measures.names, costs[i], plain) for i in order if _is_shown(space, i)]
-    title = f"Cost against alpha: resnet{depth}, {len(rows):,} configurations"
+    title = f"Cost against alpha: resnet{depth}, {counted(len(rows), 'configuration')}"
     return Table("sweep", title, _columns(measures.names), rows)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from costmodel.network import layers
 from costmodel.octave import PATHS
 from costmodel.recorder import Operator, cost_of
-from costmodel.report import Column, Table, change
+from costmodel.report import Column, Table, change, counted
 from costmodel.resnet import ResNet
 from costmodel.search.quantities import cost_quantities, named_quantity
 
@@ -50,7 +50,7 @@ def diff_table(
     rows = [_row(layer, before.get(layer), after.get(layer), names, dtype) for layer in _order(before, after)]
     changed = [row for row in rows if row["what"]]
     # Of the sum it is not said which paths changed, but how many layers did.
-    total = _row(SUM, all_a, all_b, names, dtype) | {"what": f"{len(changed)} layers"}
+    total = _row(SUM, all_a, all_b, names, dtype) | {"what": counted(len(changed), "layer")}
     return Table("diff", "A → B, layer by layer", _columns(names), [*(rows if unchanged else changed), total])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costmodel.octave import PATHS
+from costmodel.report import counted
 from costmodel.rounding import as_ratio
 from costmodel.search.quantities import heading_of, short, unit_of
 
@@ -161,7 +162,8 @@ def front_figure(document: Document) -> Figure:
     axes.set_ylabel(_axis("params", document["maximise"]))
     more = f"; not shown: {', '.join(heading_of(name) for name in names[3:])}" if names[3:] else ""
     axes.set_title(
-        f"{len(rows):,} points of {document['configurations']:,} configurations{more}", fontsize="medium"
+        f"{counted(len(rows), 'point')} of {counted(document['configurations'], 'configuration')}{more}",
+        fontsize="medium",
     )
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize="small")

@@ -65,6 +65,15 @@ def cell(value: Any, kind: Kind) -> str:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "point"), counted(1234, "point")
+    ('1 point', '1,234 points')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def change(value: int, base: int) -> Fraction | None:
     """Return the relative change of a count against a base; None where the base is nothing.
 

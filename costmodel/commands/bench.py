@@ -19,10 +19,11 @@ from costmodel.commands.common import (
     bad_input,
     say,
     show,
+    warn,
     warn_rounding,
 )
 from costmodel.commands.plot import check_plot
-from costmodel.report import Table
+from costmodel.report import Table, counted
 from costmodel.resnet import ResNet, check_choice, named
 from costmodel.rounding import check_alpha, check_beta
 from costmodel.speed.bench_tables import describe, layer_table, machine_table, network_table
@@ -37,6 +38,7 @@ app = typer.Typer(add_completion=False)
 
 DTYPES = ("float32", "bfloat16")
 MODES = ("inference", "training", "both")
+QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: it shows that all runs, not how fast"
 QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
 
 
@@ -80,6 +82,7 @@ def bench(
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
         check_plot(plot)
         clock = _clock(cpu_time, threads)
+        warn([QUICK_MEANS_LITTLE] if quick else [])
         machine, results = _run(designs, settings, QUICK_ROUNDS if quick else rounds, threads, quick, clock)
         tables = [machine_table(machine), *(network_table(*one) for one in results)]
         if per_layer:
@@ -171,7 +174,8 @@ def _run(
         machine = measure_machine(sorted({setting.dtype for setting in settings}), quick=quick, clock=clock)
         results = []
         for setting in settings:
-            say(f"{setting.mode}, {setting.dtype}: {len(designs)} networks, {rounds} rounds")
+            work = f"{counted(len(designs), 'network')}, {counted(rounds, 'round')}"
+            say(f"{setting.mode}, {setting.dtype}: {work}")
             results.append((setting, bench(designs, setting, machine, rounds=rounds, clock=clock)))
     finally:
         torch.set_num_threads(before)

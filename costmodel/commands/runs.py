@@ -17,7 +17,7 @@ from costmodel.commands.training import (
     percent,
     reported,
 )
-from costmodel.report import Column, Table
+from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
     from pwoct.training.record import RunFolder
@@ -46,7 +46,7 @@ def runs(
             say(f"pwoct-cost: wrote {plot}")
     show("runs", [table], format)
     if damages:
-        fail(f"{len(damages)} of {len(chosen)} runs not shown: {'; '.join(damages)}", CHECKPOINT)
+        fail(f"{len(damages)} of {counted(len(chosen), 'run')} not shown: {'; '.join(damages)}", CHECKPOINT)
 
 
 def all_runs(folder: Path) -> list[RunFolder]:

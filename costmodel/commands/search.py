@@ -153,7 +153,8 @@ def _show_on_terminal(table: Table) -> None:
     from dataclasses import replace
 
     columns = [column for column in table.columns if column.key != "options"]
-    show("search", [replace(table, columns=columns)], Format.table)
+    note = "equal: how many configurations cost exactly the same, this one included"
+    show("search", [replace(table, columns=columns)], Format.table, notes=[note])
     print()
     for row in table.rows:
         print(f"{row['position']:>6,}  pwoct-cost {row['options']}")

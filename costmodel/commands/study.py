@@ -13,7 +13,7 @@ from costmodel.commands.train import is_first_rank, reporter, seed_list
 from costmodel.commands.training import DataOption, RunsOption, given, open_dataset, reported
 from costmodel.paper import selection
 from costmodel.paper.printed import read_paper
-from costmodel.report import Column, Table
+from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
     from pwoct.training.study import Shard, Study
@@ -92,7 +92,7 @@ def _table(name: str) -> int:
 def _plan_table(planned: Study, part: Shard) -> Table:
     """Return a row a run of the shard: its folder, and whether it is done, begun or open."""
     rows = [{"run": planned.path(run).name, "state": planned.state(run)} for run in part.take(planned.runs)]
-    title = f"{len(rows)} of {len(planned.runs)} runs"
+    title = f"{len(rows)} of {counted(len(planned.runs), 'run')}"
     return Table("plan", title, [Column("run", "run"), Column("state", "state")], rows)
 
 
@@ -108,6 +108,6 @@ def _show_results(planned: Study, networks: list[selection.Network], dataset: st
         selection.selection_table(selection.selections(found)),
     ]
     missing = len(planned.runs) - len(results)
-    notes = [f"{missing} of {len(planned.runs)} runs are not done yet."] if missing else []
+    notes = [f"{missing} of {counted(len(planned.runs), 'run')} not done yet."] if missing else []
     payload = {"runs": len(planned.runs), "done": len(results)}
     show("study", [table for table in tables if table.rows], format, payload, notes=notes)

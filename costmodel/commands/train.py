@@ -27,7 +27,7 @@ from costmodel.commands.training import (
     require,
 )
 from costmodel.recorder import cost_of
-from costmodel.report import Column, Table
+from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
@@ -136,7 +136,7 @@ def train(
         notes = [spread(results)] if len(results) > 1 else []
         show("train", [results_table(results)], format, notes=notes)
     if failures := sum(result.failures for result in results):
-        say(f"pwoct-cost: error: finished, but could not write {failures} times")
+        say(f"pwoct-cost: error: finished, but could not write {counted(failures, 'time')}")
         raise typer.Exit(UNSAVED)
 
 

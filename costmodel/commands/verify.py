@@ -21,6 +21,7 @@ from costmodel.commands.common import (
     show,
     warn_rounding,
 )
+from costmodel.report import counted
 from costmodel.resnet import named
 from costmodel.rounding import as_ratio
 
@@ -158,10 +159,11 @@ def _show(report: Report, format: Format, *, per_module: bool) -> None:
 
 
 def _summary(report: Report) -> str:
-    found = f"{len(report.differences)} differences" if report.differences else "no difference"
+    found = counted(len(report.differences), "difference") if report.differences else "no difference"
     listed = len(report.excuses), len(report.uncovered)
+    modules, numbers = counted(len(report.rows), "module"), counted(report.numbers_compared, "number")
     return (
-        f"{len(report.rows)} modules, {report.numbers_compared:,} numbers compared, {found}; "
+        f"{modules}, {numbers} compared, {found}; "
         f"known counter defects: {listed[0]}, not covered: {listed[1]}. torch: FlopCounterMode / 2."
     )
 

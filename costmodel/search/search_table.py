@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from costmodel.report import Column, Table
+from costmodel.report import Column, Table, counted
 from costmodel.search.options import joined, options_of, path_text
 from costmodel.search.quantities import heading_of
 from costmodel.search.search import Found, Point
@@ -16,7 +16,7 @@ from costmodel.search.space import TIED
 def front_table(found: Found, positions: Sequence[int]) -> Table:
     """Return some points of a front, a row each, with their places on it and the options that cost them."""
     rows = [_row(position + 1, found.point(position)) for position in positions]
-    title = f"Pareto front: {len(found):,} points of {found.space.size:,} configurations"
+    title = f"Pareto front: {counted(len(found), 'point')} of {counted(found.space.size, 'configuration')}"
     return Table("front", title, _columns(found), rows)
 
 

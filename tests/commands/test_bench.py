@@ -58,9 +58,11 @@ def test_layers_are_counted_once_each(capsys):
 
 
 def test_the_plain_network_alone(capsys):
-    code, out, _ = run(capsys, "--alpha", "0", "--mode", "training", "--plan", "lean")
+    code, out, err = run(capsys, "--alpha", "0", "--mode", "training", "--plan", "lean")
     assert code == 0
     assert "alpha" not in out
+    assert "--quick times each network once, on 2 images: it shows that all runs, not how fast" in err
+    assert ": 1 network, 1 round\n" in err
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,9 @@ def test_what_it_prints_can_be_pasted(pwoct_cost: Run) -> None:
 
 def test_the_table_and_lines_to_paste(pwoct_cost: Run) -> None:
     run = pwoct_cost("search", "--alpha", "1/4", "--beta", "2", "--max-params", "0.41M")
-    assert "Pareto front: 1 points of 16 configurations" in run.out
+    assert "Pareto front: 1 point of 16 configurations" in run.out
     assert "1   409,482   36,473,472       1   1/4     2      all" in run.out
+    assert "\nequal: how many configurations cost exactly the same, this one included\n" in run.out
     assert "\n     1  pwoct-cost --model resnet56 --alpha 1/4 --beta 2 --paths all\n" in run.out
     assert (run.code, run.err) == (0, "")
 
