@@ -16,6 +16,7 @@ from costmodel.paper.printed import Paper, read_paper
 from costmodel.report import Table
 
 if TYPE_CHECKING:
+    from costmodel.paper.cells import Count
     from costmodel.paper.records import Record
 
 app = typer.Typer()
@@ -26,7 +27,9 @@ RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of kept r
 @app.command()
 def paper(
     readings: Annotated[bool, typer.Option("--readings", help="Search all readings and rank them.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Count the instantiated networks too.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Count instantiated networks and layers too.")
+    ] = False,
     choices: Annotated[bool, typer.Option("--choices", help="Show what costs least for a user.")] = False,
     figure: Annotated[str | None, typer.Option(help="Draw the choices into this .svg, .png or .pdf.")] = None,
     document: Annotated[Path | None, typer.Option(help="Write the whole report as a page, paper.md.")] = None,
@@ -36,7 +39,7 @@ def paper(
 ) -> None:
     """Compare every count that the paper prints with the formulas and with the network as built.
 
-    Exit code 1 where a printed count does not follow from the reading, or an instantiated network differs.
+    Exit code 1 where a printed count does not follow from the reading, or what is instantiated differs.
     """
     with bad_input():
         _check_one(readings=readings, verify=verify, choices=choices, figure=figure, document=document)
@@ -72,8 +75,9 @@ def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format) 
     from costmodel.paper.slips import slip_table
 
     found, known = cells.cells(printed), _records(folders)
-    claims = verdicts.claim_table(verdicts.evidence(printed, found))
-    counted = [cells.counted_table(printed, _instantiated(printed))] if verify else []
+    networks, layers = _instantiated(printed) if verify else ({}, {})
+    claims = verdicts.claim_table(verdicts.evidence(printed, found, layers))
+    counted = [cells.counted_table(printed, networks), cells.layer_table(layers)] if verify else []
     tables = [
         reading_table(),
         *(cells.cell_table(found, quantity) for quantity in cells.QUANTITIES),
@@ -141,12 +145,13 @@ def _draw(path: Path, found: Any = None) -> None:
 def _write_document(printed: Paper, path: Path, records: Path) -> None:
     """Write the page, and its figure beside it; measured accuracies come from kept records alone."""
     require("matplotlib", "plot")
+    from costmodel.checks.instantiated import layer_counts
     from costmodel.paper.choices import choices
     from costmodel.paper.document import FIGURE, document
     from costmodel.paper.reading_tables import find
 
     kept, found = _records([records]), choices()
-    text = document(printed, find(printed), found, kept)
+    text = document(printed, find(printed), found, kept, layer_counts())
     with bad_input(), _writing(path):
         (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -162,19 +167,12 @@ def _writing(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _instantiated(printed: Paper) -> Mapping[str, tuple[int, int]]:
-    """Count parameters and MACs of each row's network, built by `pwoct` without memory for its weights."""
-    import torch
+def _instantiated(printed: Paper) -> tuple[Mapping[str, Count], Mapping[str, Count]]:
+    """Count the network of each row, and the layers of section 5.3."""
+    from costmodel.checks.instantiated import layer_counts, network_count
 
-    from costmodel.checks.measure import flop_counter_macs
-    from pwoct.resnet import resnet
-
-    counts = {}
+    networks = {}
     for row in printed.rows:
         say(f"counting {row.label}")
-        with torch.device("meta"):
-            net = resnet(row.depth, alpha=row.alpha, beta=2, paths=row.paths)
-            image = torch.empty(1, 3, 32, 32)
-        params = sum(parameter.numel() for parameter in net.parameters())
-        counts[row.key] = params, flop_counter_macs(net, [image])[""]
-    return counts
+        networks[row.key] = network_count(row)
+    return networks, layer_counts()

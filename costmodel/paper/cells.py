@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from costmodel.closed_form import network_cost
 from costmodel.convention import Cost
+from costmodel.layer import Layer, layer_cost
 from costmodel.paper.counting import PRINTED, Reading
 from costmodel.paper.printed import EXPONENTS, Paper, Row
 from costmodel.report import Column, Table
 
 QUANTITIES: Mapping[str, str] = {"params": "Parameters", "macs": "MACs"}
+
+# The layer of section 5.3, plain and as a bottleneck.
+PLAIN, BOTTLENECK = "OctConv", "PwiseOctConv HH"
+LAYERS: Mapping[str, Layer] = {PLAIN: Layer(), BOTTLENECK: Layer(paths=frozenset({"HH"}))}
+
+
+class Count(NamedTuple):
+    """What was counted of an instantiated network or layer."""
+
+    params: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -120,24 +132,27 @@ def _values(cell: Cell) -> dict[str, Any]:
     }
 
 
-def counted_table(paper: Paper, counts: Mapping[str, tuple[int, int]]) -> Table:
-    """Return a row a network: (parameters, MACs) of the instantiated one, and whether the formulas agree."""
-    rows = [_counted_row(row, *counts[row.key]) for row in paper.rows]
-    columns = [
-        *network_columns(),
-        Column("params", "parameters", "count"),
-        Column("macs", "MACs", "count"),
-        Column("equal", "equal", "verdict"),
-    ]
-    return Table(
-        "instantiated",
-        "Counts of the instantiated networks, and whether `as built` is the same",
-        columns,
-        rows,
-    )
+def counted_table(paper: Paper, counts: Mapping[str, Count]) -> Table:
+    """Return a row a network: what the instantiated one has, and whether the formulas agree."""
+    rows = [{**network_values(row), **_counted(counts[row.key], built_cost(row))} for row in paper.rows]
+    title = "Counts of the instantiated networks, and whether `as built` is the same"
+    return Table("instantiated", title, [*network_columns(), *COUNTED_COLUMNS], rows)
 
 
-def _counted_row(row: Row, params: int, macs: int) -> dict[str, Any]:
-    cost = built_cost(row)
-    equal = (params, macs) == (cost.params, cost.macs)
-    return {**network_values(row), "params": params, "macs": macs, "equal": equal}
+def layer_table(counts: Mapping[str, Count]) -> Table:
+    """Return a row a layer of section 5.3: what the instantiated one has, and whether the formulas agree."""
+    formulas = {name: layer_cost("pwise", layer) for name, layer in LAYERS.items()}
+    rows = [{"layer": name, **_counted(count, formulas[name])} for name, count in counts.items()]
+    title = "Counts of the instantiated layers of section 5.3, and whether the formulas give the same"
+    return Table("instantiated_layers", title, [Column("layer", "layer"), *COUNTED_COLUMNS], rows)
+
+
+COUNTED_COLUMNS = (
+    Column("params", "parameters", "count"),
+    Column("macs", "MACs", "count"),
+    Column("equal", "equal", "verdict"),
+)
+
+
+def _counted(count: Count, formula: Cost) -> dict[str, Any]:
+    return {**count._asdict(), "equal": count == (formula.params, formula.macs)}

@@ -10,7 +10,7 @@ from string import Template
 from costmodel.paper import choices as user
 from costmodel.paper import equation_tables, reading_tables
 from costmodel.paper.axes import reading_table
-from costmodel.paper.cells import cell_table, cells
+from costmodel.paper.cells import Count, cell_table, cells
 from costmodel.paper.counting import BUILT, PRINTED
 from costmodel.paper.printed import BETA, Paper
 from costmodel.paper.records import Record, accuracy_table
@@ -23,13 +23,17 @@ EXAMPLE = "1.3"  # ResNet-56, alpha 1/4, bottlenecks on all paths
 
 
 def document(
-    paper: Paper, found: reading_tables.Findings, options: user.Choices, records: list[Record]
+    paper: Paper,
+    found: reading_tables.Findings,
+    options: user.Choices,
+    records: list[Record],
+    layers: Mapping[str, Count],
 ) -> str:
-    """Return the page in Markdown, given the searched readings, the grid of choices and the kept records."""
+    """Return the page in Markdown, given what was searched, the choices, kept records and counted layers."""
     template = (files("costmodel.paper") / "document.md").read_text(encoding="utf-8")
     values = {
         **_equations(),
-        **_cells(paper),
+        **_cells(paper, layers),
         **_search(found),
         **_choices(paper, options),
         "slips": _text(slip_table(paper)),
@@ -51,7 +55,7 @@ def _equations() -> Mapping[str, str]:
     }
 
 
-def _cells(paper: Paper) -> Mapping[str, str]:
+def _cells(paper: Paper, layers: Mapping[str, Count]) -> Mapping[str, str]:
     found, example = cells(paper), paper.by_key[EXAMPLE]
     return {
         "cells": str(len(found)),
@@ -59,7 +63,7 @@ def _cells(paper: Paper) -> Mapping[str, str]:
         "reading": _text(reading_table()),
         "params": _text(cell_table(found, "params")),
         "macs": _text(cell_table(found, "macs")),
-        "claims": _text(claim_table(evidence(paper, found))),
+        "claims": _text(claim_table(evidence(paper, found, layers))),
         "example_printed": example.params,
         "example_reading": f"{PRINTED.count(example, 'params'):,}",
         "example_pointwise": f"{PRINTED.with_pointwise().count(example, 'params'):,}",

@@ -7,13 +7,12 @@ not, but some numbers that round to the printed cells give it; else "no". A miss
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
-from costmodel.layer import Layer, layer_cost
-from costmodel.paper.cells import Cell
+from costmodel.paper.cells import BOTTLENECK, PLAIN, Cell, Count
 from costmodel.paper.equations import layer_saving, octave_equations
 from costmodel.paper.printed import Claim, Paper, Row, last_digit
 from costmodel.report import Column, Table
@@ -34,10 +33,11 @@ Findings = Mapping[str, Finding]  # by source: tables, formulas, built
 
 @dataclass(frozen=True)
 class Evidence:
-    """What claims are judged by: the rows, and the counts of parameters and MACs by row."""
+    """What claims are judged by: the rows, and the counts of parameters and MACs by row and layer."""
 
     paper: Paper
     cells: Mapping[tuple[str, str], Cell]  # by row and quantity
+    layers: Mapping[str, Count] = field(default_factory=dict)  # of section 5.3; empty where none was counted
 
     def built(self, key: str, quantity: str) -> int:
         """Return a count of the network as built."""
@@ -48,9 +48,9 @@ class Evidence:
         return self.cells[key, quantity].reading
 
 
-def evidence(paper: Paper, found: list[Cell]) -> Evidence:
-    """Return the evidence that cells are."""
-    return Evidence(paper, {(cell.row.key, cell.quantity): cell for cell in found})
+def evidence(paper: Paper, found: list[Cell], layers: Mapping[str, Count] | None = None) -> Evidence:
+    """Return the evidence that cells and counts of instantiated layers are."""
+    return Evidence(paper, {(cell.row.key, cell.quantity): cell for cell in found}, layers or {})
 
 
 def rounded(value: Fraction, printed: str) -> str:
@@ -148,16 +148,13 @@ def _accuracy(row: Row) -> Decimal:
 
 
 def _layer(quantity: str) -> Callable[[Claim, Evidence], Findings]:
-    def judge(claim: Claim, _: Evidence) -> Findings:
+    def judge(claim: Claim, known: Evidence) -> Findings:
         assert claim.printed is not None
-        plain, compressed = (
-            getattr(layer_cost("pwise", Layer(paths=frozenset(paths))), quantity) for paths in ((), ("HH",))
-        )
-        built = 100 * (1 - Fraction(compressed, plain))
-        return {
-            "formulas": exactly(100 * layer_saving(quantity), claim.printed),
-            "built": exactly(built, claim.printed),
-        }
+        found = {"formulas": exactly(100 * layer_saving(quantity), claim.printed)}
+        if known.layers:
+            plain, compressed = (getattr(known.layers[name], quantity) for name in (PLAIN, BOTTLENECK))
+            found["built"] = exactly(100 * (1 - Fraction(compressed, plain)), claim.printed)
+        return found
 
     return judge
 

@@ -91,18 +91,38 @@ def test_the_instantiated_networks_have_the_counts_as_built(pwoct_cost: Run) -> 
 
 
 @pytest.mark.usefixtures("empty")
+def test_a_layer_is_judged_as_built_where_it_is_instantiated(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from costmodel.checks import instantiated
+    from costmodel.commands import paper
+
+    def judged(*options: str) -> tuple[int, list[Any], list[bool]]:
+        run = pwoct_cost("paper", *options, "--format", "json")
+        claims = [row.get("built") for row in run.json["verdicts"]]
+        return run.code, claims, [row["equal"] for row in run.json.get("instantiated_layers", [])]
+
+    layer_claims = tuple(claim for claim in read_paper().claims if claim.id.startswith("layer-"))
+    monkeypatch.setattr(paper, "read_paper", lambda: Paper((), layer_claims, ()))
+    assert judged() == (0, [None, None], [])
+    assert judged("--verify") == (0, ["63.9: yes"] * 2, [True, True])
+    monkeypatch.setattr(instantiated, "PwiseOctConv", lambda *sizes, **_: instantiated.OctConv(*sizes))
+    assert judged("--verify") == (1, ["0.0: no"] * 2, [True, False])
+
+
+@pytest.mark.usefixtures("empty")
 def test_a_wrong_network_is_a_failed_check(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that compresses with another width is told from the formulas' one."""
+    from costmodel.checks import instantiated
     from costmodel.commands import paper
-    from pwoct import resnet
 
-    right = resnet.resnet
+    right = instantiated.resnet
 
     def wrong(depth: int, **options: Any) -> Any:
         return right(depth, **{**options, "width_rule": "in"})
 
     rows = tuple(row for row in read_paper().rows if row.table == 1)
-    monkeypatch.setattr(resnet, "resnet", wrong)
+    monkeypatch.setattr(instantiated, "resnet", wrong)
     monkeypatch.setattr(paper, "read_paper", lambda: Paper(rows, (), ()))
     run = pwoct_cost("paper", "--verify", "--format", "json")
     assert run.code == 1

@@ -8,7 +8,17 @@ import pytest
 
 from costmodel.convention import Cost
 from costmodel.paper import inventory
-from costmodel.paper.cells import built_cost, cell_table, cells, counted_table, described
+from costmodel.paper.cells import (
+    BOTTLENECK,
+    PLAIN,
+    Count,
+    built_cost,
+    cell_table,
+    cells,
+    counted_table,
+    described,
+    layer_table,
+)
 from costmodel.paper.counting import PRINTED
 from costmodel.paper.printed import Paper
 
@@ -112,9 +122,15 @@ def test_a_wrong_network_is_noticed(paper: Paper, wrong: dict[str, Any], most: i
 
 
 def test_a_network_that_counts_otherwise_is_noticed(paper: Paper) -> None:
-    counts = {row.key: (built_cost(row).params, built_cost(row).macs) for row in paper.rows}
-    right = counted_table(paper, counts)  # type: ignore[arg-type]
+    counts = {row.key: Count(built_cost(row).params, built_cost(row).macs) for row in paper.rows}
+    right = counted_table(paper, counts)
     assert all(row["equal"] for row in right.rows)
-    counts["3.1"] = (counts["3.1"][0], counts["3.1"][1] + 1)
-    wrong = counted_table(paper, counts)  # type: ignore[arg-type]
+    counts["3.1"] = counts["3.1"]._replace(macs=counts["3.1"].macs + 1)
+    wrong = counted_table(paper, counts)
     assert [row["row"] for row in wrong.rows if not row["equal"]] == ["3.1"]
+
+
+def test_a_layer_that_counts_otherwise_is_noticed() -> None:
+    plain, bottleneck = 9 * 16 * 16, 16 * 8 + 9 * 8 * 8 + 8 * 16
+    counts = {PLAIN: Count(plain, plain * 32 * 32), BOTTLENECK: Count(bottleneck, bottleneck * 32 * 32 - 1)}
+    assert [row["equal"] for row in layer_table(counts).rows] == [True, False]

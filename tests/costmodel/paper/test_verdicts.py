@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from costmodel.paper.cells import Cell, cells
+from costmodel.checks.instantiated import layer_counts
+from costmodel.paper.cells import BOTTLENECK, PLAIN, Cell, cells
 from costmodel.paper.printed import Paper
 from costmodel.paper.verdicts import Evidence, claim_table, evidence, rounded
 
@@ -35,14 +36,22 @@ def verdicts(known: Evidence, claim: str) -> list[tuple[str | None, ...]]:
         ("deep-gain", [("no", None, None)] * 2),  # 2.43, 2.42
         ("deep-accuracy", [("yes", None, None)]),  # 93.84 - 93.42
         ("worst-path", [("yes", None, None)]),
-        ("layer-cost", [(None, "yes", "yes")]),
-        ("layer-params", [(None, "yes", "yes")]),
+        ("layer-cost", [(None, "yes", None)]),
+        ("layer-params", [(None, "yes", None)]),
         ("octave-params", [("yes", "yes", "yes")]),
         ("octave-ratio", [("no", "no", "no")]),
     ],
 )
 def test_verdicts(known: Evidence, claim: str, expected: list[tuple[str | None, ...]]) -> None:
     assert verdicts(known, claim) == expected
+
+
+@pytest.mark.parametrize("claim", ["layer-cost", "layer-params"])
+def test_layers_are_judged_by_those_that_were_counted(known: Evidence, claim: str) -> None:
+    counted = replace(known, layers=layer_counts())
+    assert verdicts(counted, claim) == [(None, "yes", "yes")]
+    wider = {**counted.layers, BOTTLENECK: counted.layers[PLAIN]}
+    assert verdicts(replace(known, layers=wider), claim) == [(None, "yes", "no")]
 
 
 def test_every_claim_is_judged(known: Evidence, paper: Paper) -> None:
