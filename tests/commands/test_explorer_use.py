@@ -279,6 +279,21 @@ def test_page_is_accessible_and_fits(browser: Browser, explorer_file: Path, sche
     explorer.close()
 
 
+@pytest.mark.parametrize("width", [1440, 1280, 820, 390])
+@pytest.mark.parametrize("link", ["", "#depth=110&alpha=0&paths=none&width=64"])
+def test_every_total_stands_in_one_line(browser: Browser, explorer_file: Path, link: str, width: int) -> None:
+    """79,309,440 MACs, and 4,045,081,088."""
+    explorer = Explorer(browser, explorer_file, viewport={"width": width, "height": 844})
+    page = explorer.open(link)
+    totals = page.locator("#totals output")
+    lines = totals.evaluate_all(
+        "(all) => all.map((e) => e.offsetHeight / parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert len(lines) == 6
+    assert max(lines) < 2  # a line is 1.45 times as high as its letters
+    explorer.close()
+
+
 def test_theme_follows_the_system_and_the_button(browser: Browser, explorer_file: Path) -> None:
     explorer = Explorer(browser, explorer_file, color_scheme="dark")
     page = explorer.open()

@@ -31,6 +31,7 @@ function update(state) {
 const changeView = (changes) => update({ ...ui.state, ...changes });
 
 function renderTotals(cost, compared) {
+  const texts = QUANTITIES.map((_, i) => grouped(cost[i]));
   const cards = QUANTITIES.map((key, i) =>
     element(
       "div",
@@ -39,12 +40,13 @@ function renderTotals(cost, compared) {
       element(
         "dd",
         {},
-        element("output", { "data-total": key }, grouped(cost[i])),
+        element("output", { "data-total": key }, texts[i]),
         element("span", { class: "change" }, `${compared[2].changes[i]} vs plain`),
       ),
     ),
   );
   byId("totals").replaceChildren(...cards);
+  byId("totals").style.setProperty("--longest", Math.max(...texts.map((text) => text.length)));
   byId("summary").textContent = `${grouped(cost[PARAMS])} parameters, ${grouped(cost[MACS])} MACs`;
 }
 
