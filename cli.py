@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -19,25 +19,26 @@ from typer.main import get_command
 from costmodel.commands import calculator
 from costmodel.commands.common import BAD_INPUT, CLOSED_PIPE, UNSAVED, say, spell_out
 
-# In the order in which a user meets them; each is the module of that name in `costmodel.commands`.
-COMMANDS = (
-    "explain",
-    "equations",
-    "paper",
-    "train",
-    "evaluate",
-    "runs",
-    "data",
-    "study",
-    "verify",
-    "prove",
-    "search",
-    "bench",
-    "sweep",
-    "plot",
-    "diff",
-    "explorer",
-)
+# What a command is, in the order in which a user meets them; each is the module of that name in
+# `costmodel.commands`.
+COMMANDS = {
+    "explain": "How an operator's cost is derived, and where from.",
+    "equations": "The paper's equations, derived and proved.",
+    "paper": "The paper's tables and claims beside what is computed.",
+    "train": "Train a network, or go on with its training.",
+    "evaluate": "What a trained network makes of the test set.",
+    "runs": "All runs in a table, or their curves.",
+    "data": "Fetch and check CIFAR-10.",
+    "study": "Train the networks of one of the paper's tables.",
+    "verify": "Compare formulas with independent counters.",
+    "prove": "Prove formulas by running the code on symbols.",
+    "search": "The exact Pareto front of a space of networks.",
+    "bench": "Time networks beside their MACs.",
+    "sweep": "Cost against alpha for every set of paths.",
+    "plot": "Draw a result of search, sweep or the calculator.",
+    "diff": "Two networks or two runs, layer by layer.",
+    "explorer": "Write a page on which networks are costed by sliders.",
+}
 
 # The base of all errors in the use of the command line, in Typer with Click and in Typer without it.
 UsageError: Any = typer.BadParameter.__base__
@@ -46,14 +47,15 @@ UsageError: Any = typer.BadParameter.__base__
 class LazyCommands(MutableMapping[str, Any]):
     """The commands by name; a module is imported when its command is asked for."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._loaded: dict[str, Any] = dict.fromkeys(names)
 
     def __getitem__(self, name: str) -> Any:
         if self._loaded[name] is None:
-            module = import_module(f"costmodel.commands.{name}")
-            self._loaded[name] = get_command(module.app)
-            self._loaded[name].name = name
+            command_app = import_module(f"costmodel.commands.{name}").app
+            command_app.rich_markup_mode = None  # plain help, like that of the group
+            self._loaded[name] = get_command(command_app)
+            self._loaded[name].name, self._loaded[name].short_help = name, COMMANDS[name]
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: Any) -> None:

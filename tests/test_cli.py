@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import cli
 
 Run = Callable[..., Any]
 
@@ -54,6 +57,26 @@ def test_what_an_encoding_lacks_is_spelled_out(encoding: str, square: str) -> No
     assert f"c_H{square}" in out
     table = out.splitlines()[1:9]
     assert len({tuple(i for i, char in enumerate(line) if char in "|+") for line in table}) == 1
+
+
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS, "data fetch", "data check"])
+def test_help_is_plain_everywhere(pwoct_cost: Run, command: str) -> None:
+    run = pwoct_cost(*command.split(), "--help")
+    assert (run.code, run.err) == (0, "")
+    lines = run.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert run.out.isascii()  # no boxes
+    assert ("--install-completion" in run.out) is (command == "")
+    description = lines[1 : next(i for i, line in enumerate(lines) if line.endswith(":"))]
+    for line, below in pairwise(description):
+        assert not line or not below or len(f"{line} {below.split()[0]}") > 78
+
+
+def test_the_list_of_commands_cuts_no_text(pwoct_cost: Run) -> None:
+    for command in ((), ("data",)):
+        listed = pwoct_cost(*command, "--help").out.partition("Commands:")[2]
+        assert "..." not in listed
+    assert "\n  plot       Draw a result of search, sweep or the calculator.\n" in pwoct_cost("--help").out
 
 
 @pytest.mark.parametrize("columns", ["20", "40", "80", "100", "300"])

@@ -66,7 +66,10 @@ def calculate(
     unit: Annotated[str, typer.Option(help="Unit of work: mac, or flop (2 per MAC).")] = "mac",
     count: Annotated[
         str | None,
-        typer.Option(help="What enters totals: conv,linear,shortcut,bias,bn,activation,pool,upsample,add."),
+        typer.Option(
+            help="What enters totals, joined by commas: "
+            "conv, linear, shortcut, bias, bn, activation, pool, upsample, add."
+        ),
     ] = None,
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Add the network layer by layer.")] = False,
     format: FormatOption = Format.table,

@@ -10,10 +10,10 @@ import typer
 from costmodel.commands.common import say
 from costmodel.commands.training import reported
 
-app = typer.Typer(no_args_is_help=True, help="Fetch and check CIFAR-10.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Fetch and check CIFAR-10.")
 
 
-@app.command()
+@app.command(short_help="Download CIFAR-10, and check it by SHA-256.")
 def fetch(
     to: Annotated[
         Path | None, typer.Option(help="Folder for the archive; the user's cache by itself.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pwoct.training.config import Config
     from pwoct.training.evaluation import Score
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from costmodel.commands.common import Format, FormatOption, bad_input, show
 from costmodel.explain import EXPLANATIONS, SHOWN, Explanation, explanation
 from costmodel.report import Column, Table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from costmodel.commands.common import fail, say
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from costmodel.paper.cells import Count
     from costmodel.paper.records import Record
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of kept records of runs.")]
 

@@ -22,7 +22,7 @@ from costmodel.report import Column, Table, counted
 if TYPE_CHECKING:
     from pwoct.training.record import RunFolder
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from costmodel.report import Column, Table, counted
 if TYPE_CHECKING:
     from pwoct.training.study import Shard, Study
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 TABLES = {f"table{number}": number for number in selection.BASELINES}
 

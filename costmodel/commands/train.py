@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pwoct.training.data import Dataset
     from pwoct.training.record import Result
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
