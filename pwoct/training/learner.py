@@ -71,7 +71,7 @@ class Learner:
     def update(self, x: Tensor, labels: Tensor, rate: float, step: int) -> tuple[Tensor, Tensor]:
         """Make one step at a learning rate, and return the loss and how many images were recognised."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         with autocast(self.config):
             logits = self.forward(x)
         loss = cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)

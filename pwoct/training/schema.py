@@ -80,10 +80,15 @@ class Augmentation(Section):
 
 
 class Optimiser(Section):
-    """The update rule; weight_decay is added to the gradient (L2)."""
+    """The update rule.
 
-    name: Literal["sgd", "adam"]
+    weight_decay is added to the gradient (L2); muon shrinks the weights instead. rest_lr is muon's rate for
+    what are no kernels of convolutions.
+    """
+
+    name: Literal["sgd", "adam", "muon"]
     lr: Annotated[float, Field(gt=0)]
+    rest_lr: Annotated[float | None, Field(gt=0)] = None
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     nesterov: bool = False
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -94,6 +99,10 @@ class Optimiser(Section):
     def _check_momentum(self) -> Self:
         if self.name == "adam" and (self.momentum or self.nesterov):
             raise ValueError("adam has no momentum or nesterov of this kind: leave them out")
+        if (self.name == "muon") != (self.rest_lr is not None):
+            raise ValueError("muon needs a rest_lr, and no other optimiser has one")
+        if self.name == "muon" and not self.nesterov:
+            raise ValueError("muon takes Nesterov's steps alone: nesterov must be true")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
         return self

@@ -39,6 +39,7 @@ TINY = {
     "machine.precision": "fp32",
     "machine.plan": "reference",
 }
+SGD = {"optimiser__name": "sgd", "optimiser__rest_lr": None}
 
 
 def tiny(**values):
@@ -282,18 +283,22 @@ def test_weight_decay_reaches_what_the_key_names():
     dimensions = {
         decay: {
             p.dim()
-            for p in make_optimiser(tiny(optimiser__decay=decay).optimiser, model).param_groups[0]["params"]
+            for p in make_optimiser(tiny(**SGD, optimiser__decay=decay).optimiser, model).param_groups[0][
+                "params"
+            ]
         }
         for decay in ("all", "matrices", "convolutions")
     }
     assert dimensions == {"all": {1, 2, 4}, "matrices": {2, 4}, "convolutions": {4}}
-    decaying, other = make_optimiser(tiny().optimiser, model).param_groups
+    config = tiny(**SGD, optimiser__weight_decay=2.5e-4)
+    decaying, other = make_optimiser(config.optimiser, model).param_groups
     assert (decaying["weight_decay"], other["weight_decay"]) == (2.5e-4, 0)
 
 
 def test_one_step_by_hand():
     """Nesterov momentum's first step is lr (1 + momentum) (gradient + decay weight), clipped before."""
     config = tiny(
+        **SGD,
         batch=4,
         optimiser__weight_decay=0.01,
         optimiser__decay="all",

@@ -1,0 +1,96 @@
+"""Muon: what its steps are, by hand and by singular values."""
+
+import pytest
+import torch
+from torch import nn
+
+from pwoct.training.config import ConfigError, compose
+from pwoct.training.muon import Muon, orthogonal, orthogonal_all
+from pwoct.training.optimiser import make_optimiser
+
+
+@pytest.mark.parametrize("form", [(16, 144), (16, 16), (64, 9), (1, 9), (12, 4)])
+def test_singular_values_come_near_one(form):
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(3, *form, generator=generator)
+    found = orthogonal(given)
+    height, width = form
+    scale = max(1, height / width) ** 0.5
+    values = torch.linalg.svdvals(found) / scale
+    assert 0.6 < values.min() <= values.max() < 1.3
+    # The singular vectors stay: with U S V' given, U' found V is diagonal.
+    u, _, v = torch.linalg.svd(given, full_matrices=False)
+    turned = u.mT @ found @ v.mT
+    assert (turned - torch.diag_embed(turned.diagonal(dim1=-2, dim2=-1))).abs().max() < 1e-4 * scale
+    assert torch.allclose(orthogonal(1e6 * given), found, atol=1e-4)
+
+
+def test_no_gradient_is_no_step():
+    assert torch.equal(orthogonal(torch.zeros(2, 4, 9)), torch.zeros(2, 4, 9))
+
+
+def test_kernels_of_many_forms_are_computed_each_by_itself():
+    generator = torch.Generator().manual_seed(0)
+    forms = [(4, 3, 3, 3), (8, 4, 1, 1), (4, 3, 3, 3), (6, 1, 5, 5)]
+    kernels = [torch.randn(*form, generator=generator) for form in forms]
+    for kernel, found in zip(kernels, orthogonal_all(kernels), strict=True):
+        assert found.shape == kernel.shape
+        assert torch.allclose(found.flatten(1), orthogonal(kernel.flatten(1)), atol=1e-5)
+
+
+def test_two_steps_by_hand():
+    """With gradients g1, g2 and momentum m: the steps are g1 + m g1, then g2 + m (m g1 + g2)."""
+    kernel, vector = nn.Parameter(torch.randn(4, 2, 3, 3)), nn.Parameter(torch.randn(5))
+    groups = [
+        {"params": [kernel], "orthogonal": True, "weight_decay": 0.5},
+        {"params": [vector], "lr": 0.2},
+    ]
+    muon = Muon(groups, lr=0.1, momentum=0.9)
+    old_kernel, old_vector = kernel.detach().clone(), vector.detach().clone()
+    first, second = ((torch.randn_like(kernel), torch.randn_like(vector)) for _ in range(2))
+    for gradients in (first, second):
+        kernel.grad, vector.grad = gradients
+        muon.step()
+    for step in (1.9 * first[0], second[0] + 0.9 * (0.9 * first[0] + second[0])):
+        old_kernel = old_kernel * 0.95 - 0.1 * orthogonal(step.flatten(1)).view_as(step)
+    for step in (1.9 * first[1], second[1] + 0.9 * (0.9 * first[1] + second[1])):
+        old_vector = old_vector - 0.2 * step
+    assert torch.allclose(kernel, old_kernel, atol=1e-5)
+    assert torch.allclose(vector, old_vector, atol=1e-6)
+
+
+def test_what_has_no_gradient_stays():
+    moved, still = nn.Parameter(torch.ones(2, 2, 1, 1)), nn.Parameter(torch.ones(2, 2, 1, 1))
+    muon = Muon([{"params": [moved, still], "orthogonal": True, "weight_decay": 0.5}], lr=0.1, momentum=0.9)
+    moved.grad = torch.randn(2, 2, 1, 1)
+    muon.step()
+    assert not torch.equal(moved, torch.ones_like(moved))
+    assert torch.equal(still, torch.ones_like(still))
+
+
+def test_groups_of_a_configuration():
+    values = {"optimiser": {"name": "muon", "lr": 0.02, "rest_lr": 0.2, "momentum": 0.9, "nesterov": True}}
+    config = compose("fast", values=values | {"optimiser.weight_decay": 0.01, "optimiser.decay": "matrices"})
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
+    groups = {
+        group["params"][0].dim(): group for group in make_optimiser(config.optimiser, model).param_groups
+    }
+    assert {dimensions: len(group["params"]) for dimensions, group in groups.items()} == {4: 1, 2: 1, 1: 4}
+    told = {
+        dimensions: (group["orthogonal"], group["share"], group["weight_decay"])
+        for dimensions, group in groups.items()
+    }
+    assert told == {4: (True, 1, 0.01), 2: (False, pytest.approx(10), 0.01), 1: (False, pytest.approx(10), 0)}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimiser.name": "muon", "optimiser.rest_lr": None}, "muon needs a rest_lr"),
+        ({"optimiser.name": "sgd", "optimiser.rest_lr": 0.1}, "no other optimiser has one"),
+        ({"optimiser.name": "muon", "optimiser.rest_lr": 0.1, "optimiser.nesterov": False}, "Nesterov"),
+    ],
+)
+def test_bad_configurations_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        compose("fast", values=values)
