@@ -141,6 +141,15 @@ def per_stage(text: str, read: Callable[[str], T]) -> T | tuple[T, ...]:
     return values[0] if len(values) == 1 else values
 
 
+def listed(values: Sequence[str] | None) -> list[str]:
+    """Return the values of an option that may be repeated, and of which each may be a list.
+
+    >>> listed(["macs,bytes", "calls"])
+    ['macs', 'bytes', 'calls']
+    """
+    return [value for text in values or () for value in text.split(",")]
+
+
 def path_names(text: str) -> frozenset[str]:
     """Read a set of paths, in any order and case; `all` and `none` stand alone.
 

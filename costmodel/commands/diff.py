@@ -50,7 +50,8 @@ def diff(
     a: Annotated[str, typer.Argument(help="A network, 'resnet56 --alpha 1/4 --paths HL', or a run.")],
     b: Annotated[str, typer.Argument(help="What to compare with it.")],
     quantity: Annotated[
-        list[str] | None, typer.Option(help=f"{QUANTITIES}; several. Default: params and macs.")
+        list[str] | None,
+        typer.Option(help=f"{QUANTITIES}; one or more, joined by commas. Default: params,macs."),
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="Show the layers that are the same, too.")] = False,
     runs: RunsOption = Path("runs"),
@@ -68,7 +69,9 @@ def diff(
         for side in sides:
             warn_rounding([side.network])
         tables = [
-            diff_table(sides[0].network, sides[1].network, quantity or ("params", "macs"), unchanged=all)
+            diff_table(
+                sides[0].network, sides[1].network, common.listed(quantity or ["params,macs"]), unchanged=all
+            )
         ]
         if sides[0].run is not None and sides[1].run is not None:
             with reported():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import Format, FormatOption, bad_input, say, show, warn_rounding
+from costmodel.commands.common import Format, FormatOption, bad_input, listed, say, show, warn_rounding
 from costmodel.commands.plot import check_plot, draw
 from costmodel.commands.space_options import (
     AlphasOption,
@@ -36,20 +36,20 @@ QUANTITIES = "params, macs, activations, bytes, training-macs, element-ops, call
 @app.command()
 def search(
     model: Annotated[
-        list[str] | None, typer.Option(help="A network: resnet20, resnet56, ...; may be given several times.")
+        list[str] | None, typer.Option(help="The networks: resnet20, resnet56, ..., joined by commas.")
     ] = None,
     alpha: AlphasOption = "0:0.75:0.125",
     beta: BetasOption = "2,4",
     paths: PathSetsOption = None,
     width_rule: Annotated[
-        list[str] | None, typer.Option(help="Width of bottlenecks: out (default), in, min, mean; several.")
+        list[str] | None, typer.Option(help="Widths of bottlenecks: some of out (default), in, min, mean.")
     ] = None,
     per_stage: Annotated[
         bool, typer.Option("--per-stage", help="Each stage has its own alpha, beta and paths.")
     ] = False,
     constraint: Annotated[
         list[str] | None,
-        typer.Option(help="keep-hh (never a bottleneck), ..., same-alpha, same-beta, same-paths; several."),
+        typer.Option(help="Some of keep-hh (never a bottleneck), ..., same-alpha, same-beta, same-paths."),
     ] = None,
     max_params: Annotated[str | None, typer.Option(help="Most parameters: 0.4M.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="Most MACs: 60M.")] = None,
@@ -66,7 +66,7 @@ def search(
         typer.Option(help="MACs a second, bytes a second, time a call, as bench measures: 25G,10G,5us."),
     ] = None,
     minimise: Annotated[
-        list[str] | None, typer.Option(help=f"Make this small too: {QUANTITIES}, latency; several.")
+        list[str] | None, typer.Option(help=f"Make this small too: some of {QUANTITIES}, latency.")
     ] = None,
     maximise: Annotated[
         list[str] | None, typer.Option(help="Make this large: params, say, for capacity in a MAC budget.")
@@ -105,13 +105,13 @@ def search(
         if max_latency is not None:
             budgets[LATENCY] = duration(max_latency)
         space = read_space(
-            model or ["resnet56"],
+            listed(model or ["resnet56"]),
             alpha,
             beta,
             paths,
-            width_rule or ["out"],
+            listed(width_rule or ["out"]),
             per_stage=per_stage,
-            constraints=constraint or [],
+            constraints=listed(constraint),
             size=size,
             stride_rule=stride_rule,
             between=between,
@@ -121,8 +121,8 @@ def search(
         found = search(
             space,
             budgets,
-            minimise=minimise or (),
-            maximise=maximise or (),
+            minimise=listed(minimise),
+            maximise=listed(maximise),
             dtype=dtype,
             machine=None if machine is None else read_machine(machine, dtype),
         )

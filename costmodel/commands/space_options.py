@@ -51,6 +51,7 @@ def read_space(
     **options: Any,
 ) -> Space:
     """Return the space that options describe, or raise ValueError."""
+    _refuse_stages(alpha=[alpha], beta=[beta], paths=paths or ())
     from costmodel.grid import PATH_SUBSETS
     from costmodel.search.space import space
 
@@ -65,3 +66,13 @@ def read_space(
         size=common.sides(size, "size"),
         **options,
     )
+
+
+def _refuse_stages(**given: Sequence[str]) -> None:
+    for name, texts in given.items():
+        for text in texts:
+            if common.STAGE_SEPARATOR in text:
+                raise ValueError(
+                    f"--{name} here is the same in all stages, got {text}: `pwoct-cost` alone takes one a"
+                    " stage, and `pwoct-cost search --per-stage` tries all"
+                )

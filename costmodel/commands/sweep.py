@@ -11,6 +11,7 @@ from costmodel.commands.common import (
     Format,
     FormatOption,
     bad_input,
+    listed,
     show,
     warn_rounding,
 )
@@ -40,7 +41,8 @@ def sweep(
     beta: BetasOption = "2",
     paths: PathSetsOption = None,
     quantity: Annotated[
-        list[str] | None, typer.Option(help=f"{QUANTITIES}; several. Default: params and macs.")
+        list[str] | None,
+        typer.Option(help=f"{QUANTITIES}; one or more, joined by commas. Default: params,macs."),
     ] = None,
     width_rule: Annotated[str, typer.Option(help="Width of bottlenecks: out, in, min or mean.")] = "out",
     size: SizeOption = "32",
@@ -74,7 +76,7 @@ def sweep(
             raise ValueError(f"at most {MOST_CONFIGURATIONS:,} rows fit in a table, got {space.size:,}")
         depth, rule = space.depths[0], space.width_rules[0]
         warn_rounding([space.network(depth, rule, (pick,) * 3) for pick in range(space.size)])
-        quantities = quantity or ["params", "macs"]
+        quantities = listed(quantity or ["params,macs"])
         table = sweep_table(space, quantities, dtype)
         payload = {"model": model, "quantities": list(dict.fromkeys(quantities)), "dtype": dtype}
         show("sweep", [table], format, payload)

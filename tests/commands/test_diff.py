@@ -28,6 +28,11 @@ def test_two_networks(pwoct_cost: Run) -> None:
     assert run.json["diff"][0]["layer"] == "stages.0.0.conv1"
 
 
+def test_a_list_of_quantities(pwoct_cost: Run) -> None:
+    run = pwoct_cost("diff", "resnet20", "resnet56", "--quantity", "calls,bytes", "--format", "json")
+    assert {"calls_a", "bytes_a"} < run.json["diff"][-1].keys()
+
+
 def test_the_table_in_80_columns(pwoct_cost: Run) -> None:
     run = pwoct_cost("diff", "resnet110 --alpha 1/4", "pwoct-cost --model resnet110 --alpha=1/4 --paths=all")
     assert "A: --model resnet110 --alpha 1/4\n" in run.out

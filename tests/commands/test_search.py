@@ -30,6 +30,23 @@ def test_what_it_prints_can_be_pasted(pwoct_cost: Run) -> None:
         assert (counted["params"], counted["macs"]) == (row["params"], row["macs"])
 
 
+def test_an_option_given_twice_is_a_list(pwoct_cost: Run) -> None:
+    space = ("search", "--alpha", "1/4", "--beta", "2", "--format", "json")
+    options = {
+        "--model": ("resnet14", "resnet20"),
+        "--width-rule": ("in", "min"),
+        "--constraint": ("keep-hh", "keep-ll"),
+        "--minimise": ("calls", "bytes"),
+        "--maximise": ("params", "activations"),
+    }
+    twice = [word for name, values in options.items() for value in values for word in (name, value)]
+    joined = [word for name, values in options.items() for word in (name, ",".join(values))]
+    found = pwoct_cost(*space, *joined)
+    assert found.json == pwoct_cost(*space, *twice).json
+    assert found.json["quantities"] == ["params", "macs", "calls", "bytes", "activations"]
+    assert found.json["configurations"] == 2 * 2 * 4
+
+
 def test_the_table_and_lines_to_paste(pwoct_cost: Run) -> None:
     run = pwoct_cost("search", "--alpha", "1/4", "--beta", "2", "--max-params", "0.41M")
     assert "Pareto front: 1 point of 16 configurations" in run.out
@@ -115,9 +132,14 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
         (["--max-macs", "-3"], "an amount must be positive, got -3"),
         (["--alpha", "2"], "alpha must be in [0, 1], got 2"),
         (["--beta", "20"], "beta must be at most the 16 output channels of stage 1, got 20"),
+        (
+            ["--beta", "2+3+4"],
+            "--beta here is the same in all stages, got 2+3+4: `pwoct-cost` alone takes one",
+        ),
         (["--paths", "HX"], "paths must be some of HH,HL,LH,LL, all or none, got HX"),
         (["--model", "resnet55"], "unknown model resnet55"),
-        (["--constraint", "small"], "constraint must be one of keep-hh, keep-hl"),
+        (["--model", "resnet20,resnet"], "unknown model resnet"),
+        (["--constraint", "keep-hh,small"], "constraint must be one of keep-hh, keep-hl"),
         (["--max-latency", "5ms"], "a latency is predicted for a machine: name one, such as 25G,10G,5us"),
         (["--max-latency", "5", "--machine", "25G,10G,5us"], "a time is a number with s, ms, us or ns"),
         (["--max-latency", "5ms", "--machine", "fast"], "a machine is MACs a second, bytes a second"),
