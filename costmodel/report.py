@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 SCHEMA = 1  # of the JSON; within one number, keys are only ever added
 
-Kind = Literal["text", "count", "percent", "ratio", "formula", "verdict"]
+Kind = Literal["text", "count", "percent", "ratio", "formula", "verdict", "any"]
 NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "ratio"})
 
 
@@ -45,8 +45,12 @@ PARAMS_COLUMN = Column("params", "params", "count")
 def cell(value: Any, kind: Kind) -> str:
     """Return a value as text: counts with thousands separators, changes in per cent with their sign.
 
+    A column of the kind "any" has numbers of all kinds, and texts.
+
     >>> cell(125747840, "count"), cell(Fraction(-1, 4), "percent"), cell(Fraction(7, 3), "ratio")
     ('125,747,840', '-25.0 %', '2.33')
+    >>> cell(4810, "any"), cell(2.309111870, "any"), cell("cpu", "any")
+    ('4,810', '2.3091', 'cpu')
     """
     if value is None:
         return ""
@@ -62,6 +66,8 @@ def cell(value: Any, kind: Kind) -> str:
         return "yes" if value else "no"
     if isinstance(value, bool):
         return "*" if value else ""
+    if kind == "any" and isinstance(value, int | float):
+        return f"{round(value, 4):,}"
     return str(value)
 
 

@@ -132,14 +132,11 @@ def _side(text: str, runs: Path) -> Side:
 
 
 def _runs_table(a: RunFolder, b: RunFolder) -> Table:
-    rows = [
-        {"what": what, "a": None if x is None else str(x), "b": None if y is None else str(y)}
-        for what, x, y in (*_settings(a, b), *_results(a, b))
-    ]
+    rows = [{"what": what, "a": x, "b": y} for what, x, y in (*_settings(a, b), *_results(a, b))]
     return Table(
         "runs",
         "Settings that differ, and results",
-        [Column("what", ""), Column("a", "A"), Column("b", "B")],
+        [Column("what", ""), Column("a", "A", "any"), Column("b", "B", "any")],
         rows,
     )
 
@@ -150,7 +147,12 @@ def _settings(a: RunFolder, b: RunFolder) -> Iterator[tuple[str, Any, Any]]:
     before, after = flatten(a.config()), flatten(b.config())
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
-            yield key, before.get(key), after.get(key)
+            yield key, _text(before.get(key)), _text(after.get(key))
+
+
+def _text(value: Any) -> str | None:
+    """A setting in full: two that differ must not look the same by rounding."""
+    return None if value is None else str(value)
 
 
 def _results(a: RunFolder, b: RunFolder) -> Iterator[tuple[str, Any, Any]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+FROZEN = "all but 1x1: the bottlenecks' 1x1 kernels are frozen; the printed parameters leave them out."
 TABLES = {f"table{number}": number for number in selection.BASELINES}
 
 
@@ -62,7 +63,8 @@ def study(
         )
         part = Shard.parse(shard)
         if dry_run:
-            show("study", [_plan_table(planned, part)], format)
+            frozen = any(network.frozen for network in networks)
+            show("study", [_plan_table(planned, part)], format, notes=[FROZEN] if frozen else [])
             return
         name = planned.runs[0].data.dataset
         diverged = carry_out(
@@ -90,10 +92,18 @@ def _table(name: str) -> int:
 
 
 def _plan_table(planned: Study, part: Shard) -> Table:
-    """Return a row a run of the shard: its folder, and whether it is done, begun or open."""
-    rows = [{"run": planned.path(run).name, "state": planned.state(run)} for run in part.take(planned.runs)]
+    """Return a row a run of the shard: its folder, what it trains, and how it stands."""
+    rows = [
+        {
+            "run": planned.path(run).name,
+            "trained": "all but 1x1" if run.model.freeze_pointwise else "all",
+            "state": planned.state(run),
+        }
+        for run in part.take(planned.runs)
+    ]
     title = f"{len(rows)} of {counted(len(planned.runs), 'run')}"
-    return Table("plan", title, [Column("run", "run"), Column("state", "state")], rows)
+    columns = [Column("run", "run"), Column("trained", "trained"), Column("state", "state")]
+    return Table("plan", title, columns, rows)
 
 
 def _show_results(planned: Study, networks: list[selection.Network], dataset: str, format: Format) -> None:

@@ -195,16 +195,22 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
     cost = cost_of(formula_network(trial.config).operators())
     rows = {
         "run": str(folder),
-        "parameters": f"{trial.parameters:,}",
-        "parameters by the formulas": f"{cost.params:,}",
-        "MACs an image by the formulas": f"{cost.macs:,}",
-        "epochs": f"{config.epochs} of {trial.steps_per_epoch} steps of {config.batch} images",
-        "machine": f"{machine.device}, {machine.precision}, {machine.threads} threads, {machine.ranks} ranks",
+        "parameters": trial.parameters,
+        "parameters by the formulas": cost.params,
+        "MACs an image by the formulas": cost.macs,
+        "epochs": config.epochs,
+        "steps an epoch": trial.steps_per_epoch,
+        "images a step": config.batch,
+        "device": machine.device,
+        "precision": machine.precision,
+        "threads": machine.threads,
+        "ranks": machine.ranks,
         "plan": machine.plan,
-        "step": f"{1000 * seconds:.0f} ms, {config.batch / seconds:,.0f} images/s",
-        "time to train": f"about {trial.minutes:.1f} minutes, and that of evaluation",
+        "milliseconds a step": round(1000 * seconds, 1),
+        "images a second": round(config.batch / seconds),
+        "minutes without evaluation": round(trial.minutes, 1),
     }
-    columns = [Column("what", "what"), Column("value", "value")]
+    columns = [Column("what", "what"), Column("value", "value", "any")]
     return Table("plan", "Plan", columns, [{"what": key, "value": value} for key, value in rows.items()])
 
 

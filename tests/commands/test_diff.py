@@ -88,7 +88,7 @@ def stored_run(path: Path, finished: bool = True, **model: Any) -> None:
     path.mkdir(parents=True)
     run.write_config(config)
     if finished:
-        known = {"accuracy": 0.5, "loss": 1.25, "epoch": 3, "minutes": 2.0, "changes": ()}
+        known = {"accuracy": 0.5, "loss": 1.2345678, "epoch": 3, "minutes": 2.0, "changes": ()}
         run.write_result(Result(**{field.name: known.get(field.name) for field in fields(Result)}))
 
 
@@ -100,12 +100,14 @@ def test_two_runs_also_differ_in_settings_and_results(pwoct_cost: Run, tmp_path:
     assert run.code == 0
     assert settings == {
         "model.alpha": ("['0']", "['1/4']"),
-        "accuracy": ("0.5", "not finished"),
-        "loss": ("1.25", "not finished"),
-        "epoch": ("3", "not finished"),
-        "minutes": ("2.0", "not finished"),
+        "accuracy": (0.5, "not finished"),
+        "loss": (1.2345678, "not finished"),
+        "epoch": (3, "not finished"),
+        "minutes": (2.0, "not finished"),
     }
     assert run.json["diff"][-1]["macs_a"] == 40_813_184
+    shown = pwoct_cost("diff", "plain", str(tmp_path / "octave"), "--runs", str(tmp_path)).out
+    assert "\nloss          1.2346   not finished\n" in shown
 
 
 def test_a_run_and_a_network(pwoct_cost: Run, tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ def test_the_plan_of_the_paper(pwoct_cost: Run, tmp_path: Path) -> None:
     assert all(name.startswith("resnet110") for name in names["table4"])
 
 
+def test_the_plan_says_which_network_is_trained_in_part(pwoct_cost: Run, tmp_path: Path) -> None:
+    arguments = ("--seeds", "0", "--dry-run", "--runs", str(tmp_path))
+    plan = pwoct_cost("study", "table1", *arguments, "--format", "json").json["plan"]
+    assert [row["trained"] for row in plan] == ["all"] * 5 + ["all but 1x1"]
+    assert (
+        "all but 1x1: the bottlenecks' 1x1 kernels are frozen"
+        in pwoct_cost("study", "table1", *arguments).out
+    )
+    assert "1x1" not in pwoct_cost("study", "table3", *arguments).out
+
+
 def test_shards_share_the_runs_between_them(pwoct_cost: Run, tmp_path: Path) -> None:
     def plan(shard: str) -> list[str]:
         arguments = ("--seeds", "0-2", "--dry-run", "--runs", str(tmp_path), "--format", "json")
