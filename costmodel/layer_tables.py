@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.convention import Cost, Size
-from costmodel.counting import ELEMENT_PARTS, Totals
+from costmodel.counting import ELEMENT_PARTS, Totals, work_heading
 from costmodel.layer import KINDS, Layer, layer_cost, path_formulas
 from costmodel.recorder import Operator
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
@@ -37,16 +37,25 @@ def _standard(layer: Layer) -> Layer:
     return replace(layer, alpha_in=Fraction(0), alpha_out=Fraction(0), paths=frozenset(), stride_rule="C")
 
 
-def formula_table(layer: Layer) -> Table:
-    """Return a row a path: the formulas of its parameters and MACs."""
+def formula_table(layer: Layer, totals: Totals) -> Table:
+    """Return a row a path: the formulas of its parameters, and of its MACs or FLOPs."""
+    per_mac = 2 if totals.unit == "flop" else 1
     rows = [
-        {"path": path, "params_formula": cost.formula("params"), "macs_formula": cost.formula("macs")}
+        {
+            "path": path,
+            "params_formula": cost.formula("params"),
+            f"{totals.key}_formula": (cost * per_mac).formula("macs"),
+        }
         for path, cost in path_formulas(layer).items()
     ]
     columns = [
         Column("path", "path"),
         Column("params_formula", "parameters", "formula"),
-        Column("macs_formula", "MACs (h, w: the output's high size)", "formula"),
+        Column(
+            f"{totals.key}_formula",
+            f"{work_heading((), totals.unit)} (h, w: the output's high size)",
+            "formula",
+        ),
     ]
     return Table("formulas", "Formulas", columns, rows)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from costmodel.octave import PATHS
 from costmodel.report import counted
 from costmodel.rounding import as_ratio
+from costmodel.search.options import joined, path_text
 from costmodel.search.quantities import heading_of, short, unit_of
 
 if TYPE_CHECKING:
@@ -182,11 +183,17 @@ def layers_figure(document: Document) -> Figure:
     ):
         _draw_bars(axes, rows, key)
         axes.set_ylabel(label)
-    upper.legend(fontsize="small", ncols=len(BARS))
+    figure.legend(
+        *upper.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(BARS),
+        fontsize="small",
+        frameon=False,
+    )
     lower.set_xlabel("convolutions and linear layers, in the order in which they run")
     named = range(len(rows)) if len(rows) <= MOST_NAMED_BARS else _first_of_each_part(rows)
     lower.set_xticks(list(named), [rows[i]["layer"] for i in named], rotation=90, fontsize="x-small")
-    figure.suptitle(f"{document['model']}, layer by layer")
+    figure.suptitle(_network(document), fontsize="medium")
     return figure
 
 
@@ -263,6 +270,17 @@ def _draw_budgets(axes: Axes, budgets: Mapping[str, int]) -> None:
 
 def _axis(name: str, maximise: Sequence[str]) -> str:
     return unit_of(name) + (" (to be large)" if name in maximise else "")
+
+
+def _network(document: Document) -> str:
+    """The calculator's network in a few words."""
+    words = [document["model"]]
+    if set(document["alpha"]) != {"0"}:
+        words.append(f"alpha {joined(document['alpha'])}")
+    if any(document["paths"]):
+        paths = joined(map(path_text, document["paths"]))
+        words += [f"beta {joined(document['beta'])}", f"bottlenecks on {paths}"]
+    return ", ".join(words)
 
 
 def _draw_bars(axes: Axes, rows: Sequence[Row], key: str) -> None:

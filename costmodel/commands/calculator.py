@@ -176,7 +176,7 @@ def _layer_tables(options: SimpleNamespace, alpha: Any, beta: Any, totals: Total
     paths = common.path_names(options.paths)
     layer = _layer(options, alpha, beta, paths)
     warn([f"layer: {note}" for note in layer_notes(layer)])
-    return [layer_table(layer, totals), formula_table(layer)]
+    return [layer_table(layer, totals), formula_table(layer, totals)]
 
 
 def _differs_by_stage(options: SimpleNamespace, choice: Choice) -> bool:

@@ -36,10 +36,13 @@ def draw(points: Sequence[Point], machine: Machine, dtype: str, path: Path) -> N
     ends[1] = max(ends[1], 2 * max(p.intensity for p in points))
     ridge = peak / machine.bytes_per_second
     corners = sorted({*ends, ridge})
-    axes.plot(corners, [min(peak, x * machine.bytes_per_second) / 1e9 for x in corners], color="black")
+    axes.plot(
+        corners, [min(peak, x * machine.bytes_per_second) / 1e9 for x in corners], color="black", label="roof"
+    )
     for label in dict.fromkeys(p.label for p in points):
         own = [p for p in points if p.label == label]
         axes.scatter([p.intensity for p in own], [p.macs_per_second / 1e9 for p in own], label=label)
     axes.set(xscale="log", yscale="log", xlabel="MACs a byte", ylabel=f"10⁹ MACs a second ({dtype})")
+    axes.set_title("Networks under this machine's roof", fontsize="medium")
     axes.legend()
     save(figure, path)

@@ -126,14 +126,17 @@ def test_paths_that_do_not_exist_are_said(pwoct_cost: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize("unit", ["mac", "flop"])
 @pytest.mark.parametrize("size", [31, 32])
-def test_the_formula_gives_the_number_beside_it(pwoct_cost: Run, size: int) -> None:
-    run = pwoct_cost("--alpha", "1/4", "--paths", "LL", "--size", str(size), "--format", "json")
+def test_the_formula_gives_the_number_beside_it(pwoct_cost: Run, size: int, unit: str) -> None:
+    options = ("--alpha", "1/4", "--paths", "LL", "--size", str(size), "--unit", unit)
+    assert f"   {unit.upper()}s (h, w: the output's high size)" in pwoct_cost(*options).out
+    run = pwoct_cost(*options, "--format", "json")
     numbers = {"c_H": 12, "c_L": 4, "m": 2, "k": 3, "h": size, "w": size}
     counts = rows(run, "layer", "path")
     for row in run.json["formulas"]:
-        formula = sp.sympify(row["macs_formula"], locals={name: sp.Symbol(name) for name in numbers})
-        assert formula.subs(numbers) == counts[row["path"]]["macs"]
+        formula = sp.sympify(row[f"{unit}s_formula"], locals={name: sp.Symbol(name) for name in numbers})
+        assert formula.subs(numbers) == counts[row["path"]][f"{unit}s"]
 
 
 def test_a_pwise_layer_without_bottlenecks_is_said(pwoct_cost: Run) -> None:

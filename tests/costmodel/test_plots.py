@@ -11,7 +11,7 @@ import pytest
 
 from costmodel.alpha_sweep import sweep_table
 from costmodel.counting import Totals
-from costmodel.network_tables import per_layer_table
+from costmodel.network_tables import describe, per_layer_table
 from costmodel.plots import BARS, LINES, figure_of, read, save
 from costmodel.report import to_json
 from costmodel.resnet import resnet
@@ -33,9 +33,10 @@ def front_document(budgets: dict[str, Any], **question: Any) -> Any:
     return json.loads(to_json("search", describe_search(found, budgets), [table]))
 
 
-def layers_document(depth: int = 14) -> Any:
-    table = per_layer_table(resnet(depth, alpha="1/4"), Totals())
-    return json.loads(to_json("calculator", {"model": f"resnet{depth}"}, [table]))
+def layers_document(depth: int = 14, **choices: Any) -> Any:
+    net = resnet(depth, **{"alpha": "1/4", **choices})
+    payload = {"model": f"resnet{depth}", **describe(net.stages)}
+    return json.loads(to_json("calculator", payload, [per_layer_table(net, Totals())]))
 
 
 def test_sweep_has_a_line_for_every_set_of_paths() -> None:
@@ -145,6 +146,25 @@ def test_layers_are_bars_by_stage() -> None:
     assert lower.containers[0][0].get_height() == 9 * 3 * 16 * 32 * 32
     assert [label.get_text() for label in lower.get_xticklabels()] == [row["layer"] for row in shown]
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("parameters", "MACs")
+
+
+@pytest.mark.parametrize(
+    ("choices", "title"),
+    [
+        ({"alpha": 0}, "resnet8"),
+        ({}, "resnet8, alpha 1/4"),
+        (
+            {"alpha": [0, "1/4", "1/2"], "beta": 4, "paths": ["LL", "HL"]},
+            "resnet8, alpha 0+1/4+1/2, beta 4, bottlenecks on HL,LL",
+        ),
+    ],
+)
+def test_layers_say_whose_they_are(choices: dict[str, Any], title: str) -> None:
+    figure = figure_of(layers_document(8, **choices))
+    assert figure.get_suptitle() == title
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *("stem", "stage 1", "stage 2", "stage 3", "linear layer"),
+    ]
 
 
 def test_many_layers_are_named_by_the_first_of_each_stage() -> None:

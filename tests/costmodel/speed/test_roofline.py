@@ -160,5 +160,7 @@ def test_the_plot_is_written(tmp_path):
     draw([Point("plain", 10.0, 500.0), Point("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file)
     text = file.read_text()
     assert "<svg" in text
+    assert all(f">{label}</text>" in text for label in ("roof", "plain", "alpha 1/2"))
+    assert ">Networks under this machine's roof</text>" in text
     with pytest.raises(ValueError, match="at least one point"):
         draw([], SLOW, "float32", file)
