@@ -53,8 +53,8 @@ class Batches:
 
     def __init__(self, config: Config, images: Images, normalise: Normalise, ranks: Ranks) -> None:
         if not ranks.size <= config.batch <= len(images) or config.batch % ranks.size:
-            allowed = f"a multiple of {ranks.size} ranks, at most {len(images)} images"
-            raise ConfigError(f"batch must be {allowed}, got {config.batch}")
+            multiple = f"a multiple of the {ranks.size} ranks and " if ranks.size > 1 else ""
+            raise ConfigError(f"batch must be {multiple}at most {len(images)} images, got {config.batch}")
         self.config, self.images, self.normalise, self.ranks = config, images, normalise, ranks
         self.order: tuple[int, Tensor] = (-1, torch.empty(0))
 

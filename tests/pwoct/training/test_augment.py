@@ -130,9 +130,12 @@ def test_the_input_is_channels_last_unless_told():
     assert batches(**{"machine.channels_last": False})(0, 0)[0].is_contiguous()
 
 
-@pytest.mark.parametrize(("batch", "ranks"), [(41, 1), (9, 2), (1, 2)])
-def test_a_batch_that_cannot_be_shared_is_said(batch, ranks):
-    with pytest.raises(ValueError, match=f"batch must be a multiple of {ranks} ranks, at most 40 images"):
+@pytest.mark.parametrize(
+    ("batch", "ranks", "needed"),
+    [(41, 1, ""), (9, 2, "a multiple of the 2 ranks and "), (1, 2, "a multiple of the 2 ranks and ")],
+)
+def test_a_batch_that_cannot_be_shared_is_said(batch, ranks, needed):
+    with pytest.raises(ValueError, match=f"batch must be {needed}at most 40 images, got {batch}"):
         batches(Ranks(0, ranks), batch=batch)
 
 
