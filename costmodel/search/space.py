@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from costmodel.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios
+from costmodel.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios, ratios
 from costmodel.octave import PATHS
 from costmodel.resnet import ResNet, check_choice, path_set, resnet
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
@@ -95,12 +95,8 @@ class Space:
         return np.array([PATH_SUBSETS.index(paths) for paths in ordered], dtype=np.int64)
 
     def ratios(self, name: str) -> Ratios:
-        """Return the alphas or the betas as arrays."""
-        values: tuple[Fraction, ...] = getattr(self, name)
-        return Ratios(
-            np.array([value.numerator for value in values], dtype=np.int64),
-            np.array([value.denominator for value in values], dtype=np.int64),
-        )
+        """Return the alphas or the betas as arrays; raise ValueError where one does not fit into 64 bits."""
+        return ratios(getattr(self, name))
 
     def plain(self) -> npt.NDArray[np.bool_]:
         """Return which choices (N,) make a network plain, where all its stages choose such."""

@@ -1,15 +1,20 @@
-"""Thousands of argument lists: the calculator answers or says what is wrong, and does nothing else."""
+"""Thousands of argument lists: a command answers or says in one line what is wrong, and does nothing else."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cli
+
+Arguments: TypeAlias = st.SearchStrategy[list[str]]
 
 NUMBERS = ["0", "1", "2", "3", "7", "16", "64", "1000003", "-1", "1.5", "1e3", "", "x", "٣", "2**3", "0x10"]
 RATIOS = [
@@ -85,26 +90,182 @@ FLAGS = [
     "--",
 ]
 
-option = st.sampled_from(sorted(OPTIONS)).flatmap(
-    lambda name: st.sampled_from(OPTIONS[name]).map(lambda value: [name, value])
-)
-argument_lists = st.lists(
-    st.one_of(option, option, option, st.sampled_from(FLAGS).map(lambda f: [f])), max_size=7
-)
+QUANTITIES = ["macs", "macs,bytes", "params,,macs", "calls", "speed", "bytes", ""]
+SEARCHED = {
+    "--model": ["resnet8", "resnet14", "resnet8,resnet14", "resnet", *WORDS],
+    "--alpha": ["0", "1/4", "0,1/4", "1", *RATIOS],
+    "--beta": ["2", "2,4", "8/3", *RATIOS],
+    "--paths": PATHS,
+    "--width-rule": ["out", "in", "min", "out,in", *WORDS],
+    "--size": SIZES,
+    "--width": NUMBERS,
+    "--classes": NUMBERS,
+    "--stride-rule": WORDS,
+    "--between": WORDS,
+    "--dtype": ["float32", "int8", *WORDS],
+    "--plot": ["front.foo", "", "."],
+    "--format": ["table", "json", "csv", *WORDS],
+}
+NETWORKS = ["resnet8", "resnet8 --alpha 1/4", "resnet14 --paths=HL --alpha 0.5", "resnet8 --alpha", "--x 1"]
+NETWORKS += ["resnet8 --width 4 --size 5x7", "resnet8 'x", "", "nowhere/run", "resnet8 --alpha 1/4 --alpha 0"]
 
 
-def leave_code(arguments: list[str]) -> int | str | None:
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: words that always stand, options with values to try ("": no option), exit codes."""
+
+    words: tuple[str, ...]
+    options: Mapping[str, Sequence[str]]
+    codes: frozenset[int] = frozenset({0, 2})
+
+
+# What trains or times has one wrong option always, so that it never gets so far.
+COMMANDS = {
+    "explain": Command((), {"": ["octave", "linear", "LSTM", *WORDS], "--format": ["json", *WORDS]}),
+    "equations": Command(
+        ("--beta", "2"),
+        {
+            "--alpha": ["0", "1/4", "2", "", "x"],
+            "--beta": ["3", "0", "x", "", "2,4"],
+            "--kernel": NUMBERS,
+            "--width-rule": ["in", *WORDS],
+        },
+    ),
+    "sweep": Command(
+        ("--model", "resnet8", "--alpha", "0,1/4", "--paths", "HL"),
+        {**SEARCHED, "--quantity": QUANTITIES},
+    ),
+    "search": Command(
+        ("--model", "resnet8", "--alpha", "0,1/4", "--beta", "2", "--paths", "HL"),
+        {
+            **SEARCHED,
+            "--minimise": [*QUANTITIES, "latency"],
+            "--maximise": QUANTITIES,
+            "--constraint": ["keep-hh", "same-beta,keep-ll", "keep", ""],
+            "--max-params": ["1", "0.4M", "-3", "x", "1e9", "٣"],
+            "--max-macs": ["1G", "60M", "", "M"],
+            "--max-latency": ["5ms", "5", "x"],
+            "--machine": ["25G,10G,5us", "25G", "0,0,0s", ""],
+            "--rows": NUMBERS,
+        },
+    ),
+    "diff": Command(
+        (), {"": NETWORKS, "--quantity": QUANTITIES, "--format": ["json", *WORDS], "--runs": ["nowhere"]}
+    ),
+    "plot": Command(("-o", "x.svg"), {"": ["nowhere.json", ".", *WORDS], "--output": ["x.foo", "", "x.png"]}),
+    "verify": Command(
+        ("--width", "4", "--size", "8"),
+        {
+            "": ["resnet8", "resnet8", "resnet", "no.such:model", "math:pi", ":", *WORDS],
+            "--alpha": ["0", "1/4", "1/2", "2", "", "1/8+1/4+1/2", "1/4,1/2"],
+            "--beta": ["2", "1", "0", "99", "x"],
+            "--paths": PATHS,
+            "--size": ["5x7", "0", "x", "1"],
+            "--batch": ["2", "0", "-1", "x"],
+            "--width": ["3", "0", "x"],
+            "--classes": ["1", "0", "-1", "x"],
+            "--input": ["1,3,8,8", "x", ""],
+            "--jobs": ["1", "0"],
+            "--stride-rule": WORDS,
+        },
+    ),
+    "study": Command(
+        ("--dry-run", "--runs", "nowhere"),
+        {
+            "": ["table1", "table3", "table9", *WORDS],
+            "--depth": NUMBERS,
+            "--seeds": ["0", "0-1", "1-0", "x", "", "0,0"],
+            "--shard": ["1/4", "4/4", "0/4", "5/4", "x", ""],
+            "--set": ["epochs=3", "epochs=x", "foo=1", "model.width=2", "=", "", "machine.threads=2"],
+            "--recipe": ["fast", "paper", *WORDS],
+        },
+    ),
+    "train": Command(
+        ("--dry-run", "--dataset", "nothing"),
+        {
+            "": ["resnet8", "resnet9", *WORDS],
+            "--alpha": RATIOS,
+            "--beta": RATIOS,
+            "--paths": PATHS,
+            "--set": [
+                "epochs=3",
+                "foo=1",
+                "model=3",
+                "model.width.x=1",
+                "=",
+                "",
+                "epochs",
+                "schedule.name=x",
+            ],
+            "--epochs": NUMBERS,
+            "--seeds": ["0", "0-4", "4-0", "x", ""],
+            "--config": ["nowhere.toml", "."],
+            "--name": ["a", "a/b", "..", ""],
+        },
+        frozenset({2}),
+    ),
+    "bench": Command(
+        ("--mode", "none"),
+        {
+            "": ["resnet8", "resnet9", *WORDS],
+            "--alpha": RATIOS,
+            "--beta": RATIOS,
+            "--paths": PATHS,
+            "--batch": NUMBERS,
+            "--dtype": ["float32", *WORDS],
+            "--plan": ["lean", *WORDS],
+            "--size": SIZES,
+        },
+        frozenset({2}),
+    ),
+    "paper": Command(
+        ("--figure", "x.foo"), {"--format": WORDS, "--document": ["x.md"], "--runs": ["."]}, frozenset({2})
+    ),
+    "runs": Command(("--runs", "nowhere"), {"": ["x", "", ".", "a/b"], "--plot": ["x.foo"]}),
+    "evaluate": Command(
+        ("nothing", "--runs", "nowhere"), {"--data": [".", "nowhere"], "": ["x"]}, frozenset({2})
+    ),
+    "data check": Command(("nowhere",), {"": ["x", ""]}, frozenset({2, 4})),
+}
+
+
+def arguments(options: Mapping[str, Sequence[str]], flags: Sequence[str], most: int) -> Arguments:
+    """Lists of options with a value each, of values alone, and of flags."""
+    option = st.sampled_from(sorted(options)).flatmap(
+        lambda name: st.sampled_from(options[name]).map(lambda value: [name, value] if name else [value])
+    )
+    flag = st.sampled_from(flags).map(lambda word: [word])
+    parts = st.lists(st.one_of(*[option] * 5, flag), max_size=most)
+    return parts.map(lambda chosen: [word for part in chosen for word in part])
+
+
+def leave_code(words: Sequence[str]) -> int:
+    """Run `pwoct-cost`: where its exit code is not 0, it prints nothing but one line that says why."""
     with (
-        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()) as out,
         contextlib.redirect_stderr(io.StringIO()) as err,
         pytest.raises(SystemExit) as left,
     ):
-        cli.main(arguments)
+        cli.main(words)
+    code = int(left.value.code or 0)
+    errors = [line for line in err.getvalue().splitlines() if line.startswith("pwoct-cost: error: ")]
     assert "Traceback" not in err.getvalue()
-    return left.value.code
+    assert len(errors) == bool(code)
+    assert not (code and out.getvalue())
+    return code
 
 
 @settings(max_examples=2500)
-@given(argument_lists)
-def test_the_calculator_leaves_with_0_or_2(parts: list[list[str]]) -> None:
-    assert leave_code([word for part in parts for word in part]) in (None, 0, 2)
+@given(arguments(OPTIONS, FLAGS, 7))
+def test_the_calculator_leaves_with_0_or_2(words: list[str]) -> None:
+    assert leave_code(words) in (0, 2)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@settings(max_examples=50)
+@given(data=st.data())
+def test_a_subcommand_leaves_with_a_documented_code(name: str, data: st.DataObject) -> None:
+    command = COMMANDS[name]
+    words = data.draw(arguments(command.options, ["--help", "--no-such-option", "surplus"], 4))
+    codes = {0} if "--help" in words else command.codes
+    assert leave_code([*name.split(), *command.words, *words]) in codes | {2}

@@ -131,6 +131,10 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
         (["--max-params", "much"], "an amount is a number such as 400000, 0.4M or 1.2G, got much"),
         (["--max-macs", "-3"], "an amount must be positive, got -3"),
         (["--alpha", "2"], "alpha must be in [0, 1], got 2"),
+        (
+            ["--alpha", "1e-20"],
+            "numerator and denominator must fit into 64 bits, got 1/100000000000000000000",
+        ),
         (["--beta", "20"], "beta must be at most the 16 output channels of stage 1, got 20"),
         (
             ["--beta", "2+3+4"],
