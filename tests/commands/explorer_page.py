@@ -13,6 +13,18 @@ from costmodel.grid import PATH_SUBSETS
 from costmodel.octave import PATHS
 from costmodel.resnet import ResNet, resnet
 
+WAIT_MS = 30_000
+
+# Playwright's `wait_for_function` evaluates a text each time that it asks, which the page's policy forbids.
+SHOWN = f"""async (link) => {{
+  const end = performance.now() + {WAIT_MS};
+  while (document.documentElement.dataset.shown !== link) {{
+    if (performance.now() > end) return false;
+    await new Promise((resume) => setTimeout(resume, 5));
+  }}
+  return true;
+}}"""
+
 LAYERS = {
     "first": "stages.0.0.conv1",
     "s1": "stages.0.0.conv2",
@@ -83,7 +95,7 @@ class Explorer:
     def show(self, link: str) -> dict[str, Any]:
         """Follow a link and read the page; the link it then has is the canonical one."""
         self.page.evaluate("(link) => { location.hash = link; }", link)
-        self.page.wait_for_function("(link) => document.documentElement.dataset.shown === link", arg=link)
+        assert self.page.evaluate(SHOWN, link), f"{link} is not shown after {WAIT_MS} ms"
         return self.read()
 
     def read(self) -> dict[str, Any]:

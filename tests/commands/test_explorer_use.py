@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from costmodel.explorer.formulas import QUANTITIES
 from costmodel.network import layers
@@ -121,7 +122,7 @@ def test_wrong_link_says_what_is_wrong(explorer: Explorer, link: str, message: s
     page = explorer.open("?")
     explorer.requests.clear()
     page.evaluate("(link) => { location.hash = link; }", link)
-    page.wait_for_function("!document.getElementById('error').hidden")
+    expect(page.locator("#error")).to_be_visible()
     assert explorer.read()["error"].startswith("This link does not work: ")
     assert explorer.read()["error"].endswith(message)
     assert explorer.read()["totals"]["params"] == "696,150"
@@ -186,7 +187,7 @@ def test_everything_works_by_keyboard(explorer: Explorer) -> None:
     assert macs == sorted(macs)
     tab_to(page, "[data-copy=latex]")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('LaTeX')")
+    expect(page.locator("#status")).to_have_text(re.compile("^LaTeX"))
 
 
 def test_focus_is_never_trapped_and_always_visible(explorer: Explorer) -> None:
