@@ -25,6 +25,7 @@ VARIANTS = {
         "ema": 0.9,
         "optimiser.name": "adam",
         "optimiser.lr": 1e-3,
+        "optimiser.rest_lr": None,
         "optimiser.momentum": 0.0,
         "optimiser.nesterov": False,
     },
