@@ -112,8 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except SystemExit:
-        code = CLOSED_PIPE  # Typer leaves like this for no other reason
+    except SystemExit as end:  # of Typer: where a pipe is closed, and after completion
+        code = CLOSED_PIPE if isinstance(end.__context__, BrokenPipeError) else end.code
     except OSError as error:
         code = _not_written(error)
     sys.exit(code)

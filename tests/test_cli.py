@@ -43,6 +43,18 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert process.returncode == 141
 
 
+def test_completion_succeeds() -> None:
+    asked = {"_PWOCT_COST_COMPLETE": "complete_bash", "COMP_WORDS": "pwoct-cost expl", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        PWOCT_COST, capture_output=True, text=True, check=False, env={**os.environ, **asked}
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["explain", "explorer"], "")
+    shown = subprocess.run(
+        [*PWOCT_COST, "--show-completion", "bash"], capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+
+
 @pytest.mark.parametrize(("encoding", "square"), [("ascii", "^2"), ("latin-1", "²")])
 def test_what_an_encoding_lacks_is_spelled_out(encoding: str, square: str) -> None:
     done = subprocess.run(
