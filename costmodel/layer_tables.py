@@ -38,25 +38,23 @@ def _standard(layer: Layer) -> Layer:
 
 
 def formula_table(layer: Layer, totals: Totals) -> Table:
-    """Return a row a path: the formulas of its parameters, and of its MACs or FLOPs."""
-    per_mac = 2 if totals.unit == "flop" else 1
+    """Return a row a path: the formulas of its parameters and MACs, and of its FLOPs where asked for.
+
+    A terminal shows the work in one unit.
+    """
     rows = [
         {
             "path": path,
             "params_formula": cost.formula("params"),
-            f"{totals.key}_formula": (cost * per_mac).formula("macs"),
+            "macs_formula": cost.formula("macs"),
+            "flops_formula": (cost * 2).formula("macs"),
         }
         for path, cost in path_formulas(layer).items()
     ]
-    columns = [
-        Column("path", "path"),
-        Column("params_formula", "parameters", "formula"),
-        Column(
-            f"{totals.key}_formula",
-            f"{work_heading((), totals.unit)} (h, w: the output's high size)",
-            "formula",
-        ),
-    ]
+    columns = [Column("path", "path"), Column("params_formula", "parameters", "formula")]
+    for unit in dict.fromkeys(("mac", totals.unit)):
+        heading = f"{work_heading((), unit)} (h, w: the output's high size)"
+        columns.append(Column(f"{unit}s_formula", heading, "formula", on_terminal=unit == totals.unit))
     return Table("formulas", "Formulas", columns, rows)
 
 

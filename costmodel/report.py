@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ class Column:
     key: str
     heading: str
     kind: Kind = "text"
+    on_terminal: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Table:
     title: str
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Any]]
+
+    def for_terminal(self) -> Table:
+        """Return the table without what only the other formats show."""
+        return replace(self, columns=[column for column in self.columns if column.on_terminal])
 
     def cells(self, row: Mapping[str, Any]) -> list[str]:
         """Return a row as the texts of its cells."""

@@ -212,7 +212,7 @@ def _show_on_terminal(tables: Sequence[Table], intro: Sequence[str], notes: Sequ
         if position:
             console.print()
         console.print(Text(table.title, style="bold"))
-        _print_table(table, console)
+        _print_table(table.for_terminal(), console)
     for note in notes:
         console.print(Text(note))
 

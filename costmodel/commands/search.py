@@ -150,11 +150,8 @@ def _show(found: Found, budgets: Mapping[str, Fraction], rows: int, format: Form
 
 def _show_on_terminal(table: Table) -> None:
     """Options stand below the table, on a line each however long: to be pasted."""
-    from dataclasses import replace
-
-    columns = [column for column in table.columns if column.key != "options"]
     note = "equal: how many configurations cost exactly the same, this one included"
-    show("search", [replace(table, columns=columns)], Format.table, notes=[note])
+    show("search", [table], Format.table, notes=[note])
     print()
     for row in table.rows:
         print(f"{row['position']:>6,}  pwoct-cost {row['options']}")

@@ -52,7 +52,7 @@ def _columns(found: Found) -> list[Column]:
         Column("beta", "beta"),
         Column("paths", "paths"),
         *([Column("width_rule", "width rule")] if len(space.width_rules) > 1 else []),
-        Column("options", "options"),
+        Column("options", "options", on_terminal=False),
     ]
 
 

@@ -137,6 +137,7 @@ def test_the_formula_gives_the_number_beside_it(pwoct_cost: Run, size: int, unit
     for row in run.json["formulas"]:
         formula = sp.sympify(row[f"{unit}s_formula"], locals={name: sp.Symbol(name) for name in numbers})
         assert formula.subs(numbers) == counts[row["path"]][f"{unit}s"]
+        assert "macs_formula" in row  # a key of the JSON stays, whatever the unit
 
 
 def test_a_pwise_layer_without_bottlenecks_is_said(pwoct_cost: Run) -> None:
