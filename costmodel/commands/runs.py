@@ -39,12 +39,11 @@ def runs(
     with reported():
         check_plot(plot)
         chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
-        whole, damages = sort_out(chosen)
-        table = runs_table(whole)
+        rows, damages = read_rows(chosen)
         if plot is not None:
-            draw_curves(whole, Path(plot))
+            draw_curves([run for run, _ in rows], Path(plot))
             say(f"pwoct-cost: wrote {plot}")
-    show("runs", [table], format)
+    show("runs", [runs_table([row for _, row in rows])], format)
     if damages:
         fail(f"{len(damages)} of {counted(len(chosen), 'run')} not shown: {'; '.join(damages)}", CHECKPOINT)
 
@@ -56,23 +55,21 @@ def all_runs(folder: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for path in sorted(folder.glob("*/config.json"))]
 
 
-def sort_out(runs: Sequence[RunFolder]) -> tuple[list[RunFolder], list[str]]:
-    """Return the runs whose files can be read, and what is wrong with the others."""
+def read_rows(runs: Sequence[RunFolder]) -> tuple[list[tuple[RunFolder, dict[str, Any]]], list[str]]:
+    """Return the runs that can be read, with their rows, and what is wrong with the others."""
     from pwoct.training.record import DamagedError
 
-    whole, damages = [], []
+    rows, damages = [], []
     for run in runs:
         try:
-            _row(run)
+            rows.append((run, _row(run)))
         except DamagedError as error:
             damages.append(str(error))
-        else:
-            whole.append(run)
-    return whole, damages
+    return rows, damages
 
 
-def runs_table(runs: Sequence[RunFolder]) -> Table:
-    """Return a row a run."""
+def runs_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the table of all runs."""
     columns = [
         Column("name", "run"),
         Column("model", "model"),
@@ -80,17 +77,17 @@ def runs_table(runs: Sequence[RunFolder]) -> Table:
         Column("status", "status"),
         *accuracy_columns(),
     ]
-    return Table("runs", "Runs", columns, [_row(run) for run in runs])
+    return Table("runs", "Runs", columns, rows)
 
 
 def draw_curves(runs: Sequence[RunFolder], path: Path) -> None:
     """Draw the training loss and the accuracy of each epoch."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot
+    from costmodel.plots import save
 
-    figure, (loss, accuracy) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
     for run in runs:
         history = run.history()
         epochs = [line["epoch"] for line in history]
@@ -99,12 +96,7 @@ def draw_curves(runs: Sequence[RunFolder], path: Path) -> None:
     loss.set(xlabel="epoch", ylabel="training loss")
     accuracy.set(xlabel="epoch", ylabel="accuracy %, on test or held-out images")
     accuracy.legend(fontsize="small")
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        pyplot.close(figure)
+    save(figure, path)
 
 
 def _row(run: RunFolder) -> dict[str, Any]:

@@ -235,7 +235,9 @@ def test_no_run_is_read_from_a_damaged_configuration(pwoct_cost, trained):
 def test_curves_are_drawn(pwoct_cost, trained):
     picture = trained / "curves.svg"
     assert pwoct_cost("runs", "mine", "--runs", str(trained), "--plot", str(picture)).code == 0
-    assert "training loss" in picture.read_text() or "<svg" in picture.read_text()
+    text = picture.read_text()
+    for label in ("epoch", "training loss", "accuracy %, on test or held-out images", "mine"):
+        assert f">{label}</text>" in text
 
 
 def test_curves_need_a_file_that_can_be_drawn(pwoct_cost, trained):
