@@ -53,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
-    """Return `orthogonal` of each kernel, as it lies in memory; those of one shape are computed at once."""
+    """Return `orthogonal` of the matrix that each kernel is; those of one shape are computed at once."""
     places = defaultdict(list)
     for place, kernel in enumerate(kernels):
         places[kernel.shape].append(place)

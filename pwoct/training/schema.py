@@ -99,8 +99,10 @@ class Optimiser(Section):
     def _check_momentum(self) -> Self:
         if self.name == "adam" and (self.momentum or self.nesterov):
             raise ValueError("adam has no momentum or nesterov of this kind: leave them out")
-        if (self.name == "muon") != (self.rest_lr is not None):
-            raise ValueError("muon needs a rest_lr, and no other optimiser has one")
+        if self.name == "muon" and self.rest_lr is None:
+            raise ValueError("muon needs a rest_lr, the learning rate of what are no kernels")
+        if self.name != "muon" and self.rest_lr is not None:
+            raise ValueError(f"{self.name} has no rest_lr, which muon has alone: set optimiser.rest_lr=none")
         if self.name == "muon" and not self.nesterov:
             raise ValueError("muon takes Nesterov's steps alone: nesterov must be true")
         if self.nesterov and not self.momentum:

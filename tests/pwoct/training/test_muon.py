@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pwoct.training.config import ConfigError, compose
 from pwoct.training.muon import Muon, orthogonal, orthogonal_all
-from pwoct.training.optimiser import make_optimiser
 
 
 @pytest.mark.parametrize("form", [(16, 144), (16, 16), (64, 9), (1, 9), (12, 4)])
@@ -66,31 +64,3 @@ def test_what_has_no_gradient_stays():
     muon.step()
     assert not torch.equal(moved, torch.ones_like(moved))
     assert torch.equal(still, torch.ones_like(still))
-
-
-def test_groups_of_a_configuration():
-    values = {"optimiser": {"name": "muon", "lr": 0.02, "rest_lr": 0.2, "momentum": 0.9, "nesterov": True}}
-    config = compose("fast", values=values | {"optimiser.weight_decay": 0.01, "optimiser.decay": "matrices"})
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
-    groups = {
-        group["params"][0].dim(): group for group in make_optimiser(config.optimiser, model).param_groups
-    }
-    assert {dimensions: len(group["params"]) for dimensions, group in groups.items()} == {4: 1, 2: 1, 1: 4}
-    told = {
-        dimensions: (group["orthogonal"], group["share"], group["weight_decay"])
-        for dimensions, group in groups.items()
-    }
-    assert told == {4: (True, 1, 0.01), 2: (False, pytest.approx(10), 0.01), 1: (False, pytest.approx(10), 0)}
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"optimiser.name": "muon", "optimiser.rest_lr": None}, "muon needs a rest_lr"),
-        ({"optimiser.name": "sgd", "optimiser.rest_lr": 0.1}, "no other optimiser has one"),
-        ({"optimiser.name": "muon", "optimiser.rest_lr": 0.1, "optimiser.nesterov": False}, "Nesterov"),
-    ],
-)
-def test_bad_configurations_are_refused(values, message):
-    with pytest.raises(ConfigError, match=message):
-        compose("fast", values=values)

@@ -22,7 +22,6 @@ from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score, evaluate
 from pwoct.training.examine import examine
 from pwoct.training.learner import Learner
-from pwoct.training.optimiser import Average, make_optimiser
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.synthetic import synthetic
@@ -278,23 +277,6 @@ def test_frozen_pointwise_kernels_keep_their_first_values(tmp_path, images):
         assert torch.equal(last[name], value) == (name in frozen), name
 
 
-def test_weight_decay_reaches_what_the_key_names():
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
-    dimensions = {
-        decay: {
-            p.dim()
-            for p in make_optimiser(tiny(**SGD, optimiser__decay=decay).optimiser, model).param_groups[0][
-                "params"
-            ]
-        }
-        for decay in ("all", "matrices", "convolutions")
-    }
-    assert dimensions == {"all": {1, 2, 4}, "matrices": {2, 4}, "convolutions": {4}}
-    config = tiny(**SGD, optimiser__weight_decay=2.5e-4)
-    decaying, other = make_optimiser(config.optimiser, model).param_groups
-    assert (decaying["weight_decay"], other["weight_decay"]) == (2.5e-4, 0)
-
-
 def test_one_step_by_hand():
     """Nesterov momentum's first step is lr (1 + momentum) (gradient + decay weight), clipped before."""
     config = tiny(
@@ -317,19 +299,6 @@ def test_one_step_by_hand():
     for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
         gradient = old.grad * (0.5 / norm) + 0.01 * old
         assert torch.allclose(new, old - 0.1 * 1.9 * gradient, atol=1e-6)
-
-
-def test_the_average_by_hand():
-    model = nn.BatchNorm1d(1)
-    average = Average(model, 0.5)
-    with torch.no_grad():
-        model.weight.fill_(3.0)
-        model.num_batches_tracked.fill_(7)
-    average.update(model, 0)  # decay (1 + 0) / (10 + 0) = 0.1: 0.1 * 1 + 0.9 * 3
-    assert average.model.weight.item() == pytest.approx(2.8)
-    average.update(model, 1000)  # decay 0.5: (2.8 + 3) / 2
-    assert average.model.weight.item() == pytest.approx(2.9)
-    assert average.model.num_batches_tracked.item() == 7
 
 
 class Parrot(nn.Module):
