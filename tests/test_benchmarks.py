@@ -1,8 +1,9 @@
 """The benchmarks load, and the trainer's takes steps; what they measure is no business of a test."""
 
+import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,8 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 @pytest.fixture
 def load(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
+    # The published package is an extra of its benchmark alone; that loads whatever stands in for it.
+    monkeypatch.setitem(sys.modules, "octconv", SimpleNamespace(OctConv2d=None))
 
     def load_module(name: str) -> ModuleType:
         return import_module(name)
@@ -21,8 +24,6 @@ def load(monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
 def test_benchmark_loads_without_measuring(load, name, capfd):
-    if name == "octconv_package":
-        pytest.importorskip("octconv", reason="the published package is an extra of the benchmarks alone")
     assert load(name).__doc__
     assert capfd.readouterr() == ("", "")
 
