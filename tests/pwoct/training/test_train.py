@@ -22,6 +22,7 @@ from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score, evaluate
 from pwoct.training.examine import examine
 from pwoct.training.learner import Learner
+from pwoct.training.muon import orthogonal
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.synthetic import synthetic
@@ -299,6 +300,23 @@ def test_one_step_by_hand():
     for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
         gradient = old.grad * (0.5 / norm) + 0.01 * old
         assert torch.allclose(new, old - 0.1 * 1.9 * gradient, atol=1e-6)
+
+
+def test_one_step_of_muon_by_hand():
+    """At half the schedule's height, kernels step at half of lr, and all else at half of rest_lr."""
+    config = tiny(batch=4, optimiser__lr=0.03, optimiser__rest_lr=0.2, optimiser__weight_decay=0.01)
+    learner = Learner(config, 10, 3, Ranks())
+    before = copy.deepcopy(learner.model).train()
+    x, y = torch.randn(4, 3, 16, 16), torch.tensor([1, 2, 3, 4])
+    cross_entropy(before(x), y).backward()
+    learner.update(x, y, 0.5 * 0.03, 0)
+    for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
+        lr = 0.015 if old.dim() == 4 else 0.1
+        step = 1.9 * old.grad
+        if old.dim() == 4:
+            step = orthogonal(step.flatten(1)).view_as(old)
+        shrunk = old * (1 - 0.01 * lr) if old.dim() >= 2 else old
+        assert torch.allclose(new, shrunk - lr * step, atol=1e-5)
 
 
 class Parrot(nn.Module):
