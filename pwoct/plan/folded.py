@@ -16,11 +16,12 @@ from pwoct.branches import Octave, OctBatchNorm2d
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_packed, packed_channels, stored_channels
 from pwoct.plan.convolve import Convolution, Geometry
+from pwoct.plan.fold import Layer, folded, lone_kernel
 from pwoct.plan.kernels import pack_kernels, scale_and_shift
-from pwoct.plan.maps import Maps
+from pwoct.plan.maps import Maps, high_size
 from pwoct.plan.packed import pack, unpack
 from pwoct.plan.resample import double, halve
-from pwoct.plan.sums import fold_layers, folded, lone_kernel
+from pwoct.plan.sums import fold_layers
 from pwoct.resnet import ResNet
 
 Size = tuple[int, int]
@@ -75,20 +76,12 @@ def _fold_blocks(blocks: Iterable[nn.Module], size: Size, dtype: torch.dtype) ->
             yield PackedBlocks(packable, dtype)
             packable = []
         if isinstance(block, OctBlock):
-            size = _grid(block, size)
+            size = high_size(_octave(block.conv1), size)
             yield FoldedOctBlock(block, size, dtype)
         else:
             yield FoldedBlock(block, dtype)
     if packable:
         yield PackedBlocks(packable, dtype)
-
-
-def _grid(block: OctBlock, size: Size) -> Size:
-    """Return the size of the high output; where LH alone brings it, upsampled: twice the low one's."""
-    conv1 = _octave(block.conv1)
-    if conv1.split_in.high or (conv1.stride_rule == "A" and conv1.stride == 2):
-        return -(-size[0] // conv1.stride), -(-size[1] // conv1.stride)
-    return 2 * -(-size[0] // (2 * conv1.stride)), 2 * -(-size[1] // (2 * conv1.stride))
 
 
 class FoldedBlock:
@@ -116,7 +109,7 @@ class FoldedOctBlock:
         conv1, conv2 = _octave(block.conv1), _octave(block.conv2)
         shortcut = None if block.shortcut is None else _octave(block.shortcut)
         self.first = fold_layers([(conv1, block.bn1)], size, dtype)
-        second: list[tuple[OctConv, nn.Module | None]] = [(conv2, block.bn2)]
+        second: list[Layer] = [(conv2, block.bn2)]
         self.second = fold_layers(second if shortcut is None else [*second, (shortcut, None)], size, dtype)
         self.has_identity = shortcut is None
         self.c_in, self.c_out, self.size, self.dtype = conv1.split_in, conv2.split_out, size, dtype

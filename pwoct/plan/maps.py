@@ -42,6 +42,16 @@ def terms(layer: OctConv) -> list[Term]:
     ]
 
 
+def high_size(layer: OctConv, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of the high output, given that of the high input, whether or not there are such.
+
+    Where LH alone brings the output, upsampled, it is twice the low one's.
+    """
+    if layer.split_in.high or (layer.stride_rule == "A" and layer.stride == 2):
+        return -(-size[0] // layer.stride), -(-size[1] // layer.stride)
+    return 2 * -(-size[0] // (2 * layer.stride)), 2 * -(-size[1] // (2 * layer.stride))
+
+
 class Maps:
     """An octave feature map and its pooled copies, each made once, for all layers that read it."""
 

@@ -3,17 +3,16 @@
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pwoct.branches import Octave
-from pwoct.octave import OctConv
-from pwoct.plan.choose import doubles_rows, merges_bottleneck, stored_channels, takes_two_pixels
-from pwoct.plan.convolve import Convolution, Geometry
+from pwoct.plan.choose import doubles_rows, stored_channels, takes_two_pixels
+from pwoct.plan.convolve import Convolution
+from pwoct.plan.fold import FoldedPath, Layer, fold_paths
 from pwoct.plan.inplace import add, rectify
-from pwoct.plan.kernels import merge, scale_and_shift, two_pixels
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, Term, terms
+from pwoct.plan.kernels import two_pixels
+from pwoct.plan.maps import DOUBLED, HIGH, Maps
 from pwoct.plan.resample import double
-from pwoct.pwise_octave import Bottleneck
 
 Size = tuple[int, int]
 
@@ -118,43 +117,22 @@ def _add_up(
     return onto
 
 
-def fold_layers(layers: list[tuple[OctConv, nn.Module | None]], size: Size, dtype: torch.dtype) -> Sum:
+def fold_layers(layers: list[Layer], size: Size, dtype: torch.dtype) -> Sum:
     """Return the sum of octave layers, each with the normalisation behind it; layer i reads input i.
 
     size: of the grid of high output pixels, whether or not there are any.
     """
-    out = layers[0][0].split_out
-    rows = doubles_rows(out.high, size)
+    rows = doubles_rows(layers[0][0].split_out.high, size)
     total = Sum(size, rows)
-    for number, (layer, norm) in enumerate(layers):
-        shifted = set()
-        for term in terms(layer):
-            branch = "low" if term.target == LOW else "high"
-            affine = _affine(getattr(norm, branch, None), branch not in shifted)
-            shifted.add(branch)
-            step = fold_path(layer, term, affine, size, dtype, rows)
-            getattr(total, term.target).append((number, step))
+    for path in fold_paths(layers):
+        getattr(total, path.term.target).append((path.number, _step(path, size, dtype, rows)))
     return total
 
 
-Affine = tuple[Tensor, Tensor | None]
-
-
-def _affine(norm: nn.BatchNorm2d | None, shifts: bool) -> Affine | None:
-    """Return scale and shift of a normalisation; a sum of paths is shifted once."""
-    if norm is None:
-        return None
-    scale, shift = scale_and_shift(norm)
-    return scale, shift if shifts else None
-
-
-def fold_path(
-    layer: OctConv, term: Term, affine: Affine | None, size: Size, dtype: torch.dtype, rows: bool
-) -> Step:
-    """Return one path with what follows it folded in."""
-    before, last = _convolutions(term.conv, affine)
-    c_in = stored_channels(layer.split_in["hl".index(term.path[0])], dtype)
-    c_out = stored_channels(layer.split_out["hl".index(term.path[1])], dtype)
+def _step(path: FoldedPath, size: Size, dtype: torch.dtype, rows: bool) -> Step:
+    """Return a path in stored channels, in the form that its channels and its size ask for."""
+    term, before, last = path.term, list(path.before), path.last
+    c_in, c_out = (stored_channels(channels, dtype) for channels in path.channels)
     wide_in = None if before else c_in
     if before:
         before[0] = (before[0][0].padded(None, c_in), before[0][1])
@@ -167,79 +145,3 @@ def fold_path(
     if last.can_pair and term.target != DOUBLED and takes_two_pixels(c_out, last.kernel, width, dtype):
         return Step(term.source, term.pools, prepared, Pairs(last))
     return Step(term.source, term.pools, prepared, last)
-
-
-def _convolutions(
-    path: nn.Module, affine: Affine | None
-) -> tuple[list[tuple[Convolution, bool]], Convolution]:
-    """Return the convolutions of a path but the last, each with its ReLU or not, and the last."""
-    if not isinstance(path, Bottleneck):
-        assert isinstance(path, nn.Conv2d)
-        return [], folded(path, affine)
-    reduce, spatial, expand = path.reduce, path.spatial, path.expand
-    if path.between == "none" and spatial.groups == 1 and _is_merged(path):
-        return [], _merged(reduce, spatial, folded(expand, affine))
-    norms = (path.reduce_bn, path.spatial_bn)
-    first, second = (
-        folded(convolution, None if norm is None else scale_and_shift(norm))
-        for convolution, norm in zip((reduce, spatial), norms, strict=True)
-    )
-    rectified = path.between == "bn_relu"
-    return [(first, rectified), (second, rectified)], folded(expand, affine)
-
-
-def _is_merged(path: Bottleneck) -> bool:
-    reduce, expand = path.reduce, path.expand
-    return merges_bottleneck(
-        reduce.in_channels, reduce.out_channels, expand.out_channels, _kernel(path.spatial)
-    )
-
-
-def _kernel(convolution: nn.Conv2d) -> Size:
-    return convolution.weight.shape[2], convolution.weight.shape[3]
-
-
-def _merged(reduce: nn.Conv2d, spatial: nn.Conv2d, expand: Convolution) -> Convolution:
-    """Return one kxk convolution: after a strided 1x1, the taps lie a stride apart."""
-    stride, dilation = reduce.stride[0], reduce.stride[0] * spatial.dilation[0]
-    k_h, k_w = _kernel(spatial)
-    padding = (dilation * (k_h // 2), dilation * (k_w // 2))
-    geometry = Geometry(padding, (stride, stride), (dilation, dilation))
-    return Convolution(merge(reduce.weight, spatial.weight, expand.weight), expand.bias, geometry)
-
-
-def folded(convolution: nn.Conv2d, affine: Affine | None) -> Convolution:
-    """Return a convolution that keeps sizes at stride 1, with fixed weights, scaled and shifted."""
-    weight, bias = convolution.weight, convolution.bias
-    if affine is not None:
-        scale, shift = affine
-        weight = weight * scale[:, None, None, None]
-        bias = shift if bias is None else bias * scale + (0 if shift is None else shift)
-    stride, dilation = convolution.stride[0], convolution.dilation[0]
-    k_h, k_w = _kernel(convolution)
-    padding = (dilation * (k_h // 2), dilation * (k_w // 2))
-    groups = convolution.in_channels // weight.shape[1]
-    return Convolution(weight, bias, Geometry(padding, (stride, stride), (dilation, dilation), groups))
-
-
-def lone_kernel(path: nn.Module) -> Tensor | None:
-    """Return the one kernel that a path amounts to: of a plain 3x3 convolution, or of a merged bottleneck.
-
-    None where it is not one, or has stride, dilation, groups, a bias, or another size than 3x3.
-    """
-    if isinstance(path, Bottleneck):
-        reduce, spatial, expand = path.reduce, path.spatial, path.expand
-        simple = path.between == "none" and all(map(_is_simple, (reduce, spatial, expand)))
-        return merge(reduce.weight, spatial.weight, expand.weight) if simple else None
-    if isinstance(path, nn.Conv2d) and path.kernel_size == (3, 3) and _is_simple(path):
-        return path.weight
-    return None
-
-
-def _is_simple(convolution: nn.Conv2d) -> bool:
-    return (
-        convolution.stride == (1, 1)
-        and convolution.dilation == (1, 1)
-        and convolution.groups == 1
-        and convolution.bias is None
-    )
