@@ -41,6 +41,11 @@ class ResNet(nn.Module):
         self.stages = stages
         self.fc = nn.Linear(features, classes)
 
+    @property
+    def width(self) -> int:
+        """Channels of the first stage."""
+        return self.stem.out_channels
+
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
         x = relu(self.stem_bn(self.stem(x)))

@@ -51,7 +51,7 @@ def bench(
     mode: Annotated[str, typer.Option(help="inference, training or both.")] = "both",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or both, joined by a comma.")] = "float32",
     plan: Annotated[
-        str, typer.Option(help="How networks are computed: auto, reference, lean or folded.")
+        str, typer.Option(help="How networks are computed: auto, reference, lean, folded or native.")
     ] = "auto",
     batch: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 128,
     rounds: Annotated[int, typer.Option(help="How often each network is timed.", min=1)] = 9,
@@ -137,8 +137,8 @@ def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
     for name in names:
         check_choice("dtype", name, DTYPES)
     modes = ("inference", "training") if mode == "both" else (mode,)
-    if plan == "folded" and "training" in modes:
-        raise ValueError("plan folded has no gradients: it needs --mode inference")
+    if plan in ("folded", "native") and "training" in modes:
+        raise ValueError(f"plan {plan} has no gradients: it needs --mode inference")
     return [Setting(batch, name, one, plan) for name in names for one in modes]
 
 

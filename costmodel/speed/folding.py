@@ -24,7 +24,12 @@ def folded(layer: Sequence[Operator], dtype: str) -> list[Operator]:
     single = [merged(*group) if len(group) > 1 else group[0] for group in groups]
     if _is_packed(single, dtype):
         return [packed(single)]
-    return [operator for group in groups for operator in _merge_if_better(group)]
+    return [operator for group in groups for operator in _merge_if_better(group, "float32")]
+
+
+def native(layer: Sequence[Operator]) -> list[Operator]:
+    """Return the operators of a layer left by plan "native": nothing packed, bottlenecks merged by MACs."""
+    return [operator for group in _groups(layer) for operator in _merge_if_better(group, None)]
 
 
 def _groups(operators: Iterable[Operator]) -> Iterator[list[Operator]]:
@@ -41,12 +46,12 @@ def _groups(operators: Iterable[Operator]) -> Iterator[list[Operator]]:
         yield from [[operator] for operator in group] if owner in separate else [group]
 
 
-def _merge_if_better(group: list[Operator]) -> list[Operator]:
+def _merge_if_better(group: list[Operator], vectors_of: str | None) -> list[Operator]:
     if len(group) == 1:
         return group
     one = merged(*group)
-    vectors = [operator.cost.macs * filling(operator, "float32") for operator in (one, *group)]
-    return [one] if 2 * vectors[0] <= 3 * sum(vectors[1:]) else group
+    work = [op.cost.macs * (filling(op, vectors_of) if vectors_of else 1) for op in (one, *group)]
+    return [one] if 2 * work[0] <= 3 * sum(work[1:]) else group
 
 
 def _is_packed(paths: Sequence[Operator], dtype: str) -> bool:

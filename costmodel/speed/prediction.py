@@ -8,10 +8,10 @@ from math import exp, log
 
 from costmodel.network import layers
 from costmodel.recorder import Operator
-from costmodel.speed.folding import folded
+from costmodel.speed.folding import folded, native
 from costmodel.speed.roofline import Machine, estimate
 
-PLANS = ("reference", "lean", "folded")
+PLANS = ("reference", "lean", "folded", "native")
 
 
 def seconds(
@@ -25,12 +25,14 @@ def seconds(
     """Return how long a network takes by a plan."""
     if plan not in PLANS:
         raise ValueError(f"plan must be one of {', '.join(PLANS)}, got {plan}")
-    if plan != "folded":
+    if plan in ("reference", "lean"):
         return sum(estimate(op, machine, dtype, training=training).seconds for op in operators)
+    found = [layer for _, layer in layers(list(operators))]
+    if plan == "folded":
+        return sum(estimate(op, machine, dtype).seconds for layer in found for op in folded(layer, dtype))
+    one_call = replace(machine, seconds_per_call=0.0)
     return sum(
-        estimate(operator, machine, dtype).seconds
-        for _, layer in layers(list(operators))
-        for operator in folded(layer, dtype)
+        estimate(op, one_call, dtype, in_blocks=False).seconds for layer in found for op in native(layer)
     )
 
 

@@ -104,8 +104,12 @@ def vector_filling(part: str, channels: int) -> float:
     return left_over * fill(channels, VECTOR) / channels
 
 
-def estimate(operator: Operator, machine: Machine, dtype: str, *, training: bool = False) -> Estimate:
+def estimate(
+    operator: Operator, machine: Machine, dtype: str, *, training: bool = False, in_blocks: bool = True
+) -> Estimate:
     """Return how long an operator takes, forward or in a training step.
+
+    in_blocks: whether channels come in blocks, full or not; not so where vectors hold images.
 
     Raises:
         ValueError: if the machine's rate for `dtype` is not known.
@@ -115,11 +119,13 @@ def estimate(operator: Operator, machine: Machine, dtype: str, *, training: bool
         raise ValueError(f"dtype must be one whose rate was measured ({known}), got {dtype}")
     cost = operator.cost
     macs = cost.macs_training if training else cost.macs
-    moved = _elements_moved(operator, dtype) * dtype_bytes(dtype)
+    elements = float(cost.elements_read + cost.elements_written)
+    moved = (_elements_moved(operator, dtype) if in_blocks else elements) * dtype_bytes(dtype)
     if training:
         moved *= _TRAINING_TRAFFIC.get(operator.part, _OTHER_TRAINING_TRAFFIC)
     rate = machine.macs_per_second[dtype]
-    work = float(macs * filling(operator, dtype, training=training)) / rate if operator.has_weights else 0.0
+    filled = filling(operator, dtype, training=training) if in_blocks else 1
+    work = float(macs * filled) / rate if operator.has_weights else 0.0
     calls = float(cost.calls) * machine.seconds_per_call * (_TRAINING_CALLS if training else 1)
     return Estimate(work, moved / machine.bytes_per_second, calls)
 

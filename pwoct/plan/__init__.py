@@ -8,6 +8,7 @@ Plans:
     "reference": the modules as they are written; every other plan is tested against it.
     "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
     "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
+    "native": the same, computed by kernels of this package, which need a C++ compiler; see `NativeNetwork`.
 """
 
 from collections.abc import Sequence
@@ -16,21 +17,34 @@ import torch
 from torch import nn
 
 from pwoct.channels import check_choice
+from pwoct.plan.choose import is_native
 from pwoct.plan.folded import FoldedNetwork
 from pwoct.plan.lean import LeanNetwork
+from pwoct.plan.native.library import load, why_not
+from pwoct.plan.native.network import NativeNetwork
 from pwoct.resnet import ResNet
 
-__all__ = ["PLANS", "FoldedNetwork", "LeanNetwork", "optimize_for_inference", "plan_for", "with_plan"]
+__all__ = [
+    "PLANS",
+    "FoldedNetwork",
+    "LeanNetwork",
+    "NativeNetwork",
+    "optimize_for_inference",
+    "plan_for",
+    "with_plan",
+]
 
-PLANS = ("reference", "lean", "folded")
+PLANS = ("reference", "lean", "folded", "native")
+SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
 
 
 def plan_for(
     model: nn.Module, input_shape: Sequence[int], dtype: torch.dtype, training: bool, device: str = "cpu"
 ) -> str:
-    """Return the name of the best plan; it depends on these arguments alone, never on a timing.
+    """Return the name of the best plan; it depends on these arguments and the processor, never on a timing.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
+    Inference is "native" only where that runs: where there is a C++ compiler.
 
     Raises:
         ValueError: if the shape has not four positive sizes.
@@ -43,7 +57,11 @@ def plan_for(
         raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
     if device != "cpu" or not isinstance(model, ResNet):
         return "reference"
-    return "folded" if not training and dtype in (torch.float32, torch.bfloat16) else "lean"
+    if training or dtype not in (torch.float32, torch.bfloat16):
+        return "lean"
+    can = why_not(dtype) is None
+    has_tiles = can and bool(load().pwoct_has_tiles())
+    return "native" if can and is_native(model.width, input_shape[0], has_tiles, dtype) else "folded"
 
 
 def with_plan(
@@ -56,10 +74,11 @@ def with_plan(
     """Return what computes `model` by a plan.
 
     By "reference" it is the model itself. By "lean" it is a module with the same children, and so with the
-    same parameters and state dict. By "folded" it is a snapshot for images of `size`, computed in `dtype`.
+    same parameters and state dict. By "folded" and "native" it is a snapshot for images of `size`, computed
+    in `dtype`.
 
     Raises:
-        ValueError: if the plan is unknown, or if it needs a `ResNet` and `model` is none.
+        ValueError: if the plan is unknown, needs a `ResNet` and `model` is none, or does not run here.
 
     >>> from pwoct.resnet import resnet
     >>> model = resnet(8, alpha=0.5)
@@ -71,17 +90,18 @@ def with_plan(
         return model
     if not isinstance(model, ResNet):
         raise ValueError(f"plan {plan!r} needs a ResNet of this package, got {type(model).__name__}")
-    return LeanNetwork(model) if plan == "lean" else FoldedNetwork(model, size, dtype)
+    return LeanNetwork(model) if plan == "lean" else SNAPSHOTS[plan](model, size, dtype)
 
 
 def optimize_for_inference(
-    model: ResNet, size: tuple[int, int] = (32, 32), dtype: torch.dtype = torch.float32
-) -> FoldedNetwork:
-    """Return a snapshot of a trained network that computes as fast as the plans know.
+    model: ResNet, size: tuple[int, int] = (32, 32), dtype: torch.dtype = torch.float32, batch: int = 128
+) -> nn.Module:
+    """Return a snapshot of a trained network that computes batches as fast as the plans know.
 
     >>> import torch
     >>> from pwoct.resnet import resnet
     >>> optimize_for_inference(resnet(8, alpha=0.5))(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
     """
-    return FoldedNetwork(model, size, dtype)
+    plan = plan_for(model, (batch, model.stem.in_channels, *size), dtype, training=False)
+    return SNAPSHOTS.get(plan, FoldedNetwork)(model, size, dtype)

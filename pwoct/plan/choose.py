@@ -98,6 +98,21 @@ def merges_bottleneck(c_in: int, hidden: int, c_out: int, kernel: tuple[int, int
     return 2 * k * c_in * fill(c_out) <= 3 * steps
 
 
+def is_native(width: int, images: int, has_tiles: bool, dtype: torch.dtype) -> bool:
+    """Whether a network of `width` channels in its first stage is for the plan "native", if that runs at all.
+
+    Wide layers fill the library's vectors as well. Blocks of images must be filled to two thirds. Tiles
+    multiply bfloat16 several times as fast as vectors do; there the library's convolutions are kept.
+
+    >>> [is_native(width, 128, False, torch.float32) for width in (16, 64, 128)]
+    [True, True, False]
+    >>> is_native(16, 1, False, torch.float32), is_native(16, 128, True, torch.bfloat16)
+    (False, False)
+    """
+    is_filled = 2 * fill(images) <= 3 * images
+    return width <= 64 and is_filled and not (has_tiles and dtype == torch.bfloat16)
+
+
 def joins_low_paths(split_in: tuple[int, int], split_out: tuple[int, int]) -> bool:
     """Whether LL, HL and LH become one convolution over [low, pooled high] in training.
 

@@ -69,9 +69,10 @@ def test_the_plain_network_alone(capsys):
     ("arguments", "message"),
     [
         (["--mode", "sleep"], "mode must be one of inference, training, both, got sleep"),
-        (["--plan", "fast"], "plan must be one of auto, reference, lean, folded, got fast"),
+        (["--plan", "fast"], "plan must be one of auto, reference, lean, folded, native, got fast"),
         (["--dtype", "int8"], "dtype must be one of float32, bfloat16, got int8"),
         (["--plan", "folded"], "plan folded has no gradients"),
+        (["--plan", "native"], "plan native has no gradients"),
         (["--cpu-time", "--threads", "2"], "--cpu-time needs --threads 1, got 2"),
         (["--plot", "roofline.txt"], "a figure is a file .svg, .png or .pdf, got roofline.txt"),
         (["--alpha", "2"], "alpha must be in [0, 1], got 2"),

@@ -6,56 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from pwoct.plan import PLANS, LeanNetwork, choose, optimize_for_inference, plan_for, with_plan
+from pwoct.plan import (
+    PLANS,
+    FoldedNetwork,
+    LeanNetwork,
+    NativeNetwork,
+    choose,
+    optimize_for_inference,
+    plan_for,
+    with_plan,
+)
 from pwoct.resnet import resnet
-
-ALL = "HH,HL,LH,LL"
-NETWORKS = {
-    "plain": {},
-    "octave": {"alpha": "1/4"},
-    "half": {"alpha": "1/2"},
-    "mostly low": {"alpha": "3/4"},
-    "low alone": {"alpha": 1},
-    "three alphas": {"alpha": ["1", "1/2", "0"]},
-    "rising": {"alpha": ["0", "1/2", "1"]},
-    "rounded": {"alpha": ["1/3", "2/5", "1/7"]},
-    "bottlenecks": {"alpha": "1/2", "paths": ALL},
-    "some bottlenecks": {"alpha": "1/4", "paths": "HL,LH,LL", "beta": "3/2"},
-    "wide bottlenecks": {"alpha": "1/2", "paths": ALL, "width": 32},
-    "normalised bottlenecks": {"alpha": "1/2", "paths": ALL, "between": "bn"},
-    "rectified bottlenecks": {"alpha": "1/2", "paths": ALL, "between": "bn_relu"},
-    "compressed, one branch": {"alpha": 0, "paths": "HH"},
-    "rule A": {"alpha": "3/4", "stride_rule": "A"},
-    "rule A, low alone": {"alpha": 1, "stride_rule": "A"},
-    "rule A, falling": {"alpha": ["1", "1/2", "1/4"], "stride_rule": "A"},
-    "rule A, falling to nothing": {"alpha": ["1/2", "1", "0"], "stride_rule": "A"},
-    "rule B": {"alpha": "1/4", "stride_rule": "B", "paths": "HL"},
-}
-SIZES = [(16, 16), (18, 17), (11, 13)]
-cases = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
-sizes = pytest.mark.parametrize("size", SIZES, ids=str)
-
-
-def network(options, depth=14):
-    """A network whose normalisations do something."""
-    torch.manual_seed(0)
-    model = resnet(depth, **{"width": 8, **options})
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-    return model
-
-
-def images(size, n=2):
-    x = torch.randn(n, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def relative_error(got, expected):
-    return ((got.double() - expected).abs().max() / expected.abs().max()).item()
+from tests.pwoct.networks import ALL, cases, images, network, relative_error, sizes
 
 
 @cases
@@ -112,7 +74,7 @@ def test_packed_stages_are_the_reference_in_float64(monkeypatch):
     monkeypatch.setitem(choose.PACKED_CHANNELS, torch.float64, 256)
     for options in ({"alpha": "1/4"}, {"alpha": "3/4", "paths": ALL}):
         model = network(options, depth=20).double().eval()
-        folded = optimize_for_inference(model, (16, 16), torch.float64)
+        folded = with_plan(model, "folded", size=(16, 16), dtype=torch.float64)
         assert "PackedBlocks" in [type(block).__name__ for block in folded.blocks]
         with torch.no_grad():
             assert relative_error(folded(images((16, 16))), model(images((16, 16)))) < 1e-10
@@ -138,7 +100,7 @@ def test_a_lean_step_repeats_to_the_bit():
 
 def test_folded_is_a_snapshot():
     model = network({"alpha": "1/2"}).eval()
-    folded = optimize_for_inference(model, (16, 16))
+    folded = with_plan(model, "folded", size=(16, 16))
     before = folded(images((16, 16)))
     for parameter in model.parameters():
         nn.init.zeros_(parameter)
@@ -148,9 +110,27 @@ def test_folded_is_a_snapshot():
 
 
 def test_folded_refuses_another_size():
-    folded = optimize_for_inference(network({}), (16, 16))
+    folded = with_plan(network({}), "folded", size=(16, 16))
     with pytest.raises(ValueError, match=r"folded for images of \(16, 16\), got \(32, 32\)"):
         folded(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype"),
+    [
+        ({"batch": 1}, torch.float32),
+        ({"batch": 128}, torch.float32),
+        ({}, torch.bfloat16),
+        ({}, torch.float64),
+    ],
+)
+def test_inference_is_optimised_by_the_best_plan(options, dtype):
+    model, x = network({"alpha": "1/2"}).eval(), images((16, 16))
+    network_ = optimize_for_inference(model, (16, 16), dtype, **options)
+    best = plan_for(model, (options.get("batch", 128), 3, 16, 16), dtype, training=False)
+    assert type(network_) is (NativeNetwork if best == "native" else FoldedNetwork)
+    with torch.no_grad():
+        assert relative_error(network_(x), copy.deepcopy(model).double()(x)) < 5e-2
 
 
 def test_the_reference_is_the_model_itself():
@@ -161,7 +141,7 @@ def test_the_reference_is_the_model_itself():
 @pytest.mark.parametrize(
     ("plan", "model", "message"),
     [
-        ("fast", resnet(8), "plan must be one of reference, lean, folded, got 'fast'"),
+        ("fast", resnet(8), "plan must be one of reference, lean, folded, native, got 'fast'"),
         ("lean", nn.Linear(1, 1), "plan 'lean' needs a ResNet of this package, got Linear"),
     ],
 )
@@ -173,11 +153,12 @@ def test_with_plan_refuses(plan, model, message):
 def test_plan_for():
     model, shape = resnet(8), (2, 3, 32, 32)
     assert plan_for(model, shape, torch.bfloat16, training=True) == "lean"
-    assert plan_for(model, shape, torch.bfloat16, training=False) == "folded"
+    assert plan_for(model, shape, torch.float32, training=False) == "folded"  # too few images for a block
+    assert plan_for(resnet(8, width=128), (128, 3, 32, 32), torch.float32, training=False) == "folded"
     assert plan_for(model, shape, torch.float64, training=False) == "lean"
     assert plan_for(model, shape, torch.float32, training=True, device="cuda") == "reference"
     assert plan_for(nn.Linear(1, 1), shape, torch.float32, training=True) == "reference"
-    assert set(PLANS) == {"reference", "lean", "folded"}
+    assert set(PLANS) == {"reference", "lean", "folded", "native"}
     with pytest.raises(ValueError, match="input_shape must be"):
         plan_for(model, (3, 32, 32), torch.float32, training=True)
 

@@ -1,0 +1,1 @@
+"""The plan "native": whole networks in compiled kernels of this package, for inference."""

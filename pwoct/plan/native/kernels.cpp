@@ -1,0 +1,256 @@
+// Kernels of the plan "native": convolutions with their sums and ReLUs, and average pooling.
+//
+// A map holds one block of images, in the order [group of channels][row][column][image][channel of the group]:
+// a vector is one pixel of all images of the block. So whole vectors are computed whatever the channels are,
+// at any size, stride and padding, and pooling and upsampling need no shuffles. In float32 a group is one
+// channel; in bfloat16 it is two, whose products one instruction adds.
+//
+// A network is an array of operations. Each thread computes all of them for one block of images after the
+// other, so that maps stay in its cache and threads never wait for each other.
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+constexpr int BYTES = 64, PIXELS = 4; // of a vector; pixels of a row that are computed at once
+#elif defined(__AVX__)
+constexpr int BYTES = 32, PIXELS = 2;
+#else
+constexpr int BYTES = 16, PIXELS = 4;
+#endif
+constexpr int CHANNELS = 4; // output channels that are computed at once
+
+#define INLINE static inline __attribute__((always_inline))
+
+// What Python fills in (program.py). Maps are given by their offset from the start of the block's memory, in
+// vectors; -1 is none.
+struct Operation {
+  int64_t kind;             // CONVOLUTION or POOLING
+  int64_t input, output;    // maps
+  int64_t plus, doubled;    // maps that are added; `doubled` is at half the size, its pixels are repeated
+  int64_t weight, bias;     // offsets in weights and biases
+  int64_t groups, channels; // input groups, output channels
+  int64_t height, width;    // of the input
+  int64_t out_height, out_width;
+  int64_t doubled_height, doubled_width;
+  int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
+  int64_t relu;
+};
+enum { CONVOLUTION, POOLING };
+
+// A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
+// GROUP channels of LANES images, a sum one of them.
+template <class Number> struct Real {
+  typedef Number Scalar;
+  typedef Number Sum __attribute__((vector_size(BYTES)));
+  typedef Sum Vector;
+  typedef Number Weight;
+  static constexpr int GROUP = 1, LANES = BYTES / sizeof(Number);
+  INLINE Sum multiply_add(Sum sum, Vector x, Weight w) { return sum + x * w; }
+  INLINE void unpack(Vector x, Sum (&channels)[GROUP]) { channels[0] = x; }
+  INLINE Vector pack(const Sum (&channels)[GROUP]) { return channels[0]; }
+};
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+
+struct BFloat16 {
+  typedef float Scalar;
+  typedef float Sum __attribute__((vector_size(BYTES)));
+  typedef int32_t Vector __attribute__((vector_size(BYTES))); // pairs of bfloat16, the even channel low
+  typedef uint16_t Halves __attribute__((vector_size(BYTES / 2)));
+  typedef int32_t Weight;
+  static constexpr int GROUP = 2, LANES = BYTES / 4;
+  INLINE Sum multiply_add(Sum sum, Vector x, Weight w) {
+    return (Sum)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)_mm512_set1_epi32(w));
+  }
+  INLINE void unpack(Vector x, Sum (&channels)[GROUP]) {
+    channels[0] = (Sum)(x << 16);
+    channels[1] = (Sum)(x & (int32_t)0xffff0000);
+  }
+  INLINE Vector pack(const Sum (&channels)[GROUP]) {
+    return round(channels[0]) | round(channels[1]) << 16;
+  }
+  INLINE Vector round(Sum x) {
+    return __builtin_convertvector((Halves)_mm512_cvtneps_pbh((__m512)x), Vector);
+  }
+};
+#endif
+
+// The maps of an operation; `plus` and `doubled` may be null.
+template <class Type> struct Maps {
+  const typename Type::Vector *input, *plus, *doubled;
+  typename Type::Vector *output;
+};
+
+// The weights of a convolution; `bias` may be null.
+template <class Type> struct Weights {
+  const typename Type::Weight *weight;
+  const typename Type::Scalar *bias;
+};
+
+// Adds to PIXELS x COUNT sums what the taps of a kernel bring: of the output pixels (row, column...), of COUNT
+// output channels. AT_EDGE: some of the pixels that are read may lie outside, and count as zero.
+template <class Type, int COUNT, int WIDTH, bool AT_EDGE>
+INLINE void multiply_add(const Operation &op, const typename Type::Vector *input,
+                         const typename Type::Weight *weight, int64_t row, int64_t column,
+                         typename Type::Sum (&sums)[PIXELS][COUNT]) {
+  const int64_t kernel_width = WIDTH ? WIDTH : op.kernel_width;
+  const int64_t top = row * op.stride - op.pad_height, left = column * op.stride - op.pad_width;
+  for (int64_t group = 0; group < op.groups; ++group)
+    for (int64_t tap_row = 0; tap_row < op.kernel_height; ++tap_row) {
+      const int64_t y = top + tap_row * op.dilation;
+      if (y < 0 || y >= op.height) continue;
+      const typename Type::Vector *line = input + (group * op.height + y) * op.width;
+      const typename Type::Weight *taps =
+          weight + (group * op.kernel_height + tap_row) * kernel_width * COUNT;
+      for (int64_t tap = 0; tap < kernel_width; ++tap) {
+        typename Type::Vector pixels[PIXELS];
+        for (int pixel = 0; pixel < PIXELS; ++pixel) {
+          const int64_t x = left + tap * op.dilation + pixel * op.stride;
+          const bool is_outside = AT_EDGE && (x < 0 || x >= op.width);
+          pixels[pixel] = is_outside ? typename Type::Vector{} : line[x];
+        }
+        for (int channel = 0; channel < COUNT; ++channel)
+          for (int pixel = 0; pixel < PIXELS; ++pixel)
+            sums[pixel][channel] =
+                Type::multiply_add(sums[pixel][channel], pixels[pixel], taps[tap * COUNT + channel]);
+      }
+    }
+}
+
+// Adds the other maps, rectifies and stores PIXELS x COUNT sums, as far as there are such pixels.
+template <class Type, int COUNT>
+INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column,
+                  const typename Type::Sum (&sums)[PIXELS][COUNT]) {
+  constexpr int GROUP = Type::GROUP;
+  const int64_t pixels = op.out_width - column < PIXELS ? op.out_width - column : PIXELS;
+  for (int first = 0; first < COUNT; first += GROUP) {
+    const int64_t group = (channel + first) / GROUP;
+    const int64_t place = (group * op.out_height + row) * op.out_width + column;
+    const int64_t line = (group * op.doubled_height + row / 2) * op.doubled_width;
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      typename Type::Sum result[GROUP], more[GROUP];
+      for (int i = 0; i < GROUP; ++i) result[i] = sums[pixel][first + i];
+      if (maps.plus) {
+        Type::unpack(maps.plus[place + pixel], more);
+        for (int i = 0; i < GROUP; ++i) result[i] += more[i];
+      }
+      if (maps.doubled) {
+        Type::unpack(maps.doubled[line + (column + pixel) / 2], more);
+        for (int i = 0; i < GROUP; ++i) result[i] += more[i];
+      }
+      if (op.relu)
+        for (int i = 0; i < GROUP; ++i) result[i] = result[i] > 0 ? result[i] : typename Type::Sum{};
+      maps.output[place + pixel] = Type::pack(result);
+    }
+  }
+}
+
+// Computes COUNT output channels of one row.
+template <class Type, int COUNT, int WIDTH>
+static void convolve_channels(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights,
+                              int64_t channel, int64_t row) {
+  for (int64_t column = 0; column < op.out_width; column += PIXELS) {
+    typename Type::Sum sums[PIXELS][COUNT];
+    for (int i = 0; i < COUNT; ++i)
+      for (int pixel = 0; pixel < PIXELS; ++pixel)
+        sums[pixel][i] = typename Type::Sum{} + (weights.bias ? weights.bias[channel + i] : 0);
+    const int64_t first = column * op.stride - op.pad_width;
+    const int64_t last = first + (PIXELS - 1) * op.stride + (op.kernel_width - 1) * op.dilation;
+    if (first < 0 || last >= op.width)
+      multiply_add<Type, COUNT, WIDTH, true>(op, maps.input, weights.weight, row, column, sums);
+    else
+      multiply_add<Type, COUNT, WIDTH, false>(op, maps.input, weights.weight, row, column, sums);
+    store<Type, COUNT>(op, maps, channel, row, column, sums);
+  }
+}
+
+// Computes what channels are left, by as many at once as there are; weights come in the same parts.
+template <class Type, int COUNT, int WIDTH>
+static void convolve_rest(const Operation &op, const Maps<Type> &maps, Weights<Type> weights, int64_t channel,
+                          int64_t row) {
+  const int64_t taps = op.groups * op.kernel_height * op.kernel_width;
+  for (; channel + COUNT <= op.channels; channel += COUNT, weights.weight += COUNT * taps)
+    convolve_channels<Type, COUNT, WIDTH>(op, maps, weights, channel, row);
+  if constexpr (COUNT > Type::GROUP) convolve_rest<Type, COUNT / 2, WIDTH>(op, maps, weights, channel, row);
+}
+
+template <class Type>
+static void convolve(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights) {
+  for (int64_t row = 0; row < op.out_height; ++row) // all channels of a row: what it reads stays in the cache
+    if (op.kernel_width == 3) convolve_rest<Type, CHANNELS, 3>(op, maps, weights, 0, row);
+    else if (op.kernel_width == 1) convolve_rest<Type, CHANNELS, 1>(op, maps, weights, 0, row);
+    else convolve_rest<Type, CHANNELS, 0>(op, maps, weights, 0, row);
+}
+
+// Averages stride x stride pixels; at an edge, those that exist.
+template <class Type> static void pool(const Operation &op, const Maps<Type> &maps) {
+  constexpr int GROUP = Type::GROUP;
+  typename Type::Vector *output = maps.output;
+  for (int64_t group = 0; group < op.groups; ++group)
+    for (int64_t row = 0; row < op.out_height; ++row)
+      for (int64_t column = 0; column < op.out_width; ++column) {
+        const int64_t top = row * op.stride, left = column * op.stride;
+        const int64_t bottom = top + op.stride < op.height ? top + op.stride : op.height;
+        const int64_t right = left + op.stride < op.width ? left + op.stride : op.width;
+        typename Type::Sum sums[GROUP] = {}, channels[GROUP];
+        for (int64_t y = top; y < bottom; ++y)
+          for (int64_t x = left; x < right; ++x) {
+            Type::unpack(maps.input[(group * op.height + y) * op.width + x], channels);
+            for (int i = 0; i < GROUP; ++i) sums[i] += channels[i];
+          }
+        const typename Type::Scalar pixels = (bottom - top) * (right - left);
+        for (int i = 0; i < GROUP; ++i) sums[i] *= 1 / pixels;
+        *output++ = Type::pack(sums);
+      }
+}
+
+// Computes the blocks from `first` to before `last`. images: (blocks, vectors_in); results: (blocks,
+// vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`.
+template <class Type>
+static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
+                const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
+                void *memory, int64_t first, int64_t last) {
+  typedef typename Type::Vector Vector;
+  Vector *maps = static_cast<Vector *>(memory);
+  const auto at = [maps](int64_t offset) { return offset < 0 ? nullptr : maps + offset; };
+  for (int64_t block = first; block < last; ++block) {
+    std::memcpy(maps, static_cast<const Vector *>(images) + block * vectors_in, vectors_in * BYTES);
+    for (int64_t i = 0; i < count; ++i) {
+      const Operation &op = operations[i];
+      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output)};
+      if (op.kind == POOLING) {
+        pool<Type>(op, used);
+        continue;
+      }
+      const auto *bias = static_cast<const typename Type::Scalar *>(biases);
+      convolve<Type>(op, used, {static_cast<const typename Type::Weight *>(weights) + op.weight,
+                                op.bias < 0 ? nullptr : bias + op.bias});
+    }
+    std::memcpy(static_cast<Vector *>(results) + block * vectors_out, maps + result, vectors_out * BYTES);
+  }
+}
+
+#define ARGUMENTS                                                                                            \
+  const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
+      int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t first,   \
+      int64_t last
+#define NAMES operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, first, last
+
+extern "C" {
+int64_t pwoct_vector_bytes() { return BYTES; }
+int64_t pwoct_channels() { return CHANNELS; }
+int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
+#if defined(__AMX_BF16__)
+  return 1;
+#else
+  return 0;
+#endif
+}
+void pwoct_run_float32(ARGUMENTS) { run<Real<float>>(NAMES); }
+void pwoct_run_float64(ARGUMENTS) { run<Real<double>>(NAMES); }
+#if defined(__AVX512BF16__)
+void pwoct_run_bfloat16(ARGUMENTS) { run<BFloat16>(NAMES); }
+#endif
+}

@@ -1,0 +1,174 @@
+"""The plan "native": a trained network for inference, computed by kernels of this package."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.octave import OctConv
+from pwoct.plan.convolve import Convolution
+from pwoct.plan.fold import FoldedPath, Layer, fold_paths, folded
+from pwoct.plan.kernels import scale_and_shift
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, high_size
+from pwoct.plan.native.library import why_not
+from pwoct.plan.native.program import Map, Program, Recorder
+from pwoct.resnet import ResNet
+
+Size = tuple[int, int]
+
+
+class NativeNetwork(nn.Module):
+    """A snapshot of a `ResNet` for images of one size, in compiled kernels; no parameters, no gradients.
+
+    x: (n, in_channels, h, w) of any floating type, on the CPU. Returns logits (n, classes) in `dtype`.
+    Images are computed in blocks of as many as a vector has floats, so batches should be multiples of 16.
+
+    Args:
+        model: the network; its weights and statistics are copied.
+        size: (h, w) of the images.
+        dtype: float32, float64 or bfloat16.
+
+    Raises:
+        ValueError: if the kernels cannot compute in `dtype` here, or an image has another size.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: ResNet, size: Size, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        reason = why_not(dtype)
+        if reason is not None:
+            raise ValueError(f'the plan "native" does not run here: {reason}')
+        self.size, self.dtype = size, dtype
+        model = copy.deepcopy(model).cpu()
+        recorder = Recorder(dtype)
+        images = Map(model.stem.in_channels, *size)
+        stem = recorder.convolve(images, folded(model.stem, scale_and_shift(model.stem_bn)), relu=True)
+        x = Branches(recorder, stem, None)
+        for block in (block for stage in model.stages.children() for block in stage.children()):
+            if isinstance(block, OctBlock):
+                size = high_size(_octave(block.conv1), size)
+                x = _octave_block(block, x, size)
+            else:
+                x = _plain_block(block, x)
+        assert x.high is not None
+        mean = recorder.pool(x.high, max(x.high.height, x.high.width))
+        head = Convolution(model.fc.weight[:, :, None, None], model.fc.bias)
+        self.program = Program(recorder, images, recorder.convolve(mean, head))
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify images (n, in_channels, h, w)."""
+        wanted = (self.program.images.channels, *self.size)
+        if tuple(x.shape[1:]) != wanted:
+            raise ValueError(
+                f"this network was made for images (n, {', '.join(map(str, wanted))}), got {tuple(x.shape)}"
+            )
+        return self.program(x).flatten(1)
+
+
+class Branches:
+    """An octave feature map that is recorded, and its pooled copies, each made once."""
+
+    def __init__(self, recorder: Recorder, high: Map | None, low: Map | None) -> None:
+        self.recorder, self.high, self.low = recorder, high, low
+        self._pooled: dict[tuple[str, tuple[int, ...]], Map] = {}
+
+    def __call__(self, source: str, pools: tuple[int, ...]) -> Map:
+        """Return a branch, pooled by each of `pools` in turn."""
+        if not pools:
+            branch = self.high if source == "high" else self.low
+            assert branch is not None
+            return branch
+        if (source, pools) not in self._pooled:
+            self._pooled[source, pools] = self.recorder.pool(self(source, pools[:-1]), pools[-1])
+        return self._pooled[source, pools]
+
+
+def _plain_block(block: nn.Module, x: Branches) -> Branches:
+    assert isinstance(block, BasicBlock)
+    assert x.high is not None
+    convolve = x.recorder.convolve
+    y = convolve(x.high, _fold(block.conv1, block.bn1), relu=True)
+    residual = x.high if block.shortcut is None else convolve(x.high, _fold(block.shortcut, None))
+    return Branches(x.recorder, convolve(y, _fold(block.conv2, block.bn2), plus=residual, relu=True), None)
+
+
+def _octave_block(block: OctBlock, x: Branches, size: Size) -> Branches:
+    conv1, conv2 = _octave(block.conv1), _octave(block.conv2)
+    inner = _add_up([(conv1, block.bn1)], [x], (None, None), size)
+    layers: list[Layer] = [(conv2, block.bn2)]
+    if block.shortcut is not None:
+        layers.append((_octave(block.shortcut), None))
+    elif conv1.split_in != conv2.split_out:
+        layers.append((_rebranch(conv1, conv2), None))
+    return _add_up(layers, [inner, x], (x.high, x.low) if len(layers) == 1 else (None, None), size)
+
+
+def _add_up(
+    layers: Sequence[Layer], inputs: Sequence[Branches], residual: tuple[Map | None, Map | None], size: Size
+) -> Branches:
+    """Record relu(sum of all paths + residual), branch by branch; what is upsampled is added last."""
+    recorder = inputs[0].recorder
+    paths: dict[str, list[FoldedPath]] = {HIGH: [], DOUBLED: [], LOW: []}
+    for path in fold_paths(layers, _merges):
+        paths[path.term.target].append(path)
+    high, low = residual
+    low = _sum(recorder, paths[LOW], inputs, low, None, relu=True)
+    doubled = _sum(recorder, paths[DOUBLED], inputs, None, None, relu=False)
+    if doubled is not None and not paths[HIGH]:
+        high = recorder.add(high, doubled, size, relu=True)
+    else:
+        high = _sum(recorder, paths[HIGH], inputs, high, doubled, relu=True)
+    return Branches(recorder, high, low)
+
+
+def _sum(
+    recorder: Recorder,
+    paths: Sequence[FoldedPath],
+    inputs: Sequence[Branches],
+    plus: Map | None,
+    doubled: Map | None,
+    relu: bool,
+) -> Map | None:
+    for position, path in enumerate(paths, 1):
+        x = inputs[path.number](path.term.source, path.term.pools)
+        for convolution, rectified in path.before:
+            x = recorder.convolve(x, convolution, relu=rectified)
+        is_last = position == len(paths)
+        plus = recorder.convolve(
+            x, path.last, plus=plus, doubled=doubled if is_last else None, relu=relu and is_last
+        )
+    return plus
+
+
+def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
+    """Whether 1x1, kxk, 1x1 become one kxk: by MACs, where maps in between cost half as much again."""
+    k = kernel[0] * kernel[1]
+    return 2 * k * c_in * c_out <= 3 * hidden * (c_in + k * hidden + c_out)
+
+
+def _rebranch(conv1: OctConv, conv2: OctConv) -> OctConv:
+    """Return a 1x1 layer that does what `pwoct.branches.rebranch` does: each channel goes to one place."""
+    layer = OctConv(conv1.c_in, conv2.c_out, 1, alpha_in=conv1.alpha_in, alpha_out=conv2.alpha_out)
+    places = torch.eye(conv2.c_out, conv1.c_in)
+    for i, rows in enumerate(torch.split(places, list(conv2.split_out))):
+        for j, kernel in enumerate(torch.split(rows, list(conv1.split_in), 1)):
+            path = getattr(layer, "hl"[j] + "hl"[i])
+            if path is not None:
+                nn.init.constant_(path.weight, 0).add_(kernel[:, :, None, None])
+    return layer
+
+
+def _fold(convolution: nn.Module, norm: nn.Module | None) -> Convolution:
+    assert isinstance(convolution, nn.Conv2d)
+    if norm is None:
+        return folded(convolution, None)
+    assert isinstance(norm, nn.BatchNorm2d)
+    return folded(convolution, scale_and_shift(norm))
+
+
+def _octave(layer: nn.Module) -> OctConv:
+    assert isinstance(layer, OctConv)
+    return layer

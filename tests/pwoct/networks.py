@@ -1,0 +1,55 @@
+"""Networks of every kind that the tests of execution plans compute."""
+
+import pytest
+import torch
+from torch import nn
+
+from pwoct.resnet import resnet
+
+ALL = "HH,HL,LH,LL"
+NETWORKS = {
+    "plain": {},
+    "octave": {"alpha": "1/4"},
+    "half": {"alpha": "1/2"},
+    "mostly low": {"alpha": "3/4"},
+    "low alone": {"alpha": 1},
+    "three alphas": {"alpha": ["1", "1/2", "0"]},
+    "rising": {"alpha": ["0", "1/2", "1"]},
+    "rounded": {"alpha": ["1/3", "2/5", "1/7"]},
+    "bottlenecks": {"alpha": "1/2", "paths": ALL},
+    "some bottlenecks": {"alpha": "1/4", "paths": "HL,LH,LL", "beta": "3/2"},
+    "wide bottlenecks": {"alpha": "1/2", "paths": ALL, "width": 32},
+    "normalised bottlenecks": {"alpha": "1/2", "paths": ALL, "between": "bn"},
+    "rectified bottlenecks": {"alpha": "1/2", "paths": ALL, "between": "bn_relu"},
+    "compressed, one branch": {"alpha": 0, "paths": "HH"},
+    "rule A": {"alpha": "3/4", "stride_rule": "A"},
+    "rule A, low alone": {"alpha": 1, "stride_rule": "A"},
+    "rule A, falling": {"alpha": ["1", "1/2", "1/4"], "stride_rule": "A"},
+    "rule A, falling to nothing": {"alpha": ["1/2", "1", "0"], "stride_rule": "A"},
+    "rule B": {"alpha": "1/4", "stride_rule": "B", "paths": "HL"},
+}
+SIZES = [(16, 16), (18, 17), (11, 13)]
+cases = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
+sizes = pytest.mark.parametrize("size", SIZES, ids=str)
+
+
+def network(options, depth=14):
+    """A network whose normalisations do something."""
+    torch.manual_seed(0)
+    model = resnet(depth, **{"width": 8, **options})
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+    return model
+
+
+def images(size, n=2):
+    x = torch.randn(n, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def relative_error(got, expected):
+    return ((got.double() - expected).abs().max() / expected.abs().max()).item()

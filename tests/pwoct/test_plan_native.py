@@ -1,0 +1,239 @@
+"""The plan "native" computes the function of the reference, however images, threads and memory are cut."""
+
+import random
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import conv2d
+
+from pwoct.branches import pool, upsample
+from pwoct.plan import plan_for, with_plan
+from pwoct.plan.convolve import Convolution, Geometry
+from pwoct.plan.native import library
+from pwoct.plan.native.program import Map, Program, Recorder, place_maps
+from pwoct.resnet import resnet
+from tests.pwoct.networks import cases, images, network, relative_error, sizes
+
+DTYPES = [torch.float64, torch.float32, torch.bfloat16]
+ERRORS = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 5e-2}
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(library.compiler()) is None, reason="the plan native needs a C++ compiler"
+)
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+
+
+def skip_without(dtype):
+    if dtype == torch.bfloat16 and library.why_not(dtype) is not None:
+        pytest.skip(f"here {library.why_not(dtype)}")
+
+
+@needs_compiler
+@dtypes
+@pytest.mark.parametrize(
+    ("kernel", "geometry"),
+    [
+        ((3, 3), Geometry((1, 1))),
+        ((1, 1), Geometry()),
+        ((1, 1), Geometry(stride=(2, 2))),
+        ((3, 3), Geometry((1, 1), (2, 2))),
+        ((3, 3), Geometry((2, 2), (2, 2), (2, 2))),
+        ((3, 1), Geometry((1, 0))),
+        ((5, 7), Geometry((2, 3))),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("channels", [(1, 1), (3, 5), (7, 2), (4, 9)], ids=str)
+@pytest.mark.parametrize("size", [(6, 9), (1, 1), (7, 4)], ids=str)
+def test_a_convolution(dtype, kernel, geometry, channels, size):
+    """relu(conv(x) + plus + doubled): `plus` is another convolution of x, `doubled` is `plus` pooled."""
+    skip_without(dtype)
+    c_in, c_out = channels
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator).to(dtype)
+
+    x, bias = draw(17, c_in, *size), draw(c_out)
+    weights = [draw(c_out, c_in, *kernel) for _ in range(2)]
+    plus, y = (
+        conv2d(x.double(), weight.double(), None, geometry.stride, geometry.padding, geometry.dilation)
+        for weight in weights
+    )
+    doubled = upsample(pool(plus), like=plus)
+    expected = torch.relu(y + bias.double()[:, None, None] + plus + doubled)
+
+    recorder, images = Recorder(dtype), Map(c_in, *size)
+    residual = recorder.convolve(images, Convolution(weights[0], None, geometry))
+    half = recorder.pool(residual, 2)
+    convolution = Convolution(weights[1], bias, geometry)
+    result = recorder.convolve(images, convolution, plus=residual, doubled=half, relu=True)
+    got = Program(recorder, images, result)(x)
+    assert got.shape == expected.shape
+    assert (got.double() - expected).abs().max() <= ERRORS[dtype] / 3 * expected.abs().max()
+
+
+@needs_compiler
+@cases
+@sizes
+@dtypes
+def test_native_is_the_reference(options, size, dtype):
+    skip_without(dtype)
+    model = network(options).double().eval()
+    x = images(size, 19)  # fills no block
+    with torch.no_grad():
+        expected = model(x)
+    assert relative_error(with_plan(model, "native", size=size, dtype=dtype)(x), expected) < ERRORS[dtype]
+
+
+@needs_compiler
+@dtypes
+def test_an_image_is_computed_alone(dtype):
+    """Neither the other images nor the number of threads change a bit."""
+    skip_without(dtype)
+    native = with_plan(network({"alpha": "1/4"}).eval(), "native", size=(16, 16), dtype=dtype)
+    x, threads = images((16, 16), 40), torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 3, 7):
+            torch.set_num_threads(count)
+            results.append(native(x))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(result, results[0]) for result in results)
+    assert torch.equal(native(x[5:6]), results[0][5:6])
+    assert torch.equal(native(x[20:40]), results[0][20:40])
+
+
+@needs_compiler
+def test_callers_do_not_disturb_each_other():
+    native = with_plan(network({"alpha": "1/2"}).eval(), "native", size=(16, 16))
+    batches = [images((16, 16), 33) + number for number in range(8)]
+    expected = [native(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as callers:
+        for got, wanted in zip(callers.map(native, batches * 3), expected * 3, strict=True):
+            assert torch.equal(got, wanted)
+
+
+@needs_compiler
+def test_native_is_a_snapshot():
+    model = network({"alpha": "1/2"}).eval()
+    native, x = with_plan(model, "native", size=(16, 16)), images((16, 16))
+    before = native(x)
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    assert torch.equal(native(x), before)
+    assert not list(native.parameters())
+    assert not before.requires_grad
+
+
+@needs_compiler
+def test_no_images():
+    native = with_plan(network({}).eval(), "native", size=(16, 16))
+    assert native(torch.zeros(0, 3, 16, 16)).shape == (0, 10)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3, 32, 32), r"made for images \(n, 3, 16, 16\), got \(1, 3, 32, 32\)"),
+        ((1, 1, 16, 16), r"made for images \(n, 3, 16, 16\), got \(1, 1, 16, 16\)"),
+        ((3, 16, 16), r"made for images \(n, 3, 16, 16\), got \(3, 16, 16\)"),
+    ],
+)
+def test_native_refuses_other_images(shape, message):
+    with pytest.raises(ValueError, match=message):
+        with_plan(network({}), "native", size=(16, 16))(torch.zeros(shape))
+
+
+@needs_compiler
+def test_groups_are_refused():
+    grouped = Convolution(torch.zeros(4, 1, 3, 3), None, Geometry((1, 1), groups=4))
+    with pytest.raises(ValueError, match="without groups and with one stride and dilation, got groups 4"):
+        Recorder(torch.float32).convolve(Map(4, 8, 8), grouped)
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", range(20))
+def test_maps_that_are_needed_never_overlap(seed):
+    draw = random.Random(seed)
+    recorder, source = Recorder(torch.float32), Map(2, 4, 4)
+    maps = [source]
+    for _ in range(30):
+        x = draw.choice(maps)
+        if draw.random() < 0.3 and x.height > 1:
+            maps.append(recorder.pool(x, 2))
+            continue
+        alike = [y for y in maps if (y.height, y.width) == (x.height, x.width) and y.channels == 3]
+        plus = draw.choice(alike) if alike else None
+        maps.append(recorder.convolve(x, Convolution(torch.zeros(3, x.channels, 1, 1), None), plus=plus))
+    total = place_maps(recorder, source, maps[-1])
+    held: dict[int, Map] = dict.fromkeys(range(recorder.vectors(source)), source)
+    for step in recorder.steps:
+        for read in step.reads.values():
+            assert all(held[read.place + i] is read for i in range(recorder.vectors(read)))
+        cells = range(step.output.place, step.output.place + recorder.vectors(step.output))
+        held |= dict.fromkeys(cells, step.output)
+        assert cells.stop <= total
+    assert all(held[maps[-1].place + i] is maps[-1] for i in range(recorder.vectors(maps[-1])))
+    assert total < sum(recorder.vectors(m) for m in maps)
+
+
+@needs_compiler
+def test_a_network_needs_no_more_memory_than_a_block():
+    """The input of a block, what is inside, and the output."""
+    native = with_plan(resnet(56).eval(), "native")
+    assert native.program.vectors <= 3.25 * 16 * 32 * 32
+
+
+class TestWithoutACompiler:
+    @pytest.fixture(autouse=True)
+    def forget(self):
+        library.why_not.cache_clear()
+        library.load.cache_clear()
+        yield
+        library.why_not.cache_clear()
+        library.load.cache_clear()
+
+    def test_there_is_none(self, monkeypatch):
+        monkeypatch.setenv("CXX", "no-such-compiler")
+        with pytest.raises(
+            ValueError, match=r"does not run here: it needs a C\+\+ compiler, and there is no no-such"
+        ):
+            with_plan(resnet(8), "native")
+        assert plan_for(resnet(8), (128, 3, 32, 32), torch.float32, training=False) == "folded"
+
+    @pytest.mark.skipif(shutil.which("false") is None, reason="needs the command false")
+    def test_it_fails(self, monkeypatch):
+        monkeypatch.setenv("CXX", "false")
+        with pytest.raises(ValueError, match=r"does not run here: false -march=native .* failed: "):
+            with_plan(resnet(8), "native")
+
+    @needs_compiler
+    def test_it_says_what_is_wrong(self, monkeypatch, tmp_path):
+        broken = tmp_path / "kernels.cpp"
+        broken.write_text("int main() { return }")
+        monkeypatch.setattr(library, "SOURCE", broken)
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+        with pytest.raises(library.CompilerError, match=r"failed: .*error"):
+            library.load()
+        assert not list((tmp_path / "cache").rglob("*.so"))
+
+    @needs_compiler
+    def test_it_is_asked_once(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
+        library.load()
+        (built,) = tmp_path.rglob("*.so")
+        before = built.stat()
+        library.load.cache_clear()
+        library.load()
+        assert [*tmp_path.rglob("*.so")] == [built]
+        assert built.stat() == before
+
+    def test_a_type_that_no_kernel_has(self):
+        with pytest.raises(ValueError, match="compute in float32, float64, bfloat16, not in float16"):
+            with_plan(resnet(8), "native", dtype=torch.float16)
