@@ -13,7 +13,8 @@ from pwoct.branches import pool, upsample
 from pwoct.plan import plan_for, with_plan
 from pwoct.plan.convolve import Convolution, Geometry
 from pwoct.plan.native import library
-from pwoct.plan.native.program import Map, Program, Recorder, place_maps
+from pwoct.plan.native.operations import Map, place_maps
+from pwoct.plan.native.program import Program, Recorder
 from pwoct.resnet import resnet
 from tests.pwoct.networks import cases, images, network, relative_error, sizes
 
@@ -171,16 +172,16 @@ def test_maps_that_are_needed_never_overlap(seed):
         alike = [y for y in maps if (y.height, y.width) == (x.height, x.width) and y.channels == 3]
         plus = draw.choice(alike) if alike else None
         maps.append(recorder.convolve(x, Convolution(torch.zeros(3, x.channels, 1, 1), None), plus=plus))
-    total = place_maps(recorder, source, maps[-1])
-    held: dict[int, Map] = dict.fromkeys(range(recorder.vectors(source)), source)
+    total = place_maps(recorder.steps, source, maps[-1], 1)
+    held: dict[int, Map] = dict.fromkeys(range(source.vectors(1)), source)
     for step in recorder.steps:
         for read in step.reads.values():
-            assert all(held[read.place + i] is read for i in range(recorder.vectors(read)))
-        cells = range(step.output.place, step.output.place + recorder.vectors(step.output))
+            assert all(held[read.place + i] is read for i in range(read.vectors(1)))
+        cells = range(step.output.place, step.output.place + step.output.vectors(1))
         held |= dict.fromkeys(cells, step.output)
         assert cells.stop <= total
-    assert all(held[maps[-1].place + i] is maps[-1] for i in range(recorder.vectors(maps[-1])))
-    assert total < sum(recorder.vectors(m) for m in maps)
+    assert all(held[maps[-1].place + i] is maps[-1] for i in range(maps[-1].vectors(1)))
+    assert total < sum(m.vectors(1) for m in maps)
 
 
 @needs_compiler
@@ -215,9 +216,8 @@ class TestWithoutACompiler:
 
     @needs_compiler
     def test_it_says_what_is_wrong(self, monkeypatch, tmp_path):
-        broken = tmp_path / "kernels.cpp"
-        broken.write_text("int main() { return }")
-        monkeypatch.setattr(library, "SOURCE", broken)
+        (tmp_path / "kernels.cpp").write_text("int main() { return }")
+        monkeypatch.setattr(library, "FOLDER", tmp_path)
         monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
         with pytest.raises(library.CompilerError, match=r"failed: .*error"):
             library.load()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pooch
 import torch
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+FOLDER = Path(__file__).parent
 OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
@@ -51,7 +51,8 @@ def load() -> ctypes.CDLL:
     Raises:
         CompilerError: if the compiler fails.
     """
-    content = SOURCE.read_bytes()
+    sources = sorted(FOLDER.glob("*.cpp"))
+    content = b"".join(path.read_bytes() for path in [*sorted(FOLDER.glob("*.h")), *sources])
     # A cache may be shared by machines; what the compiler makes of -march=native tells them apart.
     macros = _run("-march=native", "-dM", "-E", "-x", "c++", os.devnull)
     key = hashlib.sha256(content + macros + " ".join(OPTIONS).encode()).hexdigest()[:16]
@@ -60,7 +61,7 @@ def load() -> ctypes.CDLL:
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             built = Path(folder) / library.name
-            _run(*OPTIONS, str(SOURCE), "-o", str(built))
+            _run(*OPTIONS, *map(str, sources), "-o", str(built))
             built.replace(library)  # whole, whoever else builds it now
     return ctypes.CDLL(str(library))
 

@@ -13,10 +13,9 @@ from pwoct.plan.fold import FoldedPath, Layer, fold_paths, folded
 from pwoct.plan.kernels import scale_and_shift
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, high_size
 from pwoct.plan.native.library import why_not
-from pwoct.plan.native.program import Map, Program, Recorder
+from pwoct.plan.native.operations import Map, Size
+from pwoct.plan.native.program import Program, Recorder
 from pwoct.resnet import ResNet
-
-Size = tuple[int, int]
 
 
 class NativeNetwork(nn.Module):

@@ -3,7 +3,6 @@
 import ctypes
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,46 +11,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pwoct.plan.convolve import Convolution
+from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
-
-CONVOLUTION, POOLING = 0, 1
-NONE = -1
-GROUPS = {
-    torch.float32: 1,
-    torch.float64: 1,
-    torch.bfloat16: 2,
-}  # channels that one vector holds for each image
-
-FIELDS = (
-    *("kind", "input", "output", "plus", "doubled", "weight", "bias", "groups", "channels"),
-    *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
-    *("kernel_height", "kernel_width", "stride", "pad_height", "pad_width", "dilation", "relu"),
-)
-
-
-class Operation(ctypes.Structure):
-    """One operation, as kernels.cpp reads it; see there."""
-
-    _fields_ = tuple((name, ctypes.c_int64) for name in FIELDS)
-
-
-@dataclass(eq=False)
-class Map:
-    """A feature map of one block of images; `place` is where it lies, in vectors, once that is decided."""
-
-    channels: int
-    height: int
-    width: int
-    place: int = NONE
-
-
-@dataclass
-class Step:
-    """An operation whose maps have no place yet."""
-
-    operation: Operation
-    reads: dict[str, Map]
-    output: Map
+from pwoct.plan.native.operations import CONVOLUTION, GROUPS, NONE, POOLING, Map, Size, Step
 
 
 class Recorder:
@@ -90,76 +52,41 @@ class Recorder:
         (k_h, k_w), (d, _), (s, _) = convolution.kernel, dilation, stride
         height = (x.height + 2 * padding[0] - d * (k_h - 1) - 1) // s + 1
         width = (x.width + 2 * padding[1] - d * (k_w - 1) - 1) // s + 1
-        operation = Operation(
-            kind=CONVOLUTION,
+        y = self._add(
+            CONVOLUTION,
+            Map(convolution.weight.shape[0], height, width),
+            {"input": x, "plus": plus, "doubled": doubled},
             weight=sum(weight.numel() for weight in self.weights) // self.group,
             bias=NONE if convolution.bias is None else sum(bias.numel() for bias in self.biases),
-            groups=self._groups(x.channels),
             kernel_height=k_h,
             kernel_width=k_w,
             stride=s,
             pad_height=padding[0],
             pad_width=padding[1],
             dilation=d,
+            relu=relu,
         )
-        self.weights.append(arrange(convolution.weight, self.group))
+        self.weights.append(operations.arrange(convolution.weight, self.group))
         if convolution.bias is not None:
             self.biases.append(pad(convolution.bias, (0, -len(convolution.bias) % self.group)))
-        return self._add(operation, x, Map(convolution.weight.shape[0], height, width), plus, doubled, relu)
+        return y
 
-    def add(self, plus: Map | None, doubled: Map, size: tuple[int, int], relu: bool) -> Map:
+    def add(self, plus: Map | None, doubled: Map, size: Size, relu: bool) -> Map:
         """Record relu(plus + doubled, repeated 2 x 2 to `size`): a convolution of no channels."""
-        operation = Operation(
-            kind=CONVOLUTION, bias=NONE, kernel_height=1, kernel_width=1, stride=1, dilation=1
-        )
-        return self._add(operation, Map(0, *size), Map(doubled.channels, *size), plus, doubled, relu)
+        y = Map(doubled.channels, *size)
+        return self._add(CONVOLUTION, y, {"plus": plus, "doubled": doubled}, kernel_width=1, relu=relu)
 
     def pool(self, x: Map, by: int) -> Map:
         """Record the average of `by` x `by` pixels; at an edge, of those that exist."""
-        operation = Operation(kind=POOLING, groups=self._groups(x.channels), stride=by)
-        return self._add(
-            operation, x, Map(x.channels, -(-x.height // by), -(-x.width // by)), None, None, False
-        )
+        y = Map(x.channels, -(-x.height // by), -(-x.width // by))
+        return self._add(POOLING, y, {"input": x}, stride=by)
 
-    def _add(
-        self, operation: Operation, x: Map, output: Map, plus: Map | None, doubled: Map | None, relu: bool
-    ) -> Map:
-        operation.channels = self._groups(output.channels) * self.group
-        operation.height, operation.width = x.height, x.width
-        operation.out_height, operation.out_width = output.height, output.width
-        operation.plus = operation.doubled = NONE
-        operation.relu = relu
-        if doubled is not None:
-            operation.doubled_height, operation.doubled_width = doubled.height, doubled.width
-        maps = {"input": x if x.channels else None, "plus": plus, "doubled": doubled}
-        self.steps.append(Step(operation, {k: v for k, v in maps.items() if v is not None}, output))
+    def _add(self, kind: int, output: Map, reads: dict[str, Map | None], **fields: float) -> Map:
+        x = reads.get("input")
+        channels = output.groups(self.group) * self.group
+        groups = 0 if x is None else x.groups(self.group)
+        self.steps.append(operations.step(kind, output, reads, groups=groups, channels=channels, **fields))
         return output
-
-    def _groups(self, channels: int) -> int:
-        return -(-channels // self.group)
-
-    def vectors(self, x: Map) -> int:
-        """Return how many vectors a map of one block takes."""
-        return self._groups(x.channels) * x.height * x.width
-
-
-def arrange(weight: Tensor, group: int) -> Tensor:
-    """Return a kernel in the order in which it is read; see `convolve_rest` in kernels.cpp.
-
-    weight: (c_out, c_in, k_h, k_w). As many output channels as are computed at once lie side by side, for
-    each group of input channels and each tap; missing channels are zero.
-    """
-    c_out, c_in, k_h, k_w = weight.shape
-    weight = pad(weight, (0, 0, 0, 0, 0, -c_in % group, 0, -c_out % group))
-    grouped = weight.view(weight.shape[0], -1, group, k_h, k_w).permute(1, 3, 4, 0, 2)
-    parts, first, count = [], 0, load().pwoct_channels()
-    while first < grouped.shape[3]:
-        if first + count > grouped.shape[3]:
-            count //= 2
-            continue
-        parts.append(grouped[:, :, :, first : first + count].flatten())
-        first += count
-    return torch.cat(parts)
 
 
 class Program:
@@ -174,13 +101,9 @@ class Program:
     def __init__(self, recorder: Recorder, images: Map, result: Map) -> None:
         self.dtype, self.group = recorder.dtype, recorder.group
         self.images, self.result = images, result
-        self.sizes = recorder.vectors(images), recorder.vectors(result)
-        self.vectors = place_maps(recorder, images, result)
-        for step in recorder.steps:
-            for name, read in step.reads.items():
-                setattr(step.operation, name, read.place)
-            step.operation.output = step.output.place
-        self.operations = (Operation * len(recorder.steps))(*(step.operation for step in recorder.steps))
+        self.sizes = images.vectors(self.group), result.vectors(self.group)
+        self.vectors = operations.place_maps(recorder.steps, images, result, self.group)
+        self.operations = operations.settle(recorder.steps)
         self.weights = torch.cat(recorder.weights).to(self.dtype)
         in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
         self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
@@ -188,8 +111,8 @@ class Program:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Compute the result (n, channels, height, width) of images (n, channels, height, width)."""
-        lanes = load().pwoct_vector_bytes() // (self.group * self.dtype.itemsize)
-        blocks = to_blocks(x, lanes, self.dtype)
+        lanes = operations.lanes_of(self.dtype)
+        blocks = operations.to_blocks(x, lanes, self.dtype)
         count = blocks.shape[0]
         results = torch.empty((count, self.sizes[1] * lanes * self.group), dtype=self.dtype)
         threads = max(1, min(torch.get_num_threads(), count))
@@ -198,7 +121,7 @@ class Program:
         self._run(blocks, results, cuts[0], cuts[1])
         for other in others:
             other.result()
-        return from_blocks(results, self.result, len(x), lanes, self.group)
+        return operations.from_blocks(results, self.result, len(x), lanes, self.group)
 
     def _run(self, blocks: Tensor, results: Tensor, first: int, last: int) -> None:
         try:
@@ -232,45 +155,3 @@ def _kernel(dtype: torch.dtype) -> Any:
     kernel = getattr(load(), f"pwoct_run_{DTYPES[dtype]}")
     kernel.restype = None
     return kernel
-
-
-def place_maps(recorder: Recorder, images: Map, result: Map) -> int:
-    """Give each map a place that no other map has while it is needed; return the vectors of all places.
-
-    The images lie at 0.
-    """
-    needed = {id(result): len(recorder.steps)}
-    for number, step in enumerate(recorder.steps):
-        for read in step.reads.values():
-            needed[id(read)] = max(number, needed.get(id(read), 0))
-    images.place, total = 0, recorder.vectors(images)
-    placed = [images]
-    for number, step in enumerate(recorder.steps):
-        placed = [other for other in placed if needed.get(id(other), 0) >= number]
-        size, place = recorder.vectors(step.output), 0
-        for other in sorted(placed, key=lambda other: other.place):
-            if place + size <= other.place:
-                break
-            place = max(place, other.place + recorder.vectors(other))
-        step.output.place = place
-        placed.append(step.output)
-        total = max(total, place + size)
-    return total
-
-
-def to_blocks(x: Tensor, lanes: int, dtype: torch.dtype) -> Tensor:
-    """Return images (n, c, h, w) as (blocks, groups of channels, h, w, lanes, group); zeros fill the last."""
-    n, c, h, w = x.shape
-    group = GROUPS[dtype]
-    x = pad(x, (0, 0, 0, 0, 0, -c % group, 0, -n % lanes)).to(dtype)
-    blocks, channels = x.shape[0] // lanes, x.shape[1]
-    return x.reshape(blocks, lanes, channels // group, group, h, w).permute(0, 2, 4, 5, 1, 3).contiguous()
-
-
-def from_blocks(results: Tensor, result: Map, images: int, lanes: int, group: int) -> Tensor:
-    """Return (images, channels, height, width) of what `to_blocks` would make of it."""
-    blocks, groups = len(results), -(-result.channels // group)
-    maps = results.view(blocks, groups, result.height, result.width, lanes, group)
-    order = maps.permute(0, 4, 1, 5, 2, 3)
-    flat = order.reshape(blocks * lanes, groups * group, result.height, result.width)
-    return flat[:images, : result.channels].contiguous()

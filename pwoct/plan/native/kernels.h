@@ -1,15 +1,13 @@
-// Kernels of the plan "native": convolutions with their sums and ReLUs, and average pooling.
+// Kernels on maps in blocks of images: convolutions with their sums and ReLUs, and pooling.
 //
 // A map holds one block of images, in the order [group of channels][row][column][image][channel of the group]:
 // a vector is one pixel of all images of the block. So whole vectors are computed whatever the channels are,
 // at any size, stride and padding, and pooling and upsampling need no shuffles. In float32 a group is one
 // channel; in bfloat16 it is two, whose products one instruction adds.
-//
-// A network is an array of operations. Each thread computes all of them for one block of images after the
-// other, so that maps stay in its cache and threads never wait for each other.
+
+#pragma once
 
 #include <cstdint>
-#include <cstring>
 
 #if defined(__AVX512F__)
 constexpr int BYTES = 64, PIXELS = 4; // of a vector; pixels of a row that are computed at once
@@ -22,21 +20,35 @@ constexpr int CHANNELS = 4; // output channels that are computed at once
 
 #define INLINE static inline __attribute__((always_inline))
 
-// What Python fills in (program.py). Maps are given by their offset from the start of the block's memory, in
-// vectors; -1 is none.
+// What Python fills in (operations.py). Maps are given by their offset from the start of the block's memory,
+// in vectors; -1 is none.
 struct Operation {
-  int64_t kind;             // CONVOLUTION or POOLING
+  int64_t kind;
   int64_t input, output;    // maps
   int64_t plus, doubled;    // maps that are added; `doubled` is at half the size, its pixels are repeated
   int64_t weight, bias;     // offsets in weights and biases
+  int64_t statistics;       // offset in the sums of each block
   int64_t groups, channels; // input groups, output channels
   int64_t height, width;    // of the input
   int64_t out_height, out_width;
   int64_t doubled_height, doubled_width;
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
   int64_t relu;
+  double scale;             // of what `doubled` or a pool brings; of a normalisation, its epsilon
 };
-enum { CONVOLUTION, POOLING };
+enum {
+  CONVOLUTION,
+  POOLING,
+  // in training
+  SUMMING,
+  SPREADING,
+  STATISTICS,
+  NORMALISATION,
+  REDUCTION,
+  NORMALISATION_GRADIENT,
+  WEIGHT_GRADIENT,
+  BARRIER,
+};
 
 // A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
 // GROUP channels of LANES images, a sum one of them.
@@ -125,6 +137,7 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
                   const typename Type::Sum (&sums)[PIXELS][COUNT]) {
   constexpr int GROUP = Type::GROUP;
   const int64_t pixels = op.out_width - column < PIXELS ? op.out_width - column : PIXELS;
+  const auto scale = (typename Type::Scalar)op.scale;
   for (int first = 0; first < COUNT; first += GROUP) {
     const int64_t group = (channel + first) / GROUP;
     const int64_t place = (group * op.out_height + row) * op.out_width + column;
@@ -138,7 +151,7 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
       }
       if (maps.doubled) {
         Type::unpack(maps.doubled[line + (column + pixel) / 2], more);
-        for (int i = 0; i < GROUP; ++i) result[i] += more[i];
+        for (int i = 0; i < GROUP; ++i) result[i] += more[i] * scale;
       }
       if (op.relu)
         for (int i = 0; i < GROUP; ++i) result[i] = result[i] > 0 ? result[i] : typename Type::Sum{};
@@ -184,8 +197,8 @@ static void convolve(const Operation &op, const Maps<Type> &maps, const Weights<
     else convolve_rest<Type, CHANNELS, 0>(op, maps, weights, 0, row);
 }
 
-// Averages stride x stride pixels; at an edge, those that exist.
-template <class Type> static void pool(const Operation &op, const Maps<Type> &maps) {
+// Averages or adds stride x stride pixels; at an edge, those that exist.
+template <class Type, bool AVERAGES> static void pool(const Operation &op, const Maps<Type> &maps) {
   constexpr int GROUP = Type::GROUP;
   typename Type::Vector *output = maps.output;
   for (int64_t group = 0; group < op.groups; ++group)
@@ -201,56 +214,8 @@ template <class Type> static void pool(const Operation &op, const Maps<Type> &ma
             for (int i = 0; i < GROUP; ++i) sums[i] += channels[i];
           }
         const typename Type::Scalar pixels = (bottom - top) * (right - left);
-        for (int i = 0; i < GROUP; ++i) sums[i] *= 1 / pixels;
+        if (AVERAGES)
+          for (int i = 0; i < GROUP; ++i) sums[i] *= 1 / pixels;
         *output++ = Type::pack(sums);
       }
-}
-
-// Computes the blocks from `first` to before `last`. images: (blocks, vectors_in); results: (blocks,
-// vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`.
-template <class Type>
-static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
-                const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
-                void *memory, int64_t first, int64_t last) {
-  typedef typename Type::Vector Vector;
-  Vector *maps = static_cast<Vector *>(memory);
-  const auto at = [maps](int64_t offset) { return offset < 0 ? nullptr : maps + offset; };
-  for (int64_t block = first; block < last; ++block) {
-    std::memcpy(maps, static_cast<const Vector *>(images) + block * vectors_in, vectors_in * BYTES);
-    for (int64_t i = 0; i < count; ++i) {
-      const Operation &op = operations[i];
-      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output)};
-      if (op.kind == POOLING) {
-        pool<Type>(op, used);
-        continue;
-      }
-      const auto *bias = static_cast<const typename Type::Scalar *>(biases);
-      convolve<Type>(op, used, {static_cast<const typename Type::Weight *>(weights) + op.weight,
-                                op.bias < 0 ? nullptr : bias + op.bias});
-    }
-    std::memcpy(static_cast<Vector *>(results) + block * vectors_out, maps + result, vectors_out * BYTES);
-  }
-}
-
-#define ARGUMENTS                                                                                            \
-  const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
-      int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t first,   \
-      int64_t last
-#define NAMES operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, first, last
-
-extern "C" {
-int64_t pwoct_vector_bytes() { return BYTES; }
-int64_t pwoct_channels() { return CHANNELS; }
-int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
-#if defined(__AMX_BF16__)
-  return 1;
-#else
-  return 0;
-#endif
-}
-void pwoct_run_float32(ARGUMENTS) { run<Real<float>>(NAMES); }
-void pwoct_run_float64(ARGUMENTS) { run<Real<double>>(NAMES); }
-#if defined(__AVX512BF16__)
-void pwoct_run_bfloat16(ARGUMENTS) { run<BFloat16>(NAMES); }
-#endif
 }

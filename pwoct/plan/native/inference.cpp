@@ -1,0 +1,55 @@
+// The plan "native": a network is an array of operations. Each thread computes all of them for one block of
+// images after the other, so that maps stay in its cache and threads never wait for each other.
+
+#include "kernels.h"
+
+#include <cstring>
+
+// Computes the blocks from `first` to before `last`. images: (blocks, vectors_in); results: (blocks,
+// vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`.
+template <class Type>
+static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
+                const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
+                void *memory, int64_t first, int64_t last) {
+  typedef typename Type::Vector Vector;
+  Vector *maps = static_cast<Vector *>(memory);
+  const auto at = [maps](int64_t offset) { return offset < 0 ? nullptr : maps + offset; };
+  for (int64_t block = first; block < last; ++block) {
+    std::memcpy(maps, static_cast<const Vector *>(images) + block * vectors_in, vectors_in * BYTES);
+    for (int64_t i = 0; i < count; ++i) {
+      const Operation &op = operations[i];
+      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output)};
+      if (op.kind == POOLING) {
+        pool<Type, true>(op, used);
+        continue;
+      }
+      const auto *bias = static_cast<const typename Type::Scalar *>(biases);
+      convolve<Type>(op, used, {static_cast<const typename Type::Weight *>(weights) + op.weight,
+                                op.bias < 0 ? nullptr : bias + op.bias});
+    }
+    std::memcpy(static_cast<Vector *>(results) + block * vectors_out, maps + result, vectors_out * BYTES);
+  }
+}
+
+#define ARGUMENTS                                                                                            \
+  const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
+      int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t first,   \
+      int64_t last
+#define NAMES operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, first, last
+
+extern "C" {
+int64_t pwoct_vector_bytes() { return BYTES; }
+int64_t pwoct_channels() { return CHANNELS; }
+int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
+#if defined(__AMX_BF16__)
+  return 1;
+#else
+  return 0;
+#endif
+}
+void pwoct_run_float32(ARGUMENTS) { run<Real<float>>(NAMES); }
+void pwoct_run_float64(ARGUMENTS) { run<Real<double>>(NAMES); }
+#if defined(__AVX512BF16__)
+void pwoct_run_bfloat16(ARGUMENTS) { run<BFloat16>(NAMES); }
+#endif
+}

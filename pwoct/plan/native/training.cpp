@@ -1,0 +1,254 @@
+// Training steps: each operation is computed for all blocks before the next one that needs sums over all of
+// them. Threads have their own blocks, and wait for each other at barriers alone.
+
+#include "kernels.h"
+
+#include <atomic>
+#include <thread>
+
+// What all threads share. Sums of a block hold, for each channel of a normalisation: mean and squared
+// deviations from it, then the sums of the gradient and of the gradient times deviation.
+template <class Type> struct Step {
+  const typename Type::Weight *weights;      // of convolutions, as `convolve` reads them
+  const typename Type::Scalar *parameters;   // all of them, one after the other
+  typename Type::Scalar *gradients;          // (threads, parameters)
+  typename Type::Scalar *sums;               // (blocks, sums)
+  typename Type::Scalar *moments;            // for each channel of a normalisation: mean and variance
+  typename Type::Vector *memory;             // (blocks, vectors)
+  int64_t parameter_count, sum_count, vectors, blocks;
+};
+
+template <class Type> INLINE typename Type::Scalar add_up(typename Type::Sum x) {
+  typename Type::Scalar sum = 0;
+  for (int lane = 0; lane < Type::LANES; ++lane) sum += x[lane];
+  return sum;
+}
+
+// Writes each pixel of the input at a distance of `stride`, and zeros between: a strided convolution's gradient
+// is a convolution of that.
+template <class Type> static void spread(const Operation &op, const Maps<Type> &maps) {
+  typename Type::Vector *output = maps.output;
+  for (int64_t channel = 0; channel < op.channels; ++channel)
+    for (int64_t row = 0; row < op.out_height; ++row)
+      for (int64_t column = 0; column < op.out_width; ++column) {
+        const int64_t y = row / op.stride, x = column / op.stride;
+        const bool is_pixel = row % op.stride == 0 && column % op.stride == 0 && y < op.height && x < op.width;
+        *output++ = is_pixel ? maps.input[(channel * op.height + y) * op.width + x] : typename Type::Vector{};
+      }
+}
+
+// Sums for `normalise`: mean and squared deviations of each channel of a block.
+template <class Type>
+static void measure(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *sums) {
+  const int64_t pixels = op.height * op.width;
+  for (int64_t channel = 0; channel < op.channels; ++channel, sums += 4) {
+    const typename Type::Vector *x = maps.input + channel * pixels;
+    typename Type::Sum sum = {}, squares = {};
+    for (int64_t i = 0; i < pixels; ++i) sum += x[i];
+    const typename Type::Scalar mean = add_up<Type>(sum) / (pixels * Type::LANES);
+    for (int64_t i = 0; i < pixels; ++i) squares += (x[i] - mean) * (x[i] - mean);
+    sums[0] = mean;
+    sums[1] = add_up<Type>(squares);
+  }
+}
+
+struct Moments {
+  double mean, variance, count;
+};
+
+// Mean and variance of a channel over all blocks (Chan, Golub and LeVeque, 1983; here blocks are of one size).
+template <class Type>
+static Moments moments_of(const Step<Type> &step, const typename Type::Scalar *sums, int64_t numbers) {
+  double mean = 0, squares = 0;
+  for (int64_t block = 0; block < step.blocks; ++block) mean += sums[block * step.sum_count];
+  mean /= step.blocks;
+  for (int64_t block = 0; block < step.blocks; ++block) {
+    const typename Type::Scalar *own = sums + block * step.sum_count;
+    squares += own[1] + numbers * (own[0] - mean) * (own[0] - mean);
+  }
+  const double count = (double)numbers * step.blocks;
+  return {mean, squares / count, count};
+}
+
+// relu(scale (x - mean) / deviation + shift + plus)
+template <class Type>
+static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
+  const int64_t pixels = op.height * op.width;
+  for (int64_t channel = 0; channel < op.channels; ++channel) {
+    const Moments found = moments_of(step, step.sums + op.statistics + 4 * channel, pixels * Type::LANES);
+    const typename Type::Scalar scale =
+        step.parameters[op.weight + channel] / __builtin_sqrt(found.variance + op.scale);
+    const typename Type::Scalar mean = found.mean, shift = step.parameters[op.bias + channel];
+    if (is_first) {
+      typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
+      moments[0] = found.mean;
+      moments[1] = found.variance;
+    }
+    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
+      typename Type::Sum y = (maps.input[i] - mean) * scale + shift;
+      if (maps.plus) y += maps.plus[i];
+      maps.output[i] = op.relu ? (y > 0 ? y : typename Type::Sum{}) : y;
+    }
+  }
+}
+
+// The gradient of a normalisation's output where that is not rectified (op.relu: where the output, `plus`, is
+// above zero), with its sum and that of its product with the deviations of the normalisation's input, `doubled`.
+template <class Type>
+static void reduce(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t block) {
+  const int64_t pixels = op.height * op.width;
+  typename Type::Scalar *sums = step.sums + block * step.sum_count + op.statistics;
+  for (int64_t channel = 0; channel < op.channels; ++channel, sums += 4) {
+    const typename Type::Scalar mean = step.moments[op.statistics / 2 + 2 * channel];
+    typename Type::Sum sum = {}, product = {};
+    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
+      typename Type::Sum gradient = maps.input[i];
+      if (op.relu) gradient = maps.plus[i] > 0 ? gradient : typename Type::Sum{};
+      maps.output[i] = gradient;
+      sum += gradient;
+      product += gradient * (maps.doubled[i] - mean);
+    }
+    sums[2] = add_up<Type>(sum);
+    sums[3] = add_up<Type>(product);
+  }
+}
+
+// The gradient of a normalisation's input, `doubled`, from that of its output.
+template <class Type>
+static void differentiate(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
+  const int64_t pixels = op.height * op.width;
+  for (int64_t channel = 0; channel < op.channels; ++channel) {
+    const typename Type::Scalar *sums = step.sums + op.statistics + 4 * channel;
+    const typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
+    double sum = 0, product = 0;
+    for (int64_t block = 0; block < step.blocks; ++block) {
+      sum += sums[block * step.sum_count + 2];
+      product += sums[block * step.sum_count + 3];
+    }
+    const double count = (double)pixels * Type::LANES * step.blocks;
+    const double inverse = 1 / __builtin_sqrt(moments[1] + op.scale);
+    if (is_first) {
+      step.gradients[op.weight + channel] = product * inverse;
+      step.gradients[op.bias + channel] = sum;
+    }
+    const typename Type::Scalar scale = step.parameters[op.weight + channel] * inverse;
+    const typename Type::Scalar mean = moments[0], shift = sum / count, slope = product / count * inverse * inverse;
+    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i)
+      maps.output[i] = (maps.input[i] - shift - (maps.doubled[i] - mean) * slope) * scale;
+  }
+}
+
+// Adds to the gradients of INS x OUTS kernels of WIDTH taps a row: input channels from `channel_in`, output
+// channels from `channel_out`. `doubled` is the gradient of the convolution's output.
+template <class Type, int INS, int OUTS, int WIDTH>
+static void add_weight_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
+                                 int64_t channel_in, int64_t channel_out) {
+  typedef typename Type::Sum Sum;
+  Sum sums[WIDTH][INS][WIDTH][OUTS] = {}; // kernels are square
+  const int64_t in_pixels = op.height * op.width, out_pixels = op.out_height * op.out_width;
+  const Sum *inputs = maps.input + channel_in * in_pixels;
+  for (int64_t row = 0; row < op.out_height; ++row) {
+    const Sum *line = maps.doubled + channel_out * out_pixels + row * op.out_width;
+    for (int tap_row = 0; tap_row < WIDTH; ++tap_row) {
+      const int64_t y = row * op.stride - op.pad_height + tap_row * op.dilation;
+      if (y < 0 || y >= op.height) continue;
+      Sum part[INS][WIDTH][OUTS];
+      for (int in = 0; in < INS; ++in)
+        for (int tap = 0; tap < WIDTH; ++tap)
+          for (int out = 0; out < OUTS; ++out) part[in][tap][out] = sums[tap_row][in][tap][out];
+      for (int64_t column = 0; column < op.out_width; ++column) {
+        const int64_t left = column * op.stride - op.pad_width;
+        const bool is_inside = left >= 0 && left + (WIDTH - 1) * op.dilation < op.width;
+        Sum gradient[OUTS];
+        for (int out = 0; out < OUTS; ++out) gradient[out] = line[out * out_pixels + column];
+        for (int in = 0; in < INS; ++in)
+          for (int tap = 0; tap < WIDTH; ++tap) {
+            const int64_t x = left + tap * op.dilation;
+            const bool is_zero = !is_inside && (x < 0 || x >= op.width);
+            const Sum pixel = is_zero ? Sum{} : inputs[in * in_pixels + y * op.width + x];
+            for (int out = 0; out < OUTS; ++out) part[in][tap][out] += pixel * gradient[out];
+          }
+      }
+      for (int in = 0; in < INS; ++in)
+        for (int tap = 0; tap < WIDTH; ++tap)
+          for (int out = 0; out < OUTS; ++out) sums[tap_row][in][tap][out] = part[in][tap][out];
+    }
+  }
+  for (int out = 0; out < OUTS; ++out)
+    for (int in = 0; in < INS; ++in)
+      for (int tap_row = 0; tap_row < WIDTH; ++tap_row)
+        for (int tap = 0; tap < WIDTH; ++tap) {
+          const int64_t kernel = (channel_out + out) * op.groups + channel_in + in;
+          gradients[(kernel * WIDTH + tap_row) * WIDTH + tap] += add_up<Type>(sums[tap_row][in][tap][out]);
+        }
+}
+
+template <class Type, int INS, int OUTS, int WIDTH>
+static void weight_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
+                             int64_t channel_out) {
+  for (; channel_out + OUTS <= op.channels; channel_out += OUTS) {
+    int64_t channel_in = 0;
+    for (; channel_in + INS <= op.groups; channel_in += INS)
+      add_weight_gradients<Type, INS, OUTS, WIDTH>(op, maps, gradients, channel_in, channel_out);
+    for (; channel_in < op.groups; ++channel_in)
+      add_weight_gradients<Type, 1, OUTS, WIDTH>(op, maps, gradients, channel_in, channel_out);
+  }
+  if constexpr (OUTS > 1) weight_gradients<Type, INS, OUTS / 2, WIDTH>(op, maps, gradients, channel_out);
+}
+
+template <class Type>
+static void compute(const Operation &op, const Step<Type> &step, int64_t block, int64_t thread) {
+  typename Type::Vector *memory = step.memory + block * step.vectors;
+  const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
+  const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output)};
+  const bool is_first = block == 0;
+  typename Type::Scalar *gradients = step.gradients + thread * step.parameter_count + op.weight;
+  switch (op.kind) {
+  case CONVOLUTION: return convolve<Type>(op, maps, {step.weights + op.weight, nullptr});
+  case POOLING: return pool<Type, true>(op, maps);
+  case SUMMING: return pool<Type, false>(op, maps);
+  case SPREADING: return spread<Type>(op, maps);
+  case STATISTICS: return measure<Type>(op, maps, step.sums + block * step.sum_count + op.statistics);
+  case NORMALISATION: return normalise<Type>(op, maps, step, is_first);
+  case REDUCTION: return reduce<Type>(op, maps, step, block);
+  case NORMALISATION_GRADIENT: return differentiate<Type>(op, maps, step, is_first);
+  case WEIGHT_GRADIENT:
+    if (op.kernel_width == 3) weight_gradients<Type, 2, CHANNELS, 3>(op, maps, gradients, 0);
+    else weight_gradients<Type, 4, CHANNELS, 1>(op, maps, gradients, 0);
+  }
+}
+
+// Waits until all threads have come here `times` times.
+static void wait(std::atomic<int64_t> &arrived, int64_t threads, int64_t times) {
+  arrived.fetch_add(1, std::memory_order_acq_rel);
+  for (int64_t turns = 0; arrived.load(std::memory_order_acquire) < threads * times; ++turns)
+    if (turns > 1000) std::this_thread::yield(); // a thread may have lost its processor
+}
+
+// Computes the part of `thread`: the blocks from `first` to before `last`. arrived: zero, shared.
+template <class Type>
+static void run(const Operation *operations, int64_t count, const Step<Type> &step, std::atomic<int64_t> *arrived,
+                int64_t threads, int64_t thread, int64_t first, int64_t last) {
+  int64_t times = 0;
+  for (int64_t begin = 0; begin < count;) {
+    int64_t end = begin;
+    while (end < count && operations[end].kind != BARRIER) ++end;
+    for (int64_t block = first; block < last; ++block) // a block's maps stay in the cache from one to the next
+      for (int64_t i = begin; i < end; ++i) compute<Type>(operations[i], step, block, thread);
+    if (end < count) wait(*arrived, threads, ++times);
+    begin = end + 1;
+  }
+}
+
+extern "C" {
+void pwoct_train_float32(const Operation *operations, int64_t count, const Step<Real<float>> *step,
+                         void *arrived, int64_t threads, int64_t thread, int64_t first, int64_t last) {
+  run<Real<float>>(operations, count, *step, static_cast<std::atomic<int64_t> *>(arrived), threads, thread,
+                   first, last);
+}
+void pwoct_train_float64(const Operation *operations, int64_t count, const Step<Real<double>> *step,
+                         void *arrived, int64_t threads, int64_t thread, int64_t first, int64_t last) {
+  run<Real<double>>(operations, count, *step, static_cast<std::atomic<int64_t> *>(arrived), threads, thread,
+                    first, last);
+}
+}
