@@ -7,6 +7,7 @@
 Plans:
     "reference": the modules as they are written; every other plan is tested against it.
     "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
+    "blocked": training by kernels of this package, which need a C++ compiler; see `BlockedNetwork`.
     "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
     "native": the same, computed by kernels of this package, which need a C++ compiler; see `NativeNetwork`.
 """
@@ -17,15 +18,18 @@ import torch
 from torch import nn
 
 from pwoct.channels import check_choice
-from pwoct.plan.choose import is_native
+from pwoct.octave import OctConv
+from pwoct.plan.choose import is_blocked, is_native
 from pwoct.plan.folded import FoldedNetwork
 from pwoct.plan.lean import LeanNetwork
+from pwoct.plan.native.blocked import BlockedNetwork
 from pwoct.plan.native.library import load, why_not
 from pwoct.plan.native.network import NativeNetwork
 from pwoct.resnet import ResNet
 
 __all__ = [
     "PLANS",
+    "BlockedNetwork",
     "FoldedNetwork",
     "LeanNetwork",
     "NativeNetwork",
@@ -34,7 +38,8 @@ __all__ = [
     "with_plan",
 ]
 
-PLANS = ("reference", "lean", "folded", "native")
+PLANS = ("reference", "lean", "blocked", "folded", "native")
+TRAINABLE = {"lean": LeanNetwork, "blocked": BlockedNetwork}
 SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
 
 
@@ -44,7 +49,7 @@ def plan_for(
     """Return the name of the best plan; it depends on these arguments and the processor, never on a timing.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
-    Inference is "native" only where that runs: where there is a C++ compiler.
+    It is "blocked" or "native" only where those run: where there is a C++ compiler.
 
     Raises:
         ValueError: if the shape has not four positive sizes.
@@ -57,8 +62,13 @@ def plan_for(
         raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
     if device != "cpu" or not isinstance(model, ResNet):
         return "reference"
-    if training or dtype not in (torch.float32, torch.bfloat16):
+    if dtype not in (torch.float32, torch.bfloat16):
         return "lean"
+    if training:
+        octave = any(isinstance(module, OctConv) for module in model.modules())
+        images, _, *size = input_shape
+        chosen = is_blocked(model.width, images, (size[0], size[1]), octave, dtype)
+        return "blocked" if chosen and why_not(torch.float32) is None else "lean"
     can = why_not(dtype) is None
     has_tiles = can and bool(load().pwoct_has_tiles())
     return "native" if can and is_native(model.width, input_shape[0], has_tiles, dtype) else "folded"
@@ -73,9 +83,9 @@ def with_plan(
 ) -> nn.Module:
     """Return what computes `model` by a plan.
 
-    By "reference" it is the model itself. By "lean" it is a module with the same children, and so with the
-    same parameters and state dict. By "folded" and "native" it is a snapshot for images of `size`, computed
-    in `dtype`.
+    By "reference" it is the model itself. By "lean" and "blocked" it is a module with the same children, and
+    so with the same parameters and state dict. By "folded" and "native" it is a snapshot for images of
+    `size`, computed in `dtype`.
 
     Raises:
         ValueError: if the plan is unknown, needs a `ResNet` and `model` is none, or does not run here.
@@ -90,7 +100,7 @@ def with_plan(
         return model
     if not isinstance(model, ResNet):
         raise ValueError(f"plan {plan!r} needs a ResNet of this package, got {type(model).__name__}")
-    return LeanNetwork(model) if plan == "lean" else SNAPSHOTS[plan](model, size, dtype)
+    return TRAINABLE[plan](model) if plan in TRAINABLE else SNAPSHOTS[plan](model, size, dtype)
 
 
 def optimize_for_inference(

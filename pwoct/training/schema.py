@@ -75,7 +75,7 @@ class Augmentation(Section):
 
     shift: Annotated[float, Field(ge=0, lt=1)]
     fill: Fill
-    flip: bool
+    flip: bool | Literal["alternating"]
     normalise: Normalisation
 
 

@@ -1,9 +1,12 @@
 """Networks of every kind that the tests of execution plans compute."""
 
+import shutil
+
 import pytest
 import torch
 from torch import nn
 
+from pwoct.plan.native import library
 from pwoct.resnet import resnet
 
 ALL = "HH,HL,LH,LL"
@@ -30,6 +33,9 @@ NETWORKS = {
 }
 SIZES = [(16, 16), (18, 17), (11, 13)]
 cases = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
+needs_compiler = pytest.mark.skipif(
+    shutil.which(library.compiler()) is None, reason="kernels need a C++ compiler"
+)
 sizes = pytest.mark.parametrize("size", SIZES, ids=str)
 
 

@@ -16,14 +16,11 @@ from pwoct.plan.native import library
 from pwoct.plan.native.operations import Map, place_maps
 from pwoct.plan.native.program import Program, Recorder
 from pwoct.resnet import resnet
-from tests.pwoct.networks import cases, images, network, relative_error, sizes
+from tests.pwoct.networks import cases, images, needs_compiler, network, relative_error, sizes
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 ERRORS = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which(library.compiler()) is None, reason="the plan native needs a C++ compiler"
-)
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 

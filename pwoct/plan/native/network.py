@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -67,10 +68,20 @@ class NativeNetwork(nn.Module):
         return self.program(x).flatten(1)
 
 
-class Branches:
+class Pools(Protocol):
+    """What records an average of pixels."""
+
+    def pool(self, x: Map, by: int) -> Map:
+        """Record the average of `by` x `by` pixels."""
+
+
+R = TypeVar("R", bound=Pools)
+
+
+class Branches(Generic[R]):
     """An octave feature map that is recorded, and its pooled copies, each made once."""
 
-    def __init__(self, recorder: Recorder, high: Map | None, low: Map | None) -> None:
+    def __init__(self, recorder: R, high: Map | None, low: Map | None) -> None:
         self.recorder, self.high, self.low = recorder, high, low
         self._pooled: dict[tuple[str, tuple[int, ...]], Map] = {}
 
@@ -85,7 +96,7 @@ class Branches:
         return self._pooled[source, pools]
 
 
-def _plain_block(block: nn.Module, x: Branches) -> Branches:
+def _plain_block(block: nn.Module, x: Branches[Recorder]) -> Branches[Recorder]:
     assert isinstance(block, BasicBlock)
     assert x.high is not None
     convolve = x.recorder.convolve
@@ -94,20 +105,23 @@ def _plain_block(block: nn.Module, x: Branches) -> Branches:
     return Branches(x.recorder, convolve(y, _fold(block.conv2, block.bn2), plus=residual, relu=True), None)
 
 
-def _octave_block(block: OctBlock, x: Branches, size: Size) -> Branches:
+def _octave_block(block: OctBlock, x: Branches[Recorder], size: Size) -> Branches[Recorder]:
     conv1, conv2 = _octave(block.conv1), _octave(block.conv2)
     inner = _add_up([(conv1, block.bn1)], [x], (None, None), size)
     layers: list[Layer] = [(conv2, block.bn2)]
     if block.shortcut is not None:
         layers.append((_octave(block.shortcut), None))
     elif conv1.split_in != conv2.split_out:
-        layers.append((_rebranch(conv1, conv2), None))
+        layers.append((rebranching(conv1, conv2), None))
     return _add_up(layers, [inner, x], (x.high, x.low) if len(layers) == 1 else (None, None), size)
 
 
 def _add_up(
-    layers: Sequence[Layer], inputs: Sequence[Branches], residual: tuple[Map | None, Map | None], size: Size
-) -> Branches:
+    layers: Sequence[Layer],
+    inputs: Sequence[Branches[Recorder]],
+    residual: tuple[Map | None, Map | None],
+    size: Size,
+) -> Branches[Recorder]:
     """Record relu(sum of all paths + residual), branch by branch; what is upsampled is added last."""
     recorder = inputs[0].recorder
     paths: dict[str, list[FoldedPath]] = {HIGH: [], DOUBLED: [], LOW: []}
@@ -126,7 +140,7 @@ def _add_up(
 def _sum(
     recorder: Recorder,
     paths: Sequence[FoldedPath],
-    inputs: Sequence[Branches],
+    inputs: Sequence[Branches[Recorder]],
     plus: Map | None,
     doubled: Map | None,
     relu: bool,
@@ -148,15 +162,16 @@ def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
     return 2 * k * c_in * c_out <= 3 * hidden * (c_in + k * hidden + c_out)
 
 
-def _rebranch(conv1: OctConv, conv2: OctConv) -> OctConv:
+def rebranching(conv1: OctConv, conv2: OctConv) -> OctConv:
     """Return a 1x1 layer that does what `pwoct.branches.rebranch` does: each channel goes to one place."""
     layer = OctConv(conv1.c_in, conv2.c_out, 1, alpha_in=conv1.alpha_in, alpha_out=conv2.alpha_out)
+    layer.requires_grad_(False)
     places = torch.eye(conv2.c_out, conv1.c_in)
     for i, rows in enumerate(torch.split(places, list(conv2.split_out))):
         for j, kernel in enumerate(torch.split(rows, list(conv1.split_in), 1)):
             path = getattr(layer, "hl"[j] + "hl"[i])
             if path is not None:
-                nn.init.constant_(path.weight, 0).add_(kernel[:, :, None, None])
+                path.weight.copy_(kernel[:, :, None, None])
     return layer
 
 

@@ -1,0 +1,219 @@
+"""Operations of a training step: recorded forward, and their gradients in the reverse order."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from pwoct.plan.native import operations
+from pwoct.plan.native.operations import (
+    BARRIER,
+    CONVOLUTION,
+    NORMALISATION,
+    NORMALISATION_GRADIENT,
+    POOLING,
+    REDUCTION,
+    SPREADING,
+    STATISTICS,
+    SUMMING,
+    WEIGHT_GRADIENT,
+    Map,
+    Step,
+)
+
+NEEDS = 'the plan "blocked" needs'
+Norms = Sequence[tuple[Map, nn.Module, Map | None]]  # what is normalised, by what, and what is added
+
+
+class Tape:
+    """Records a network forward; `reverse` then records the gradients of all that was recorded.
+
+    Attributes:
+        steps: operations so far.
+        parameters: all parameters that operations use, in their order.
+        norms: all normalisations with the pixels of their maps, in the order of their statistics.
+        arrangement: for each weight that convolutions read, its place among all parameters.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.parameters: list[Tensor] = []
+        self.norms: list[tuple[nn.BatchNorm2d, int]] = []
+        self.arrangement: list[Tensor] = []
+        self._gradients: dict[int, Map] = {}
+        self._backward: list[Callable[[], None]] = []
+        self._constant: set[int] = set()
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all parameters so far."""
+        return sum(parameter.numel() for parameter in self.parameters)
+
+    @property
+    def sum_count(self) -> int:
+        """Sums that a block keeps: 4 for each channel of a normalisation."""
+        return 4 * sum(norm.num_features for norm, _ in self.norms)
+
+    def convolve(
+        self, x: Map, convolution: nn.Conv2d, *, plus: Map | None = None, doubled: Map | None = None
+    ) -> Map:
+        """Record conv(x) + plus + doubled, repeated 2 x 2.
+
+        Raises:
+            ValueError: unless the kernel is 1x1 or 3x3, without groups or bias.
+        """
+        (k, _), (s, _), (d, _) = convolution.kernel_size, convolution.stride, convolution.dilation
+        if convolution.kernel_size not in ((1, 1), (3, 3)) or convolution.groups != 1:
+            raise ValueError(f"{NEEDS} 1x1 or 3x3 convolutions without groups, got {convolution}")
+        if convolution.bias is not None:
+            raise ValueError(f"{NEEDS} convolutions without bias, got {convolution}")
+        c_out, p = convolution.out_channels, d * (k // 2)
+        y = Map(c_out, (x.height - 1) // s + 1, (x.width - 1) // s + 1)
+        first = self.parameter_count
+        self.parameters.append(convolution.weight)
+        places = torch.arange(first, self.parameter_count).view(convolution.weight.shape)
+        taps = {"kernel_height": k, "kernel_width": k, "dilation": d, "pad_height": p, "pad_width": p}
+        self._convolve(y, {"input": x, "plus": plus, "doubled": doubled}, places, stride=s, **taps)
+
+        def gradient() -> None:
+            dy = self._gradients[id(y)]
+            self._add_gradient(plus, dy)
+            if doubled is not None:
+                self._add_gradient(doubled, self._sum_windows(dy))
+            fields = {**taps, "stride": s, "weight": first, "groups": x.channels, "channels": c_out}
+            weights = operations.step(WEIGHT_GRADIENT, None, {"input": x, "doubled": dy}, **fields)
+            weights.operation.out_height, weights.operation.out_width = dy.size
+            self.steps.append(weights)
+            if id(x) not in self._constant:
+                before = self._gradients.get(id(x))
+                flipped = places.flip(2, 3).transpose(0, 1)
+                dx = Map(*self._shape(x))
+                reads = {"input": self._spread(dy, s), "plus": before}
+                self._convolve(dx, reads, flipped, stride=1, **taps)
+                self._gradients[id(x)] = dx
+
+        self._backward.append(gradient)
+        return y
+
+    def _convolve(self, y: Map, reads: dict[str, Map | None], places: Tensor, **fields: float) -> None:
+        arranged = operations.arrange(places, 1)
+        x = reads["input"]
+        assert x is not None
+        weight = sum(len(part) for part in self.arrangement)
+        self.arrangement.append(arranged)
+        self.steps.append(
+            operations.step(
+                CONVOLUTION, y, reads, weight=weight, groups=x.channels, channels=y.channels, **fields
+            )
+        )
+
+    def double(self, x: Map) -> Map:
+        """Record each pixel, repeated 2 x 2."""
+        y = Map(x.channels, 2 * x.height, 2 * x.width)
+        self._repeat(y, None, x, 1.0)
+        self._backward.append(lambda: self._add_gradient(x, self._sum_windows(self._gradients[id(y)])))
+        return y
+
+    def pool(self, x: Map, by: int) -> Map:
+        """Record the average of `by` x `by` pixels.
+
+        Raises:
+            ValueError: unless `by` is 2 and the size even.
+        """
+        if by != 2 or x.height % 2 or x.width % 2:
+            raise ValueError(f"{NEEDS} even sizes pooled by 2, got {x.height} x {x.width} by {by}")
+        y = Map(x.channels, x.height // 2, x.width // 2)
+        self.steps.append(operations.step(POOLING, y, {"input": x}, groups=x.channels, stride=2))
+
+        def gradient() -> None:
+            dx = Map(*self._shape(x))
+            self._repeat(dx, self._gradients.get(id(x)), self._gradients[id(y)], 0.25)
+            self._gradients[id(x)] = dx
+
+        self._backward.append(gradient)
+        return y
+
+    def normalise(self, inputs: Norms, relu: bool) -> list[Map]:
+        """Record relu(norm(x) + plus) of several maps, whose statistics all threads add up at once.
+
+        Raises:
+            ValueError: if a normalisation is another than `BatchNorm2d` with parameters and statistics.
+        """
+        recorded = []
+        for x, norm, plus in inputs:
+            if type(norm) is not nn.BatchNorm2d or not norm.affine or norm.momentum is None:
+                raise ValueError(f"{NEEDS} BatchNorm2d with parameters and momentum, got {norm}")
+            fields = {
+                "statistics": self.sum_count,
+                "weight": self.parameter_count,
+                "bias": self.parameter_count + norm.num_features,
+                "channels": norm.num_features,
+                "relu": relu,
+                "scale": norm.eps,
+            }
+            self.parameters += [norm.weight, norm.bias]
+            self.norms.append((norm, x.height * x.width))
+            recorded.append((x, plus, Map(*self._shape(x)), fields))
+        self.steps += [operations.step(STATISTICS, None, {"input": x}, **f) for x, _, _, f in recorded]
+        self._wait()
+        for x, plus, y, fields in recorded:
+            self.steps.append(operations.step(NORMALISATION, y, {"input": x, "plus": plus}, **fields))
+        self._backward.append(partial(self._normalise_gradient, recorded, relu))
+        return [y for _, _, y, _ in recorded]
+
+    def _normalise_gradient(
+        self, recorded: Sequence[tuple[Map, Map | None, Map, dict[str, float]]], relu: bool
+    ) -> None:
+        before = []
+        for x, plus, y, fields in recorded:
+            kept = Map(*self._shape(y))  # the gradient where the output was not rectified
+            reads = {"input": self._gradients[id(y)], "plus": y if relu else None, "doubled": x}
+            self.steps.append(operations.step(REDUCTION, kept, reads, **fields))
+            self._add_gradient(plus, kept)
+            before.append(kept)
+        self._wait()
+        for kept, (x, _, _, fields) in zip(before, recorded, strict=True):
+            dx = Map(*self._shape(x))
+            reads = {"input": kept, "doubled": x}
+            self.steps.append(operations.step(NORMALISATION_GRADIENT, dx, reads, **fields))
+            self._gradients[id(x)] = dx
+
+    def reverse(self, result: Map, gradient: Map, images: Map, *, to_images: bool) -> Map | None:
+        """Record the gradients, given the map of that of the result; return the map of that of the images."""
+        self._gradients = {id(result): gradient}
+        if not to_images:
+            self._constant.add(id(images))
+        for record in reversed(self._backward):
+            record()
+        return self._gradients.get(id(images))
+
+    def _add_gradient(self, x: Map | None, dx: Map) -> None:
+        if x is not None:
+            assert id(x) not in self._gradients, "maps that are added have no other reader before"
+            self._gradients[id(x)] = dx
+
+    def _spread(self, x: Map, stride: int) -> Map:
+        if stride == 1:
+            return x
+        y = Map(x.channels, stride * (x.height - 1) + 1, stride * (x.width - 1) + 1)
+        self.steps.append(operations.step(SPREADING, y, {"input": x}, channels=x.channels, stride=stride))
+        return y
+
+    def _sum_windows(self, x: Map) -> Map:
+        y = Map(x.channels, x.height // 2, x.width // 2)
+        self.steps.append(operations.step(SUMMING, y, {"input": x}, groups=x.channels, stride=2))
+        return y
+
+    def _repeat(self, y: Map, plus: Map | None, doubled: Map, scale: float) -> None:
+        """Record plus + scale doubled, repeated 2 x 2: a convolution of no channels."""
+        reads = {"plus": plus, "doubled": doubled}
+        fields = {"channels": y.channels, "kernel_width": 1, "scale": scale}
+        self.steps.append(operations.step(CONVOLUTION, y, reads, **fields))
+
+    def _wait(self) -> None:
+        self.steps.append(operations.step(BARRIER, None, {}))
+
+    @staticmethod
+    def _shape(x: Map) -> tuple[int, int, int]:
+        return x.channels, x.height, x.width
