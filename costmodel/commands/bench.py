@@ -51,7 +51,7 @@ def bench(
     mode: Annotated[str, typer.Option(help="inference, training or both.")] = "both",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or both, joined by a comma.")] = "float32",
     plan: Annotated[
-        str, typer.Option(help="How networks are computed: auto, reference, lean, folded or native.")
+        str, typer.Option(help="How networks are computed: auto, reference, lean, blocked, folded or native.")
     ] = "auto",
     batch: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 128,
     rounds: Annotated[int, typer.Option(help="How often each network is timed.", min=1)] = 9,
@@ -139,6 +139,8 @@ def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
     modes = ("inference", "training") if mode == "both" else (mode,)
     if plan in ("folded", "native") and "training" in modes:
         raise ValueError(f"plan {plan} has no gradients: it needs --mode inference")
+    if plan == "blocked" and "inference" in modes:
+        raise ValueError("plan blocked is for training: it needs --mode training")
     return [Setting(batch, name, one, plan) for name in names for one in modes]
 
 
@@ -171,7 +173,9 @@ def _run(
     torch.set_num_threads(threads or before)
     try:
         keep_freed_memory()
-        machine = measure_machine(sorted({setting.dtype for setting in settings}), quick=quick, clock=clock)
+        # Plan "blocked" computes in float32 whatever is asked for.
+        dtypes = sorted({"float32", *(setting.dtype for setting in settings)})
+        machine = measure_machine(dtypes, quick=quick, clock=clock)
         results = []
         for setting in settings:
             work = f"{counted(len(designs), 'network')}, {counted(rounds, 'round')}"

@@ -66,7 +66,7 @@ def train(
         bool | None, typer.Option("--compile", help="Use torch.compile; needs a C++ compiler.")
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(help="Execution plan: reference or lean; the best by itself.")
+        str | None, typer.Option(help="Execution plan: reference, lean or blocked; the best by itself.")
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run; follows from the options by itself.")

@@ -15,7 +15,7 @@ from costmodel.convention import Cost
 from costmodel.network import layers
 from costmodel.recorder import Operator, cost_of
 from costmodel.resnet import ResNet
-from costmodel.speed.prediction import Sample, fit, seconds
+from costmodel.speed.prediction import OWN_KERNELS, Sample, fit, seconds
 from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import Clock, Timing, in_turns
 from pwoct.branches import Octave, as_octave
@@ -80,17 +80,20 @@ def bench(
         (design.operators(setting.batch), plan, timings[str(i)].median)
         for i, ((design, _), (plan, _)) in enumerate(zip(candidates, chosen, strict=True))
     ]
-    attained = fit(machine, samples[: fitted and fitted + 1], setting.dtype, training=setting.training)
+    known = samples[: fitted and fitted + 1]
     return [
-        Result(
-            design,
-            plan,
-            timings[str(i)],
-            seconds(operators, attained, setting.dtype, training=setting.training, plan=plan),
-            operators,
-        )
+        Result(design, plan, timings[str(i)], _predict(operators, plan, setting, machine, known), operators)
         for i, ((design, _), (operators, plan, _)) in enumerate(zip(candidates, samples, strict=True))
     ]
+
+
+def _predict(
+    operators: Sequence[Operator], plan: str, setting: Setting, machine: Machine, known: Sequence[Sample]
+) -> float:
+    """Return seconds by the machine as those known networks attain it whose kernels are of the same make."""
+    alike = [sample for sample in known if (sample[1] in OWN_KERNELS) == (plan in OWN_KERNELS)]
+    attained = fit(machine, alike or known, setting.dtype, training=setting.training)
+    return seconds(operators, attained, setting.dtype, training=setting.training, plan=plan)
 
 
 def build(design: ResNet) -> nn.Module:

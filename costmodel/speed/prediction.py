@@ -11,7 +11,8 @@ from costmodel.recorder import Operator
 from costmodel.speed.folding import folded, native
 from costmodel.speed.roofline import Machine, estimate
 
-PLANS = ("reference", "lean", "folded", "native")
+PLANS = ("reference", "lean", "blocked", "folded", "native")
+OWN_KERNELS = ("blocked", "native")
 
 
 def seconds(
@@ -25,15 +26,19 @@ def seconds(
     """Return how long a network takes by a plan."""
     if plan not in PLANS:
         raise ValueError(f"plan must be one of {', '.join(PLANS)}, got {plan}")
+    found = list(operators)
     if plan in ("reference", "lean"):
-        return sum(estimate(op, machine, dtype, training=training).seconds for op in operators)
-    found = [layer for _, layer in layers(list(operators))]
+        return sum(estimate(op, machine, dtype, training=training).seconds for op in found)
     if plan == "folded":
-        return sum(estimate(op, machine, dtype).seconds for layer in found for op in folded(layer, dtype))
-    one_call = replace(machine, seconds_per_call=0.0)
-    return sum(
-        estimate(op, one_call, dtype, in_blocks=False).seconds for layer in found for op in native(layer)
-    )
+        return sum(
+            estimate(op, machine, dtype).seconds for _, layer in layers(found) for op in folded(layer, dtype)
+        )
+    # The package's own kernels: one call in all, whole vectors whatever the channels; training in float32.
+    if plan == "native":
+        found = [op for _, layer in layers(found) for op in native(layer)]
+    own = replace(machine, seconds_per_call=0.0)
+    dtype = "float32" if plan == "blocked" else dtype
+    return sum(estimate(op, own, dtype, training=training, in_blocks=False).seconds for op in found)
 
 
 Sample = tuple[Sequence[Operator], str, float]  # operators, plan, measured seconds

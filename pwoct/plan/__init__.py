@@ -64,14 +64,14 @@ def plan_for(
         return "reference"
     if dtype not in (torch.float32, torch.bfloat16):
         return "lean"
+    images, _, *size = input_shape
     if training:
-        octave = any(isinstance(module, OctConv) for module in model.modules())
-        images, _, *size = input_shape
-        chosen = is_blocked(model.width, images, (size[0], size[1]), octave, dtype)
+        is_octave = any(isinstance(module, OctConv) for module in model.modules())
+        chosen = is_octave and is_blocked(model.width, images, (size[0], size[1]))
         return "blocked" if chosen and why_not(torch.float32) is None else "lean"
     can = why_not(dtype) is None
     has_tiles = can and bool(load().pwoct_has_tiles())
-    return "native" if can and is_native(model.width, input_shape[0], has_tiles, dtype) else "folded"
+    return "native" if can and is_native(model.width, images, has_tiles, dtype) else "folded"
 
 
 def with_plan(

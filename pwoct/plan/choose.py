@@ -113,19 +113,16 @@ def is_native(width: int, images: int, has_tiles: bool, dtype: torch.dtype) -> b
     return width <= 64 and is_filled and not (has_tiles and dtype == torch.bfloat16)
 
 
-def is_blocked(width: int, images: int, size: tuple[int, int], is_octave: bool, dtype: torch.dtype) -> bool:
-    """Whether a network trains by the plan "blocked", if that runs at all; it computes in float32.
+def is_blocked(width: int, images: int, size: tuple[int, int]) -> bool:
+    """Whether a network of octave layers trains by the plan "blocked", if that runs at all.
 
-    So in bfloat16 it must have MACs saved by octave layers to make up for it. Blocks of images must be full,
-    and what is pooled even.
+    It computes in float32, which the MACs that octave layers save make up for even beside bfloat16. Blocks of
+    images must be full, and what is pooled even.
 
-    >>> [is_blocked(16, 128, (32, 32), octave, torch.bfloat16) for octave in (False, True)]
-    [False, True]
-    >>> is_blocked(16, 100, (32, 32), True, torch.float32), is_blocked(16, 128, (28, 28), True, torch.float32)
-    (False, False)
+    >>> is_blocked(16, 128, (32, 32)), is_blocked(16, 100, (32, 32)), is_blocked(16, 128, (28, 28))
+    (True, False, False)
     """
-    fits = images % VECTOR == 0 and size[0] % 8 == 0 and size[1] % 8 == 0
-    return width <= 64 and fits and (is_octave or dtype == torch.float32)
+    return width <= 64 and images % VECTOR == 0 and size[0] % 8 == 0 and size[1] % 8 == 0
 
 
 def joins_low_paths(split_in: tuple[int, int], split_out: tuple[int, int]) -> bool:

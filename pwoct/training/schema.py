@@ -140,7 +140,7 @@ class Machine(Section):
     ranks: Annotated[int, Field(ge=0)] = 0
     channels_last: bool = True
     compile: bool = False
-    plan: Literal["auto", "reference", "lean"] = "auto"
+    plan: Literal["auto", "reference", "lean", "blocked"] = "auto"
     sync_bn: bool = False
 
 

@@ -69,10 +69,11 @@ def test_the_plain_network_alone(capsys):
     ("arguments", "message"),
     [
         (["--mode", "sleep"], "mode must be one of inference, training, both, got sleep"),
-        (["--plan", "fast"], "plan must be one of auto, reference, lean, folded, native, got fast"),
+        (["--plan", "fast"], "plan must be one of auto, reference, lean, blocked, folded, native, got fast"),
         (["--dtype", "int8"], "dtype must be one of float32, bfloat16, got int8"),
         (["--plan", "folded"], "plan folded has no gradients"),
         (["--plan", "native"], "plan native has no gradients"),
+        (["--plan", "blocked"], "plan blocked is for training"),
         (["--cpu-time", "--threads", "2"], "--cpu-time needs --threads 1, got 2"),
         (["--plot", "roofline.txt"], "a figure is a file .svg, .png or .pdf, got roofline.txt"),
         (["--alpha", "2"], "alpha must be in [0, 1], got 2"),
@@ -84,6 +85,13 @@ def test_bad_input(capsys, arguments, message):
     assert not out
     assert len(err.splitlines()) == 1
     assert message in err
+
+
+def test_a_plan_that_does_not_fit(capsys):
+    code, out, err = run(capsys, "--plan", "blocked", "--mode", "training")
+    assert code == 2
+    assert not out
+    assert 'the plan "blocked" needs batches of a multiple of 16 images, got 2' in err.splitlines()[-1]
 
 
 def test_the_plot(capsys, tmp_path):

@@ -141,7 +141,7 @@ def test_the_reference_is_the_model_itself():
 @pytest.mark.parametrize(
     ("plan", "model", "message"),
     [
-        ("fast", resnet(8), "plan must be one of reference, lean, folded, native, got 'fast'"),
+        ("fast", resnet(8), "plan must be one of reference, lean, blocked, folded, native, got 'fast'"),
         ("lean", nn.Linear(1, 1), "plan 'lean' needs a ResNet of this package, got Linear"),
     ],
 )
@@ -158,7 +158,7 @@ def test_plan_for():
     assert plan_for(model, shape, torch.float64, training=False) == "lean"
     assert plan_for(model, shape, torch.float32, training=True, device="cuda") == "reference"
     assert plan_for(nn.Linear(1, 1), shape, torch.float32, training=True) == "reference"
-    assert set(PLANS) == {"reference", "lean", "folded", "native"}
+    assert set(PLANS) == {"reference", "lean", "blocked", "folded", "native"}
     with pytest.raises(ValueError, match="input_shape must be"):
         plan_for(model, (3, 32, 32), torch.float32, training=True)
 

@@ -106,6 +106,13 @@ def test_it_shares_the_parameters_and_the_state_dict():
     with_plan(other, "blocked").load_state_dict(model.state_dict())
 
 
+def test_no_random_numbers_are_drawn():
+    model = network({"alpha": "1/2"})
+    before = torch.get_rng_state()
+    with_plan(model, "blocked")(images(SIZE, 16).float())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_new_weights_are_used():
     model = network({"alpha": "1/2"}).double()
     blocked = with_plan(model, "blocked")

@@ -31,7 +31,8 @@ VARIANTS = {
     },
     "held out": {"data.validation": 16, "batch": 12},
     "reference plan": {"model.alpha": "1/2", "machine.plan": "reference"},
-    "octave": {"model.alpha": "1/2", "model.paths": "HL,LL", "model.between": "bn"},
+    "octave": {"model.alpha": "1/2", "model.paths": "HL,LL", "model.between": "bn", "machine.plan": "lean"},
+    "blocked plan": {"model.alpha": "1/2", "machine.plan": "blocked"},
 }
 
 

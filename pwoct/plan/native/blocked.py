@@ -29,15 +29,12 @@ class BlockedNetwork(LeanNetwork):
     (n, classes). It trains in that type under autocast too. In evaluation it computes by "lean".
 
     Raises:
-        ValueError: if the kernels do not run here, or do not know a layer, the type or a size.
+        ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
     """
 
     def __init__(self, model: ResNet) -> None:
         super().__init__(model)
         self._steps: dict[tuple[Size, torch.dtype, bool], tuple[TrainingStep, Tape]] = {}
-        reason = why_not(torch.float32)
-        if reason is not None:
-            raise ValueError(f'the plan "blocked" does not run here: {reason}')
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
@@ -46,6 +43,9 @@ class BlockedNetwork(LeanNetwork):
         return self.fc(adaptive_avg_pool2d(self._features(x), 1).flatten(1))  # type: ignore[no-any-return]
 
     def _features(self, x: Tensor) -> Tensor:
+        reason = why_not(torch.float32)
+        if reason is not None:
+            raise ValueError(f'the plan "blocked" does not run here: {reason}')
         dtype = self.stem.weight.dtype
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"{NEEDS} parameters in float32 or float64, got {dtype}")

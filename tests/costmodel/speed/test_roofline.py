@@ -134,7 +134,9 @@ def test_fitting_finds_the_machine():
 
 
 def test_an_unknown_plan():
-    with pytest.raises(ValueError, match="plan must be one of reference, lean, folded, native, got fast"):
+    with pytest.raises(
+        ValueError, match="plan must be one of reference, lean, blocked, folded, native, got fast"
+    ):
         seconds([], SLOW, "float32", plan="fast")
 
 

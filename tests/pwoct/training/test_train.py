@@ -26,7 +26,8 @@ from pwoct.training.muon import orthogonal
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.synthetic import synthetic
-from pwoct.training.train import train, try_out
+from pwoct.training.train import settled, train, try_out
+from tests.pwoct.networks import needs_compiler
 
 TINY = {
     "model.name": "resnet8",
@@ -133,6 +134,35 @@ def test_the_plan_is_settled_recorded_and_kept(tmp_path, images):
     assert RunFolder(tmp_path / "run").config().machine.plan == "lean"  # the best one known on a CPU
     with pytest.raises(RunError, match=r"was begun with other values of machine.plan: "):
         train(tiny(machine__plan="reference"), images, tmp_path / "run")
+
+
+@needs_compiler
+def test_octave_layers_train_by_the_packages_kernels(tmp_path, images):
+    config = tiny(machine__plan="auto", model__alpha="1/2")
+    blocked = train(config, images, tmp_path / "run")
+    assert RunFolder(tmp_path / "run").config().machine.plan == "blocked"
+    reference = train(tiny(model__alpha="1/2"), images, tmp_path / "reference")
+    assert blocked.loss == pytest.approx(reference.loss, rel=1e-2)
+    assert settled(config.model_copy(update={"batch": 8}), images, Ranks()).machine.plan == "lean"
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch": 24}, "a multiple of 16 images a rank and sizes that are multiples of 8, got 24 images"),
+        ({"machine__compile": True}, "blocked needs device cpu, without compile and sync_bn"),
+    ],
+)
+def test_what_the_plan_blocked_refuses(values, message, tmp_path, images):
+    with pytest.raises(ConfigError, match=message):
+        train(tiny(machine__plan="blocked", model__alpha="1/2", **values), images, tmp_path / "run")
+
+
+def test_the_plan_blocked_needs_a_compiler(tmp_path, images, monkeypatch):
+    monkeypatch.setattr("pwoct.training.learner.why_not", lambda dtype: "it needs a C++ compiler")
+    with pytest.raises(ConfigError, match=r"blocked does not run here: it needs a C\+\+ compiler"):
+        train(tiny(machine__plan="blocked"), images, tmp_path / "run")
 
 
 def test_an_allowed_change_is_made_and_recorded(tmp_path, images):
