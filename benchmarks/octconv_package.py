@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from costmodel.speed.stopwatch import Timing, in_turns
 from pwoct.branches import Octave, as_octave
 from pwoct.octave import OctConv
-from pwoct.plan import with_plan
+from pwoct.plan import optimize_for_inference, plan_for, with_plan
 from pwoct.resnet import ResNet, resnet
 from pwoct.training.device import keep_freed_memory
 
@@ -74,13 +74,14 @@ def inference(model: ResNet, x: Tensor, dtype: torch.dtype) -> dict[str, Callabl
     theirs = port(model)
     error = (infer(theirs, x) - infer(model, x)).abs().max() / infer(model, x).abs().max()
     print(f"relative difference of the outputs: {error:.1e}")
-    ours, theirs, x = with_plan(model, "folded", dtype=dtype), theirs.to(dtype), x.to(dtype)
+    ours = optimize_for_inference(model, dtype=dtype, batch=len(x))
+    theirs, x = theirs.to(dtype), x.to(dtype)
     return {"package": lambda: infer(theirs, x), "ours": lambda: infer(ours, x)}
 
 
 def training(model: ResNet, x: Tensor, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     model.train()
-    theirs, ours = port(model), with_plan(model, "lean")
+    theirs, ours = port(model), with_plan(model, plan_for(model, x.shape, dtype, training=True))
     labels = torch.zeros(len(x), dtype=torch.long)
     return {
         "package": lambda: step(theirs, x, labels, dtype),
