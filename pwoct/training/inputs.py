@@ -1,6 +1,5 @@
 """From a configuration to batches: which images, in which order, moved how."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -58,8 +57,6 @@ class Batches:
             raise ConfigError(f"batch must be {multiple}at most {len(images)} images, got {config.batch}")
         self.config, self.images, self.normalise, self.ranks = config, images, normalise, ranks
         self.order: tuple[int, Tensor] = (-1, torch.empty(0))
-        draw = stream(config.seed, "mirrored").integers(0, 2, len(images))
-        self.mirrored = torch.from_numpy(draw.astype(bool))  # in even epochs, where mirroring alternates
 
     def __len__(self) -> int:
         return len(self.images) // self.config.batch
@@ -76,11 +73,9 @@ class Batches:
         how, share = self.config.augmentation, self.ranks.share(self.config.batch)
         draw = stream(self.config.seed, "augmentation", epoch, step)
         size = (self.images.pixels.shape[1], self.images.pixels.shape[2])
-        moves = draw_moves(draw, self.config.batch, size, how.shift, how.flip is True)[share]
-        device, indices = self.images.pixels.device, self.indices(epoch, step)[share]
-        if how.flip == "alternating":
-            moves = replace(moves, mirrored=self.mirrored[indices] ^ bool(epoch % 2))
-        chosen = self.images[indices.to(device)]
+        moves = draw_moves(draw, self.config.batch, size, how.shift, how.flip)[share]
+        device = self.images.pixels.device
+        chosen = self.images[self.indices(epoch, step)[share].to(device)]
         moved = augment(chosen.pixels, moves.to(device), how.fill)
         return as_input(self.config, self.normalise(moved)), chosen.labels
 

@@ -75,7 +75,7 @@ class Augmentation(Section):
 
     shift: Annotated[float, Field(ge=0, lt=1)]
     fill: Fill
-    flip: bool | Literal["alternating"]
+    flip: bool
     normalise: Normalisation
 
 

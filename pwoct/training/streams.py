@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["order", "augmentation", "validation", "synthetic", "mirrored"]
-_NUMBER = {"order": 0, "augmentation": 1, "validation": 2, "synthetic": 3, "mirrored": 4}
+Purpose = Literal["order", "augmentation", "validation", "synthetic"]
+_NUMBER = {"order": 0, "augmentation": 1, "validation": 2, "synthetic": 3}
 
 
 def stream(seed: int, purpose: Purpose, *position: int) -> np.random.Generator:

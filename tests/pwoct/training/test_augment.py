@@ -117,34 +117,10 @@ def test_every_step_epoch_and_seed_moves_images_otherwise():
     assert len(set(map(tuple, found))) == 8
 
 
-def test_mirroring_can_alternate():
-    """From one epoch to the next every image is turned over; which begins mirrored is drawn by the seed."""
-    values = {"augmentation.flip": "alternating", "augmentation.shift": 0, "batch": 40}
-    begun = []
-    for seed in (0, 1):
-        alternating = batches(seed=seed, **values)
-        plain = alternating.normalise(alternating.images.pixels).permute(0, 3, 1, 2)
-        mirrored = []
-        for epoch in range(4):
-            x, labels = alternating(epoch, 0)
-            is_mirrored = [torch.equal(image, plain[i].flip(2)) for image, i in zip(x, labels, strict=True)]
-            for image, i, turned in zip(x, labels, is_mirrored, strict=True):
-                assert turned or torch.equal(image, plain[i])
-            mirrored.append(torch.tensor(is_mirrored)[labels.argsort()])
-        assert torch.equal(mirrored[0], ~mirrored[1])
-        assert torch.equal(mirrored[0], mirrored[2])
-        assert torch.equal(mirrored[1], mirrored[3])
-        begun.append(mirrored[0])
-    assert 5 < begun[0].sum() < 35
-    assert not torch.equal(*begun)
-
-
 @pytest.mark.parametrize("size", [2, 3, 4])
-@pytest.mark.parametrize("flip", [True, "alternating"])
-def test_ranks_share_the_batch_that_one_would_take(size, flip):
-    values = {"augmentation.flip": flip}
-    whole, labels = batches(**values)(1, 2)
-    parts = [batches(Ranks(rank, size), **values)(1, 2) for rank in range(size)]
+def test_ranks_share_the_batch_that_one_would_take(size):
+    whole, labels = batches()(1, 2)
+    parts = [batches(Ranks(rank, size))(1, 2) for rank in range(size)]
     assert torch.equal(torch.cat([x for x, _ in parts]), whole)
     assert torch.equal(torch.cat([y for _, y in parts]), labels)
 
