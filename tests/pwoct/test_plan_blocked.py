@@ -134,6 +134,16 @@ def test_a_copy_trains_its_own_weights():
     assert all(torch.equal(a, b) for a, b in zip(before, got[2 : 2 + len(before)], strict=True))
 
 
+def test_what_is_no_number_stays_none():
+    """A training that diverges must be seen."""
+    model, x = network({"alpha": "1/2"}), images(SIZE, 16).float()
+    x[1, 0, 4, 4] = float("nan")
+    y = with_plan(model, "blocked")(x)
+    y.sum().backward()
+    assert y.isnan().all()
+    assert model.stem.weight.grad.isnan().all()
+
+
 def test_frozen_parameters_have_no_gradient():
     model = network({"alpha": "1/2", "paths": "HH,HL,LH,LL"}).double()
     for name, module in model.named_modules():

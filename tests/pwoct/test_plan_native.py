@@ -129,6 +129,16 @@ def test_native_is_a_snapshot():
 
 
 @needs_compiler
+@dtypes
+def test_what_is_no_number_stays_none(dtype):
+    skip_without(dtype)
+    x = images((16, 16), 3)
+    x[1, 0, 4, 4] = float("nan")
+    y = with_plan(network({"alpha": "1/2"}).eval(), "native", size=(16, 16), dtype=dtype)(x)
+    assert y.isnan().any(1).tolist() == [False, True, False]
+
+
+@needs_compiler
 def test_no_images():
     native = with_plan(network({}).eval(), "native", size=(16, 16))
     assert native(torch.zeros(0, 3, 16, 16)).shape == (0, 10)
@@ -219,6 +229,13 @@ class TestWithoutACompiler:
         with pytest.raises(library.CompilerError, match=r"failed: .*error"):
             library.load()
         assert not list((tmp_path / "cache").rglob("*.so"))
+
+    @needs_compiler
+    def test_the_cache_cannot_be_used(self, monkeypatch, tmp_path):
+        (tmp_path / "file").touch()
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "file" / name)
+        with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be kept in .*file"):
+            with_plan(resnet(8), "native")
 
     @needs_compiler
     def test_it_is_asked_once(self, monkeypatch, tmp_path):

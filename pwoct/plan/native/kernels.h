@@ -89,6 +89,9 @@ struct BFloat16 {
 };
 #endif
 
+// ReLU; what is no number stays none.
+template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
+
 // The maps of an operation; `plus` and `doubled` may be null.
 template <class Type> struct Maps {
   const typename Type::Vector *input, *plus, *doubled;
@@ -154,7 +157,7 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
         for (int i = 0; i < GROUP; ++i) result[i] += more[i] * scale;
       }
       if (op.relu)
-        for (int i = 0; i < GROUP; ++i) result[i] = result[i] > 0 ? result[i] : typename Type::Sum{};
+        for (int i = 0; i < GROUP; ++i) result[i] = rectify(result[i]);
       maps.output[place + pixel] = Type::pack(result);
     }
   }

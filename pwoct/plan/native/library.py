@@ -49,7 +49,7 @@ def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this processor unless they are in the user's cache.
 
     Raises:
-        CompilerError: if the compiler fails.
+        CompilerError: if the compiler fails, or the cache cannot be used.
     """
     sources = sorted(FOLDER.glob("*.cpp"))
     content = b"".join(path.read_bytes() for path in [*sorted(FOLDER.glob("*.h")), *sources])
@@ -57,13 +57,16 @@ def load() -> ctypes.CDLL:
     macros = _run("-march=native", "-dM", "-E", "-x", "c++", os.devnull)
     key = hashlib.sha256(content + macros + " ".join(OPTIONS).encode()).hexdigest()[:16]
     library = Path(pooch.os_cache("pwoct-cost")) / f"kernels-{key}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            built = Path(folder) / library.name
-            _run(*OPTIONS, *map(str, sources), "-o", str(built))
-            built.replace(library)  # whole, whoever else builds it now
-    return ctypes.CDLL(str(library))
+    try:
+        if not library.exists():
+            library.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+                built = Path(folder) / library.name
+                _run(*OPTIONS, *map(str, sources), "-o", str(built))
+                built.replace(library)  # whole, whoever else builds it now
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise CompilerError(f"the kernels cannot be kept in {library.parent} or loaded: {error}") from error
 
 
 def _run(*arguments: str) -> bytes:

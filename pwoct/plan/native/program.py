@@ -1,6 +1,7 @@
 """A network as a list of operations on maps, recorded once and computed by compiled kernels."""
 
 import ctypes
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -148,6 +149,9 @@ class Program:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="pwoct")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay behind
 
 
 @cache

@@ -87,7 +87,7 @@ static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Ty
     for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
       typename Type::Sum y = (maps.input[i] - mean) * scale + shift;
       if (maps.plus) y += maps.plus[i];
-      maps.output[i] = op.relu ? (y > 0 ? y : typename Type::Sum{}) : y;
+      maps.output[i] = op.relu ? rectify(y) : y;
     }
   }
 }
@@ -103,7 +103,7 @@ static void reduce(const Operation &op, const Maps<Type> &maps, const Step<Type>
     typename Type::Sum sum = {}, product = {};
     for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
       typename Type::Sum gradient = maps.input[i];
-      if (op.relu) gradient = maps.plus[i] > 0 ? gradient : typename Type::Sum{};
+      if (op.relu) gradient = maps.plus[i] <= 0 ? typename Type::Sum{} : gradient;
       maps.output[i] = gradient;
       sum += gradient;
       product += gradient * (maps.doubled[i] - mean);

@@ -1,6 +1,7 @@
 """A recorded training step, computed by compiled kernels: features of images, and gradients."""
 
 import ctypes
+import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +69,8 @@ class TrainingStep:
         self.arrangement = torch.cat(tape.arrangement)
         self.shapes = [parameter.shape for parameter in tape.parameters]
         self.parameter_count, self.sum_count = tape.parameter_count, tape.sum_count
-        self._memories: deque[Tensor] = deque()  # of passes that are over; a new map costs page faults
+        # Of the last passes that are over: new memory costs page faults.
+        self._memories: deque[Tensor] = deque(maxlen=2)
 
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Pass]:
         """Return features (n, channels, h, w) of images (n, channels, h, w)."""
@@ -148,6 +150,9 @@ _ONE_AT_A_TIME = Lock()
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=4096, thread_name_prefix="pwoct")  # made when they are needed
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay behind
 
 
 @cache
