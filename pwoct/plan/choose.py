@@ -116,8 +116,7 @@ def is_native(width: int, images: int, has_tiles: bool, dtype: torch.dtype) -> b
 def is_blocked(width: int, images: int, size: tuple[int, int]) -> bool:
     """Whether a network of octave layers trains by the plan "blocked", if that runs at all.
 
-    It computes in float32, which the MACs that octave layers save make up for even beside bfloat16. Blocks of
-    images must be full, and what is pooled even.
+    Blocks of images must be full, and what is pooled even.
 
     >>> is_blocked(16, 128, (32, 32)), is_blocked(16, 100, (32, 32)), is_blocked(16, 128, (28, 28))
     (True, False, False)

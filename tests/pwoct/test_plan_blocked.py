@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pwoct.plan import with_plan
+from pwoct.plan.native import library
 from pwoct.plan.native.blocked import BlockedNetwork
 from tests.pwoct.networks import cases, images, needs_compiler, network, relative_error
 
@@ -78,12 +79,28 @@ def test_threads_share_the_blocks(count):
         torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10 * wanted.abs().max().item() + 1e-11)
 
 
-def test_autocast_changes_nothing():
+@cases
+@pytest.mark.skipif(library.why_not(torch.bfloat16) is not None, reason="the processor has no AVX-512 BF16")
+def test_blocked_under_autocast(options):
+    """Beside float64, no further from it than "lean" is under autocast."""
+    model = network({"width": 16, **options}).train()
+    exact = step(copy.deepcopy(model).double(), images(SIZE, 32))
+    errors = []
+    for plan in ("lean", "blocked"):
+        with torch.autocast("cpu", torch.bfloat16):
+            results = step(with_plan(copy.deepcopy(model), plan), images(SIZE, 32).float())
+        assert relative_error(results[0], exact[0]) < 2e-1
+        off = [(a.double() - b).norm() for a, b in zip(results[1:], exact[1:], strict=True)]
+        errors.append(float(sum(off) / sum(b.double().norm() for b in exact[1:])))
+    assert 1e-4 < errors[1] < 1.2 * errors[0]  # rounded, and no more than that
+
+
+def test_autocast_in_another_type_changes_nothing():
     model = network({"alpha": "1/2"})
     results = []
     for enabled in (True, False):
         blocked = with_plan(copy.deepcopy(model), "blocked")
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        with torch.autocast("cpu", torch.float16, enabled=enabled):
             results.append(blocked._features(images(SIZE, 32).float()))
     assert torch.equal(*results)
     assert results[0].dtype == torch.float32

@@ -26,7 +26,9 @@ class BlockedNetwork(LeanNetwork):
 
     x: (n, in_channels, h, w) in the parameters' type, float32 or float64, on the CPU, where n is a multiple
     of the images in a block (16; 8 in float64) and all maps that are pooled have even sizes. Returns logits
-    (n, classes). It trains in that type under autocast too. In evaluation it computes by "lean".
+    (n, classes). Under autocast, convolutions read maps and weights in bfloat16 where the processor can
+    multiply it; all else, and all of it elsewhere, is computed in the parameters' type. In evaluation it
+    computes by "lean".
 
     Raises:
         ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
@@ -34,7 +36,7 @@ class BlockedNetwork(LeanNetwork):
 
     def __init__(self, model: ResNet) -> None:
         super().__init__(model)
-        self._steps: dict[tuple[Size, torch.dtype, bool], tuple[TrainingStep, Tape]] = {}
+        self._steps: dict[tuple[Size, torch.dtype, bool, bool], tuple[TrainingStep, Tape]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
@@ -49,13 +51,13 @@ class BlockedNetwork(LeanNetwork):
         dtype = self.stem.weight.dtype
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"{NEEDS} parameters in float32 or float64, got {dtype}")
-        step, tape = self._step((x.shape[2], x.shape[3]), dtype, x.requires_grad)
+        casts = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
+        step, tape = self._step((x.shape[2], x.shape[3]), dtype, x.requires_grad, rounds)
         if not all(norm.training for norm, _ in tape.norms):
             raise ValueError(f"{NEEDS} normalisations that are all in training, or all in evaluation")
         if len(x) == 0 or len(x) % step.lanes:
-            raise ValueError(
-                f'the plan "blocked" needs batches of a multiple of {step.lanes} images, got {len(x)}'
-            )
+            raise ValueError(f"{NEEDS} batches of a multiple of {step.lanes} images, got {len(x)}")
         passes: list[Pass] = []
         features: Tensor = Features.apply(step, passes, x, *tape.parameters)  # type: ignore[no-untyped-call]
         _track(tape, passes[0].moments, len(x))
@@ -63,10 +65,12 @@ class BlockedNetwork(LeanNetwork):
             step.release(passes[0])
         return features
 
-    def _step(self, size: Size, dtype: torch.dtype, to_images: bool) -> tuple[TrainingStep, Tape]:
-        key = size, dtype, to_images
+    def _step(
+        self, size: Size, dtype: torch.dtype, to_images: bool, rounds: bool
+    ) -> tuple[TrainingStep, Tape]:
+        key = size, dtype, to_images, rounds
         if key not in self._steps:
-            tape, images = Tape(), Map(self.stem.in_channels, *size)
+            tape, images = Tape(rounds), Map(self.stem.in_channels, *size)
             (stem,) = tape.normalise([(tape.convolve(images, self.stem), self.stem_bn, None)], relu=True)
             x = Branches(tape, stem, None)
             for block in (block for stage in self.stages.children() for block in stage.children()):

@@ -48,14 +48,17 @@ enum {
   NORMALISATION_GRADIENT,
   WEIGHT_GRADIENT,
   BARRIER,
+  ROUNDING,
+  MIXED_CONVOLUTION,
 };
 
 // A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
-// GROUP channels of LANES images, a sum one of them.
+// GROUP channels of LANES images, a sum one of them. A convolution reads vectors of the type Input.
 template <class Number> struct Real {
   typedef Number Scalar;
   typedef Number Sum __attribute__((vector_size(BYTES)));
   typedef Sum Vector;
+  typedef Vector Input;
   typedef Number Weight;
   static constexpr int GROUP = 1, LANES = BYTES / sizeof(Number);
   INLINE Sum multiply_add(Sum sum, Vector x, Weight w) { return sum + x * w; }
@@ -70,6 +73,7 @@ struct BFloat16 {
   typedef float Scalar;
   typedef float Sum __attribute__((vector_size(BYTES)));
   typedef int32_t Vector __attribute__((vector_size(BYTES))); // pairs of bfloat16, the even channel low
+  typedef Vector Input;
   typedef uint16_t Halves __attribute__((vector_size(BYTES / 2)));
   typedef int32_t Weight;
   static constexpr int GROUP = 2, LANES = BYTES / 4;
@@ -87,6 +91,13 @@ struct BFloat16 {
     return __builtin_convertvector((Halves)_mm512_cvtneps_pbh((__m512)x), Vector);
   }
 };
+
+// Reads maps that were rounded to bfloat16, and keeps what it computes in float32.
+struct Mixed : Real<float> {
+  typedef BFloat16::Vector Input;
+  typedef BFloat16::Weight Weight;
+  INLINE Sum multiply_add(Sum sum, Input x, Weight w) { return BFloat16::multiply_add(sum, x, w); }
+};
 #endif
 
 // ReLU; what is no number stays none.
@@ -94,7 +105,8 @@ template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 
 // The maps of an operation; `plus` and `doubled` may be null.
 template <class Type> struct Maps {
-  const typename Type::Vector *input, *plus, *doubled;
+  const typename Type::Input *input;
+  const typename Type::Vector *plus, *doubled;
   typename Type::Vector *output;
 };
 
@@ -107,7 +119,7 @@ template <class Type> struct Weights {
 // Adds to PIXELS x COUNT sums what the taps of a kernel bring: of the output pixels (row, column...), of COUNT
 // output channels. AT_EDGE: some of the pixels that are read may lie outside, and count as zero.
 template <class Type, int COUNT, int WIDTH, bool AT_EDGE>
-INLINE void multiply_add(const Operation &op, const typename Type::Vector *input,
+INLINE void multiply_add(const Operation &op, const typename Type::Input *input,
                          const typename Type::Weight *weight, int64_t row, int64_t column,
                          typename Type::Sum (&sums)[PIXELS][COUNT]) {
   const int64_t kernel_width = WIDTH ? WIDTH : op.kernel_width;
@@ -116,15 +128,15 @@ INLINE void multiply_add(const Operation &op, const typename Type::Vector *input
     for (int64_t tap_row = 0; tap_row < op.kernel_height; ++tap_row) {
       const int64_t y = top + tap_row * op.dilation;
       if (y < 0 || y >= op.height) continue;
-      const typename Type::Vector *line = input + (group * op.height + y) * op.width;
+      const typename Type::Input *line = input + (group * op.height + y) * op.width;
       const typename Type::Weight *taps =
           weight + (group * op.kernel_height + tap_row) * kernel_width * COUNT;
       for (int64_t tap = 0; tap < kernel_width; ++tap) {
-        typename Type::Vector pixels[PIXELS];
+        typename Type::Input pixels[PIXELS];
         for (int pixel = 0; pixel < PIXELS; ++pixel) {
           const int64_t x = left + tap * op.dilation + pixel * op.stride;
           const bool is_outside = AT_EDGE && (x < 0 || x >= op.width);
-          pixels[pixel] = is_outside ? typename Type::Vector{} : line[x];
+          pixels[pixel] = is_outside ? typename Type::Input{} : line[x];
         }
         for (int channel = 0; channel < COUNT; ++channel)
           for (int pixel = 0; pixel < PIXELS; ++pixel)

@@ -22,7 +22,9 @@ from pwoct.plan.native.library import load
     NORMALISATION_GRADIENT,
     WEIGHT_GRADIENT,
     BARRIER,
-) = range(10)
+    ROUNDING,
+    MIXED_CONVOLUTION,
+) = range(12)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
 FIELDS = (
@@ -124,15 +126,15 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
     return total
 
 
-def arrange(weight: Tensor, group: int) -> Tensor:
+def arrange(weight: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:
     """Return a kernel in the order in which it is read; see `convolve_rest` in kernels.h.
 
     weight: (c_out, c_in, k_h, k_w). As many output channels as are computed at once lie side by side, for
-    each group of input channels and each tap; missing channels are zero.
+    each group of input channels and each tap; channels that groups lack are `missing`.
     """
     c_out, c_in, k_h, k_w = weight.shape
-    weight = pad(weight, (0, 0, 0, 0, 0, -c_in % group, 0, -c_out % group))
-    grouped = weight.view(weight.shape[0], -1, group, k_h, k_w).permute(1, 3, 4, 0, 2)
+    weight = pad(weight, (0, 0, 0, 0, 0, -c_in % group_in, 0, -c_out % group_out), value=missing)
+    grouped = weight.view(weight.shape[0], -1, group_in, k_h, k_w).permute(1, 3, 4, 0, 2)
     parts, first, count = [], 0, load().pwoct_channels()
     while first < grouped.shape[3]:
         if first + count > grouped.shape[3]:

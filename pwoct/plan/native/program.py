@@ -67,7 +67,7 @@ class Recorder:
             dilation=d,
             relu=relu,
         )
-        self.weights.append(operations.arrange(convolution.weight, self.group))
+        self.weights.append(operations.arrange(convolution.weight, self.group, self.group))
         if convolution.bias is not None:
             self.biases.append(pad(convolution.bias, (0, -len(convolution.bias) % self.group)))
         return y

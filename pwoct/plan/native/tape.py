@@ -10,10 +10,12 @@ from pwoct.plan.native import operations
 from pwoct.plan.native.operations import (
     BARRIER,
     CONVOLUTION,
+    MIXED_CONVOLUTION,
     NORMALISATION,
     NORMALISATION_GRADIENT,
     POOLING,
     REDUCTION,
+    ROUNDING,
     SPREADING,
     STATISTICS,
     SUMMING,
@@ -23,27 +25,36 @@ from pwoct.plan.native.operations import (
 )
 
 NEEDS = 'the plan "blocked" needs'
+NOTHING = -1
 Norms = Sequence[tuple[Map, nn.Module, Map | None]]  # what is normalised, by what, and what is added
 
 
 class Tape:
     """Records a network forward; `reverse` then records the gradients of all that was recorded.
 
+    Args:
+        rounds: whether convolutions read maps and weights that are rounded to bfloat16, as autocast would
+            have it; sums, statistics and gradients of weights are computed in float32 all the same.
+
     Attributes:
         steps: operations so far.
         parameters: all parameters that operations use, in their order.
         norms: all normalisations with the pixels of their maps, in the order of their statistics.
-        arrangement: for each weight that convolutions read, its place among all parameters.
+        arrangement: for each weight that convolutions read, its place among all parameters; NOTHING where
+            none is, but a zero is read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rounds: bool = False) -> None:
+        self.rounds = rounds
         self.steps: list[Step] = []
         self.parameters: list[Tensor] = []
         self.norms: list[tuple[nn.BatchNorm2d, int]] = []
         self.arrangement: list[Tensor] = []
         self._gradients: dict[int, Map] = {}
+        self._rounded: dict[int, Map] = {}
         self._backward: list[Callable[[], None]] = []
         self._constant: set[int] = set()
+        self._kept: list[Map] = []  # whose identities are keys above
 
     @property
     def parameter_count(self) -> int:
@@ -97,16 +108,23 @@ class Tape:
         return y
 
     def _convolve(self, y: Map, reads: dict[str, Map | None], places: Tensor, **fields: float) -> None:
-        arranged = operations.arrange(places, 1)
-        x = reads["input"]
+        x, group, kind = reads["input"], 1, CONVOLUTION
         assert x is not None
-        weight = sum(len(part) for part in self.arrangement)
-        self.arrangement.append(arranged)
-        self.steps.append(
-            operations.step(
-                CONVOLUTION, y, reads, weight=weight, groups=x.channels, channels=y.channels, **fields
-            )
-        )
+        if self.rounds:
+            x, group, kind = self._round(x), 2, MIXED_CONVOLUTION
+        fields |= {"groups": x.channels, "channels": y.channels}
+        fields["weight"] = sum(len(part) for part in self.arrangement) // group
+        self.arrangement.append(operations.arrange(places, group, 1, missing=NOTHING))
+        self.steps.append(operations.step(kind, y, {**reads, "input": x}, **fields))
+
+    def _round(self, x: Map) -> Map:
+        """Record a map in bfloat16, in which two channels share a vector; once, whoever reads it."""
+        if id(x) not in self._rounded:
+            y = Map(x.groups(2), x.height, x.width)
+            self.steps.append(operations.step(ROUNDING, y, {"input": x}, channels=x.channels))
+            self._rounded[id(x)] = y
+            self._kept.append(x)
+        return self._rounded[id(x)]
 
     def double(self, x: Map) -> Map:
         """Record each pixel, repeated 2 x 2."""

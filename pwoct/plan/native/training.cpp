@@ -9,7 +9,7 @@
 // What all threads share. Sums of a block hold, for each channel of a normalisation: mean and squared
 // deviations from it, then the sums of the gradient and of the gradient times deviation.
 template <class Type> struct Step {
-  const typename Type::Weight *weights;      // of convolutions, as `convolve` reads them
+  const void *weights;                       // of convolutions, as `convolve` reads them
   const typename Type::Scalar *parameters;   // all of them, one after the other
   typename Type::Scalar *gradients;          // (threads, parameters)
   typename Type::Scalar *sums;               // (blocks, sums)
@@ -196,6 +196,24 @@ static void weight_gradients(const Operation &op, const Maps<Type> &maps, typena
   if constexpr (OUTS > 1) weight_gradients<Type, INS, OUTS / 2, WIDTH>(op, maps, gradients, channel_out);
 }
 
+#if defined(__AVX512BF16__)
+static void round_map(const Operation &op, const Maps<Real<float>> &maps) {
+  const int64_t pixels = op.height * op.width;
+  auto *output = reinterpret_cast<BFloat16::Vector *>(maps.output);
+  for (int64_t channel = 0; channel < op.channels; channel += 2)
+    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
+      const bool is_pair = channel + 1 < op.channels;
+      const BFloat16::Sum pair[2] = {maps.input[i], is_pair ? maps.input[i + pixels] : BFloat16::Sum{}};
+      *output++ = BFloat16::pack(pair);
+    }
+}
+
+static void convolve_rounded(const Operation &op, const Maps<Real<float>> &maps, const void *weights) {
+  const Maps<Mixed> mixed = {reinterpret_cast<const Mixed::Input *>(maps.input), maps.plus, maps.doubled, maps.output};
+  convolve<Mixed>(op, mixed, {static_cast<const Mixed::Weight *>(weights) + op.weight, nullptr});
+}
+#endif
+
 template <class Type>
 static void compute(const Operation &op, const Step<Type> &step, int64_t block, int64_t thread) {
   typename Type::Vector *memory = step.memory + block * step.vectors;
@@ -204,7 +222,8 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   const bool is_first = block == 0;
   typename Type::Scalar *gradients = step.gradients + thread * step.parameter_count + op.weight;
   switch (op.kind) {
-  case CONVOLUTION: return convolve<Type>(op, maps, {step.weights + op.weight, nullptr});
+  case CONVOLUTION:
+    return convolve<Type>(op, maps, {static_cast<const typename Type::Weight *>(step.weights) + op.weight, nullptr});
   case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);
   case SPREADING: return spread<Type>(op, maps);
@@ -216,6 +235,12 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
     if (op.kernel_width == 3) weight_gradients<Type, 2, CHANNELS, 3>(op, maps, gradients, 0);
     else weight_gradients<Type, 4, CHANNELS, 1>(op, maps, gradients, 0);
   }
+#if defined(__AVX512BF16__)
+  if constexpr (sizeof(typename Type::Scalar) == sizeof(float)) {
+    if (op.kind == ROUNDING) round_map(op, maps);
+    if (op.kind == MIXED_CONVOLUTION) convolve_rounded(op, maps, step.weights);
+  }
+#endif
 }
 
 // Waits until all threads have come here `times` times.

@@ -56,7 +56,7 @@ class TrainingStep:
 
     def __init__(self, tape: Tape, images: Map, result: Map, *, to_images: bool, dtype: torch.dtype) -> None:
         self.dtype, self.lanes = dtype, operations.lanes_of(dtype)
-        self.images, self.result = images, result
+        self.images, self.result, self.rounds = images, result, tape.rounds
         self.gradient = Map(result.channels, result.height, result.width)
         forward = len(tape.steps)
         self.of_images = tape.reverse(result, self.gradient, images, to_images=to_images)
@@ -75,17 +75,21 @@ class TrainingStep:
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Pass]:
         """Return features (n, channels, h, w) of images (n, channels, h, w)."""
         blocks = len(x) // self.lanes
-        numbers = blocks * self.vectors * self.lanes
-        memory = next((m for m in self._memories if m.numel() == numbers), None)
+        size = blocks * self.vectors * self.lanes
+        memory = next((m for m in self._memories if m.numel() == size), None)
         if memory is None:
-            memory = torch.empty(numbers, dtype=self.dtype)
+            memory = torch.empty(size, dtype=self.dtype)
         else:
             self._memories.remove(memory)
         sums = torch.empty((blocks, self.sum_count), dtype=self.dtype)
         moments = torch.empty((self.sum_count // 4, 2), dtype=self.dtype)
         done = Pass(blocks, max(1, min(torch.get_num_threads(), blocks)), memory, sums, moments)
-        done.parameters = torch.cat([parameter.detach().flatten() for parameter in parameters])
+        # The zero at the end is what `NOTHING` reads.
+        numbers = [parameter.detach().flatten() for parameter in parameters]
+        done.parameters = torch.cat([*numbers, torch.zeros(1, dtype=self.dtype)])
         done.weights = done.parameters[self.arrangement]
+        if self.rounds:
+            done.weights = done.weights.bfloat16()
         self._map(done, self.images).copy_(operations.to_blocks(x, self.lanes, self.dtype).flatten(1))
         self._run(self.forward_operations, done, None)
         return self._read(done, self.result, len(x)), done
