@@ -11,7 +11,7 @@ from pwoct.training.streams import stream
 CLASSES, SIZE = 10, 32
 
 
-def synthetic(train: int = 2048, test: int = 512, size: int = SIZE) -> Dataset:
+def synthetic(train: int = 1280, test: int = 512, size: int = SIZE) -> Dataset:
     """Return images of `CLASSES` smooth, mirror-symmetric patterns, each shifted and covered with noise.
 
     >>> synthetic(train=20, test=10, size=8).train.pixels.shape

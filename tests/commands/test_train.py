@@ -92,7 +92,7 @@ def test_a_dry_run_leaves_nothing(pwoct_cost, tmp_path):
         (("--seeds", "x"), "seeds must be like 0, 0,3 or 0-4, got x"),
         (("--name", "a/b"), "name must be that of a folder, got a/b"),
         (("--epochs", "0"), "epochs must be greater than or equal to 1, got 0"),
-        (("--batch", "4096"), "batch must be at most 2048 images, got 4096"),
+        (("--batch", "4096"), "batch must be at most 1280 images, got 4096"),
         (("--device", "tpu"), "machine.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'tpu'"),
     ],
 )
