@@ -109,7 +109,8 @@ def estimate(
 ) -> Estimate:
     """Return how long an operator takes, forward or in a training step.
 
-    in_blocks: whether channels come in blocks, full or not; not so where vectors hold images.
+    in_blocks: whether channels come in blocks, full or not. Not so where vectors hold images; there
+        convolutions read and write what is in the cache, and only passes over maps take time for traffic.
 
     Raises:
         ValueError: if the machine's rate for `dtype` is not known.
@@ -119,8 +120,10 @@ def estimate(
         raise ValueError(f"dtype must be one whose rate was measured ({known}), got {dtype}")
     cost = operator.cost
     macs = cost.macs_training if training else cost.macs
-    elements = float(cost.elements_read + cost.elements_written)
-    moved = (_elements_moved(operator, dtype) if in_blocks else elements) * dtype_bytes(dtype)
+    moved = _elements_moved(operator, dtype) * dtype_bytes(dtype)
+    if not in_blocks:
+        elements = 0 if operator.has_weights else cost.elements_read + cost.elements_written
+        moved = float(elements) * dtype_bytes(dtype)
     if training:
         moved *= _TRAINING_TRAFFIC.get(operator.part, _OTHER_TRAINING_TRAFFIC)
     rate = machine.macs_per_second[dtype]

@@ -22,7 +22,7 @@ from pwoct.octave import OctConv
 from pwoct.plan.choose import is_blocked, is_native
 from pwoct.plan.folded import FoldedNetwork
 from pwoct.plan.lean import LeanNetwork
-from pwoct.plan.native.blocked import BlockedNetwork
+from pwoct.plan.native.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.native.library import load, why_not
 from pwoct.plan.native.network import NativeNetwork
 from pwoct.resnet import ResNet
@@ -46,10 +46,12 @@ SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
 def plan_for(
     model: nn.Module, input_shape: Sequence[int], dtype: torch.dtype, training: bool, device: str = "cpu"
 ) -> str:
-    """Return the name of the best plan; it depends on these arguments and the processor, never on a timing.
+    """Return the name of the best plan; it depends on these arguments and the machine, never on a timing.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
-    It is "blocked" or "native" only where those run: where there is a C++ compiler.
+    "blocked" and "native" are chosen where they were measured: vectors of 64 bytes, and for inference in
+    bfloat16 no tiles (AMX), by which the library multiplies several times as fast. They need a C++ compiler,
+    which takes some seconds at the first use.
 
     Raises:
         ValueError: if the shape has not four positive sizes.
@@ -62,16 +64,24 @@ def plan_for(
         raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
     if device != "cpu" or not isinstance(model, ResNet):
         return "reference"
-    if dtype not in (torch.float32, torch.bfloat16):
-        return "lean"
     images, _, *size = input_shape
     if training:
-        is_octave = any(isinstance(module, OctConv) for module in model.modules())
-        chosen = is_octave and is_blocked(model.width, images, (size[0], size[1]))
-        return "blocked" if chosen and why_not(torch.float32) is None else "lean"
-    can = why_not(dtype) is None
-    has_tiles = can and bool(load().pwoct_has_tiles())
-    return "native" if can and is_native(model.width, images, has_tiles, dtype) else "folded"
+        return "blocked" if _is_blocked(model, images, (size[0], size[1])) else "lean"
+    if dtype not in (torch.float32, torch.bfloat16):
+        return "lean"
+    chosen = is_native(model.width, images) and why_not(dtype) is None and _has_wide_vectors()
+    has_tiles = chosen and dtype == torch.bfloat16 and load().pwoct_has_tiles()
+    return "native" if chosen and not has_tiles else "folded"
+
+
+def _is_blocked(model: ResNet, images: int, size: tuple[int, int]) -> bool:
+    is_octave = any(isinstance(module, OctConv) for module in model.modules())
+    chosen = is_octave and is_blocked(model.width, size)
+    return chosen and why_not_blocked(model, images, size) is None and _has_wide_vectors()
+
+
+def _has_wide_vectors() -> bool:
+    return bool(load().pwoct_vector_bytes() == 64)
 
 
 def with_plan(
@@ -88,7 +98,8 @@ def with_plan(
     `size`, computed in `dtype`.
 
     Raises:
-        ValueError: if the plan is unknown, needs a `ResNet` and `model` is none, or does not run here.
+        ValueError: if the plan is unknown, needs a `ResNet` and `model` is none, or is a snapshot that does
+            not run here ("blocked" says so when it trains).
 
     >>> from pwoct.resnet import resnet
     >>> model = resnet(8, alpha=0.5)

@@ -12,6 +12,10 @@ VECTOR = 16  # float32 output channels that a convolution computes at once
 PACKED_CHANNELS = {torch.float32: 32, torch.bfloat16: 64}
 TILE = 32  # bfloat16 input channels of one tile
 
+# Of the package's own kernels: images in a block, and the widest first stage at which they were quicker.
+IMAGES = 16
+WIDEST = 64
+
 
 def fill(channels: int, block: int = VECTOR) -> int:
     """Return `channels`, filled up to whole blocks.
@@ -98,30 +102,24 @@ def merges_bottleneck(c_in: int, hidden: int, c_out: int, kernel: tuple[int, int
     return 2 * k * c_in * fill(c_out) <= 3 * steps
 
 
-def is_native(width: int, images: int, has_tiles: bool, dtype: torch.dtype) -> bool:
+def is_native(width: int, images: int) -> bool:
     """Whether a network of `width` channels in its first stage is for the plan "native", if that runs at all.
 
-    Wide layers fill the library's vectors as well. Blocks of images must be filled to two thirds. Tiles
-    multiply bfloat16 several times as fast as vectors do; there the library's convolutions are kept.
+    Wide layers fill the library's vectors as well. Blocks of images must be filled to two thirds.
 
-    >>> [is_native(width, 128, False, torch.float32) for width in (16, 64, 128)]
-    [True, True, False]
-    >>> is_native(16, 1, False, torch.float32), is_native(16, 128, True, torch.bfloat16)
-    (False, False)
+    >>> [is_native(width, 128) for width in (16, 64, 128)], is_native(16, 1)
+    ([True, True, False], False)
     """
-    is_filled = 2 * fill(images) <= 3 * images
-    return width <= 64 and is_filled and not (has_tiles and dtype == torch.bfloat16)
+    return width <= WIDEST and 2 * fill(images, IMAGES) <= 3 * images
 
 
-def is_blocked(width: int, images: int, size: tuple[int, int]) -> bool:
+def is_blocked(width: int, size: tuple[int, int]) -> bool:
     """Whether a network of octave layers trains by the plan "blocked", if that runs at all.
 
-    Blocks of images must be full, and what is pooled even.
-
-    >>> is_blocked(16, 128, (32, 32)), is_blocked(16, 100, (32, 32)), is_blocked(16, 128, (28, 28))
+    >>> is_blocked(16, (32, 32)), is_blocked(128, (32, 32)), is_blocked(16, (28, 28))
     (True, False, False)
     """
-    return width <= 64 and images % VECTOR == 0 and size[0] % 8 == 0 and size[1] % 8 == 0
+    return width <= WIDEST and size[0] % 8 == 0 and size[1] % 8 == 0
 
 
 def joins_low_paths(split_in: tuple[int, int], split_out: tuple[int, int]) -> bool:

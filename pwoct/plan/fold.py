@@ -85,8 +85,24 @@ def _merged(reduce: nn.Conv2d, spatial: nn.Conv2d, expand: Convolution) -> Convo
     return Convolution(merge(reduce.weight, spatial.weight, expand.weight), expand.bias, geometry)
 
 
+def check_geometry(convolution: nn.Conv2d) -> None:
+    """Check that a convolution keeps sizes at stride 1, padded by zeros, alike in both directions.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    padding = tuple(d * (k // 2) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
+    alike = len(set(convolution.stride)) == len(set(convolution.dilation)) == 1
+    if convolution.padding not in (padding, "same") or convolution.padding_mode != "zeros" or not alike:
+        raise ValueError(
+            f"execution plans need convolutions that keep sizes at stride 1 by zeros around them, and one "
+            f"stride and dilation, got {convolution}"
+        )
+
+
 def folded(convolution: nn.Conv2d, affine: Affine | None) -> Convolution:
     """Return a convolution that keeps sizes at stride 1, with fixed weights, scaled and shifted."""
+    check_geometry(convolution)
     weight, bias = convolution.weight, convolution.bias
     if affine is not None:
         scale, shift = affine

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, with_plan
-from pwoct.plan.choose import VECTOR as BLOCK
-from pwoct.plan.native.library import why_not
-from pwoct.resnet import resnet
+from pwoct.plan.native.blocked import why_not_blocked
+from pwoct.resnet import ResNet, resnet
 from pwoct.training.config import Config, ConfigError, Model
 from pwoct.training.device import autocast
 from pwoct.training.distributed import Ranks
@@ -45,30 +44,22 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
     """
     machine = config.machine
     images = config.batch // max(1, machine.ranks)
-    if machine.plan == "auto":
-        with torch.device("meta"):  # only its form matters
-            model = build_model(config.model, classes, in_channels)
-        dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
-        plan = plan_for(model, (images, in_channels, *size), dtype, training=True, device=machine.device)
-        if plan == "blocked" and (machine.compile or machine.sync_bn):
-            plan = "lean"
-        return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
+    if machine.plan not in ("auto", "blocked"):
+        return config
+    with torch.device("meta"):  # only its form matters
+        model = build_model(config.model, classes, in_channels)
     if machine.plan == "blocked":
-        _check_blocked(config, images, size)
-    return config
-
-
-def _check_blocked(config: Config, images: int, size: tuple[int, int]) -> None:
-    machine, reason = config.machine, why_not(torch.float32)
-    if reason is not None:
-        raise ConfigError(f"machine.plan: blocked does not run here: {reason}")
-    if machine.device != "cpu" or machine.compile or machine.sync_bn:
-        raise ConfigError("machine.plan: blocked needs device cpu, without compile and sync_bn")
-    if images % BLOCK or size[0] % 8 or size[1] % 8:
-        raise ConfigError(
-            f"machine.plan: blocked needs a batch of a multiple of {BLOCK} images a rank and sizes that are "
-            f"multiples of 8, got {images} images of {size[0]} x {size[1]}"
-        )
+        reason = why_not_blocked(model, images, size) if isinstance(model, ResNet) else None
+        if machine.device != "cpu" or machine.compile or machine.sync_bn:
+            reason = "blocked needs device cpu, without compile and sync_bn"
+        if reason is not None:
+            raise ConfigError(f"machine.plan: {reason}")
+        return config
+    dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
+    plan = plan_for(model, (images, in_channels, *size), dtype, training=True, device=machine.device)
+    if plan == "blocked" and (machine.compile or machine.sync_bn):
+        plan = "lean"
+    return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
 
 
 class Learner:

@@ -118,3 +118,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dic
         return made[key]
 
     return state
+
+
+@pytest.fixture
+def one_thread():
+    """Threads that wait for each other are slow where other tests have the processors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -34,7 +34,7 @@ NETWORKS = {
 SIZES = [(16, 16), (18, 17), (11, 13)]
 cases = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
 needs_compiler = pytest.mark.skipif(
-    shutil.which(library.compiler()) is None, reason="kernels need a C++ compiler"
+    shutil.which(library.compiler()[0]) is None, reason="kernels need a C++ compiler"
 )
 sizes = pytest.mark.parametrize("size", SIZES, ids=str)
 
@@ -59,3 +59,12 @@ def images(size, n=2):
 
 def relative_error(got, expected):
     return ((got.double() - expected).abs().max() / expected.abs().max()).item()
+
+
+def step(forward, x):
+    """Return all that a training step leaves: the output, gradients, running statistics."""
+    x = x.detach().requires_grad_(True)
+    y = forward(x)
+    y.square().sum().backward()
+    gradients = [p.grad for p in forward.parameters()]
+    return [y.detach(), x.grad, *gradients, *(buffer.clone() for buffer in forward.buffers())]

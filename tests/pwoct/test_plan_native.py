@@ -159,6 +159,22 @@ def test_native_refuses_other_images(shape, message):
 
 
 @needs_compiler
+def test_images_elsewhere_are_refused():
+    with pytest.raises(ValueError, match="computes on the CPU, got images on meta"):
+        with_plan(network({}), "native", size=(16, 16))(torch.zeros(1, 3, 16, 16, device="meta"))
+
+
+@needs_compiler
+def test_maps_that_do_not_fit_are_refused():
+    recorder = Recorder(torch.float32)
+    one = Convolution(torch.zeros(4, 4, 1, 1), None)
+    with pytest.raises(ValueError, match=r"a map of .* = \(4, 8, 8\) can be added, got \(4, 8, 7\)"):
+        recorder.convolve(Map(4, 8, 8), one, plus=Map(4, 8, 7))
+    with pytest.raises(ValueError, match=r"a map of .* = \(4, 4, 4\) can be added, got \(4, 3, 4\)"):
+        recorder.convolve(Map(4, 8, 7), one, doubled=Map(4, 3, 4))
+
+
+@needs_compiler
 def test_groups_are_refused():
     grouped = Convolution(torch.zeros(4, 1, 3, 3), None, Geometry((1, 1), groups=4))
     with pytest.raises(ValueError, match="without groups and with one stride and dilation, got groups 4"):
@@ -201,11 +217,13 @@ def test_a_network_needs_no_more_memory_than_a_block():
 class TestWithoutACompiler:
     @pytest.fixture(autouse=True)
     def forget(self):
-        library.why_not.cache_clear()
-        library.load.cache_clear()
+        self.clear()
         yield
+        self.clear()
+
+    def clear(self):
         library.why_not.cache_clear()
-        library.load.cache_clear()
+        library._load.cache_clear()
 
     def test_there_is_none(self, monkeypatch):
         monkeypatch.setenv("CXX", "no-such-compiler")
@@ -243,10 +261,29 @@ class TestWithoutACompiler:
         library.load()
         (built,) = tmp_path.rglob("*.so")
         before = built.stat()
-        library.load.cache_clear()
+        library._load.cache_clear()
         library.load()
         assert [*tmp_path.rglob("*.so")] == [built]
         assert built.stat() == before
+
+    @needs_compiler
+    def test_a_damaged_one_is_made_again(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "whole")
+        library.load()
+        (whole,) = tmp_path.rglob("*.so")
+        damaged = tmp_path / "damaged" / whole.name
+        damaged.parent.mkdir()
+        damaged.touch()
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: damaged.parent)
+        library._load.cache_clear()
+        assert library.load().pwoct_vector_bytes() in (16, 32, 64)
+        assert damaged.stat().st_size == whole.stat().st_size
+
+    @needs_compiler
+    def test_a_compiler_with_options(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("CXX", f"{' '.join(library.compiler())} -DANYTHING")
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
+        assert library.why_not(torch.float32) is None
 
     def test_a_type_that_no_kernel_has(self):
         with pytest.raises(ValueError, match="compute in float32, float64, bfloat16, not in float16"):

@@ -33,7 +33,12 @@ VARIANTS = {
     "reference plan": {"model.alpha": "1/2", "machine.plan": "reference"},
     "octave": {"model.alpha": "1/2", "model.paths": "HL,LL", "model.between": "bn", "machine.plan": "lean"},
     "blocked plan": {"model.alpha": "1/2", "machine.plan": "blocked"},
-    "blocked plan, bf16": {"model.alpha": "1/4", "machine.plan": "blocked", "machine.precision": "bf16"},
+    "blocked plan, bf16": {
+        "model.alpha": "1/4",
+        "machine.plan": "blocked",
+        "machine.precision": "bf16",
+        "ema": 0.9,
+    },
 }
 
 

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d
@@ -14,7 +16,7 @@ from pwoct.plan.lean import LeanNetwork
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, terms
 from pwoct.plan.native.library import why_not
 from pwoct.plan.native.network import Branches, rebranching
-from pwoct.plan.native.operations import Map, Size
+from pwoct.plan.native.operations import Map, Size, lanes_of
 from pwoct.plan.native.tape import NEEDS, Tape
 from pwoct.plan.native.training import Features, Pass, TrainingStep
 from pwoct.pwise_octave import Bottleneck
@@ -24,11 +26,11 @@ from pwoct.resnet import ResNet
 class BlockedNetwork(LeanNetwork):
     """A `ResNet` computed by the plan "blocked"; it has the same children, so the same state dict.
 
-    x: (n, in_channels, h, w) in the parameters' type, float32 or float64, on the CPU, where n is a multiple
-    of the images in a block (16; 8 in float64) and all maps that are pooled have even sizes. Returns logits
+    x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images in a block (a vector of 64 bytes
+    holds 16 in float32, 8 in float64) and all maps that are pooled have even sizes. Returns logits
     (n, classes). Under autocast, convolutions read maps and weights in bfloat16 where the processor can
-    multiply it; all else, and all of it elsewhere, is computed in the parameters' type. In evaluation it
-    computes by "lean".
+    multiply it; all else, and all of it elsewhere, is computed in the parameters' type, float32 or float64.
+    In evaluation it computes by "lean". Hooks of layers are not called.
 
     Raises:
         ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
@@ -36,28 +38,30 @@ class BlockedNetwork(LeanNetwork):
 
     def __init__(self, model: ResNet) -> None:
         super().__init__(model)
-        self._steps: dict[tuple[Size, torch.dtype, bool, bool], tuple[TrainingStep, Tape]] = {}
+        self._recorded: dict[tuple[Any, ...], tuple[TrainingStep, Tape]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: it records steps of its own."""
+        return {**self.__dict__, "_recorded": {}}
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
-        if not self.stem_bn.training:
+        in_training = {norm.training for norm in self.modules() if isinstance(norm, _BatchNorm)}
+        if in_training == {False}:
             return super().forward(x)
+        if len(in_training) > 1:
+            raise ValueError(f"{NEEDS} normalisations that are all in training, or all in evaluation")
         return self.fc(adaptive_avg_pool2d(self._features(x), 1).flatten(1))  # type: ignore[no-any-return]
 
     def _features(self, x: Tensor) -> Tensor:
-        reason = why_not(torch.float32)
-        if reason is not None:
-            raise ValueError(f'the plan "blocked" does not run here: {reason}')
-        dtype = self.stem.weight.dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"{NEEDS} parameters in float32 or float64, got {dtype}")
-        casts = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
-        step, tape = self._step((x.shape[2], x.shape[3]), dtype, x.requires_grad, rounds)
-        if not all(norm.training for norm, _ in tape.norms):
-            raise ValueError(f"{NEEDS} normalisations that are all in training, or all in evaluation")
-        if len(x) == 0 or len(x) % step.lanes:
-            raise ValueError(f"{NEEDS} batches of a multiple of {step.lanes} images, got {len(x)}")
+        if reason := why_not_blocked(self, len(x)):
+            raise ValueError(reason)
+        wanted = self.stem.in_channels
+        if x.dim() != 4 or x.shape[1] != wanted or x.device.type != "cpu":
+            raise ValueError(
+                f"{NEEDS} images (n, {wanted}, h, w) on the CPU, got {tuple(x.shape)} on {x.device}"
+            )
+        step, tape = self._step((x.shape[2], x.shape[3]), x.requires_grad)
         passes: list[Pass] = []
         features: Tensor = Features.apply(step, passes, x, *tape.parameters)  # type: ignore[no-untyped-call]
         _track(tape, passes[0].moments, len(x))
@@ -65,20 +69,57 @@ class BlockedNetwork(LeanNetwork):
             step.release(passes[0])
         return features
 
-    def _step(
-        self, size: Size, dtype: torch.dtype, to_images: bool, rounds: bool
-    ) -> tuple[TrainingStep, Tape]:
-        key = size, dtype, to_images, rounds
-        if key not in self._steps:
-            tape, images = Tape(rounds), Map(self.stem.in_channels, *size)
-            (stem,) = tape.normalise([(tape.convolve(images, self.stem), self.stem_bn, None)], relu=True)
-            x = Branches(tape, stem, None)
-            for block in (block for stage in self.stages.children() for block in stage.children()):
-                x = _octave_block(block, x) if isinstance(block, OctBlock) else _plain_block(block, x)
-            assert x.high is not None
-            step = TrainingStep(tape, images, x.high, to_images=to_images, dtype=dtype)
-            self._steps[key] = step, tape
-        return self._steps[key]
+    def _step(self, size: Size, to_images: bool) -> tuple[TrainingStep, Tape]:
+        dtype = self.stem.weight.dtype
+        casts = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
+        # Other parameters, or others that are trained, make another step.
+        parameters = tuple((id(p), p.requires_grad) for p in self.parameters())
+        key = size, to_images, rounds, parameters
+        if key not in self._recorded:
+            kept = {known: value for known, value in self._recorded.items() if known[-1] == parameters}
+            self._recorded = kept
+            tape, images, result = record(self, size, rounds)
+            step = TrainingStep(tape, images, result, to_images=to_images, dtype=dtype)
+            self._recorded[key] = step, tape
+        return self._recorded[key]
+
+
+def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tuple[Tape, Map, Map]:
+    """Return a network recorded up to its features, with the maps of images and features.
+
+    Raises:
+        ValueError: if the kernels do not know a layer or a size.
+    """
+    tape, images = Tape(rounds), Map(model.stem.in_channels, *size)
+    (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
+    x = Branches(tape, stem, None)
+    for block in (block for stage in model.stages.children() for block in stage.children()):
+        x = _octave_block(block, x) if isinstance(block, OctBlock) else _plain_block(block, x)
+    if x.high is None:
+        raise ValueError(f"{NEEDS} a last block with a high branch")
+    return tape, images, x.high
+
+
+def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None = None) -> str | None:
+    """Return why a network cannot train by this plan on batches of so many images, or None if it can.
+
+    size: of the images; if it is given, all layers are looked at.
+    """
+    if reason := why_not(torch.float32):
+        return f'the plan "blocked" does not run here: {reason}'
+    dtypes = {parameter.dtype for parameter in model.parameters()}
+    if dtypes not in ({torch.float32}, {torch.float64}):
+        return f"{NEEDS} parameters in float32 or float64, got {', '.join(sorted(map(str, dtypes)))}"
+    lanes = lanes_of(*dtypes)
+    if images < 1 or images % lanes:
+        return f"{NEEDS} batches of a multiple of {lanes} images, got {images}"
+    try:
+        if size is not None:
+            record(model, size)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 @torch.no_grad()

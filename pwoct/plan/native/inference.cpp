@@ -18,7 +18,7 @@ static void run(const Operation *operations, int64_t count, const void *weights,
     std::memcpy(maps, static_cast<const Vector *>(images) + block * vectors_in, vectors_in * BYTES);
     for (int64_t i = 0; i < count; ++i) {
       const Operation &op = operations[i];
-      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output)};
+      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output), nullptr, nullptr};
       if (op.kind == POOLING) {
         pool<Type, true>(op, used);
         continue;
@@ -39,6 +39,7 @@ static void run(const Operation *operations, int64_t count, const void *weights,
 
 extern "C" {
 int64_t pwoct_vector_bytes() { return BYTES; }
+int64_t pwoct_operation_bytes() { return sizeof(Operation); }
 int64_t pwoct_channels() { return CHANNELS; }
 int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
 #if defined(__AMX_BF16__)

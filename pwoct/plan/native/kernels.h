@@ -24,27 +24,30 @@ constexpr int CHANNELS = 4; // output channels that are computed at once
 // in vectors; -1 is none.
 struct Operation {
   int64_t kind;
-  int64_t input, output;    // maps
+  int64_t input, output;    // maps; of a gradient's operation, the input is the gradient
   int64_t plus, doubled;    // maps that are added; `doubled` is at half the size, its pixels are repeated
+  int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned
   int64_t weight, bias;     // offsets in weights and biases
   int64_t statistics;       // offset in the sums of each block
   int64_t groups, channels; // input groups, output channels
   int64_t height, width;    // of the input
   int64_t out_height, out_width;
   int64_t doubled_height, doubled_width;
+  int64_t source_height, source_width;
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
   int64_t relu;
-  double scale;             // of what `doubled` or a pool brings; of a normalisation, its epsilon
+  double scale;             // of `doubled`
+  double epsilon;           // of a normalisation
 };
 enum {
   CONVOLUTION,
   POOLING,
   // in training
   SUMMING,
-  SPREADING,
+  ZERO_INSERTION,
   STATISTICS,
   NORMALISATION,
-  REDUCTION,
+  NORMALISATION_SUMS,
   NORMALISATION_GRADIENT,
   WEIGHT_GRADIENT,
   BARRIER,
@@ -56,7 +59,7 @@ enum {
 // GROUP channels of LANES images, a sum one of them. A convolution reads vectors of the type Input.
 template <class Number> struct Real {
   typedef Number Scalar;
-  typedef Number Sum __attribute__((vector_size(BYTES)));
+  typedef Number Sum __attribute__((vector_size(BYTES), may_alias));
   typedef Sum Vector;
   typedef Vector Input;
   typedef Number Weight;
@@ -72,7 +75,7 @@ template <class Number> struct Real {
 struct BFloat16 {
   typedef float Scalar;
   typedef float Sum __attribute__((vector_size(BYTES)));
-  typedef int32_t Vector __attribute__((vector_size(BYTES))); // pairs of bfloat16, the even channel low
+  typedef int32_t Vector __attribute__((vector_size(BYTES), may_alias)); // pairs of bfloat16, the even channel low
   typedef Vector Input;
   typedef uint16_t Halves __attribute__((vector_size(BYTES / 2)));
   typedef int32_t Weight;
@@ -103,11 +106,12 @@ struct Mixed : Real<float> {
 // ReLU; what is no number stays none.
 template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 
-// The maps of an operation; `plus` and `doubled` may be null.
+// The maps of an operation; those that it does not have are null.
 template <class Type> struct Maps {
   const typename Type::Input *input;
   const typename Type::Vector *plus, *doubled;
   typename Type::Vector *output;
+  const typename Type::Vector *source, *result;
 };
 
 // The weights of a convolution; `bias` may be null.

@@ -1,13 +1,19 @@
 """The compiled kernels of the plan "native": built by the C++ compiler of the machine, once, and kept."""
 
+import contextlib
 import ctypes
 import hashlib
 import os
+import platform
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import pooch
 import torch
@@ -18,12 +24,12 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "b
 
 
 class CompilerError(RuntimeError):
-    """The kernels could not be compiled; its text is one line."""
+    """The kernels could not be compiled, kept or loaded; its text is one line."""
 
 
-def compiler() -> str:
-    """Return the C++ compiler: what the environment variable CXX names, or c++."""
-    return os.environ.get("CXX") or "c++"
+def compiler() -> list[str]:
+    """Return the command of the C++ compiler: what the environment variable CXX says, or c++."""
+    return shlex.split(os.environ.get("CXX", "")) or ["c++"]
 
 
 @cache
@@ -33,44 +39,60 @@ def why_not(dtype: torch.dtype) -> str | None:
         return (
             f"its kernels compute in {', '.join(DTYPES.values())}, not in {str(dtype).removeprefix('torch.')}"
         )
-    if shutil.which(compiler()) is None:
-        return f"it needs a C++ compiler, and there is no {compiler()} (CXX can name another)"
+    if shutil.which(compiler()[0]) is None:
+        return f"it needs a C++ compiler, and there is no {compiler()[0]} (CXX can name another)"
     try:
         kernels = load()
     except CompilerError as error:
         return str(error)
     if not hasattr(kernels, f"pwoct_run_{DTYPES[dtype]}"):
-        return "its kernels compute in bfloat16 on processors with AVX-512 BF16, and this one has none"
+        return "its kernels need a processor and a compiler with AVX-512 BF16 for bfloat16"
     return None
 
 
-@cache
+_FIRST = Lock()  # so that threads that come at once do not all compile
+
+
 def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this processor unless they are in the user's cache.
 
     Raises:
         CompilerError: if the compiler fails, or the cache cannot be used.
     """
+    with _FIRST:
+        return _load()
+
+
+@cache
+def _load() -> ctypes.CDLL:
     sources = sorted(FOLDER.glob("*.cpp"))
     content = b"".join(path.read_bytes() for path in [*sorted(FOLDER.glob("*.h")), *sources])
     # A cache may be shared by machines; what the compiler makes of -march=native tells them apart.
     macros = _run("-march=native", "-dM", "-E", "-x", "c++", os.devnull)
-    key = hashlib.sha256(content + macros + " ".join(OPTIONS).encode()).hexdigest()[:16]
+    made_by = " ".join((*OPTIONS, *platform.libc_ver(), sys.platform)).encode()
+    key = hashlib.sha256(content + macros + made_by).hexdigest()[:16]
     library = Path(pooch.os_cache("pwoct-cost")) / f"kernels-{key}.so"
     try:
-        if not library.exists():
-            library.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-                built = Path(folder) / library.name
-                _run(*OPTIONS, *map(str, sources), "-o", str(built))
-                built.replace(library)  # whole, whoever else builds it now
+        if library.exists():
+            with contextlib.suppress(OSError):  # damaged: it is made again
+                return ctypes.CDLL(str(library))
+        _build(sources, library)
         return ctypes.CDLL(str(library))
     except OSError as error:
-        raise CompilerError(f"the kernels cannot be kept in {library.parent} or loaded: {error}") from error
+        reason = " ".join(str(error).split())
+        raise CompilerError(f"the kernels cannot be kept in {library.parent} or loaded: {reason}") from error
+
+
+def _build(sources: Sequence[Path], library: Path) -> None:
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        built = Path(folder) / library.name
+        _run(*OPTIONS, *map(str, sources), "-o", str(built))
+        built.replace(library)  # whole, whoever else builds it now
 
 
 def _run(*arguments: str) -> bytes:
-    command = [compiler(), *arguments]
+    command = [*compiler(), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

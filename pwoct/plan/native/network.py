@@ -65,6 +65,8 @@ class NativeNetwork(nn.Module):
             raise ValueError(
                 f"this network was made for images (n, {', '.join(map(str, wanted))}), got {tuple(x.shape)}"
             )
+        if x.device.type != "cpu":
+            raise ValueError(f"this network computes on the CPU, got images on {x.device}")
         return self.program(x).flatten(1)
 
 

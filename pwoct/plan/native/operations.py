@@ -15,10 +15,10 @@ from pwoct.plan.native.library import load
     CONVOLUTION,
     POOLING,
     SUMMING,
-    SPREADING,
+    ZERO_INSERTION,
     STATISTICS,
     NORMALISATION,
-    REDUCTION,
+    NORMALISATION_SUMS,
     NORMALISATION_GRADIENT,
     WEIGHT_GRADIENT,
     BARRIER,
@@ -27,18 +27,23 @@ from pwoct.plan.native.library import load
 ) = range(12)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
+MAPS = ("input", "output", "plus", "doubled", "source", "result")
 FIELDS = (
-    *("kind", "input", "output", "plus", "doubled", "weight", "bias", "statistics", "groups", "channels"),
+    *("kind", *MAPS, "weight", "bias", "statistics", "groups", "channels"),
     *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
-    *("kernel_height", "kernel_width", "stride", "pad_height", "pad_width", "dilation", "relu"),
+    *("source_height", "source_width", "kernel_height", "kernel_width"),
+    *("stride", "pad_height", "pad_width", "dilation", "relu"),
 )
 Size = tuple[int, int]
 
 
 class Operation(ctypes.Structure):
-    """One operation, as kernels.h has it; see there."""
+    """One operation, as kernels.h has it; see there. A test compares their sizes."""
 
-    _fields_ = (*((name, ctypes.c_int64) for name in FIELDS), ("scale", ctypes.c_double))
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in FIELDS),
+        *((name, ctypes.c_double) for name in ("scale", "epsilon")),
+    )
 
 
 @dataclass(eq=False)
@@ -74,7 +79,7 @@ class Step:
 
     def settle(self) -> Operation:
         """Return the operation, with the places of its maps."""
-        for name in ("input", "plus", "doubled", "output"):
+        for name in MAPS:
             found = self.output if name == "output" else self.reads.get(name)
             setattr(self.operation, name, NONE if found is None else found.place)
         return self.operation
@@ -84,14 +89,27 @@ def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: 
     """Return a step; sizes and channels follow from its maps."""
     found = {name: read for name, read in reads.items() if read is not None}
     operation = Operation(kind=kind, scale=1.0, bias=NONE)
-    sources = {"": found.get("input"), "out_": output, "doubled_": found.get("doubled")}
-    for prefix, source in sources.items():
-        if source is not None:
-            setattr(operation, f"{prefix}height", source.height)
-            setattr(operation, f"{prefix}width", source.width)
+    sized = {"out_": output} | {f"{name}_": found.get(name) for name in ("doubled", "source")}
+    for prefix, x in ({"": found.get("input")} | sized).items():
+        if x is not None:
+            setattr(operation, f"{prefix}height", x.height)
+            setattr(operation, f"{prefix}width", x.width)
     for name, value in fields.items():
         setattr(operation, name, value)
     return Step(operation, found, output)
+
+
+def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
+    """Check that maps fit the one that they are added to.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    half = (y.channels, -(-y.height // 2), -(-y.width // 2))
+    for x, wanted in ((plus, (y.channels, *y.size)), (doubled, half)):
+        got = None if x is None else (x.channels, *x.size)
+        if got not in (None, wanted):
+            raise ValueError(f"a map of (channels, height, width) = {wanted} can be added, got {got}")
 
 
 def settle(steps: Iterable[Step]) -> ctypes.Array[Operation]:

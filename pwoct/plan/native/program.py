@@ -1,11 +1,6 @@
 """A network as a list of operations on maps, recorded once and computed by compiled kernels."""
 
 import ctypes
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +10,7 @@ from pwoct.plan.convolve import Convolution
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
 from pwoct.plan.native.operations import CONVOLUTION, GROUPS, NONE, POOLING, Map, Size, Step
+from pwoct.plan.native.workers import Memories, run_together
 
 
 class Recorder:
@@ -42,7 +38,8 @@ class Recorder:
         """Record relu(conv(x) + plus + doubled, repeated 2 x 2) and return its map.
 
         Raises:
-            ValueError: if the convolution has groups, or strides or dilations that differ by direction.
+            ValueError: if the convolution has groups, or strides or dilations that differ by direction, or
+                if maps do not fit.
         """
         padding, stride, dilation, groups = convolution.geometry
         if groups != 1 or stride[0] != stride[1] or dilation[0] != dilation[1]:
@@ -83,6 +80,7 @@ class Recorder:
         return self._add(POOLING, y, {"input": x}, stride=by)
 
     def _add(self, kind: int, output: Map, reads: dict[str, Map | None], **fields: float) -> Map:
+        operations.check_sums(output, reads.get("plus"), reads.get("doubled"))
         x = reads.get("input")
         channels = output.groups(self.group) * self.group
         groups = 0 if x is None else x.groups(self.group)
@@ -108,54 +106,28 @@ class Program:
         self.weights = torch.cat(recorder.weights).to(self.dtype)
         in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
         self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
-        self._memories: deque[Tensor] = deque()  # of threads that are done; a new map costs page faults
+        self._memories = Memories()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Compute the result (n, channels, height, width) of images (n, channels, height, width)."""
         lanes = operations.lanes_of(self.dtype)
         blocks = operations.to_blocks(x, lanes, self.dtype)
         count = blocks.shape[0]
-        results = torch.empty((count, self.sizes[1] * lanes * self.group), dtype=self.dtype)
+        results = torch.empty((count, self.sizes[1] * lanes * self.group), dtype=self.dtype, device="cpu")
         threads = max(1, min(torch.get_num_threads(), count))
         cuts = [count * i // threads for i in range(threads + 1)]
-        others = [_pool().submit(self._run, blocks, results, cuts[i], cuts[i + 1]) for i in range(1, threads)]
-        self._run(blocks, results, cuts[0], cuts[1])
-        for other in others:
-            other.result()
+        run_together(lambda thread: self._run(blocks, results, cuts[thread], cuts[thread + 1]), threads)
         return operations.from_blocks(results, self.result, len(x), lanes, self.group)
 
     def _run(self, blocks: Tensor, results: Tensor, first: int, last: int) -> None:
-        try:
-            memory = self._memories.pop()
-        except IndexError:
-            memory = torch.empty(self.vectors * load().pwoct_vector_bytes(), dtype=torch.uint8)
-        pointers: list[Any] = [ctypes.c_void_p(t.data_ptr()) for t in (self.weights, self.biases)]
-        _kernel(self.dtype)(
+        memory = self._memories.take(self.vectors * load().pwoct_vector_bytes())
+        weights, biases, images, out = (t.data_ptr() for t in (self.weights, self.biases, blocks, results))
+        kernel = getattr(load(), f"pwoct_run_{DTYPES[self.dtype]}")
+        kernel(
             self.operations,
-            ctypes.c_int64(len(self.operations)),
-            *pointers,
-            ctypes.c_void_p(blocks.data_ptr()),
-            ctypes.c_int64(self.sizes[0]),
-            ctypes.c_void_p(results.data_ptr()),
-            ctypes.c_int64(self.sizes[1]),
-            ctypes.c_int64(self.result.place),
-            ctypes.c_void_p(memory.data_ptr()),
-            ctypes.c_int64(first),
-            ctypes.c_int64(last),
+            *(ctypes.c_int64(len(self.operations)), ctypes.c_void_p(weights), ctypes.c_void_p(biases)),
+            *(ctypes.c_void_p(images), ctypes.c_int64(self.sizes[0])),
+            *(ctypes.c_void_p(out), ctypes.c_int64(self.sizes[1]), ctypes.c_int64(self.result.place)),
+            *(ctypes.c_void_p(memory.data_ptr()), ctypes.c_int64(first), ctypes.c_int64(last)),
         )
-        self._memories.append(memory)
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="pwoct")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay behind
-
-
-@cache
-def _kernel(dtype: torch.dtype) -> Any:
-    kernel = getattr(load(), f"pwoct_run_{DTYPES[dtype]}")
-    kernel.restype = None
-    return kernel
+        self._memories.give(memory)

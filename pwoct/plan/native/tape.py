@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from pwoct.plan.fold import check_geometry
 from pwoct.plan.native import operations
 from pwoct.plan.native.operations import (
     BARRIER,
@@ -13,13 +14,13 @@ from pwoct.plan.native.operations import (
     MIXED_CONVOLUTION,
     NORMALISATION,
     NORMALISATION_GRADIENT,
+    NORMALISATION_SUMS,
     POOLING,
-    REDUCTION,
     ROUNDING,
-    SPREADING,
     STATISTICS,
     SUMMING,
     WEIGHT_GRADIENT,
+    ZERO_INSERTION,
     Map,
     Step,
 )
@@ -72,15 +73,21 @@ class Tape:
         """Record conv(x) + plus + doubled, repeated 2 x 2.
 
         Raises:
-            ValueError: unless the kernel is 1x1 or 3x3, without groups or bias.
+            ValueError: unless the kernel is 1x1 or 3x3, without groups or bias, and all maps fit.
         """
-        (k, _), (s, _), (d, _) = convolution.kernel_size, convolution.stride, convolution.dilation
+        check_geometry(convolution)
+        k, s, d = convolution.kernel_size[0], convolution.stride[0], convolution.dilation[0]
         if convolution.kernel_size not in ((1, 1), (3, 3)) or convolution.groups != 1:
             raise ValueError(f"{NEEDS} 1x1 or 3x3 convolutions without groups, got {convolution}")
         if convolution.bias is not None:
             raise ValueError(f"{NEEDS} convolutions without bias, got {convolution}")
+        if not isinstance(convolution.weight, nn.Parameter):
+            raise ValueError(f"{NEEDS} weights that are parameters themselves, got {convolution}")
+        if convolution.in_channels != x.channels:
+            raise ValueError(f"{NEEDS} convolutions that fit, got {x.channels} channels for {convolution}")
         c_out, p = convolution.out_channels, d * (k // 2)
         y = Map(c_out, (x.height - 1) // s + 1, (x.width - 1) // s + 1)
+        operations.check_sums(y, plus, doubled)
         first = self.parameter_count
         self.parameters.append(convolution.weight)
         places = torch.arange(first, self.parameter_count).view(convolution.weight.shape)
@@ -93,15 +100,15 @@ class Tape:
             if doubled is not None:
                 self._add_gradient(doubled, self._sum_windows(dy))
             fields = {**taps, "stride": s, "weight": first, "groups": x.channels, "channels": c_out}
-            weights = operations.step(WEIGHT_GRADIENT, None, {"input": x, "doubled": dy}, **fields)
-            weights.operation.out_height, weights.operation.out_width = dy.size
-            self.steps.append(weights)
+            if convolution.weight.requires_grad:
+                sources: dict[str, Map | None] = {"input": dy, "source": x}
+                self.steps.append(operations.step(WEIGHT_GRADIENT, None, sources, **fields))
             if id(x) not in self._constant:
                 before = self._gradients.get(id(x))
                 flipped = places.flip(2, 3).transpose(0, 1)
                 dx = Map(*self._shape(x))
-                reads = {"input": self._spread(dy, s), "plus": before}
-                self._convolve(dx, reads, flipped, stride=1, **taps)
+                inputs = {"input": self._insert_zeros(dy, s), "plus": before}
+                self._convolve(dx, inputs, flipped, stride=1, **taps)
                 self._gradients[id(x)] = dx
 
         self._backward.append(gradient)
@@ -156,19 +163,22 @@ class Tape:
         """Record relu(norm(x) + plus) of several maps, whose statistics all threads add up at once.
 
         Raises:
-            ValueError: if a normalisation is another than `BatchNorm2d` with parameters and statistics.
+            ValueError: if one is no `BatchNorm2d` with parameters and momentum, or maps do not fit.
         """
         recorded = []
         for x, norm, plus in inputs:
             if type(norm) is not nn.BatchNorm2d or not norm.affine or norm.momentum is None:
                 raise ValueError(f"{NEEDS} BatchNorm2d with parameters and momentum, got {norm}")
+            if norm.num_features != x.channels:
+                raise ValueError(f"{NEEDS} normalisations that fit, got {x.channels} channels for {norm}")
+            operations.check_sums(x, plus)
             fields = {
                 "statistics": self.sum_count,
                 "weight": self.parameter_count,
                 "bias": self.parameter_count + norm.num_features,
                 "channels": norm.num_features,
                 "relu": relu,
-                "scale": norm.eps,
+                "epsilon": norm.eps,
             }
             self.parameters += [norm.weight, norm.bias]
             self.norms.append((norm, x.height * x.width))
@@ -186,14 +196,14 @@ class Tape:
         before = []
         for x, plus, y, fields in recorded:
             kept = Map(*self._shape(y))  # the gradient where the output was not rectified
-            reads = {"input": self._gradients[id(y)], "plus": y if relu else None, "doubled": x}
-            self.steps.append(operations.step(REDUCTION, kept, reads, **fields))
+            reads = {"input": self._gradients[id(y)], "result": y if relu else None, "source": x}
+            self.steps.append(operations.step(NORMALISATION_SUMS, kept, reads, **fields))
             self._add_gradient(plus, kept)
             before.append(kept)
         self._wait()
         for kept, (x, _, _, fields) in zip(before, recorded, strict=True):
             dx = Map(*self._shape(x))
-            reads = {"input": kept, "doubled": x}
+            reads = {"input": kept, "source": x}
             self.steps.append(operations.step(NORMALISATION_GRADIENT, dx, reads, **fields))
             self._gradients[id(x)] = dx
 
@@ -204,22 +214,26 @@ class Tape:
             self._constant.add(id(images))
         for record in reversed(self._backward):
             record()
+        self._backward.clear()
         return self._gradients.get(id(images))
 
     def _add_gradient(self, x: Map | None, dx: Map) -> None:
         if x is not None:
-            assert id(x) not in self._gradients, "maps that are added have no other reader before"
+            if id(x) in self._gradients:
+                raise ValueError(f"{NEEDS} maps that nothing reads before they are added")
             self._gradients[id(x)] = dx
 
-    def _spread(self, x: Map, stride: int) -> Map:
+    def _insert_zeros(self, x: Map, stride: int) -> Map:
         if stride == 1:
             return x
         y = Map(x.channels, stride * (x.height - 1) + 1, stride * (x.width - 1) + 1)
-        self.steps.append(operations.step(SPREADING, y, {"input": x}, channels=x.channels, stride=stride))
+        self.steps.append(
+            operations.step(ZERO_INSERTION, y, {"input": x}, channels=x.channels, stride=stride)
+        )
         return y
 
     def _sum_windows(self, x: Map) -> Map:
-        y = Map(x.channels, x.height // 2, x.width // 2)
+        y = Map(x.channels, -(-x.height // 2), -(-x.width // 2))
         self.steps.append(operations.step(SUMMING, y, {"input": x}, groups=x.channels, stride=2))
         return y
 

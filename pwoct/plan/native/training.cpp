@@ -26,7 +26,7 @@ template <class Type> INLINE typename Type::Scalar add_up(typename Type::Sum x) 
 
 // Writes each pixel of the input at a distance of `stride`, and zeros between: a strided convolution's gradient
 // is a convolution of that.
-template <class Type> static void spread(const Operation &op, const Maps<Type> &maps) {
+template <class Type> static void insert_zeros(const Operation &op, const Maps<Type> &maps) {
   typename Type::Vector *output = maps.output;
   for (int64_t channel = 0; channel < op.channels; ++channel)
     for (int64_t row = 0; row < op.out_height; ++row)
@@ -39,7 +39,7 @@ template <class Type> static void spread(const Operation &op, const Maps<Type> &
 
 // Sums for `normalise`: mean and squared deviations of each channel of a block.
 template <class Type>
-static void measure(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *sums) {
+static void batch_statistics(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *sums) {
   const int64_t pixels = op.height * op.width;
   for (int64_t channel = 0; channel < op.channels; ++channel, sums += 4) {
     const typename Type::Vector *x = maps.input + channel * pixels;
@@ -77,7 +77,7 @@ static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Ty
   for (int64_t channel = 0; channel < op.channels; ++channel) {
     const Moments found = moments_of(step, step.sums + op.statistics + 4 * channel, pixels * Type::LANES);
     const typename Type::Scalar scale =
-        step.parameters[op.weight + channel] / __builtin_sqrt(found.variance + op.scale);
+        step.parameters[op.weight + channel] / __builtin_sqrt(found.variance + op.epsilon);
     const typename Type::Scalar mean = found.mean, shift = step.parameters[op.bias + channel];
     if (is_first) {
       typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
@@ -92,10 +92,10 @@ static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Ty
   }
 }
 
-// The gradient of a normalisation's output where that is not rectified (op.relu: where the output, `plus`, is
-// above zero), with its sum and that of its product with the deviations of the normalisation's input, `doubled`.
+// The gradient of a normalisation's output, without what a ReLU kept back, with its sum and the sum of its
+// product with the deviations of what was normalised.
 template <class Type>
-static void reduce(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t block) {
+static void normalisation_sums(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t block) {
   const int64_t pixels = op.height * op.width;
   typename Type::Scalar *sums = step.sums + block * step.sum_count + op.statistics;
   for (int64_t channel = 0; channel < op.channels; ++channel, sums += 4) {
@@ -103,19 +103,19 @@ static void reduce(const Operation &op, const Maps<Type> &maps, const Step<Type>
     typename Type::Sum sum = {}, product = {};
     for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
       typename Type::Sum gradient = maps.input[i];
-      if (op.relu) gradient = maps.plus[i] <= 0 ? typename Type::Sum{} : gradient;
+      if (op.relu) gradient = maps.result[i] <= 0 ? typename Type::Sum{} : gradient;
       maps.output[i] = gradient;
       sum += gradient;
-      product += gradient * (maps.doubled[i] - mean);
+      product += gradient * (maps.source[i] - mean);
     }
     sums[2] = add_up<Type>(sum);
     sums[3] = add_up<Type>(product);
   }
 }
 
-// The gradient of a normalisation's input, `doubled`, from that of its output.
+// The gradient of what was normalised, from that of the output.
 template <class Type>
-static void differentiate(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
+static void normalisation_gradient(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
   const int64_t pixels = op.height * op.width;
   for (int64_t channel = 0; channel < op.channels; ++channel) {
     const typename Type::Scalar *sums = step.sums + op.statistics + 4 * channel;
@@ -126,7 +126,7 @@ static void differentiate(const Operation &op, const Maps<Type> &maps, const Ste
       product += sums[block * step.sum_count + 3];
     }
     const double count = (double)pixels * Type::LANES * step.blocks;
-    const double inverse = 1 / __builtin_sqrt(moments[1] + op.scale);
+    const double inverse = 1 / __builtin_sqrt(moments[1] + op.epsilon);
     if (is_first) {
       step.gradients[op.weight + channel] = product * inverse;
       step.gradients[op.bias + channel] = sum;
@@ -134,38 +134,38 @@ static void differentiate(const Operation &op, const Maps<Type> &maps, const Ste
     const typename Type::Scalar scale = step.parameters[op.weight + channel] * inverse;
     const typename Type::Scalar mean = moments[0], shift = sum / count, slope = product / count * inverse * inverse;
     for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i)
-      maps.output[i] = (maps.input[i] - shift - (maps.doubled[i] - mean) * slope) * scale;
+      maps.output[i] = (maps.input[i] - shift - (maps.source[i] - mean) * slope) * scale;
   }
 }
 
 // Adds to the gradients of INS x OUTS kernels of WIDTH taps a row: input channels from `channel_in`, output
-// channels from `channel_out`. `doubled` is the gradient of the convolution's output.
+// channels from `channel_out`.
 template <class Type, int INS, int OUTS, int WIDTH>
 static void add_weight_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
                                  int64_t channel_in, int64_t channel_out) {
   typedef typename Type::Sum Sum;
   Sum sums[WIDTH][INS][WIDTH][OUTS] = {}; // kernels are square
-  const int64_t in_pixels = op.height * op.width, out_pixels = op.out_height * op.out_width;
-  const Sum *inputs = maps.input + channel_in * in_pixels;
-  for (int64_t row = 0; row < op.out_height; ++row) {
-    const Sum *line = maps.doubled + channel_out * out_pixels + row * op.out_width;
+  const int64_t in_pixels = op.source_height * op.source_width, out_pixels = op.height * op.width;
+  const Sum *inputs = maps.source + channel_in * in_pixels;
+  for (int64_t row = 0; row < op.height; ++row) {
+    const Sum *line = maps.input + channel_out * out_pixels + row * op.width;
     for (int tap_row = 0; tap_row < WIDTH; ++tap_row) {
       const int64_t y = row * op.stride - op.pad_height + tap_row * op.dilation;
-      if (y < 0 || y >= op.height) continue;
+      if (y < 0 || y >= op.source_height) continue;
       Sum part[INS][WIDTH][OUTS];
       for (int in = 0; in < INS; ++in)
         for (int tap = 0; tap < WIDTH; ++tap)
           for (int out = 0; out < OUTS; ++out) part[in][tap][out] = sums[tap_row][in][tap][out];
-      for (int64_t column = 0; column < op.out_width; ++column) {
+      for (int64_t column = 0; column < op.width; ++column) {
         const int64_t left = column * op.stride - op.pad_width;
-        const bool is_inside = left >= 0 && left + (WIDTH - 1) * op.dilation < op.width;
+        const bool is_inside = left >= 0 && left + (WIDTH - 1) * op.dilation < op.source_width;
         Sum gradient[OUTS];
         for (int out = 0; out < OUTS; ++out) gradient[out] = line[out * out_pixels + column];
         for (int in = 0; in < INS; ++in)
           for (int tap = 0; tap < WIDTH; ++tap) {
             const int64_t x = left + tap * op.dilation;
-            const bool is_zero = !is_inside && (x < 0 || x >= op.width);
-            const Sum pixel = is_zero ? Sum{} : inputs[in * in_pixels + y * op.width + x];
+            const bool is_zero = !is_inside && (x < 0 || x >= op.source_width);
+            const Sum pixel = is_zero ? Sum{} : inputs[in * in_pixels + y * op.source_width + x];
             for (int out = 0; out < OUTS; ++out) part[in][tap][out] += pixel * gradient[out];
           }
       }
@@ -209,7 +209,8 @@ static void round_map(const Operation &op, const Maps<Real<float>> &maps) {
 }
 
 static void convolve_rounded(const Operation &op, const Maps<Real<float>> &maps, const void *weights) {
-  const Maps<Mixed> mixed = {reinterpret_cast<const Mixed::Input *>(maps.input), maps.plus, maps.doubled, maps.output};
+  const Maps<Mixed> mixed = {reinterpret_cast<const Mixed::Input *>(maps.input), maps.plus, maps.doubled, maps.output,
+                             nullptr, nullptr};
   convolve<Mixed>(op, mixed, {static_cast<const Mixed::Weight *>(weights) + op.weight, nullptr});
 }
 #endif
@@ -218,29 +219,32 @@ template <class Type>
 static void compute(const Operation &op, const Step<Type> &step, int64_t block, int64_t thread) {
   typename Type::Vector *memory = step.memory + block * step.vectors;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
-  const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output)};
+  const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), at(op.result)};
   const bool is_first = block == 0;
-  typename Type::Scalar *gradients = step.gradients + thread * step.parameter_count + op.weight;
   switch (op.kind) {
   case CONVOLUTION:
     return convolve<Type>(op, maps, {static_cast<const typename Type::Weight *>(step.weights) + op.weight, nullptr});
   case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);
-  case SPREADING: return spread<Type>(op, maps);
-  case STATISTICS: return measure<Type>(op, maps, step.sums + block * step.sum_count + op.statistics);
+  case ZERO_INSERTION: return insert_zeros<Type>(op, maps);
+  case STATISTICS: return batch_statistics<Type>(op, maps, step.sums + block * step.sum_count + op.statistics);
   case NORMALISATION: return normalise<Type>(op, maps, step, is_first);
-  case REDUCTION: return reduce<Type>(op, maps, step, block);
-  case NORMALISATION_GRADIENT: return differentiate<Type>(op, maps, step, is_first);
-  case WEIGHT_GRADIENT:
+  case NORMALISATION_SUMS: return normalisation_sums<Type>(op, maps, step, block);
+  case NORMALISATION_GRADIENT: return normalisation_gradient<Type>(op, maps, step, is_first);
+  case WEIGHT_GRADIENT: {
+    typename Type::Scalar *gradients = step.gradients + thread * step.parameter_count + op.weight;
     if (op.kernel_width == 3) weight_gradients<Type, 2, CHANNELS, 3>(op, maps, gradients, 0);
     else weight_gradients<Type, 4, CHANNELS, 1>(op, maps, gradients, 0);
+    return;
+  }
   }
 #if defined(__AVX512BF16__)
   if constexpr (sizeof(typename Type::Scalar) == sizeof(float)) {
-    if (op.kind == ROUNDING) round_map(op, maps);
-    if (op.kind == MIXED_CONVOLUTION) convolve_rounded(op, maps, step.weights);
+    if (op.kind == ROUNDING) return round_map(op, maps);
+    if (op.kind == MIXED_CONVOLUTION) return convolve_rounded(op, maps, step.weights);
   }
 #endif
+  __builtin_trap(); // Python and C++ disagree about the kinds
 }
 
 // Waits until all threads have come here `times` times.
@@ -266,6 +270,7 @@ static void run(const Operation *operations, int64_t count, const Step<Type> &st
 }
 
 extern "C" {
+int64_t pwoct_step_bytes() { return sizeof(Step<Real<float>>); }
 void pwoct_train_float32(const Operation *operations, int64_t count, const Step<Real<float>> *step,
                          void *arrived, int64_t threads, int64_t thread, int64_t first, int64_t last) {
   run<Real<float>>(operations, count, *step, static_cast<std::atomic<int64_t> *>(arrived), threads, thread,

@@ -2,9 +2,7 @@
 
 import ctypes
 import os
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -17,8 +15,9 @@ from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
 from pwoct.plan.native.operations import Map
 from pwoct.plan.native.tape import Tape
+from pwoct.plan.native.workers import Memories, run_together
 
-ALIGNMENT = 64  # bytes
+FAR_AWAY = 1 << 62  # more than all barriers
 
 
 class Pass:
@@ -27,6 +26,7 @@ class Pass:
     def __init__(self, blocks: int, threads: int, memory: Tensor, sums: Tensor, moments: Tensor) -> None:
         self.blocks, self.threads, self.sums, self.moments = blocks, threads, sums, moments
         self.memory: Tensor | None = memory
+        self.began_backward = False
         self.parameters: Tensor | None = None
         self.weights: Tensor | None = None
 
@@ -69,24 +69,20 @@ class TrainingStep:
         self.arrangement = torch.cat(tape.arrangement)
         self.shapes = [parameter.shape for parameter in tape.parameters]
         self.parameter_count, self.sum_count = tape.parameter_count, tape.sum_count
-        # Of the last passes that are over: new memory costs page faults.
-        self._memories: deque[Tensor] = deque(maxlen=2)
+        self._memories = Memories()
 
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Pass]:
         """Return features (n, channels, h, w) of images (n, channels, h, w)."""
         blocks = len(x) // self.lanes
-        size = blocks * self.vectors * self.lanes
-        memory = next((m for m in self._memories if m.numel() == size), None)
-        if memory is None:
-            memory = torch.empty(size, dtype=self.dtype)
-        else:
-            self._memories.remove(memory)
-        sums = torch.empty((blocks, self.sum_count), dtype=self.dtype)
-        moments = torch.empty((self.sum_count // 4, 2), dtype=self.dtype)
+        memory = self._memories.take(blocks * self.vectors * self.lanes * self.dtype.itemsize).view(
+            self.dtype
+        )
+        sums = torch.empty((blocks, self.sum_count), dtype=self.dtype, device="cpu")
+        moments = torch.empty((self.sum_count // 4, 2), dtype=self.dtype, device="cpu")
         done = Pass(blocks, max(1, min(torch.get_num_threads(), blocks)), memory, sums, moments)
         # The zero at the end is what `NOTHING` reads.
-        numbers = [parameter.detach().flatten() for parameter in parameters]
-        done.parameters = torch.cat([*numbers, torch.zeros(1, dtype=self.dtype)])
+        flat = [parameter.detach().to(self.dtype).flatten() for parameter in parameters]
+        done.parameters = torch.cat([*flat, torch.zeros(1, dtype=self.dtype, device="cpu")])
         done.weights = done.parameters[self.arrangement]
         if self.rounds:
             done.weights = done.weights.bfloat16()
@@ -102,9 +98,12 @@ class TrainingStep:
         """
         if done.memory is None:
             raise RuntimeError('the plan "blocked" keeps no maps for a second backward pass')
+        if done.began_backward:
+            raise RuntimeError('a backward pass of the plan "blocked" was interrupted; its maps are lost')
+        done.began_backward = True
         blocked = operations.to_blocks(gradient, self.lanes, self.dtype)
         self._map(done, self.gradient).copy_(blocked.flatten(1))
-        gradients = torch.zeros((done.threads, self.parameter_count), dtype=self.dtype)
+        gradients = torch.zeros((done.threads, self.parameter_count), dtype=self.dtype, device="cpu")
         self._run(self.backward_operations, done, gradients)
         images = None if self.of_images is None else self._read(done, self.of_images, len(gradient))
         self.release(done)
@@ -114,7 +113,7 @@ class TrainingStep:
     def release(self, done: Pass) -> None:
         """Keep the memory of a pass for the next one."""
         if done.memory is not None:
-            self._memories.append(done.memory)
+            self._memories.give(done.memory.view(torch.uint8))
         done.memory = done.weights = None
 
     def _map(self, done: Pass, x: Map) -> Tensor:
@@ -129,11 +128,12 @@ class TrainingStep:
         tensors = (done.weights, done.parameters, gradients, done.sums, done.moments, done.memory)
         pointers = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
         shared = _Step(*pointers, self.parameter_count, self.sum_count, self.vectors, done.blocks)
-        arrived = torch.zeros(1, dtype=torch.int64)
+        arrived = torch.zeros(1, dtype=torch.int64, device="cpu")
+        kernel = getattr(load(), f"pwoct_train_{DTYPES[self.dtype]}")
         cuts = [done.blocks * i // done.threads for i in range(done.threads + 1)]
 
         def part(thread: int) -> None:
-            _kernel(self.dtype)(
+            kernel(
                 recorded,
                 ctypes.c_int64(len(recorded)),
                 ctypes.byref(shared),
@@ -141,29 +141,18 @@ class TrainingStep:
                 *map(ctypes.c_int64, (done.threads, thread, cuts[thread], cuts[thread + 1])),
             )
 
-        with _ONE_AT_A_TIME:  # threads wait for each other: all of a step must run
-            others = [_pool().submit(part, thread) for thread in range(1, done.threads)]
-            part(0)
-            for other in others:
-                other.result()
-
-
-_ONE_AT_A_TIME = Lock()
+        # Threads wait for each other: all of a step must run, and if they cannot, nobody may wait.
+        with _turn():
+            run_together(part, done.threads, give_up=lambda: arrived.fill_(FAR_AWAY))
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=4096, thread_name_prefix="pwoct")  # made when they are needed
+def _turn() -> Lock:
+    return Lock()
 
 
-os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay behind
-
-
-@cache
-def _kernel(dtype: torch.dtype) -> Any:
-    kernel = getattr(load(), f"pwoct_train_{DTYPES[dtype]}")
-    kernel.restype = None
-    return kernel
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_turn.cache_clear)  # whoever holds it stays behind
 
 
 class Features(torch.autograd.Function):

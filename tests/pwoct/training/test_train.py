@@ -150,7 +150,7 @@ def test_octave_layers_train_by_the_packages_kernels(tmp_path, images):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"batch": 24}, "a multiple of 16 images a rank and sizes that are multiples of 8, got 24 images"),
+        ({"batch": 24}, 'the plan "blocked" needs batches of a multiple of 16 images, got 24'),
         ({"machine__compile": True}, "blocked needs device cpu, without compile and sync_bn"),
     ],
 )
@@ -160,8 +160,8 @@ def test_what_the_plan_blocked_refuses(values, message, tmp_path, images):
 
 
 def test_the_plan_blocked_needs_a_compiler(tmp_path, images, monkeypatch):
-    monkeypatch.setattr("pwoct.training.learner.why_not", lambda dtype: "it needs a C++ compiler")
-    with pytest.raises(ConfigError, match=r"blocked does not run here: it needs a C\+\+ compiler"):
+    monkeypatch.setattr("pwoct.plan.native.blocked.why_not", lambda dtype: "it needs a C++ compiler")
+    with pytest.raises(ConfigError, match=r'"blocked" does not run here: it needs a C\+\+ compiler'):
         train(tiny(machine__plan="blocked"), images, tmp_path / "run")
 
 
