@@ -113,7 +113,7 @@ def test_the_weights_of_a_run_give_its_accuracy(tmp_path, images):
     ("values", "keys"),
     [
         ({"epochs": 3}, "epochs"),
-        ({"optimiser__lr": 1.0, "label_smoothing": 0.1}, "label_smoothing, optimiser.lr"),
+        ({"optimiser__lr": 1.0, "label_smoothing": 0.2}, "label_smoothing, optimiser.lr"),
         ({"model__width": 8}, "model.width"),
     ],
 )
@@ -334,11 +334,12 @@ def test_one_step_by_hand():
 
 def test_one_step_of_muon_by_hand():
     """At half the schedule's height, kernels step at half of lr, and all else at half of rest_lr."""
-    config = tiny(batch=4, optimiser__lr=0.03, optimiser__rest_lr=0.2, optimiser__weight_decay=0.01)
+    rates = {"optimiser__lr": 0.03, "optimiser__rest_lr": 0.2, "optimiser__weight_decay": 0.01}
+    config = tiny(batch=4, label_smoothing=0.1, **rates)
     learner = Learner(config, 10, 3, Ranks())
     before = copy.deepcopy(learner.model).train()
     x, y = torch.randn(4, 3, 16, 16), torch.tensor([1, 2, 3, 4])
-    cross_entropy(before(x), y).backward()
+    cross_entropy(before(x), y, label_smoothing=0.1).backward()
     learner.update(x, y, 0.5 * 0.03, 0)
     for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
         lr = 0.015 if old.dim() == 4 else 0.1
