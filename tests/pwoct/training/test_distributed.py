@@ -22,12 +22,14 @@ from pwoct.training.learner import Learner
 from pwoct.training.record import RunFolder
 from pwoct.training.schedule import rate_factor
 from pwoct.training.synthetic import synthetic
+from tests.pwoct.networks import needs_compiler
 
 TINY = {
     "model.name": "resnet8",
     "model.width": 4,
     "epochs": 2,
     "batch": 16,
+    "label_smoothing": 0.0,
     "schedule.warmup": 1,
     "optimiser.name": "sgd",  # muon makes more of rounding errors
     "optimiser.rest_lr": None,
@@ -43,7 +45,7 @@ STEPS = 8  # 2 epochs of 64 // 16
 def pair(train_begin, train_end):
     """Train with two ranks, each with a job of its own."""
 
-    def run(folder: Path, *own: dict[str, Any]) -> list[int]:
+    def run(folder: Path, *own: dict[str, Any], **values: Any) -> list[int]:
         # The meeting point is open before the ranks start: no port is guessed.
         store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         environment = {
@@ -53,7 +55,9 @@ def pair(train_begin, train_end):
             "WORLD_SIZE": "2",
         }
         ranks = [
-            train_begin(folder, environment={**environment, "RANK": str(rank)}, values=TINY, **mine)
+            train_begin(
+                folder, environment={**environment, "RANK": str(rank)}, values={**TINY, **values}, **mine
+            )
             for rank, mine in enumerate(own)
         ]
         return [train_end(rank) for rank in ranks]
@@ -71,7 +75,8 @@ def two_halves(config: Any) -> tuple[Learner, list[Score]]:
         for step in range(len(batches)):
             x, labels = batches(epoch, step)
             other = copy.deepcopy(learner.model)  # its statistics are not kept: the first rank's are
-            for model, half in ((learner.model, slice(0, 8)), (other, slice(8, 16))):
+            middle = config.batch // 2
+            for model, half in ((learner.model, slice(middle)), (other, slice(middle, None))):
                 cross_entropy(model(x[half]), labels[half]).backward()
             for mine, its in zip(learner.model.parameters(), other.parameters(), strict=True):
                 mine.grad = (mine.grad + its.grad) / 2
@@ -86,9 +91,18 @@ def two_halves(config: Any) -> tuple[Learner, list[Score]]:
     return learner, scores
 
 
-def test_two_ranks_equal_one_process_with_two_halves(pair, tmp_path):
-    assert pair(tmp_path, {"dropout": 0.0}, {"dropout": 0.0}) == [0, 0]
-    learner, scores = two_halves(settle(compose("fast", values=TINY)))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        pytest.param(
+            {"model.alpha": "1/2", "machine.plan": "blocked", "batch": 32}, marks=needs_compiler, id="blocked"
+        ),
+    ],
+)
+def test_two_ranks_equal_one_process_with_two_halves(values, pair, tmp_path):
+    assert pair(tmp_path, {"dropout": 0.0}, {"dropout": 0.0}, **values) == [0, 0]
+    learner, scores = two_halves(settle(compose("fast", values={**TINY, **values})))
     found = load_file(RunFolder(tmp_path).weights)
     for name, value in learner.model.state_dict().items():
         assert torch.allclose(found[name], value, rtol=1e-5, atol=1e-5), name
