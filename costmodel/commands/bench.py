@@ -173,9 +173,7 @@ def _run(
     torch.set_num_threads(threads or before)
     try:
         keep_freed_memory()
-        # Plan "blocked" computes gradients of weights in float32, whatever is asked for.
-        dtypes = sorted({"float32", *(setting.dtype for setting in settings)})
-        machine = measure_machine(dtypes, quick=quick, clock=clock)
+        machine = measure_machine(sorted({setting.dtype for setting in settings}), quick=quick, clock=clock)
         results = []
         for setting in settings:
             work = f"{counted(len(designs), 'network')}, {counted(rounds, 'round')}"

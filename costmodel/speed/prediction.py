@@ -37,10 +37,6 @@ def seconds(
     if plan == "native":
         found = [op for _, layer in layers(found) for op in native(layer)]
     own = replace(machine, seconds_per_call=0.0)
-    if plan == "blocked" and dtype != "float32":  # gradients of weights, a third of the MACs, in float32
-        rates = machine.macs_per_second
-        mixed = 3 / (2 / rates[dtype] + 1 / rates["float32"])
-        own = replace(own, macs_per_second={**rates, dtype: mixed})
     return sum(estimate(op, own, dtype, training=training, in_blocks=False).seconds for op in found)
 
 

@@ -53,6 +53,8 @@ enum {
   BARRIER,
   ROUNDING,
   MIXED_CONVOLUTION,
+  PAIRING,
+  MIXED_WEIGHT_GRADIENT,
 };
 
 // A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
@@ -86,6 +88,9 @@ struct BFloat16 {
   INLINE void unpack(Vector x, Sum (&channels)[GROUP]) {
     channels[0] = (Sum)(x << 16);
     channels[1] = (Sum)(x & (int32_t)0xffff0000);
+  }
+  INLINE Sum multiply_add(Sum sum, Vector x, Vector y) {
+    return (Sum)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
   }
   INLINE Vector pack(const Sum (&channels)[GROUP]) {
     return round(channels[0]) | round(channels[1]) << 16;

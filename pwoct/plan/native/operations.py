@@ -24,7 +24,9 @@ from pwoct.plan.native.library import load
     BARRIER,
     ROUNDING,
     MIXED_CONVOLUTION,
-) = range(12)
+    PAIRING,
+    MIXED_WEIGHT_GRADIENT,
+) = range(14)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
 MAPS = ("input", "output", "plus", "doubled", "source", "result")

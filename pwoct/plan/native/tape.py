@@ -12,9 +12,11 @@ from pwoct.plan.native.operations import (
     BARRIER,
     CONVOLUTION,
     MIXED_CONVOLUTION,
+    MIXED_WEIGHT_GRADIENT,
     NORMALISATION,
     NORMALISATION_GRADIENT,
     NORMALISATION_SUMS,
+    PAIRING,
     POOLING,
     ROUNDING,
     STATISTICS,
@@ -34,8 +36,8 @@ class Tape:
     """Records a network forward; `reverse` then records the gradients of all that was recorded.
 
     Args:
-        rounds: whether convolutions read maps and weights that are rounded to bfloat16, as autocast would
-            have it; sums, statistics and gradients of weights are computed in float32 all the same.
+        rounds: whether convolutions and their gradients multiply maps and weights that are rounded to
+            bfloat16, as autocast would have it; all is added up, kept and normalised in float32.
 
     Attributes:
         steps: operations so far.
@@ -101,8 +103,7 @@ class Tape:
                 self._add_gradient(doubled, self._sum_windows(dy))
             fields = {**taps, "stride": s, "weight": first, "groups": x.channels, "channels": c_out}
             if convolution.weight.requires_grad:
-                sources: dict[str, Map | None] = {"input": dy, "source": x}
-                self.steps.append(operations.step(WEIGHT_GRADIENT, None, sources, **fields))
+                self._weight_gradient(x, dy, fields)
             if id(x) not in self._constant:
                 before = self._gradients.get(id(x))
                 flipped = places.flip(2, 3).transpose(0, 1)
@@ -123,6 +124,22 @@ class Tape:
         fields["weight"] = sum(len(part) for part in self.arrangement) // group
         self.arrangement.append(operations.arrange(places, group, 1, missing=NOTHING))
         self.steps.append(operations.step(kind, y, {**reads, "input": x}, **fields))
+
+    def _weight_gradient(self, x: Map, dy: Map, fields: dict[str, int]) -> None:
+        kind = WEIGHT_GRADIENT
+        if self.rounds:
+            # For each pair of pixels of dy, the pairs of pixels of x that lie under each tap.
+            pairs, s = -(-dy.width // 2), fields["stride"]
+            width = 2 * (pairs - 1) * s + (fields["kernel_width"] - 1) * fields["dilation"] + 1
+            x = self._pair(x, width, dilation=1, stride=s, pad_width=fields["pad_width"])
+            dy = self._pair(dy, pairs, dilation=2, stride=1)
+            kind = MIXED_WEIGHT_GRADIENT
+        self.steps.append(operations.step(kind, None, {"input": dy, "source": x}, **fields))
+
+    def _pair(self, x: Map, width: int, **fields: int) -> Map:
+        y = Map(x.channels, x.height, width)
+        self.steps.append(operations.step(PAIRING, y, {"input": x}, channels=x.channels, **fields))
+        return y
 
     def _round(self, x: Map) -> Map:
         """Record a map in bfloat16, in which two channels share a vector; once, whoever reads it."""

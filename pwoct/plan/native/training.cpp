@@ -16,6 +16,10 @@ template <class Type> struct Step {
   typename Type::Scalar *moments;            // for each channel of a normalisation: mean and variance
   typename Type::Vector *memory;             // (blocks, vectors)
   int64_t parameter_count, sum_count, vectors, blocks;
+
+  typename Type::Scalar *gradients_of(const Operation &op, int64_t thread) const {
+    return gradients + thread * parameter_count + op.weight;
+  }
 };
 
 template <class Type> INLINE typename Type::Scalar add_up(typename Type::Sum x) {
@@ -138,17 +142,39 @@ static void normalisation_gradient(const Operation &op, const Maps<Type> &maps, 
   }
 }
 
+// What `add_weight_gradients` multiplies: vectors of one pixel each.
+template <class Type> struct Pixels {
+  typedef typename Type::Vector Vector;
+  typedef typename Type::Sum Sum;
+  static constexpr int AT_ONCE = 1;
+  static constexpr bool IS_PADDED = false;
+  INLINE Sum multiply_add(Sum sum, Vector x, Vector y) { return sum + x * y; }
+};
+
+#if defined(__AVX512BF16__)
+// Vectors of two pixels in bfloat16, whose products one instruction adds; see `pair_pixels`.
+struct PixelPairs {
+  typedef BFloat16::Vector Vector;
+  typedef BFloat16::Sum Sum;
+  static constexpr int AT_ONCE = 2;
+  static constexpr bool IS_PADDED = true; // rows begin with the padding and have no edges
+  INLINE Sum multiply_add(Sum sum, Vector x, Vector y) { return BFloat16::multiply_add(sum, x, y); }
+};
+#endif
+
 // Adds to the gradients of INS x OUTS kernels of WIDTH taps a row: input channels from `channel_in`, output
 // channels from `channel_out`.
-template <class Type, int INS, int OUTS, int WIDTH>
-static void add_weight_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
+template <class Type, class Pixel, int INS, int OUTS, int WIDTH>
+static void add_weight_gradients(const Operation &op, const typename Pixel::Vector *source,
+                                 const typename Pixel::Vector *gradient, typename Type::Scalar *gradients,
                                  int64_t channel_in, int64_t channel_out) {
   typedef typename Type::Sum Sum;
+  typedef typename Pixel::Vector Vector;
   Sum sums[WIDTH][INS][WIDTH][OUTS] = {}; // kernels are square
   const int64_t in_pixels = op.source_height * op.source_width, out_pixels = op.height * op.width;
-  const Sum *inputs = maps.source + channel_in * in_pixels;
+  const Vector *inputs = source + channel_in * in_pixels;
   for (int64_t row = 0; row < op.height; ++row) {
-    const Sum *line = maps.input + channel_out * out_pixels + row * op.width;
+    const Vector *line = gradient + channel_out * out_pixels + row * op.width;
     for (int tap_row = 0; tap_row < WIDTH; ++tap_row) {
       const int64_t y = row * op.stride - op.pad_height + tap_row * op.dilation;
       if (y < 0 || y >= op.source_height) continue;
@@ -157,16 +183,17 @@ static void add_weight_gradients(const Operation &op, const Maps<Type> &maps, ty
         for (int tap = 0; tap < WIDTH; ++tap)
           for (int out = 0; out < OUTS; ++out) part[in][tap][out] = sums[tap_row][in][tap][out];
       for (int64_t column = 0; column < op.width; ++column) {
-        const int64_t left = column * op.stride - op.pad_width;
-        const bool is_inside = left >= 0 && left + (WIDTH - 1) * op.dilation < op.source_width;
-        Sum gradient[OUTS];
-        for (int out = 0; out < OUTS; ++out) gradient[out] = line[out * out_pixels + column];
+        const int64_t left = column * op.stride * Pixel::AT_ONCE - (Pixel::IS_PADDED ? 0 : op.pad_width);
+        const bool is_inside = Pixel::IS_PADDED || (left >= 0 && left + (WIDTH - 1) * op.dilation < op.source_width);
+        Vector factors[OUTS];
+        for (int out = 0; out < OUTS; ++out) factors[out] = line[out * out_pixels + column];
         for (int in = 0; in < INS; ++in)
           for (int tap = 0; tap < WIDTH; ++tap) {
             const int64_t x = left + tap * op.dilation;
             const bool is_zero = !is_inside && (x < 0 || x >= op.source_width);
-            const Sum pixel = is_zero ? Sum{} : inputs[in * in_pixels + y * op.source_width + x];
-            for (int out = 0; out < OUTS; ++out) part[in][tap][out] += pixel * gradient[out];
+            const Vector pixel = is_zero ? Vector{} : inputs[in * in_pixels + y * op.source_width + x];
+            for (int out = 0; out < OUTS; ++out)
+              part[in][tap][out] = Pixel::multiply_add(part[in][tap][out], pixel, factors[out]);
           }
       }
       for (int in = 0; in < INS; ++in)
@@ -183,17 +210,26 @@ static void add_weight_gradients(const Operation &op, const Maps<Type> &maps, ty
         }
 }
 
-template <class Type, int INS, int OUTS, int WIDTH>
-static void weight_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
+template <class Type, class Pixel, int INS, int OUTS, int WIDTH>
+static void weight_gradients(const Operation &op, const typename Pixel::Vector *source,
+                             const typename Pixel::Vector *gradient, typename Type::Scalar *gradients,
                              int64_t channel_out) {
   for (; channel_out + OUTS <= op.channels; channel_out += OUTS) {
     int64_t channel_in = 0;
     for (; channel_in + INS <= op.groups; channel_in += INS)
-      add_weight_gradients<Type, INS, OUTS, WIDTH>(op, maps, gradients, channel_in, channel_out);
+      add_weight_gradients<Type, Pixel, INS, OUTS, WIDTH>(op, source, gradient, gradients, channel_in, channel_out);
     for (; channel_in < op.groups; ++channel_in)
-      add_weight_gradients<Type, 1, OUTS, WIDTH>(op, maps, gradients, channel_in, channel_out);
+      add_weight_gradients<Type, Pixel, 1, OUTS, WIDTH>(op, source, gradient, gradients, channel_in, channel_out);
   }
-  if constexpr (OUTS > 1) weight_gradients<Type, INS, OUTS / 2, WIDTH>(op, maps, gradients, channel_out);
+  if constexpr (OUTS > 1)
+    weight_gradients<Type, Pixel, INS, OUTS / 2, WIDTH>(op, source, gradient, gradients, channel_out);
+}
+
+template <class Type, class Pixel>
+static void weight_gradients(const Operation &op, const typename Pixel::Vector *source,
+                             const typename Pixel::Vector *gradient, typename Type::Scalar *gradients) {
+  if (op.kernel_width == 3) weight_gradients<Type, Pixel, 2, CHANNELS, 3>(op, source, gradient, gradients, 0);
+  else weight_gradients<Type, Pixel, 4, CHANNELS, 1>(op, source, gradient, gradients, 0);
 }
 
 #if defined(__AVX512BF16__)
@@ -206,6 +242,21 @@ static void round_map(const Operation &op, const Maps<Real<float>> &maps) {
       const BFloat16::Sum pair[2] = {maps.input[i], is_pair ? maps.input[i + pixels] : BFloat16::Sum{}};
       *output++ = BFloat16::pack(pair);
     }
+}
+
+// Rounds pixels and puts two into a vector, `stride` apart; vectors are `dilation` apart, and the first begins
+// `pad_width` before the row. What lies outside is zero.
+static void pair_pixels(const Operation &op, const Maps<Real<float>> &maps) {
+  auto *output = reinterpret_cast<BFloat16::Vector *>(maps.output);
+  for (int64_t row = 0; row < op.channels * op.height; ++row) {
+    const BFloat16::Sum *line = maps.input + row * op.width;
+    for (int64_t column = 0; column < op.out_width; ++column) {
+      const int64_t first = column * op.dilation - op.pad_width, second = first + op.stride;
+      const BFloat16::Sum pair[2] = {first >= 0 && first < op.width ? line[first] : BFloat16::Sum{},
+                                     second >= 0 && second < op.width ? line[second] : BFloat16::Sum{}};
+      *output++ = BFloat16::pack(pair);
+    }
+  }
 }
 
 static void convolve_rounded(const Operation &op, const Maps<Real<float>> &maps, const void *weights) {
@@ -231,17 +282,19 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   case NORMALISATION: return normalise<Type>(op, maps, step, is_first);
   case NORMALISATION_SUMS: return normalisation_sums<Type>(op, maps, step, block);
   case NORMALISATION_GRADIENT: return normalisation_gradient<Type>(op, maps, step, is_first);
-  case WEIGHT_GRADIENT: {
-    typename Type::Scalar *gradients = step.gradients + thread * step.parameter_count + op.weight;
-    if (op.kernel_width == 3) weight_gradients<Type, 2, CHANNELS, 3>(op, maps, gradients, 0);
-    else weight_gradients<Type, 4, CHANNELS, 1>(op, maps, gradients, 0);
-    return;
-  }
+  case WEIGHT_GRADIENT: return weight_gradients<Type, Pixels<Type>>(op, maps.source, maps.input, step.gradients_of(op, thread));
   }
 #if defined(__AVX512BF16__)
   if constexpr (sizeof(typename Type::Scalar) == sizeof(float)) {
-    if (op.kind == ROUNDING) return round_map(op, maps);
-    if (op.kind == MIXED_CONVOLUTION) return convolve_rounded(op, maps, step.weights);
+    const auto *source = reinterpret_cast<const BFloat16::Vector *>(maps.source);
+    const auto *gradient = reinterpret_cast<const BFloat16::Vector *>(maps.input);
+    switch (op.kind) {
+    case ROUNDING: return round_map(op, maps);
+    case MIXED_CONVOLUTION: return convolve_rounded(op, maps, step.weights);
+    case PAIRING: return pair_pixels(op, maps);
+    case MIXED_WEIGHT_GRADIENT:
+      return weight_gradients<Type, PixelPairs>(op, source, gradient, step.gradients_of(op, thread));
+    }
   }
 #endif
   __builtin_trap(); // Python and C++ disagree about the kinds
