@@ -1,8 +1,9 @@
 """Images a second in training, against the usual script, and how far that is from what the machine can do.
 
 The usual script: float32, NCHW, eager, a DataLoader whose data set crops, mirrors and normalises image by
-image in plain torch (0 and 2 workers, the quicker counts). Ours: what the recipe `fast` does, eager and with
-torch.compile. All in one process, in turn, so that a busy machine slows all alike; medians over the turns.
+image in plain torch (0 and 2 workers, the quicker counts), in a process of its own. Ours: what the recipe
+`fast` does, eager and with torch.compile. All in turn, so that a busy machine slows all alike; medians over
+the turns.
 
 The limit is a roofline: the longer of the time that the MACs of a step need at the measured rate of matrix
 products in bfloat16, and the time that its tensors need at the measured bandwidth, each read and written once
@@ -21,6 +22,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -74,6 +77,30 @@ def usual_steps(depth: int, workers: int) -> Iterator[None]:
             criterion(model(x), labels).backward()
             optimiser.step()
             yield
+
+
+def apart(depth: int, workers: int) -> Iterator[None]:
+    """The usual script in a process of its own, which knows nothing of how ours treats freed memory."""
+    context = get_context("spawn")
+    mine, its = context.Pipe()
+    process = context.Process(target=serve, args=(its, depth, workers))
+    process.start()
+    try:
+        while True:
+            mine.send(None)
+            mine.recv()
+            yield
+    finally:
+        process.terminate()
+
+
+def serve(connection: Connection, depth: int, workers: int) -> None:
+    """Make a step of the usual script whenever something is sent."""
+    steps = usual_steps(depth, workers)
+    while True:
+        connection.recv()
+        next(steps)
+        connection.send(None)
 
 
 def our_session(name: str, compiled: bool) -> Session:
@@ -147,7 +174,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     sessions = {"ours, eager": our_session(name, False)}
     if not arguments.no_compile:
         sessions["ours, compiled"] = our_session(name, True)
-    ways = {f"usual, {workers} workers": usual_steps(depth, workers) for workers in (0, 2)}
+    ways = {f"usual, {workers} workers": apart(depth, workers) for workers in (0, 2)}
     ways |= {way: our_steps(session) for way, session in sessions.items()}
     for step in ways.values():
         seconds_per_step(step, 3)  # compiles, and fills caches

@@ -92,7 +92,7 @@ def bench(
         if plot is not None:
             _draw(Path(plot), machine, results, settings[0].dtype)
     notes = [
-        "speed: how many times as fast as the plain network by its plan, in the first row;",
+        "speed: how many times as fast as the plain network in the first row;",
         "vs module: as the plain network by plan reference.",
         "MACs: how many times fewer; share: speed over MACs.",
     ]
