@@ -85,20 +85,21 @@ def apart(depth: int, workers: int) -> Iterator[None]:
     mine, its = context.Pipe()
     process = context.Process(target=serve, args=(its, depth, workers))
     process.start()
+    its.close()  # so that its end is seen
     try:
         while True:
-            mine.send(None)
+            mine.send(True)
             mine.recv()
             yield
     finally:
-        process.terminate()
+        mine.send(False)
+        process.join()
 
 
 def serve(connection: Connection, depth: int, workers: int) -> None:
-    """Make a step of the usual script whenever something is sent."""
+    """Make a step of the usual script whenever True is sent, and end with False."""
     steps = usual_steps(depth, workers)
-    while True:
-        connection.recv()
+    while connection.recv():
         next(steps)
         connection.send(None)
 
