@@ -69,7 +69,9 @@ def plan_for(
         return "blocked" if _is_blocked(model, images, (size[0], size[1])) else "lean"
     if dtype not in (torch.float32, torch.bfloat16):
         return "lean"
-    chosen = is_native(model.width, images) and why_not(dtype) is None and _has_wide_vectors()
+    ungrouped = all(module.groups == 1 for module in model.modules() if isinstance(module, nn.Conv2d))
+    fits = ungrouped and is_native(model.width, images)
+    chosen = fits and why_not(dtype) is None and _has_wide_vectors()
     has_tiles = chosen and dtype == torch.bfloat16 and load().pwoct_has_tiles()
     return "native" if chosen and not has_tiles else "folded"
 

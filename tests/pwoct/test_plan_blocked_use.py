@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import nn
 
 from pwoct.plan import with_plan
@@ -89,6 +90,24 @@ def test_other_parameters_are_used(how):
         assert (p.grad is None) == (q.grad is None)
         if p.grad is not None:
             torch.testing.assert_close(q.grad, p.grad, rtol=1e-9, atol=1e-9)
+
+
+def test_a_layer_that_changes_is_seen():
+    """Pruned, with another momentum, in another type: as if it had been so from the first step on."""
+    model = network({"alpha": "1/2"})
+    blocked, x = with_plan(model, "blocked"), images(SIZE, 16)
+    blocked(x.float())
+    model.double()
+    torch.testing.assert_close(blocked(x[:8]), copy.deepcopy(model)(x[:8]), rtol=1e-9, atol=1e-9)
+    model.stem_bn.eps = 0.5
+    torch.testing.assert_close(blocked(x), copy.deepcopy(model)(x), rtol=1e-9, atol=1e-9)
+    model.stem_bn.momentum = None
+    with pytest.raises(ValueError, match="BatchNorm2d with parameters and momentum"):
+        blocked(x)
+    model.stem_bn.momentum = 0.1
+    nn.utils.prune.l1_unstructured(model.stem, "weight", 0.5)
+    with pytest.raises(ValueError, match="weights that are parameters themselves"):
+        blocked(x)
 
 
 def test_it_can_be_saved(tmp_path):

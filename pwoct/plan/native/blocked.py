@@ -73,11 +73,13 @@ class BlockedNetwork(LeanNetwork):
         dtype = self.stem.weight.dtype
         casts = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
-        # Other parameters, or others that are trained, make another step.
-        parameters = tuple((id(p), p.requires_grad) for p in self.parameters())
-        key = size, to_images, rounds, parameters
+        # Whatever of the layers is recorded: if it changes, that makes another step.
+        parameters = tuple((name, id(p), p.requires_grad, p.dtype) for name, p in self.named_parameters())
+        norms = tuple((id(m), m.eps, m.momentum is None) for m in self.modules() if isinstance(m, _BatchNorm))
+        layers = parameters, norms
+        key = size, to_images, rounds, layers
         if key not in self._recorded:
-            kept = {known: value for known, value in self._recorded.items() if known[-1] == parameters}
+            kept = {known: value for known, value in self._recorded.items() if known[-1] == layers}
             self._recorded = kept
             tape, images, result = record(self, size, rounds)
             step = TrainingStep(tape, images, result, to_images=to_images, dtype=dtype)

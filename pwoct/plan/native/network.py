@@ -166,10 +166,11 @@ def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
 
 def rebranching(conv1: OctConv, conv2: OctConv) -> OctConv:
     """Return a 1x1 layer that does what `pwoct.branches.rebranch` does: each channel goes to one place."""
-    with torch.random.fork_rng(devices=[]):  # a plan must not change what is drawn afterwards
+    # A plan must not change what is drawn afterwards.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         layer = OctConv(conv1.c_in, conv2.c_out, 1, alpha_in=conv1.alpha_in, alpha_out=conv2.alpha_out)
     layer.requires_grad_(False)
-    places = torch.eye(conv2.c_out, conv1.c_in)
+    places = torch.eye(conv2.c_out, conv1.c_in, device="cpu")
     for i, rows in enumerate(torch.split(places, list(conv2.split_out))):
         for j, kernel in enumerate(torch.split(rows, list(conv1.split_in), 1)):
             path = getattr(layer, "hl"[j] + "hl"[i])

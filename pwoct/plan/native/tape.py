@@ -92,7 +92,7 @@ class Tape:
         operations.check_sums(y, plus, doubled)
         first = self.parameter_count
         self.parameters.append(convolution.weight)
-        places = torch.arange(first, self.parameter_count).view(convolution.weight.shape)
+        places = torch.arange(first, self.parameter_count, device="cpu").view(convolution.weight.shape)
         taps = {"kernel_height": k, "kernel_width": k, "dilation": d, "pad_height": p, "pad_width": p}
         self._convolve(y, {"input": x, "plus": plus, "doubled": doubled}, places, stride=s, **taps)
 

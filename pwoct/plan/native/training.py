@@ -132,7 +132,7 @@ class TrainingStep:
         kernel = getattr(load(), f"pwoct_train_{DTYPES[self.dtype]}")
         cuts = [done.blocks * i // done.threads for i in range(done.threads + 1)]
 
-        def part(thread: int) -> None:
+        def part(thread: int, _owned: object = tensors) -> None:  # they live as long as a thread may write
             kernel(
                 recorded,
                 ctypes.c_int64(len(recorded)),

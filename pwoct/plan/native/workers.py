@@ -26,7 +26,12 @@ def run_together(
         give_up()
         raise
     finally:
-        wait(others)  # until then they write into what belongs to the caller
+        try:
+            wait(others)  # until then they write into what belongs to the caller
+        except BaseException:
+            give_up()
+            wait(others)
+            raise
     for other in others:
         other.result()
 
