@@ -155,7 +155,7 @@ def test_every_change_changes_the_name():
         "schedule.warmup": 1,
         "machine.precision": "fp32",
         "ema": 0.9,
-        "label_smoothing": 0.1,
+        "label_smoothing": 0.2,
         "seed": 1,
         "epochs": 2,
     }
