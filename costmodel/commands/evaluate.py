@@ -38,6 +38,10 @@ def evaluate(
         typer.Option(help="Other weights for the network: .safetensors, or .pth with tensors alone."),
     ] = None,
     runs: RunsOption = Path("runs"),
+    plan: Annotated[
+        str | None,
+        typer.Option(help="Execution plan: reference, lean, folded or native; by default the run's own."),
+    ] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Evaluate a run: accuracy, accuracy by class, confusions, and its cost beside the formulas."""
@@ -47,7 +51,7 @@ def evaluate(
         folder = find_run(runs, run)
         config = folder.config()
         images = open_dataset(config.data.dataset, data)
-        model, score = examine(folder, images, weights)
+        model, score = examine(folder, images, weights, plan)
     payload = {
         "run": folder.name,
         "accuracy": score.accuracy,

@@ -80,20 +80,33 @@ def bench(
         (design.operators(setting.batch), plan, timings[str(i)].median)
         for i, ((design, _), (plan, _)) in enumerate(zip(candidates, chosen, strict=True))
     ]
-    known = samples[: fitted and fitted + 1]
+    own, library = _attained(machine, samples[: fitted and fitted + 1], setting)
     return [
-        Result(design, plan, timings[str(i)], _predict(operators, plan, setting, machine, known), operators)
+        Result(
+            design,
+            plan,
+            timings[str(i)],
+            seconds(
+                operators,
+                own if plan in OWN_KERNELS else library,
+                setting.dtype,
+                training=setting.training,
+                plan=plan,
+            ),
+            operators,
+        )
         for i, ((design, _), (operators, plan, _)) in enumerate(zip(candidates, samples, strict=True))
     ]
 
 
-def _predict(
-    operators: Sequence[Operator], plan: str, setting: Setting, machine: Machine, known: Sequence[Sample]
-) -> float:
-    """Return seconds by the machine as those known networks attain it whose kernels are of the same make."""
-    alike = [sample for sample in known if (sample[1] in OWN_KERNELS) == (plan in OWN_KERNELS)]
-    attained = fit(machine, alike or known, setting.dtype, training=setting.training)
-    return seconds(operators, attained, setting.dtype, training=setting.training, plan=plan)
+def _attained(machine: Machine, known: Sequence[Sample], setting: Setting) -> tuple[Machine, Machine]:
+    """Return the machine as the package's kernels attain it, and as the library's do.
+
+    Each is fitted to the known networks that they computed; where they computed none, to all of them.
+    """
+    alike = [[s for s in known if (s[1] in OWN_KERNELS) == is_own] for is_own in (True, False)]
+    own, library = (fit(machine, group or known, setting.dtype, training=setting.training) for group in alike)
+    return own, library
 
 
 def build(design: ResNet) -> nn.Module:

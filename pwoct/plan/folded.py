@@ -18,7 +18,7 @@ from pwoct.plan.choose import is_packed, packed_channels, stored_channels
 from pwoct.plan.convolve import Convolution, Geometry
 from pwoct.plan.fold import Layer, folded, lone_kernel
 from pwoct.plan.kernels import pack_kernels, scale_and_shift
-from pwoct.plan.maps import Maps, high_size
+from pwoct.plan.maps import Maps, blocks, high_size, octave_layer
 from pwoct.plan.packed import pack, unpack
 from pwoct.plan.resample import double, halve
 from pwoct.plan.sums import fold_layers
@@ -49,8 +49,7 @@ class FoldedNetwork(nn.Module):
         model = copy.deepcopy(model)  # so that no weight is shared with the network
         self.size, self.dtype = size, dtype
         self.stem = folded(model.stem, scale_and_shift(model.stem_bn)).to(dtype)
-        blocks = [block for stage in model.stages for block in stage.children()]
-        self.blocks = list(_fold_blocks(blocks, size, dtype))
+        self.blocks = list(_fold_blocks(blocks(model.stages), size, dtype))
         self.weight, self.bias = (value.detach().to(dtype) for value in (model.fc.weight, model.fc.bias))
 
     @torch.no_grad()
@@ -76,7 +75,7 @@ def _fold_blocks(blocks: Iterable[nn.Module], size: Size, dtype: torch.dtype) ->
             yield PackedBlocks(packable, dtype)
             packable = []
         if isinstance(block, OctBlock):
-            size = high_size(_octave(block.conv1), size)
+            size = high_size(octave_layer(block.conv1), size)
             yield FoldedOctBlock(block, size, dtype)
         else:
             yield FoldedBlock(block, dtype)
@@ -106,8 +105,8 @@ class FoldedOctBlock:
     """A block of octave layers, path by path."""
 
     def __init__(self, block: OctBlock, size: Size, dtype: torch.dtype) -> None:
-        conv1, conv2 = _octave(block.conv1), _octave(block.conv2)
-        shortcut = None if block.shortcut is None else _octave(block.shortcut)
+        conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
+        shortcut = None if block.shortcut is None else octave_layer(block.shortcut)
         self.first = fold_layers([(conv1, block.bn1)], size, dtype)
         second: list[Layer] = [(conv2, block.bn2)]
         self.second = fold_layers(second if shortcut is None else [*second, (shortcut, None)], size, dtype)
@@ -147,11 +146,14 @@ class PackedBlocks:
     """Blocks of a narrow stage: each octave layer is one convolution of the packed map."""
 
     def __init__(self, blocks: list[OctBlock], dtype: torch.dtype) -> None:
-        self.split = _octave(blocks[0].conv1).split_in
+        self.split = octave_layer(blocks[0].conv1).split_in
         self.dtype = dtype
         self.channels = packed_channels(self.split, dtype)
         self.convolutions = [
-            (self._pack(_octave(block.conv1), block.bn1), self._pack(_octave(block.conv2), block.bn2))
+            (
+                self._pack(octave_layer(block.conv1), block.bn1),
+                self._pack(octave_layer(block.conv2), block.bn2),
+            )
             for block in blocks
         ]
 
@@ -186,17 +188,12 @@ class PackedBlocks:
 
 
 def _is_packable(block: OctBlock, size: Size, dtype: torch.dtype) -> bool:
-    conv1, conv2 = _octave(block.conv1), _octave(block.conv2)
+    conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
     splits = {tuple(split) for layer in (conv1, conv2) for split in (layer.split_in, layer.split_out)}
     same = len(splits) == 1 and block.shortcut is None
     paths = [path for layer in (conv1, conv2) for path in layer.children()]
     lone = same and all(lone_kernel(path) is not None for path in paths)
     return lone and is_packed(conv1.split_in, size, dtype)
-
-
-def _octave(layer: nn.Module) -> OctConv:
-    assert isinstance(layer, OctConv)
-    return layer
 
 
 def _dense(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
 from pwoct.plan.inplace import add, rectify
 from pwoct.plan.kernels import join_low
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, blocks, terms
 from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve
 from pwoct.resnet import ResNet
@@ -35,7 +35,7 @@ class LeanNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
         y = Octave(rectify(normalise(self.stem_bn, self.stem(x))), None)
-        for block in (block for stage in self.stages.children() for block in stage.children()):
+        for block in blocks(self.stages):
             y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
         assert y.high is not None
         return self.fc(adaptive_avg_pool2d(y.high, 1).flatten(1))  # type: ignore[no-any-return]

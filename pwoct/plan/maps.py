@@ -1,5 +1,6 @@
 """What each convolution of an octave layer reads and where its output goes, whatever the plan."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -50,6 +51,18 @@ def high_size(layer: OctConv, size: tuple[int, int]) -> tuple[int, int]:
     if layer.split_in.high or (layer.stride_rule == "A" and layer.stride == 2):
         return -(-size[0] // layer.stride), -(-size[1] // layer.stride)
     return 2 * -(-size[0] // (2 * layer.stride)), 2 * -(-size[1] // (2 * layer.stride))
+
+
+def blocks(stages: nn.Module) -> Iterator[nn.Module]:
+    """Yield the blocks of all stages."""
+    for stage in stages.children():
+        yield from stage.children()
+
+
+def octave_layer(layer: nn.Module) -> OctConv:
+    """Return a layer that is known to be an octave convolution."""
+    assert isinstance(layer, OctConv)
+    return layer
 
 
 class Maps:

@@ -46,12 +46,17 @@ def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) 
     return model
 
 
-def examine(run: RunFolder, dataset: Dataset, weights: Path | None = None) -> tuple[nn.Module, Score]:
+def examine(
+    run: RunFolder, dataset: Dataset, weights: Path | None = None, plan: str | None = None
+) -> tuple[nn.Module, Score]:
     """Return the network of a run and its score on the test set; `weights` may replace its own.
+
+    plan: how it is computed; by default as the run did, so that the score is the run's own.
 
     Raises:
         RunError: if there is no such run, or its data were others.
         CheckpointError: if the weights cannot be read or do not fit.
+        ValueError: if there is no such plan, or it does not run here.
     """
     config = run.config()
     if dataset.fingerprint != run.sessions()[-1]["data"]:
@@ -60,7 +65,10 @@ def examine(run: RunFolder, dataset: Dataset, weights: Path | None = None) -> tu
     # The device may be another than the run's; the precision is the run's, as it enters the accuracy.
     here = config.machine.model_copy(update={"device": "auto", "ranks": 0, "threads": 0, "sync_bn": False})
     config = settle(config.model_copy(update={"machine": here}))
-    planned = with_plan(model, config.machine.plan)
+    size, dtype = dataset.test.pixels.shape[1:3], torch.float32
+    if config.machine.precision == "bf16":
+        dtype = torch.bfloat16
+    planned = with_plan(model.eval(), plan or config.machine.plan, size=(size[0], size[1]), dtype=dtype)
     device = torch.device(config.machine.device)
     images, _ = split_validation(config.data, dataset.train)
     normalise = Normalise.fit(images, config.augmentation.normalise).to(device)

@@ -223,7 +223,9 @@ COMMANDS = {
     ),
     "runs": Command(("--runs", "nowhere"), {"": ["x", "", ".", "a/b"], "--plot": ["x.foo"]}),
     "evaluate": Command(
-        ("nothing", "--runs", "nowhere"), {"--data": [".", "nowhere"], "": ["x"]}, frozenset({2})
+        ("nothing", "--runs", "nowhere"),
+        {"--data": [".", "nowhere"], "--plan": ["lean", *WORDS], "": ["x"]},
+        frozenset({2}),
     ),
     "data check": Command(("nowhere",), {"": ["x", ""]}, frozenset({2, 4})),
 }

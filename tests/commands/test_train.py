@@ -188,6 +188,15 @@ def test_evaluate_takes_other_weights(pwoct_cost, trained, tmp_path):
     assert zero["correct"] == 52  # 512 images of 10 classes: two of them have one more
 
 
+def test_evaluate_takes_another_plan(pwoct_cost, trained):
+    command = ("evaluate", "mine", "--runs", str(trained), "--format", "json")
+    own, reference = pwoct_cost(*command).json, pwoct_cost(*command, "--plan", "reference").json
+    assert reference["loss"] == pytest.approx(own["loss"], rel=1e-2)
+    run = pwoct_cost(*command, "--plan", "fast")
+    assert run.code == 2
+    assert "plan must be one of reference, lean, blocked, folded, native, got 'fast'" in run.err
+
+
 def test_evaluate_refuses_weights_of_another_network(pwoct_cost, trained, tmp_path):
     torch.save({"fc.weight": torch.ones(1)}, tmp_path / "other.pth")
     run = pwoct_cost("evaluate", "mine", "--runs", str(trained), "--weights", str(tmp_path / "other.pth"))

@@ -8,8 +8,7 @@ import torch
 
 import pwoct.plan.native.blocked as plan_blocked
 from pwoct.plan import with_plan
-from pwoct.plan.native import library
-from tests.pwoct.networks import cases, images, needs_compiler, network, relative_error, step
+from tests.pwoct.networks import cases, images, needs_compiler, network, relative_error, skip_without, step
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 
@@ -74,9 +73,9 @@ def test_blocked_in_float32(options):
 
 
 @cases
-@pytest.mark.skipif(library.why_not(torch.bfloat16) is not None, reason="the processor has no AVX-512 BF16")
 def test_blocked_under_autocast(options):
     """Beside float64, no further from it than "lean" is under autocast."""
+    skip_without(torch.bfloat16)
     model = network({"width": 16, **options}).train()
     exact = step(copy.deepcopy(model).double(), images(SIZE, 32))
     errors = []

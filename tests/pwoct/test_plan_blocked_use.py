@@ -1,7 +1,6 @@
 """How the plan "blocked" is used: threads, copies, several passes, interruptions, other parameters."""
 
 import copy
-import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import torch.nn.utils.prune
 from torch import nn
 
 from pwoct.plan import with_plan
-from pwoct.plan.native import library, operations, training, workers
+from pwoct.plan.native import training, workers
 from tests.pwoct.networks import images, needs_compiler, network, step
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
@@ -222,11 +221,6 @@ def test_an_interrupted_backward_pass_is_not_repeated(monkeypatch):
     monkeypatch.undo()
     with pytest.raises(RuntimeError, match="was interrupted; its maps are lost"):
         loss.backward()
-
-
-def test_the_layouts_of_python_and_cpp_agree():
-    assert ctypes.sizeof(operations.Operation) == library.load().pwoct_operation_bytes()
-    assert ctypes.sizeof(training._Step) == library.load().pwoct_step_bytes()
 
 
 def test_passes_keep_their_own_maps():

@@ -1,6 +1,5 @@
 import copy
 import io
-import shutil
 import warnings
 
 import numpy as np
@@ -13,6 +12,7 @@ from pwoct.branches import Octave
 from pwoct.octave import OctConv
 from pwoct.pwise_octave import Bottleneck
 from pwoct.resnet import MODELS, ResNet, build, resnet
+from tests.pwoct.networks import needs_compiler
 
 ALL = ("HH", "HL", "LH", "LL")
 ALL_BUT_HH = ("HL", "LH", "LL")
@@ -309,7 +309,7 @@ class TestUse:
         (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
         np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-4, atol=1e-5)
 
-    @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
+    @needs_compiler
     # torch's own import of what it deprecates
     @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
     def test_compile(self):

@@ -13,9 +13,9 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d
 from pwoct.octave import OctConv
 from pwoct.plan.lean import LeanNetwork
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, terms
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, blocks, octave_layer, terms
+from pwoct.plan.native.branches import Branches, rebranching
 from pwoct.plan.native.library import why_not
-from pwoct.plan.native.network import Branches, rebranching
 from pwoct.plan.native.operations import Map, Size, lanes_of
 from pwoct.plan.native.tape import NEEDS, Tape
 from pwoct.plan.native.training import Features, Pass, TrainingStep
@@ -96,7 +96,7 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
     tape, images = Tape(rounds), Map(model.stem.in_channels, *size)
     (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
     x = Branches(tape, stem, None)
-    for block in (block for stage in model.stages.children() for block in stage.children()):
+    for block in blocks(model.stages):
         x = _octave_block(block, x) if isinstance(block, OctBlock) else _plain_block(block, x)
     if x.high is None:
         raise ValueError(f"{NEEDS} a last block with a high branch")
@@ -156,15 +156,12 @@ def _plain_block(block: nn.Module, x: Branches[Tape]) -> Branches[Tape]:
 
 
 def _octave_block(block: OctBlock, x: Branches[Tape]) -> Branches[Tape]:
-    conv1, conv2 = block.conv1, block.conv2
-    assert isinstance(conv1, OctConv)
-    assert isinstance(conv2, OctConv)
+    conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
     nothing = Branches(x.recorder, None, None)
     inner = _normalise(block.bn1, _octave(conv1, x), nothing)
     residual = x
     if block.shortcut is not None:
-        assert isinstance(block.shortcut, OctConv)
-        residual = _octave(block.shortcut, x)
+        residual = _octave(octave_layer(block.shortcut), x)
     elif conv1.split_in != conv2.split_out:
         residual = _octave(rebranching(conv1, conv2), x)
     return _normalise(block.bn2, _octave(conv2, inner), residual)

@@ -2,17 +2,16 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.octave import OctConv
 from pwoct.plan.convolve import Convolution
 from pwoct.plan.fold import FoldedPath, Layer, fold_paths, folded
 from pwoct.plan.kernels import scale_and_shift
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, high_size
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, blocks, high_size, octave_layer
+from pwoct.plan.native.branches import Branches, rebranching
 from pwoct.plan.native.library import why_not
 from pwoct.plan.native.operations import Map, Size
 from pwoct.plan.native.program import Program, Recorder
@@ -46,9 +45,9 @@ class NativeNetwork(nn.Module):
         images = Map(model.stem.in_channels, *size)
         stem = recorder.convolve(images, folded(model.stem, scale_and_shift(model.stem_bn)), relu=True)
         x = Branches(recorder, stem, None)
-        for block in (block for stage in model.stages.children() for block in stage.children()):
+        for block in blocks(model.stages):
             if isinstance(block, OctBlock):
-                size = high_size(_octave(block.conv1), size)
+                size = high_size(octave_layer(block.conv1), size)
                 x = _octave_block(block, x, size)
             else:
                 x = _plain_block(block, x)
@@ -70,34 +69,6 @@ class NativeNetwork(nn.Module):
         return self.program(x).flatten(1)
 
 
-class Pools(Protocol):
-    """What records an average of pixels."""
-
-    def pool(self, x: Map, by: int) -> Map:
-        """Record the average of `by` x `by` pixels."""
-
-
-R = TypeVar("R", bound=Pools)
-
-
-class Branches(Generic[R]):
-    """An octave feature map that is recorded, and its pooled copies, each made once."""
-
-    def __init__(self, recorder: R, high: Map | None, low: Map | None) -> None:
-        self.recorder, self.high, self.low = recorder, high, low
-        self._pooled: dict[tuple[str, tuple[int, ...]], Map] = {}
-
-    def __call__(self, source: str, pools: tuple[int, ...]) -> Map:
-        """Return a branch, pooled by each of `pools` in turn."""
-        if not pools:
-            branch = self.high if source == "high" else self.low
-            assert branch is not None
-            return branch
-        if (source, pools) not in self._pooled:
-            self._pooled[source, pools] = self.recorder.pool(self(source, pools[:-1]), pools[-1])
-        return self._pooled[source, pools]
-
-
 def _plain_block(block: nn.Module, x: Branches[Recorder]) -> Branches[Recorder]:
     assert isinstance(block, BasicBlock)
     assert x.high is not None
@@ -108,11 +79,11 @@ def _plain_block(block: nn.Module, x: Branches[Recorder]) -> Branches[Recorder]:
 
 
 def _octave_block(block: OctBlock, x: Branches[Recorder], size: Size) -> Branches[Recorder]:
-    conv1, conv2 = _octave(block.conv1), _octave(block.conv2)
+    conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
     inner = _add_up([(conv1, block.bn1)], [x], (None, None), size)
     layers: list[Layer] = [(conv2, block.bn2)]
     if block.shortcut is not None:
-        layers.append((_octave(block.shortcut), None))
+        layers.append((octave_layer(block.shortcut), None))
     elif conv1.split_in != conv2.split_out:
         layers.append((rebranching(conv1, conv2), None))
     return _add_up(layers, [inner, x], (x.high, x.low) if len(layers) == 1 else (None, None), size)
@@ -164,29 +135,9 @@ def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
     return 2 * k * c_in * c_out <= 3 * hidden * (c_in + k * hidden + c_out)
 
 
-def rebranching(conv1: OctConv, conv2: OctConv) -> OctConv:
-    """Return a 1x1 layer that does what `pwoct.branches.rebranch` does: each channel goes to one place."""
-    # A plan must not change what is drawn afterwards.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        layer = OctConv(conv1.c_in, conv2.c_out, 1, alpha_in=conv1.alpha_in, alpha_out=conv2.alpha_out)
-    layer.requires_grad_(False)
-    places = torch.eye(conv2.c_out, conv1.c_in, device="cpu")
-    for i, rows in enumerate(torch.split(places, list(conv2.split_out))):
-        for j, kernel in enumerate(torch.split(rows, list(conv1.split_in), 1)):
-            path = getattr(layer, "hl"[j] + "hl"[i])
-            if path is not None:
-                path.weight.copy_(kernel[:, :, None, None])
-    return layer
-
-
 def _fold(convolution: nn.Module, norm: nn.Module | None) -> Convolution:
     assert isinstance(convolution, nn.Conv2d)
     if norm is None:
         return folded(convolution, None)
     assert isinstance(norm, nn.BatchNorm2d)
     return folded(convolution, scale_and_shift(norm))
-
-
-def _octave(layer: nn.Module) -> OctConv:
-    assert isinstance(layer, OctConv)
-    return layer

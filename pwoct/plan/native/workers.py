@@ -1,13 +1,15 @@
 """Threads that compute parts of a pass, and the memory that passes use one after the other."""
 
 import os
-from collections import defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
+from threading import Lock
 
 import torch
 from torch import Tensor
+
+SIZES = 2  # of passes whose memory is kept: of whole batches, and of the last one of an epoch
 
 
 def run_together(
@@ -50,19 +52,26 @@ class Memories:
     """Memory of passes that are over, kept for passes of the same size: new memory costs page faults."""
 
     def __init__(self) -> None:
-        self._free: dict[int, deque[Tensor]] = defaultdict(deque)
+        self._lock = Lock()
+        self._free: dict[int, list[Tensor]] = {}  # by size, the one used last at the end
 
     def __reduce__(self) -> tuple[type["Memories"], tuple[()]]:
         return Memories, ()  # a copy has its own
 
     def take(self, size: int) -> Tensor:
         """Return memory of so many bytes; what is in it does not matter."""
-        try:
-            return self._free[size].pop()
-        except IndexError:
-            return torch.empty(size, dtype=torch.uint8, device="cpu")
+        with self._lock:
+            free = self._free.get(size)
+            if free:
+                return free.pop()
+        return torch.empty(size, dtype=torch.uint8, device="cpu")
 
     def give(self, memory: Tensor) -> None:
         """Take memory back; that of an inference could not be written outside of one."""
-        if not memory.is_inference():
-            self._free[memory.numel()].append(memory)
+        if memory.is_inference():
+            return
+        with self._lock:
+            size = memory.numel()
+            self._free[size] = [*self._free.pop(size, []), memory]
+            while len(self._free) > SIZES:
+                self._free.pop(next(iter(self._free)))

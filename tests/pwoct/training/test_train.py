@@ -10,48 +10,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.nn.functional import cross_entropy
 
+import pwoct.training.examine
 import pwoct.training.saver
 import pwoct.training.train
+from pwoct.plan import with_plan
 from pwoct.training.augment import Normalise
 from pwoct.training.checkpoint import CheckpointError, newest
-from pwoct.training.config import ConfigError, compose
+from pwoct.training.config import ConfigError
 from pwoct.training.data import Images
 from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score, evaluate
 from pwoct.training.examine import examine
 from pwoct.training.learner import Learner
-from pwoct.training.muon import orthogonal
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.synthetic import synthetic
-from pwoct.training.train import settled, train, try_out
+from pwoct.training.train import train, try_out
 from tests.pwoct.networks import needs_compiler
-
-TINY = {
-    "model.name": "resnet8",
-    "model.width": 4,
-    "epochs": 2,
-    "batch": 16,
-    "schedule.warmup": 1,
-    "machine.device": "cpu",
-    "machine.threads": 1,
-    "machine.precision": "fp32",
-    "machine.plan": "reference",
-}
-SGD = {"optimiser__name": "sgd", "optimiser__rest_lr": None}
-
-
-def tiny(**values):
-    return compose(
-        "fast", values={**TINY, **{name.replace("__", "."): value for name, value in values.items()}}
-    )
-
-
-@pytest.fixture(scope="module")
-def images():
-    return synthetic(train=64, test=40, size=16)
+from tests.pwoct.training.tiny import tiny
 
 
 class Notes:
@@ -110,6 +87,21 @@ def test_the_weights_of_a_run_give_its_accuracy(tmp_path, images):
 
 
 @pytest.mark.parametrize(
+    "plan", ["reference", "lean", "folded", pytest.param("native", marks=needs_compiler)]
+)
+def test_a_run_can_be_evaluated_by_another_plan(plan, tmp_path, images, monkeypatch):
+    result = train(tiny(model__alpha="1/2", machine__plan="lean"), images, tmp_path / "run")
+    used = []
+    monkeypatch.setattr(
+        pwoct.training.examine, "with_plan", lambda *a, **k: used.append(a[1]) or with_plan(*a, **k)
+    )
+    model, score = examine(RunFolder(tmp_path / "run"), images, plan=plan)
+    assert used == [plan]
+    assert score.loss == pytest.approx(result.loss, rel=1e-5)
+    assert result.parameters == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
     ("values", "keys"),
     [
         ({"epochs": 3}, "epochs"),
@@ -127,42 +119,6 @@ def test_other_data_are_refused(tmp_path, images):
     train(tiny(), images, tmp_path / "run")
     with pytest.raises(RunError, match="was begun with other values of data: "):
         train(tiny(), synthetic(train=64, test=39, size=16), tmp_path / "run")
-
-
-def test_the_plan_is_settled_recorded_and_kept(tmp_path, images):
-    train(tiny(machine__plan="auto"), images, tmp_path / "run")
-    assert RunFolder(tmp_path / "run").config().machine.plan == "lean"  # the best one known on a CPU
-    with pytest.raises(RunError, match=r"was begun with other values of machine.plan: "):
-        train(tiny(machine__plan="reference"), images, tmp_path / "run")
-
-
-@needs_compiler
-def test_octave_layers_train_by_the_packages_kernels(tmp_path, images):
-    config = tiny(machine__plan="auto", model__alpha="1/2")
-    blocked = train(config, images, tmp_path / "run")
-    assert RunFolder(tmp_path / "run").config().machine.plan == "blocked"
-    reference = train(tiny(model__alpha="1/2"), images, tmp_path / "reference")
-    assert blocked.loss == pytest.approx(reference.loss, rel=1e-2)
-    assert settled(config.model_copy(update={"batch": 8}), images, Ranks()).machine.plan == "lean"
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"batch": 24}, 'the plan "blocked" needs batches of a multiple of 16 images, got 24'),
-        ({"machine__compile": True}, "blocked needs device cpu, without compile and sync_bn"),
-    ],
-)
-def test_what_the_plan_blocked_refuses(values, message, tmp_path, images):
-    with pytest.raises(ConfigError, match=message):
-        train(tiny(machine__plan="blocked", model__alpha="1/2", **values), images, tmp_path / "run")
-
-
-def test_the_plan_blocked_needs_a_compiler(tmp_path, images, monkeypatch):
-    monkeypatch.setattr("pwoct.plan.native.blocked.why_not", lambda dtype: "it needs a C++ compiler")
-    with pytest.raises(ConfigError, match=r'"blocked" does not run here: it needs a C\+\+ compiler'):
-        train(tiny(machine__plan="blocked"), images, tmp_path / "run")
 
 
 def test_an_allowed_change_is_made_and_recorded(tmp_path, images):
@@ -306,48 +262,6 @@ def test_frozen_pointwise_kernels_keep_their_first_values(tmp_path, images):
     assert frozen
     for name, value in first.named_parameters():
         assert torch.equal(last[name], value) == (name in frozen), name
-
-
-def test_one_step_by_hand():
-    """Nesterov momentum's first step is lr (1 + momentum) (gradient + decay weight), clipped before."""
-    config = tiny(
-        **SGD,
-        batch=4,
-        optimiser__weight_decay=0.01,
-        optimiser__decay="all",
-        label_smoothing=0.1,
-        optimiser__clip_norm=0.5,
-    )
-    learner = Learner(config, 10, 3, Ranks())
-    before = copy.deepcopy(learner.model).train()
-    x, y = torch.randn(4, 3, 16, 16), torch.tensor([1, 2, 3, 4])
-    loss = cross_entropy(before(x), y, label_smoothing=0.1)
-    loss.backward()
-    norm = math.sqrt(sum(float(p.grad.square().sum()) for p in before.parameters()))
-    assert norm > 0.5
-    told, _ = learner.update(x, y, 0.1, 0)
-    assert torch.allclose(told, loss)
-    for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
-        gradient = old.grad * (0.5 / norm) + 0.01 * old
-        assert torch.allclose(new, old - 0.1 * 1.9 * gradient, atol=1e-6)
-
-
-def test_one_step_of_muon_by_hand():
-    """At half the schedule's height, kernels step at half of lr, and all else at half of rest_lr."""
-    rates = {"optimiser__lr": 0.03, "optimiser__rest_lr": 0.2, "optimiser__weight_decay": 0.01}
-    config = tiny(batch=4, label_smoothing=0.1, **rates)
-    learner = Learner(config, 10, 3, Ranks())
-    before = copy.deepcopy(learner.model).train()
-    x, y = torch.randn(4, 3, 16, 16), torch.tensor([1, 2, 3, 4])
-    cross_entropy(before(x), y, label_smoothing=0.1).backward()
-    learner.update(x, y, 0.5 * 0.03, 0)
-    for old, new in zip(before.parameters(), learner.model.parameters(), strict=True):
-        lr = 0.015 if old.dim() == 4 else 0.1
-        step = 1.9 * old.grad
-        if old.dim() == 4:
-            step = orthogonal(step.flatten(1)).view_as(old)
-        shrunk = old * (1 - 0.01 * lr) if old.dim() >= 2 else old
-        assert torch.allclose(new, shrunk - lr * step, atol=1e-5)
 
 
 class Parrot(nn.Module):

@@ -1,0 +1,95 @@
+"""Where maps lie, what is kept for the next pass, and that Python and C++ mean the same by it."""
+
+import copy
+import ctypes
+import random
+import re
+
+import pytest
+import torch
+
+from pwoct.plan import with_plan
+from pwoct.plan.convolve import Convolution
+from pwoct.plan.native import library, operations, training, workers
+from pwoct.plan.native.operations import Map, place_maps
+from pwoct.plan.native.program import Recorder
+from pwoct.resnet import resnet
+from tests.pwoct.networks import images, needs_compiler, network, step
+
+pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
+
+SIZE = (16, 16)
+
+
+def test_python_and_cpp_name_the_same_fields_and_kinds():
+    header = (library.FOLDER / "kernels.h").read_text(encoding="utf-8")
+    struct = re.search(r"struct Operation \{(.*?)\n\};", header, re.DOTALL)[1]
+    declared = re.findall(r"^ *(?:int64_t|double) ([\w, ]+);", struct, re.MULTILINE)
+    fields = [name for line in declared for name in line.split(", ")]
+    assert fields == [name for name, _ in operations.Operation._fields_]
+    kinds = re.findall(r"^  ([A-Z_]+),$", header, re.MULTILINE)
+    assert len(kinds) == 14
+    assert [getattr(operations, kind) for kind in kinds] == list(range(14))
+
+
+def test_the_layouts_of_python_and_cpp_agree():
+    assert ctypes.sizeof(operations.Operation) == library.load().pwoct_operation_bytes()
+    assert ctypes.sizeof(training._Step) == library.load().pwoct_step_bytes()
+
+
+@pytest.mark.parametrize(
+    "options", [{"alpha": "1/4"}, {"alpha": ["0", "1/2", "1"], "paths": "HL,LL"}], ids=str
+)
+@pytest.mark.parametrize("rounds", [False, True])
+def test_what_was_in_the_memory_does_not_matter(options, rounds, monkeypatch):
+    """So no map is read before it is written, and none lies where another one is still needed."""
+    model, x, take = network(options), images(SIZE, 32).float(), workers.Memories.take
+    results = []
+    for value in (0, 0xFF):  # all bits set: no number, in float32 and in bfloat16
+        monkeypatch.setattr(workers.Memories, "take", lambda *a, value=value: take(*a).fill_(value))
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
+            results.append(step(with_plan(copy.deepcopy(model), "blocked"), x))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_memory_of_few_sizes_is_kept():
+    memories = workers.Memories()
+    for size in (16, 8, 16, 24, 16):
+        memory = memories.take(size)
+        assert memory.numel() == size
+        memories.give(memory)
+    assert list(memories._free) == [24, 16]  # the sizes used last
+    first = memories.take(16)
+    assert first is memory
+    assert memories.take(16) is not first
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_maps_that_are_needed_never_overlap(seed):
+    draw = random.Random(seed)
+    recorder, source = Recorder(torch.float32), Map(2, 4, 4)
+    maps = [source]
+    for _ in range(30):
+        x = draw.choice(maps)
+        if draw.random() < 0.3 and x.height > 1:
+            maps.append(recorder.pool(x, 2))
+            continue
+        alike = [y for y in maps if (y.height, y.width) == (x.height, x.width) and y.channels == 3]
+        plus = draw.choice(alike) if alike else None
+        maps.append(recorder.convolve(x, Convolution(torch.zeros(3, x.channels, 1, 1), None), plus=plus))
+    total = place_maps(recorder.steps, source, maps[-1], 1)
+    held: dict[int, Map] = dict.fromkeys(range(source.vectors(1)), source)
+    for one in recorder.steps:
+        for read in one.reads.values():
+            assert all(held[read.place + i] is read for i in range(read.vectors(1)))
+        cells = range(one.output.place, one.output.place + one.output.vectors(1))
+        held |= dict.fromkeys(cells, one.output)
+        assert cells.stop <= total
+    assert all(held[maps[-1].place + i] is maps[-1] for i in range(maps[-1].vectors(1)))
+    assert total < sum(m.vectors(1) for m in maps)
+
+
+def test_a_network_needs_no_more_memory_than_a_block():
+    """The input of a block, what is inside, and the output."""
+    native = with_plan(resnet(56).eval(), "native")
+    assert native.program.vectors <= 3.25 * 16 * 32 * 32
