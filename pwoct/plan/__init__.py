@@ -18,7 +18,6 @@ import torch
 from torch import nn
 
 from pwoct.channels import check_choice
-from pwoct.octave import OctConv
 from pwoct.plan.choose import is_blocked, is_native
 from pwoct.plan.folded import FoldedNetwork
 from pwoct.plan.lean import LeanNetwork
@@ -77,8 +76,7 @@ def plan_for(
 
 
 def _is_blocked(model: ResNet, images: int, size: tuple[int, int]) -> bool:
-    is_octave = any(isinstance(module, OctConv) for module in model.modules())
-    chosen = is_octave and is_blocked(model.width, size)
+    chosen = is_blocked(model.width, size)
     return chosen and why_not_blocked(model, images, size) is None and _has_wide_vectors()
 
 

@@ -122,6 +122,17 @@ def is_blocked(width: int, size: tuple[int, int]) -> bool:
     return width <= WIDEST and size[0] % 8 == 0 and size[1] % 8 == 0
 
 
+def multiplies_tiles(c_in: int, c_out: int, size: tuple[int, int]) -> bool:
+    """Whether the package's kernels multiply 3x3 kernels of stride 1 by Winograd's method, given the output's size.
+
+    Transforming a tile costs what 8 output channels save. A tile has 2 rows; 2 tiles of a row are made at once.
+
+    >>> multiplies_tiles(16, 16, (32, 32)), multiplies_tiles(16, 4, (16, 16)), multiplies_tiles(16, 16, (7, 7))
+    (True, False, False)
+    """
+    return c_in >= 4 and c_out >= 8 and size[0] % 2 == 0 and size[1] % 4 == 0
+
+
 def joins_low_paths(split_in: tuple[int, int], split_out: tuple[int, int]) -> bool:
     """Whether LL, HL and LH become one convolution over [low, pooled high] in training.
 

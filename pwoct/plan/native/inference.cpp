@@ -2,13 +2,14 @@
 // images after the other, so that maps stay in its cache and threads never wait for each other.
 
 #include "kernels.h"
+#include "threads.h"
 
 #include <cstring>
 
 // Computes the blocks from `first` to before `last`. images: (blocks, vectors_in); results: (blocks,
 // vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`.
 template <class Type>
-static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
+static void compute_blocks(const Operation *operations, int64_t count, const void *weights, const void *biases,
                 const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
                 void *memory, int64_t first, int64_t last) {
   typedef typename Type::Vector Vector;
@@ -31,11 +32,25 @@ static void run(const Operation *operations, int64_t count, const void *weights,
   }
 }
 
+// memory: (threads, vectors)
+template <class Type>
+static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
+                const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
+                void *memory, int64_t vectors, int64_t blocks, int64_t threads) {
+  in_parallel(threads, [&](int64_t thread, int64_t all) {
+    compute_blocks<Type>(operations, count, weights, biases, images, vectors_in, results, vectors_out, result,
+                         static_cast<typename Type::Vector *>(memory) + thread * vectors, blocks * thread / all,
+                         blocks * (thread + 1) / all);
+  });
+}
+
 #define ARGUMENTS                                                                                            \
   const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
-      int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t first,   \
-      int64_t last
-#define NAMES operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, first, last
+      int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t vectors, \
+      int64_t blocks, int64_t threads
+#define NAMES                                                                                                \
+  operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, vectors,     \
+      blocks, threads
 
 extern "C" {
 int64_t pwoct_vector_bytes() { return BYTES; }

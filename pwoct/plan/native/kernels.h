@@ -51,19 +51,18 @@ enum {
   NORMALISATION_GRADIENT,
   WEIGHT_GRADIENT,
   BARRIER,
-  ROUNDING,
-  MIXED_CONVOLUTION,
   PAIRING,
-  MIXED_WEIGHT_GRADIENT,
+  PAIRED_WEIGHT_GRADIENT,
+  TILED_CONVOLUTION,
+  TILED_WEIGHT_GRADIENT,
 };
 
 // A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
-// GROUP channels of LANES images, a sum one of them. A convolution reads vectors of the type Input.
+// GROUP channels of LANES images, a sum one of them.
 template <class Number> struct Real {
   typedef Number Scalar;
   typedef Number Sum __attribute__((vector_size(BYTES), may_alias));
   typedef Sum Vector;
-  typedef Vector Input;
   typedef Number Weight;
   static constexpr int GROUP = 1, LANES = BYTES / sizeof(Number);
   INLINE Sum multiply_add(Sum sum, Vector x, Weight w) { return sum + x * w; }
@@ -78,8 +77,7 @@ struct BFloat16 {
   typedef float Scalar;
   typedef float Sum __attribute__((vector_size(BYTES)));
   typedef int32_t Vector __attribute__((vector_size(BYTES), may_alias)); // pairs of bfloat16, the even channel low
-  typedef Vector Input;
-  typedef uint16_t Halves __attribute__((vector_size(BYTES / 2)));
+  typedef uint32_t Bits __attribute__((vector_size(BYTES)));
   typedef int32_t Weight;
   static constexpr int GROUP = 2, LANES = BYTES / 4;
   INLINE Sum multiply_add(Sum sum, Vector x, Weight w) {
@@ -93,18 +91,11 @@ struct BFloat16 {
     return (Sum)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
   }
   INLINE Vector pack(const Sum (&channels)[GROUP]) {
-    return round(channels[0]) | round(channels[1]) << 16;
+    typedef uint16_t Halves __attribute__((vector_size(BYTES)));
+    const Halves both = (Halves)_mm512_cvtne2ps_pbh((__m512)channels[1], (__m512)channels[0]);
+    return (Vector)__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24,
+                                           9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   }
-  INLINE Vector round(Sum x) {
-    return __builtin_convertvector((Halves)_mm512_cvtneps_pbh((__m512)x), Vector);
-  }
-};
-
-// Reads maps that were rounded to bfloat16, and keeps what it computes in float32.
-struct Mixed : Real<float> {
-  typedef BFloat16::Vector Input;
-  typedef BFloat16::Weight Weight;
-  INLINE Sum multiply_add(Sum sum, Input x, Weight w) { return BFloat16::multiply_add(sum, x, w); }
 };
 #endif
 
@@ -113,8 +104,7 @@ template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 
 // The maps of an operation; those that it does not have are null.
 template <class Type> struct Maps {
-  const typename Type::Input *input;
-  const typename Type::Vector *plus, *doubled;
+  const typename Type::Vector *input, *plus, *doubled;
   typename Type::Vector *output;
   const typename Type::Vector *source, *result;
 };
@@ -128,7 +118,7 @@ template <class Type> struct Weights {
 // Adds to PIXELS x COUNT sums what the taps of a kernel bring: of the output pixels (row, column...), of COUNT
 // output channels. AT_EDGE: some of the pixels that are read may lie outside, and count as zero.
 template <class Type, int COUNT, int WIDTH, bool AT_EDGE>
-INLINE void multiply_add(const Operation &op, const typename Type::Input *input,
+INLINE void multiply_add(const Operation &op, const typename Type::Vector *input,
                          const typename Type::Weight *weight, int64_t row, int64_t column,
                          typename Type::Sum (&sums)[PIXELS][COUNT]) {
   const int64_t kernel_width = WIDTH ? WIDTH : op.kernel_width;
@@ -137,15 +127,15 @@ INLINE void multiply_add(const Operation &op, const typename Type::Input *input,
     for (int64_t tap_row = 0; tap_row < op.kernel_height; ++tap_row) {
       const int64_t y = top + tap_row * op.dilation;
       if (y < 0 || y >= op.height) continue;
-      const typename Type::Input *line = input + (group * op.height + y) * op.width;
+      const typename Type::Vector *line = input + (group * op.height + y) * op.width;
       const typename Type::Weight *taps =
           weight + (group * op.kernel_height + tap_row) * kernel_width * COUNT;
       for (int64_t tap = 0; tap < kernel_width; ++tap) {
-        typename Type::Input pixels[PIXELS];
+        typename Type::Vector pixels[PIXELS];
         for (int pixel = 0; pixel < PIXELS; ++pixel) {
           const int64_t x = left + tap * op.dilation + pixel * op.stride;
           const bool is_outside = AT_EDGE && (x < 0 || x >= op.width);
-          pixels[pixel] = is_outside ? typename Type::Input{} : line[x];
+          pixels[pixel] = is_outside ? typename Type::Vector{} : line[x];
         }
         for (int channel = 0; channel < COUNT; ++channel)
           for (int pixel = 0; pixel < PIXELS; ++pixel)
@@ -155,12 +145,11 @@ INLINE void multiply_add(const Operation &op, const typename Type::Input *input,
     }
 }
 
-// Adds the other maps, rectifies and stores PIXELS x COUNT sums, as far as there are such pixels.
-template <class Type, int COUNT>
+// Adds the other maps, rectifies and stores the sums of COUNT channels and of the first `pixels` of a row.
+template <class Type, int COUNT, int WIDTH>
 INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column,
-                  const typename Type::Sum (&sums)[PIXELS][COUNT]) {
+                  const typename Type::Sum (&sums)[WIDTH][COUNT], int64_t pixels = WIDTH) {
   constexpr int GROUP = Type::GROUP;
-  const int64_t pixels = op.out_width - column < PIXELS ? op.out_width - column : PIXELS;
   const auto scale = (typename Type::Scalar)op.scale;
   for (int first = 0; first < COUNT; first += GROUP) {
     const int64_t group = (channel + first) / GROUP;
@@ -199,7 +188,8 @@ static void convolve_channels(const Operation &op, const Maps<Type> &maps, const
       multiply_add<Type, COUNT, WIDTH, true>(op, maps.input, weights.weight, row, column, sums);
     else
       multiply_add<Type, COUNT, WIDTH, false>(op, maps.input, weights.weight, row, column, sums);
-    store<Type, COUNT>(op, maps, channel, row, column, sums);
+    if (column + PIXELS <= op.out_width) store(op, maps, channel, row, column, sums);
+    else store(op, maps, channel, row, column, sums, op.out_width - column);
   }
 }
 

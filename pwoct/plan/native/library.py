@@ -20,6 +20,7 @@ import torch
 
 FOLDER = Path(__file__).parent
 OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
+OPENMP = "-fopenmp"
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
 
@@ -69,7 +70,7 @@ def _load() -> ctypes.CDLL:
     content = b"".join(path.read_bytes() for path in [*sorted(FOLDER.glob("*.h")), *sources])
     # A cache may be shared by machines; what the compiler makes of -march=native tells them apart.
     macros = _run("-march=native", "-dM", "-E", "-x", "c++", os.devnull)
-    made_by = " ".join((*OPTIONS, *platform.libc_ver(), sys.platform)).encode()
+    made_by = " ".join((*OPTIONS, OPENMP, *platform.libc_ver(), sys.platform)).encode()
     key = hashlib.sha256(content + macros + made_by).hexdigest()[:16]
     library = Path(pooch.os_cache("pwoct-cost")) / f"kernels-{key}.so"
     try:
@@ -87,7 +88,11 @@ def _build(sources: Sequence[Path], library: Path) -> None:
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         built = Path(folder) / library.name
-        _run(*OPTIONS, *map(str, sources), "-o", str(built))
+        command = (*OPTIONS, *map(str, sources), "-o", str(built))
+        try:
+            _run(OPENMP, *command)
+        except CompilerError:  # a compiler without OpenMP; if that is not why, it fails again
+            _run(*command)
         built.replace(library)  # whole, whoever else builds it now
 
 

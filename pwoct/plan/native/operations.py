@@ -22,10 +22,10 @@ from pwoct.plan.native.library import load
     NORMALISATION_GRADIENT,
     WEIGHT_GRADIENT,
     BARRIER,
-    ROUNDING,
-    MIXED_CONVOLUTION,
     PAIRING,
-    MIXED_WEIGHT_GRADIENT,
+    PAIRED_WEIGHT_GRADIENT,
+    TILED_CONVOLUTION,
+    TILED_WEIGHT_GRADIENT,
 ) = range(14)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector

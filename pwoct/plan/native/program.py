@@ -10,7 +10,7 @@ from pwoct.plan.convolve import Convolution
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
 from pwoct.plan.native.operations import CONVOLUTION, GROUPS, NONE, POOLING, Map, Size, Step
-from pwoct.plan.native.workers import Memories, run_together
+from pwoct.plan.native.memories import Memories
 
 
 class Recorder:
@@ -115,19 +115,16 @@ class Program:
         count = blocks.shape[0]
         results = torch.empty((count, self.sizes[1] * lanes * self.group), dtype=self.dtype, device="cpu")
         threads = max(1, min(torch.get_num_threads(), count))
-        cuts = [count * i // threads for i in range(threads + 1)]
-        run_together(lambda thread: self._run(blocks, results, cuts[thread], cuts[thread + 1]), threads)
-        return operations.from_blocks(results, self.result, len(x), lanes, self.group)
-
-    def _run(self, blocks: Tensor, results: Tensor, first: int, last: int) -> None:
-        memory = self._memories.take(self.vectors * load().pwoct_vector_bytes())
-        weights, biases, images, out = (t.data_ptr() for t in (self.weights, self.biases, blocks, results))
+        memory = self._memories.take(threads * self.vectors * load().pwoct_vector_bytes())
+        inputs, out, maps = (ctypes.c_void_p(t.data_ptr()) for t in (blocks, results, memory))
         kernel = getattr(load(), f"pwoct_run_{DTYPES[self.dtype]}")
         kernel(
             self.operations,
-            *(ctypes.c_int64(len(self.operations)), ctypes.c_void_p(weights), ctypes.c_void_p(biases)),
-            *(ctypes.c_void_p(images), ctypes.c_int64(self.sizes[0])),
-            *(ctypes.c_void_p(out), ctypes.c_int64(self.sizes[1]), ctypes.c_int64(self.result.place)),
-            *(ctypes.c_void_p(memory.data_ptr()), ctypes.c_int64(first), ctypes.c_int64(last)),
+            ctypes.c_int64(len(self.operations)),
+            *(ctypes.c_void_p(t.data_ptr()) for t in (self.weights, self.biases)),
+            *(inputs, ctypes.c_int64(self.sizes[0]), out, ctypes.c_int64(self.sizes[1])),
+            *(ctypes.c_int64(self.result.place), maps, ctypes.c_int64(self.vectors)),
+            *(ctypes.c_int64(count), ctypes.c_int64(threads)),
         )
         self._memories.give(memory)
+        return operations.from_blocks(results, self.result, len(x), lanes, self.group)

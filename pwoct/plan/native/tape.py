@@ -1,34 +1,36 @@
 """Operations of a training step: recorded forward, and their gradients in the reverse order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from pwoct.plan.choose import multiplies_tiles
 from pwoct.plan.fold import check_geometry
 from pwoct.plan.native import operations
+from pwoct.plan.native.library import load
 from pwoct.plan.native.operations import (
     BARRIER,
     CONVOLUTION,
-    MIXED_CONVOLUTION,
-    MIXED_WEIGHT_GRADIENT,
     NORMALISATION,
     NORMALISATION_GRADIENT,
     NORMALISATION_SUMS,
+    PAIRED_WEIGHT_GRADIENT,
     PAIRING,
     POOLING,
-    ROUNDING,
     STATISTICS,
     SUMMING,
+    TILED_CONVOLUTION,
+    TILED_WEIGHT_GRADIENT,
     WEIGHT_GRADIENT,
     ZERO_INSERTION,
     Map,
     Step,
 )
+from pwoct.plan.native.weights import Weights
 
 NEEDS = 'the plan "blocked" needs'
-NOTHING = -1
 Norms = Sequence[tuple[Map, nn.Module, Map | None]]  # what is normalised, by what, and what is added
 
 
@@ -36,28 +38,26 @@ class Tape:
     """Records a network forward; `reverse` then records the gradients of all that was recorded.
 
     Args:
-        rounds: whether convolutions and their gradients multiply maps and weights that are rounded to
-            bfloat16, as autocast would have it; all is added up, kept and normalised in float32.
+        rounds: whether maps and weights of convolutions are rounded to bfloat16, as autocast would have it;
+            all is added up and normalised in float32.
 
     Attributes:
+        group: channels that share a vector.
         steps: operations so far.
         parameters: all parameters that operations use, in their order.
+        weights: of convolutions, by their places among the parameters.
         norms: all normalisations with the pixels of their maps, in the order of their statistics.
-        arrangement: for each weight that convolutions read, its place among all parameters; NOTHING where
-            none is, but a zero is read.
     """
 
     def __init__(self, rounds: bool = False) -> None:
-        self.rounds = rounds
+        self.rounds, self.group = rounds, operations.GROUPS[torch.bfloat16 if rounds else torch.float32]
+        self.weights = Weights(self.group)
         self.steps: list[Step] = []
         self.parameters: list[Tensor] = []
         self.norms: list[tuple[nn.BatchNorm2d, int]] = []
-        self.arrangement: list[Tensor] = []
         self._gradients: dict[int, Map] = {}
-        self._rounded: dict[int, Map] = {}
         self._backward: list[Callable[[], None]] = []
         self._constant: set[int] = set()
-        self._kept: list[Map] = []  # whose identities are keys above
 
     @property
     def parameter_count(self) -> int:
@@ -101,9 +101,8 @@ class Tape:
             self._add_gradient(plus, dy)
             if doubled is not None:
                 self._add_gradient(doubled, self._sum_windows(dy))
-            fields = {**taps, "stride": s, "weight": first, "groups": x.channels, "channels": c_out}
             if convolution.weight.requires_grad:
-                self._weight_gradient(x, dy, fields)
+                self._weight_gradient(x, dy, {**taps, "stride": s, "weight": first})
             if id(x) not in self._constant:
                 before = self._gradients.get(id(x))
                 flipped = places.flip(2, 3).transpose(0, 1)
@@ -116,39 +115,40 @@ class Tape:
         return y
 
     def _convolve(self, y: Map, reads: dict[str, Map | None], places: Tensor, **fields: float) -> None:
-        x, group, kind = reads["input"], 1, CONVOLUTION
+        x = reads["input"]
         assert x is not None
-        if self.rounds:
-            x, group, kind = self._round(x), 2, MIXED_CONVOLUTION
-        fields |= {"groups": x.channels, "channels": y.channels}
-        fields["weight"] = sum(len(part) for part in self.arrangement) // group
-        self.arrangement.append(operations.arrange(places, group, 1, missing=NOTHING))
-        self.steps.append(operations.step(kind, y, {**reads, "input": x}, **fields))
+        is_tiled = fields["stride"] == 1 and self._is_tiled(x.channels, y, fields)
+        kind = TILED_CONVOLUTION if is_tiled else CONVOLUTION
+        fields |= {"groups": x.groups(self.group), "channels": y.groups(self.group) * self.group}
+        fields["weight"] = self.weights.add_tiled(places) if is_tiled else self.weights.add(places)
+        self.steps.append(operations.step(kind, y, reads, **fields))
 
     def _weight_gradient(self, x: Map, dy: Map, fields: dict[str, int]) -> None:
-        kind = WEIGHT_GRADIENT
-        if self.rounds:
+        kind, fields = WEIGHT_GRADIENT, {**fields, "groups": x.channels, "channels": dy.channels}
+        whole = x.channels % load().pwoct_side() == 0 and dy.channels % load().pwoct_side() == 0
+        if whole and fields["stride"] == 1 and self._is_tiled(x.channels, dy, fields):
+            kind = TILED_WEIGHT_GRADIENT
+        elif self.rounds:
             # For each pair of pixels of dy, the pairs of pixels of x that lie under each tap.
             pairs, s = -(-dy.width // 2), fields["stride"]
             width = 2 * (pairs - 1) * s + (fields["kernel_width"] - 1) * fields["dilation"] + 1
             x = self._pair(x, width, dilation=1, stride=s, pad_width=fields["pad_width"])
             dy = self._pair(dy, pairs, dilation=2, stride=1)
-            kind = MIXED_WEIGHT_GRADIENT
+            kind = PAIRED_WEIGHT_GRADIENT
         self.steps.append(operations.step(kind, None, {"input": dy, "source": x}, **fields))
 
-    def _pair(self, x: Map, width: int, **fields: int) -> Map:
-        y = Map(x.channels, x.height, width)
-        self.steps.append(operations.step(PAIRING, y, {"input": x}, channels=x.channels, **fields))
-        return y
+    @staticmethod
+    def _is_tiled(c_in: int, y: Map, fields: Mapping[str, float]) -> bool:
+        """Whether a convolution of stride 1 to a map of this size is computed by Winograd's method."""
+        is_known = fields["kernel_width"] == 3 and fields["dilation"] == 1
+        return is_known and multiplies_tiles(c_in, y.channels, y.size)
 
-    def _round(self, x: Map) -> Map:
-        """Record a map in bfloat16, in which two channels share a vector; once, whoever reads it."""
-        if id(x) not in self._rounded:
-            y = Map(x.groups(2), x.height, x.width)
-            self.steps.append(operations.step(ROUNDING, y, {"input": x}, channels=x.channels))
-            self._rounded[id(x)] = y
-            self._kept.append(x)
-        return self._rounded[id(x)]
+    def _pair(self, x: Map, width: int, **fields: int) -> Map:
+        """Record pairs of pixels; each vector holds those of one channel."""
+        y = Map(x.groups(self.group) * self.group**2, x.height, width)
+        groups = x.groups(self.group)
+        self.steps.append(operations.step(PAIRING, y, {"input": x}, groups=groups, **fields))
+        return y
 
     def double(self, x: Map) -> Map:
         """Record each pixel, repeated 2 x 2."""
@@ -166,7 +166,7 @@ class Tape:
         if by != 2 or x.height % 2 or x.width % 2:
             raise ValueError(f"{NEEDS} even sizes pooled by 2, got {x.height} x {x.width} by {by}")
         y = Map(x.channels, x.height // 2, x.width // 2)
-        self.steps.append(operations.step(POOLING, y, {"input": x}, groups=x.channels, stride=2))
+        self.steps.append(operations.step(POOLING, y, {"input": x}, groups=x.groups(self.group), stride=2))
 
         def gradient() -> None:
             dx = Map(*self._shape(x))
@@ -245,19 +245,19 @@ class Tape:
             return x
         y = Map(x.channels, stride * (x.height - 1) + 1, stride * (x.width - 1) + 1)
         self.steps.append(
-            operations.step(ZERO_INSERTION, y, {"input": x}, channels=x.channels, stride=stride)
+            operations.step(ZERO_INSERTION, y, {"input": x}, groups=x.groups(self.group), stride=stride)
         )
         return y
 
     def _sum_windows(self, x: Map) -> Map:
         y = Map(x.channels, -(-x.height // 2), -(-x.width // 2))
-        self.steps.append(operations.step(SUMMING, y, {"input": x}, groups=x.channels, stride=2))
+        self.steps.append(operations.step(SUMMING, y, {"input": x}, groups=x.groups(self.group), stride=2))
         return y
 
     def _repeat(self, y: Map, plus: Map | None, doubled: Map, scale: float) -> None:
         """Record plus + scale doubled, repeated 2 x 2: a convolution of no channels."""
         reads = {"plus": plus, "doubled": doubled}
-        fields = {"channels": y.channels, "kernel_width": 1, "scale": scale}
+        fields = {"channels": y.groups(self.group) * self.group, "kernel_width": 1, "scale": scale}
         self.steps.append(operations.step(CONVOLUTION, y, reads, **fields))
 
     def _wait(self) -> None:

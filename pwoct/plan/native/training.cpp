@@ -2,7 +2,10 @@
 // them. Threads have their own blocks, and wait for each other at barriers alone.
 
 #include "kernels.h"
+#include "threads.h"
 #include "weight_gradients.h"
+#include "winograd.h"
+#include "winograd_gradients.h"
 
 #include <atomic>
 #include <thread>
@@ -16,7 +19,8 @@ template <class Type> struct Step {
   typename Type::Scalar *sums;               // (blocks, sums)
   typename Type::Scalar *moments;            // for each channel of a normalisation: mean and variance
   typename Type::Vector *memory;             // (blocks, vectors)
-  int64_t parameter_count, sum_count, vectors, blocks;
+  char *scratch;                             // (threads, scratch_bytes)
+  int64_t parameter_count, sum_count, vectors, blocks, scratch_bytes;
 
   typename Type::Scalar *gradients_of(const Operation &op, int64_t thread) const {
     return gradients + thread * parameter_count + op.weight;
@@ -27,27 +31,38 @@ template <class Type> struct Step {
 // is a convolution of that.
 template <class Type> static void insert_zeros(const Operation &op, const Maps<Type> &maps) {
   typename Type::Vector *output = maps.output;
-  for (int64_t channel = 0; channel < op.channels; ++channel)
+  for (int64_t group = 0; group < op.groups; ++group)
     for (int64_t row = 0; row < op.out_height; ++row)
       for (int64_t column = 0; column < op.out_width; ++column) {
         const int64_t y = row / op.stride, x = column / op.stride;
         const bool is_pixel = row % op.stride == 0 && column % op.stride == 0 && y < op.height && x < op.width;
-        *output++ = is_pixel ? maps.input[(channel * op.height + y) * op.width + x] : typename Type::Vector{};
+        *output++ = is_pixel ? maps.input[(group * op.height + y) * op.width + x] : typename Type::Vector{};
       }
 }
 
 // Sums for `normalise`: mean and squared deviations of each channel of a block.
 template <class Type>
 static void batch_statistics(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *sums) {
+  constexpr int GROUP = Type::GROUP;
+  typedef typename Type::Scalar Scalar;
   const int64_t pixels = op.height * op.width;
-  for (int64_t channel = 0; channel < op.channels; ++channel, sums += 4) {
-    const typename Type::Vector *x = maps.input + channel * pixels;
-    typename Type::Sum sum = {}, squares = {};
-    for (int64_t i = 0; i < pixels; ++i) sum += x[i];
-    const typename Type::Scalar mean = add_up<Type>(sum) / (pixels * Type::LANES);
-    for (int64_t i = 0; i < pixels; ++i) squares += (x[i] - mean) * (x[i] - mean);
-    sums[0] = mean;
-    sums[1] = add_up<Type>(squares);
+  for (int64_t channel = 0; channel < op.channels; channel += GROUP) {
+    const typename Type::Vector *x = maps.input + channel / GROUP * pixels;
+    typename Type::Sum sum[GROUP] = {}, squares[GROUP] = {}, values[GROUP];
+    Scalar mean[GROUP];
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      Type::unpack(x[pixel], values);
+      for (int i = 0; i < GROUP; ++i) sum[i] += values[i];
+    }
+    for (int i = 0; i < GROUP; ++i) mean[i] = add_up<Type>(sum[i]) / (pixels * Type::LANES);
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      Type::unpack(x[pixel], values);
+      for (int i = 0; i < GROUP; ++i) squares[i] += (values[i] - mean[i]) * (values[i] - mean[i]);
+    }
+    for (int i = 0; i < GROUP && channel + i < op.channels; ++i) {
+      sums[4 * (channel + i)] = mean[i];
+      sums[4 * (channel + i) + 1] = add_up<Type>(squares[i]);
+    }
   }
 }
 
@@ -72,21 +87,34 @@ static Moments moments_of(const Step<Type> &step, const typename Type::Scalar *s
 // relu(scale (x - mean) / deviation + shift + plus)
 template <class Type>
 static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
+  constexpr int GROUP = Type::GROUP;
   const int64_t pixels = op.height * op.width;
-  for (int64_t channel = 0; channel < op.channels; ++channel) {
-    const Moments found = moments_of(step, step.sums + op.statistics + 4 * channel, pixels * Type::LANES);
-    const typename Type::Scalar scale =
-        step.parameters[op.weight + channel] / __builtin_sqrt(found.variance + op.epsilon);
-    const typename Type::Scalar mean = found.mean, shift = step.parameters[op.bias + channel];
-    if (is_first) {
-      typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
-      moments[0] = found.mean;
-      moments[1] = found.variance;
+  for (int64_t first = 0; first < op.channels; first += GROUP) {
+    typename Type::Scalar mean[GROUP] = {}, scale[GROUP] = {}, shift[GROUP] = {}; // zeros, if there is no channel
+    for (int i = 0; i < GROUP && first + i < op.channels; ++i) {
+      const int64_t channel = first + i;
+      const Moments found = moments_of(step, step.sums + op.statistics + 4 * channel, pixels * Type::LANES);
+      mean[i] = found.mean;
+      scale[i] = step.parameters[op.weight + channel] / __builtin_sqrt(found.variance + op.epsilon);
+      shift[i] = step.parameters[op.bias + channel];
+      if (is_first) {
+        typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
+        moments[0] = found.mean;
+        moments[1] = found.variance;
+      }
     }
-    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
-      typename Type::Sum y = (maps.input[i] - mean) * scale + shift;
-      if (maps.plus) y += maps.plus[i];
-      maps.output[i] = op.relu ? rectify(y) : y;
+    const int64_t begin = first / GROUP * pixels;
+    for (int64_t at = begin; at < begin + pixels; ++at) {
+      typename Type::Sum x[GROUP], more[GROUP];
+      Type::unpack(maps.input[at], x);
+      for (int i = 0; i < GROUP; ++i) x[i] = (x[i] - mean[i]) * scale[i] + shift[i];
+      if (maps.plus) {
+        Type::unpack(maps.plus[at], more);
+        for (int i = 0; i < GROUP; ++i) x[i] += more[i];
+      }
+      if (op.relu)
+        for (int i = 0; i < GROUP; ++i) x[i] = rectify(x[i]);
+      maps.output[at] = Type::pack(x);
     }
   }
 }
@@ -95,79 +123,126 @@ static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Ty
 // product with the deviations of what was normalised.
 template <class Type>
 static void normalisation_sums(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t block) {
+  constexpr int GROUP = Type::GROUP;
+  typedef typename Type::Sum Sum;
   const int64_t pixels = op.height * op.width;
   typename Type::Scalar *sums = step.sums + block * step.sum_count + op.statistics;
-  for (int64_t channel = 0; channel < op.channels; ++channel, sums += 4) {
-    const typename Type::Scalar mean = step.moments[op.statistics / 2 + 2 * channel];
-    typename Type::Sum sum = {}, product = {};
-    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
-      typename Type::Sum gradient = maps.input[i];
-      if (op.relu) gradient = maps.result[i] <= 0 ? typename Type::Sum{} : gradient;
-      maps.output[i] = gradient;
-      sum += gradient;
-      product += gradient * (maps.source[i] - mean);
+  for (int64_t first = 0; first < op.channels; first += GROUP) {
+    typename Type::Scalar mean[GROUP] = {};
+    for (int i = 0; i < GROUP && first + i < op.channels; ++i)
+      mean[i] = step.moments[op.statistics / 2 + 2 * (first + i)];
+    Sum sum[GROUP] = {}, product[GROUP] = {};
+    const int64_t begin = first / GROUP * pixels;
+    for (int64_t at = begin; at < begin + pixels; ++at) {
+      Sum gradient[GROUP], result[GROUP], source[GROUP];
+      Type::unpack(maps.input[at], gradient);
+      Type::unpack(maps.source[at], source);
+      if (op.relu) {
+        Type::unpack(maps.result[at], result);
+        for (int i = 0; i < GROUP; ++i) gradient[i] = result[i] <= 0 ? Sum{} : gradient[i];
+      }
+      maps.output[at] = Type::pack(gradient);
+      for (int i = 0; i < GROUP; ++i) {
+        sum[i] += gradient[i];
+        product[i] += gradient[i] * (source[i] - mean[i]);
+      }
     }
-    sums[2] = add_up<Type>(sum);
-    sums[3] = add_up<Type>(product);
+    for (int i = 0; i < GROUP && first + i < op.channels; ++i) {
+      sums[4 * (first + i) + 2] = add_up<Type>(sum[i]);
+      sums[4 * (first + i) + 3] = add_up<Type>(product[i]);
+    }
   }
 }
 
 // The gradient of what was normalised, from that of the output.
 template <class Type>
 static void normalisation_gradient(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
+  constexpr int GROUP = Type::GROUP;
   const int64_t pixels = op.height * op.width;
-  for (int64_t channel = 0; channel < op.channels; ++channel) {
-    const typename Type::Scalar *sums = step.sums + op.statistics + 4 * channel;
-    const typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
-    double sum = 0, product = 0;
-    for (int64_t block = 0; block < step.blocks; ++block) {
-      sum += sums[block * step.sum_count + 2];
-      product += sums[block * step.sum_count + 3];
+  const double count = (double)pixels * Type::LANES * step.blocks;
+  for (int64_t first = 0; first < op.channels; first += GROUP) {
+    typename Type::Scalar mean[GROUP] = {}, scale[GROUP] = {}, shift[GROUP] = {}, slope[GROUP] = {};
+    for (int i = 0; i < GROUP && first + i < op.channels; ++i) {
+      const int64_t channel = first + i;
+      const typename Type::Scalar *sums = step.sums + op.statistics + 4 * channel;
+      const typename Type::Scalar *moments = step.moments + op.statistics / 2 + 2 * channel;
+      double sum = 0, product = 0;
+      for (int64_t block = 0; block < step.blocks; ++block) {
+        sum += sums[block * step.sum_count + 2];
+        product += sums[block * step.sum_count + 3];
+      }
+      const double inverse = 1 / __builtin_sqrt(moments[1] + op.epsilon);
+      if (is_first) {
+        step.gradients[op.weight + channel] = product * inverse;
+        step.gradients[op.bias + channel] = sum;
+      }
+      mean[i] = moments[0];
+      scale[i] = step.parameters[op.weight + channel] * inverse;
+      shift[i] = sum / count;
+      slope[i] = product / count * inverse * inverse;
     }
-    const double count = (double)pixels * Type::LANES * step.blocks;
-    const double inverse = 1 / __builtin_sqrt(moments[1] + op.epsilon);
-    if (is_first) {
-      step.gradients[op.weight + channel] = product * inverse;
-      step.gradients[op.bias + channel] = sum;
+    const int64_t begin = first / GROUP * pixels;
+    for (int64_t at = begin; at < begin + pixels; ++at) {
+      typename Type::Sum gradient[GROUP], source[GROUP];
+      Type::unpack(maps.input[at], gradient);
+      Type::unpack(maps.source[at], source);
+      for (int i = 0; i < GROUP; ++i)
+        gradient[i] = (gradient[i] - shift[i] - (source[i] - mean[i]) * slope[i]) * scale[i];
+      maps.output[at] = Type::pack(gradient);
     }
-    const typename Type::Scalar scale = step.parameters[op.weight + channel] * inverse;
-    const typename Type::Scalar mean = moments[0], shift = sum / count, slope = product / count * inverse * inverse;
-    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i)
-      maps.output[i] = (maps.input[i] - shift - (maps.source[i] - mean) * slope) * scale;
   }
 }
 
 #if defined(__AVX512BF16__)
-static void round_map(const Operation &op, const Maps<Real<float>> &maps) {
-  const int64_t pixels = op.height * op.width;
-  auto *output = reinterpret_cast<BFloat16::Vector *>(maps.output);
-  for (int64_t channel = 0; channel < op.channels; channel += 2)
-    for (int64_t i = channel * pixels; i < (channel + 1) * pixels; ++i) {
-      const bool is_pair = channel + 1 < op.channels;
-      const BFloat16::Sum pair[2] = {maps.input[i], is_pair ? maps.input[i + pixels] : BFloat16::Sum{}};
-      *output++ = BFloat16::pack(pair);
+// Puts two pixels of a channel into a vector, `stride` apart; vectors are `dilation` apart, and the first begins
+// `pad_width` before the row. What lies outside is zero. The output has a vector for each channel.
+static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
+  typedef BFloat16::Vector Vector;
+  constexpr int32_t HIGH = 0xffff0000;
+  const auto read = [&](const Vector *line, int64_t x) { return x >= 0 && x < op.width ? line[x] : Vector{}; };
+  const int64_t step = op.height * op.out_width; // from one channel of the group to the other
+  for (int64_t group = 0; group < op.groups; ++group)
+    for (int64_t row = 0; row < op.height; ++row) {
+      const Vector *line = maps.input + (group * op.height + row) * op.width;
+      Vector *output = maps.output + (2 * group * op.height + row) * op.out_width;
+      for (int64_t column = 0; column < op.out_width; ++column) {
+        const int64_t left = column * op.dilation - op.pad_width;
+        const Vector first = read(line, left), second = read(line, left + op.stride);
+        output[column] = (first & ~HIGH) | second << 16;
+        output[step + column] = (Vector)((BFloat16::Bits)first >> 16) | (second & HIGH);
+      }
     }
 }
+#endif
 
-// Rounds pixels and puts two into a vector, `stride` apart; vectors are `dilation` apart, and the first begins
-// `pad_width` before the row. What lies outside is zero.
-static void pair_pixels(const Operation &op, const Maps<Real<float>> &maps) {
-  auto *output = reinterpret_cast<BFloat16::Vector *>(maps.output);
-  for (int64_t row = 0; row < op.channels * op.height; ++row) {
-    const BFloat16::Sum *line = maps.input + row * op.width;
-    for (int64_t column = 0; column < op.out_width; ++column) {
-      const int64_t first = column * op.dilation - op.pad_width, second = first + op.stride;
-      const BFloat16::Sum pair[2] = {first >= 0 && first < op.width ? line[first] : BFloat16::Sum{},
-                                     second >= 0 && second < op.width ? line[second] : BFloat16::Sum{}};
-      *output++ = BFloat16::pack(pair);
-    }
+// Bytes that an operation needs for itself.
+template <class Type> static int64_t scratch_bytes(const Operation &op) {
+  switch (op.kind) {
+  case TILED_CONVOLUTION: return 16 * TILES * op.groups * BYTES;
+  case TILED_WEIGHT_GRADIENT: return tile_gradients_bytes<Type>(op);
   }
+  return 0;
 }
 
-static void convolve_rounded(const Operation &op, const Maps<Real<float>> &maps, const void *weights) {
-  const Maps<Mixed> mixed = {reinterpret_cast<const Mixed::Input *>(maps.input), maps.plus, maps.doubled, maps.output,
-                             nullptr, nullptr};
-  convolve<Mixed>(op, mixed, {static_cast<const Mixed::Weight *>(weights) + op.weight, nullptr});
+// Gradients of kernels. Returns whether the operation is of such a kind.
+template <class Type>
+static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
+                              void *scratch) {
+  switch (op.kind) {
+  case WEIGHT_GRADIENT: weight_gradients<Type, Pixels<Type>>(op, maps.source, maps.input, gradients); return true;
+  case TILED_WEIGHT_GRADIENT: tile_gradients<Type, Pixels<Type>>(op, maps, gradients, scratch); return true;
+  }
+  return false;
+}
+
+#if defined(__AVX512BF16__)
+static bool compute_gradients(const Operation &op, const Maps<BFloat16> &maps, float *gradients, void *scratch) {
+  switch (op.kind) {
+  case PAIRING: pair_pixels(op, maps); return true;
+  case PAIRED_WEIGHT_GRADIENT: weight_gradients<BFloat16, PixelPairs>(op, maps.source, maps.input, gradients); return true;
+  case TILED_WEIGHT_GRADIENT: tile_gradients<BFloat16, PixelPairs>(op, maps, gradients, scratch); return true;
+  }
+  return false;
 }
 #endif
 
@@ -176,10 +251,12 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   typename Type::Vector *memory = step.memory + block * step.vectors;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
   const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), at(op.result)};
+  const auto *weights = static_cast<const typename Type::Weight *>(step.weights) + op.weight;
+  void *scratch = step.scratch + thread * step.scratch_bytes;
   const bool is_first = block == 0;
   switch (op.kind) {
-  case CONVOLUTION:
-    return convolve<Type>(op, maps, {static_cast<const typename Type::Weight *>(step.weights) + op.weight, nullptr});
+  case CONVOLUTION: return convolve<Type>(op, maps, {weights, nullptr});
+  case TILED_CONVOLUTION: return convolve_tiles<Type>(op, maps, weights, scratch);
   case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);
   case ZERO_INSERTION: return insert_zeros<Type>(op, maps);
@@ -187,22 +264,9 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   case NORMALISATION: return normalise<Type>(op, maps, step, is_first);
   case NORMALISATION_SUMS: return normalisation_sums<Type>(op, maps, step, block);
   case NORMALISATION_GRADIENT: return normalisation_gradient<Type>(op, maps, step, is_first);
-  case WEIGHT_GRADIENT: return weight_gradients<Type, Pixels<Type>>(op, maps.source, maps.input, step.gradients_of(op, thread));
   }
-#if defined(__AVX512BF16__)
-  if constexpr (sizeof(typename Type::Scalar) == sizeof(float)) {
-    const auto *source = reinterpret_cast<const BFloat16::Vector *>(maps.source);
-    const auto *gradient = reinterpret_cast<const BFloat16::Vector *>(maps.input);
-    switch (op.kind) {
-    case ROUNDING: return round_map(op, maps);
-    case MIXED_CONVOLUTION: return convolve_rounded(op, maps, step.weights);
-    case PAIRING: return pair_pixels(op, maps);
-    case MIXED_WEIGHT_GRADIENT:
-      return weight_gradients<Type, PixelPairs>(op, source, gradient, step.gradients_of(op, thread));
-    }
-  }
-#endif
-  __builtin_trap(); // Python and C++ disagree about the kinds
+  if (!compute_gradients(op, maps, step.gradients_of(op, thread), scratch))
+    __builtin_trap(); // Python and C++ disagree about the kinds
 }
 
 // Waits until all threads have come here `times` times.
@@ -212,31 +276,55 @@ static void wait(std::atomic<int64_t> &arrived, int64_t threads, int64_t times) 
     if (turns > 1000) std::this_thread::yield(); // a thread may have lost its processor
 }
 
-// Computes the part of `thread`: the blocks from `first` to before `last`. arrived: zero, shared.
+// Computes the part of `thread`: the blocks from `first` to before `last`.
 template <class Type>
-static void run(const Operation *operations, int64_t count, const Step<Type> &step, std::atomic<int64_t> *arrived,
-                int64_t threads, int64_t thread, int64_t first, int64_t last) {
+static void compute_blocks(const Operation *operations, int64_t count, const Step<Type> &step,
+                           std::atomic<int64_t> &arrived, int64_t threads, int64_t thread, int64_t first,
+                           int64_t last) {
   int64_t times = 0;
   for (int64_t begin = 0; begin < count;) {
     int64_t end = begin;
     while (end < count && operations[end].kind != BARRIER) ++end;
     for (int64_t block = first; block < last; ++block) // a block's maps stay in the cache from one to the next
       for (int64_t i = begin; i < end; ++i) compute<Type>(operations[i], step, block, thread);
-    if (end < count) wait(*arrived, threads, ++times);
+    if (end < count) wait(arrived, threads, ++times);
     begin = end + 1;
   }
 }
 
+template <class Type>
+static void run(const Operation *operations, int64_t count, const Step<Type> *step, int64_t threads) {
+  std::atomic<int64_t> arrived{0};
+  in_parallel(threads, [&](int64_t thread, int64_t all) {
+    compute_blocks(operations, count, *step, arrived, all, thread, step->blocks * thread / all,
+                   step->blocks * (thread + 1) / all);
+  });
+}
+
+template <class Type> static int64_t most_scratch_bytes(const Operation *operations, int64_t count) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t bytes = scratch_bytes<Type>(operations[i]);
+    most = bytes > most ? bytes : most;
+  }
+  return (most + BYTES - 1) / BYTES * BYTES;
+}
+
+#define KERNELS(name, Type)                                                                                    \
+  void pwoct_train_##name(const Operation *operations, int64_t count, const Step<Type> *step, int64_t threads) { \
+    run<Type>(operations, count, step, threads);                                                               \
+  }                                                                                                            \
+  int64_t pwoct_scratch_bytes_##name(const Operation *operations, int64_t count) {                             \
+    return most_scratch_bytes<Type>(operations, count);                                                        \
+  }
+
 extern "C" {
 int64_t pwoct_step_bytes() { return sizeof(Step<Real<float>>); }
-void pwoct_train_float32(const Operation *operations, int64_t count, const Step<Real<float>> *step,
-                         void *arrived, int64_t threads, int64_t thread, int64_t first, int64_t last) {
-  run<Real<float>>(operations, count, *step, static_cast<std::atomic<int64_t> *>(arrived), threads, thread,
-                   first, last);
-}
-void pwoct_train_float64(const Operation *operations, int64_t count, const Step<Real<double>> *step,
-                         void *arrived, int64_t threads, int64_t thread, int64_t first, int64_t last) {
-  run<Real<double>>(operations, count, *step, static_cast<std::atomic<int64_t> *>(arrived), threads, thread,
-                    first, last);
-}
+int64_t pwoct_tile_channels(int64_t left) { return tile_channels(left); }
+int64_t pwoct_side() { return SIDE; }
+KERNELS(float32, Real<float>)
+KERNELS(float64, Real<double>)
+#if defined(__AVX512BF16__)
+KERNELS(bfloat16, BFloat16)
+#endif
 }

@@ -1,10 +1,7 @@
 """A recorded training step, computed by compiled kernels: features of images, and gradients."""
 
 import ctypes
-import os
 from collections.abc import Sequence
-from functools import cache
-from threading import Lock
 from typing import Any
 
 import torch
@@ -15,9 +12,8 @@ from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
 from pwoct.plan.native.operations import Map
 from pwoct.plan.native.tape import Tape
-from pwoct.plan.native.workers import Memories, run_together
-
-FAR_AWAY = 1 << 62  # more than all barriers
+from pwoct.plan.native.weights import winograd_transform
+from pwoct.plan.native.memories import Memories
 
 
 class Pass:
@@ -37,9 +33,12 @@ class _Step(ctypes.Structure):
     _fields_ = (
         *(
             (name, ctypes.c_void_p)
-            for name in ("weights", "parameters", "gradients", "sums", "moments", "memory")
+            for name in ("weights", "parameters", "gradients", "sums", "moments", "memory", "scratch")
         ),
-        *((name, ctypes.c_int64) for name in ("parameter_count", "sum_count", "vectors", "blocks")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("parameter_count", "sum_count", "vectors", "blocks", "scratch_bytes")
+        ),
     )
 
 
@@ -51,44 +50,53 @@ class TrainingStep:
         images: the map that the first operations read.
         result: the map of its features.
         to_images: whether the images' gradient is needed.
-        dtype: float32 or float64.
+        dtype: of the parameters, float32 or float64; that of maps and weights is bfloat16 if the tape rounds.
     """
 
     def __init__(self, tape: Tape, images: Map, result: Map, *, to_images: bool, dtype: torch.dtype) -> None:
-        self.dtype, self.lanes = dtype, operations.lanes_of(dtype)
-        self.images, self.result, self.rounds = images, result, tape.rounds
+        self.dtype, self.maps_dtype = dtype, torch.bfloat16 if tape.rounds else dtype
+        self.lanes, self.group = operations.lanes_of(self.maps_dtype), tape.group
+        self.images, self.result = images, result
         self.gradient = Map(result.channels, result.height, result.width)
         forward = len(tape.steps)
         self.of_images = tape.reverse(result, self.gradient, images, to_images=to_images)
         # Between both passes the result is read and its gradient written.
         between = operations.step(operations.BARRIER, self.gradient, {"input": result})
         steps = [*tape.steps[:forward], between, *tape.steps[forward:]]
-        self.vectors = operations.place_maps(steps, images, self.of_images or result, 1)
+        self.vectors = operations.place_maps(steps, images, self.of_images or result, self.group)
         self.forward_operations = operations.settle(steps[:forward])
         self.backward_operations = operations.settle(steps[forward + 1 :])
-        self.arrangement = torch.cat(tape.arrangement)
+        self.scratch_numbers = max(map(self._scratch, (self.forward_operations, self.backward_operations)))
+        self.arrangement = tape.weights.arrangement(tape.parameter_count)
+        self.taps, self.transform = tape.weights.taps(), winograd_transform().to(dtype).T.contiguous()
         self.shapes = [parameter.shape for parameter in tape.parameters]
         self.parameter_count, self.sum_count = tape.parameter_count, tape.sum_count
         self._memories = Memories()
 
+    def _scratch(self, recorded: ctypes.Array[Any]) -> int:
+        count = getattr(load(), f"pwoct_scratch_bytes_{DTYPES[self.maps_dtype]}")
+        return int(count(recorded, ctypes.c_int64(len(recorded)))) // self.maps_dtype.itemsize
+
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Pass]:
         """Return features (n, channels, h, w) of images (n, channels, h, w)."""
         blocks = len(x) // self.lanes
-        memory = self._memories.take(blocks * self.vectors * self.lanes * self.dtype.itemsize).view(
-            self.dtype
-        )
+        threads = max(1, min(torch.get_num_threads(), blocks))
+        numbers = blocks * self.vectors * self.lanes * self.group + threads * self.scratch_numbers
+        memory = self._memories.take(numbers * self.maps_dtype.itemsize).view(self.maps_dtype)
         sums = torch.empty((blocks, self.sum_count), dtype=self.dtype, device="cpu")
         moments = torch.empty((self.sum_count // 4, 2), dtype=self.dtype, device="cpu")
-        done = Pass(blocks, max(1, min(torch.get_num_threads(), blocks)), memory, sums, moments)
-        # The zero at the end is what `NOTHING` reads.
-        flat = [parameter.detach().to(self.dtype).flatten() for parameter in parameters]
-        done.parameters = torch.cat([*flat, torch.zeros(1, dtype=self.dtype, device="cpu")])
-        done.weights = done.parameters[self.arrangement]
-        if self.rounds:
-            done.weights = done.weights.bfloat16()
-        self._map(done, self.images).copy_(operations.to_blocks(x, self.lanes, self.dtype).flatten(1))
+        done = Pass(blocks, threads, memory, sums, moments)
+        done.parameters = torch.cat([parameter.detach().to(self.dtype).flatten() for parameter in parameters])
+        done.weights = self._weights(done.parameters)
+        self._map(done, self.images).copy_(operations.to_blocks(x, self.lanes, self.maps_dtype).flatten(1))
         self._run(self.forward_operations, done, None)
         return self._read(done, self.result, len(x)), done
+
+    def _weights(self, parameters: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):  # kernels are rounded once, when they are transformed
+            transformed = (parameters.take(self.taps) @ self.transform).flatten()
+        numbers = torch.cat([parameters, transformed.new_zeros(1), transformed]).to(self.maps_dtype)
+        return numbers.index_select(0, self.arrangement)
 
     def backward(self, done: Pass, gradient: Tensor) -> tuple[Tensor | None, Sequence[Tensor]]:
         """Return the gradients of the images and of the parameters.
@@ -101,7 +109,7 @@ class TrainingStep:
         if done.began_backward:
             raise RuntimeError('a backward pass of the plan "blocked" was interrupted; its maps are lost')
         done.began_backward = True
-        blocked = operations.to_blocks(gradient, self.lanes, self.dtype)
+        blocked = operations.to_blocks(gradient, self.lanes, self.maps_dtype)
         self._map(done, self.gradient).copy_(blocked.flatten(1))
         gradients = torch.zeros((done.threads, self.parameter_count), dtype=self.dtype, device="cpu")
         self._run(self.backward_operations, done, gradients)
@@ -118,41 +126,24 @@ class TrainingStep:
 
     def _map(self, done: Pass, x: Map) -> Tensor:
         assert done.memory is not None
-        first = x.place * self.lanes
-        return done.memory.view(done.blocks, -1)[:, first : first + x.vectors(1) * self.lanes]
+        first, numbers = x.place * self.lanes * self.group, x.vectors(self.group) * self.lanes * self.group
+        maps = done.memory[: done.memory.numel() - done.threads * self.scratch_numbers]
+        return maps.view(done.blocks, -1)[:, first : first + numbers]
 
     def _read(self, done: Pass, x: Map, images: int) -> Tensor:
-        return operations.from_blocks(self._map(done, x).contiguous(), x, images, self.lanes, 1)
+        found = self._map(done, x).contiguous()
+        return operations.from_blocks(found, x, images, self.lanes, self.group).to(self.dtype)
 
     def _run(self, recorded: ctypes.Array[Any], done: Pass, gradients: Tensor | None) -> None:
-        tensors = (done.weights, done.parameters, gradients, done.sums, done.moments, done.memory)
+        assert done.memory is not None
+        scratch = done.memory[done.memory.numel() - done.threads * self.scratch_numbers :]
+        tensors = (done.weights, done.parameters, gradients, done.sums, done.moments, done.memory, scratch)
         pointers = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
-        shared = _Step(*pointers, self.parameter_count, self.sum_count, self.vectors, done.blocks)
-        arrived = torch.zeros(1, dtype=torch.int64, device="cpu")
-        kernel = getattr(load(), f"pwoct_train_{DTYPES[self.dtype]}")
-        cuts = [done.blocks * i // done.threads for i in range(done.threads + 1)]
-
-        def part(thread: int, _owned: object = tensors) -> None:  # they live as long as a thread may write
-            kernel(
-                recorded,
-                ctypes.c_int64(len(recorded)),
-                ctypes.byref(shared),
-                ctypes.c_void_p(arrived.data_ptr()),
-                *map(ctypes.c_int64, (done.threads, thread, cuts[thread], cuts[thread + 1])),
-            )
-
-        # Threads wait for each other: all of a step must run, and if they cannot, nobody may wait.
-        with _turn():
-            run_together(part, done.threads, give_up=lambda: arrived.fill_(FAR_AWAY))
-
-
-@cache
-def _turn() -> Lock:
-    return Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_turn.cache_clear)  # whoever holds it stays behind
+        counts = (self.parameter_count, self.sum_count, self.vectors, done.blocks)
+        shared = _Step(*pointers, *counts, self.scratch_numbers * self.maps_dtype.itemsize)
+        kernel = getattr(load(), f"pwoct_train_{DTYPES[self.maps_dtype]}")
+        counted = ctypes.c_int64(len(recorded))
+        kernel(recorded, counted, ctypes.byref(shared), ctypes.c_int64(done.threads))
 
 
 class Features(torch.autograd.Function):

@@ -17,6 +17,7 @@ template <class Type> struct Pixels {
   static constexpr int AT_ONCE = 1;
   static constexpr bool IS_PADDED = false;
   INLINE Sum multiply_add(Sum sum, Vector x, Vector y) { return sum + x * y; }
+  INLINE Vector pack(const Sum (&pixels)[AT_ONCE]) { return pixels[0]; }
 };
 
 #if defined(__AVX512BF16__)
@@ -27,6 +28,7 @@ struct PixelPairs {
   static constexpr int AT_ONCE = 2;
   static constexpr bool IS_PADDED = true; // rows begin with the padding and have no edges
   INLINE Sum multiply_add(Sum sum, Vector x, Vector y) { return BFloat16::multiply_add(sum, x, y); }
+  INLINE Vector pack(const Sum (&pixels)[AT_ONCE]) { return BFloat16::pack(pixels); }
 };
 #endif
 

@@ -1,0 +1,37 @@
+"""The memory that passes use one after the other."""
+
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+SIZES = 2  # of passes whose memory is kept: of whole batches, and of the last one of an epoch
+
+
+class Memories:
+    """Memory of passes that are over, kept for passes of the same size: new memory costs page faults."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._free: dict[int, list[Tensor]] = {}  # by size, the one used last at the end
+
+    def __reduce__(self) -> tuple[type["Memories"], tuple[()]]:
+        return Memories, ()  # a copy has its own
+
+    def take(self, size: int) -> Tensor:
+        """Return memory of so many bytes; what is in it does not matter."""
+        with self._lock:
+            free = self._free.get(size)
+            if free:
+                return free.pop()
+        return torch.empty(size, dtype=torch.uint8, device="cpu")
+
+    def give(self, memory: Tensor) -> None:
+        """Take memory back; that of an inference could not be written outside of one."""
+        if memory.is_inference():
+            return
+        with self._lock:
+            size = memory.numel()
+            self._free[size] = [*self._free.pop(size, []), memory]
+            while len(self._free) > SIZES:
+                self._free.pop(next(iter(self._free)))

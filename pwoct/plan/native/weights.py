@@ -1,0 +1,97 @@
+"""Kernels of convolutions in the order in which compiled kernels read them, made anew from parameters each step."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pwoct.plan.native import operations
+from pwoct.plan.native.library import load
+
+NOTHING = -1  # the place of a weight that is zero
+
+# Winograd's F(2x2, 3x3) multiplies transformed kernels G g G' (Lavin and Gray, 2016, section 4.1).
+G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+# Their positions in the order of the parts of `multiply_tile` in winograd.h.
+PARTS = (
+    ((1, 1), (1, 2), (2, 1), (2, 2)),
+    ((0, 1), (0, 2), (3, 1), (3, 2)),
+    ((1, 0), (1, 3), (2, 0), (2, 3)),
+    ((0, 0), (0, 3), (3, 0), (3, 3)),
+)
+HALVED = (0, 1)  # parts whose sums are doubled by what follows
+
+
+def winograd_transform() -> Tensor:
+    """Return (16, 9): transformed kernels of 3x3 taps, in the order of `PARTS`; row and column 3 change sign."""
+    g = torch.tensor(G, dtype=torch.float64, device="cpu")
+    signed = g * torch.tensor([1.0, 1.0, 1.0, -1.0], dtype=torch.float64, device="cpu")[:, None]
+    rows = [
+        torch.outer(signed[row], signed[column]).flatten() * (0.5 if part in HALVED else 1.0)
+        for part, positions in enumerate(PARTS)
+        for row, column in positions
+    ]
+    return torch.stack(rows)
+
+
+class Weights:
+    """The weights of all convolutions of a network, by the places of their kernels among the parameters.
+
+    Args:
+        group: channels that share a vector.
+    """
+
+    def __init__(self, group: int) -> None:
+        self.group = group
+        self._count = 0
+        self._parts: list[tuple[Tensor, bool]] = []  # places, and whether they are of transformed kernels
+        self._taps: list[Tensor] = []  # places of the taps of kernels that are transformed: (kernels, 9)
+
+    def add(self, places: Tensor) -> int:
+        """Add a kernel (c_out, c_in, k_h, k_w) of places; return where its weights begin."""
+        return self._add(operations.arrange(places, self.group, self.group, missing=NOTHING), False)
+
+    def add_tiled(self, places: Tensor) -> int:
+        """Add a kernel (c_out, c_in, 3, 3) of places that is multiplied by Winograd's method."""
+        c_out, c_in = places.shape[:2]
+        first = 16 * sum(len(taps) for taps in self._taps)
+        self._taps.append(places.reshape(-1, 9))
+        numbers = first + torch.arange(16 * c_out * c_in, device="cpu").view(c_out, c_in, 4, 4)
+        return self._add(arrange_tiled(numbers, self.group), True)
+
+    def _add(self, places: Tensor, is_tiled: bool) -> int:
+        begin = self._count // self.group
+        self._parts.append((places, is_tiled))
+        self._count += len(places)
+        return begin
+
+    def arrangement(self, parameter_count: int) -> Tensor:
+        """Return the place of each weight among all parameters, a zero and all transformed kernels."""
+        zero, begin = parameter_count, parameter_count + 1
+        return torch.cat(
+            [
+                torch.where(places == NOTHING, zero, places + (begin if is_tiled else 0))
+                for places, is_tiled in self._parts
+            ]
+        )
+
+    def taps(self) -> Tensor:
+        """Return the places of the taps of all kernels that are transformed: (kernels, 9)."""
+        return torch.cat([torch.empty((0, 9), dtype=torch.int64, device="cpu"), *self._taps])
+
+
+def arrange_tiled(numbers: Tensor, group: int) -> Tensor:
+    """Return numbers (c_out, c_in, parts, sums) in the order in which `multiply_channels` reads weights."""
+    c_out, c_in = numbers.shape[:2]
+    padded = pad(numbers, (0, 0, 0, 0, 0, -c_in % group, 0, -c_out % group), value=NOTHING)
+    grouped = padded.unflatten(1, (-1, group)).permute(3, 1, 4, 0, 2)  # parts, groups, sums, c_out, group
+    return torch.cat([part.flatten() for part in grouped.split(tile_channels(padded.shape[0]), 3)])
+
+
+def tile_channels(channels: int) -> Sequence[int]:
+    """Return how many of so many output channels are computed at once, one after the other."""
+    counts: list[int] = []
+    while (left := channels - sum(counts)) > 0:
+        counts.append(int(load().pwoct_tile_channels(left)))
+    return counts

@@ -1,0 +1,162 @@
+// Convolutions of 3x3 kernels by fewer products: F(2x2, 3x3) of Winograd (Lavin and Gray, 2016, section 4.1).
+//
+// A tile of 2x2 output pixels needs 4x4 input pixels d. With B, G and A as below, the tile is
+// A' [sum over channels of (G g G') * (B' d B)] A, where * multiplies element by element: 16 products of a
+// channel instead of 36.
+
+#pragma once
+
+#include "kernels.h"
+
+constexpr int TILES = 2; // of a row, that are computed at once
+
+// Where a position (row, column) of tiles comes in the order of products: in which part, for which of the four sums.
+struct Place {
+  int part, sum;
+};
+constexpr Place PLACES[4][4] = {
+    {{3, 0}, {1, 0}, {1, 1}, {3, 1}},
+    {{2, 0}, {0, 0}, {0, 1}, {2, 1}},
+    {{2, 2}, {0, 2}, {0, 3}, {2, 3}},
+    {{3, 2}, {1, 2}, {1, 3}, {3, 3}},
+};
+
+// One row, `j`, of B' d B of TILES tiles of a group of channels; d begins at (top, left). AT_EDGE: some of the
+// pixels may lie outside, and count as zero.
+template <class Type, bool AT_EDGE>
+INLINE void transform_inputs(const typename Type::Vector *map, int64_t height, int64_t width, int64_t top, int64_t left,
+                             int j, typename Type::Sum (&found)[TILES][4][Type::GROUP]) {
+  typedef typename Type::Sum Sum;
+  constexpr int GROUP = Type::GROUP, COLUMNS = 2 * TILES + 2;
+  const int64_t first = top + (j == 0 ? 0 : j == 2 ? 2 : 1), second = top + (j == 3 ? 3 : j == 2 ? 1 : 2);
+  const auto read = [&](int64_t y, int64_t x, Sum(&channels)[GROUP]) {
+    const bool is_outside = AT_EDGE && (x < 0 || x >= width || y < 0 || y >= height);
+    Type::unpack(is_outside ? typename Type::Vector{} : map[y * width + x], channels);
+  };
+  Sum lines[GROUP][COLUMNS];
+  for (int i = 0; i < COLUMNS; ++i) {
+    Sum x[GROUP], y[GROUP];
+    read(first, left + i, x);
+    read(second, left + i, y);
+    for (int channel = 0; channel < GROUP; ++channel)
+      lines[channel][i] = j == 1 ? x[channel] + y[channel] : x[channel] - y[channel];
+  }
+  for (int tile = 0; tile < TILES; ++tile)
+    for (int channel = 0; channel < GROUP; ++channel) {
+      const Sum *x = lines[channel] + 2 * tile;
+      found[tile][0][channel] = x[0] - x[2];
+      found[tile][1][channel] = x[1] + x[2];
+      found[tile][2][channel] = x[2] - x[1];
+      found[tile][3][channel] = x[1] - x[3];
+    }
+}
+
+// Stores the transformed pixels of TILES tiles of one group of channels: [tile][part][group][sum].
+template <class Type, bool AT_EDGE>
+INLINE void transform_tiles(const Operation &op, const typename Type::Vector *map, int64_t top, int64_t left,
+                            typename Type::Vector *output) {
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    typename Type::Sum found[TILES][4][Type::GROUP];
+    transform_inputs<Type, AT_EDGE>(map, op.height, op.width, top, left, j, found);
+    for (int tile = 0; tile < TILES; ++tile)
+      for (int i = 0; i < 4; ++i) {
+        const Place place = PLACES[j][i];
+        output[(tile * 4 + place.part) * op.groups * 4 + place.sum] = Type::pack(found[tile][i]);
+      }
+    asm volatile("" ::: "memory"); // pixels are read again: there are not enough registers for all rows
+  }
+}
+
+// Adds to four times COUNT sums the products of all input channels.
+template <class Type, int COUNT>
+INLINE void add_products(int64_t groups, const typename Type::Vector *inputs, const typename Type::Weight *weight,
+                         typename Type::Sum (&sums)[4][COUNT]) {
+  do { // there is a group: a loop that may not run costs copies of all sums
+    for (int position = 0; position < 4; ++position)
+      for (int channel = 0; channel < COUNT; ++channel)
+        sums[position][channel] =
+            Type::multiply_add(sums[position][channel], inputs[position], weight[position * COUNT + channel]);
+    inputs += 4;
+    weight += 4 * COUNT;
+  } while (--groups);
+}
+
+// x, y = x + y, x - y
+template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[COUNT]) {
+  for (int channel = 0; channel < COUNT; ++channel) {
+    const Sum sum = x[channel] + y[channel];
+    y[channel] = x[channel] - y[channel];
+    x[channel] = sum;
+  }
+}
+
+// Computes COUNT channels of a tile from its transformed inputs. The sums stay in registers: A' m A is computed
+// as products are added, since rows 1 and 2 of m become their sum and difference before rows 0 and 3 join them.
+// `weight` has the positions in the order in which they are read here, with their signs, and those of the
+// first two parts halved; see `arrange_winograd` in operations.py.
+template <class Type, int COUNT>
+static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
+                          const typename Type::Weight *weight, int64_t channel, int64_t row, int64_t column) {
+  typename Type::Sum sums[4][COUNT] = {}; // of rows 0 and 1, each with columns 0 and 1
+  const auto add = [&](int part) {
+    add_products<Type, COUNT>(op.groups, inputs + part * op.groups * 4, weight + part * op.groups * 4 * COUNT, sums);
+  };
+  const auto join_rows = [&] { butterfly(sums[0], sums[2]), butterfly(sums[1], sums[3]); };
+  const auto join_columns = [&] { butterfly(sums[0], sums[1]), butterfly(sums[2], sums[3]); };
+  add(0);
+  join_rows();
+  add(1);
+  join_columns();
+  join_rows(); // back: half the sum and half the difference make the first of both
+  add(2);
+  join_rows();
+  add(3);
+  for (int y = 0; y < 2; ++y) {
+    typename Type::Sum pixels[2][COUNT];
+    for (int x = 0; x < 2; ++x)
+      for (int i = 0; i < COUNT; ++i) pixels[x][i] = sums[2 * y + x][i];
+    store(op, maps, channel, row + y, column, pixels);
+  }
+}
+
+// How many channels of a tile are computed at once, of those that are left: as many as leave registers for the
+// rest, and an even number while there are two.
+constexpr int64_t tile_channels(int64_t left) {
+  return left > 8 || left == 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+template <class Type>
+static void multiply_channels(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
+                              const typename Type::Weight *weight, int64_t row, int64_t column) {
+  for (int64_t channel = 0; channel < op.channels;) {
+    const int64_t count = tile_channels(op.channels - channel);
+    if (count == 6) multiply_tile<Type, 6>(op, maps, inputs, weight, channel, row, column);
+    else if (count == 4) multiply_tile<Type, 4>(op, maps, inputs, weight, channel, row, column);
+    else if (count == 2) multiply_tile<Type, 2>(op, maps, inputs, weight, channel, row, column);
+    else if constexpr (Type::GROUP == 1) multiply_tile<Type, 1>(op, maps, inputs, weight, channel, row, column);
+    channel += count;
+    weight += 16 * op.groups * count;
+  }
+}
+
+// A 3x3 convolution of stride 1; the output's height is a multiple of 2, its width of 2 TILES. `scratch` has
+// room for 16 TILES op.groups vectors.
+template <class Type>
+static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const typename Type::Weight *weights,
+                           void *scratch) {
+  typedef typename Type::Vector Vector;
+  Vector *inputs = static_cast<Vector *>(scratch);
+  for (int64_t row = 0; row < op.out_height; row += 2)
+    for (int64_t column = 0; column < op.out_width; column += 2 * TILES) {
+      const int64_t top = row - op.pad_height, left = column - op.pad_width;
+      const bool is_inside = top >= 0 && top + 4 <= op.height && left >= 0 && left + 2 * TILES + 2 <= op.width;
+      for (int64_t group = 0; group < op.groups; ++group) {
+        const Vector *map = maps.input + group * op.height * op.width;
+        if (is_inside) transform_tiles<Type, false>(op, map, top, left, inputs + group * 4);
+        else transform_tiles<Type, true>(op, map, top, left, inputs + group * 4);
+      }
+      for (int tile = 0; tile < TILES; ++tile)
+        multiply_channels(op, maps, inputs + tile * 16 * op.groups, weights, row, column + 2 * tile);
+    }
+}

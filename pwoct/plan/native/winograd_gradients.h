@@ -1,0 +1,194 @@
+// Gradients of 3x3 kernels by fewer products: the gradient of G g G' is the sum over tiles and images of
+// (A dy A') * (B' d B), 16 products of two channels and a tile instead of 36; see winograd.h.
+
+#pragma once
+
+#include "weight_gradients.h"
+#include "winograd.h"
+
+constexpr int SIDE = 4;          // input and output channels whose products are added up at once: SIDE x SIDE
+constexpr int64_t AT_ONCE = 32;  // pairs of tiles that are transformed before they are multiplied
+
+// One row, `j`, of A dy A' of TILES tiles of a group of channels; its last row and column with the other sign.
+template <class Type>
+INLINE void transform_gradients(const typename Type::Vector *map, int64_t width, int64_t top, int64_t left, int j,
+                                typename Type::Sum (&found)[TILES][4][Type::GROUP]) {
+  typedef typename Type::Sum Sum;
+  constexpr int GROUP = Type::GROUP;
+  const typename Type::Vector *pixels = map + top * width + left;
+  Sum lines[GROUP][2 * TILES];
+  for (int i = 0; i < 2 * TILES; ++i) {
+    Sum x[GROUP], y[GROUP];
+    Type::unpack(pixels[i], x);
+    Type::unpack(pixels[width + i], y);
+    for (int channel = 0; channel < GROUP; ++channel)
+      lines[channel][i] = j == 0   ? x[channel]
+                          : j == 1 ? x[channel] + y[channel]
+                          : j == 2 ? x[channel] - y[channel]
+                                   : y[channel];
+  }
+  for (int tile = 0; tile < TILES; ++tile)
+    for (int channel = 0; channel < GROUP; ++channel) {
+      const Sum *x = lines[channel] + 2 * tile;
+      found[tile][0][channel] = x[0];
+      found[tile][1][channel] = x[0] + x[1];
+      found[tile][2][channel] = x[0] - x[1];
+      found[tile][3][channel] = x[1];
+    }
+}
+
+// Stores tiles of a group of channels for products over tiles: [column of positions][channel][vector].
+template <class Type, class Pixel>
+INLINE void store_tiles(const typename Type::Sum (&found)[TILES][4][Type::GROUP], int64_t channels,
+                        int64_t vectors, typename Pixel::Vector *output) {
+  for (int i = 0; i < 4; ++i)
+    for (int channel = 0; channel < Type::GROUP; ++channel)
+      for (int first = 0; first < TILES; first += Pixel::AT_ONCE) {
+        typename Type::Sum tiles[Pixel::AT_ONCE];
+        for (int tile = 0; tile < Pixel::AT_ONCE; ++tile) tiles[tile] = found[first + tile][i][channel];
+        output[(i * channels + channel) * vectors + first / Pixel::AT_ONCE] = Pixel::pack(tiles);
+      }
+}
+
+// Adds up the lanes of each of SIDE x SIDE vectors.
+template <class Sum, class Scalar> INLINE void add_up(const Sum (&x)[SIDE][SIDE], Scalar *sums) {
+  for (int i = 0; i < SIDE; ++i)
+    for (int j = 0; j < SIDE; ++j) sums[i * SIDE + j] += add_up<Real<Scalar>>(x[i][j]);
+}
+
+#if defined(__AVX512F__)
+// Adds halves of x in the first half, and halves of y in the second, and so on with quarters...: after 4 steps
+// each of 16 lanes is the sum of one of 16 vectors.
+typedef Real<float>::Sum Floats;
+INLINE Floats halves(Floats x, Floats y) {
+  return __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+         __builtin_shufflevector(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+}
+INLINE Floats quarters(Floats x, Floats y) {
+  return __builtin_shufflevector(x, y, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
+         __builtin_shufflevector(x, y, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+}
+INLINE Floats eighths(Floats x, Floats y) {
+  return __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+         __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+INLINE Floats sixteenths(Floats x, Floats y) {
+  return __builtin_shufflevector(x, y, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
+         __builtin_shufflevector(x, y, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+}
+INLINE void add_up(const Floats (&x)[SIDE][SIDE], float *sums) {
+  Floats columns[SIDE]; // lane 4 i + j is of x[i][j]
+  for (int j = 0; j < SIDE; ++j) columns[j] = quarters(halves(x[0][j], x[2][j]), halves(x[1][j], x[3][j]));
+  const Floats all = sixteenths(eighths(columns[0], columns[2]), eighths(columns[1], columns[3]));
+  typedef Floats Unaligned __attribute__((aligned(4)));
+  Unaligned &to = *reinterpret_cast<Unaligned *>(sums);
+  to = to + all;
+}
+#endif
+
+// Adds to sums[SIDE x SIDE] the products of channels of both maps, over all their vectors.
+template <class Type, class Pixel>
+INLINE void add_tile_products(const typename Pixel::Vector *inputs, const typename Pixel::Vector *gradients,
+                              int64_t vectors, typename Type::Scalar *sums) {
+  typename Type::Sum products[SIDE][SIDE] = {};
+  int64_t vector = 0;
+  do {
+    for (int in = 0; in < SIDE; ++in)
+      for (int out = 0; out < SIDE; ++out)
+        products[in][out] = Pixel::multiply_add(products[in][out], inputs[in * vectors + vector],
+                                                gradients[out * vectors + vector]);
+  } while (++vector < vectors);
+  add_up(products, sums);
+}
+
+// G' u G of each kernel, where u has its last row and column with the other sign.
+template <class Type>
+static void add_kernels(const Operation &op, const typename Type::Scalar *sums, typename Type::Scalar *gradients) {
+  typedef typename Type::Scalar Scalar;
+  const int64_t products = op.groups * op.channels;
+  const auto half = (Scalar)0.5;
+  for (int64_t i = 0; i < products; ++i) {
+    const int64_t block = i / (SIDE * SIDE), within = i % (SIDE * SIDE), blocks = op.channels / SIDE;
+    const int64_t in = block / blocks * SIDE + within / SIDE, out = block % blocks * SIDE + within % SIDE;
+    Scalar *kernel = gradients + (out * op.groups + in) * 9;
+    Scalar rows[3][4];
+    for (int x = 0; x < 4; ++x) {
+      const Scalar *u = sums + x * products + i;
+      const int64_t step = 4 * products;
+      const Scalar both = half * (u[step] + u[2 * step]);
+      rows[0][x] = u[0] + both;
+      rows[1][x] = half * (u[step] - u[2 * step]);
+      rows[2][x] = both - u[3 * step];
+    }
+    for (int y = 0; y < 3; ++y) {
+      const Scalar *u = rows[y], both = half * (u[1] + u[2]);
+      kernel[3 * y] += u[0] + both;
+      kernel[3 * y + 1] += half * (u[1] - u[2]);
+      kernel[3 * y + 2] += both - u[3];
+    }
+  }
+}
+
+// How many rows of tiles are transformed before they are multiplied.
+INLINE int64_t rows_at_once(const Operation &op) {
+  const int64_t across = op.width / (2 * TILES);
+  return AT_ONCE < across ? 1 : AT_ONCE / across;
+}
+
+// Bytes of scratch that `tile_gradients` needs; a vector holds one tile at least.
+template <class Type> static int64_t tile_gradients_bytes(const Operation &op) {
+  const int64_t vectors = rows_at_once(op) * op.width / 2, products = op.groups * op.channels;
+  return 4 * (op.groups + op.channels) * vectors * BYTES + 16 * products * sizeof(typename Type::Scalar);
+}
+
+// Adds to the gradients of 3x3 kernels of stride 1 and padding 1: of op.groups input channels and op.channels
+// output channels, both multiples of SIDE; the height is a multiple of 2, the width of 2 TILES.
+template <class Type, class Pixel>
+static void tile_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
+                           void *scratch) {
+  typedef typename Pixel::Vector Vector;
+  constexpr int GROUP = Type::GROUP, STEP = TILES / Pixel::AT_ONCE;
+  const int64_t pixels = op.height * op.width, products = op.groups * op.channels;
+  const int64_t across = op.width / (2 * TILES), tile_rows = op.height / 2, rows = rows_at_once(op);
+  const int64_t most = rows * across * STEP; // vectors of a channel at one position
+  auto *inputs = static_cast<Vector *>(scratch), *outputs = inputs + 4 * op.groups * most;
+  auto *sums = reinterpret_cast<typename Type::Scalar *>(outputs + 4 * op.channels * most);
+  for (int64_t i = 0; i < 16 * products; ++i) sums[i] = 0;
+  for (int64_t begin = 0; begin < tile_rows; begin += rows) {
+    const int64_t end = begin + rows < tile_rows ? begin + rows : tile_rows;
+    const int64_t vectors = (end - begin) * across * STEP;
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      typename Type::Sum found[TILES][4][GROUP];
+      for (int64_t channel = 0; channel < op.groups; channel += GROUP) {
+        Vector *to = inputs + channel * vectors;
+        const typename Type::Vector *map = maps.source + channel / GROUP * pixels;
+        for (int64_t row = begin; row < end; ++row)
+          for (int64_t column = 0; column < across; ++column, to += STEP) {
+            const int64_t top = 2 * row - 1, left = 2 * TILES * column - 1;
+            const bool is_inside = top >= 0 && top + 4 <= op.height && column > 0 && column + 1 < across;
+            if (is_inside) transform_inputs<Type, false>(map, op.height, op.width, top, left, j, found);
+            else transform_inputs<Type, true>(map, op.height, op.width, top, left, j, found);
+            store_tiles<Type, Pixel>(found, op.groups, vectors, to);
+          }
+      }
+      for (int64_t channel = 0; channel < op.channels; channel += GROUP) {
+        Vector *to = outputs + channel * vectors;
+        const typename Type::Vector *map = maps.input + channel / GROUP * pixels;
+        for (int64_t row = begin; row < end; ++row)
+          for (int64_t column = 0; column < across; ++column, to += STEP) {
+            transform_gradients<Type>(map, op.width, 2 * row, 2 * TILES * column, j, found);
+            store_tiles<Type, Pixel>(found, op.channels, vectors, to);
+          }
+      }
+      for (int i = 0; i < 4; ++i) {
+        typename Type::Scalar *to = sums + (4 * j + i) * products;
+        for (int64_t in = 0; in < op.groups; in += SIDE)
+          for (int64_t out = 0; out < op.channels; out += SIDE, to += SIDE * SIDE)
+            add_tile_products<Type, Pixel>(inputs + (i * op.groups + in) * vectors,
+                                           outputs + (i * op.channels + out) * vectors, vectors, to);
+      }
+    }
+  }
+  add_kernels<Type>(op, sums, gradients);
+}
