@@ -68,7 +68,7 @@ class TrainingStep:
         self.backward_operations = operations.settle(steps[forward + 1 :])
         self.scratch_numbers = max(map(self._scratch, (self.forward_operations, self.backward_operations)))
         self.arrangement = tape.weights.arrangement(tape.parameter_count)
-        self.taps, self.transform = tape.weights.taps(), winograd_transform().to(dtype).T.contiguous()
+        self.taps, self.transform = tape.weights.taps().flatten(), winograd_transform().to(dtype).T.contiguous()
         self.shapes = [parameter.shape for parameter in tape.parameters]
         self.parameter_count, self.sum_count = tape.parameter_count, tape.sum_count
         self._memories = Memories()
@@ -94,7 +94,8 @@ class TrainingStep:
 
     def _weights(self, parameters: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):  # kernels are rounded once, when they are transformed
-            transformed = (parameters.take(self.taps) @ self.transform).flatten()
+            taps = parameters.index_select(0, self.taps).view(-1, self.transform.shape[0])
+            transformed = (taps @ self.transform).flatten()
         numbers = torch.cat([parameters, transformed.new_zeros(1), transformed]).to(self.maps_dtype)
         return numbers.index_select(0, self.arrangement)
 
