@@ -10,6 +10,7 @@ from costmodel.network import layers
 from costmodel.recorder import Operator
 from costmodel.speed.folding import folded, native
 from costmodel.speed.roofline import Machine, estimate
+from costmodel.speed.winograd import by_winograd
 
 PLANS = ("reference", "lean", "blocked", "folded", "native")
 OWN_KERNELS = ("blocked", "native")
@@ -36,6 +37,8 @@ def seconds(
     # The package's own kernels: one call in all, whole vectors whatever the channels.
     if plan == "native":
         found = [op for _, layer in layers(found) for op in native(layer)]
+    else:
+        found = [by_winograd(op) for op in found]
     own = replace(machine, seconds_per_call=0.0)
     return sum(estimate(op, own, dtype, training=training, in_blocks=False).seconds for op in found)
 

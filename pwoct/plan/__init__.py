@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from pwoct.channels import check_choice
+from pwoct.octave import OctConv
 from pwoct.plan.choose import is_blocked, is_native
 from pwoct.plan.folded import FoldedNetwork
 from pwoct.plan.lean import LeanNetwork
@@ -48,15 +49,15 @@ def plan_for(
     """Return the name of the best plan; it depends on these arguments and the machine, never on a timing.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
-    "blocked" and "native" are chosen where they were measured: vectors of 64 bytes, and for inference in
-    bfloat16 no tiles (AMX), by which the library multiplies several times as fast. They need a C++ compiler,
-    which takes some seconds at the first use.
+    "blocked" and "native" are chosen where they were measured: vectors of 64 bytes, and in bfloat16 no tiles
+    (AMX), by which the library multiplies several times as fast; octave layers train by "blocked" all the
+    same. They need a C++ compiler, which takes some seconds at the first use.
 
     Raises:
         ValueError: if the shape has not four positive sizes.
 
     >>> from pwoct.resnet import resnet
-    >>> plan_for(resnet(8), (128, 3, 32, 32), torch.float32, training=True)
+    >>> plan_for(resnet(8), (100, 3, 32, 32), torch.float32, training=True)
     'lean'
     """
     if len(input_shape) != 4 or min(input_shape) < 1:
@@ -65,19 +66,23 @@ def plan_for(
         return "reference"
     images, _, *size = input_shape
     if training:
-        return "blocked" if _is_blocked(model, images, (size[0], size[1])) else "lean"
+        return "blocked" if _is_blocked(model, images, (size[0], size[1]), dtype) else "lean"
     if dtype not in (torch.float32, torch.bfloat16):
         return "lean"
     ungrouped = all(module.groups == 1 for module in model.modules() if isinstance(module, nn.Conv2d))
     fits = ungrouped and is_native(model.width, images)
     chosen = fits and why_not(dtype) is None and _has_wide_vectors()
-    has_tiles = chosen and dtype == torch.bfloat16 and load().pwoct_has_tiles()
-    return "native" if chosen and not has_tiles else "folded"
+    return "native" if chosen and not _has_tiles(dtype) else "folded"
 
 
-def _is_blocked(model: ResNet, images: int, size: tuple[int, int]) -> bool:
-    chosen = is_blocked(model.width, size)
-    return chosen and why_not_blocked(model, images, size) is None and _has_wide_vectors()
+def _is_blocked(model: ResNet, images: int, size: tuple[int, int], dtype: torch.dtype) -> bool:
+    fits = is_blocked(model.width, size) and why_not_blocked(model, images, size) is None
+    is_octave = any(isinstance(module, OctConv) for module in model.modules())
+    return fits and _has_wide_vectors() and (is_octave or not _has_tiles(dtype))
+
+
+def _has_tiles(dtype: torch.dtype) -> bool:
+    return dtype == torch.bfloat16 and bool(load().pwoct_has_tiles())
 
 
 def _has_wide_vectors() -> bool:

@@ -114,7 +114,7 @@ def is_native(width: int, images: int) -> bool:
 
 
 def is_blocked(width: int, size: tuple[int, int]) -> bool:
-    """Whether a network of octave layers trains by the plan "blocked", if that runs at all.
+    """Whether a network trains by the plan "blocked", if that runs at all.
 
     >>> is_blocked(16, (32, 32)), is_blocked(128, (32, 32)), is_blocked(16, (28, 28))
     (True, False, False)
@@ -122,12 +122,12 @@ def is_blocked(width: int, size: tuple[int, int]) -> bool:
     return width <= WIDEST and size[0] % 8 == 0 and size[1] % 8 == 0
 
 
-def multiplies_tiles(c_in: int, c_out: int, size: tuple[int, int]) -> bool:
-    """Whether the package's kernels multiply 3x3 kernels of stride 1 by Winograd's method, given the output's size.
+def uses_winograd(c_in: int, c_out: int, size: tuple[int, int]) -> bool:
+    """Whether training multiplies 3x3 kernels of stride 1 by Winograd's method, given the output's size.
 
-    Transforming a tile costs what 8 output channels save. A tile has 2 rows; 2 tiles of a row are made at once.
+    Transforming a tile of 2x2 pixels must cost less than it saves; 2 tiles of a row are made at once.
 
-    >>> multiplies_tiles(16, 16, (32, 32)), multiplies_tiles(16, 4, (16, 16)), multiplies_tiles(16, 16, (7, 7))
+    >>> uses_winograd(16, 16, (32, 32)), uses_winograd(16, 4, (16, 16)), uses_winograd(16, 16, (7, 7))
     (True, False, False)
     """
     return c_in >= 4 and c_out >= 8 and size[0] % 2 == 0 and size[1] % 4 == 0

@@ -1,14 +1,17 @@
 """What the plan "blocked" refuses, in words, and what it is chosen for."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
+import pwoct.plan as plan_package
 import pwoct.plan.native.blocked as plan_blocked
 from pwoct.plan import plan_for, with_plan
 from pwoct.plan.native import library
 from pwoct.plan.native.blocked import BlockedNetwork
-from tests.pwoct.networks import images, needs_compiler, network
+from tests.pwoct.networks import images, needs_compiler, network, skip_without
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 
@@ -102,12 +105,29 @@ def test_a_machine_without_a_compiler(monkeypatch):
     assert plan_for(model, (16, 3, 16, 16), torch.float32, training=True) == "lean"
 
 
+@pytest.mark.parametrize("has_tiles", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_where_the_library_multiplies_by_tiles(has_tiles, dtype, monkeypatch):
+    skip_without(dtype)
+    kernels = SimpleNamespace(pwoct_has_tiles=lambda: has_tiles, pwoct_vector_bytes=lambda: 64)
+    monkeypatch.setattr(plan_package, "load", lambda: kernels)
+    by_the_library = has_tiles and dtype == torch.bfloat16
+    plain, octave = network({}), network({"alpha": "1/2"})
+    shape = (128, 3, 32, 32)
+    assert plan_for(plain, shape, dtype, training=True) == ("lean" if by_the_library else "blocked")
+    assert plan_for(octave, shape, dtype, training=True) == "blocked"
+    for model in (plain, octave):
+        plan = plan_for(model, shape, dtype, training=False)
+        assert plan == ("folded" if by_the_library else "native")
+
+
 @pytest.mark.parametrize(
     ("model", "shape", "plan"),
     [
         (network({"alpha": "1/2"}), (128, 3, 32, 32), "blocked"),
         (network({"alpha": 0, "paths": "HH"}), (16, 3, 8, 24), "blocked"),
-        (network({}), (128, 3, 32, 32), "lean"),
+        (network({}), (128, 3, 32, 32), "blocked"),
+        (network({"width": 65}), (128, 3, 32, 32), "lean"),
         (network({"alpha": "1/2"}), (100, 3, 32, 32), "lean"),
         (network({"alpha": "1/2"}), (128, 3, 28, 28), "lean"),
         (network({"alpha": "1/2"}).bfloat16(), (128, 3, 32, 32), "lean"),

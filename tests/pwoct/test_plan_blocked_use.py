@@ -2,7 +2,6 @@
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +9,7 @@ import torch.nn.utils.prune
 from torch import nn
 
 from pwoct.plan import with_plan
-from pwoct.plan.native import training, workers
+from pwoct.plan.native.training import TrainingStep
 from tests.pwoct.networks import images, needs_compiler, network, step
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
@@ -181,7 +180,7 @@ def test_passes_of_several_kinds():
     assert torch.equal(blocked(x), expected)
 
 
-def test_callers_take_turns():
+def test_callers_do_not_disturb_each_other():
     blocked = with_plan(network({"alpha": "1/2"}), "blocked")
     torch.set_num_threads(2)
     batches = [images(SIZE, 32).float() + number for number in range(6)]
@@ -191,31 +190,9 @@ def test_callers_take_turns():
             assert torch.equal(got, wanted)
 
 
-def test_a_thread_that_cannot_start_stops_the_step(monkeypatch):
-    """None of the others may wait for it for ever."""
-    blocked, x = with_plan(network({"alpha": "1/2"}), "blocked"), images(SIZE, 64).float()
-    expected = blocked(x)
-    pool = workers._pool()
-    started = []
-
-    def submit(*arguments):
-        if started:
-            raise RuntimeError("can't start new thread")
-        started.append(pool.submit(*arguments))
-        return started[-1]
-
-    torch.set_num_threads(3)
-    monkeypatch.setattr(workers, "_pool", lambda: SimpleNamespace(submit=submit))
-    with pytest.raises(RuntimeError, match="can't start new thread"):
-        blocked(x)
-    assert started[0].done()
-    monkeypatch.undo()
-    torch.testing.assert_close(blocked(x), expected)
-
-
 def test_an_interrupted_backward_pass_is_not_repeated(monkeypatch):
     loss = with_plan(network({}), "blocked")(images(SIZE, 16).float()).sum()
-    monkeypatch.setattr(training, "run_together", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(TrainingStep, "_run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         loss.backward(retain_graph=True)
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 """The plan "native" computes the function of the reference, however images, threads and memory are cut."""
 
+import copy
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +16,16 @@ from pwoct.plan.native import library
 from pwoct.plan.native.operations import Map
 from pwoct.plan.native.program import Program, Recorder
 from pwoct.resnet import resnet
-from tests.pwoct.networks import cases, images, needs_compiler, network, relative_error, sizes, skip_without
+from tests.pwoct.networks import (
+    cases,
+    images,
+    needs_compiler,
+    network,
+    relative_error,
+    sizes,
+    skip_without,
+    step,
+)
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 ERRORS = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 5e-2}
@@ -207,6 +217,34 @@ class TestWithoutACompiler:
         with pytest.raises(library.CompilerError, match=r"failed: .*error"):
             library.load()
         assert not list((tmp_path / "cache").rglob("*.so"))
+
+    @needs_compiler
+    @pytest.mark.usefixtures("one_thread")
+    def test_a_compiler_without_openmp(self, monkeypatch, tmp_path):
+        """Threads of the language compute the same."""
+        model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
+        torch.set_num_threads(3)
+        forwards = [
+            with_plan(model, "native", size=(16, 16)),
+            with_plan(copy.deepcopy(model).train(), "blocked"),
+        ]
+        expected = [forwards[0](x), *step(forwards[1], x[:32])]
+        command = tmp_path / "c++"
+        command.write_text(
+            'for word; do [ "$word" = -fopenmp ] && echo "error: no OpenMP" >&2 && exit 1; done\n'
+            f'exec {" ".join(library.compiler())} "$@"\n',
+            encoding="utf-8",
+        )
+        monkeypatch.setenv("CXX", f"sh {command}")
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
+        self.clear()
+        assert not hasattr(library.load(), "GOMP_parallel")
+        forwards = [
+            with_plan(model, "native", size=(16, 16)),
+            with_plan(copy.deepcopy(model).train(), "blocked"),
+        ]
+        for got, wanted in zip([forwards[0](x), *step(forwards[1], x[:32])], expected, strict=True):
+            assert torch.equal(got, wanted)
 
     @needs_compiler
     def test_the_cache_cannot_be_used(self, monkeypatch, tmp_path):

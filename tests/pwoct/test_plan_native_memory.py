@@ -10,7 +10,7 @@ import torch
 
 from pwoct.plan import with_plan
 from pwoct.plan.convolve import Convolution
-from pwoct.plan.native import library, operations, training, workers
+from pwoct.plan.native import library, memories, operations, training
 from pwoct.plan.native.operations import Map, place_maps
 from pwoct.plan.native.program import Recorder
 from pwoct.resnet import resnet
@@ -43,25 +43,25 @@ def test_the_layouts_of_python_and_cpp_agree():
 @pytest.mark.parametrize("rounds", [False, True])
 def test_what_was_in_the_memory_does_not_matter(options, rounds, monkeypatch):
     """So no map is read before it is written, and none lies where another one is still needed."""
-    model, x, take = network(options), images(SIZE, 32).float(), workers.Memories.take
+    model, x, take = network(options), images(SIZE, 32).float(), memories.Memories.take
     results = []
     for value in (0, 0xFF):  # all bits set: no number, in float32 and in bfloat16
-        monkeypatch.setattr(workers.Memories, "take", lambda *a, value=value: take(*a).fill_(value))
+        monkeypatch.setattr(memories.Memories, "take", lambda *a, value=value: take(*a).fill_(value))
         with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
             results.append(step(with_plan(copy.deepcopy(model), "blocked"), x))
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_memory_of_few_sizes_is_kept():
-    memories = workers.Memories()
+    kept = memories.Memories()
     for size in (16, 8, 16, 24, 16):
-        memory = memories.take(size)
+        memory = kept.take(size)
         assert memory.numel() == size
-        memories.give(memory)
-    assert list(memories._free) == [24, 16]  # the sizes used last
-    first = memories.take(16)
+        kept.give(memory)
+    assert list(kept._free) == [24, 16]  # the sizes used last
+    first = kept.take(16)
     assert first is memory
-    assert memories.take(16) is not first
+    assert kept.take(16) is not first
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
 constexpr int BYTES = 64, PIXELS = 4; // of a vector; pixels of a row that are computed at once
 #elif defined(__AVX__)
 constexpr int BYTES = 32, PIXELS = 2;
@@ -53,8 +54,8 @@ enum {
   BARRIER,
   PAIRING,
   PAIRED_WEIGHT_GRADIENT,
-  TILED_CONVOLUTION,
-  TILED_WEIGHT_GRADIENT,
+  WINOGRAD_CONVOLUTION,
+  WINOGRAD_WEIGHT_GRADIENT,
 };
 
 // A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
@@ -71,8 +72,6 @@ template <class Number> struct Real {
 };
 
 #if defined(__AVX512BF16__)
-#include <immintrin.h>
-
 struct BFloat16 {
   typedef float Scalar;
   typedef float Sum __attribute__((vector_size(BYTES)));
@@ -91,10 +90,10 @@ struct BFloat16 {
     return (Sum)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
   }
   INLINE Vector pack(const Sum (&channels)[GROUP]) {
-    typedef uint16_t Halves __attribute__((vector_size(BYTES)));
-    const Halves both = (Halves)_mm512_cvtne2ps_pbh((__m512)channels[1], (__m512)channels[0]);
-    return (Vector)__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24,
-                                           9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)channels[1], (__m512)channels[0]);
+    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, //
+                                           23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return (Vector)_mm512_permutexvar_epi16(pairs, both);
   }
 };
 #endif

@@ -24,8 +24,8 @@ from pwoct.plan.native.library import load
     BARRIER,
     PAIRING,
     PAIRED_WEIGHT_GRADIENT,
-    TILED_CONVOLUTION,
-    TILED_WEIGHT_GRADIENT,
+    WINOGRAD_CONVOLUTION,
+    WINOGRAD_WEIGHT_GRADIENT,
 ) = range(14)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector

@@ -9,8 +9,8 @@ from torch.nn.functional import pad
 from pwoct.plan.convolve import Convolution
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
-from pwoct.plan.native.operations import CONVOLUTION, GROUPS, NONE, POOLING, Map, Size, Step
 from pwoct.plan.native.memories import Memories
+from pwoct.plan.native.operations import CONVOLUTION, GROUPS, NONE, POOLING, Map, Size, Step
 
 
 class Recorder:

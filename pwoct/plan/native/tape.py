@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from pwoct.plan.choose import multiplies_tiles
+from pwoct.plan.choose import uses_winograd
 from pwoct.plan.fold import check_geometry
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import load
@@ -21,9 +21,9 @@ from pwoct.plan.native.operations import (
     POOLING,
     STATISTICS,
     SUMMING,
-    TILED_CONVOLUTION,
-    TILED_WEIGHT_GRADIENT,
     WEIGHT_GRADIENT,
+    WINOGRAD_CONVOLUTION,
+    WINOGRAD_WEIGHT_GRADIENT,
     ZERO_INSERTION,
     Map,
     Step,
@@ -117,17 +117,17 @@ class Tape:
     def _convolve(self, y: Map, reads: dict[str, Map | None], places: Tensor, **fields: float) -> None:
         x = reads["input"]
         assert x is not None
-        is_tiled = fields["stride"] == 1 and self._is_tiled(x.channels, y, fields)
-        kind = TILED_CONVOLUTION if is_tiled else CONVOLUTION
+        is_winograd = fields["stride"] == 1 and self._is_winograd(x.channels, y, fields)
+        kind = WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION
         fields |= {"groups": x.groups(self.group), "channels": y.groups(self.group) * self.group}
-        fields["weight"] = self.weights.add_tiled(places) if is_tiled else self.weights.add(places)
+        fields["weight"] = self.weights.add_winograd(places) if is_winograd else self.weights.add(places)
         self.steps.append(operations.step(kind, y, reads, **fields))
 
     def _weight_gradient(self, x: Map, dy: Map, fields: dict[str, int]) -> None:
         kind, fields = WEIGHT_GRADIENT, {**fields, "groups": x.channels, "channels": dy.channels}
         whole = x.channels % load().pwoct_side() == 0 and dy.channels % load().pwoct_side() == 0
-        if whole and fields["stride"] == 1 and self._is_tiled(x.channels, dy, fields):
-            kind = TILED_WEIGHT_GRADIENT
+        if whole and fields["stride"] == 1 and self._is_winograd(x.channels, dy, fields):
+            kind = WINOGRAD_WEIGHT_GRADIENT
         elif self.rounds:
             # For each pair of pixels of dy, the pairs of pixels of x that lie under each tap.
             pairs, s = -(-dy.width // 2), fields["stride"]
@@ -138,10 +138,10 @@ class Tape:
         self.steps.append(operations.step(kind, None, {"input": dy, "source": x}, **fields))
 
     @staticmethod
-    def _is_tiled(c_in: int, y: Map, fields: Mapping[str, float]) -> bool:
+    def _is_winograd(c_in: int, y: Map, fields: Mapping[str, float]) -> bool:
         """Whether a convolution of stride 1 to a map of this size is computed by Winograd's method."""
         is_known = fields["kernel_width"] == 3 and fields["dilation"] == 1
-        return is_known and multiplies_tiles(c_in, y.channels, y.size)
+        return is_known and uses_winograd(c_in, y.channels, y.size)
 
     def _pair(self, x: Map, width: int, **fields: int) -> Map:
         """Record pairs of pixels; each vector holds those of one channel."""

@@ -218,8 +218,8 @@ static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
 // Bytes that an operation needs for itself.
 template <class Type> static int64_t scratch_bytes(const Operation &op) {
   switch (op.kind) {
-  case TILED_CONVOLUTION: return 16 * TILES * op.groups * BYTES;
-  case TILED_WEIGHT_GRADIENT: return tile_gradients_bytes<Type>(op);
+  case WINOGRAD_CONVOLUTION: return 16 * TILES * op.groups * BYTES;
+  case WINOGRAD_WEIGHT_GRADIENT: return tile_gradients_bytes<Type>(op);
   }
   return 0;
 }
@@ -230,7 +230,7 @@ static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typen
                               void *scratch) {
   switch (op.kind) {
   case WEIGHT_GRADIENT: weight_gradients<Type, Pixels<Type>>(op, maps.source, maps.input, gradients); return true;
-  case TILED_WEIGHT_GRADIENT: tile_gradients<Type, Pixels<Type>>(op, maps, gradients, scratch); return true;
+  case WINOGRAD_WEIGHT_GRADIENT: tile_gradients<Type, Pixels<Type>>(op, maps, gradients, scratch); return true;
   }
   return false;
 }
@@ -240,7 +240,7 @@ static bool compute_gradients(const Operation &op, const Maps<BFloat16> &maps, f
   switch (op.kind) {
   case PAIRING: pair_pixels(op, maps); return true;
   case PAIRED_WEIGHT_GRADIENT: weight_gradients<BFloat16, PixelPairs>(op, maps.source, maps.input, gradients); return true;
-  case TILED_WEIGHT_GRADIENT: tile_gradients<BFloat16, PixelPairs>(op, maps, gradients, scratch); return true;
+  case WINOGRAD_WEIGHT_GRADIENT: tile_gradients<BFloat16, PixelPairs>(op, maps, gradients, scratch); return true;
   }
   return false;
 }
@@ -256,7 +256,7 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   const bool is_first = block == 0;
   switch (op.kind) {
   case CONVOLUTION: return convolve<Type>(op, maps, {weights, nullptr});
-  case TILED_CONVOLUTION: return convolve_tiles<Type>(op, maps, weights, scratch);
+  case WINOGRAD_CONVOLUTION: return convolve_tiles<Type>(op, maps, weights, scratch);
   case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);
   case ZERO_INSERTION: return insert_zeros<Type>(op, maps);

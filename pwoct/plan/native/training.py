@@ -10,10 +10,10 @@ from torch.autograd.function import once_differentiable
 
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
+from pwoct.plan.native.memories import Memories
 from pwoct.plan.native.operations import Map
 from pwoct.plan.native.tape import Tape
 from pwoct.plan.native.weights import winograd_transform
-from pwoct.plan.native.memories import Memories
 
 
 class Pass:
@@ -68,7 +68,10 @@ class TrainingStep:
         self.backward_operations = operations.settle(steps[forward + 1 :])
         self.scratch_numbers = max(map(self._scratch, (self.forward_operations, self.backward_operations)))
         self.arrangement = tape.weights.arrangement(tape.parameter_count)
-        self.taps, self.transform = tape.weights.taps().flatten(), winograd_transform().to(dtype).T.contiguous()
+        self.taps, self.transform = (
+            tape.weights.taps().flatten(),
+            winograd_transform().to(dtype).T.contiguous(),
+        )
         self.shapes = [parameter.shape for parameter in tape.parameters]
         self.parameter_count, self.sum_count = tape.parameter_count, tape.sum_count
         self._memories = Memories()

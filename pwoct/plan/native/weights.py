@@ -1,6 +1,4 @@
-"""Kernels of convolutions in the order in which compiled kernels read them, made anew from parameters each step."""
-
-from collections.abc import Sequence
+"""The weights of convolutions as compiled kernels read them, made of the parameters at each step."""
 
 import torch
 from torch import Tensor
@@ -24,7 +22,7 @@ HALVED = (0, 1)  # parts whose sums are doubled by what follows
 
 
 def winograd_transform() -> Tensor:
-    """Return (16, 9): transformed kernels of 3x3 taps, in the order of `PARTS`; row and column 3 change sign."""
+    """Return (16, 9): what transforms 9 taps, in the order of `PARTS`; row and column 3 change sign."""
     g = torch.tensor(G, dtype=torch.float64, device="cpu")
     signed = g * torch.tensor([1.0, 1.0, 1.0, -1.0], dtype=torch.float64, device="cpu")[:, None]
     rows = [
@@ -52,17 +50,17 @@ class Weights:
         """Add a kernel (c_out, c_in, k_h, k_w) of places; return where its weights begin."""
         return self._add(operations.arrange(places, self.group, self.group, missing=NOTHING), False)
 
-    def add_tiled(self, places: Tensor) -> int:
+    def add_winograd(self, places: Tensor) -> int:
         """Add a kernel (c_out, c_in, 3, 3) of places that is multiplied by Winograd's method."""
         c_out, c_in = places.shape[:2]
         first = 16 * sum(len(taps) for taps in self._taps)
         self._taps.append(places.reshape(-1, 9))
         numbers = first + torch.arange(16 * c_out * c_in, device="cpu").view(c_out, c_in, 4, 4)
-        return self._add(arrange_tiled(numbers, self.group), True)
+        return self._add(arrange_winograd(numbers, self.group), True)
 
-    def _add(self, places: Tensor, is_tiled: bool) -> int:
+    def _add(self, places: Tensor, is_winograd: bool) -> int:
         begin = self._count // self.group
-        self._parts.append((places, is_tiled))
+        self._parts.append((places, is_winograd))
         self._count += len(places)
         return begin
 
@@ -70,25 +68,27 @@ class Weights:
         """Return the place of each weight among all parameters, a zero and all transformed kernels."""
         zero, begin = parameter_count, parameter_count + 1
         parts = (
-            torch.where(places == NOTHING, zero, places + (begin if is_tiled else 0))
-            for places, is_tiled in self._parts
+            torch.where(places == NOTHING, zero, places + (begin if is_winograd else 0))
+            for places, is_winograd in self._parts
         )
         return torch.cat([part.int() for part in parts])  # PyTorch gathers by short integers more quickly
 
     def taps(self) -> Tensor:
         """Return the places of the taps of all kernels that are transformed: (kernels, 9)."""
-        return torch.cat([torch.empty((0, 9), device="cpu"), *self._taps]).int()
+        none = torch.empty((0, 9), dtype=torch.int64, device="cpu")
+        return torch.cat([none, *self._taps]).int()
 
 
-def arrange_tiled(numbers: Tensor, group: int) -> Tensor:
+def arrange_winograd(numbers: Tensor, group: int) -> Tensor:
     """Return numbers (c_out, c_in, parts, sums) in the order in which `multiply_channels` reads weights."""
     c_out, c_in = numbers.shape[:2]
     padded = pad(numbers, (0, 0, 0, 0, 0, -c_in % group, 0, -c_out % group), value=NOTHING)
-    grouped = padded.unflatten(1, (-1, group)).permute(3, 1, 4, 0, 2)  # parts, groups, sums, c_out, group
-    return torch.cat([part.flatten() for part in grouped.split(tile_channels(padded.shape[0]), 3)])
+    grouped = padded.view(len(padded), -1, group, 4, 4)
+    ordered = torch.split(grouped, tile_channels(len(padded)))
+    return torch.cat([part.permute(3, 1, 4, 0, 2).flatten() for part in ordered])
 
 
-def tile_channels(channels: int) -> Sequence[int]:
+def tile_channels(channels: int) -> list[int]:
     """Return how many of so many output channels are computed at once, one after the other."""
     counts: list[int] = []
     while (left := channels - sum(counts)) > 0:

@@ -1,8 +1,14 @@
 // Convolutions of 3x3 kernels by fewer products: F(2x2, 3x3) of Winograd (Lavin and Gray, 2016, section 4.1).
 //
-// A tile of 2x2 output pixels needs 4x4 input pixels d. With B, G and A as below, the tile is
-// A' [sum over channels of (G g G') * (B' d B)] A, where * multiplies element by element: 16 products of a
-// channel instead of 36.
+// A tile of 2x2 output pixels needs 4x4 input pixels d. With G of weights.py and
+//
+//        1  0 -1  0
+//   B' = 0  1  1  0      A' = 1  1  1  0
+//        0 -1  1  0           0  1 -1 -1
+//        0  1  0 -1
+//
+// it is A' m A, where m is the sum over channels of (G g G') * (B' d B), multiplied element by element: 16
+// products of a channel instead of 36. An infinite pixel makes its whole tile no number.
 
 #pragma once
 
@@ -92,9 +98,9 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
 }
 
 // Computes COUNT channels of a tile from its transformed inputs. The sums stay in registers: A' m A is computed
-// as products are added, since rows 1 and 2 of m become their sum and difference before rows 0 and 3 join them.
-// `weight` has the positions in the order in which they are read here, with their signs, and those of the
-// first two parts halved; see `arrange_winograd` in operations.py.
+// as products are added, since rows 1 and 2 of m become their sum and difference before rows 0 and 3 join them,
+// and columns likewise. `weight` has the positions in the order in which they are read here, with their signs,
+// and those of the first two parts halved; see `winograd_transform` in weights.py.
 template <class Type, int COUNT>
 static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
                           const typename Type::Weight *weight, int64_t channel, int64_t row, int64_t column) {
@@ -108,7 +114,7 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   join_rows();
   add(1);
   join_columns();
-  join_rows(); // back: half the sum and half the difference make the first of both
+  join_rows(); // of halves: that gives rows 1 and 2 back
   add(2);
   join_rows();
   add(3);

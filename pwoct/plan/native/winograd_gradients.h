@@ -57,25 +57,33 @@ template <class Sum, class Scalar> INLINE void add_up(const Sum (&x)[SIDE][SIDE]
 }
 
 #if defined(__AVX512F__)
+typedef Real<float>::Sum Floats;
+
+// Lanes of x, and from 16 on of y.
+template <int... LANES> INLINE Floats lanes(Floats x, Floats y) {
+  typedef int32_t Lanes __attribute__((vector_size(BYTES)));
+  return (Floats)_mm512_permutex2var_ps((__m512)x, (__m512i)Lanes{LANES...}, (__m512)y);
+}
+
 // Adds halves of x in the first half, and halves of y in the second, and so on with quarters...: after 4 steps
 // each of 16 lanes is the sum of one of 16 vectors.
-typedef Real<float>::Sum Floats;
 INLINE Floats halves(Floats x, Floats y) {
-  return __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-         __builtin_shufflevector(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  return lanes<0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23>(x, y) +
+         lanes<8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31>(x, y);
 }
 INLINE Floats quarters(Floats x, Floats y) {
-  return __builtin_shufflevector(x, y, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
-         __builtin_shufflevector(x, y, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+  return lanes<0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27>(x, y) +
+         lanes<4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31>(x, y);
 }
 INLINE Floats eighths(Floats x, Floats y) {
-  return __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-         __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+  return lanes<0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29>(x, y) +
+         lanes<2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31>(x, y);
 }
 INLINE Floats sixteenths(Floats x, Floats y) {
-  return __builtin_shufflevector(x, y, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
-         __builtin_shufflevector(x, y, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+  return lanes<0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30>(x, y) +
+         lanes<1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31>(x, y);
 }
+
 INLINE void add_up(const Floats (&x)[SIDE][SIDE], float *sums) {
   Floats columns[SIDE]; // lane 4 i + j is of x[i][j]
   for (int j = 0; j < SIDE; ++j) columns[j] = quarters(halves(x[0][j], x[2][j]), halves(x[1][j], x[3][j]));

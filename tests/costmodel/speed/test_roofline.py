@@ -10,6 +10,7 @@ from costmodel.speed.folding import folded, merged
 from costmodel.speed.prediction import fit, rank_correlation, seconds
 from costmodel.speed.roofline import Estimate, Machine, estimate, fill, filling
 from costmodel.speed.roofline_plot import Point, draw
+from costmodel.speed.winograd import by_winograd
 
 # 1000 MACs, 100 bytes a second; 2 seconds a call
 SLOW = Machine({"float32": 1000.0, "bfloat16": 4000.0}, 100.0, 2.0)
@@ -54,6 +55,19 @@ def test_training_computes_three_times_as_much():
     forward, step = (estimate(conv(16, 16), SLOW, "float32", training=training) for training in (False, True))
     assert step.arithmetic == pytest.approx(3 * forward.arithmetic)
     assert step.calls == 3 * forward.calls
+
+
+def test_winograd_saves_products_of_3x3_kernels_of_stride_1():
+    def share(*channels, **options):
+        op = conv(*channels, size=(8, 8), **options)
+        return by_winograd(op).cost.macs_training / op.cost.macs_training
+
+    saved, whole = Fraction(4, 9), Fraction(1)
+    assert share(32, 32) == saved + Fraction(3, 32)
+    assert share(32, 16) == saved + (2 * Fraction(3, 16) + Fraction(3, 32)) / 3
+    assert share(18, 18) == (whole + 2 * (saved + Fraction(3, 18))) / 3  # gradients of weights as they are
+    assert share(16, 4) == (2 * whole + saved + Fraction(3, 16)) / 3  # the input's gradient alone
+    assert share(32, 32, kernel=1) == share(32, 32, stride=2) == whole
 
 
 def test_an_addition_has_no_arithmetic():

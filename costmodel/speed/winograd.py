@@ -1,0 +1,64 @@
+"""What the package's kernels multiply in a training step: fewer products, by Winograd's method."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from costmodel.recorder import Operator
+from costmodel.speed.roofline import channels_of
+
+PRODUCTS = Fraction(4, 9)  # of F(2x2, 3x3), a MAC of the taps
+TRANSFORMS = 3  # what transforming maps takes, over the output channels: fitted to layers that were measured
+
+
+def by_winograd(operator: Operator) -> Operator:
+    """Return an operator with the MACs that take as long as what the plan "blocked" computes.
+
+    Source of the method: Lavin and Gray (2016), section 4.1. Maps are taken to consist of whole tiles.
+
+    >>> from costmodel.recorder import FeatureMap, Recorder
+    >>> rec = Recorder()
+    >>> _ = rec.conv("a", FeatureMap(16, (8, 8), "x"), 16, 3)
+    >>> by_winograd(rec.operators[0]).cost.macs / rec.operators[0].cost.macs
+    Fraction(91, 144)
+    """
+    return _scaled(operator, TRANSFORMS)
+
+
+def products(operator: Operator) -> Operator:
+    """Return an operator with the method's products for MACs, without its transforms.
+
+    >>> from costmodel.recorder import FeatureMap, Recorder
+    >>> rec = Recorder()
+    >>> _ = rec.conv("a", FeatureMap(16, (8, 8), "x"), 16, 3)
+    >>> products(rec.operators[0]).cost.macs / rec.operators[0].cost.macs
+    Fraction(4, 9)
+    """
+    return _scaled(operator, 0)
+
+
+def _scaled(operator: Operator, transforms: int) -> Operator:
+    if operator.part != "conv":
+        return operator
+    cost, (c_in, c_out) = operator.cost, channels_of(operator)
+    pixels_in = Fraction(int(cost.elements_read - cost.weights), c_in)
+    if cost.weights != 9 * c_in * c_out or pixels_in != Fraction(int(cost.activations), c_out):
+        return operator  # another kernel or stride
+    changed = replace(
+        cost,
+        macs=cost.macs * _share(c_in, c_out, transforms),
+        macs_input_grad=cost.macs_input_grad * _share(c_out, c_in, transforms),
+        macs_weight_grad=cost.macs_weight_grad * _share_of_weights(c_in, c_out, transforms),
+    )
+    return replace(operator, cost=changed)
+
+
+def _share(c_in: int, c_out: int, transforms: int) -> Fraction:
+    """Return the share of the MACs that is left; see `uses_winograd` in pwoct/plan/choose.py."""
+    return PRODUCTS + Fraction(transforms, c_out) if c_in >= 4 and c_out >= 8 else Fraction(1)
+
+
+def _share_of_weights(c_in: int, c_out: int, transforms: int) -> Fraction:
+    """Return the share of the MACs of the weights' gradient, which is computed for 4 x 4 channels at once."""
+    return _share(c_in, c_out, transforms) if c_in % 4 == c_out % 4 == 0 else Fraction(1)
