@@ -61,8 +61,12 @@ typedef Real<float>::Sum Floats;
 
 // Lanes of x, and from 16 on of y.
 template <int... LANES> INLINE Floats lanes(Floats x, Floats y) {
+#if defined(__clang__)
+  return __builtin_shufflevector(x, y, LANES...);
+#else
   typedef int32_t Lanes __attribute__((vector_size(BYTES)));
-  return (Floats)_mm512_permutex2var_ps((__m512)x, (__m512i)Lanes{LANES...}, (__m512)y);
+  return __builtin_shuffle(x, y, Lanes{LANES...});
+#endif
 }
 
 // Adds halves of x in the first half, and halves of y in the second, and so on with quarters...: after 4 steps
@@ -109,32 +113,37 @@ INLINE void add_tile_products(const typename Pixel::Vector *inputs, const typena
   add_up(products, sums);
 }
 
-// G' u G of each kernel, where u has its last row and column with the other sign.
+// Adds G' u G of each kernel, where u has its last row and column with the other sign. sums: [position][block of
+// SIDE x SIDE kernels][input channel][output channel].
 template <class Type>
 static void add_kernels(const Operation &op, const typename Type::Scalar *sums, typename Type::Scalar *gradients) {
   typedef typename Type::Scalar Scalar;
+  constexpr int KERNELS = SIDE * SIDE;
   const int64_t products = op.groups * op.channels;
-  const auto half = (Scalar)0.5;
-  for (int64_t i = 0; i < products; ++i) {
-    const int64_t block = i / (SIDE * SIDE), within = i % (SIDE * SIDE), blocks = op.channels / SIDE;
-    const int64_t in = block / blocks * SIDE + within / SIDE, out = block % blocks * SIDE + within % SIDE;
-    Scalar *kernel = gradients + (out * op.groups + in) * 9;
-    Scalar rows[3][4];
-    for (int x = 0; x < 4; ++x) {
-      const Scalar *u = sums + x * products + i;
-      const int64_t step = 4 * products;
-      const Scalar both = half * (u[step] + u[2 * step]);
-      rows[0][x] = u[0] + both;
-      rows[1][x] = half * (u[step] - u[2 * step]);
-      rows[2][x] = both - u[3 * step];
+  for (int64_t in = 0; in < op.groups; in += SIDE)
+    for (int64_t out = 0; out < op.channels; out += SIDE, sums += KERNELS) {
+      Scalar rows[3][4][KERNELS], taps[9][KERNELS];
+      for (int x = 0; x < 4; ++x)
+        for (int i = 0; i < KERNELS; ++i) {
+          const Scalar *u = sums + x * products + i;
+          const int64_t step = 4 * products;
+          const Scalar sum = u[step] + u[2 * step], difference = u[step] - u[2 * step];
+          rows[0][x][i] = u[0] + (Scalar)0.5 * sum;
+          rows[1][x][i] = (Scalar)0.5 * difference;
+          rows[2][x][i] = (Scalar)0.5 * sum - u[3 * step];
+        }
+      for (int y = 0; y < 3; ++y)
+        for (int i = 0; i < KERNELS; ++i) {
+          const Scalar sum = rows[y][1][i] + rows[y][2][i], difference = rows[y][1][i] - rows[y][2][i];
+          taps[3 * y][i] = rows[y][0][i] + (Scalar)0.5 * sum;
+          taps[3 * y + 1][i] = (Scalar)0.5 * difference;
+          taps[3 * y + 2][i] = (Scalar)0.5 * sum - rows[y][3][i];
+        }
+      for (int i = 0; i < KERNELS; ++i) {
+        Scalar *kernel = gradients + ((out + i % SIDE) * op.groups + in + i / SIDE) * 9;
+        for (int tap = 0; tap < 9; ++tap) kernel[tap] += taps[tap][i];
+      }
     }
-    for (int y = 0; y < 3; ++y) {
-      const Scalar *u = rows[y], both = half * (u[1] + u[2]);
-      kernel[3 * y] += u[0] + both;
-      kernel[3 * y + 1] += half * (u[1] - u[2]);
-      kernel[3 * y + 2] += both - u[3];
-    }
-  }
 }
 
 // How many rows of tiles are transformed before they are multiplied.
