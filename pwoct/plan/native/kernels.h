@@ -36,6 +36,7 @@ struct Operation {
   int64_t doubled_height, doubled_width;
   int64_t source_height, source_width;
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
+  int64_t spread, first_row, first_column; // output pixels that are computed: how far apart, and the first
   int64_t relu;
   double scale;             // of `doubled`
   double epsilon;           // of a normalisation
@@ -45,7 +46,6 @@ enum {
   POOLING,
   // in training
   SUMMING,
-  ZERO_INSERTION,
   STATISTICS,
   NORMALISATION,
   NORMALISATION_SUMS,
@@ -152,13 +152,14 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
   const auto scale = (typename Type::Scalar)op.scale;
   for (int first = 0; first < COUNT; first += GROUP) {
     const int64_t group = (channel + first) / GROUP;
-    const int64_t place = (group * op.out_height + row) * op.out_width + column;
+    const int64_t y = op.first_row + row * op.spread, x = op.first_column + column * op.spread;
+    const int64_t place = (group * op.out_height + y) * op.out_width + x;
     const int64_t line = (group * op.doubled_height + row / 2) * op.doubled_width;
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       typename Type::Sum result[GROUP], more[GROUP];
       for (int i = 0; i < GROUP; ++i) result[i] = sums[pixel][first + i];
       if (maps.plus) {
-        Type::unpack(maps.plus[place + pixel], more);
+        Type::unpack(maps.plus[place + pixel * op.spread], more);
         for (int i = 0; i < GROUP; ++i) result[i] += more[i];
       }
       if (maps.doubled) {
@@ -167,16 +168,20 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
       }
       if (op.relu)
         for (int i = 0; i < GROUP; ++i) result[i] = rectify(result[i]);
-      maps.output[place + pixel] = Type::pack(result);
+      maps.output[place + pixel * op.spread] = Type::pack(result);
     }
   }
 }
+
+// How many of `size` pixels are computed.
+INLINE int64_t computed(int64_t size, int64_t first, int64_t spread) { return (size - first + spread - 1) / spread; }
 
 // Computes COUNT output channels of one row.
 template <class Type, int COUNT, int WIDTH>
 static void convolve_channels(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights,
                               int64_t channel, int64_t row) {
-  for (int64_t column = 0; column < op.out_width; column += PIXELS) {
+  const int64_t columns = computed(op.out_width, op.first_column, op.spread);
+  for (int64_t column = 0; column < columns; column += PIXELS) {
     typename Type::Sum sums[PIXELS][COUNT];
     for (int i = 0; i < COUNT; ++i)
       for (int pixel = 0; pixel < PIXELS; ++pixel)
@@ -187,8 +192,8 @@ static void convolve_channels(const Operation &op, const Maps<Type> &maps, const
       multiply_add<Type, COUNT, WIDTH, true>(op, maps.input, weights.weight, row, column, sums);
     else
       multiply_add<Type, COUNT, WIDTH, false>(op, maps.input, weights.weight, row, column, sums);
-    if (column + PIXELS <= op.out_width) store(op, maps, channel, row, column, sums);
-    else store(op, maps, channel, row, column, sums, op.out_width - column);
+    if (column + PIXELS <= columns) store(op, maps, channel, row, column, sums);
+    else store(op, maps, channel, row, column, sums, columns - column);
   }
 }
 
@@ -204,8 +209,10 @@ static void convolve_rest(const Operation &op, const Maps<Type> &maps, Weights<T
 
 template <class Type>
 static void convolve(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights) {
-  for (int64_t row = 0; row < op.out_height; ++row) // all channels of a row: what it reads stays in the cache
+  const int64_t rows = computed(op.out_height, op.first_row, op.spread);
+  for (int64_t row = 0; row < rows; ++row) // all channels of a row: what it reads stays in the cache
     if (op.kernel_width == 3) convolve_rest<Type, CHANNELS, 3>(op, maps, weights, 0, row);
+    else if (op.kernel_width == 2) convolve_rest<Type, CHANNELS, 2>(op, maps, weights, 0, row);
     else if (op.kernel_width == 1) convolve_rest<Type, CHANNELS, 1>(op, maps, weights, 0, row);
     else convolve_rest<Type, CHANNELS, 0>(op, maps, weights, 0, row);
 }

@@ -15,7 +15,6 @@ from pwoct.plan.native.library import load
     CONVOLUTION,
     POOLING,
     SUMMING,
-    ZERO_INSERTION,
     STATISTICS,
     NORMALISATION,
     NORMALISATION_SUMS,
@@ -26,7 +25,7 @@ from pwoct.plan.native.library import load
     PAIRED_WEIGHT_GRADIENT,
     WINOGRAD_CONVOLUTION,
     WINOGRAD_WEIGHT_GRADIENT,
-) = range(14)
+) = range(13)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
 MAPS = ("input", "output", "plus", "doubled", "source", "result")
@@ -34,7 +33,7 @@ FIELDS = (
     *("kind", *MAPS, "weight", "bias", "statistics", "groups", "channels"),
     *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
     *("source_height", "source_width", "kernel_height", "kernel_width"),
-    *("stride", "pad_height", "pad_width", "dilation", "relu"),
+    *("stride", "pad_height", "pad_width", "dilation", "spread", "first_row", "first_column", "relu"),
 )
 Size = tuple[int, int]
 
@@ -90,7 +89,7 @@ class Step:
 def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: float) -> Step:
     """Return a step; sizes and channels follow from its maps."""
     found = {name: read for name, read in reads.items() if read is not None}
-    operation = Operation(kind=kind, scale=1.0, bias=NONE)
+    operation = Operation(kind=kind, scale=1.0, bias=NONE, spread=1)
     sized = {"out_": output} | {f"{name}_": found.get(name) for name in ("doubled", "source")}
     for prefix, x in ({"": found.get("input")} | sized).items():
         if x is not None:
@@ -132,8 +131,8 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
     images.place, total = 0, images.vectors(group)
     placed = [images]
     for number, one in enumerate(steps):
-        if one.output is None:
-            continue
+        if one.output is None or any(one.output is other for other in placed):
+            continue  # several steps may write a map, each its own pixels
         placed = [other for other in placed if needed.get(id(other), 0) >= number]
         size, place = one.output.vectors(group), 0
         for other in sorted(placed, key=lambda other: other.place):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
+from math import gcd
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +26,6 @@ from pwoct.plan.native.operations import (
     WEIGHT_GRADIENT,
     WINOGRAD_CONVOLUTION,
     WINOGRAD_WEIGHT_GRADIENT,
-    ZERO_INSERTION,
     Map,
     Step,
 )
@@ -104,11 +105,8 @@ class Tape:
             if convolution.weight.requires_grad:
                 self._weight_gradient(x, dy, {**taps, "stride": s, "weight": first})
             if id(x) not in self._constant:
-                before = self._gradients.get(id(x))
-                flipped = places.flip(2, 3).transpose(0, 1)
                 dx = Map(*self._shape(x))
-                inputs = {"input": self._insert_zeros(dy, s), "plus": before}
-                self._convolve(dx, inputs, flipped, stride=1, **taps)
+                self._input_gradient(dx, {"input": dy, "plus": self._gradients.get(id(x))}, places, s, d)
                 self._gradients[id(x)] = dx
 
         self._backward.append(gradient)
@@ -120,8 +118,40 @@ class Tape:
         is_winograd = fields["stride"] == 1 and self._is_winograd(x.channels, y, fields)
         kind = WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION
         fields |= {"groups": x.groups(self.group), "channels": y.groups(self.group) * self.group}
-        fields["weight"] = self.weights.add_winograd(places) if is_winograd else self.weights.add(places)
+        if places.numel():
+            fields["weight"] = self.weights.add_winograd(places) if is_winograd else self.weights.add(places)
         self.steps.append(operations.step(kind, y, reads, **fields))
+
+    def _input_gradient(
+        self, dx: Map, reads: dict[str, Map | None], places: Tensor, stride: int, dilation: int
+    ) -> None:
+        """Record a convolution's gradient, for each pixel of stride x stride apart: it is a convolution too,
+        of the taps that reach such pixels, in the reverse order."""
+        k = places.shape[2]
+        pad = dilation * (k // 2)
+        fields = {"stride": 1, "dilation": dilation // gcd(stride, dilation), "spread": stride}
+        # Output pixel y reads input pixel stride y + dilation tap - pad.
+        reached = [
+            [tap for tap in reversed(range(k)) if (first + pad - dilation * tap) % stride == 0]
+            for first in range(stride)
+        ]
+        pads = [
+            (dilation * taps[0] - pad - first) // stride if taps else 0 for first, taps in enumerate(reached)
+        ]
+        for (row, rows), (column, columns) in product(enumerate(reached), repeat=2):
+            own = places[:, :, rows][:, :, :, columns].transpose(0, 1)
+            self._convolve(
+                dx,
+                reads,
+                own,
+                **fields,
+                first_row=row,
+                first_column=column,
+                kernel_height=len(rows),
+                kernel_width=len(columns),
+                pad_height=pads[row],
+                pad_width=pads[column],
+            )
 
     def _weight_gradient(self, x: Map, dy: Map, fields: dict[str, int]) -> None:
         kind, fields = WEIGHT_GRADIENT, {**fields, "groups": x.channels, "channels": dy.channels}
@@ -239,15 +269,6 @@ class Tape:
             if id(x) in self._gradients:
                 raise ValueError(f"{NEEDS} maps that nothing reads before they are added")
             self._gradients[id(x)] = dx
-
-    def _insert_zeros(self, x: Map, stride: int) -> Map:
-        if stride == 1:
-            return x
-        y = Map(x.channels, stride * (x.height - 1) + 1, stride * (x.width - 1) + 1)
-        self.steps.append(
-            operations.step(ZERO_INSERTION, y, {"input": x}, groups=x.groups(self.group), stride=stride)
-        )
-        return y
 
     def _sum_windows(self, x: Map) -> Map:
         y = Map(x.channels, -(-x.height // 2), -(-x.width // 2))

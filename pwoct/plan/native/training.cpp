@@ -27,19 +27,6 @@ template <class Type> struct Step {
   }
 };
 
-// Writes each pixel of the input at a distance of `stride`, and zeros between: a strided convolution's gradient
-// is a convolution of that.
-template <class Type> static void insert_zeros(const Operation &op, const Maps<Type> &maps) {
-  typename Type::Vector *output = maps.output;
-  for (int64_t group = 0; group < op.groups; ++group)
-    for (int64_t row = 0; row < op.out_height; ++row)
-      for (int64_t column = 0; column < op.out_width; ++column) {
-        const int64_t y = row / op.stride, x = column / op.stride;
-        const bool is_pixel = row % op.stride == 0 && column % op.stride == 0 && y < op.height && x < op.width;
-        *output++ = is_pixel ? maps.input[(group * op.height + y) * op.width + x] : typename Type::Vector{};
-      }
-}
-
 // Sums for `normalise`: mean and squared deviations of each channel of a block.
 template <class Type>
 static void batch_statistics(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *sums) {
@@ -259,7 +246,6 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   case WINOGRAD_CONVOLUTION: return convolve_tiles<Type>(op, maps, weights, scratch);
   case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);
-  case ZERO_INSERTION: return insert_zeros<Type>(op, maps);
   case STATISTICS: return batch_statistics<Type>(op, maps, step.sums + block * step.sum_count + op.statistics);
   case NORMALISATION: return normalise<Type>(op, maps, step, is_first);
   case NORMALISATION_SUMS: return normalisation_sums<Type>(op, maps, step, block);
