@@ -75,9 +75,16 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x: Tensor = matrices.float()
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-20)
     x = x.mT if height > width else x
+    # The polynomial is p x with p = a + b x x' + c (x x')^2. All p commute with x x', so that the product of
+    # them needs x x' alone, which is much smaller than x.
+    square = x @ x.mT
+    one = torch.eye(square.shape[-1], device=x.device)
+    factors = one
     for _ in range(ITERATIONS):
-        square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        p = a * one + b * square + c * square @ square
+        factors = p @ factors
+        square = p @ square @ p
+    x = factors @ x
     x = x.mT if height > width else x
     scale: float = max(1.0, height / width) ** 0.5
     return scale * x.to(matrices.dtype)
