@@ -37,8 +37,7 @@ def seconds(
     # The package's own kernels: one call in all, whole vectors whatever the channels.
     if plan == "native":
         found = [op for _, layer in layers(found) for op in native(layer)]
-    else:
-        found = [by_winograd(op) for op in found]
+    found = [by_winograd(op) for op in found]
     own = replace(machine, seconds_per_call=0.0)
     return sum(estimate(op, own, dtype, training=training, in_blocks=False).seconds for op in found)
 

@@ -1,4 +1,4 @@
-"""What the package's kernels multiply in a training step: fewer products, by Winograd's method."""
+"""What the package's kernels multiply: fewer products than there are MACs, by Winograd's method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRANSFORMS = 3  # what transforming maps takes, over the output channels: fitted
 
 
 def by_winograd(operator: Operator) -> Operator:
-    """Return an operator with the MACs that take as long as what the plan "blocked" computes.
+    """Return an operator with the MACs that take as long as what the package's kernels compute.
 
     Source of the method: Lavin and Gray (2016), section 4.1. Maps are taken to consist of whole tiles.
 

@@ -123,9 +123,10 @@ def is_blocked(width: int, size: tuple[int, int]) -> bool:
 
 
 def uses_winograd(c_in: int, c_out: int, size: tuple[int, int]) -> bool:
-    """Whether training multiplies 3x3 kernels of stride 1 by Winograd's method, given the output's size.
+    """Whether 3x3 kernels of stride 1 are multiplied by Winograd's method, given the output's size.
 
-    Transforming a tile of 2x2 pixels must cost less than it saves; 2 tiles of a row are made at once.
+    Transforming a tile of 2x2 pixels must cost less than it saves; 2 tiles of a row are made at once. In
+    float32 6 output channels would do.
 
     >>> uses_winograd(16, 16, (32, 32)), uses_winograd(16, 4, (16, 16)), uses_winograd(16, 16, (7, 7))
     (True, False, False)

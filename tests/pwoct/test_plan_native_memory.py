@@ -37,6 +37,22 @@ def test_the_layouts_of_python_and_cpp_agree():
     assert ctypes.sizeof(training._Step) == library.load().pwoct_step_bytes()
 
 
+def test_what_is_multiplied_by_winograds_method():
+    """In ResNet-8, 4 kernels of stride 1; those of the stem, of stride 2 and of the shortcuts are not."""
+    model = resnet(8)
+    native = with_plan(copy.deepcopy(model).eval(), "native").program.operations
+    kinds = [op.kind for op in native]
+    assert kinds.count(operations.WINOGRAD_CONVOLUTION) == 4
+    assert kinds.count(operations.CONVOLUTION) == 1 + 2 + 2 + 1
+    blocked = with_plan(model.train(), "blocked")
+    blocked(images((32, 32), 32).float())
+    ((step, _),) = blocked._recorded.values()
+    kinds = [op.kind for op in (*step.forward_operations, *step.backward_operations)]
+    assert kinds.count(operations.WINOGRAD_CONVOLUTION) == 4 + 4
+    assert kinds.count(operations.WINOGRAD_WEIGHT_GRADIENT) == 4
+    assert kinds.count(operations.WEIGHT_GRADIENT) == 1 + 2 + 2
+
+
 @pytest.mark.parametrize(
     "options", [{"alpha": "1/4"}, {"alpha": ["0", "1/2", "1"], "paths": "HL,LL"}], ids=str
 )

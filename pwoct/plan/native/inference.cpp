@@ -3,15 +3,16 @@
 
 #include "kernels.h"
 #include "threads.h"
+#include "winograd.h"
 
 #include <cstring>
 
 // Computes the blocks from `first` to before `last`. images: (blocks, vectors_in); results: (blocks,
-// vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`.
+// vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`, and scratch.
 template <class Type>
 static void compute_blocks(const Operation *operations, int64_t count, const void *weights, const void *biases,
                 const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
-                void *memory, int64_t first, int64_t last) {
+                void *memory, void *scratch, int64_t first, int64_t last) {
   typedef typename Type::Vector Vector;
   Vector *maps = static_cast<Vector *>(memory);
   const auto at = [maps](int64_t offset) { return offset < 0 ? nullptr : maps + offset; };
@@ -25,36 +26,48 @@ static void compute_blocks(const Operation *operations, int64_t count, const voi
         continue;
       }
       const auto *bias = static_cast<const typename Type::Scalar *>(biases);
-      convolve<Type>(op, used, {static_cast<const typename Type::Weight *>(weights) + op.weight,
-                                op.bias < 0 ? nullptr : bias + op.bias});
+      const Weights<Type> own = {static_cast<const typename Type::Weight *>(weights) + op.weight,
+                                 op.bias < 0 ? nullptr : bias + op.bias};
+      if (op.kind == WINOGRAD_CONVOLUTION) convolve_tiles<Type>(op, used, own, scratch);
+      else convolve<Type>(op, used, own);
     }
     std::memcpy(static_cast<Vector *>(results) + block * vectors_out, maps + result, vectors_out * BYTES);
   }
 }
 
-// memory: (threads, vectors)
+// memory: (threads, vectors), the last `scratch` of them for what an operation needs itself.
 template <class Type>
 static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
                 const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
-                void *memory, int64_t vectors, int64_t blocks, int64_t threads) {
+                void *memory, int64_t vectors, int64_t scratch, int64_t blocks, int64_t threads) {
   in_parallel(threads, [&](int64_t thread, int64_t all) {
-    compute_blocks<Type>(operations, count, weights, biases, images, vectors_in, results, vectors_out, result,
-                         static_cast<typename Type::Vector *>(memory) + thread * vectors, blocks * thread / all,
-                         blocks * (thread + 1) / all);
+    auto *maps = static_cast<typename Type::Vector *>(memory) + thread * vectors;
+    compute_blocks<Type>(operations, count, weights, biases, images, vectors_in, results, vectors_out, result, maps,
+                         maps + vectors - scratch, blocks * thread / all, blocks * (thread + 1) / all);
   });
+}
+
+static int64_t most_scratch_vectors(const Operation *operations, int64_t count) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < count; ++i)
+    if (operations[i].kind == WINOGRAD_CONVOLUTION && tiles_bytes(operations[i]) > most) most = tiles_bytes(operations[i]);
+  return most / BYTES;
 }
 
 #define ARGUMENTS                                                                                            \
   const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
       int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t vectors, \
-      int64_t blocks, int64_t threads
+      int64_t scratch, int64_t blocks, int64_t threads
 #define NAMES                                                                                                \
   operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, vectors,     \
-      blocks, threads
+      scratch, blocks, threads
 
 extern "C" {
 int64_t pwoct_vector_bytes() { return BYTES; }
 int64_t pwoct_operation_bytes() { return sizeof(Operation); }
+int64_t pwoct_scratch_vectors(const Operation *operations, int64_t count) {
+  return most_scratch_vectors(operations, count);
+}
 int64_t pwoct_channels() { return CHANNELS; }
 int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
 #if defined(__AMX_BF16__)

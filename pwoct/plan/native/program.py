@@ -6,11 +6,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from pwoct.plan.choose import uses_winograd
 from pwoct.plan.convolve import Convolution
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
 from pwoct.plan.native.memories import Memories
-from pwoct.plan.native.operations import CONVOLUTION, GROUPS, NONE, POOLING, Map, Size, Step
+from pwoct.plan.native.operations import (
+    CONVOLUTION,
+    GROUPS,
+    NONE,
+    POOLING,
+    WINOGRAD_CONVOLUTION,
+    Map,
+    Size,
+    Step,
+)
+from pwoct.plan.native.weights import winograd_weights
 
 
 class Recorder:
@@ -50,9 +61,12 @@ class Recorder:
         (k_h, k_w), (d, _), (s, _) = convolution.kernel, dilation, stride
         height = (x.height + 2 * padding[0] - d * (k_h - 1) - 1) // s + 1
         width = (x.width + 2 * padding[1] - d * (k_w - 1) - 1) // s + 1
+        c_out, c_in = convolution.weight.shape[:2]
+        is_3x3 = (k_h, k_w, s, d) == (3, 3, 1, 1)
+        is_winograd = is_3x3 and uses_winograd(c_in, c_out, (height, width))
         y = self._add(
-            CONVOLUTION,
-            Map(convolution.weight.shape[0], height, width),
+            WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION,
+            Map(c_out, height, width),
             {"input": x, "plus": plus, "doubled": doubled},
             weight=sum(weight.numel() for weight in self.weights) // self.group,
             bias=NONE if convolution.bias is None else sum(bias.numel() for bias in self.biases),
@@ -64,7 +78,8 @@ class Recorder:
             dilation=d,
             relu=relu,
         )
-        self.weights.append(operations.arrange(convolution.weight, self.group, self.group))
+        arranged = winograd_weights if is_winograd else operations.arrange
+        self.weights.append(arranged(convolution.weight, self.group, self.group))
         if convolution.bias is not None:
             self.biases.append(pad(convolution.bias, (0, -len(convolution.bias) % self.group)))
         return y
@@ -103,6 +118,8 @@ class Program:
         self.sizes = images.vectors(self.group), result.vectors(self.group)
         self.vectors = operations.place_maps(recorder.steps, images, result, self.group)
         self.operations = operations.settle(recorder.steps)
+        count = ctypes.c_int64(len(self.operations))
+        self.scratch = int(load().pwoct_scratch_vectors(self.operations, count))
         self.weights = torch.cat(recorder.weights).to(self.dtype)
         in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
         self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
@@ -115,7 +132,8 @@ class Program:
         count = blocks.shape[0]
         results = torch.empty((count, self.sizes[1] * lanes * self.group), dtype=self.dtype, device="cpu")
         threads = max(1, min(torch.get_num_threads(), count))
-        memory = self._memories.take(threads * self.vectors * load().pwoct_vector_bytes())
+        vectors = self.vectors + self.scratch
+        memory = self._memories.take(threads * vectors * load().pwoct_vector_bytes())
         inputs, out, maps = (ctypes.c_void_p(t.data_ptr()) for t in (blocks, results, memory))
         kernel = getattr(load(), f"pwoct_run_{DTYPES[self.dtype]}")
         kernel(
@@ -123,7 +141,7 @@ class Program:
             ctypes.c_int64(len(self.operations)),
             *(ctypes.c_void_p(t.data_ptr()) for t in (self.weights, self.biases)),
             *(inputs, ctypes.c_int64(self.sizes[0]), out, ctypes.c_int64(self.sizes[1])),
-            *(ctypes.c_int64(self.result.place), maps, ctypes.c_int64(self.vectors)),
+            *(ctypes.c_int64(self.result.place), maps, ctypes.c_int64(vectors), ctypes.c_int64(self.scratch)),
             *(ctypes.c_int64(count), ctypes.c_int64(threads)),
         )
         self._memories.give(memory)

@@ -205,7 +205,7 @@ static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
 // Bytes that an operation needs for itself.
 template <class Type> static int64_t scratch_bytes(const Operation &op) {
   switch (op.kind) {
-  case WINOGRAD_CONVOLUTION: return 16 * TILES * op.groups * BYTES;
+  case WINOGRAD_CONVOLUTION: return tiles_bytes(op);
   case WINOGRAD_WEIGHT_GRADIENT: return tile_gradients_bytes<Type>(op);
   }
   return 0;
@@ -238,11 +238,11 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   typename Type::Vector *memory = step.memory + block * step.vectors;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
   const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), at(op.result)};
-  const auto *weights = static_cast<const typename Type::Weight *>(step.weights) + op.weight;
+  const Weights<Type> weights = {static_cast<const typename Type::Weight *>(step.weights) + op.weight, nullptr};
   void *scratch = step.scratch + thread * step.scratch_bytes;
   const bool is_first = block == 0;
   switch (op.kind) {
-  case CONVOLUTION: return convolve<Type>(op, maps, {weights, nullptr});
+  case CONVOLUTION: return convolve<Type>(op, maps, weights);
   case WINOGRAD_CONVOLUTION: return convolve_tiles<Type>(op, maps, weights, scratch);
   case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);

@@ -56,7 +56,7 @@ class Weights:
         first = 16 * sum(len(taps) for taps in self._taps)
         self._taps.append(places.reshape(-1, 9))
         numbers = first + torch.arange(16 * c_out * c_in, device="cpu").view(c_out, c_in, 4, 4)
-        return self._add(arrange_winograd(numbers, self.group), True)
+        return self._add(arrange_winograd(numbers, self.group, self.group, missing=NOTHING), True)
 
     def _add(self, places: Tensor, is_winograd: bool) -> int:
         begin = self._count // self.group
@@ -79,11 +79,20 @@ class Weights:
         return torch.cat([none, *self._taps]).int()
 
 
-def arrange_winograd(numbers: Tensor, group: int) -> Tensor:
-    """Return numbers (c_out, c_in, parts, sums) in the order in which `multiply_channels` reads weights."""
+def winograd_weights(weight: Tensor, group_in: int, group_out: int) -> Tensor:
+    """Return a kernel (c_out, c_in, 3, 3), transformed and in the order in which it is read."""
+    transformed = weight.double().flatten(2) @ winograd_transform().T
+    return arrange_winograd(transformed.view(*weight.shape[:2], 4, 4), group_in, group_out).to(weight.dtype)
+
+
+def arrange_winograd(numbers: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:
+    """Return numbers (c_out, c_in, parts, sums) in the order in which `multiply_channels` reads weights.
+
+    Channels that groups lack are `missing`.
+    """
     c_out, c_in = numbers.shape[:2]
-    padded = pad(numbers, (0, 0, 0, 0, 0, -c_in % group, 0, -c_out % group), value=NOTHING)
-    grouped = padded.view(len(padded), -1, group, 4, 4)
+    padded = pad(numbers, (0, 0, 0, 0, 0, -c_in % group_in, 0, -c_out % group_out), value=missing)
+    grouped = padded.view(len(padded), -1, group_in, 4, 4)
     ordered = torch.split(grouped, tile_channels(len(padded)))
     return torch.cat([part.permute(3, 1, 4, 0, 2).flatten() for part in ordered])
 

@@ -99,14 +99,15 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
 
 // Computes COUNT channels of a tile from its transformed inputs. The sums stay in registers: A' m A is computed
 // as products are added, since rows 1 and 2 of m become their sum and difference before rows 0 and 3 join them,
-// and columns likewise. `weight` has the positions in the order in which they are read here, with their signs,
+// and columns likewise. `weights` have the positions in the order in which they are read here, with their signs,
 // and those of the first two parts halved; see `winograd_transform` in weights.py.
 template <class Type, int COUNT>
 static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
-                          const typename Type::Weight *weight, int64_t channel, int64_t row, int64_t column) {
+                          const Weights<Type> &weights, int64_t channel, int64_t row, int64_t column) {
   typename Type::Sum sums[4][COUNT] = {}; // of rows 0 and 1, each with columns 0 and 1
   const auto add = [&](int part) {
-    add_products<Type, COUNT>(op.groups, inputs + part * op.groups * 4, weight + part * op.groups * 4 * COUNT, sums);
+    const int64_t place = part * op.groups * 4;
+    add_products<Type, COUNT>(op.groups, inputs + place, weights.weight + place * COUNT, sums);
   };
   const auto join_rows = [&] { butterfly(sums[0], sums[2]), butterfly(sums[1], sums[3]); };
   const auto join_columns = [&] { butterfly(sums[0], sums[1]), butterfly(sums[2], sums[3]); };
@@ -121,7 +122,8 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   for (int y = 0; y < 2; ++y) {
     typename Type::Sum pixels[2][COUNT];
     for (int x = 0; x < 2; ++x)
-      for (int i = 0; i < COUNT; ++i) pixels[x][i] = sums[2 * y + x][i];
+      for (int i = 0; i < COUNT; ++i)
+        pixels[x][i] = sums[2 * y + x][i] + (weights.bias ? weights.bias[channel + i] : 0);
     store(op, maps, channel, row + y, column, pixels);
   }
 }
@@ -134,23 +136,24 @@ constexpr int64_t tile_channels(int64_t left) {
 
 template <class Type>
 static void multiply_channels(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
-                              const typename Type::Weight *weight, int64_t row, int64_t column) {
+                              Weights<Type> weights, int64_t row, int64_t column) {
   for (int64_t channel = 0; channel < op.channels;) {
     const int64_t count = tile_channels(op.channels - channel);
-    if (count == 6) multiply_tile<Type, 6>(op, maps, inputs, weight, channel, row, column);
-    else if (count == 4) multiply_tile<Type, 4>(op, maps, inputs, weight, channel, row, column);
-    else if (count == 2) multiply_tile<Type, 2>(op, maps, inputs, weight, channel, row, column);
-    else if constexpr (Type::GROUP == 1) multiply_tile<Type, 1>(op, maps, inputs, weight, channel, row, column);
+    if (count == 6) multiply_tile<Type, 6>(op, maps, inputs, weights, channel, row, column);
+    else if (count == 4) multiply_tile<Type, 4>(op, maps, inputs, weights, channel, row, column);
+    else if (count == 2) multiply_tile<Type, 2>(op, maps, inputs, weights, channel, row, column);
+    else if constexpr (Type::GROUP == 1) multiply_tile<Type, 1>(op, maps, inputs, weights, channel, row, column);
     channel += count;
-    weight += 16 * op.groups * count;
+    weights.weight += 16 * op.groups * count;
   }
 }
 
-// A 3x3 convolution of stride 1; the output's height is a multiple of 2, its width of 2 TILES. `scratch` has
-// room for 16 TILES op.groups vectors.
+// Bytes of scratch that `convolve_tiles` needs.
+INLINE int64_t tiles_bytes(const Operation &op) { return 16 * TILES * op.groups * BYTES; }
+
+// A 3x3 convolution of stride 1; the output's height is a multiple of 2, its width of 2 TILES.
 template <class Type>
-static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const typename Type::Weight *weights,
-                           void *scratch) {
+static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, void *scratch) {
   typedef typename Type::Vector Vector;
   Vector *inputs = static_cast<Vector *>(scratch);
   for (int64_t row = 0; row < op.out_height; row += 2)
