@@ -1,7 +1,11 @@
 """How the plan "blocked" is used: threads, copies, several passes, interruptions, other parameters."""
 
 import copy
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,6 +35,37 @@ def test_threads_share_the_blocks(count):
     torch.set_num_threads(count)
     for got, wanted in zip(step(with_plan(model, "blocked"), images(SIZE, 40)), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10 * wanted.abs().max().item() + 1e-11)
+
+
+FEWER_THREADS = """
+import torch
+from pwoct.plan import with_plan
+from tests.pwoct.networks import images, network, step
+torch.set_num_threads(3)
+model, x = network({"alpha": "1/2"}, depth=8).double(), images((16, 16), 40)
+results = [*step(with_plan(model, "blocked"), x), with_plan(model.eval(), "native", size=(16, 16))(x.float())]
+torch.set_num_threads(1)
+print(float(sum(result.double().abs().sum() for result in results)).hex())
+"""
+
+
+def test_fewer_threads_than_were_asked_for():
+    """Whoever limits OpenMP gets the same numbers."""
+    sums = [
+        float.fromhex(
+            subprocess.run(
+                [sys.executable, "-c", FEWER_THREADS],
+                env={**os.environ, "OMP_THREAD_LIMIT": limit},
+                cwd=Path(__file__).parents[2],
+                capture_output=True,
+                check=True,
+                text=True,
+                timeout=120,
+            ).stdout
+        )
+        for limit in ("1", "3")
+    ]
+    assert sums[0] == pytest.approx(sums[1], rel=1e-6)
 
 
 def test_evaluation_is_lean():

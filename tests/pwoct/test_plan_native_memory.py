@@ -68,6 +68,29 @@ def test_what_was_in_the_memory_does_not_matter(options, rounds, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    "options", [{}, {"alpha": "1/4", "width": 22}, {"alpha": "1/2", "paths": "HH"}], ids=str
+)
+def test_nothing_is_written_behind_the_memory(options, threads, monkeypatch):
+    """Neither maps nor what operations need for themselves."""
+    torch.set_num_threads(threads)
+    taken = []
+
+    def take(_, size):
+        taken.append(torch.full((size + 2**16,), 0x55, dtype=torch.uint8))
+        return taken[-1][:size]
+
+    monkeypatch.setattr(memories.Memories, "take", take)
+    model, x = network(options), images(SIZE, 48).float()
+    for rounds in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
+            step(with_plan(copy.deepcopy(model).train(), "blocked"), x)
+    with_plan(model.eval(), "native", size=SIZE)(x)
+    assert len(taken) == 3
+    assert all((memory[-(2**16) :] == 0x55).all() for memory in taken)
+
+
 def test_memory_of_few_sizes_is_kept():
     kept = memories.Memories()
     for size in (16, 8, 16, 24, 16):
