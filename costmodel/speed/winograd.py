@@ -15,7 +15,8 @@ TRANSFORMS = 3  # what transforming maps takes, over the output channels: fitted
 def by_winograd(operator: Operator) -> Operator:
     """Return an operator with the MACs that take as long as what the package's kernels compute.
 
-    Source of the method: Lavin and Gray (2016), section 4.1. Maps are taken to consist of whole tiles.
+    Source of the method: Lavin and Gray (2016), section 4.1. Any 9 taps count as 3 x 3, and maps as
+    whole tiles.
 
     >>> from costmodel.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
@@ -42,7 +43,7 @@ def _scaled(operator: Operator, transforms: int) -> Operator:
     if operator.part != "conv":
         return operator
     cost, (c_in, c_out) = operator.cost, channels_of(operator)
-    pixels_in = Fraction(int(cost.elements_read - cost.weights), c_in)
+    pixels_in = Fraction(int(cost.elements_read - cost.weights - cost.biases), c_in)
     if cost.weights != 9 * c_in * c_out or pixels_in != Fraction(int(cost.activations), c_out):
         return operator  # another kernel or stride
     changed = replace(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 # Of Jordan's polynomial a x + b x^3 + c x^5: five times over, it takes singular values above 0.003 near 1.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-ITERATIONS = 5
+ITERATIONS = (3, 2)
 
 
 class Muon(torch.optim.Optimizer):
@@ -75,16 +75,16 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x: Tensor = matrices.float()
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-20)
     x = x.mT if height > width else x
-    # The polynomial is p x with p = a + b x x' + c (x x')^2. All p commute with x x', so that the product of
-    # them needs x x' alone, which is much smaller than x.
-    square = x @ x.mT
-    one = torch.eye(square.shape[-1], device=x.device)
-    factors = one
-    for _ in range(ITERATIONS):
-        p = a * one + b * square + c * square @ square
-        factors = p @ factors
-        square = p @ square @ p
-    x = factors @ x
+    one = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
+    # The polynomial is p x with p = a + b x x' + c (x x')^2. All p commute with x x', so that several of them
+    # need x x' alone, which is smaller than x. Its errors grow, so that it is computed anew in between.
+    for count in ITERATIONS:
+        square, factors = x @ x.mT, one
+        for _ in range(count):
+            p = a * one + b * square + c * square @ square
+            factors = p @ factors
+            square = p @ square @ p
+        x = factors @ x
     x = x.mT if height > width else x
     scale: float = max(1.0, height / width) ** 0.5
     return scale * x.to(matrices.dtype)

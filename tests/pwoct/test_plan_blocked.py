@@ -5,10 +5,20 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 import pwoct.plan.native.blocked as plan_blocked
 from pwoct.plan import with_plan
-from tests.pwoct.networks import cases, images, needs_compiler, network, relative_error, skip_without, step
+from tests.pwoct.networks import (
+    NETWORKS,
+    cases,
+    images,
+    needs_compiler,
+    network,
+    relative_error,
+    skip_without,
+    step,
+)
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 
@@ -54,6 +64,24 @@ def test_a_high_branch_that_is_odd_at_the_end():
         torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("stride", "dilation"), [(1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (4, 2)], ids=str
+)
+@pytest.mark.parametrize("size", [(16, 16), (17, 13)], ids=str)
+def test_strides_and_dilations(stride, dilation, size):
+    """Gradients are convolutions of the taps that reach every n-th pixel."""
+    model = network({}, depth=8).double()
+    block = model.stages[1][0]
+    options = {"stride": stride, "padding": dilation, "dilation": dilation, "bias": False}
+    block.conv1 = nn.Conv2d(8, 16, 3, **options).double()
+    block.shortcut = nn.Conv2d(8, 16, 1, stride=stride, bias=False).double()
+    blocked = with_plan(copy.deepcopy(model), "blocked")
+    for got, expected in zip(step(blocked, images(size, 8)), step(model, images(size, 8)), strict=True):
+        torch.testing.assert_close(
+            got, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item() + 1e-11
+        )
+
+
 @pytest.mark.parametrize("width", [9, 10, 13, 14, 22])
 @pytest.mark.parametrize("alpha", [0, "1/3"])
 def test_channels_that_fill_nothing(width, alpha):
@@ -87,7 +115,9 @@ def test_blocked_in_float32(options):
     assert min(excess) < 1e-4
 
 
-@cases
+@pytest.mark.parametrize(
+    "options", [*NETWORKS.values(), {"width": 9}, {"width": 13, "alpha": "1/3"}], ids=str
+)
 def test_blocked_under_autocast(options):
     """Beside float64, hardly further from it than "lean" is under autocast: what Winograd's method multiplies
     is rounded after it was added up."""

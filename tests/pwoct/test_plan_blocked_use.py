@@ -49,6 +49,16 @@ print(float(sum(result.double().abs().sum() for result in results)).hex())
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_threads_are_those_of_pytorch():
+    """As far as both use the library of the compiler: another one would wait for work by spinning, too."""
+    torch.set_num_threads(2)
+    with_plan(network({}), "blocked")(images(SIZE, 32).float())
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    loaded = {line.split()[-1] for line in maps if "/libgomp" in line}
+    assert len(loaded) == 1, loaded
+
+
 def test_fewer_threads_than_were_asked_for():
     """Whoever limits OpenMP gets the same numbers."""
     sums = [

@@ -39,6 +39,7 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
     ("kernel", "geometry"),
     [
         ((3, 3), Geometry((1, 1))),
+        ((3, 3), Geometry((2, 1))),
         ((1, 1), Geometry()),
         ((1, 1), Geometry(stride=(2, 2))),
         ((3, 3), Geometry((1, 1), (2, 2))),
@@ -48,8 +49,8 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
     ],
     ids=str,
 )
-@pytest.mark.parametrize("channels", [(1, 1), (3, 5), (7, 2), (4, 9)], ids=str)
-@pytest.mark.parametrize("size", [(6, 9), (1, 1), (7, 4)], ids=str)
+@pytest.mark.parametrize("channels", [(1, 1), (3, 5), (7, 2), (4, 9), (5, 15)], ids=str)
+@pytest.mark.parametrize("size", [(6, 9), (1, 1), (7, 4), (6, 8)], ids=str)
 def test_a_convolution(dtype, kernel, geometry, channels, size):
     """relu(conv(x) + plus + doubled): `plus` is another convolution of x, `doubled` is `plus` pooled."""
     skip_without(dtype)

@@ -32,6 +32,14 @@ def test_python_and_cpp_name_the_same_fields_and_kinds():
     assert [getattr(operations, kind) for kind in kinds] == list(range(13))
 
 
+def test_python_and_cpp_share_the_same_things_of_a_step():
+    source = (library.FOLDER / "training.cpp").read_text(encoding="utf-8")
+    struct = re.search(r"struct Step \{(.*?)\n\n", source, re.DOTALL)[1]
+    declared = re.findall(r"^ *[\w: ]+[ *]([\w, ]+); *(?://.*)?$", struct, re.MULTILINE)
+    fields = [name for line in declared for name in line.split(", ")]
+    assert fields == [name for name, _ in training._Step._fields_]
+
+
 def test_the_layouts_of_python_and_cpp_agree():
     assert ctypes.sizeof(operations.Operation) == library.load().pwoct_operation_bytes()
     assert ctypes.sizeof(training._Step) == library.load().pwoct_step_bytes()

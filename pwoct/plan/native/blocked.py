@@ -28,8 +28,8 @@ class BlockedNetwork(LeanNetwork):
 
     x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images in a block (a vector of 64 bytes
     holds 16 in float32, 8 in float64) and all maps that are pooled have even sizes. Returns logits
-    (n, classes). Under autocast, convolutions and their gradients multiply in bfloat16 where the processor
-    can; all else, and all of it elsewhere, is computed in the parameters' type, float32 or float64.
+    (n, classes). Under autocast, where the processor multiplies bfloat16, maps are kept and multiplied in it,
+    as autocast does; sums, statistics and all elsewhere are in the parameters' type, float32 or float64.
     In evaluation it computes by "lean". Hooks of layers are not called.
 
     Raises:

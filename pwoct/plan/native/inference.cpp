@@ -11,8 +11,8 @@
 // vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`, and scratch.
 template <class Type>
 static void compute_blocks(const Operation *operations, int64_t count, const void *weights, const void *biases,
-                const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
-                void *memory, void *scratch, int64_t first, int64_t last) {
+                           const void *images, int64_t vectors_in, void *results, int64_t vectors_out,
+                           int64_t result, void *memory, void *scratch, int64_t first, int64_t last) {
   typedef typename Type::Vector Vector;
   Vector *maps = static_cast<Vector *>(memory);
   const auto at = [maps](int64_t offset) { return offset < 0 ? nullptr : maps + offset; };
@@ -50,7 +50,8 @@ static void run(const Operation *operations, int64_t count, const void *weights,
 static int64_t most_scratch_vectors(const Operation *operations, int64_t count) {
   int64_t most = 0;
   for (int64_t i = 0; i < count; ++i)
-    if (operations[i].kind == WINOGRAD_CONVOLUTION && tiles_bytes(operations[i]) > most) most = tiles_bytes(operations[i]);
+    if (operations[i].kind == WINOGRAD_CONVOLUTION)
+      most = tiles_bytes(operations[i]) > most ? tiles_bytes(operations[i]) : most;
   return most / BYTES;
 }
 

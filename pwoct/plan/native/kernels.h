@@ -26,7 +26,7 @@ constexpr int CHANNELS = 4; // output channels that are computed at once
 struct Operation {
   int64_t kind;
   int64_t input, output;    // maps; of a gradient's operation, the input is the gradient
-  int64_t plus, doubled;    // maps that are added; `doubled` is at half the size, its pixels are repeated
+  int64_t plus, doubled;    // maps that are added; `doubled`, to all pixels, is at half the size and repeated
   int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned
   int64_t weight, bias;     // offsets in weights and biases
   int64_t statistics;       // offset in the sums of each block
@@ -44,6 +44,7 @@ struct Operation {
 enum {
   CONVOLUTION,
   POOLING,
+  WINOGRAD_CONVOLUTION,
   // in training
   SUMMING,
   STATISTICS,
@@ -54,7 +55,6 @@ enum {
   BARRIER,
   PAIRING,
   PAIRED_WEIGHT_GRADIENT,
-  WINOGRAD_CONVOLUTION,
   WINOGRAD_WEIGHT_GRADIENT,
 };
 

@@ -20,7 +20,9 @@ import torch
 
 FOLDER = Path(__file__).parent
 OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
-OPENMP = "-fopenmp"
+# Elsewhere PyTorch brings another OpenMP than the compiler, and a process must not have both.
+OPENMP = ("-fopenmp",) if sys.platform == "linux" else ()
+COUNTS = ("vector_bytes", "operation_bytes", "step_bytes", "channels", "tile_channels", "side", "has_tiles")
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
 
@@ -70,18 +72,27 @@ def _load() -> ctypes.CDLL:
     content = b"".join(path.read_bytes() for path in [*sorted(FOLDER.glob("*.h")), *sources])
     # A cache may be shared by machines; what the compiler makes of -march=native tells them apart.
     macros = _run("-march=native", "-dM", "-E", "-x", "c++", os.devnull)
-    made_by = " ".join((*OPTIONS, OPENMP, *platform.libc_ver(), sys.platform)).encode()
+    made_by = " ".join((*OPTIONS, *OPENMP, *platform.libc_ver(), sys.platform)).encode()
     key = hashlib.sha256(content + macros + made_by).hexdigest()[:16]
     library = Path(pooch.os_cache("pwoct-cost")) / f"kernels-{key}.so"
     try:
         if library.exists():
             with contextlib.suppress(OSError):  # damaged: it is made again
-                return ctypes.CDLL(str(library))
+                return _opened(library)
         _build(sources, library)
-        return ctypes.CDLL(str(library))
+        return _opened(library)
     except OSError as error:
         reason = " ".join(str(error).split())
         raise CompilerError(f"the kernels cannot be kept in {library.parent} or loaded: {reason}") from error
+
+
+def _opened(library: Path) -> ctypes.CDLL:
+    kernels = ctypes.CDLL(str(library))
+    scratch = [f"scratch_bytes_{dtype}" for dtype in DTYPES.values()]
+    for name in (*COUNTS, *scratch, "scratch_vectors"):
+        if hasattr(kernels, f"pwoct_{name}"):
+            getattr(kernels, f"pwoct_{name}").restype = ctypes.c_int64
+    return kernels
 
 
 def _build(sources: Sequence[Path], library: Path) -> None:
@@ -90,8 +101,8 @@ def _build(sources: Sequence[Path], library: Path) -> None:
         built = Path(folder) / library.name
         command = (*OPTIONS, *map(str, sources), "-o", str(built))
         try:
-            _run(OPENMP, *command)
-        except CompilerError:  # a compiler without OpenMP; if that is not why, it fails again
+            _run(*OPENMP, *command)
+        except CompilerError:  # perhaps it has no OpenMP; if that is not why, it fails again
             _run(*command)
         built.replace(library)  # whole, whoever else builds it now
 

@@ -14,6 +14,7 @@ from pwoct.plan.native.library import load
 (
     CONVOLUTION,
     POOLING,
+    WINOGRAD_CONVOLUTION,
     SUMMING,
     STATISTICS,
     NORMALISATION,
@@ -23,7 +24,6 @@ from pwoct.plan.native.library import load
     BARRIER,
     PAIRING,
     PAIRED_WEIGHT_GRADIENT,
-    WINOGRAD_CONVOLUTION,
     WINOGRAD_WEIGHT_GRADIENT,
 ) = range(13)
 NONE = -1

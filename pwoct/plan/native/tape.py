@@ -40,7 +40,7 @@ class Tape:
 
     Args:
         rounds: whether maps and weights of convolutions are rounded to bfloat16, as autocast would have it;
-            all is added up and normalised in float32.
+            each operation adds up and normalises in float32.
 
     Attributes:
         group: channels that share a vector.
@@ -115,7 +115,7 @@ class Tape:
     def _convolve(self, y: Map, reads: dict[str, Map | None], places: Tensor, **fields: float) -> None:
         x = reads["input"]
         assert x is not None
-        is_winograd = fields["stride"] == 1 and self._is_winograd(x.channels, y, fields)
+        is_winograd = self._is_winograd(x.channels, y, fields)
         kind = WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION
         fields |= {"groups": x.groups(self.group), "channels": y.groups(self.group) * self.group}
         if places.numel():
@@ -156,7 +156,7 @@ class Tape:
     def _weight_gradient(self, x: Map, dy: Map, fields: dict[str, int]) -> None:
         kind, fields = WEIGHT_GRADIENT, {**fields, "groups": x.channels, "channels": dy.channels}
         whole = x.channels % load().pwoct_side() == 0 and dy.channels % load().pwoct_side() == 0
-        if whole and fields["stride"] == 1 and self._is_winograd(x.channels, dy, fields):
+        if whole and self._is_winograd(x.channels, dy, fields):
             kind = WINOGRAD_WEIGHT_GRADIENT
         elif self.rounds:
             # For each pair of pixels of dy, the pairs of pixels of x that lie under each tap.
@@ -169,9 +169,10 @@ class Tape:
 
     @staticmethod
     def _is_winograd(c_in: int, y: Map, fields: Mapping[str, float]) -> bool:
-        """Whether a convolution of stride 1 to a map of this size is computed by Winograd's method."""
-        is_known = fields["kernel_width"] == 3 and fields["dilation"] == 1
-        return is_known and uses_winograd(c_in, y.channels, y.size)
+        """Whether a convolution to all pixels of a map of this size is computed by Winograd's method."""
+        is_3x3 = fields["kernel_height"] == fields["kernel_width"] == 3
+        is_plain = fields["stride"] == fields["dilation"] == fields.get("spread", 1) == 1
+        return is_3x3 and is_plain and uses_winograd(c_in, y.channels, y.size)
 
     def _pair(self, x: Map, width: int, **fields: int) -> Map:
         """Record pairs of pixels; each vector holds those of one channel."""

@@ -10,8 +10,9 @@
 
 // Calls part(thread, threads) in `threads` threads at once, or in fewer if there are not so many.
 template <class Part> static void in_parallel(int64_t threads, const Part &part) {
+  if (threads == 1) return part((int64_t)0, (int64_t)1); // a forked process may not ask for more
 #pragma omp parallel num_threads(threads)
-  part(omp_get_thread_num(), omp_get_num_threads());
+  part((int64_t)omp_get_thread_num(), (int64_t)omp_get_num_threads());
 }
 #else
 #include <atomic>

@@ -54,7 +54,7 @@ static void batch_statistics(const Operation &op, const Maps<Type> &maps, typena
 }
 
 struct Moments {
-  double mean, variance, count;
+  double mean, variance;
 };
 
 // Mean and variance of a channel over all blocks (Chan, Golub and LeVeque, 1983; here blocks are of one size).
@@ -67,8 +67,7 @@ static Moments moments_of(const Step<Type> &step, const typename Type::Scalar *s
     const typename Type::Scalar *own = sums + block * step.sum_count;
     squares += own[1] + numbers * (own[0] - mean) * (own[0] - mean);
   }
-  const double count = (double)numbers * step.blocks;
-  return {mean, squares / count, count};
+  return {mean, squares / ((double)numbers * step.blocks)};
 }
 
 // relu(scale (x - mean) / deviation + shift + plus)
@@ -226,7 +225,9 @@ static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typen
 static bool compute_gradients(const Operation &op, const Maps<BFloat16> &maps, float *gradients, void *scratch) {
   switch (op.kind) {
   case PAIRING: pair_pixels(op, maps); return true;
-  case PAIRED_WEIGHT_GRADIENT: weight_gradients<BFloat16, PixelPairs>(op, maps.source, maps.input, gradients); return true;
+  case PAIRED_WEIGHT_GRADIENT:
+    weight_gradients<BFloat16, PixelPairs>(op, maps.source, maps.input, gradients);
+    return true;
   case WINOGRAD_WEIGHT_GRADIENT: tile_gradients<BFloat16, PixelPairs>(op, maps, gradients, scratch); return true;
   }
   return false;

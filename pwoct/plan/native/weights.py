@@ -1,4 +1,6 @@
-"""The weights of convolutions as compiled kernels read them, made of the parameters at each step."""
+"""The weights of convolutions in the order in which compiled kernels read them."""
+
+import ctypes
 
 import torch
 from torch import Tensor
@@ -34,7 +36,7 @@ def winograd_transform() -> Tensor:
 
 
 class Weights:
-    """The weights of all convolutions of a network, by the places of their kernels among the parameters.
+    """The weights of all convolutions of a training step, by the places of their kernels in all parameters.
 
     Args:
         group: channels that share a vector.
@@ -82,7 +84,7 @@ class Weights:
 def winograd_weights(weight: Tensor, group_in: int, group_out: int) -> Tensor:
     """Return a kernel (c_out, c_in, 3, 3), transformed and in the order in which it is read."""
     transformed = weight.double().flatten(2) @ winograd_transform().T
-    return arrange_winograd(transformed.view(*weight.shape[:2], 4, 4), group_in, group_out).to(weight.dtype)
+    return arrange_winograd(transformed.view(*weight.shape[:2], 4, 4), group_in, group_out)
 
 
 def arrange_winograd(numbers: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:
@@ -101,5 +103,5 @@ def tile_channels(channels: int) -> list[int]:
     """Return how many of so many output channels are computed at once, one after the other."""
     counts: list[int] = []
     while (left := channels - sum(counts)) > 0:
-        counts.append(int(load().pwoct_tile_channels(left)))
+        counts.append(int(load().pwoct_tile_channels(ctypes.c_int64(left))))
     return counts

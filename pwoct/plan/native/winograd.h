@@ -14,7 +14,7 @@
 
 #include "kernels.h"
 
-constexpr int TILES = 2; // of a row, that are computed at once
+constexpr int TILES = 2; // of a row, that are transformed at once
 
 // Where a position (row, column) of tiles comes in the order of products: in which part, for which of the four sums.
 struct Place {
@@ -70,7 +70,8 @@ INLINE void transform_tiles(const Operation &op, const typename Type::Vector *ma
         const Place place = PLACES[j][i];
         output[(tile * 4 + place.part) * op.groups * 4 + place.sum] = Type::pack(found[tile][i]);
       }
-    asm volatile("" ::: "memory"); // pixels are read again: there are not enough registers for all rows
+    // Pixels of pairs of channels are read again: there are not enough registers for all rows.
+    if constexpr (Type::GROUP > 1) asm volatile("" ::: "memory");
   }
 }
 
@@ -128,8 +129,8 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   }
 }
 
-// How many channels of a tile are computed at once, of those that are left: as many as leave registers for the
-// rest, and an even number while there are two.
+// How many channels of a tile are computed at once, of those that are left: an even number while there are two,
+// and as many as leave some of 32 registers for the rest.
 constexpr int64_t tile_channels(int64_t left) {
   return left > 8 || left == 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
@@ -151,7 +152,7 @@ static void multiply_channels(const Operation &op, const Maps<Type> &maps, const
 // Bytes of scratch that `convolve_tiles` needs.
 INLINE int64_t tiles_bytes(const Operation &op) { return 16 * TILES * op.groups * BYTES; }
 
-// A 3x3 convolution of stride 1; the output's height is a multiple of 2, its width of 2 TILES.
+// A 3x3 convolution of stride 1 to all pixels; the output's height is a multiple of 2, its width of 2 TILES.
 template <class Type>
 static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, void *scratch) {
   typedef typename Type::Vector Vector;

@@ -6,8 +6,8 @@
 #include "weight_gradients.h"
 #include "winograd.h"
 
-constexpr int SIDE = 4;          // input and output channels whose products are added up at once: SIDE x SIDE
-constexpr int64_t AT_ONCE = 32;  // pairs of tiles that are transformed before they are multiplied
+constexpr int SIDE = 4; // input and output channels whose products are added up at once: SIDE x SIDE
+constexpr int64_t TRANSFORMED = 32; // pairs of tiles, before they are multiplied
 
 // One row, `j`, of A dy A' of TILES tiles of a group of channels; its last row and column with the other sign.
 template <class Type>
@@ -92,9 +92,7 @@ INLINE void add_up(const Floats (&x)[SIDE][SIDE], float *sums) {
   Floats columns[SIDE]; // lane 4 i + j is of x[i][j]
   for (int j = 0; j < SIDE; ++j) columns[j] = quarters(halves(x[0][j], x[2][j]), halves(x[1][j], x[3][j]));
   const Floats all = sixteenths(eighths(columns[0], columns[2]), eighths(columns[1], columns[3]));
-  typedef Floats Unaligned __attribute__((aligned(4)));
-  Unaligned &to = *reinterpret_cast<Unaligned *>(sums);
-  to = to + all;
+  *reinterpret_cast<Floats *>(sums) += all;
 }
 #endif
 
@@ -149,7 +147,7 @@ static void add_kernels(const Operation &op, const typename Type::Scalar *sums, 
 // How many rows of tiles are transformed before they are multiplied.
 INLINE int64_t rows_at_once(const Operation &op) {
   const int64_t across = op.width / (2 * TILES);
-  return AT_ONCE < across ? 1 : AT_ONCE / across;
+  return TRANSFORMED < across ? 1 : TRANSFORMED / across;
 }
 
 // Bytes of scratch that `tile_gradients` needs; a vector holds one tile at least.

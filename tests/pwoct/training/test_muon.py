@@ -23,6 +23,35 @@ def test_singular_values_come_near_one(form):
     assert torch.allclose(orthogonal(1e6 * given), found, atol=1e-4)
 
 
+def plain_iteration(matrix):
+    """Jordan's polynomial five times over, as it is written; height at most width."""
+    x = matrix / matrix.norm()
+    for _ in range(5):
+        square = x @ x.mT
+        x = 3.4445 * x - 4.7750 * square @ x + 2.0315 * square @ square @ x
+    return x
+
+
+@pytest.mark.parametrize("rank", [1, 3, 16])
+def test_it_is_the_polynomial(rank):
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(16, rank, generator=generator) @ torch.randn(rank, 144, generator=generator)
+    expected = plain_iteration(given.double())
+    assert torch.allclose(orthogonal(given).double(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_the_default_type_does_not_matter(default):
+    given = torch.randn(4, 9)
+    expected = orthogonal(given)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        assert torch.equal(orthogonal(given), expected)
+    finally:
+        torch.set_default_dtype(before)
+
+
 def test_no_gradient_is_no_step():
     assert torch.equal(orthogonal(torch.zeros(2, 4, 9)), torch.zeros(2, 4, 9))
 
