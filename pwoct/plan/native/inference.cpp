@@ -20,7 +20,7 @@ static void compute_blocks(const Operation *operations, int64_t count, const voi
     std::memcpy(maps, static_cast<const Vector *>(images) + block * vectors_in, vectors_in * BYTES);
     for (int64_t i = 0; i < count; ++i) {
       const Operation &op = operations[i];
-      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output), nullptr, nullptr};
+      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), nullptr};
       if (op.kind == POOLING) {
         pool<Type, true>(op, used);
         continue;

@@ -27,14 +27,15 @@ struct Operation {
   int64_t kind;
   int64_t input, output;    // maps; of a gradient's operation, the input is the gradient
   int64_t plus, doubled;    // maps that are added; `doubled`, to all pixels, is at half the size and repeated
-  int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned
+  int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned; of Winograd's
+                            // convolution, `source` has the last `source_groups` of its input groups
   int64_t weight, bias;     // offsets in weights and biases
   int64_t statistics;       // offset in the sums of each block
   int64_t groups, channels; // input groups, output channels
   int64_t height, width;    // of the input
   int64_t out_height, out_width;
   int64_t doubled_height, doubled_width;
-  int64_t source_height, source_width;
+  int64_t source_height, source_width, source_groups;
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
   int64_t spread, first_row, first_column; // output pixels that are computed: how far apart, and the first
   int64_t relu;

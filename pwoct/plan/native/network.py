@@ -1,7 +1,7 @@
 """The plan "native": a trained network for inference, computed by kernels of this package."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from pwoct.plan.maps import DOUBLED, HIGH, LOW, blocks, high_size, octave_layer
 from pwoct.plan.native.branches import Branches, rebranching
 from pwoct.plan.native.library import why_not
 from pwoct.plan.native.operations import Map, Size
-from pwoct.plan.native.program import Program, Recorder
+from pwoct.plan.native.program import Program, Recorder, joins_maps
 from pwoct.resnet import ResNet
 
 
@@ -118,15 +118,44 @@ def _sum(
     doubled: Map | None,
     relu: bool,
 ) -> Map | None:
-    for position, path in enumerate(paths, 1):
+    parts = list(_parts(recorder, paths, inputs))
+    for position, (x, second, convolution) in enumerate(parts, 1):
+        is_last = position == len(parts)
+        plus = recorder.convolve(
+            x,
+            convolution,
+            second=second,
+            plus=plus,
+            doubled=doubled if is_last else None,
+            relu=relu and is_last,
+        )
+    return plus
+
+
+def _parts(
+    recorder: Recorder, paths: Sequence[FoldedPath], inputs: Sequence[Branches[Recorder]]
+) -> Iterator[tuple[Map, Map | None, Convolution]]:
+    """Yield what is added up: a map, another one or None, and the convolution that reads them."""
+    alone: tuple[Map, Convolution] | None = None
+    for path in paths:
         x = inputs[path.number](path.term.source, path.term.pools)
         for convolution, rectified in path.before:
             x = recorder.convolve(x, convolution, relu=rectified)
-        is_last = position == len(paths)
-        plus = recorder.convolve(
-            x, path.last, plus=plus, doubled=doubled if is_last else None, relu=relu and is_last
-        )
-    return plus
+        if alone is not None and joins_maps(alone[1], path.last, alone[0], x):
+            yield alone[0], x, _joined(alone[1], path.last)
+            alone = None
+            continue
+        if alone is not None:
+            yield alone[0], None, alone[1]
+        alone = x, path.last
+    if alone is not None:
+        yield alone[0], None, alone[1]
+
+
+def _joined(first: Convolution, second: Convolution) -> Convolution:
+    biases = [convolution.bias for convolution in (first, second) if convolution.bias is not None]
+    bias = torch.stack(biases).sum(0) if biases else None
+    return Convolution(torch.cat([first.weight, second.weight], 1), bias, first.geometry)
 
 
 def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:

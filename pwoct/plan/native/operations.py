@@ -32,7 +32,7 @@ MAPS = ("input", "output", "plus", "doubled", "source", "result")
 FIELDS = (
     *("kind", *MAPS, "weight", "bias", "statistics", "groups", "channels"),
     *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
-    *("source_height", "source_width", "kernel_height", "kernel_width"),
+    *("source_height", "source_width", "source_groups", "kernel_height", "kernel_width"),
     *("stride", "pad_height", "pad_width", "dilation", "spread", "first_row", "first_column", "relu"),
 )
 Size = tuple[int, int]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pwoct.plan.choose import uses_winograd
-from pwoct.plan.convolve import Convolution
+from pwoct.plan.convolve import Convolution, Geometry
 from pwoct.plan.native import operations
 from pwoct.plan.native.library import DTYPES, load
 from pwoct.plan.native.memories import Memories
@@ -42,11 +42,14 @@ class Recorder:
         x: Map,
         convolution: Convolution,
         *,
+        second: Map | None = None,
         plus: Map | None = None,
         doubled: Map | None = None,
         relu: bool = False,
     ) -> Map:
         """Record relu(conv(x) + plus + doubled, repeated 2 x 2) and return its map.
+
+        second: a map whose channels the convolution reads after those of x; see `joins_maps`.
 
         Raises:
             ValueError: if the convolution has groups, or strides or dilations that differ by direction, or
@@ -67,7 +70,7 @@ class Recorder:
         y = self._add(
             WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION,
             Map(c_out, height, width),
-            {"input": x, "plus": plus, "doubled": doubled},
+            {"input": x, "plus": plus, "doubled": doubled, "source": second},
             weight=sum(weight.numel() for weight in self.weights) // self.group,
             bias=NONE if convolution.bias is None else sum(bias.numel() for bias in self.biases),
             kernel_height=k_h,
@@ -79,7 +82,9 @@ class Recorder:
             relu=relu,
         )
         arranged = winograd_weights if is_winograd else operations.arrange
-        self.weights.append(arranged(convolution.weight, self.group, self.group))
+        of_x, of_second = torch.split(convolution.weight, [x.channels, c_in - x.channels], 1)
+        whole = torch.cat([pad(of_x, (0, 0, 0, 0, 0, -x.channels % self.group)), of_second], 1)
+        self.weights.append(arranged(whole, self.group, self.group))
         if convolution.bias is not None:
             self.biases.append(pad(convolution.bias, (0, -len(convolution.bias) % self.group)))
         return y
@@ -96,11 +101,22 @@ class Recorder:
 
     def _add(self, kind: int, output: Map, reads: dict[str, Map | None], **fields: float) -> Map:
         operations.check_sums(output, reads.get("plus"), reads.get("doubled"))
-        x = reads.get("input")
+        of_input, of_source = (
+            0 if x is None else x.groups(self.group) for x in (reads.get("input"), reads.get("source"))
+        )
+        fields |= {"groups": of_input + of_source, "source_groups": of_source}
         channels = output.groups(self.group) * self.group
-        groups = 0 if x is None else x.groups(self.group)
-        self.steps.append(operations.step(kind, output, reads, groups=groups, channels=channels, **fields))
+        self.steps.append(operations.step(kind, output, reads, channels=channels, **fields))
         return output
+
+
+def joins_maps(first: Convolution, second: Convolution, x: Map, y: Map) -> bool:
+    """Whether conv(x) + conv(y) is recorded as one convolution: both by Winograd's method, in one sum."""
+    geometry = Geometry(padding=(1, 1))
+    alike = first.geometry == second.geometry == geometry and first.kernel == second.kernel == (3, 3)
+    c_out = first.weight.shape[0]
+    fit = all(uses_winograd(map_.channels, c_out, map_.size) for map_ in (x, y))
+    return alike and fit and x.size == y.size
 
 
 class Program:

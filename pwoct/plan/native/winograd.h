@@ -162,7 +162,9 @@ static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const We
       const int64_t top = row - op.pad_height, left = column - op.pad_width;
       const bool is_inside = top >= 0 && top + 4 <= op.height && left >= 0 && left + 2 * TILES + 2 <= op.width;
       for (int64_t group = 0; group < op.groups; ++group) {
-        const Vector *map = maps.input + group * op.height * op.width;
+        const int64_t of_source = group - (op.groups - op.source_groups);
+        const Vector *map = of_source < 0 ? maps.input + group * op.height * op.width
+                                          : maps.source + of_source * op.height * op.width;
         if (is_inside) transform_tiles<Type, false>(op, map, top, left, inputs + group * 4);
         else transform_tiles<Type, true>(op, map, top, left, inputs + group * 4);
       }
