@@ -144,15 +144,55 @@ static void add_kernels(const Operation &op, const typename Type::Scalar *sums, 
     }
 }
 
-// How many rows of tiles are transformed before they are multiplied.
-INLINE int64_t rows_at_once(const Operation &op) {
+// A part of the rows of tiles of an operation: what is transformed before it is multiplied.
+struct Strip {
+  int64_t begin, end; // rows of tiles
+  int64_t across;     // groups of TILES in a row
+  int64_t vectors;    // that hold all tiles of a channel at one position
+};
+
+// How many rows of tiles a strip has at most.
+INLINE int64_t rows_of_strip(const Operation &op) {
   const int64_t across = op.width / (2 * TILES);
   return TRANSFORMED < across ? 1 : TRANSFORMED / across;
 }
 
+// Transforms row `j` of the tiles of all of op.groups channels of what the layer read.
+template <class Type, class Pixel>
+INLINE void transform_inputs(const Operation &op, const Strip &strip, const typename Type::Vector *map, int j,
+                             typename Pixel::Vector *output) {
+  typename Type::Sum found[TILES][4][Type::GROUP];
+  for (int64_t channel = 0; channel < op.groups; channel += Type::GROUP, map += op.height * op.width) {
+    typename Pixel::Vector *to = output + channel * strip.vectors;
+    for (int64_t row = strip.begin; row < strip.end; ++row)
+      for (int64_t column = 0; column < strip.across; ++column, to += TILES / Pixel::AT_ONCE) {
+        const int64_t top = 2 * row - 1, left = 2 * TILES * column - 1;
+        const bool is_inside = top >= 0 && top + 4 <= op.height && column > 0 && column + 1 < strip.across;
+        if (is_inside) transform_inputs<Type, false>(map, op.height, op.width, top, left, j, found);
+        else transform_inputs<Type, true>(map, op.height, op.width, top, left, j, found);
+        store_tiles<Type, Pixel>(found, op.groups, strip.vectors, to);
+      }
+  }
+}
+
+// The same for all of op.channels channels of the gradient.
+template <class Type, class Pixel>
+INLINE void transform_gradients(const Operation &op, const Strip &strip, const typename Type::Vector *map, int j,
+                                typename Pixel::Vector *output) {
+  typename Type::Sum found[TILES][4][Type::GROUP];
+  for (int64_t channel = 0; channel < op.channels; channel += Type::GROUP, map += op.height * op.width) {
+    typename Pixel::Vector *to = output + channel * strip.vectors;
+    for (int64_t row = strip.begin; row < strip.end; ++row)
+      for (int64_t column = 0; column < strip.across; ++column, to += TILES / Pixel::AT_ONCE) {
+        transform_gradients<Type>(map, op.width, 2 * row, 2 * TILES * column, j, found);
+        store_tiles<Type, Pixel>(found, op.channels, strip.vectors, to);
+      }
+  }
+}
+
 // Bytes of scratch that `tile_gradients` needs; a vector holds one tile at least.
 template <class Type> static int64_t tile_gradients_bytes(const Operation &op) {
-  const int64_t vectors = rows_at_once(op) * op.width / 2, products = op.groups * op.channels;
+  const int64_t vectors = rows_of_strip(op) * op.width / 2, products = op.groups * op.channels;
   return 4 * (op.groups + op.channels) * vectors * BYTES + 16 * products * sizeof(typename Type::Scalar);
 }
 
@@ -162,47 +202,25 @@ template <class Type, class Pixel>
 static void tile_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
                            void *scratch) {
   typedef typename Pixel::Vector Vector;
-  constexpr int GROUP = Type::GROUP, STEP = TILES / Pixel::AT_ONCE;
-  const int64_t pixels = op.height * op.width, products = op.groups * op.channels;
-  const int64_t across = op.width / (2 * TILES), tile_rows = op.height / 2, rows = rows_at_once(op);
-  const int64_t most = rows * across * STEP; // vectors of a channel at one position
-  auto *inputs = static_cast<Vector *>(scratch), *outputs = inputs + 4 * op.groups * most;
-  auto *sums = reinterpret_cast<typename Type::Scalar *>(outputs + 4 * op.channels * most);
+  const int64_t products = op.groups * op.channels, tile_rows = op.height / 2, rows = rows_of_strip(op);
+  auto *sums = static_cast<typename Type::Scalar *>(scratch);
+  auto *inputs = reinterpret_cast<Vector *>(sums + 16 * products);
   for (int64_t i = 0; i < 16 * products; ++i) sums[i] = 0;
-  for (int64_t begin = 0; begin < tile_rows; begin += rows) {
-    const int64_t end = begin + rows < tile_rows ? begin + rows : tile_rows;
-    const int64_t vectors = (end - begin) * across * STEP;
+  Strip strip = {0, 0, op.width / (2 * TILES), 0};
+  for (; strip.begin < tile_rows; strip.begin = strip.end) {
+    strip.end = strip.begin + rows < tile_rows ? strip.begin + rows : tile_rows;
+    strip.vectors = (strip.end - strip.begin) * strip.across * TILES / Pixel::AT_ONCE;
+    Vector *outputs = inputs + 4 * op.groups * strip.vectors;
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-      typename Type::Sum found[TILES][4][GROUP];
-      for (int64_t channel = 0; channel < op.groups; channel += GROUP) {
-        Vector *to = inputs + channel * vectors;
-        const typename Type::Vector *map = maps.source + channel / GROUP * pixels;
-        for (int64_t row = begin; row < end; ++row)
-          for (int64_t column = 0; column < across; ++column, to += STEP) {
-            const int64_t top = 2 * row - 1, left = 2 * TILES * column - 1;
-            const bool is_inside = top >= 0 && top + 4 <= op.height && column > 0 && column + 1 < across;
-            if (is_inside) transform_inputs<Type, false>(map, op.height, op.width, top, left, j, found);
-            else transform_inputs<Type, true>(map, op.height, op.width, top, left, j, found);
-            store_tiles<Type, Pixel>(found, op.groups, vectors, to);
-          }
-      }
-      for (int64_t channel = 0; channel < op.channels; channel += GROUP) {
-        Vector *to = outputs + channel * vectors;
-        const typename Type::Vector *map = maps.input + channel / GROUP * pixels;
-        for (int64_t row = begin; row < end; ++row)
-          for (int64_t column = 0; column < across; ++column, to += STEP) {
-            transform_gradients<Type>(map, op.width, 2 * row, 2 * TILES * column, j, found);
-            store_tiles<Type, Pixel>(found, op.channels, vectors, to);
-          }
-      }
-      for (int i = 0; i < 4; ++i) {
-        typename Type::Scalar *to = sums + (4 * j + i) * products;
+      transform_inputs<Type, Pixel>(op, strip, maps.source, j, inputs);
+      transform_gradients<Type, Pixel>(op, strip, maps.input, j, outputs);
+      typename Type::Scalar *to = sums + 4 * j * products;
+      for (int i = 0; i < 4; ++i)
         for (int64_t in = 0; in < op.groups; in += SIDE)
           for (int64_t out = 0; out < op.channels; out += SIDE, to += SIDE * SIDE)
-            add_tile_products<Type, Pixel>(inputs + (i * op.groups + in) * vectors,
-                                           outputs + (i * op.channels + out) * vectors, vectors, to);
-      }
+            add_tile_products<Type, Pixel>(inputs + (i * op.groups + in) * strip.vectors,
+                                           outputs + (i * op.channels + out) * strip.vectors, strip.vectors, to);
     }
   }
   add_kernels<Type>(op, sums, gradients);
