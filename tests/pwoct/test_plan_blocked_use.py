@@ -13,6 +13,7 @@ import torch.nn.utils.prune
 from torch import nn
 
 from pwoct.plan import with_plan
+from pwoct.plan.native import library
 from pwoct.plan.native.training import TrainingStep
 from tests.pwoct.networks import images, needs_compiler, network, step
 
@@ -57,6 +58,7 @@ def test_threads_are_those_of_pytorch():
     maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     loaded = {line.split()[-1] for line in maps if "/libgomp" in line}
     assert len(loaded) == 1, loaded
+    assert hasattr(library.load(), "omp_get_num_threads")
 
 
 def test_fewer_threads_than_were_asked_for():

@@ -14,7 +14,7 @@ from pwoct.plan.native import library, memories, operations, training
 from pwoct.plan.native.operations import Map, place_maps
 from pwoct.plan.native.program import Recorder
 from pwoct.resnet import resnet
-from tests.pwoct.networks import images, needs_compiler, network, step
+from tests.pwoct.networks import images, needs_compiler, network, skip_without, step
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 
@@ -134,6 +134,31 @@ def test_maps_that_are_needed_never_overlap(seed):
         assert cells.stop <= total
     assert all(held[maps[-1].place + i] is maps[-1] for i in range(maps[-1].vectors(1)))
     assert total < sum(m.vectors(1) for m in maps)
+
+
+def test_a_map_that_is_written_in_parts_has_one_place():
+    """What the first step reads is not needed by the second one, but must not be written by the first."""
+    source, first, second, written = (Map(1, 4, 4) for _ in range(4))
+    steps = [
+        operations.step(operations.CONVOLUTION, first, {"input": source}),
+        operations.step(operations.CONVOLUTION, second, {"input": source}),
+        operations.step(operations.CONVOLUTION, written, {"input": first}, spread=2),
+        operations.step(operations.CONVOLUTION, written, {"input": second}, spread=2, first_row=1),
+    ]
+    place_maps(steps, source, written, 1)
+    assert len({one.place for one in (first, second, written)}) == 3
+
+
+def test_weights_are_rounded_once():
+    """Winograd's kernels are transformed in float32, whatever the caller's autocast says."""
+    blocked = with_plan(network({}), "blocked")
+    skip_without(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        blocked(images(SIZE, 16).float())
+        ((recorded, tape),) = blocked._recorded.values()
+        parameters = torch.cat([parameter.detach().flatten() for parameter in tape.parameters])
+        inside = recorded._weights(parameters)
+    assert torch.equal(inside, recorded._weights(parameters))
 
 
 def test_a_network_needs_no_more_memory_than_a_block():

@@ -153,8 +153,9 @@ struct Strip {
 
 // How many rows of tiles a strip has at most.
 INLINE int64_t rows_of_strip(const Operation &op) {
-  const int64_t across = op.width / (2 * TILES);
-  return TRANSFORMED < across ? 1 : TRANSFORMED / across;
+  const int64_t across = op.width / (2 * TILES), all = op.height / 2;
+  const int64_t rows = TRANSFORMED < across ? 1 : TRANSFORMED / across;
+  return rows < all ? rows : all;
 }
 
 // Transforms row `j` of the tiles of all of op.groups channels of what the layer read.
