@@ -47,10 +47,13 @@ def network(config: dict[str, Any]) -> str:
 
 def overview(runs: Sequence[Run]) -> Iterator[str]:
     """A row a run."""
-    yield "| network | recipe | epochs | seed | parameters | right of 10,000 | accuracy % | minutes |"
-    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    yield "| network | recipe | plan | epochs | seed | parameters | right of 10,000 | accuracy % | minutes |"
+    yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
     for result, _, _ in runs:
-        setting = f"{network(result.config)} | {result.config['recipe']} | {result.epochs} | {result.seed}"
+        plan = result.config["machine"]["plan"]
+        setting = (
+            f"{network(result.config)} | {result.config['recipe']} | {plan} | {result.epochs} | {result.seed}"
+        )
         right = f"{result.correct:,} | {100 * result.accuracy:.2f}"
         yield f"| {setting} | {result.parameters:,} | {right} | {result.minutes:.1f} |"
 
@@ -74,7 +77,8 @@ def spreads(runs: Sequence[Run]) -> Iterator[str]:
 def details(run: Run) -> Iterator[str]:
     """Where a run took place, its configuration, and its epochs."""
     result, sessions, history = run
-    yield f"\n## {network(result.config)}, {result.config['recipe']}, seed {result.seed}\n"
+    plan = result.config["machine"]["plan"]
+    yield f"\n## {network(result.config)}, {result.config['recipe']}, seed {result.seed}, plan {plan}\n"
     for session in sessions:
         machine = result.config["machine"]
         versions = ", ".join(f"{name} {version}" for name, version in session["versions"].items())

@@ -51,7 +51,7 @@ def plan_for(
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
     "blocked" and "native" are chosen where they were measured: vectors of 64 bytes, and in bfloat16 no tiles
     (AMX), by which the library multiplies several times as fast; octave layers train by "blocked" all the
-    same. They need a C++ compiler, which takes some seconds at the first use.
+    same. They need a C++ compiler, which takes about 20 seconds at the first use.
 
     Raises:
         ValueError: if the shape has not four positive sizes.

@@ -205,7 +205,8 @@ def finished(run: RunFolder, config: Config, data: str, allow_change: Collection
         return None
     changed = changes(Config.model_validate(result.config), config, result.data, data)
     refuse(run, changed, allow_change)
-    return None if changed else result
+    # How it is computed matters no more: going on would only rewrite the record.
+    return result if all(key.startswith("machine.") for key in changed) else None
 
 
 def changes(old: Config, new: Config, old_data: str, new_data: str) -> list[str]:

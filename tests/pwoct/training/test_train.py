@@ -123,6 +123,9 @@ def test_other_data_are_refused(tmp_path, images):
 
 def test_an_allowed_change_is_made_and_recorded(tmp_path, images):
     train(tiny(), images, tmp_path / "run")
+    before = RunFolder(tmp_path / "run").config(), RunFolder(tmp_path / "run").result()
+    shown = train(tiny(machine__plan="lean"), images, tmp_path / "run", allow_change=["machine.plan"])
+    assert (RunFolder(tmp_path / "run").config(), shown) == before  # nothing to do with another plan
     result = train(tiny(epochs=3), images, tmp_path / "run", allow_change=["epochs"])
     assert (result.epochs, result.changes) == (3, ["epochs"])
     assert [line["epoch"] for line in RunFolder(tmp_path / "run").history()] == [1, 2, 3]
