@@ -21,23 +21,21 @@ pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 SIZE = (16, 16)
 
 
+def fields_of(struct, source):
+    """The names that a C++ struct declares, up to its first empty line or its end."""
+    body = re.search(rf"struct {struct} \{{(.*?)\n(?:\n|\}};)", source, re.DOTALL)[1]
+    declared = re.findall(r"^ *[\w: ]+[ *]([a-z]\w*(?:, \w+)*); *(?://.*)?$", body, re.MULTILINE)
+    return [name for line in declared for name in line.split(", ")]
+
+
 def test_python_and_cpp_name_the_same_fields_and_kinds():
     header = (library.FOLDER / "kernels.h").read_text(encoding="utf-8")
-    struct = re.search(r"struct Operation \{(.*?)\n\};", header, re.DOTALL)[1]
-    declared = re.findall(r"^ *(?:int64_t|double) ([\w, ]+);", struct, re.MULTILINE)
-    fields = [name for line in declared for name in line.split(", ")]
-    assert fields == [name for name, _ in operations.Operation._fields_]
+    assert fields_of("Operation", header) == [name for name, _ in operations.Operation._fields_]
+    source = (library.FOLDER / "training.cpp").read_text(encoding="utf-8")
+    assert fields_of("Step", source) == [name for name, _ in training._Step._fields_]
     kinds = re.findall(r"^  ([A-Z_]+),$", header, re.MULTILINE)
     assert len(kinds) == 13
     assert [getattr(operations, kind) for kind in kinds] == list(range(13))
-
-
-def test_python_and_cpp_share_the_same_things_of_a_step():
-    source = (library.FOLDER / "training.cpp").read_text(encoding="utf-8")
-    struct = re.search(r"struct Step \{(.*?)\n\n", source, re.DOTALL)[1]
-    declared = re.findall(r"^ *[\w: ]+[ *]([\w, ]+); *(?://.*)?$", struct, re.MULTILINE)
-    fields = [name for line in declared for name in line.split(", ")]
-    assert fields == [name for name, _ in training._Step._fields_]
 
 
 def test_the_layouts_of_python_and_cpp_agree():

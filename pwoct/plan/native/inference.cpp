@@ -47,13 +47,8 @@ static void run(const Operation *operations, int64_t count, const void *weights,
   });
 }
 
-static int64_t most_scratch_vectors(const Operation *operations, int64_t count) {
-  int64_t most = 0;
-  for (int64_t i = 0; i < count; ++i)
-    if (operations[i].kind == WINOGRAD_CONVOLUTION)
-      most = tiles_bytes(operations[i]) > most ? tiles_bytes(operations[i]) : most;
-  return most / BYTES;
-}
+// Bytes that an operation needs for itself.
+static int64_t scratch_bytes(const Operation &op) { return op.kind == WINOGRAD_CONVOLUTION ? tiles_bytes(op) : 0; }
 
 #define ARGUMENTS                                                                                            \
   const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
@@ -67,7 +62,7 @@ extern "C" {
 int64_t pwoct_vector_bytes() { return BYTES; }
 int64_t pwoct_operation_bytes() { return sizeof(Operation); }
 int64_t pwoct_scratch_vectors(const Operation *operations, int64_t count) {
-  return most_scratch_vectors(operations, count);
+  return most_bytes(operations, count, scratch_bytes) / BYTES;
 }
 int64_t pwoct_channels() { return CHANNELS; }
 int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions

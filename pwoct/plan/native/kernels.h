@@ -99,6 +99,17 @@ struct BFloat16 {
 };
 #endif
 
+// The most bytes that one of the operations needs for itself, in whole vectors.
+template <class Bytes>
+static int64_t most_bytes(const Operation *operations, int64_t count, const Bytes &bytes_of) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t bytes = bytes_of(operations[i]);
+    most = bytes > most ? bytes : most;
+  }
+  return (most + BYTES - 1) / BYTES * BYTES;
+}
+
 // ReLU; what is no number stays none.
 template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 

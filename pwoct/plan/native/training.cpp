@@ -288,21 +288,12 @@ static void run(const Operation *operations, int64_t count, const Step<Type> *st
   });
 }
 
-template <class Type> static int64_t most_scratch_bytes(const Operation *operations, int64_t count) {
-  int64_t most = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t bytes = scratch_bytes<Type>(operations[i]);
-    most = bytes > most ? bytes : most;
-  }
-  return (most + BYTES - 1) / BYTES * BYTES;
-}
-
 #define KERNELS(name, Type)                                                                                    \
   void pwoct_train_##name(const Operation *operations, int64_t count, const Step<Type> *step, int64_t threads) { \
     run<Type>(operations, count, step, threads);                                                               \
   }                                                                                                            \
   int64_t pwoct_scratch_bytes_##name(const Operation *operations, int64_t count) {                             \
-    return most_scratch_bytes<Type>(operations, count);                                                        \
+    return most_bytes(operations, count, scratch_bytes<Type>);                                                       \
   }
 
 extern "C" {

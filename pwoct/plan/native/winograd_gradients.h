@@ -37,7 +37,7 @@ INLINE void transform_gradients(const typename Type::Vector *map, int64_t width,
     }
 }
 
-// Stores tiles of a group of channels for products over tiles: [column of positions][channel][vector].
+// Stores tiles of a group of channels; see `transform_strip`.
 template <class Type, class Pixel>
 INLINE void store_tiles(const typename Type::Sum (&found)[TILES][4][Type::GROUP], int64_t channels,
                         int64_t vectors, typename Pixel::Vector *output) {
@@ -158,37 +158,44 @@ INLINE int64_t rows_of_strip(const Operation &op) {
   return rows < all ? rows : all;
 }
 
-// Transforms row `j` of the tiles of all of op.groups channels of what the layer read.
-template <class Type, class Pixel>
-INLINE void transform_inputs(const Operation &op, const Strip &strip, const typename Type::Vector *map, int j,
-                             typename Pixel::Vector *output) {
+// Stores what `transform` makes of the tiles of all channels, for products: [column of positions][channel][vector].
+template <class Type, class Pixel, class Transform>
+INLINE void transform_strip(const Strip &strip, int64_t channels, typename Pixel::Vector *output,
+                            const Transform &transform) {
   typename Type::Sum found[TILES][4][Type::GROUP];
-  for (int64_t channel = 0; channel < op.groups; channel += Type::GROUP, map += op.height * op.width) {
+  for (int64_t channel = 0; channel < channels; channel += Type::GROUP) {
     typename Pixel::Vector *to = output + channel * strip.vectors;
     for (int64_t row = strip.begin; row < strip.end; ++row)
       for (int64_t column = 0; column < strip.across; ++column, to += TILES / Pixel::AT_ONCE) {
-        const int64_t top = 2 * row - 1, left = 2 * TILES * column - 1;
-        const bool is_inside = top >= 0 && top + 4 <= op.height && column > 0 && column + 1 < strip.across;
-        if (is_inside) transform_inputs<Type, false>(map, op.height, op.width, top, left, j, found);
-        else transform_inputs<Type, true>(map, op.height, op.width, top, left, j, found);
-        store_tiles<Type, Pixel>(found, op.groups, strip.vectors, to);
+        transform(channel / Type::GROUP, row, column, found);
+        store_tiles<Type, Pixel>(found, channels, strip.vectors, to);
       }
   }
 }
 
-// The same for all of op.channels channels of the gradient.
+// Row `j` of the tiles of what the layer read.
 template <class Type, class Pixel>
-INLINE void transform_gradients(const Operation &op, const Strip &strip, const typename Type::Vector *map, int j,
+INLINE void transform_inputs(const Operation &op, const Strip &strip, const typename Type::Vector *maps, int j,
+                             typename Pixel::Vector *output) {
+  const auto transform = [&](int64_t group, int64_t row, int64_t column, auto &found) {
+    const typename Type::Vector *map = maps + group * op.height * op.width;
+    const int64_t top = 2 * row - 1, left = 2 * TILES * column - 1;
+    const bool is_inside = top >= 0 && top + 4 <= op.height && column > 0 && column + 1 < strip.across;
+    if (is_inside) transform_inputs<Type, false>(map, op.height, op.width, top, left, j, found);
+    else transform_inputs<Type, true>(map, op.height, op.width, top, left, j, found);
+  };
+  transform_strip<Type, Pixel>(strip, op.groups, output, transform);
+}
+
+// Row `j` of the tiles of the gradient.
+template <class Type, class Pixel>
+INLINE void transform_gradients(const Operation &op, const Strip &strip, const typename Type::Vector *maps, int j,
                                 typename Pixel::Vector *output) {
-  typename Type::Sum found[TILES][4][Type::GROUP];
-  for (int64_t channel = 0; channel < op.channels; channel += Type::GROUP, map += op.height * op.width) {
-    typename Pixel::Vector *to = output + channel * strip.vectors;
-    for (int64_t row = strip.begin; row < strip.end; ++row)
-      for (int64_t column = 0; column < strip.across; ++column, to += TILES / Pixel::AT_ONCE) {
-        transform_gradients<Type>(map, op.width, 2 * row, 2 * TILES * column, j, found);
-        store_tiles<Type, Pixel>(found, op.channels, strip.vectors, to);
-      }
-  }
+  const auto transform = [&](int64_t group, int64_t row, int64_t column, auto &found) {
+    const typename Type::Vector *map = maps + group * op.height * op.width;
+    transform_gradients<Type>(map, op.width, 2 * row, 2 * TILES * column, j, found);
+  };
+  transform_strip<Type, Pixel>(strip, op.channels, output, transform);
 }
 
 // Bytes of scratch that `tile_gradients` needs; a vector holds one tile at least.
