@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from costmodel.explorer.formulas import QUANTITIES
@@ -250,59 +249,3 @@ def test_latex_compares_with_the_plain_network(explorer: Explorer) -> None:
         r"octave & 855,578 & 0.0 \% & 85,295,744 & -32.2 \% \\",
         r"this & 696,150 & -18.6 \% & 79,309,440 & -36.9 \% \\",
     ]
-
-
-def test_page_checks_itself_against_closed_forms(explorer: Explorer) -> None:
-    said = explorer.page.locator("#checked").text_content()
-    assert said == (
-        "On loading, this page recounted 60 networks and got the counts of "
-        "Python's closed forms in every one."
-    )
-
-
-BUSY = "#depth=20&size=33&alpha=1/3+1/4+1&beta=3&paths=HL,LH+all+none&rows=layers"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_page_is_accessible_and_fits(browser: Browser, explorer_file: Path, scheme: Any, width: int) -> None:
-    explorer = Explorer(browser, explorer_file, color_scheme=scheme, viewport={"width": width, "height": 844})
-    page = explorer.open(BUSY)
-    page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
-    page.locator("#depth").fill("21")
-    page.locator("#depth").press("Enter")
-    assert explorer.read()["error"] != ""
-    findings = Axe().run(page).response["violations"]
-    assert [
-        f"{f['id']}: {f['nodes'][0]['html']}" for f in findings if f["impact"] in ("serious", "critical")
-    ] == []
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-    explorer.close()
-
-
-@pytest.mark.parametrize("width", [1440, 1280, 820, 390])
-@pytest.mark.parametrize("link", ["", "#depth=110&alpha=0&paths=none&width=64"])
-def test_every_total_stands_in_one_line(browser: Browser, explorer_file: Path, link: str, width: int) -> None:
-    """79,309,440 MACs, and 4,045,081,088."""
-    explorer = Explorer(browser, explorer_file, viewport={"width": width, "height": 844})
-    page = explorer.open(link)
-    totals = page.locator("#totals output")
-    lines = totals.evaluate_all(
-        "(all) => all.map((e) => e.offsetHeight / parseFloat(getComputedStyle(e).fontSize))"
-    )
-    assert len(lines) == 6
-    assert max(lines) < 2  # a line is 1.45 times as high as its letters
-    explorer.close()
-
-
-def test_theme_follows_the_system_and_the_button(browser: Browser, explorer_file: Path) -> None:
-    explorer = Explorer(browser, explorer_file, color_scheme="dark")
-    page = explorer.open()
-    paper = "getComputedStyle(document.body).backgroundColor"
-    dark = page.evaluate(paper)
-    page.locator("#theme").click()
-    light = page.evaluate(paper)
-    page.locator("#theme").click()
-    assert dark == page.evaluate(paper) == "rgb(18, 22, 29)"
-    assert light == "rgb(246, 247, 249)"
-    explorer.close()

@@ -6,7 +6,7 @@ numbers for sizes, prove with symbols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -15,20 +15,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel import recorder, resnet
-from costmodel.checks import network_theorems, octave_theorems
-from costmodel.checks.network_theorems import network_case
+from costmodel.checks import octave_theorems
 from costmodel.checks.octave_theorems import HIGH_IN, HIGH_OUT, LOW_IN, LOW_OUT, Layer
 from costmodel.checks.prove import Case, failures
 from costmodel.checks.theorems import h, n, w
-from costmodel.checks.verify import verify_named, verify_operators
-from costmodel.convention import Cost
-from costmodel.octave import PATHS, plain_path
+from costmodel.checks.verify import verify_operators
+from costmodel.octave import PATHS
 from costmodel.recorder import Operator, Saved
-from costmodel.standard import convolution
-from pwoct import resnet as code
 from pwoct.branches import pool, upsample
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
+from tests.costmodel.checks.differences import layers_of
 
 CHANNELS = {HIGH_IN: 12, LOW_IN: 4, HIGH_OUT: 24, LOW_OUT: 8}
 NUMBERS = {**CHANNELS, **octave_theorems._widths(CHANNELS), n: 2, h: 3, w: 2}
@@ -48,11 +44,6 @@ def number(size: Any) -> int:
 def with_numbers(operator: Operator) -> Operator:
     saved = tuple(Saved(kept.name, number(kept.elements)) for kept in operator.saved)
     return replace(operator, cost=operator.cost.map(number), saved=saved)
-
-
-def layers_of(differences: Iterable[str]) -> set[str]:
-    """Return the layers that are named, totals apart."""
-    return {line.partition(":")[0] for line in differences} - {"total", "all layers"}
 
 
 def case_of(image: tuple[Any, Any] = (4 * h, 4 * w), **options: Any) -> Case:
@@ -258,92 +249,3 @@ def test_an_upsampling_that_is_kept_for_the_backward_pass() -> None:
     verified, _ = both(planted(case_of(), plant))
     assert any(line.startswith("conv.lh: bytes saved: ") for line in verified)
     assert layers_of(verified) == {"conv.lh"}
-
-
-# Defects in formulas, found in whole networks.
-
-
-def forgets_kernels(*arguments: Any, **options: Any) -> Cost:
-    c_in, c_out, _, *rest = arguments
-    return convolution(c_in, c_out, 1, *rest, **options)
-
-
-def forgets_strides(*arguments: Any, stride: Any = 1, **options: Any) -> Cost:
-    return convolution(*arguments, **options)
-
-
-def forgets_batches(*arguments: Any, batch: Any = 1, **options: Any) -> Cost:
-    return convolution(*arguments, **options)
-
-
-def whole_layers_of(differences: Iterable[str]) -> set[str]:
-    """Return the layers that are named, without their paths."""
-    return {".".join(name.split(".")[:4]) for name in layers_of(differences)}
-
-
-@pytest.mark.parametrize("kind", ["plain", "Oct"])
-@pytest.mark.parametrize(
-    ("defect", "wrong"),
-    [
-        (forgets_kernels, {"stem", "stages.0.0.conv1", "stages.2.0.conv2"}),
-        (
-            forgets_strides,
-            {"stages.1.0.conv1", "stages.1.0.shortcut", "stages.2.0.conv1", "stages.2.0.shortcut"},
-        ),
-        (forgets_batches, {"stem", "stages.0.0.conv1", "stages.1.0.shortcut"}),
-    ],
-)
-def test_a_wrong_formula_of_convolutions(
-    defect: Callable[..., Cost], wrong: set[str], kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "convolution", defect)
-    options, paths = ({}, None) if kind == "plain" else ({"alpha": "1/4"}, ())
-    verified = whole_layers_of(verify_named("resnet8", batch=2, **options).differences)
-    proved = whole_layers_of(failures(network_case(1, paths, "C", (8 * h, 8 * w))))
-    assert wrong <= verified
-    assert wrong <= proved
-    if defect is forgets_strides:
-        assert proved == verified == wrong
-
-
-def test_a_bottleneck_without_its_first_convolution_in_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(rec: Any, name: str, x: Any, layer: Any, path: str, stride: Any, **options: Any) -> Any:
-        y = plain_path(rec, f"{name}.spatial", x, layer, path, stride)
-        return rec.conv(f"{name}.expand", y, layer.channels(path)[1], 1)
-
-    for formulas in (resnet, network_theorems):
-        monkeypatch.setattr(formulas, "record_bottleneck", record)
-    verified = verify_named("resnet8", alpha="1/4", paths=["LL"]).differences
-    proved = failures(network_case(1, ("LL",), "C", (8 * h, 8 * w)))
-    bottlenecks = {f"stages.{layer}.ll" for layer in ("0.0.conv2", "1.0.conv1", "1.0.conv2", "2.0.conv1")}
-    parts = {f"{name}.{part}" for name in bottlenecks for part in ("reduce", "spatial", "expand")}
-    assert layers_of(proved) == parts
-    assert layers_of(line for line in verified if "bytes" not in line) == parts
-    assert "stages.0.0.conv2.ll.reduce: there is no formula of this name" in verified
-    assert proved[0] == "stages.0.0.conv2.ll.reduce: the code has a layer that the formulas have not"
-
-
-OTHERS = {
-    "its complement": lambda spec, _stages: 1 - spec.alphas[1],
-    "the next stage's": lambda _spec, alphas: alphas[1],
-}
-
-
-@pytest.mark.parametrize("other", OTHERS)
-def test_a_block_with_the_wrong_alpha(other: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second block of the first stage is wrong inside; what enters and leaves it is as it should be."""
-    original = code._block_specs
-
-    def specs(n: int, width: int, stages: Any) -> Any:
-        first, *rest = original(n, width, stages)
-        before, _, behind = first[1].alphas
-        wrong = OTHERS[other](first[1], [stage.alpha for stage in stages])
-        first[1] = replace(first[1], alphas=(before, wrong, behind))
-        return [first, *rest]
-
-    monkeypatch.setattr(code, "_block_specs", specs)
-    verified = verify_named("resnet14", alpha=["1/4", "1/2", "1/8"]).differences
-    proved = failures(network_case(2, (), "C", (8 * h, 8 * w)))
-    for found in (verified, proved):
-        assert found[0].startswith("stages.0.1.conv1.hh")
-        assert {name[: len("stages.0.1")] for name in layers_of(found)} == {"stages.0.1"}
