@@ -68,10 +68,8 @@ class TrainingStep:
         self.backward_operations = operations.settle(steps[forward + 1 :])
         self.scratch_numbers = max(map(self._scratch, (self.forward_operations, self.backward_operations)))
         self.arrangement = tape.weights.arrangement(tape.parameter_count)
-        self.taps, self.transform = (
-            tape.weights.taps().flatten(),
-            winograd_transform().to(dtype).T.contiguous(),
-        )
+        self.taps = tape.weights.taps().flatten()
+        self.transform = winograd_transform().to(dtype).T.contiguous()
         self.shapes = [parameter.shape for parameter in tape.parameters]
         self.parameter_count, self.sum_count = tape.parameter_count, tape.sum_count
         self._memories = Memories()
@@ -128,20 +126,23 @@ class TrainingStep:
             self._memories.give(done.memory.view(torch.uint8))
         done.memory = done.weights = None
 
-    def _map(self, done: Pass, x: Map) -> Tensor:
+    def _parts(self, done: Pass) -> tuple[Tensor, Tensor]:
+        """Return the memory of all maps (blocks, numbers), and what is left for operations themselves."""
         assert done.memory is not None
+        scratch = done.threads * self.scratch_numbers
+        maps, rest = torch.split(done.memory, [done.memory.numel() - scratch, scratch])
+        return maps.view(done.blocks, -1), rest
+
+    def _map(self, done: Pass, x: Map) -> Tensor:
         first, numbers = x.place * self.lanes * self.group, x.vectors(self.group) * self.lanes * self.group
-        maps = done.memory[: done.memory.numel() - done.threads * self.scratch_numbers]
-        return maps.view(done.blocks, -1)[:, first : first + numbers]
+        return self._parts(done)[0][:, first : first + numbers]
 
     def _read(self, done: Pass, x: Map, images: int) -> Tensor:
         found = self._map(done, x).contiguous()
         return operations.from_blocks(found, x, images, self.lanes, self.group).to(self.dtype)
 
     def _run(self, recorded: ctypes.Array[Any], done: Pass, gradients: Tensor | None) -> None:
-        assert done.memory is not None
-        scratch = done.memory[done.memory.numel() - done.threads * self.scratch_numbers :]
-        tensors = (done.weights, done.parameters, gradients, done.sums, done.moments, done.memory, scratch)
+        tensors = (done.weights, done.parameters, gradients, done.sums, done.moments, *self._parts(done))
         pointers = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
         counts = (self.parameter_count, self.sum_count, self.vectors, done.blocks)
         shared = _Step(*pointers, *counts, self.scratch_numbers * self.maps_dtype.itemsize)
