@@ -17,7 +17,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from costmodel.commands import calculator
-from costmodel.commands.common import BAD_INPUT, CLOSED_PIPE, UNSAVED, say, spell_out
+from costmodel.commands.shared.errors import BAD_INPUT, CLOSED_PIPE, UNSAVED, say
+from costmodel.commands.shared.showing import spell_out
 
 # What a command is, in the order in which a user meets them; each is the module of that name in
 # `costmodel.commands`.

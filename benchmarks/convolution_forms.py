@@ -16,7 +16,7 @@ import torch
 
 from costmodel.speed.roofline import VECTOR, fill
 from costmodel.speed.stopwatch import in_turns
-from pwoct.plan.convolve import Convolution, Geometry
+from pwoct.plan.folded.convolve import Convolution, Geometry
 from pwoct.training.device import keep_freed_memory
 
 STAGES = ((16, 32), (32, 16), (64, 8))  # channels, size

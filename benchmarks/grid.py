@@ -1,7 +1,7 @@
 """How many ResNet-56 configurations a second the grid evaluates, against building and tracing each model.
 
-In one run, on one core: parameters and MACs of 1,036,800 configurations by `costmodel.evaluate`, and of a
-sample of them by building the `pwoct` network and tracing it with fvcore. The sample must agree exactly.
+In one run, on one core: parameters and MACs of 1,036,800 configurations by `costmodel.grids.evaluate`, and
+of a sample of them by building the `pwoct` network and tracing it with fvcore. The sample must agree exactly.
 Predicted before measuring: 3,000,000 configurations a second, and a ratio of more than 1,000,000. The
 target is 1,000,000 configurations a second.
 
@@ -26,9 +26,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 from costmodel.checks.measure import fvcore_macs
-from costmodel.compiled import compiled
-from costmodel.evaluate import evaluate
-from costmodel.grid import PATH_SUBSETS, Grid, grid
+from costmodel.grids.compiled import compiled
+from costmodel.grids.evaluate import evaluate
+from costmodel.grids.grid import PATH_SUBSETS, Grid, grid
 from pwoct.resnet import resnet
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import torch
 
-from costmodel.resnet import resnet
+from costmodel.networks.resnet import resnet
 from costmodel.speed.bench import MODES, Setting, bench
 from costmodel.speed.bench_tables import describe
 from costmodel.speed.ceilings import measure_machine

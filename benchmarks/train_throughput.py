@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset
 
-from costmodel.recorder import cost_of
-from costmodel.resnet import named
+from costmodel.networks.resnet import named
+from costmodel.operators.recorder import cost_of
 from costmodel.speed.winograd import products
 from pwoct.resnet import resnet
 from pwoct.training.config import compose

@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import sympy as sp
 
-Size: TypeAlias = int | sp.Expr
-Pair: TypeAlias = tuple[Size, Size]
+from costmodel.sizes import Size, whole
 
 DTYPE_BYTES: Mapping[str, int] = {
     "float64": 8,
@@ -31,47 +30,6 @@ DTYPE_BYTES: Mapping[str, int] = {
     "bfloat16": 2,
     "int8": 1,
 }
-
-
-def ceil_div(size: Size, divisor: Size) -> Size:
-    """Return the quotient, rounded up; a sympy `ceiling` where a size is a symbol.
-
-    >>> ceil_div(33, 2)
-    17
-    """
-    if isinstance(size, int) and isinstance(divisor, int):
-        return -(-size // divisor)
-    quotient = sp.sympify(size) / divisor
-    return quotient if quotient.is_integer else sp.ceiling(quotient)
-
-
-def floor_div(size: Size, divisor: Size) -> Size:
-    """Return the quotient, rounded down; a sympy `floor` where a size is a symbol."""
-    if isinstance(size, int) and isinstance(divisor, int):
-        return size // divisor
-    return sp.floor(sp.sympify(size) / divisor)
-
-
-def exact_div(size: Size, divisor: Size) -> Size:
-    """Return the quotient of two sizes of which the second divides the first."""
-    if isinstance(size, int) and isinstance(divisor, int):
-        quotient, rest = divmod(size, divisor)
-        if rest:
-            raise ValueError(f"{divisor} must divide {size}")
-        return quotient
-    return sp.sympify(size) / divisor
-
-
-def pair(value: Size | Iterable[Size]) -> Pair:
-    """Return (height, width): one number stands for both.
-
-    >>> pair(3), pair((3, 5))
-    ((3, 3), (3, 5))
-    """
-    if isinstance(value, int | sp.Expr):
-        return value, value
-    height, width = value
-    return height, width
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +132,6 @@ def total(costs: Iterable[Cost]) -> Cost:
     """Return the sum of costs, field by field; of none: the cost of nothing."""
     columns = zip(*map(_values, costs), strict=True)
     return Cost(*(sum(column) for column in columns))
-
-
-def whole(value: sp.Expr) -> Size:
-    """Return a Python integer where an expression is one, else the expression."""
-    return int(value) if value.is_Integer else value
 
 
 def dtype_bytes(dtype: str) -> int:

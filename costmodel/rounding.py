@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import TypeAlias
 
 import sympy as sp
 
-from costmodel.convention import Size
+from costmodel.sizes import Size
 
-Ratio = Fraction
+RatioLike: TypeAlias = Fraction | float | str
 
 # Fraction("1e999999999") would write all these digits out, for minutes.
 _HUGE_EXPONENT = re.compile(r"e[+-]?[0-9_]{4}", re.IGNORECASE)

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+# Which folder of costmodel may import which others: what stands further down never imports what stands above.
+# "." is what lies in costmodel itself: sizes, convention, rounding, report.
+MAY_IMPORT: Mapping[str, frozenset[str]] = {
+    ".": frozenset(),
+    "operators": frozenset({"."}),
+    "networks": frozenset({".", "operators"}),
+    "grids": frozenset({".", "operators", "networks"}),
+    "speed": frozenset({".", "operators", "networks"}),
+    "search": frozenset({".", "operators", "networks", "grids", "speed"}),
+    "tables": frozenset({".", "operators", "networks", "grids", "search"}),
+    "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
+    "paper": frozenset({".", "operators", "networks", "grids", "search"}),
+    "explorer": frozenset({".", "operators", "grids"}),
+    "checks": frozenset({".", "operators", "networks", "paper"}),
+    "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "figures"}),
+    "commands": frozenset(
+        {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}
+        | {"checks", "commands/shared"}
+    ),
+}
 
 TORCH_SIDE = {"torch", "fvcore", "pwoct"}
 HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
@@ -49,6 +71,71 @@ def read(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+def folder_of(path: str) -> str:
+    """The folder of costmodel in which a file lies, as the table above names it."""
+    parents = Path(path).relative_to("costmodel").parent.parts
+    return "/".join(parents[:2] if parents[:2] == ("commands", "shared") else parents[:1]) or "."
+
+
+def folders_imported(source: str) -> set[str]:
+    """The folders of costmodel that a source text imports from."""
+    found = set()
+    for module, names in imports_with_names(ast.parse(source)):
+        if module.split(".")[0] == "costmodel":
+            whole = [module, *(f"{module}.{name}" for name in names)]
+            found |= {folder_of(path) for path in map(file_of, whole) if path is not None}
+    return found
+
+
+def imports_with_names(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, [alias.name for alias in node.names]
+
+
+def file_of(module: str) -> str | None:
+    """The file of a module of costmodel; None for a package or for what is no module."""
+    path = f"{module.replace('.', '/')}.py"
+    return path if (ROOT / path).is_file() else None
+
+
+@pytest.mark.parametrize("path", files("costmodel"))
+def test_imports_between_folders_go_one_way(path: str) -> None:
+    folder = folder_of(path)
+    assert folders_imported(read(path)) - {folder} <= MAY_IMPORT[folder]
+
+
+def test_the_table_of_imports_has_no_circle_and_no_empty_permission() -> None:
+    TopologicalSorter(MAY_IMPORT).prepare()
+    used: dict[str, set[str]] = {folder: set() for folder in MAY_IMPORT}
+    for path in files("costmodel"):
+        used[folder_of(path)] |= folders_imported(read(path)) - {folder_of(path)}
+    assert used == {folder: set(others) for folder, others in MAY_IMPORT.items()}
+
+
+@pytest.mark.parametrize("path", [p for p in files("costmodel/commands") if "/shared/" not in p])
+def test_commands_import_no_other_command(path: str) -> None:
+    modules = {module for module, _ in imports_with_names(ast.parse(read(path)))}
+    assert not {m for m in modules if m.startswith("costmodel.commands.") and "shared" not in m}
+
+
+@pytest.mark.parametrize(
+    ("source", "folders"),
+    [
+        ("from costmodel.search.space import Space", {"search"}),
+        ("from costmodel.search import space", {"search"}),
+        ("def f():\n    import costmodel.figures.saving", {"figures"}),
+        ("from costmodel.commands.shared.errors import say", {"commands/shared"}),
+        ("from costmodel.sizes import Size", {"."}),
+        ("from costmodel import elementwise, __version__", set()),
+    ],
+)
+def test_the_search_for_folders_can_fail(source: str, folders: set[str]) -> None:
+    assert folders_imported(source) == folders
+
+
 @pytest.mark.parametrize("path", [p for p in files("costmodel") if not p.startswith((*BRIDGES, COMMANDS))])
 def test_costmodel_imports_torch_only_in_bridges(path: str) -> None:
     assert not packages(read(path)) & TORCH_SIDE
@@ -86,7 +173,7 @@ def test_the_bridges_exist(bridge: str) -> None:
     [
         ("import torch.nn as nn", {"torch"}, {"torch"}),
         ("from pwoct.octave import OctConv", {"pwoct"}, {"pwoct"}),
-        ("def f():\n    from costmodel.octave import octave", {"costmodel"}, set()),
+        ("def f():\n    from costmodel.operators.octave import octave", {"costmodel"}, set()),
         ("class C:\n    def f(self):\n        import torch", {"torch"}, set()),
         ("class C:\n    import torch", {"torch"}, {"torch"}),
         ("if TYPE_CHECKING:\n    import torch", {"torch"}, set()),

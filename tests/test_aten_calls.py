@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costmodel.octave import octave_map
-from costmodel.recorder import Operator
-from costmodel.resnet import named
+from costmodel.networks.resnet import named
+from costmodel.operators.octave import octave_map
+from costmodel.operators.recorder import Operator
 from pwoct import branches, octave
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
 from pwoct.resnet import resnet

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from costmodel.checks.comparison import Report
 from costmodel.checks.verify import verify_operators
-from costmodel.octave import PATHS, OctaveLayer, octave_map
-from costmodel.pwise_octave import record_pwise_octave
-from costmodel.recorder import Operator, Recorder
+from costmodel.operators.octave import PATHS, OctaveLayer, octave_map
+from costmodel.operators.pwise_octave import record_pwise_octave
+from costmodel.operators.recorder import Operator, Recorder
 from costmodel.rounding import WIDTH_RULES, hidden, split
 from pwoct.branches import Octave
 from pwoct.channels import hidden_channels, split_channels
@@ -79,7 +79,7 @@ def record(
 
 def formula_layer(options: dict[str, Any]) -> tuple[OctaveLayer, dict[str, int]]:
     """What the formulas make of the options that `PwiseOctConv` takes."""
-    from costmodel.resnet import path_set
+    from costmodel.networks.stages import path_set
     from costmodel.rounding import check_alpha, check_beta
 
     kernel = options["kernel_size"]

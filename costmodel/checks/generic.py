@@ -19,10 +19,11 @@ from costmodel.checks.comparison import Report, Row, Uncovered, total_row
 from costmodel.checks.factory import ForeignErrors
 from costmodel.checks.observe import Call, Observation, observe_forward, result_is_unused
 from costmodel.checks.verify import Counts, Formula, Measured, compare, measure
-from costmodel.convention import Cost, Pair, total
-from costmodel.elementwise import batch_norm
-from costmodel.pointwise import linear
-from costmodel.standard import convolution
+from costmodel.convention import Cost, total
+from costmodel.operators.elementwise import batch_norm
+from costmodel.operators.pointwise import linear
+from costmodel.operators.standard import convolution
+from costmodel.sizes import Pair
 
 # Saved bytes are left out: they depend on operators that no formula here covers.
 QUANTITIES = ("macs", "macs_training", "params", "activations")

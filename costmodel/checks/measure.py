@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel.convention import Size
+from costmodel.sizes import Size
 
 # Convolutions and linear layers: counts are kept for each, and their outputs are called activations.
 WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)

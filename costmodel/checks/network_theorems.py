@@ -18,11 +18,12 @@ from costmodel.checks.octave_theorems import SUBSETS
 from costmodel.checks.prove import Case, Claim
 from costmodel.checks.symbolic import Dimensions, size
 from costmodel.checks.theorems import IMAGE, h, n, residue_sizes, w
-from costmodel.convention import Pair, Size
-from costmodel.network import STAGES, Backbone, record_resnet
-from costmodel.octave import PATHS, OctaveLayer, PathConvolution, plain_path
-from costmodel.pwise_octave import BETWEEN, record_bottleneck
-from costmodel.recorder import FeatureMap, Recorder
+from costmodel.networks.network import Backbone, record_resnet
+from costmodel.networks.stages import STAGES
+from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path
+from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.operators.recorder import FeatureMap, Recorder
+from costmodel.sizes import Pair, Size
 from pwoct.resnet import resnet
 
 WIDTH, IN_CHANNELS, CLASSES = size("c"), size("c_image"), size("classes")

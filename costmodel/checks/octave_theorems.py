@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from costmodel.checks.prove import Case, Claim
 from costmodel.checks.symbolic import Dimensions, size
 from costmodel.checks.theorems import IMAGE, n, residue_sizes
-from costmodel.convention import Pair, Size, exact_div
-from costmodel.octave import PATHS, OctaveLayer, octave_map
-from costmodel.pwise_octave import BETWEEN, record_pwise_octave
-from costmodel.recorder import Recorder
+from costmodel.operators.octave import PATHS, OctaveLayer, octave_map
+from costmodel.operators.pwise_octave import BETWEEN, record_pwise_octave
+from costmodel.operators.recorder import Recorder
+from costmodel.sizes import Pair, Size, exact_div
 from pwoct.branches import Octave
 from pwoct.pwise_octave import PwiseOctConv
 

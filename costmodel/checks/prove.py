@@ -22,8 +22,8 @@ from costmodel.checks.symbolic import (
     follows,
     symbolic_shapes,
 )
-from costmodel.convention import Size
-from costmodel.recorder import Operator
+from costmodel.operators.recorder import Operator
+from costmodel.sizes import Size
 
 Build = Callable[[Mapping[sp.Symbol, int]], nn.Module]
 

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.checks.measure import WEIGHTED, flops_by_module, mode
 from costmodel.checks.observe import Running
-from costmodel.convention import Size
+from costmodel.sizes import Size
 
 LARGEST = sp.Integer(2**63 - 1)
 LEAST = 2  # a proof holds for all symbols from here on: code may treat 1 apart, where a size can broadcast

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from costmodel.checks.prove import Case, Claim
 from costmodel.checks.symbolic import Dimensions, size
-from costmodel.convention import Cost, Pair
-from costmodel.depthwise import depthwise, separable
-from costmodel.pointwise import linear, pointwise
-from costmodel.recorder import Operator
-from costmodel.standard import convolution
+from costmodel.convention import Cost
+from costmodel.operators.depthwise import depthwise, separable
+from costmodel.operators.pointwise import linear, pointwise
+from costmodel.operators.recorder import Operator
+from costmodel.operators.standard import convolution
+from costmodel.sizes import Pair
 
 n, h, w = size("n"), size("h"), size("w")
 IMAGE: Mapping[sp.Symbol, int] = {n: 5, h: 23, w: 37}

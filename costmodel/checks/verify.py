@@ -22,8 +22,8 @@ from costmodel.checks.measure import (
 )
 from costmodel.checks.observe import Call, ModuleError, Observation, observe_training, result_is_unused
 from costmodel.convention import Cost, dtype_bytes
-from costmodel.recorder import Operator
-from costmodel.resnet import ResNet, depth_of, named
+from costmodel.networks.resnet import ResNet, depth_of, named
+from costmodel.operators.recorder import Operator
 
 Counts = dict[str, dict[str, int]]  # by quantity, by counter
 

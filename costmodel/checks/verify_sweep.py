@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from costmodel.checks.verify import verify_named
-from costmodel.octave import PATHS
+from costmodel.operators.octave import PATHS
 from costmodel.report import Column, Table
 
 DEPTHS = (20, 32, 44, 56, 110)

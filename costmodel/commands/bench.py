@@ -9,23 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands import common
-from costmodel.commands.common import (
-    AlphaOption,
-    BetaOption,
-    Format,
-    FormatOption,
-    PathsOption,
-    bad_input,
-    say,
-    show,
-    warn,
-    warn_rounding,
-)
-from costmodel.commands.plot import check_plot
+from costmodel.commands.shared import reading
+from costmodel.commands.shared.errors import bad_input, say, warn
+from costmodel.commands.shared.plotting import check_plot
+from costmodel.commands.shared.reading import AlphaOption, BetaOption, PathsOption
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.networks.resnet import ResNet, named
 from costmodel.report import Table, counted
-from costmodel.resnet import ResNet, check_choice, named
 from costmodel.rounding import check_alpha, check_beta
+from costmodel.sizes import check_choice
 from costmodel.speed.bench_tables import describe, layer_table, machine_table, network_table
 from costmodel.speed.prediction import PLANS
 from costmodel.speed.roofline import Machine
@@ -77,7 +69,9 @@ def bench(
     a roofline and a price a call, fitted to the networks of the run by three numbers.
     """
     with bad_input():
-        designs = _designs(model, alpha, beta, paths, width, common.sides(size, "size"), stride_rule, between)
+        designs = _designs(
+            model, alpha, beta, paths, width, reading.sides(size, "size"), stride_rule, between
+        )
         warn_rounding(designs)
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
         check_plot(plot)
@@ -113,18 +107,18 @@ def _designs(
     """The plain network, then one network for each alpha and beta."""
     options = {"width": width, "size": size, "stride_rule": stride_rule, "between": between}
     plain = named(model, **options)
-    chosen = common.per_stage(paths, common.path_names)
+    chosen = reading.per_stage(paths, reading.path_names)
     given = [
         named(model, alpha=a, beta=b, paths=chosen, **options)
-        for a in _values(alpha or "0", common.alphas, check_alpha)
-        for b in _values(beta, common.betas, check_beta)
+        for a in _values(alpha or "0", reading.alphas, check_alpha)
+        for b in _values(beta, reading.betas, check_beta)
     ]
     return [plain, *(design for design in dict.fromkeys(given) if design != plain)]
 
 
 def _values(text: str, read_list: Any, read_one: Any) -> list[Any]:
-    if common.STAGE_SEPARATOR in text:
-        return [common.per_stage(text, read_one)]
+    if reading.STAGE_SEPARATOR in text:
+        return [reading.per_stage(text, read_one)]
     return list(read_list(text))
 
 
@@ -194,7 +188,7 @@ def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool
 
 
 def _draw(plot: Path, machine: Machine, results: Sequence[tuple[Setting, list[Result]]], dtype: str) -> None:
-    from costmodel.speed.roofline_plot import Point, draw
+    from costmodel.figures.roofline import Point, draw_roofline
 
     points = [
         Point(
@@ -206,7 +200,7 @@ def _draw(plot: Path, machine: Machine, results: Sequence[tuple[Setting, list[Re
         if setting.dtype == dtype
         for result in group
     ]
-    draw(points, machine, dtype, plot)
+    draw_roofline(points, machine, dtype, plot)
     say(f"wrote {plot}")
 
 

@@ -9,16 +9,19 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from costmodel.commands import common
-from costmodel.commands.common import Format, FormatOption, bad_input, fail, show, warn, warn_rounding
+from costmodel.commands.shared import reading
+from costmodel.commands.shared.errors import bad_input, fail, warn
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.convention import DTYPE_BYTES, dtype_bytes
-from costmodel.counting import PARAMS, WORK, Totals, parse_counts
-from costmodel.layer import KINDS, Layer, layer_cost, layer_notes
-from costmodel.layer_tables import formula_table, kinds_table, layer_table, quantities, quantities_table
-from costmodel.network_tables import configurations_table, describe, network_table, per_layer_table
+from costmodel.networks.resnet import ResNet, named
+from costmodel.networks.stages import ordered
+from costmodel.networks.wording import describe
+from costmodel.operators.layer import KINDS, Layer, layer_cost, layer_notes
 from costmodel.report import Table
-from costmodel.resnet import ResNet, named, ordered
 from costmodel.rounding import check_alpha, check_beta
+from costmodel.tables.counting import PARAMS, WORK, Totals, parse_counts
+from costmodel.tables.layer import formula_table, kinds_table, layer_table, quantities, quantities_table
+from costmodel.tables.network import configurations_table, network_table, per_layer_table
 
 # Options that mean something only for a layer of octave kind, for one convolution, or for a network.
 OCTAVE_ONLY = ("alpha", "alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between")
@@ -117,17 +120,17 @@ def _calculate(options: SimpleNamespace, given: Sequence[str]) -> None:
 
 def _choices(options: SimpleNamespace) -> list[Choice]:
     """Every combination of the given alphas and betas; a value is a ratio, or three, one a stage."""
-    alphas = _values("0" if options.alpha is None else options.alpha, common.alphas, check_alpha)
-    betas = _values(options.beta, common.betas, check_beta)
-    most, many = common.MOST_CONFIGURATIONS, len(alphas) * len(betas)
+    alphas = _values("0" if options.alpha is None else options.alpha, reading.alphas, check_alpha)
+    betas = _values(options.beta, reading.betas, check_beta)
+    most, many = reading.MOST_CONFIGURATIONS, len(alphas) * len(betas)
     if many > most:
         raise ValueError(f"at most {most:,} configurations fit in a table, got {many:,}")
     return [(alpha, beta) for alpha in alphas for beta in betas]
 
 
 def _values(text: str, read_list: Any, read_one: Any) -> list[Any]:
-    if common.STAGE_SEPARATOR in text:
-        return [common.per_stage(text, read_one)]
+    if reading.STAGE_SEPARATOR in text:
+        return [reading.per_stage(text, read_one)]
     return list(read_list(text))
 
 
@@ -144,7 +147,7 @@ def _one_kind(options: SimpleNamespace, given: Sequence[str]) -> None:
         _refuse(f"the groups of a {options.op} layer are fixed", given, ("groups",))
     if options.op == "pointwise":
         _refuse("a pointwise layer is 1x1", given, ("kernel", "dilation"))
-    layer = _layer(options, alpha, beta, common.path_names(options.paths))
+    layer = _layer(options, alpha, beta, reading.path_names(options.paths))
     cost = layer_cost(options.op, layer)
     tables = [
         quantities_table(cost, options.dtype),
@@ -173,14 +176,14 @@ def _layer_tables(options: SimpleNamespace, alpha: Any, beta: Any, totals: Total
     """The layer's tables; none where a choice differs by stage, since a layer has one set of choices."""
     if _differs_by_stage(options, (alpha, beta)):
         return []
-    paths = common.path_names(options.paths)
+    paths = reading.path_names(options.paths)
     layer = _layer(options, alpha, beta, paths)
     warn([f"layer: {note}" for note in layer_notes(layer)])
     return [layer_table(layer, totals), formula_table(layer, totals)]
 
 
 def _differs_by_stage(options: SimpleNamespace, choice: Choice) -> bool:
-    paths = common.per_stage(options.paths, common.path_names)
+    paths = reading.per_stage(options.paths, reading.path_names)
     return any(isinstance(value, tuple) for value in (*choice, paths))
 
 
@@ -197,8 +200,8 @@ def _layer(options: SimpleNamespace, alpha: Fraction, beta: Fraction, paths: fro
     return Layer(
         c_in=options.c_in,
         c_out=options.c_out,
-        size=common.sides(options.size, "size"),
-        kernel=common.sides(options.kernel, "kernel", ("3", "3x5")),
+        size=reading.sides(options.size, "size"),
+        kernel=reading.sides(options.kernel, "kernel", ("3", "3x5")),
         stride=options.stride,
         dilation=options.dilation,
         groups=options.groups,
@@ -218,13 +221,13 @@ def _network(options: SimpleNamespace, alpha: Any, beta: Any) -> ResNet:
         options.model,
         alpha=alpha,
         beta=beta,
-        paths=common.per_stage(options.paths, common.path_names),
+        paths=reading.per_stage(options.paths, reading.path_names),
         width_rule=options.width_rule,
         stride_rule=options.stride_rule,
         between=options.between,
         width=options.width,
         classes=options.classes,
-        size=common.sides(options.size, "size"),
+        size=reading.sides(options.size, "size"),
     )
 
 

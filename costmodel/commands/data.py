@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from costmodel.commands.common import say
-from costmodel.commands.training import reported
+from costmodel.commands.shared.errors import say
+from costmodel.commands.shared.training import reported
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Fetch and check CIFAR-10.")
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from costmodel.commands import common
-from costmodel.commands.common import Format, FormatOption, bad_input, show, warn_rounding
-from costmodel.commands.search import QUANTITIES
-from costmodel.commands.training import RunsOption, formula_network, reported
+from costmodel.commands.shared import reading
+from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.space_options import QUANTITIES
+from costmodel.commands.shared.training import RunsOption, formula_network, reported
+from costmodel.networks.resnet import ResNet, named
+from costmodel.networks.wording import options_of
 from costmodel.report import Column, Table
-from costmodel.resnet import ResNet, named
 from costmodel.rounding import check_alpha, check_beta
-from costmodel.search.options import options_of
 
 if TYPE_CHECKING:
     from pwoct.training.record import RunFolder
@@ -26,10 +27,10 @@ app = typer.Typer(add_completion=False)
 
 # How the options of a network are read.
 READERS: dict[str, Any] = {
-    "alpha": lambda text: common.per_stage(text, check_alpha),
-    "beta": lambda text: common.per_stage(text, check_beta),
-    "paths": lambda text: common.per_stage(text, common.path_names),
-    "size": lambda text: common.sides(text, "size"),
+    "alpha": lambda text: reading.per_stage(text, check_alpha),
+    "beta": lambda text: reading.per_stage(text, check_beta),
+    "paths": lambda text: reading.per_stage(text, reading.path_names),
+    "size": lambda text: reading.sides(text, "size"),
     "width": lambda text: _whole(text, "width"),
     "classes": lambda text: _whole(text, "classes"),
     "width-rule": str,
@@ -63,14 +64,14 @@ def diff(
     A run is its name in --runs, or its folder.
     """
     with bad_input():
-        from costmodel.diff import LEGEND, diff_table, narrow
+        from costmodel.tables.diff import LEGEND, diff_table, narrow
 
         sides = [_side(text, runs) for text in (a, b)]
         for side in sides:
             warn_rounding([side.network])
         tables = [
             diff_table(
-                sides[0].network, sides[1].network, common.listed(quantity or ["params,macs"]), unchanged=all
+                sides[0].network, sides[1].network, reading.listed(quantity or ["params,macs"]), unchanged=all
             )
         ]
         if sides[0].run is not None and sides[1].run is not None:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands import common
-from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, bad_input, show
+from costmodel.commands.shared import reading
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input
+from costmodel.commands.shared.showing import Format, FormatOption, show
 
 app = typer.Typer(add_completion=False)
 
@@ -27,11 +28,11 @@ def equations(
     Exit code 1 where a derived form differs from the paper's.
     """
     from costmodel.paper import equation_tables as tables
-    from costmodel.resnet import check_choice
     from costmodel.rounding import WIDTH_RULES, check_alpha
+    from costmodel.sizes import check_choice
 
     with bad_input():
-        share, betas = check_alpha(alpha), common.betas(beta)
+        share, betas = check_alpha(alpha), reading.betas(beta)
         check_choice("width rule", width_rule, WIDTH_RULES)
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")

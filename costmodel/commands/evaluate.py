@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import Format, FormatOption, show
-from costmodel.commands.training import (
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
     find_run,
@@ -17,7 +17,7 @@ from costmodel.commands.training import (
     percent,
     reported,
 )
-from costmodel.recorder import cost_of
+from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands.common import Format, FormatOption, bad_input, show
-from costmodel.explain import EXPLANATIONS, SHOWN, Explanation, explanation
+from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.operators.explain import EXPLANATIONS, SHOWN, Explanation, explanation
 from costmodel.report import Column, Table
 
 app = typer.Typer(add_completion=False)

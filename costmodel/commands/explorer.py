@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands.common import fail, say
+from costmodel.commands.shared.errors import fail, say
 
 app = typer.Typer(add_completion=False)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, bad_input, say, show
-from costmodel.commands.plot import check_plot
-from costmodel.commands.training import RunsOption, require
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, require, say
+from costmodel.commands.shared.plotting import check_plot
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.training import RunsOption
 from costmodel.paper.printed import Paper, read_paper
 from costmodel.report import Table
 
@@ -135,10 +136,10 @@ def _choice_tables(printed: Paper) -> list[Table]:
 
 def _draw(path: Path, found: Any = None) -> None:
     from costmodel.paper import choices as user
-    from costmodel.paper.figure import draw
+    from costmodel.paper.figure import draw_choices
 
     with bad_input(), _writing(path):
-        draw(found or user.choices(), user.plain_points(), user.paper_points(read_paper()), path)
+        draw_choices(found or user.choices(), user.plain_points(), user.paper_points(read_paper()), path)
     say(f"wrote {path}")
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands.common import bad_input, say
-from costmodel.commands.training import require
+from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.plotting import check_plot, draw_result
 
 app = typer.Typer(add_completion=False)
 
@@ -27,24 +27,7 @@ def plot(
     """
     with bad_input():
         check_plot(output)
-        draw(_read(result), output)
-
-
-def check_plot(path: str | None) -> None:
-    """Raise ValueError where nothing can be drawn into that file; leave with code 3 without matplotlib."""
-    if path is not None:
-        require("matplotlib", "plot")
-        from costmodel.plots import check_file
-
-        check_file(Path(path))
-
-
-def draw(text: str, path: str) -> None:
-    """Draw a result in JSON into a file. Raises ValueError where that cannot be done."""
-    from costmodel.plots import figure_of, read, save
-
-    save(figure_of(read(text)), Path(path))
-    say(f"{path} written")
+        draw_result(_read(result), output)
 
 
 def _read(result: str) -> str:

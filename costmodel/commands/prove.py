@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import CHECK_FAILED, Format, FormatOption, say, show
+from costmodel.commands.shared.errors import CHECK_FAILED, say
+from costmodel.commands.shared.showing import Format, FormatOption, show
 
 if TYPE_CHECKING:
     from costmodel.checks.prove import Claim, Theorem

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.common import CHECKPOINT, Format, FormatOption, fail, say, show
-from costmodel.commands.plot import check_plot
-from costmodel.commands.training import (
-    RunsOption,
-    accuracy_columns,
-    find_run,
-    percent,
-    reported,
-)
+from costmodel.commands.shared.errors import CHECKPOINT, fail, say
+from costmodel.commands.shared.plotting import check_plot
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.training import RunsOption, accuracy_columns, find_run, percent, reported
+from costmodel.figures.curves import draw_curves
 from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
@@ -41,7 +37,7 @@ def runs(
         chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
         rows, damages = read_rows(chosen)
         if plot is not None:
-            draw_curves([run for run, _ in rows], Path(plot))
+            draw_curves({run.name: run.history() for run, _ in rows}, Path(plot))
             say(f"pwoct-cost: wrote {plot}")
     show("runs", [runs_table([row for _, row in rows])], format)
     if damages:
@@ -80,25 +76,6 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> Table:
     return Table("runs", "Runs", columns, rows)
 
 
-def draw_curves(runs: Sequence[RunFolder], path: Path) -> None:
-    """Draw the training loss and the accuracy of each epoch."""
-    from matplotlib.figure import Figure
-
-    from costmodel.plots import save
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
-    for run in runs:
-        history = run.history()
-        epochs = [line["epoch"] for line in history]
-        loss.plot(epochs, [line["train_loss"] for line in history], label=run.name)
-        accuracy.plot(epochs, [percent(_judged(line)) for line in history], label=run.name)
-    loss.set(xlabel="epoch", ylabel="training loss")
-    accuracy.set(xlabel="epoch", ylabel="accuracy %, on test or held-out images")
-    accuracy.legend(fontsize="small")
-    save(figure, path)
-
-
 def _row(run: RunFolder) -> dict[str, Any]:
     config, result, history = run.config(), run.result(), run.history()
     last = history[-1] if history else None
@@ -112,7 +89,3 @@ def _row(run: RunFolder) -> dict[str, Any]:
         "accuracy": percent(result.accuracy if result else (last or {}).get("test_accuracy")),
         "minutes": result.minutes if result else spent,
     }
-
-
-def _judged(metrics: dict[str, Any]) -> float:
-    return float(metrics["test_accuracy"] if "test_accuracy" in metrics else metrics["validation_accuracy"])

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import Format, FormatOption, bad_input, listed, say, show, warn_rounding
-from costmodel.commands.plot import check_plot, draw
-from costmodel.commands.space_options import (
+from costmodel.commands.shared.errors import bad_input, say
+from costmodel.commands.shared.plotting import check_plot, draw_result
+from costmodel.commands.shared.reading import listed
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.space_options import (
+    QUANTITIES,
     AlphasOption,
     BetasOption,
     BetweenOption,
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from costmodel.search.search import Found
 
 app = typer.Typer(add_completion=False)
-
-QUANTITIES = "params, macs, activations, bytes, training-macs, element-ops, calls"
 
 
 @app.command()
@@ -97,9 +98,9 @@ def search(
     }
     with bad_input():
         check_plot(plot)
-        from costmodel.search.quantities import LATENCY, amount
+        from costmodel.grids.quantities import LATENCY, amount
+        from costmodel.search.latency import duration, read_machine
         from costmodel.search.search import search
-        from costmodel.speed.latency import duration, read_machine
 
         budgets = {name: amount(text) for name, text in given.items() if text is not None}
         if max_latency is not None:
@@ -161,4 +162,6 @@ def _draw(found: Found, budgets: Mapping[str, Fraction], path: str) -> None:
     from costmodel.report import to_json
     from costmodel.search.search_table import describe_search, front_table
 
-    draw(to_json("search", describe_search(found, budgets), [front_table(found, range(len(found)))]), path)
+    draw_result(
+        to_json("search", describe_search(found, budgets), [front_table(found, range(len(found)))]), path
+    )

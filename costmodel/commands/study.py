@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import CHECK_FAILED, UNSAVED, Format, FormatOption, say, show
-from costmodel.commands.train import is_first_rank, reporter, seed_list
-from costmodel.commands.training import DataOption, RunsOption, given, open_dataset, reported
+from costmodel.commands.shared.errors import CHECK_FAILED, UNSAVED, say
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.training import (
+    DataOption,
+    RunsOption,
+    given,
+    is_first_rank,
+    open_dataset,
+    reported,
+    reporter,
+    seed_list,
+)
 from costmodel.paper import selection
 from costmodel.paper.printed import read_paper
 from costmodel.report import Column, Table, counted

@@ -6,18 +6,12 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands.common import (
-    MOST_CONFIGURATIONS,
-    Format,
-    FormatOption,
-    bad_input,
-    listed,
-    show,
-    warn_rounding,
-)
-from costmodel.commands.plot import check_plot, draw
-from costmodel.commands.search import QUANTITIES
-from costmodel.commands.space_options import (
+from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.plotting import check_plot, draw_result
+from costmodel.commands.shared.reading import MOST_CONFIGURATIONS, listed
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.space_options import (
+    QUANTITIES,
     AlphasOption,
     BetasOption,
     BetweenOption,
@@ -57,8 +51,8 @@ def sweep(
     """Show what a network costs at each alpha, for every set of bottleneck paths."""
     with bad_input():
         check_plot(plot)
-        from costmodel.alpha_sweep import sweep_table
         from costmodel.report import to_json
+        from costmodel.tables.sweep import sweep_table
 
         space = read_space(
             [model],
@@ -81,4 +75,4 @@ def sweep(
         payload = {"model": model, "quantities": list(dict.fromkeys(quantities)), "dtype": dtype}
         show("sweep", [table], format, payload)
         if plot is not None:
-            draw(to_json("sweep", payload, [table]), plot)
+            draw_result(to_json("sweep", payload, [table]), plot)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.common import UNSAVED, AlphaOption, Format, FormatOption, say, show, warn_rounding
-from costmodel.commands.progress import Board, Lines, Live
-from costmodel.commands.training import (
+from costmodel.commands.shared.errors import UNSAVED, require, say
+from costmodel.commands.shared.reading import AlphaOption
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
     accuracy_columns,
     formula_network,
     given,
+    is_first_rank,
     network_values,
     open_dataset,
     percent,
     reported,
-    require,
+    reporter,
+    seed_list,
 )
-from costmodel.recorder import cost_of
+from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
@@ -140,23 +140,6 @@ def train(
         raise typer.Exit(UNSAVED)
 
 
-def seed_list(text: str) -> list[int]:
-    """Read seeds: one, several between commas, or a range with both ends.
-
-    >>> seed_list("0-2,7")
-    [0, 1, 2, 7]
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"seeds must be like 0, 0,3 or 0-4, got {text}")
-        seeds += range(int(first), int(last or first) + 1)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds must be different, and ranges must rise, got {text}")
-    return seeds
-
-
 def results_table(results: Sequence[Result]) -> Table:
     """Return a row a run."""
     rows = [
@@ -212,28 +195,6 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
     }
     columns = [Column("what", "what"), Column("value", "value", "any")]
     return Table("plan", "Plan", columns, [{"what": key, "value": value} for key, value in rows.items()])
-
-
-def is_first_rank() -> bool:
-    """Return whether this process is the one of several that speaks."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-@contextmanager
-def reporter(folder: Path, quiet: bool, tensorboard: bool) -> Iterator[Any]:
-    """Give the reporter of a run: none, or one that fits where stderr leads."""
-    if quiet or not is_first_rank():
-        yield None
-        return
-    told: Any = Live() if sys.stderr.isatty() else Lines()
-    if tensorboard:
-        from torch.utils.tensorboard import SummaryWriter
-
-        told = Board(told, SummaryWriter(str(folder / "tensorboard")))
-    try:
-        yield told
-    finally:
-        told.close()
 
 
 def _name(config: Config, name: str | None, runs: int) -> str:

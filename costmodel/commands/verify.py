@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands import common
-from costmodel.commands.common import (
-    CHECK_FAILED,
-    AlphaOption,
-    BetaOption,
-    Format,
-    FormatOption,
-    PathsOption,
-    bad_input,
-    say,
-    show,
-    warn_rounding,
-)
+from costmodel.commands.shared import reading
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.reading import AlphaOption, BetaOption, PathsOption
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.networks.resnet import named
 from costmodel.report import counted
-from costmodel.resnet import named
 from costmodel.rounding import as_ratio
 
 if TYPE_CHECKING:
@@ -87,10 +78,10 @@ def verify(
         else:
             _refuse("a network of ours, whose input is set by --size and --batch", given, ("input",))
             options: dict[str, Any] = {
-                "alpha": common.per_stage(alpha or "0", as_ratio),
-                "beta": common.per_stage(beta, as_ratio),
-                "paths": common.per_stage(paths, common.path_names),
-                "size": common.sides(size, "size"),
+                "alpha": reading.per_stage(alpha or "0", as_ratio),
+                "beta": reading.per_stage(beta, as_ratio),
+                "paths": reading.per_stage(paths, reading.path_names),
+                "size": reading.sides(size, "size"),
             }
             report = _verify_network(
                 model,

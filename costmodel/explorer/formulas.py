@@ -15,10 +15,11 @@ import sympy as sp
 from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.precedence import PRECEDENCE
 
-from costmodel.convention import Cost, Size
-from costmodel.octave import PATHS, OctaveLayer, plain_path, record_octave
-from costmodel.pwise_octave import BETWEEN, record_bottleneck
-from costmodel.recorder import FeatureMap, OctaveMap, Recorder, cost_of
+from costmodel.convention import Cost
+from costmodel.operators.octave import PATHS, OctaveLayer, plain_path, record_octave
+from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.operators.recorder import FeatureMap, OctaveMap, Recorder, cost_of
+from costmodel.sizes import Size
 
 c_in, c_out, m, h, w = sp.symbols("c_in c_out m h w", positive=True, integer=True)
 k = sp.Symbol("k", positive=True, odd=True)

@@ -8,8 +8,8 @@ from typing import Any
 import sympy as sp
 from sympy.printing.mathml import MathMLPresentationPrinter
 
-from costmodel.convention import Size
 from costmodel.explorer.formulas import FORMS, formulas
+from costmodel.sizes import Size
 
 SHOWN = ("params", "macs")
 

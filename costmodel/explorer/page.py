@@ -8,10 +8,10 @@ from importlib.resources import files
 from typing import Any
 
 import costmodel
-from costmodel.evaluate import evaluate
 from costmodel.explorer.formulas import QUANTITIES, formulas_javascript
 from costmodel.explorer.mathematics import mathematics_javascript
-from costmodel.grid import Grid, grid
+from costmodel.grids.evaluate import evaluate
+from costmodel.grids.grid import Grid, grid
 
 # In the order in which one needs the other.
 SCRIPTS = (

@@ -13,10 +13,10 @@ from fractions import Fraction
 
 import sympy as sp
 
-from costmodel.octave import PATHS
+from costmodel.operators.octave import PATHS
+from costmodel.operators.standard import convolution
 from costmodel.paper.equations import bottleneck_cost, k, w
 from costmodel.rounding import hidden, split, unrounded_hidden
-from costmodel.standard import convolution
 
 r, beta = sp.symbols("r beta", positive=True)
 

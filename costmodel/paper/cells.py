@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from costmodel.closed_form import network_cost
 from costmodel.convention import Cost
-from costmodel.layer import Layer, layer_cost
+from costmodel.networks.closed_form import network_cost
+from costmodel.operators.layer import Layer, layer_cost
 from costmodel.paper.counting import PRINTED, Reading
 from costmodel.paper.printed import EXPONENTS, Paper, Row
 from costmodel.report import Column, Table

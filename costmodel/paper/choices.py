@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from costmodel.evaluate import evaluate
-from costmodel.grid import PATH_SUBSETS, grid
-from costmodel.octave import PATHS
+from costmodel.grids.evaluate import evaluate
+from costmodel.grids.grid import PATH_SUBSETS, grid
+from costmodel.networks.resnet import resnet
+from costmodel.networks.stages import ordered
+from costmodel.operators.octave import PATHS
+from costmodel.operators.recorder import cost_of
 from costmodel.paper.cells import built_cost
 from costmodel.paper.printed import Paper
-from costmodel.recorder import cost_of
 from costmodel.report import Column, Table, change
-from costmodel.resnet import ordered, resnet
 from costmodel.rounding import WIDTH_RULES
 from costmodel.search.front import pareto_front
 

@@ -12,13 +12,14 @@ from fractions import Fraction
 
 import sympy as sp
 
-from costmodel.convention import Cost, Size, total
-from costmodel.depthwise import depthwise
-from costmodel.octave import PATHS, OctaveLayer, octave_map
-from costmodel.pointwise import pointwise
-from costmodel.pwise_octave import record_pwise_octave
-from costmodel.recorder import Recorder, cost_of
-from costmodel.standard import convolution
+from costmodel.convention import Cost, total
+from costmodel.operators.depthwise import depthwise
+from costmodel.operators.octave import PATHS, OctaveLayer, octave_map
+from costmodel.operators.pointwise import pointwise
+from costmodel.operators.pwise_octave import record_pwise_octave
+from costmodel.operators.recorder import Recorder, cost_of
+from costmodel.operators.standard import convolution
+from costmodel.sizes import Size
 
 c, f, k, w = sp.symbols("c f k w", positive=True, integer=True)
 h_high, w_high = sp.symbols("h w", positive=True, even=True)

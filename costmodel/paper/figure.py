@@ -15,7 +15,7 @@ NAMED = {"all, 0.25": "all paths, 0.25", "all, 0.75": "all paths, 0.75", "HL,LH,
 SVG: Any = {"svg.hashsalt": "pwoct-cost", "svg.fonttype": "none", "font.size": 9}
 
 
-def draw(found: Choices, plain: tuple[Point, ...], paper: tuple[Point, ...], path: Path) -> None:
+def draw_choices(found: Choices, plain: tuple[Point, ...], paper: tuple[Point, ...], path: Path) -> None:
     """Draw the figure into a file, in the format that its name says.
 
     Raises ModuleNotFoundError without matplotlib, and ValueError for an unknown format.

@@ -13,20 +13,20 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from costmodel.convention import Pair
-from costmodel.network import POINTWISE, SPATIAL
-from costmodel.octave import OctaveLayer, octave_map, plain_path, record_octave
+from costmodel.networks.network import POINTWISE, SPATIAL
+from costmodel.operators.octave import OctaveLayer, octave_map, plain_path, record_octave
+from costmodel.operators.pointwise import linear
+from costmodel.operators.pwise_octave import record_bottleneck
+from costmodel.operators.recorder import FeatureMap, Recorder
+from costmodel.operators.standard import convolution
 from costmodel.paper.printed import BETA
-from costmodel.pointwise import linear
-from costmodel.pwise_octave import record_bottleneck
-from costmodel.recorder import FeatureMap, Recorder
 from costmodel.rounding import hidden, split
-from costmodel.standard import convolution
+from costmodel.sizes import Pair
 
 WIDTH, SIZE, CLASSES = 16, 32, 10
 
-# Where the stride of a stage's first convolution acts: A, B, C of `costmodel.octave`; "C-spatial" is C with
-# a bottleneck's stride on its kxk instead of its first 1x1.
+# Where the stride of a stage's first convolution acts: A, B, C of `costmodel.operators.octave`;
+# "C-spatial" is C with a bottleneck's stride on its kxk instead of its first 1x1.
 STRIDES = ("A", "B", "C", "C-spatial")
 # The shortcut of a stage change: without parameters, a standard 1x1 convolution, a 1x1 OctConv, or one with
 # the same paths as bottlenecks. That of the first and of the last block: no parameters, or a 1x1 OctConv.
@@ -60,7 +60,7 @@ Amounts: TypeAlias = dict[str, int]
 
 @dataclass(frozen=True)
 class Build:
-    """How a network is built where the paper is silent; by default as in `costmodel.resnet`."""
+    """How a network is built where the paper is silent; by default as in `costmodel.networks.resnet`."""
 
     width_rule: str = "out"
     compress_first: bool = False

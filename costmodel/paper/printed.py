@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import cached_property
 from importlib.resources import files
 
-from costmodel.resnet import ResNet, ordered, resnet
+from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.stages import ordered
 
 BETA = Fraction(2)
 # Of what power of ten a printed count is a multiple.

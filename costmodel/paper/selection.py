@@ -8,12 +8,12 @@ from fractions import Fraction
 from math import hypot
 from typing import Any
 
-from costmodel.octave import PATHS
+from costmodel.networks.stages import ordered
+from costmodel.operators.octave import PATHS
 from costmodel.paper.counting import BUILT, PRINTED, Reading
 from costmodel.paper.printed import Paper, Row
 from costmodel.paper.records import Accuracy, Record, accuracies, described
 from costmodel.report import Column, Table
-from costmodel.resnet import ordered
 
 # What each table's question needs beside its own rows: the networks that its rows are compared with.
 BASELINES: Mapping[int, tuple[str, ...]] = {1: (), 2: ("1.2", "1.4"), 3: ("1.2", "1.4", "1.3", "1.5"), 4: ()}

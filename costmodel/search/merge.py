@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from costmodel.network import STAGES
+from costmodel.networks.stages import STAGES
 from costmodel.search.front import Front, IntArray, Mask, pareto_front
 from costmodel.search.stage_costs import Tables
 

@@ -8,12 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from costmodel.grid import LARGEST
-from costmodel.resnet import ResNet
+from costmodel.grids.grid import LARGEST
+from costmodel.grids.quantities import heading_of
+from costmodel.networks.resnet import ResNet
+from costmodel.networks.wording import options_of
 from costmodel.search.front import IntArray, pareto_front
 from costmodel.search.merge import Partial, Problem, join, merge
-from costmodel.search.options import options_of
-from costmodel.search.quantities import heading_of
 from costmodel.search.space import Space
 from costmodel.search.stage_costs import Measures, network_costs, plain_cost, tables
 from costmodel.speed.roofline import Machine

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from costmodel.grids.quantities import heading_of
+from costmodel.networks.wording import joined, options_of, path_text
 from costmodel.report import Column, Table, counted
-from costmodel.search.options import joined, options_of, path_text
-from costmodel.search.quantities import heading_of
 from costmodel.search.search import Found, Point
 from costmodel.search.space import TIED
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from costmodel.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios, ratios
-from costmodel.octave import PATHS
-from costmodel.resnet import ResNet, check_choice, path_set, resnet
+from costmodel.grids.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios, ratios
+from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.stages import path_set
+from costmodel.operators.octave import PATHS
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
-from costmodel.standard import check_sizes
+from costmodel.sizes import check_choice, check_sizes
 
 TIED = ("alpha", "beta", "paths")
 CONSTRAINTS: tuple[str, ...] = (
@@ -37,8 +38,8 @@ class Choices(NamedTuple):
 class Space:
     """Depths, alphas, betas, path sets and width rules to combine; `tied` is what the three stages share.
 
-    `options` are further ones of `costmodel.resnet.resnet`: width, classes, size, stride_rule, between.
-    Made by `space`.
+    `options` are further ones of `costmodel.networks.resnet.resnet`: width, classes, size, stride_rule,
+    between. Made by `space`.
     """
 
     depths: tuple[int, ...]
@@ -90,7 +91,7 @@ class Space:
         return label
 
     def masks(self) -> IntArray:
-        """Return the bit mask of each path set, as `costmodel.grid` has them."""
+        """Return the bit mask of each path set, as `costmodel.grids.grid` has them."""
         ordered = [tuple(path for path in PATHS if path in paths) for paths in self.path_sets]
         return np.array([PATH_SUBSETS.index(paths) for paths in ordered], dtype=np.int64)
 

@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from costmodel.convention import Cost, dtype_bytes, pair
-from costmodel.grid import LARGEST, Grid, IntArray
-from costmodel.network import STAGES
-from costmodel.recorder import cost_of
-from costmodel.resnet import resnet
-from costmodel.search.quantities import LATENCY, cost_quantities, grid_quantities, named_quantity
+from costmodel.convention import Cost, dtype_bytes
+from costmodel.grids.grid import LARGEST, Grid, IntArray
+from costmodel.grids.quantities import LATENCY, cost_quantities, grid_quantities, named_quantity
+from costmodel.networks.resnet import resnet
+from costmodel.networks.stages import STAGES
+from costmodel.operators.recorder import cost_of
+from costmodel.search.latency import Predictor, network_latency, outside_latency, stage_latencies
 from costmodel.search.space import Space
-from costmodel.speed.latency import Predictor, network_latency, outside_latency, stage_latencies
+from costmodel.sizes import pair
 from costmodel.speed.roofline import Machine
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from costmodel.convention import Cost
-from costmodel.network import layers
-from costmodel.recorder import Operator, cost_of
-from costmodel.resnet import ResNet
+from costmodel.networks.network import layers
+from costmodel.networks.resnet import ResNet
+from costmodel.operators.recorder import Operator, cost_of
 from costmodel.speed.prediction import OWN_KERNELS, Sample, fit, seconds
 from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import Clock, Timing, in_turns

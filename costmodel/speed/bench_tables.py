@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from costmodel.recorder import cost_of
+from costmodel.networks.resnet import ResNet
+from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table
-from costmodel.resnet import ResNet
 from costmodel.speed.roofline import Machine, estimate
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _network_row(result: Result, plain: Result, module: Result) -> dict[str, Any
 def describe(design: ResNet) -> str:
     """Return what tells a network from others of one backbone.
 
-    >>> from costmodel.resnet import named
+    >>> from costmodel.networks.resnet import named
     >>> describe(named("resnet20")), describe(named("resnet20", alpha="1/4", paths=["HL"]))
     ('plain', 'alpha 1/4, HL by 2')
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from costmodel.convention import Cost
-from costmodel.recorder import Operator
+from costmodel.operators.recorder import Operator
 from costmodel.speed.roofline import channels_of, filling
 
 # Widest map, in channels, into which a layer's high and low pixels are packed.
@@ -85,7 +85,7 @@ def merged(reduce: Operator, spatial: Operator, expand: Operator) -> Operator:
     """Return the one kxk convolution that a bottleneck without anything in between amounts to.
 
     >>> from costmodel.convention import Cost
-    >>> from costmodel.recorder import FeatureMap, Recorder
+    >>> from costmodel.operators.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
     >>> x = rec.conv("a.reduce", FeatureMap(4, (8, 8), "x"), 2, 1)
     >>> _ = rec.conv("a.expand", rec.conv("a.spatial", x, 2, 3), 6, 1)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import exp, log
 
-from costmodel.network import layers
-from costmodel.recorder import Operator
+from costmodel.networks.network import layers
+from costmodel.operators.recorder import Operator
 from costmodel.speed.folding import folded, native
 from costmodel.speed.roofline import Machine, estimate
 from costmodel.speed.winograd import by_winograd

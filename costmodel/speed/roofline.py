@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from costmodel.convention import dtype_bytes
-from costmodel.recorder import Operator
+from costmodel.operators.recorder import Operator
 
 VECTOR = 16  # float32 channels in a vector; in bfloat16 the output channels of a tile
 TILE = 32  # bfloat16 input channels of a tile
@@ -76,7 +76,7 @@ def filling(operator: Operator, dtype: str, *, training: bool = False) -> Fracti
     A forward pass fills blocks of output channels, the input's gradient blocks of input channels, the
     weights' gradient both, where half a vector of inputs is enough; bfloat16 also fills tiles of inputs.
 
-    >>> from costmodel.recorder import FeatureMap, Recorder
+    >>> from costmodel.operators.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
     >>> _ = rec.conv("a", FeatureMap(12, (8, 8), "x"), 12, 3)
     >>> filling(rec.operators[0], "float32"), filling(rec.operators[0], "bfloat16")

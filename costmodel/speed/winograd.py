@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from costmodel.recorder import Operator
+from costmodel.operators.recorder import Operator
 from costmodel.speed.roofline import channels_of
 
 PRODUCTS = Fraction(4, 9)  # of F(2x2, 3x3), a MAC of the taps
@@ -18,7 +18,7 @@ def by_winograd(operator: Operator) -> Operator:
     Source of the method: Lavin and Gray (2016), section 4.1. Any 9 taps count as 3 x 3, and maps as
     whole tiles.
 
-    >>> from costmodel.recorder import FeatureMap, Recorder
+    >>> from costmodel.operators.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
     >>> _ = rec.conv("a", FeatureMap(16, (8, 8), "x"), 16, 3)
     >>> by_winograd(rec.operators[0]).cost.macs / rec.operators[0].cost.macs
@@ -30,7 +30,7 @@ def by_winograd(operator: Operator) -> Operator:
 def products(operator: Operator) -> Operator:
     """Return an operator with the method's products for MACs, without its transforms.
 
-    >>> from costmodel.recorder import FeatureMap, Recorder
+    >>> from costmodel.operators.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
     >>> _ = rec.conv("a", FeatureMap(16, (8, 8), "x"), 16, 3)
     >>> products(rec.operators[0]).cost.macs / rec.operators[0].cost.macs

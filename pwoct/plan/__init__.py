@@ -20,11 +20,11 @@ from torch import nn
 from pwoct.channels import check_choice
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_blocked, is_native
-from pwoct.plan.folded import FoldedNetwork
+from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
+from pwoct.plan.compiled.library import load, why_not
+from pwoct.plan.compiled.network import NativeNetwork
+from pwoct.plan.folded.network import FoldedNetwork
 from pwoct.plan.lean import LeanNetwork
-from pwoct.plan.native.blocked import BlockedNetwork, why_not_blocked
-from pwoct.plan.native.library import load, why_not
-from pwoct.plan.native.network import NativeNetwork
 from pwoct.resnet import ResNet
 
 __all__ = [

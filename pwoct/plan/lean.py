@@ -12,8 +12,8 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import Octave, OctBatchNorm2d, per_branch
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
+from pwoct.plan.folded.kernels import join_low
 from pwoct.plan.inplace import add, rectify
-from pwoct.plan.kernels import join_low
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, blocks, terms
 from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, with_plan
-from pwoct.plan.native.blocked import why_not_blocked
+from pwoct.plan.compiled.blocked import why_not_blocked
 from pwoct.resnet import ResNet, resnet
 from pwoct.training.config import Config, ConfigError, Model
 from pwoct.training.device import autocast

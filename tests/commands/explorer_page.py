@@ -9,9 +9,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from costmodel.grid import PATH_SUBSETS
-from costmodel.octave import PATHS
-from costmodel.resnet import ResNet, resnet
+from costmodel.grids.grid import PATH_SUBSETS
+from costmodel.networks.resnet import ResNet, resnet
+from costmodel.operators.octave import PATHS
 
 WAIT_MS = 30_000
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from costmodel.commands.diff import read_network
-from costmodel.resnet import resnet
-from costmodel.search.options import options_of
+from costmodel.networks.resnet import resnet
+from costmodel.networks.wording import options_of
 from pwoct.training.config import compose
 from pwoct.training.record import Result, RunFolder
 

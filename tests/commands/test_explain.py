@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.explain import EXPLANATIONS
+from costmodel.operators.explain import EXPLANATIONS
 
 Run = Callable[..., Any]
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from costmodel.convention import Cost
-from costmodel.evaluate import evaluate
 from costmodel.explorer.formulas import QUANTITIES
-from costmodel.grid import PATH_SUBSETS, grid
-from costmodel.network import layer_name, layers
-from costmodel.octave import PATHS
-from costmodel.recorder import Operator, cost_of
+from costmodel.grids.evaluate import evaluate
+from costmodel.grids.grid import PATH_SUBSETS, grid
+from costmodel.networks.network import layer_name, layers
+from costmodel.networks.resnet import ResNet, resnet, rounding_notes
+from costmodel.operators.octave import PATHS
+from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import cell, change
-from costmodel.resnet import ResNet, resnet, rounding_notes
 from tests.commands.explorer_page import DEFAULTS, LAYERS, Explorer, link_of, network, random_choices
 
 pytestmark = pytest.mark.xdist_group("browser")

@@ -15,9 +15,9 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 from costmodel.explorer.formulas import QUANTITIES
-from costmodel.network import layers
-from costmodel.recorder import cost_of
-from costmodel.resnet import resnet
+from costmodel.networks.network import layers
+from costmodel.networks.resnet import resnet
+from costmodel.operators.recorder import cost_of
 from tests.commands.explorer_page import Explorer, link_of, random_choices
 from tests.conftest import Ran
 

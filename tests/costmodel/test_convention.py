@@ -3,18 +3,8 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from costmodel.convention import (
-    DTYPE_BYTES,
-    QUANTITIES,
-    Cost,
-    ceil_div,
-    dtype_bytes,
-    exact_div,
-    floor_div,
-    pair,
-    total,
-    whole,
-)
+from costmodel.convention import DTYPE_BYTES, QUANTITIES, Cost, dtype_bytes, total
+from costmodel.sizes import ceil_div, exact_div, floor_div, pair, whole
 
 c, m = sp.symbols("c m", positive=True, integer=True)
 EVERY_FIELD = Cost(*range(1, len(QUANTITIES) + 1))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pwoct.plan.native import library
+from pwoct.plan.compiled import library
 from pwoct.resnet import resnet
 
 ALL = "HH,HL,LH,LL"

@@ -20,8 +20,8 @@ from costmodel.checks.octave_theorems import HIGH_IN, HIGH_OUT, LOW_IN, LOW_OUT,
 from costmodel.checks.prove import Case, failures
 from costmodel.checks.theorems import h, n, w
 from costmodel.checks.verify import verify_operators
-from costmodel.octave import PATHS
-from costmodel.recorder import Operator, Saved
+from costmodel.operators.octave import PATHS
+from costmodel.operators.recorder import Operator, Saved
 from pwoct.branches import pool, upsample
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
 from tests.costmodel.checks.differences import layers_of

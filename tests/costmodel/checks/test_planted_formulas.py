@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from costmodel import recorder, resnet
 from costmodel.checks import network_theorems
 from costmodel.checks.network_theorems import network_case
 from costmodel.checks.prove import failures
 from costmodel.checks.theorems import h, w
 from costmodel.checks.verify import verify_named
 from costmodel.convention import Cost
-from costmodel.octave import plain_path
-from costmodel.standard import convolution
+from costmodel.networks import resnet
+from costmodel.operators import recorder
+from costmodel.operators.octave import plain_path
+from costmodel.operators.standard import convolution
 from pwoct import resnet as code
 from tests.costmodel.checks.differences import layers_of
 

@@ -15,8 +15,8 @@ from costmodel.checks.octave_theorems import octave_claims
 from costmodel.checks.prove import Case, Claim, Theorem, failures, prove
 from costmodel.checks.symbolic import Dimensions, size
 from costmodel.checks.theorems import IMAGE, h, n, operator_claims, residue_sizes, w
-from costmodel.pointwise import linear
-from costmodel.recorder import Operator, cost_of
+from costmodel.operators.pointwise import linear
+from costmodel.operators.recorder import Operator, cost_of
 
 CLAIMS = [*operator_claims(), *octave_claims(), *network_claims()]
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from costmodel.checks.comparison import Report, Row
 from costmodel.checks.verify import verify_named, verify_network
-from costmodel.resnet import named
+from costmodel.networks.resnet import named
 from pwoct.resnet import resnet
 
 

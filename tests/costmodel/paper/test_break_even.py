@@ -6,7 +6,8 @@ from math import sqrt
 import pytest
 import sympy as sp
 
-from costmodel.octave import OctaveLayer
+from costmodel.operators.octave import OctaveLayer
+from costmodel.operators.pwise_octave import pwise_octave
 from costmodel.paper.break_even import (
     beta,
     cost_ratio,
@@ -17,7 +18,6 @@ from costmodel.paper.break_even import (
     saves_below_ratio,
 )
 from costmodel.paper.equations import k
-from costmodel.pwise_octave import pwise_octave
 from costmodel.rounding import WIDTH_RULES
 
 QUARTER, TWO = Fraction(1, 4), Fraction(2)

@@ -77,7 +77,7 @@ def fresh_inventories() -> Iterator[None]:
 
 @pytest.mark.usefixtures("fresh_inventories")
 def test_a_wrong_formula_is_noticed(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
-    from costmodel import recorder
+    from costmodel.operators import recorder
 
     right = recorder.convolution
 
@@ -92,7 +92,7 @@ def test_a_wrong_formula_is_noticed(paper: Paper, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("fresh_inventories")
 def test_a_forgotten_stride_is_noticed(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
-    from costmodel import recorder
+    from costmodel.operators import recorder
 
     right = recorder.convolution
 

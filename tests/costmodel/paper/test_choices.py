@@ -6,6 +6,8 @@ from random import Random
 
 import pytest
 
+from costmodel.networks.resnet import resnet
+from costmodel.operators.recorder import cost_of
 from costmodel.paper.choices import (
     ALPHAS,
     BETAS,
@@ -20,8 +22,6 @@ from costmodel.paper.choices import (
     same_alpha_table,
 )
 from costmodel.paper.printed import Paper
-from costmodel.recorder import cost_of
-from costmodel.resnet import resnet
 
 
 def network_cost(choice: Choice, paths: tuple[str, ...]) -> tuple[int, int]:

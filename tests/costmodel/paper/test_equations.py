@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from costmodel import recorder
 from costmodel.convention import Cost
+from costmodel.operators import recorder
 from costmodel.paper.equations import (
     alpha,
     beta,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from costmodel.paper.choices import Choices, paper_points, plain_points
-from costmodel.paper.figure import draw
+from costmodel.paper.figure import draw_choices
 from costmodel.paper.printed import Paper
 
 FIGURE = Path(__file__).parents[3] / "docs" / "figures" / "paper-choices.svg"
@@ -26,7 +26,7 @@ LABELS = (
 
 def test_the_figure_says_what_it_shows(options: Choices, paper: Paper, tmp_path: Path) -> None:
     path = tmp_path / "choices.svg"
-    draw(options, plain_points(), paper_points(paper), path)
+    draw_choices(options, plain_points(), paper_points(paper), path)
     text = path.read_text()
     for label in LABELS:
         assert f">{label}</text>" in text, label
@@ -35,13 +35,13 @@ def test_the_figure_says_what_it_shows(options: Choices, paper: Paper, tmp_path:
 
 def test_the_same_figure_twice(options: Choices, paper: Paper, tmp_path: Path) -> None:
     for name in ("one.svg", "two.svg"):
-        draw(options, plain_points(), paper_points(paper), tmp_path / name)
+        draw_choices(options, plain_points(), paper_points(paper), tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
 def test_an_unknown_format(options: Choices, paper: Paper, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Format 'docx' is not supported"):
-        draw(options, plain_points(), paper_points(paper), tmp_path / "choices.docx")
+        draw_choices(options, plain_points(), paper_points(paper), tmp_path / "choices.docx")
 
 
 def test_the_figure_of_the_documentation_shows_the_same() -> None:

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
+from costmodel.operators.recorder import cost_of
 from costmodel.paper.counting import BUILT, Counting, Reading
 from costmodel.paper.inventory import KINDS, Build, Subject, inventory
 from costmodel.paper.printed import Paper
-from costmodel.recorder import cost_of
 
 ALL = frozenset(("HH", "HL", "LH", "LL"))
 QUARTER = Fraction(1, 4)

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from costmodel.grid import PATH_SUBSETS
-from costmodel.recorder import cost_of
-from costmodel.resnet import ResNet, resnet
+from costmodel.grids.grid import PATH_SUBSETS
+from costmodel.grids.quantities import cost_quantities
+from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.wording import options_of
+from costmodel.operators.recorder import cost_of
 from costmodel.search import front as front_module
 from costmodel.search.front import pareto_front
-from costmodel.search.options import options_of
-from costmodel.search.quantities import cost_quantities
 from costmodel.search.search import Found, NothingFitsError, search
 from costmodel.search.space import TIED, Space, space
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from costmodel.grid import PATH_SUBSETS
-from costmodel.recorder import cost_of
-from costmodel.resnet import resnet
-from costmodel.search.options import options_of
+from costmodel.grids.grid import PATH_SUBSETS
+from costmodel.networks.resnet import resnet
+from costmodel.networks.wording import options_of
+from costmodel.operators.recorder import cost_of
 from costmodel.search.search import NothingFitsError, search
 from costmodel.search.space import space
 

@@ -4,12 +4,12 @@ from fractions import Fraction
 
 import pytest
 
-from costmodel.recorder import FeatureMap, Recorder
-from costmodel.resnet import resnet
+from costmodel.figures.roofline import Point, draw_roofline
+from costmodel.networks.resnet import resnet
+from costmodel.operators.recorder import FeatureMap, Recorder
 from costmodel.speed.folding import folded, merged
 from costmodel.speed.prediction import fit, rank_correlation, seconds
 from costmodel.speed.roofline import Estimate, Machine, estimate, fill, filling
-from costmodel.speed.roofline_plot import Point, draw
 from costmodel.speed.winograd import by_winograd
 
 # 1000 MACs, 100 bytes a second; 2 seconds a call
@@ -173,10 +173,10 @@ def test_rank_correlation_refuses(a, b, message):
 def test_the_plot_is_written(tmp_path):
     pytest.importorskip("matplotlib")
     file = tmp_path / "roofline.svg"
-    draw([Point("plain", 10.0, 500.0), Point("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file)
+    draw_roofline([Point("plain", 10.0, 500.0), Point("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file)
     text = file.read_text()
     assert "<svg" in text
     assert all(f">{label}</text>" in text for label in ("roof", "plain", "alpha 1/2"))
     assert ">Networks under this machine's roof</text>" in text
     with pytest.raises(ValueError, match="at least one point"):
-        draw([], SLOW, "float32", file)
+        draw_roofline([], SLOW, "float32", file)

@@ -91,6 +91,6 @@ def test_what_the_plan_blocked_refuses(values, message, tmp_path, images):
 
 
 def test_the_plan_blocked_needs_a_compiler(tmp_path, images, monkeypatch):
-    monkeypatch.setattr("pwoct.plan.native.blocked.why_not", lambda dtype: "it needs a C++ compiler")
+    monkeypatch.setattr("pwoct.plan.compiled.blocked.why_not", lambda dtype: "it needs a C++ compiler")
     with pytest.raises(ConfigError, match=r'"blocked" does not run here: it needs a C\+\+ compiler'):
         train(tiny(machine__plan="blocked"), images, tmp_path / "run")

@@ -1,0 +1,1 @@
+"""What several commands need: errors, reading, showing, training, progress, plotting."""

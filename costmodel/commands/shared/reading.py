@@ -1,0 +1,118 @@
+"""Reading the values of options: lists, ranges, values for each stage, sets of paths, sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Annotated, TypeAlias, TypeVar
+
+import typer
+
+from costmodel.operators.octave import PATHS
+from costmodel.rounding import as_ratio, check_alpha, check_beta
+
+T = TypeVar("T")
+STAGE_SEPARATOR = "+"
+MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
+AlphaOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Share of low-frequency channels, 0 to 1: 0.25, 1/4; three values, one a stage, by +."),
+]
+BetaOption: TypeAlias = Annotated[
+    str,
+    typer.Option(help="Compression of the bottlenecks, 1 or more: 2, 8/3; three values, one a stage, by +."),
+]
+PathsOption: TypeAlias = Annotated[
+    str,
+    typer.Option(help="Paths that are bottlenecks: some of HH,HL,LH,LL, all or none; one set a stage by +."),
+]
+
+
+def ratios(text: str, check: Callable[[str], Fraction] = as_ratio) -> list[Fraction]:
+    """Read a comma-separated list of ratios and ranges `start:stop:step`, the end included.
+
+    Raises ValueError where an item is no number, or a range does not rise.
+
+    >>> [str(ratio) for ratio in ratios("0:0.5:0.25,3/4")]
+    ['0', '1/4', '1/2', '3/4']
+    """
+    return [check(ratio) for item in text.split(",") for ratio in _item(item)]
+
+
+def alphas(text: str) -> list[Fraction]:
+    """Read a list or range of alphas in [0, 1]."""
+    return ratios(text, check_alpha)
+
+
+def betas(text: str) -> list[Fraction]:
+    """Read a list or range of betas of at least 1."""
+    return ratios(text, check_beta)
+
+
+def per_stage(text: str, read: Callable[[str], T]) -> T | tuple[T, ...]:
+    """Read one value, or three joined by +, one a stage.
+
+    >>> per_stage("1/4+1/2+3/4", as_ratio)
+    (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+    """
+    values = tuple(read(part) for part in text.split(STAGE_SEPARATOR))
+    if len(values) not in (1, 3):
+        raise ValueError(f"need one value, or three (one a stage) joined by +, got {len(values)}: {text}")
+    return values[0] if len(values) == 1 else values
+
+
+def listed(values: Sequence[str] | None) -> list[str]:
+    """Return the values of an option that may be repeated, and of which each may be a list.
+
+    >>> listed(["macs,bytes", "calls"])
+    ['macs', 'bytes', 'calls']
+    """
+    return [value for text in values or () for value in text.split(",")]
+
+
+def path_names(text: str) -> frozenset[str]:
+    """Read a set of paths, in any order and case; `all` and `none` stand alone.
+
+    >>> sorted(path_names("ll,HL"))
+    ['HL', 'LL']
+    """
+    if text.lower() in ("all", "none"):
+        return frozenset(PATHS if text.lower() == "all" else ())
+    names = text.upper().split(",")
+    for name in names:
+        if name not in PATHS:
+            raise ValueError(f"paths must be some of {','.join(PATHS)}, all or none, got {text}")
+    return frozenset(names)
+
+
+def sides(text: str, name: str, examples: tuple[str, str] = ("32", "32x48")) -> tuple[int, int]:
+    """Read a size: 32 or 32x48.
+
+    >>> sides("32x48", "size")
+    (32, 48)
+    """
+    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
+    if match is None or "0" in (match[1].lstrip("0") or "0", (match[2] or "1").lstrip("0") or "0"):
+        raise ValueError(
+            f"{name} must be a positive whole number such as {examples[0]}, or two such as {examples[1]},"
+            f" got {text}"
+        )
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _item(text: str) -> list[str]:
+    parts = text.split(":")
+    if len(parts) == 1:
+        return [text]  # as given, so that an error can restate it
+    if len(parts) != 3:
+        raise ValueError(f"a range is start:stop:step, such as 0:0.75:0.125, got {text}")
+    start, stop, step = map(as_ratio, parts)
+    if step <= 0 or stop < start:
+        raise ValueError(f"a range start:stop:step needs a positive step and stop >= start, got {text}")
+    steps = (stop - start) // step
+    if steps >= MOST_CONFIGURATIONS:
+        raise ValueError(
+            f"a range may have at most {MOST_CONFIGURATIONS:,} values, got {steps + 1:,}: {text}"
+        )
+    return [str(start + i * step) for i in range(steps + 1)]

@@ -1,0 +1,185 @@
+"""What the commands of training share: configurations from options, errors as exit codes, folders of data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from costmodel.commands.shared.errors import (
+    BAD_INPUT,
+    CHECK_FAILED,
+    CHECKPOINT,
+    DATA,
+    fail,
+    say,
+)
+from costmodel.commands.shared.progress import Board, Lines, Live
+from costmodel.commands.shared.reading import path_names, per_stage
+from costmodel.networks.resnet import ResNet, depth_of, named
+from costmodel.report import Column
+from costmodel.rounding import check_alpha, check_beta
+
+if TYPE_CHECKING:
+    from pwoct.training.config import Config
+    from pwoct.training.data import Dataset
+    from pwoct.training.record import RunFolder
+
+DataOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz; or that archive."
+    ),
+]
+RunsOption: TypeAlias = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what can go wrong in training into one line on stderr and an exit code."""
+    from pwoct.training.checkpoint import CheckpointError
+    from pwoct.training.data import DataError
+    from pwoct.training.record import DamagedError
+    from pwoct.training.saver import DivergedError
+    from pwoct.training.signals import StoppedError
+
+    try:
+        yield
+    except DataError as error:
+        fail(str(error), DATA)
+    except (CheckpointError, DamagedError) as error:
+        fail(str(error), CHECKPOINT)
+    except DivergedError as error:
+        fail(str(error), CHECK_FAILED)
+    except StoppedError as error:
+        say(f"pwoct-cost: {error}")
+        raise typer.Exit(error.exit_code) from None
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+
+
+def network_values(
+    model: str | None, alpha: str | None, beta: str | None, paths: str | None
+) -> dict[str, Any]:
+    """Return the configuration's keys of the network options that were given."""
+    values: dict[str, Any] = {}
+    if model is not None:
+        values["model.name"] = f"resnet{depth_of(model)}"
+    if alpha is not None:
+        values["model.alpha"] = per_stage(alpha, lambda text: str(check_alpha(text)))
+    if beta is not None:
+        values["model.beta"] = per_stage(beta, lambda text: str(check_beta(text)))
+    if paths is not None:
+        values["model.paths"] = per_stage(paths, lambda text: ",".join(path_names(text)))
+    return values
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def open_dataset(name: str, where: Path | None) -> Dataset:
+    """Return a data set; CIFAR-10 is looked for in the cache that `data fetch` fills, unless told where."""
+    from pwoct.training.config import Data
+    from pwoct.training.data import ARCHIVE, DataError
+    from pwoct.training.download import default_folder
+    from pwoct.training.inputs import load_dataset
+
+    config = Data.model_validate({"dataset": name})
+    if name == "cifar10" and where is None:
+        where = default_folder()
+        if not (where / ARCHIVE).is_file():
+            raise DataError(
+                "CIFAR-10 is not there: run `pwoct-cost data fetch`, or give --data DIR; "
+                "or take --dataset synthetic, which needs no data"
+            )
+    return load_dataset(config, where)
+
+
+def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNet:
+    """Return the cost model's network of a configuration."""
+    model = config.model
+    return named(
+        model.name,
+        alpha=model.alpha if len(model.alpha) == 3 else model.alpha[0],
+        beta=model.beta if len(model.beta) == 3 else model.beta[0],
+        paths=[path_names(names or "none") for names in model.paths * (3 // len(model.paths))],
+        width_rule=model.width_rule,
+        stride_rule=model.stride_rule,
+        between=model.between,
+        width=model.width,
+        size=size,
+    )
+
+
+def find_run(runs: Path, name: str) -> RunFolder:
+    """Return a run by its name in the folder of all runs, or by its own folder.
+
+    Raises:
+        RunError: if there is none.
+    """
+    from pwoct.training.record import RunError, RunFolder
+
+    for path in (runs / name, Path(name)):
+        if (path / "config.json").is_file():
+            return RunFolder(path)
+    raise RunError(f"no run {name} in {runs}")
+
+
+def accuracy_columns() -> list[Column]:
+    """Return the columns that every table of runs ends with."""
+    return [
+        Column("epoch", "epoch", "count"),
+        Column("accuracy", "test accuracy %", "ratio"),
+        Column("minutes", "minutes", "ratio"),
+    ]
+
+
+def percent(share: float | None) -> float | None:
+    """Return a share in per cent."""
+    return None if share is None else 100 * share
+
+
+def seed_list(text: str) -> list[int]:
+    """Read seeds: one, several between commas, or a range with both ends.
+
+    >>> seed_list("0-2,7")
+    [0, 1, 2, 7]
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"seeds must be like 0, 0,3 or 0-4, got {text}")
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must be different, and ranges must rise, got {text}")
+    return seeds
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the one of several that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def reporter(folder: Path, quiet: bool, tensorboard: bool) -> Iterator[Any]:
+    """Give the reporter of a run: none, or one that fits where stderr leads."""
+    if quiet or not is_first_rank():
+        yield None
+        return
+    told: Any = Live() if sys.stderr.isatty() else Lines()
+    if tensorboard:
+        from torch.utils.tensorboard import SummaryWriter
+
+        told = Board(told, SummaryWriter(str(folder / "tensorboard")))
+    try:
+        yield told
+    finally:
+        told.close()

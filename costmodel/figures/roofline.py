@@ -1,0 +1,48 @@
+"""A roofline plot: attained MACs a second over intensity, below the ceilings of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from costmodel.figures.saving import save
+from costmodel.speed.roofline import Machine
+
+
+class Point(NamedTuple):
+    """What is drawn: a label, MACs a byte, MACs a second."""
+
+    label: str
+    intensity: float
+    macs_per_second: float
+
+
+def draw_roofline(points: Sequence[Point], machine: Machine, dtype: str, path: Path) -> None:
+    """Write the plot to a file whose ending names its format.
+
+    Raises:
+        ImportError: if matplotlib is missing.
+        ValueError: if there is nothing to draw, the ending names no format, or the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    if not points:
+        raise ValueError("a roofline plot needs at least one point")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    peak = machine.macs_per_second[dtype]
+    ends = [min(p.intensity for p in points) / 2, max(2 * peak / machine.bytes_per_second, 1.0)]
+    ends[1] = max(ends[1], 2 * max(p.intensity for p in points))
+    ridge = peak / machine.bytes_per_second
+    corners = sorted({*ends, ridge})
+    axes.plot(
+        corners, [min(peak, x * machine.bytes_per_second) / 1e9 for x in corners], color="black", label="roof"
+    )
+    for label in dict.fromkeys(p.label for p in points):
+        own = [p for p in points if p.label == label]
+        axes.scatter([p.intensity for p in own], [p.macs_per_second / 1e9 for p in own], label=label)
+    axes.set(xscale="log", yscale="log", xlabel="MACs a byte", ylabel=f"10⁹ MACs a second ({dtype})")
+    axes.set_title("Networks under this machine's roof", fontsize="medium")
+    axes.legend()
+    save(figure, path)

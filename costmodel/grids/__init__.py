@@ -1,0 +1,1 @@
+"""Millions of configurations at once: grids, compiled formulas, exact 64-bit evaluation."""

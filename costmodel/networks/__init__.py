@@ -1,0 +1,1 @@
+"""Networks as lists of operators, and as closed forms."""

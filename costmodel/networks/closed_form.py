@@ -1,0 +1,259 @@
+"""A network's cost as one closed form, in n, the channels c_H and c_L of each stage, and the widths m.
+
+All inner blocks of a stage cost the same. So three blocks a stage are recorded, and the middle one is counted
+n - 2 times; that holds for every n >= 2. Substituting the rounding rule gives the form with its floors;
+leaving the floors out gives the form in n, alpha and beta, which is right where all sizes are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import sympy as sp
+
+from costmodel.convention import QUANTITIES, Cost
+from costmodel.networks.network import Backbone, Design, fold, record_resnet
+from costmodel.networks.stages import STAGES, paths_per_stage, per_stage
+from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path
+from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.operators.recorder import FeatureMap, Recorder
+from costmodel.rounding import WIDTH_RULES, hidden, split, unrounded_hidden
+from costmodel.sizes import Pair, Size, check_choice, pair
+
+FORMS = ("channels", "floors", "whole")
+BRANCHES = ("HL", "H", "L")
+
+
+def _symbol(name: str) -> sp.Symbol:
+    return sp.Symbol(name, integer=True, positive=True)
+
+
+n = _symbol("n")  # blocks a stage
+alpha, beta = sp.symbols("alpha beta", positive=True)
+# c_H1, c_L1 are the high and low channels of stage 1, and so on.
+CHANNELS: tuple[Pair, ...] = tuple((_symbol(f"c_H{s + 1}"), _symbol(f"c_L{s + 1}")) for s in STAGES)
+
+
+class Bottleneck(NamedTuple):
+    """Where a bottleneck stands: a path from the channels of one stage to those of the same or the next."""
+
+    path: str
+    source: int
+    stage: int
+
+    def width(self, rule: str) -> sp.Symbol:
+        """Return the symbol of its width m.
+
+        By the rule "out" the branch it leads into decides: m_H2. By other rules also where it comes from:
+        m_LH2 inside stage 2, m_LH12 from stage 1 to stage 2.
+        """
+        if rule == "out":
+            return _symbol(f"m_{self.path[1]}{self.stage + 1}")
+        source = "" if self.source == self.stage else str(self.source + 1)
+        return _symbol(f"m_{self.path}{source}{self.stage + 1}")
+
+    def ends(self, channels: Sequence[Pair]) -> Pair:
+        """Return its (input, output) channels, given those of the stages."""
+        a, b = ("HL".index(branch) for branch in self.path)
+        return channels[self.source][a], channels[self.stage][b]
+
+
+BOTTLENECKS: tuple[Bottleneck, ...] = tuple(
+    Bottleneck(path, source, stage)
+    for stage in STAGES
+    for source in range(max(0, stage - 1), stage + 1)
+    for path in PATHS
+)
+
+
+def choice_symbols(path: str, stage: int) -> tuple[sp.Symbol, sp.Symbol]:
+    """Return two symbols, one of which is 1 and the other 0: the path is plain, the path is a bottleneck."""
+    return _symbol(f"plain_{path}{stage + 1}"), _symbol(f"pwise_{path}{stage + 1}")
+
+
+@dataclass(frozen=True)
+class SymbolicDesign:
+    """A design whose channels and widths are symbols.
+
+    `branches` says which branches of a stage have channels: "HL", "H" or "L". Without `paths`, the choice of
+    bottlenecks is symbolic too: each path is recorded both ways, each weighed with a symbol that is 0 or 1.
+    """
+
+    width: Size
+    branches: tuple[str, str, str]
+    paths: tuple[frozenset[str], ...] | None = None
+    width_rule: str = "out"
+    between: str = "none"
+    is_plain: bool = False  # all alphas are 0, and HH is never compressed
+
+    def split(self, stage: int) -> Pair:
+        """Return the (high, low) channels of a stage; a branch that stands alone has them all."""
+        branches = self.branches[stage]
+        if branches == "HL":
+            return CHANNELS[stage]
+        everything = self.width * 2**stage
+        return (everything, 0) if branches == "H" else (0, everything)
+
+    def channels(self) -> tuple[Pair, ...]:
+        """Return the (high, low) channels of each stage."""
+        return tuple(self.split(stage) for stage in STAGES)
+
+    def convolve(self, stage: int, position: str) -> PathConvolution:
+        """Return what records a path at a position; the first and the last are never compressed."""
+        if position in ("first", "last"):
+            return plain_path
+        source = stage - 1 if position == "change" else stage
+        return _SymbolicPaths(self, source, stage)
+
+
+@dataclass(frozen=True)
+class _SymbolicPaths:
+    design: SymbolicDesign
+    source: int
+    stage: int
+
+    def __call__(
+        self, rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
+    ) -> FeatureMap:
+        width = Bottleneck(path, self.source, self.stage).width(self.design.width_rule)
+
+        def plain() -> FeatureMap:
+            return plain_path(rec, name, x, layer, path, stride)
+
+        def bottleneck() -> FeatureMap:
+            between = self.design.between
+            return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=between)
+
+        if self.design.paths is not None:
+            return bottleneck() if path in self.design.paths[self.stage] else plain()
+        is_plain, is_bottleneck = choice_symbols(path, self.stage)
+        _weighed(rec, is_plain, plain)
+        return _weighed(rec, is_bottleneck, bottleneck)
+
+
+def _weighed(rec: Recorder, weight: sp.Symbol, record: Callable[[], FeatureMap]) -> FeatureMap:
+    start = len(rec.operators)
+    y = record()
+    rec.operators[start:] = [replace(op, cost=op.cost * weight) for op in rec.operators[start:]]
+    return y
+
+
+def network_cost(
+    backbone: Backbone, design: Design, n: Size, *, stage: int | None = None, batch: Size = 1
+) -> Cost:
+    """Return the cost of a network with n blocks a stage (a number, or a symbol for any n >= 2), or of the
+    blocks of one stage; of the backbone, everything but its own n is used.
+
+    >>> from costmodel.networks.resnet import resnet
+    >>> net = resnet(1202)
+    >>> network_cost(net.backbone, net, 200).macs == sum(op.cost.macs for op in net.operators())
+    True
+    """
+    if stage is not None:
+        check_stage(stage)
+    operators = record_resnet(replace(backbone, n=1 if n == 1 else 3), design, batch)
+    whole = operators if n == 1 else fold(operators, n - 2)
+    costs = [op.cost for op in whole if stage is None or op.place.stage == stage]
+    return Cost(*(_sum([getattr(cost, name) for cost in costs]) for name in QUANTITIES))
+
+
+def check_stage(stage: int) -> None:
+    """Raise ValueError where there is no such stage."""
+    if stage not in STAGES:
+        raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, got {stage}")
+
+
+def _sum(values: list[Size]) -> Size:
+    # One sympy sum of all terms: adding them one by one takes quadratic time.
+    formulas = [value for value in values if not isinstance(value, int)]
+    numbers = sum(value for value in values if isinstance(value, int))
+    return sp.Add(numbers, *formulas) if formulas else numbers
+
+
+def closed_form(
+    paths: Iterable[str] | Sequence[Iterable[str]] = (),
+    *,
+    form: str = "channels",
+    branches: str | Sequence[str] = "HL",
+    width: Size = 16,
+    width_rule: str = "out",
+    stride_rule: str = "C",
+    between: str = "none",
+    classes: Size = 10,
+    in_channels: Size = 3,
+    size: Size | Iterable[Size] = 32,
+    batch: Size = 1,
+    stage: int | None = None,
+) -> Cost:
+    """Return the cost of a CIFAR ResNet, or of one of its stages, as a formula for every n >= 2.
+
+    `paths` are bottlenecks. The form "channels" has the symbols n, c_H1, c_L1, ... and m; "floors" has n,
+    alpha and beta with the rounding rule; "whole" is the same without floors, right where every c_L and m is
+    whole. `branches` says which branches have channels: "HL" for 0 < alpha < 1, "H" for alpha = 0, "L" for
+    alpha = 1; one value, or one a stage. Symbols may stand for width, classes, channels, batch, and for
+    sizes that are multiples of 8. Raises ValueError where a form, path, rule or branch is unknown.
+
+    >>> str(closed_form(form="whole", branches="H").params)
+    '97216*n - 19366'
+    """
+    check_choice("form", form, FORMS)
+    check_choice("between", between, BETWEEN)
+    check_choice("width rule", width_rule, WIDTH_RULES)
+    first, second, third = per_stage(branches if isinstance(branches, str) else tuple(branches), "branches")
+    for value in (first, second, third):
+        check_choice("branches", value, BRANCHES)
+    bottlenecks = tuple(paths_per_stage(paths))
+    is_plain = (first, second, third) == ("H",) * 3 and not any("HH" in paths for paths in bottlenecks)
+    design = SymbolicDesign(width, (first, second, third), bottlenecks, width_rule, between, is_plain)
+    recorded, sizes = _divisible_by_8(pair(size))
+    backbone = Backbone(3, width, classes, in_channels, recorded, stride_rule)
+    cost = network_cost(backbone, design, n, stage=stage, batch=batch)
+    replacements = [sizes]
+    if form != "channels":
+        replacements += [_widths(design, form), _splits(design, form)]
+    return cost.map(lambda value: _replaced(value, replacements))
+
+
+def _replaced(value: Size, replacements: list[dict[sp.Symbol, Size]]) -> sp.Expr:
+    formula = sp.sympify(value)
+    for replacement in replacements:
+        formula = formula.xreplace({key: sp.sympify(new) for key, new in replacement.items()})
+    return sp.expand(formula)
+
+
+def _divisible_by_8(size: Pair) -> tuple[Pair, dict[sp.Symbol, Size]]:
+    # Three halvings of 8 h' need no rounding; h' = h / 8 comes back into the finished formula.
+    eighths = {value: _symbol(f"{value}_8") for value in size if isinstance(value, sp.Expr)}
+    high, wide = (8 * eighths[value] if value in eighths else value for value in size)
+    return (high, wide), {eighth: value / 8 for value, eighth in eighths.items()}
+
+
+def _widths(design: SymbolicDesign, form: str) -> dict[sp.Symbol, Size]:
+    rule = hidden if form == "floors" else unrounded_hidden
+    return {
+        place.width(design.width_rule): rule(*place.ends(design.channels()), beta, design.width_rule)
+        for place in BOTTLENECKS
+        if 0 not in place.ends(design.channels())
+    }
+
+
+def _splits(design: SymbolicDesign, form: str) -> dict[sp.Symbol, Size]:
+    values: dict[sp.Symbol, Size] = {}
+    for stage, symbols in enumerate(CHANNELS):
+        everything = design.width * 2**stage
+        high, low = split(everything, alpha)
+        whole = (1 - alpha) * everything, alpha * everything
+        values.update(zip(symbols, (high, low) if form == "floors" else whole, strict=True))
+    return values
+
+
+def collected(formula: Size) -> sp.Expr:
+    """Return a formula as (a) n + b, with a and b factored: what a block more costs, and what the ends cost.
+
+    >>> print(collected(closed_form(form="whole").macs))
+    3538944*n*(3*alpha**2 - 6*alpha + 4) - 128*(39936*alpha**2 - 52224*alpha + 12923)
+    """
+    powers = sp.collect(sp.expand(formula), n, evaluate=False)
+    return sp.Add(*(sp.factor(coefficient) * power for power, coefficient in powers.items()))

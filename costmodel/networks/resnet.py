@@ -1,0 +1,185 @@
+"""Networks with numbers in them: alpha, beta and paths for each stage of a CIFAR ResNet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from costmodel.networks.network import Backbone, fold, record_resnet
+from costmodel.networks.stages import STAGES, Stage, paths_per_stage, per_stage
+from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path
+from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.operators.recorder import FeatureMap, Operator, Recorder
+from costmodel.rounding import (
+    WIDTH_RULES,
+    RatioLike,
+    check_alpha,
+    check_beta,
+    hidden,
+    split,
+    split_note,
+    width_note,
+)
+from costmodel.sizes import Pair, Size, check_choice, pair
+
+MODELS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """A network to be costed: a backbone and three stages of choices. Made by `resnet`."""
+
+    backbone: Backbone
+    stages: tuple[Stage, Stage, Stage]
+    width_rule: str = "out"
+    between: str = "none"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every convolution is a standard one: all alphas are 0, and HH is never compressed."""
+        return all(stage.alpha == 0 and "HH" not in stage.paths for stage in self.stages)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether some path is a bottleneck."""
+        return any(stage.paths for stage in self.stages)
+
+    def split(self, stage: int) -> Pair:
+        """Return the (high, low) channels of a stage."""
+        return split(self.backbone.channels(stage), self.stages[stage].alpha)
+
+    def convolve(self, stage: int, position: str) -> PathConvolution:
+        """Return what records a path at a position; the first and the last are never compressed."""
+        return plain_path if position in ("first", "last") else _Paths(self, self.stages[stage])
+
+    def operators(self, batch: Size = 1) -> list[Operator]:
+        """Return the operators in the order in which they run."""
+        return record_resnet(self.backbone, self, batch)
+
+    def folded(self) -> list[Operator]:
+        """Return operators that cost the same together, where identical inner blocks stand only once."""
+        inner = self.backbone.n - 2
+        if inner <= 1:
+            return self.operators()
+        return fold(replace(self, backbone=replace(self.backbone, n=3)).operators(), inner)
+
+    def width_of(self, stage: Stage, c_in: Size, c_out: Size) -> Size:
+        """Return the width m of a bottleneck c_in -> c_out in a stage."""
+        return hidden(c_in, c_out, stage.beta, self.width_rule)
+
+
+@dataclass(frozen=True)
+class _Paths:
+    net: ResNet
+    stage: Stage
+
+    def __call__(
+        self, rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
+    ) -> FeatureMap:
+        if path not in self.stage.paths:
+            return plain_path(rec, name, x, layer, path, stride)
+        width = self.net.width_of(self.stage, *layer.channels(path))
+        return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=self.net.between)
+
+
+def resnet(
+    depth: int,
+    *,
+    alpha: RatioLike | Sequence[RatioLike] = 0,
+    beta: RatioLike | Sequence[RatioLike] = 2,
+    paths: Iterable[str] | Sequence[Iterable[str]] = (),
+    width_rule: str = "out",
+    stride_rule: str = "C",
+    between: str = "none",
+    width: int = 16,
+    classes: int = 10,
+    in_channels: int = 3,
+    size: int | tuple[int, int] = 32,
+) -> ResNet:
+    """Return a network of depth 6n + 2; alpha, beta and paths are one value or three, one a stage.
+
+    Raises ValueError where a value is outside its range, a path or rule is unknown, or beta exceeds the
+    output channels.
+
+    >>> from costmodel.operators.recorder import cost_of
+    >>> cost = cost_of(resnet(56).operators())
+    >>> cost.params, cost.macs
+    (855578, 125747840)
+    """
+    blocks, rest = divmod(depth - 2, 6)
+    if rest or blocks < 1:
+        raise ValueError(f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got {depth}")
+    check_choice("width rule", width_rule, WIDTH_RULES)
+    check_choice("between", between, BETWEEN)
+    alphas = [check_alpha(a) for a in per_stage(alpha, "alpha")]
+    betas = [check_beta(b) for b in per_stage(beta, "beta")]
+    first, second, third = map(Stage, alphas, betas, paths_per_stage(paths))
+    backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule)
+    net = ResNet(backbone, (first, second, third), width_rule, between)
+    _check_widths(net)
+    return net
+
+
+def named(name: str, **options: Any) -> ResNet:
+    """Return a network by the name of its backbone; options as for `resnet`.
+
+    Raises ValueError where the name is unknown, with the nearest known one.
+
+    >>> named("resnet20", alpha="1/4").backbone.n
+    3
+    """
+    return resnet(depth_of(name), **options)
+
+
+def depth_of(name: str) -> int:
+    """Return the depth behind a name: resnet followed by 6n + 2.
+
+    >>> depth_of("resnet56")
+    56
+    """
+    digits = name.removeprefix("resnet")
+    if name in MODELS or (
+        name.startswith("resnet") and digits.isdecimal() and int(digits) % 6 == 2 and int(digits) > 2
+    ):
+        return int(digits)
+    near = _nearest(name, digits)
+    hint = f"; did you mean {near}?" if near else ""
+    raise ValueError(
+        f"unknown model {name}: need resnetN with N = 6n + 2, n >= 1, such as {', '.join(MODELS)}{hint}"
+    )
+
+
+def _nearest(name: str, digits: str) -> str | None:
+    if digits.isdecimal():
+        return min(MODELS, key=lambda model: abs(MODELS[model] - int(digits)))
+    return next(iter(get_close_matches(name, MODELS, n=1)), None)
+
+
+def _check_widths(net: ResNet) -> None:
+    for stage, choice in enumerate(net.stages):
+        channels = net.backbone.channels(stage)
+        if choice.paths and choice.beta > channels:
+            raise ValueError(
+                f"beta must be at most the {channels} output channels of stage {stage + 1}, got {choice.beta}"
+            )
+
+
+def rounding_notes(net: ResNet) -> list[str]:
+    """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
+    splits = [split_note(net.backbone.channels(stage), net.stages[stage].alpha) for stage in STAGES]
+    widths = [note for stage in STAGES for note in _width_notes(net, stage)]
+    return [note for note in dict.fromkeys(splits + widths) if note]
+
+
+def _width_notes(net: ResNet, stage: int) -> Iterable[str]:
+    choice, c_out = net.stages[stage], net.split(stage)
+    changes = [net.split(stage - 1)] if stage else []
+    # A single last block holds the stage change and the last convolution, which is never compressed.
+    regular = [] if stage == STAGES[-1] and net.backbone.n == 1 else [c_out]
+    for c_in in changes + regular:
+        for path in PATHS:
+            ends = c_in["HL".index(path[0])], c_out["HL".index(path[1])]
+            if path in choice.paths and 0 not in ends:
+                yield width_note(path, *ends, choice.beta, net.width_rule)

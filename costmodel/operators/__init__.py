@@ -1,0 +1,1 @@
+"""Operators: what each costs, as a pure function of its sizes."""

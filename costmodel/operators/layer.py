@@ -1,0 +1,218 @@
+"""One layer of any kind, by number and by formula: what the calculator costs and `explain` explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import sympy as sp
+
+from costmodel.convention import Cost
+from costmodel.operators.depthwise import depthwise, separable
+from costmodel.operators.octave import OctaveLayer, octave_map, record_octave
+from costmodel.operators.pointwise import pointwise
+from costmodel.operators.pwise_octave import record_pwise_octave
+from costmodel.operators.recorder import Operator, Recorder, cost_of
+from costmodel.operators.standard import convolution
+from costmodel.rounding import hidden, split, split_note, width_note
+from costmodel.sizes import Pair, Size, ceil_div, check_sizes
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The sizes and choices of one layer; `size` is the input's (h, w)."""
+
+    c_in: Size = 16
+    c_out: Size = 16
+    size: Pair = (32, 32)
+    kernel: Pair = (3, 3)
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    bias: bool = False
+    alpha_in: Fraction = Fraction(0)
+    alpha_out: Fraction = Fraction(0)
+    beta: Fraction = Fraction(2)
+    paths: frozenset[str] = frozenset()
+    width_rule: str = "out"
+    stride_rule: str = "C"
+    between: str = "none"
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        check_sizes(c_in=self.c_in, c_out=self.c_out, size=self.size, batch=self.batch)
+        if self.paths and isinstance(self.c_out, int) and self.beta > self.c_out:
+            raise ValueError(
+                f"beta must be at most the layer's {self.c_out} output channels, got {self.beta}"
+            )
+
+    def octave(self) -> OctaveLayer:
+        """Return the layer as an octave convolution, with its channels split."""
+        return OctaveLayer(
+            split(self.c_in, self.alpha_in),
+            split(self.c_out, self.alpha_out),
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.groups,
+            self.bias,
+            self.stride_rule,
+        )
+
+    def widths(self) -> dict[str, Size]:
+        """Return the width m of each compressed path that exists."""
+        octave = self.octave()
+        ends = {path: octave.channels(path) for path in octave.paths if path in self.paths}
+        return {path: hidden(*channels, self.beta, self.width_rule) for path, channels in ends.items()}
+
+    def operators(self) -> list[Operator]:
+        """Return the operators of the layer as a pointwise octave convolution."""
+        octave, rec = self.octave(), Recorder(self.batch)
+        record_pwise_octave(
+            rec, "conv", octave_map(octave.c_in, self.size), octave, self.widths(), self.between
+        )
+        return rec.operators
+
+
+def _standard(layer: Layer) -> Cost:
+    return convolution(
+        layer.c_in,
+        layer.c_out,
+        layer.kernel,
+        layer.size,
+        stride=layer.stride,
+        dilation=layer.dilation,
+        groups=layer.groups,
+        bias=layer.bias,
+        batch=layer.batch,
+    )
+
+
+def _pointwise(layer: Layer) -> Cost:
+    return pointwise(
+        layer.c_in, layer.c_out, layer.size, stride=layer.stride, bias=layer.bias, batch=layer.batch
+    )
+
+
+def _depthwise(layer: Layer) -> Cost:
+    if isinstance(layer.c_out, int) and isinstance(layer.c_in, int) and layer.c_out % layer.c_in:
+        channels = f"{layer.c_in} -> {layer.c_out}"
+        raise ValueError(f"a depthwise convolution needs c_out to be a multiple of c_in, got {channels}")
+    return depthwise(
+        layer.c_in,
+        layer.kernel,
+        layer.size,
+        multiplier=layer.c_out // layer.c_in,
+        stride=layer.stride,
+        dilation=layer.dilation,
+        bias=layer.bias,
+        batch=layer.batch,
+    )
+
+
+def _separable(layer: Layer) -> Cost:
+    return separable(
+        layer.c_in,
+        layer.c_out,
+        layer.kernel,
+        layer.size,
+        stride=layer.stride,
+        dilation=layer.dilation,
+        bias=layer.bias,
+        batch=layer.batch,
+    )
+
+
+def _octave(layer: Layer) -> Cost:
+    return cost_of(replace(layer, paths=frozenset()).operators())
+
+
+def _pwise(layer: Layer) -> Cost:
+    return cost_of(layer.operators())
+
+
+KINDS: Mapping[str, Callable[[Layer], Cost]] = {
+    "standard": _standard,
+    "pointwise": _pointwise,
+    "depthwise": _depthwise,
+    "separable": _separable,
+    "octave": _octave,
+    "pwise": _pwise,
+}
+
+
+def layer_cost(kind: str, layer: Layer) -> Cost:
+    """Return the cost of a layer of one of the KINDS.
+
+    Raises ValueError where the kind is unknown or cannot have these sizes.
+
+    >>> layer_cost("standard", Layer()).weights
+    2304
+    """
+    if kind not in KINDS:
+        raise ValueError(f"op must be one of {', '.join(KINDS)}, got {kind}")
+    return KINDS[kind](layer)
+
+
+def path_formulas(layer: Layer) -> dict[str, Cost]:
+    """Return each existing path's cost as a formula.
+
+    c_H and c_L are the branches' channels (with _in and _out where these differ), m the width of a
+    bottleneck, k the kernel (k_h and k_w where not square), h and w the size of the output's high branch.
+    Where that is odd, the low branch's ceiling(h/2) and ceiling(w/2) stay in the formula.
+
+    >>> path_formulas(Layer(alpha_in=Fraction(1, 4), alpha_out=Fraction(1, 4)))["HL"].formula("macs")
+    'c_H*c_L*h*k**2*w/4'
+    """
+    numbers = layer.octave()
+    symbols = replace(
+        numbers, c_in=_channels(layer, "in"), c_out=_channels(layer, "out"), kernel=_kernel(layer)
+    )
+    h, w = map(_side, "hw", (ceil_div(side, layer.stride) for side in layer.size))
+    rec, x = Recorder(), octave_map(symbols.c_in, (layer.stride * h, layer.stride * w))
+    m = sp.Symbol("m", positive=True, integer=True)
+    widths: dict[str, Size] = dict.fromkeys(layer.widths(), m)
+    if widths:
+        record_pwise_octave(rec, "conv", x, symbols, widths, layer.between)
+    else:
+        record_octave(rec, "conv", x, symbols)
+    return {path: cost_of(op for op in rec.operators if op.place.path == path) for path in symbols.paths}
+
+
+def _side(name: str, number: Size) -> sp.Symbol:
+    """A symbol that halves without rounding where the number does."""
+    parity = {"even": True} if isinstance(number, int) and number % 2 == 0 else {"integer": True}
+    return sp.Symbol(name, positive=True, **parity)
+
+
+def _channels(layer: Layer, end: str) -> Pair:
+    same = layer.c_in == layer.c_out and layer.alpha_in == layer.alpha_out
+    numbers = layer.octave().c_in if end == "in" else layer.octave().c_out
+    suffix = "" if same else f"_{end}"
+    high, low = (
+        n if n == 0 else sp.Symbol(f"c_{branch}{suffix}", positive=True, integer=True)
+        for n, branch in zip(numbers, "HL", strict=True)
+    )
+    return high, low
+
+
+def _kernel(layer: Layer) -> Pair:
+    if layer.kernel[0] == layer.kernel[1]:
+        k = sp.Symbol("k", positive=True, odd=True)
+        return k, k
+    k_h, k_w = (sp.Symbol(name, positive=True, odd=True) for name in ("k_h", "k_w"))
+    return k_h, k_w
+
+
+def layer_notes(layer: Layer) -> list[str]:
+    """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
+    ends = dict.fromkeys(((layer.c_in, layer.alpha_in), (layer.c_out, layer.alpha_out)))
+    notes = [split_note(channels, alpha) for channels, alpha in ends]
+    octave = layer.octave()
+    notes += [
+        width_note(path, *octave.channels(path), layer.beta, layer.width_rule)
+        for path in octave.paths
+        if path in layer.paths
+    ]
+    return [note for note in notes if note]

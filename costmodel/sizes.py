@@ -1,0 +1,78 @@
+"""Sizes: whole numbers, or sympy expressions, with the divisions and checks that serve both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import sympy as sp
+
+Size: TypeAlias = int | sp.Expr
+Pair: TypeAlias = tuple[Size, Size]
+
+
+def ceil_div(size: Size, divisor: Size) -> Size:
+    """Return the quotient, rounded up; a sympy `ceiling` where a size is a symbol.
+
+    >>> ceil_div(33, 2)
+    17
+    """
+    if isinstance(size, int) and isinstance(divisor, int):
+        return -(-size // divisor)
+    quotient = sp.sympify(size) / divisor
+    return quotient if quotient.is_integer else sp.ceiling(quotient)
+
+
+def floor_div(size: Size, divisor: Size) -> Size:
+    """Return the quotient, rounded down; a sympy `floor` where a size is a symbol."""
+    if isinstance(size, int) and isinstance(divisor, int):
+        return size // divisor
+    return sp.floor(sp.sympify(size) / divisor)
+
+
+def exact_div(size: Size, divisor: Size) -> Size:
+    """Return the quotient of two sizes of which the second divides the first."""
+    if isinstance(size, int) and isinstance(divisor, int):
+        quotient, rest = divmod(size, divisor)
+        if rest:
+            raise ValueError(f"{divisor} must divide {size}")
+        return quotient
+    return sp.sympify(size) / divisor
+
+
+def pair(value: Size | Iterable[Size]) -> Pair:
+    """Return (height, width): one number stands for both.
+
+    >>> pair(3), pair((3, 5))
+    ((3, 3), (3, 5))
+    """
+    if isinstance(value, int | sp.Expr):
+        return value, value
+    height, width = value
+    return height, width
+
+
+def whole(value: sp.Expr) -> Size:
+    """Return a Python integer where an expression is one, else the expression."""
+    return int(value) if value.is_Integer else value
+
+
+def check_sizes(**sizes: Size | Pair) -> None:
+    """Raise ValueError where a size is a number and not positive."""
+    for name, value in sizes.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int) and number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")
+
+
+def check_groups(groups: Size, c_in: Size, c_out: Size) -> None:
+    """Raise ValueError where groups do not divide both channel counts."""
+    for channels in (c_in, c_out):
+        if isinstance(groups, int) and isinstance(channels, int) and channels % groups:
+            raise ValueError(f"groups must divide the channels {c_in} -> {c_out}, got {groups}")
+
+
+def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    """Raise ValueError where a value is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value}")

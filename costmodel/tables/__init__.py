@@ -1,0 +1,1 @@
+"""Results as tables: what is counted, layer by layer, side by side."""

@@ -1,0 +1,106 @@
+"""What enters a total: a choice of parts, said by name, never mixed in silently."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from costmodel.convention import Cost
+from costmodel.operators.recorder import Operator
+from costmodel.sizes import Size
+
+ELEMENT_PARTS = ("bias", "bn", "activation", "pool", "upsample", "add")
+COUNTS = ("conv", "linear", "shortcut", *ELEMENT_PARTS)
+WORK = frozenset({"conv", "linear", "shortcut"})  # the published convention: MACs
+PARAMS = frozenset(COUNTS)  # all trainable parameters
+
+
+def parse_counts(text: str) -> frozenset[str]:
+    """Read a comma-separated choice of parts.
+
+    Raises ValueError for an unknown part.
+
+    >>> sorted(parse_counts("conv,linear"))
+    ['conv', 'linear']
+    """
+    names = text.lower().split(",")
+    for name in names:
+        if name not in COUNTS:
+            raise ValueError(f"count must be some of {','.join(COUNTS)}, got {text}")
+    return frozenset(names)
+
+
+def counted_params(operators: Iterable[Operator], counts: Collection[str] = PARAMS) -> Size:
+    """Return the trainable parameters of the chosen parts."""
+    return sum(_params(operator.cost, _kernel_part(operator), counts) for operator in operators)
+
+
+def counted_macs(operators: Iterable[Operator], counts: Collection[str] = WORK) -> Size:
+    """Return the MACs of the chosen parts: convolutions, linear layers, shortcut convolutions."""
+    return sum(operator.cost.macs for operator in operators if _kernel_part(operator) in counts)
+
+
+def counted_element_ops(operators: Iterable[Operator], counts: Collection[str] = WORK) -> Size:
+    """Return the element operations of the chosen parts: bias, bn, activation, pool, upsample, add."""
+    return sum(_element_ops(operator.cost, counts) for operator in operators)
+
+
+def counted_work(operators: Collection[Operator], counts: Collection[str] = WORK, unit: str = "mac") -> Size:
+    """Return the work of the chosen parts in MACs or FLOPs (2 a MAC); an element operation counts once.
+
+    Raises ValueError for an unknown unit.
+    """
+    if unit not in ("mac", "flop"):
+        raise ValueError(f"unit must be mac or flop, got {unit}")
+    macs = counted_macs(operators, counts)
+    return (2 * macs if unit == "flop" else macs) + counted_element_ops(operators, counts)
+
+
+def work_heading(counts: Collection[str], unit: str) -> str:
+    """Return what a total of that choice is called.
+
+    >>> work_heading({"conv", "linear", "bn"}, "flop")
+    'FLOPs + bn'
+    """
+    element = [name for name in ELEMENT_PARTS if name in counts]
+    return " + ".join(["FLOPs" if unit == "flop" else "MACs", *element])
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What enters a total, and its unit."""
+
+    work: frozenset[str] = WORK
+    params: frozenset[str] = PARAMS
+    unit: str = "mac"
+
+    @property
+    def key(self) -> str:
+        """The key of the work in a row: macs or flops."""
+        return f"{self.unit}s"
+
+    @property
+    def heading(self) -> str:
+        """The heading of a column of work."""
+        return work_heading(self.work, self.unit)
+
+    def of(self, operators: Collection[Operator]) -> dict[str, Any]:
+        """Return the counted parameters and work of operators."""
+        return {
+            "params": counted_params(operators, self.params),
+            self.key: counted_work(operators, self.work, self.unit),
+        }
+
+
+def _kernel_part(operator: Operator) -> str:
+    return "shortcut" if operator.part == "conv" and operator.place.role == "shortcut" else operator.part
+
+
+def _params(cost: Cost, part: str, counts: Collection[str]) -> Size:
+    kernel = cost.weights if part in counts else 0
+    return kernel + (cost.biases if "bias" in counts else 0) + (cost.bn_weights if "bn" in counts else 0)
+
+
+def _element_ops(cost: Cost, counts: Collection[str]) -> Size:
+    return sum(getattr(cost, f"{part}_ops") for part in ELEMENT_PARTS if part in counts)

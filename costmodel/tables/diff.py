@@ -1,0 +1,147 @@
+"""Two networks compared layer by layer: what changed, and by how much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from costmodel.grids.quantities import cost_quantities, named_quantity
+from costmodel.networks.network import layers
+from costmodel.networks.resnet import ResNet
+from costmodel.operators.octave import PATHS
+from costmodel.operators.recorder import Operator, cost_of
+from costmodel.report import Column, Table, change, counted
+
+SUM = "sum"
+# What can become of a path, and its mark in a narrow table.
+VERBS: Mapping[str, str] = {
+    "added": "+",
+    "gone": "-",
+    "compressed": "*",
+    "uncompressed": "/",
+    "resized": "~",
+}
+LEGEND = ", ".join(f"{mark} {verb}" for verb, mark in VERBS.items())
+
+
+def diff_table(
+    a: ResNet,
+    b: ResNet,
+    quantities: Sequence[str] = ("params", "macs"),
+    *,
+    unchanged: bool = False,
+    dtype: str = "float32",
+) -> Table:
+    """Return a row a layer whose counts or convolutions differ between two networks, and the sum.
+
+    A layer of one network alone has empty cells for the other. With `unchanged`, all layers are shown.
+    Raises ValueError where a quantity is unknown.
+
+    >>> from costmodel.networks.resnet import resnet
+    >>> rows = diff_table(resnet(20), resnet(20, alpha="1/4"), ["macs"]).rows
+    >>> rows[0]["layer"], rows[0]["what"], rows[0]["macs_change"]
+    ('stages.0.0.conv1', 'added HL; resized HH', Fraction(-3, 16))
+    """
+    names = tuple(dict.fromkeys(quantities))
+    all_a, all_b = a.operators(), b.operators()
+    before, after = dict(layers(all_a)), dict(layers(all_b))
+    rows = [_row(layer, before.get(layer), after.get(layer), names, dtype) for layer in _order(before, after)]
+    changed = [row for row in rows if row["what"]]
+    # Of the sum it is not said which paths changed, but how many layers did.
+    total = _row(SUM, all_a, all_b, names, dtype) | {"what": counted(len(changed), "layer")}
+    return Table("diff", "A → B, layer by layer", _columns(names), [*(rows if unchanged else changed), total])
+
+
+def _order(before: Iterable[str], after: Iterable[str]) -> list[str]:
+    """All layers in the order in which they run: stages and blocks by number, the head last."""
+    merged = list(dict.fromkeys([*before, *after]))
+    position = {layer: i for i, layer in enumerate(merged)}
+    return sorted(merged, key=lambda layer: (_place(layer), position[layer]))
+
+
+def _place(layer: str) -> tuple[int, int, int]:
+    parts = layer.split(".")
+    if parts[0] == "stages":
+        return 1, int(parts[1]), int(parts[2])
+    return (0 if parts[0].startswith("stem") else 2), 0, 0
+
+
+def _row(
+    layer: str, a: list[Operator] | None, b: list[Operator] | None, names: Sequence[str], dtype: str
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"layer": layer}
+    old, new = (cost_quantities(cost_of(ops or []), names, dtype) for ops in (a, b))
+    for name in names:
+        row |= {f"{name}_a": None if a is None else old[name], f"{name}_b": None if b is None else new[name]}
+        row |= {f"{name}_difference": new[name] - old[name], f"{name}_change": change(new[name], old[name])}
+    return row | {"what": _what(a, b, old != new)}
+
+
+def _what(a: list[Operator] | None, b: list[Operator] | None, counts_differ: bool) -> str:
+    """Say in short what changed: which paths came or went, became bottlenecks or not, or changed size."""
+    if a is None or b is None:
+        return ("only in B" if a is None else "only in A") if counts_differ else ""
+    paths: dict[str, list[str]] = {}
+    before, after = _by_path(a), _by_path(b)
+    for path in PATHS:
+        paths.setdefault(_path_change(before.get(path, []), after.get(path, [])), []).append(path)
+    texts = [f"{verb} {','.join(paths[verb])}" for verb in VERBS if verb in paths]
+    return "; ".join(texts) or ("branches" if counts_differ else "")
+
+
+def _by_path(operators: Iterable[Operator]) -> Mapping[str, list[Operator]]:
+    """Group a layer's operators by path; the one path of a plain convolution is HH."""
+    groups: dict[str, list[Operator]] = {}
+    for operator in operators:
+        path = operator.place.path or ("HH" if operator.has_weights else "")
+        groups.setdefault(path, []).append(operator)
+    return groups
+
+
+def _path_change(a: list[Operator], b: list[Operator]) -> str:
+    before, after = (sum(op.has_weights for op in ops) for ops in (a, b))
+    if not before or not after:
+        return "" if before == after else "gone" if before else "added"
+    if before != after:
+        return "compressed" if after > before else "uncompressed"
+    return "" if [op.cost for op in a] == [op.cost for op in b] else "resized"
+
+
+def narrow(table: Table) -> Table:
+    """Return the table for 80 columns: differences alone, short names, marks for what became of paths."""
+    columns = [
+        replace(column, heading=column.heading.removesuffix(" B-A"))
+        for column in table.columns
+        if not column.key.endswith(("_a", "_b"))
+    ]
+    rows = [
+        {**row, "layer": row["layer"].removeprefix("stages."), "what": marked(row["what"])}
+        for row in table.rows
+    ]
+    return replace(table, title="B - A, layer by layer", columns=columns, rows=rows)
+
+
+def marked(what: str) -> str:
+    """Return what became of paths in marks.
+
+    >>> marked("added HL,LH; resized HH"), marked("only in A")
+    ('+HL,LH ~HH', 'only in A')
+    """
+    for verb, mark in VERBS.items():
+        what = re.sub(rf"\b{verb} ", mark, what)
+    return what.replace(";", "")
+
+
+def _columns(names: Sequence[str]) -> list[Column]:
+    columns = [Column("layer", "layer")]
+    for name in names:
+        heading = named_quantity(name).heading
+        columns += [
+            Column(f"{name}_a", f"{heading} A", "count"),
+            Column(f"{name}_b", "B", "count"),
+            Column(f"{name}_difference", f"{heading} B-A", "count"),
+            Column(f"{name}_change", "change", "percent"),
+        ]
+    return [*columns, Column("what", "what changed")]

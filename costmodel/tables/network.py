@@ -1,0 +1,146 @@
+"""Tables of the calculator: networks compared, lists of configurations, a network layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from costmodel.networks.network import layers
+from costmodel.networks.resnet import ResNet
+from costmodel.networks.stages import Stage, ordered
+from costmodel.networks.wording import kind_of
+from costmodel.operators.recorder import Operator, cost_of
+from costmodel.report import PARAMS_COLUMN, Column, Table, change
+from costmodel.tables.counting import PARAMS, WORK, Totals
+
+BASES = (("plain", "plain"), ("octave", "Oct"))  # what networks are compared with: key and heading
+
+
+def network_table(net: ResNet, totals: Totals) -> Table:
+    """Return the plain network, the octave one and the network itself, each compared with the first two."""
+    plain, octave = _uncompressed(net, keep_alpha=False), _uncompressed(net, keep_alpha=True)
+    variants = [plain, *([octave] if octave != plain else []), *([net] if net not in (plain, octave) else [])]
+    counts = [totals.of(variant.folded()) for variant in variants]
+    octave_counts = counts[variants.index(octave)]
+    rows = [
+        _network_row(variant, count, counts[0], octave_counts)
+        for variant, count in zip(variants, counts, strict=True)
+    ]
+    return Table(
+        "network",
+        f"Network: {_network_title(net)}",
+        [Column("network", "network"), *_compared_columns(totals, with_octave=octave != plain)],
+        rows,
+    )
+
+
+def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
+    """Return a row a network: its alpha and beta, and its totals compared with plain and octave."""
+    counts, plain, octave = (
+        _count_all(variants, totals)
+        for variants in (
+            nets,
+            [_uncompressed(net, keep_alpha=False) for net in nets],
+            [_uncompressed(net, keep_alpha=True) for net in nets],
+        )
+    )
+    rows = [
+        {"alpha": _joined(net, "alpha"), "beta": _joined(net, "beta"), **_changes(*of_net)}
+        for net, *of_net in zip(nets, counts, plain, octave, strict=True)
+    ]
+    columns = [Column("alpha", "alpha"), Column("beta", "beta"), *_compared_columns(totals, with_octave=True)]
+    return Table("configurations", _configurations_title(nets[0]), columns, rows)
+
+
+def per_layer_table(net: ResNet, totals: Totals) -> Table:
+    """Return a row a layer of the network, in the order in which they run, and the sum."""
+    operators = net.operators()
+    grouped = [(name, group) for name, group in layers(operators) if any(op.cost.calls for op in group)]
+    rows = [_layer_row(name, group, totals) for name, group in grouped]
+    rows.append(_layer_row("sum", operators, totals))
+    columns = [
+        Column("layer", "layer"),
+        PARAMS_COLUMN,
+        Column(totals.key, totals.heading, "count"),
+        Column("activations", "activations", "count"),
+        Column("calls", "calls", "count"),
+    ]
+    return Table("layers", f"Layer by layer: {_network_title(net)}", columns, rows)
+
+
+def _configurations_title(net: ResNet) -> str:
+    """What all configurations share: they differ in alpha and beta."""
+    backbone = net.backbone
+    image = f"{backbone.in_channels}x{backbone.size[0]}x{backbone.size[1]}"
+    return f"Configurations of resnet{backbone.depth}, input {image}, bottlenecks on {_path_sets(net)}"
+
+
+def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
+    """Count networks of one backbone: by the grid evaluator where it knows the choice of parts."""
+    if (totals.work, totals.params) != (WORK, PARAMS):
+        return [totals.of(net.folded()) for net in nets]
+    from costmodel.grids.evaluate import evaluate_networks
+
+    counts = evaluate_networks(nets)
+    scale = 2 if totals.unit == "flop" else 1
+    pairs = zip(counts["params"].tolist(), counts["macs"].tolist(), strict=True)
+    return [{"params": params, totals.key: scale * macs} for params, macs in pairs]
+
+
+def _uncompressed(net: ResNet, keep_alpha: bool) -> ResNet:
+    first, second, third = (Stage(stage.alpha if keep_alpha else Fraction(0)) for stage in net.stages)
+    return replace(net, stages=(first, second, third))
+
+
+def _network_row(
+    net: ResNet, counts: Mapping[str, int], plain: Mapping[str, int], octave: Mapping[str, int]
+) -> dict[str, Any]:
+    return {"network": kind_of(net), **_changes(counts, plain, octave)}
+
+
+def _changes(
+    counts: Mapping[str, int], plain: Mapping[str, int], octave: Mapping[str, int]
+) -> dict[str, Any]:
+    row: dict[str, Any] = dict(counts)
+    for key, value in counts.items():
+        row[f"{key}_vs_plain"] = change(value, plain[key])
+        row[f"{key}_vs_octave"] = change(value, octave[key])
+    return row
+
+
+def _compared_columns(totals: Totals, with_octave: bool) -> list[Column]:
+    columns = [PARAMS_COLUMN, Column(totals.key, totals.heading, "count")]
+    return [column for counted in columns for column in (counted, *_changes_of(counted.key, with_octave))]
+
+
+def _changes_of(key: str, with_octave: bool) -> list[Column]:
+    plain, octave = (Column(f"{key}_vs_{name}", f"vs {short}", "percent") for name, short in BASES)
+    return [plain, octave] if with_octave else [plain]
+
+
+def _joined(net: ResNet, name: str) -> str:
+    values = [str(getattr(stage, name)) for stage in net.stages]
+    return values[0] if len(set(values)) == 1 else "+".join(values)
+
+
+def _network_title(net: ResNet) -> str:
+    backbone = net.backbone
+    title = f"resnet{backbone.depth}, input {backbone.in_channels}x{backbone.size[0]}x{backbone.size[1]}"
+    if net.is_plain:
+        return title
+    title += f", alpha {_joined(net, 'alpha')}"
+    if not net.is_compressed:
+        return title
+    return f"{title}, beta {_joined(net, 'beta')}, bottlenecks on {_path_sets(net)}"
+
+
+def _layer_row(name: str, operators: Sequence[Operator], totals: Totals) -> dict[str, Any]:
+    cost = cost_of(operators)
+    return {"layer": name, **totals.of(operators), "activations": cost.activations, "calls": cost.calls}
+
+
+def _path_sets(net: ResNet) -> str:
+    sets = [",".join(ordered(stage.paths)) or "none" for stage in net.stages]
+    return sets[0] if len(set(sets)) == 1 else "+".join(sets)

@@ -1,0 +1,215 @@
+"""The plan "blocked": training steps by kernels of this package, on maps in blocks of images."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.branches import OctBatchNorm2d
+from pwoct.octave import OctConv
+from pwoct.plan.compiled.branches import Branches, rebranching
+from pwoct.plan.compiled.library import why_not
+from pwoct.plan.compiled.operations import Map, Size, lanes_of
+from pwoct.plan.compiled.tape import NEEDS, Tape
+from pwoct.plan.compiled.training import Features, Pass, TrainingStep
+from pwoct.plan.lean import LeanNetwork
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, blocks, octave_layer, terms
+from pwoct.pwise_octave import Bottleneck
+from pwoct.resnet import ResNet
+
+
+class BlockedNetwork(LeanNetwork):
+    """A `ResNet` computed by the plan "blocked"; it has the same children, so the same state dict.
+
+    x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images in a block (a vector of 64 bytes
+    holds 16 in float32, 8 in float64) and all maps that are pooled have even sizes. Returns logits
+    (n, classes). Under autocast, where the processor multiplies bfloat16, maps are kept and multiplied in it,
+    as autocast does; sums, statistics and all elsewhere are in the parameters' type, float32 or float64.
+    In evaluation it computes by "lean". Hooks of layers are not called.
+
+    Raises:
+        ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
+    """
+
+    def __init__(self, model: ResNet) -> None:
+        super().__init__(model)
+        self._recorded: dict[tuple[Any, ...], tuple[TrainingStep, Tape]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: it records steps of its own."""
+        return {**self.__dict__, "_recorded": {}}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify images (n, in_channels, h, w)."""
+        in_training = {norm.training for norm in self.modules() if isinstance(norm, _BatchNorm)}
+        if in_training == {False}:
+            return super().forward(x)
+        if len(in_training) > 1:
+            raise ValueError(f"{NEEDS} normalisations that are all in training, or all in evaluation")
+        return self.fc(adaptive_avg_pool2d(self._features(x), 1).flatten(1))  # type: ignore[no-any-return]
+
+    def _features(self, x: Tensor) -> Tensor:
+        if reason := why_not_blocked(self, len(x)):
+            raise ValueError(reason)
+        wanted = self.stem.in_channels
+        if x.dim() != 4 or x.shape[1] != wanted or x.device.type != "cpu":
+            raise ValueError(
+                f"{NEEDS} images (n, {wanted}, h, w) on the CPU, got {tuple(x.shape)} on {x.device}"
+            )
+        step, tape = self._step((x.shape[2], x.shape[3]), x.requires_grad)
+        passes: list[Pass] = []
+        features: Tensor = Features.apply(step, passes, x, *tape.parameters)  # type: ignore[no-untyped-call]
+        _track(tape, passes[0].moments, len(x))
+        if not features.requires_grad:
+            step.release(passes[0])
+        return features
+
+    def _step(self, size: Size, to_images: bool) -> tuple[TrainingStep, Tape]:
+        dtype = self.stem.weight.dtype
+        casts = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
+        # Whatever of the layers is recorded: if it changes, that makes another step.
+        parameters = tuple((name, id(p), p.requires_grad, p.dtype) for name, p in self.named_parameters())
+        norms = tuple((id(m), m.eps, m.momentum is None) for m in self.modules() if isinstance(m, _BatchNorm))
+        layers = parameters, norms
+        key = size, to_images, rounds, layers
+        if key not in self._recorded:
+            kept = {known: value for known, value in self._recorded.items() if known[-1] == layers}
+            self._recorded = kept
+            tape, images, result = record(self, size, rounds)
+            step = TrainingStep(tape, images, result, to_images=to_images, dtype=dtype)
+            self._recorded[key] = step, tape
+        return self._recorded[key]
+
+
+def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tuple[Tape, Map, Map]:
+    """Return a network recorded up to its features, with the maps of images and features.
+
+    Raises:
+        ValueError: if the kernels do not know a layer or a size.
+    """
+    tape, images = Tape(rounds), Map(model.stem.in_channels, *size)
+    (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
+    x = Branches(tape, stem, None)
+    for block in blocks(model.stages):
+        x = _octave_block(block, x) if isinstance(block, OctBlock) else _plain_block(block, x)
+    if x.high is None:
+        raise ValueError(f"{NEEDS} a last block with a high branch")
+    return tape, images, x.high
+
+
+def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None = None) -> str | None:
+    """Return why a network cannot train by this plan on batches of so many images, or None if it can.
+
+    size: of the images; if it is given, all layers are looked at.
+    """
+    if reason := why_not(torch.float32):
+        return f'the plan "blocked" does not run here: {reason}'
+    dtypes = {parameter.dtype for parameter in model.parameters()}
+    if dtypes not in ({torch.float32}, {torch.float64}):
+        return f"{NEEDS} parameters in float32 or float64, got {', '.join(sorted(map(str, dtypes)))}"
+    lanes = lanes_of(*dtypes)
+    if images < 1 or images % lanes:
+        return f"{NEEDS} batches of a multiple of {lanes} images, got {images}"
+    try:
+        if size is not None:
+            record(model, size)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@torch.no_grad()
+def _track(tape: Tape, moments: Tensor, images: int) -> None:
+    """Update the running statistics as `BatchNorm2d` does: with the variance of a sample."""
+    parts = torch.split(moments, [norm.num_features for norm, _ in tape.norms])
+    found: dict[float, list[tuple[Tensor, Tensor]]] = defaultdict(list)  # by momentum: old and new values
+    counters = []
+    for (norm, pixels), part in zip(tape.norms, parts, strict=True):
+        if norm.running_mean is None or norm.running_var is None or norm.momentum is None:
+            continue
+        numbers = images * pixels
+        found[norm.momentum].append((norm.running_mean, part[:, 0]))
+        found[norm.momentum].append((norm.running_var, part[:, 1] * (numbers / (numbers - 1))))
+        if norm.num_batches_tracked is not None:
+            counters.append(norm.num_batches_tracked)
+    for momentum, pairs in found.items():
+        torch._foreach_lerp_([old for old, _ in pairs], [new for _, new in pairs], momentum)
+    for counter in counters:
+        counter.add_(1)
+
+
+def _plain_block(block: nn.Module, x: Branches[Tape]) -> Branches[Tape]:
+    assert isinstance(block, BasicBlock)
+    assert x.high is not None
+    tape = x.recorder
+    (inner,) = tape.normalise([(_convolve(tape, block.conv1, x.high), block.bn1, None)], relu=True)
+    y = _convolve(tape, block.conv2, inner)
+    residual = x.high if block.shortcut is None else _convolve(tape, block.shortcut, x.high)
+    (high,) = tape.normalise([(y, block.bn2, residual)], relu=True)
+    return Branches(tape, high, None)
+
+
+def _octave_block(block: OctBlock, x: Branches[Tape]) -> Branches[Tape]:
+    conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
+    nothing = Branches(x.recorder, None, None)
+    inner = _normalise(block.bn1, _octave(conv1, x), nothing)
+    residual = x
+    if block.shortcut is not None:
+        residual = _octave(octave_layer(block.shortcut), x)
+    elif conv1.split_in != conv2.split_out:
+        residual = _octave(rebranching(conv1, conv2), x)
+    return _normalise(block.bn2, _octave(conv2, inner), residual)
+
+
+def _octave(layer: OctConv, x: Branches[Tape]) -> Branches[Tape]:
+    """Record an octave convolution; what is upsampled is added last."""
+    found: dict[str, list[Term]] = {HIGH: [], DOUBLED: [], LOW: []}
+    for term in terms(layer):
+        found[term.target].append(term)
+    low = _sum(found[LOW], x, None)
+    doubled = _sum(found[DOUBLED], x, None)
+    if doubled is not None and not found[HIGH]:
+        return Branches(x.recorder, x.recorder.double(doubled), low)
+    return Branches(x.recorder, _sum(found[HIGH], x, doubled), low)
+
+
+def _sum(found: Sequence[Term], x: Branches[Tape], doubled: Map | None) -> Map | None:
+    y = None
+    for position, term in enumerate(found, 1):
+        last = doubled if position == len(found) else None
+        y = _convolve(x.recorder, term.conv, x(term.source, term.pools), plus=y, doubled=last)
+    return y
+
+
+def _convolve(
+    tape: Tape, path: nn.Module, x: Map, *, plus: Map | None = None, doubled: Map | None = None
+) -> Map:
+    """Record one path: a convolution, or a bottleneck of three."""
+    if not isinstance(path, Bottleneck):
+        assert isinstance(path, nn.Conv2d)
+        return tape.convolve(x, path, plus=plus, doubled=doubled)
+    for convolution, norm in ((path.reduce, path.reduce_bn), (path.spatial, path.spatial_bn)):
+        x = tape.convolve(x, convolution)
+        if norm is not None:
+            (x,) = tape.normalise([(x, norm, None)], relu=path.between == "bn_relu")
+    return tape.convolve(x, path.expand, plus=plus, doubled=doubled)
+
+
+def _normalise(norm: nn.Module, x: Branches[Tape], plus: Branches[Tape]) -> Branches[Tape]:
+    """Record relu(norm(x) + plus) of the branches that exist."""
+    assert isinstance(norm, OctBatchNorm2d)
+    inputs = [
+        (branch, own, residual)
+        for branch, own, residual in ((x.high, norm.high, plus.high), (x.low, norm.low, plus.low))
+        if branch is not None and own is not None
+    ]
+    outputs = iter(x.recorder.normalise(inputs, relu=True))
+    return Branches(
+        x.recorder, None if x.high is None else next(outputs), None if x.low is None else next(outputs)
+    )

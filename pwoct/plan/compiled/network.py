@@ -1,0 +1,172 @@
+"""The plan "native": a trained network for inference, computed by kernels of this package."""
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.plan.compiled.branches import Branches, rebranching
+from pwoct.plan.compiled.library import why_not
+from pwoct.plan.compiled.operations import Map, Size
+from pwoct.plan.compiled.program import Program, Recorder, joins_maps
+from pwoct.plan.folded.convolve import Convolution
+from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths, folded
+from pwoct.plan.folded.kernels import scale_and_shift
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, blocks, high_size, octave_layer
+from pwoct.resnet import ResNet
+
+
+class NativeNetwork(nn.Module):
+    """A snapshot of a `ResNet` for images of one size, in compiled kernels; no parameters, no gradients.
+
+    x: (n, in_channels, h, w) of any floating type, on the CPU. Returns logits (n, classes) in `dtype`.
+    Images are computed in blocks of as many as a vector has floats, so batches should be multiples of 16.
+
+    Args:
+        model: the network; its weights and statistics are copied.
+        size: (h, w) of the images.
+        dtype: float32, float64 or bfloat16.
+
+    Raises:
+        ValueError: if the kernels cannot compute in `dtype` here, or an image has another size.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: ResNet, size: Size, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        reason = why_not(dtype)
+        if reason is not None:
+            raise ValueError(f'the plan "native" does not run here: {reason}')
+        self.size, self.dtype = size, dtype
+        model = copy.deepcopy(model).cpu()
+        recorder = Recorder(dtype)
+        images = Map(model.stem.in_channels, *size)
+        stem = recorder.convolve(images, folded(model.stem, scale_and_shift(model.stem_bn)), relu=True)
+        x = Branches(recorder, stem, None)
+        for block in blocks(model.stages):
+            if isinstance(block, OctBlock):
+                size = high_size(octave_layer(block.conv1), size)
+                x = _octave_block(block, x, size)
+            else:
+                x = _plain_block(block, x)
+        assert x.high is not None
+        mean = recorder.pool(x.high, max(x.high.height, x.high.width))
+        head = Convolution(model.fc.weight[:, :, None, None], model.fc.bias)
+        self.program = Program(recorder, images, recorder.convolve(mean, head))
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify images (n, in_channels, h, w)."""
+        wanted = (self.program.images.channels, *self.size)
+        if tuple(x.shape[1:]) != wanted:
+            raise ValueError(
+                f"this network was made for images (n, {', '.join(map(str, wanted))}), got {tuple(x.shape)}"
+            )
+        if x.device.type != "cpu":
+            raise ValueError(f"this network computes on the CPU, got images on {x.device}")
+        return self.program(x).flatten(1)
+
+
+def _plain_block(block: nn.Module, x: Branches[Recorder]) -> Branches[Recorder]:
+    assert isinstance(block, BasicBlock)
+    assert x.high is not None
+    convolve = x.recorder.convolve
+    y = convolve(x.high, _fold(block.conv1, block.bn1), relu=True)
+    residual = x.high if block.shortcut is None else convolve(x.high, _fold(block.shortcut, None))
+    return Branches(x.recorder, convolve(y, _fold(block.conv2, block.bn2), plus=residual, relu=True), None)
+
+
+def _octave_block(block: OctBlock, x: Branches[Recorder], size: Size) -> Branches[Recorder]:
+    conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
+    inner = _add_up([(conv1, block.bn1)], [x], (None, None), size)
+    layers: list[Layer] = [(conv2, block.bn2)]
+    if block.shortcut is not None:
+        layers.append((octave_layer(block.shortcut), None))
+    elif conv1.split_in != conv2.split_out:
+        layers.append((rebranching(conv1, conv2), None))
+    return _add_up(layers, [inner, x], (x.high, x.low) if len(layers) == 1 else (None, None), size)
+
+
+def _add_up(
+    layers: Sequence[Layer],
+    inputs: Sequence[Branches[Recorder]],
+    residual: tuple[Map | None, Map | None],
+    size: Size,
+) -> Branches[Recorder]:
+    """Record relu(sum of all paths + residual), branch by branch; what is upsampled is added last."""
+    recorder = inputs[0].recorder
+    paths: dict[str, list[FoldedPath]] = {HIGH: [], DOUBLED: [], LOW: []}
+    for path in fold_paths(layers, _merges):
+        paths[path.term.target].append(path)
+    high, low = residual
+    low = _sum(recorder, paths[LOW], inputs, low, None, relu=True)
+    doubled = _sum(recorder, paths[DOUBLED], inputs, None, None, relu=False)
+    if doubled is not None and not paths[HIGH]:
+        high = recorder.add(high, doubled, size, relu=True)
+    else:
+        high = _sum(recorder, paths[HIGH], inputs, high, doubled, relu=True)
+    return Branches(recorder, high, low)
+
+
+def _sum(
+    recorder: Recorder,
+    paths: Sequence[FoldedPath],
+    inputs: Sequence[Branches[Recorder]],
+    plus: Map | None,
+    doubled: Map | None,
+    relu: bool,
+) -> Map | None:
+    parts = list(_parts(recorder, paths, inputs))
+    for position, (x, second, convolution) in enumerate(parts, 1):
+        is_last = position == len(parts)
+        plus = recorder.convolve(
+            x,
+            convolution,
+            second=second,
+            plus=plus,
+            doubled=doubled if is_last else None,
+            relu=relu and is_last,
+        )
+    return plus
+
+
+def _parts(
+    recorder: Recorder, paths: Sequence[FoldedPath], inputs: Sequence[Branches[Recorder]]
+) -> Iterator[tuple[Map, Map | None, Convolution]]:
+    """Yield what is added up: a map, another one or None, and the convolution that reads them."""
+    alone: tuple[Map, Convolution] | None = None
+    for path in paths:
+        x = inputs[path.number](path.term.source, path.term.pools)
+        for convolution, rectified in path.before:
+            x = recorder.convolve(x, convolution, relu=rectified)
+        if alone is not None and joins_maps(alone[1], path.last, alone[0], x):
+            yield alone[0], x, _joined(alone[1], path.last)
+            alone = None
+            continue
+        if alone is not None:
+            yield alone[0], None, alone[1]
+        alone = x, path.last
+    if alone is not None:
+        yield alone[0], None, alone[1]
+
+
+def _joined(first: Convolution, second: Convolution) -> Convolution:
+    biases = [convolution.bias for convolution in (first, second) if convolution.bias is not None]
+    bias = torch.stack(biases).sum(0) if biases else None
+    return Convolution(torch.cat([first.weight, second.weight], 1), bias, first.geometry)
+
+
+def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
+    """Whether 1x1, kxk, 1x1 become one kxk: by MACs, where maps in between cost half as much again."""
+    k = kernel[0] * kernel[1]
+    return 2 * k * c_in * c_out <= 3 * hidden * (c_in + k * hidden + c_out)
+
+
+def _fold(convolution: nn.Module, norm: nn.Module | None) -> Convolution:
+    assert isinstance(convolution, nn.Conv2d)
+    if norm is None:
+        return folded(convolution, None)
+    assert isinstance(norm, nn.BatchNorm2d)
+    return folded(convolution, scale_and_shift(norm))

@@ -1,0 +1,187 @@
+"""Operations on maps in blocks of images, as compiled kernels read them, and where maps lie in memory."""
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pwoct.plan.compiled.library import load
+
+# The kinds of kernels.h, in their order.
+(
+    CONVOLUTION,
+    POOLING,
+    WINOGRAD_CONVOLUTION,
+    SUMMING,
+    STATISTICS,
+    NORMALISATION,
+    NORMALISATION_SUMS,
+    NORMALISATION_GRADIENT,
+    WEIGHT_GRADIENT,
+    BARRIER,
+    PAIRING,
+    PAIRED_WEIGHT_GRADIENT,
+    WINOGRAD_WEIGHT_GRADIENT,
+) = range(13)
+NONE = -1
+GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
+MAPS = ("input", "output", "plus", "doubled", "source", "result")
+FIELDS = (
+    *("kind", *MAPS, "weight", "bias", "statistics", "groups", "channels"),
+    *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
+    *("source_height", "source_width", "source_groups", "kernel_height", "kernel_width"),
+    *("stride", "pad_height", "pad_width", "dilation", "spread", "first_row", "first_column", "relu"),
+)
+Size = tuple[int, int]
+
+
+class Operation(ctypes.Structure):
+    """One operation, as kernels.h has it; see there. A test compares their sizes."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in FIELDS),
+        *((name, ctypes.c_double) for name in ("scale", "epsilon")),
+    )
+
+
+@dataclass(eq=False)
+class Map:
+    """A feature map of one block of images; `place` is where it lies, in vectors, once that is decided."""
+
+    channels: int
+    height: int
+    width: int
+    place: int = NONE
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        return self.height, self.width
+
+    def groups(self, group: int) -> int:
+        """Return how many groups of so many channels hold all of them."""
+        return -(-self.channels // group)
+
+    def vectors(self, group: int) -> int:
+        """Return how many vectors it takes."""
+        return self.groups(group) * self.height * self.width
+
+
+@dataclass
+class Step:
+    """An operation whose maps have no place yet, by the names of its fields."""
+
+    operation: Operation
+    reads: dict[str, Map]
+    output: Map | None
+
+    def settle(self) -> Operation:
+        """Return the operation, with the places of its maps."""
+        for name in MAPS:
+            found = self.output if name == "output" else self.reads.get(name)
+            setattr(self.operation, name, NONE if found is None else found.place)
+        return self.operation
+
+
+def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: float) -> Step:
+    """Return a step; sizes and channels follow from its maps."""
+    found = {name: read for name, read in reads.items() if read is not None}
+    operation = Operation(kind=kind, scale=1.0, bias=NONE, spread=1)
+    sized = {"out_": output} | {f"{name}_": found.get(name) for name in ("doubled", "source")}
+    for prefix, x in ({"": found.get("input")} | sized).items():
+        if x is not None:
+            setattr(operation, f"{prefix}height", x.height)
+            setattr(operation, f"{prefix}width", x.width)
+    for name, value in fields.items():
+        setattr(operation, name, value)
+    return Step(operation, found, output)
+
+
+def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
+    """Check that maps fit the one that they are added to.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    half = (y.channels, -(-y.height // 2), -(-y.width // 2))
+    for x, wanted in ((plus, (y.channels, *y.size)), (doubled, half)):
+        got = None if x is None else (x.channels, *x.size)
+        if got not in (None, wanted):
+            raise ValueError(f"a map of (channels, height, width) = {wanted} can be added, got {got}")
+
+
+def settle(steps: Iterable[Step]) -> ctypes.Array[Operation]:
+    """Return the operations of steps, in one array."""
+    operations = [one.settle() for one in steps]
+    return (Operation * len(operations))(*operations)
+
+
+def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> int:
+    """Give each map a place that no other map has while it is needed; return the vectors of all places.
+
+    The images lie at 0; the result is needed to the end.
+    """
+    needed = {id(result): len(steps)}
+    for number, one in enumerate(steps):
+        for read in one.reads.values():
+            needed[id(read)] = max(number, needed.get(id(read), 0))
+    images.place, total = 0, images.vectors(group)
+    placed = [images]
+    for number, one in enumerate(steps):
+        if one.output is None or any(one.output is other for other in placed):
+            continue  # several steps may write a map, each its own pixels
+        placed = [other for other in placed if needed.get(id(other), 0) >= number]
+        size, place = one.output.vectors(group), 0
+        for other in sorted(placed, key=lambda other: other.place):
+            if place + size <= other.place:
+                break
+            place = max(place, other.place + other.vectors(group))
+        one.output.place = place
+        placed.append(one.output)
+        total = max(total, place + size)
+    return total
+
+
+def arrange(weight: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:
+    """Return a kernel in the order in which it is read; see `convolve_rest` in kernels.h.
+
+    weight: (c_out, c_in, k_h, k_w). As many output channels as are computed at once lie side by side, for
+    each group of input channels and each tap; channels that groups lack are `missing`.
+    """
+    c_out, c_in, k_h, k_w = weight.shape
+    weight = pad(weight, (0, 0, 0, 0, 0, -c_in % group_in, 0, -c_out % group_out), value=missing)
+    grouped = weight.view(weight.shape[0], -1, group_in, k_h, k_w).permute(1, 3, 4, 0, 2)
+    parts, first, count = [], 0, load().pwoct_channels()
+    while first < grouped.shape[3]:
+        if first + count > grouped.shape[3]:
+            count //= 2
+            continue
+        parts.append(grouped[:, :, :, first : first + count].flatten())
+        first += count
+    return torch.cat(parts)
+
+
+def lanes_of(dtype: torch.dtype) -> int:
+    """Return how many images a block has."""
+    return int(load().pwoct_vector_bytes()) // (GROUPS[dtype] * dtype.itemsize)
+
+
+def to_blocks(x: Tensor, lanes: int, dtype: torch.dtype) -> Tensor:
+    """Return images (n, c, h, w) as (blocks, groups of channels, h, w, lanes, group); zeros fill the last."""
+    n, c, h, w = x.shape
+    group = GROUPS[dtype]
+    x = pad(x, (0, 0, 0, 0, 0, -c % group, 0, -n % lanes)).to(dtype)
+    blocks, channels = x.shape[0] // lanes, x.shape[1]
+    return x.reshape(blocks, lanes, channels // group, group, h, w).permute(0, 2, 4, 5, 1, 3).contiguous()
+
+
+def from_blocks(results: Tensor, result: Map, images: int, lanes: int, group: int) -> Tensor:
+    """Return (images, channels, height, width) of what `to_blocks` would make of it."""
+    blocks, groups = len(results), result.groups(group)
+    maps = results.view(blocks, groups, result.height, result.width, lanes, group)
+    order = maps.permute(0, 4, 1, 5, 2, 3)
+    flat = order.reshape(blocks * lanes, groups * group, result.height, result.width)
+    return flat[:images, : result.channels].contiguous()

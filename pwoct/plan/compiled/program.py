@@ -1,0 +1,164 @@
+"""A network as a list of operations on maps, recorded once and computed by compiled kernels."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pwoct.plan.choose import uses_winograd
+from pwoct.plan.compiled import operations
+from pwoct.plan.compiled.library import DTYPES, load
+from pwoct.plan.compiled.memories import Memories
+from pwoct.plan.compiled.operations import (
+    CONVOLUTION,
+    GROUPS,
+    NONE,
+    POOLING,
+    WINOGRAD_CONVOLUTION,
+    Map,
+    Size,
+    Step,
+)
+from pwoct.plan.compiled.weights import winograd_weights
+from pwoct.plan.folded.convolve import Convolution, Geometry
+
+
+class Recorder:
+    """Records the operations of a network, from its images to its result.
+
+    Args:
+        dtype: float32, float64 or bfloat16.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype, self.group = dtype, GROUPS[dtype]
+        self.steps: list[Step] = []
+        self.weights: list[Tensor] = []
+        self.biases: list[Tensor] = []
+
+    def convolve(
+        self,
+        x: Map,
+        convolution: Convolution,
+        *,
+        second: Map | None = None,
+        plus: Map | None = None,
+        doubled: Map | None = None,
+        relu: bool = False,
+    ) -> Map:
+        """Record relu(conv(x) + plus + doubled, repeated 2 x 2) and return its map.
+
+        second: a map whose channels the convolution reads after those of x; see `joins_maps`.
+
+        Raises:
+            ValueError: if the convolution has groups, or strides or dilations that differ by direction, or
+                if maps do not fit.
+        """
+        padding, stride, dilation, groups = convolution.geometry
+        if groups != 1 or stride[0] != stride[1] or dilation[0] != dilation[1]:
+            raise ValueError(
+                f'the plan "native" has convolutions without groups and with one stride and dilation, '
+                f"got groups {groups}, stride {stride}, dilation {dilation}"
+            )
+        (k_h, k_w), (d, _), (s, _) = convolution.kernel, dilation, stride
+        height = (x.height + 2 * padding[0] - d * (k_h - 1) - 1) // s + 1
+        width = (x.width + 2 * padding[1] - d * (k_w - 1) - 1) // s + 1
+        c_out, c_in = convolution.weight.shape[:2]
+        is_3x3 = (k_h, k_w, s, d) == (3, 3, 1, 1)
+        is_winograd = is_3x3 and uses_winograd(c_in, c_out, (height, width))
+        y = self._add(
+            WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION,
+            Map(c_out, height, width),
+            {"input": x, "plus": plus, "doubled": doubled, "source": second},
+            weight=sum(weight.numel() for weight in self.weights) // self.group,
+            bias=NONE if convolution.bias is None else sum(bias.numel() for bias in self.biases),
+            kernel_height=k_h,
+            kernel_width=k_w,
+            stride=s,
+            pad_height=padding[0],
+            pad_width=padding[1],
+            dilation=d,
+            relu=relu,
+        )
+        arranged = winograd_weights if is_winograd else operations.arrange
+        of_x, of_second = torch.split(convolution.weight, [x.channels, c_in - x.channels], 1)
+        whole = torch.cat([pad(of_x, (0, 0, 0, 0, 0, -x.channels % self.group)), of_second], 1)
+        self.weights.append(arranged(whole, self.group, self.group))
+        if convolution.bias is not None:
+            self.biases.append(pad(convolution.bias, (0, -len(convolution.bias) % self.group)))
+        return y
+
+    def add(self, plus: Map | None, doubled: Map, size: Size, relu: bool) -> Map:
+        """Record relu(plus + doubled, repeated 2 x 2 to `size`): a convolution of no channels."""
+        y = Map(doubled.channels, *size)
+        return self._add(CONVOLUTION, y, {"plus": plus, "doubled": doubled}, kernel_width=1, relu=relu)
+
+    def pool(self, x: Map, by: int) -> Map:
+        """Record the average of `by` x `by` pixels; at an edge, of those that exist."""
+        y = Map(x.channels, -(-x.height // by), -(-x.width // by))
+        return self._add(POOLING, y, {"input": x}, stride=by)
+
+    def _add(self, kind: int, output: Map, reads: dict[str, Map | None], **fields: float) -> Map:
+        operations.check_sums(output, reads.get("plus"), reads.get("doubled"))
+        of_input, of_source = (
+            0 if x is None else x.groups(self.group) for x in (reads.get("input"), reads.get("source"))
+        )
+        fields |= {"groups": of_input + of_source, "source_groups": of_source}
+        channels = output.groups(self.group) * self.group
+        self.steps.append(operations.step(kind, output, reads, channels=channels, **fields))
+        return output
+
+
+def joins_maps(first: Convolution, second: Convolution, x: Map, y: Map) -> bool:
+    """Whether conv(x) + conv(y) is recorded as one convolution: both by Winograd's method, in one sum."""
+    geometry = Geometry(padding=(1, 1))
+    alike = first.geometry == second.geometry == geometry and first.kernel == second.kernel == (3, 3)
+    c_out = first.weight.shape[0]
+    fit = all(uses_winograd(map_.channels, c_out, map_.size) for map_ in (x, y))
+    return alike and fit and x.size == y.size
+
+
+class Program:
+    """Recorded operations with a place for each map, ready to run.
+
+    Args:
+        recorder: what was recorded.
+        images: the map that the first operations read.
+        result: the map that is returned.
+    """
+
+    def __init__(self, recorder: Recorder, images: Map, result: Map) -> None:
+        self.dtype, self.group = recorder.dtype, recorder.group
+        self.images, self.result = images, result
+        self.sizes = images.vectors(self.group), result.vectors(self.group)
+        self.vectors = operations.place_maps(recorder.steps, images, result, self.group)
+        self.operations = operations.settle(recorder.steps)
+        count = ctypes.c_int64(len(self.operations))
+        self.scratch = int(load().pwoct_scratch_vectors(self.operations, count))
+        self.weights = torch.cat(recorder.weights).to(self.dtype)
+        in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
+        self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
+        self._memories = Memories()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute the result (n, channels, height, width) of images (n, channels, height, width)."""
+        lanes = operations.lanes_of(self.dtype)
+        blocks = operations.to_blocks(x, lanes, self.dtype)
+        count = blocks.shape[0]
+        results = torch.empty((count, self.sizes[1] * lanes * self.group), dtype=self.dtype, device="cpu")
+        threads = max(1, min(torch.get_num_threads(), count))
+        vectors = self.vectors + self.scratch
+        memory = self._memories.take(threads * vectors * load().pwoct_vector_bytes())
+        inputs, out, maps = (ctypes.c_void_p(t.data_ptr()) for t in (blocks, results, memory))
+        kernel = getattr(load(), f"pwoct_run_{DTYPES[self.dtype]}")
+        kernel(
+            self.operations,
+            ctypes.c_int64(len(self.operations)),
+            *(ctypes.c_void_p(t.data_ptr()) for t in (self.weights, self.biases)),
+            *(inputs, ctypes.c_int64(self.sizes[0]), out, ctypes.c_int64(self.sizes[1])),
+            *(ctypes.c_int64(self.result.place), maps, ctypes.c_int64(vectors), ctypes.c_int64(self.scratch)),
+            *(ctypes.c_int64(count), ctypes.c_int64(threads)),
+        )
+        self._memories.give(memory)
+        return operations.from_blocks(results, self.result, len(x), lanes, self.group)

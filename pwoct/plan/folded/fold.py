@@ -1,0 +1,138 @@
+"""Octave layers for inference: each path as convolutions with fixed weights, normalisation folded in."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from pwoct.octave import OctConv
+from pwoct.plan.choose import merges_bottleneck
+from pwoct.plan.folded.convolve import Convolution, Geometry
+from pwoct.plan.folded.kernels import merge, scale_and_shift
+from pwoct.plan.maps import LOW, Term, terms
+from pwoct.pwise_octave import Bottleneck
+
+Size = tuple[int, int]
+Affine = tuple[Tensor, Tensor | None]
+Layer = tuple[OctConv, nn.Module | None]  # with the normalisation behind it
+Merges = Callable[[int, int, int, Size], bool]
+
+
+class FoldedPath(NamedTuple):
+    """One path of the layer `number` of a sum: convolutions before the last one, and the last."""
+
+    number: int
+    term: Term
+    channels: tuple[int, int]
+    before: Sequence[tuple[Convolution, bool]]  # with its ReLU or not
+    last: Convolution
+
+
+def fold_paths(layers: Sequence[Layer], merges: Merges = merges_bottleneck) -> Iterator[FoldedPath]:
+    """Yield the paths of layers whose outputs are added; their normalisations shift each branch once.
+
+    merges: whether 1x1, kxk, 1x1 become one, by the channels before, between and behind and the kernel.
+    """
+    for number, (layer, norm) in enumerate(layers):
+        shifted = set()
+        for term in terms(layer):
+            branch = "low" if term.target == LOW else "high"
+            affine = _affine(getattr(norm, branch, None), branch not in shifted)
+            shifted.add(branch)
+            source, target = ("hl".index(end) for end in term.path)
+            channels = layer.split_in[source], layer.split_out[target]
+            yield FoldedPath(number, term, channels, *_convolutions(term.conv, affine, merges))
+
+
+def _affine(norm: nn.BatchNorm2d | None, shifts: bool) -> Affine | None:
+    """Return scale and shift of a normalisation; a sum of paths is shifted once."""
+    if norm is None:
+        return None
+    scale, shift = scale_and_shift(norm)
+    return scale, shift if shifts else None
+
+
+def _convolutions(
+    path: nn.Module, affine: Affine | None, merges: Merges
+) -> tuple[list[tuple[Convolution, bool]], Convolution]:
+    """Return the convolutions of a path but the last, each with its ReLU or not, and the last."""
+    if not isinstance(path, Bottleneck):
+        assert isinstance(path, nn.Conv2d)
+        return [], folded(path, affine)
+    reduce, spatial, expand = path.reduce, path.spatial, path.expand
+    sizes = reduce.in_channels, reduce.out_channels, expand.out_channels, _kernel(spatial)
+    if path.between == "none" and spatial.groups == 1 and merges(*sizes):
+        return [], _merged(reduce, spatial, folded(expand, affine))
+    norms = (path.reduce_bn, path.spatial_bn)
+    first, second = (
+        folded(convolution, None if norm is None else scale_and_shift(norm))
+        for convolution, norm in zip((reduce, spatial), norms, strict=True)
+    )
+    rectified = path.between == "bn_relu"
+    return [(first, rectified), (second, rectified)], folded(expand, affine)
+
+
+def _kernel(convolution: nn.Conv2d) -> Size:
+    return convolution.weight.shape[2], convolution.weight.shape[3]
+
+
+def _merged(reduce: nn.Conv2d, spatial: nn.Conv2d, expand: Convolution) -> Convolution:
+    """Return one kxk convolution: after a strided 1x1, the taps lie a stride apart."""
+    stride, dilation = reduce.stride[0], reduce.stride[0] * spatial.dilation[0]
+    k_h, k_w = _kernel(spatial)
+    padding = (dilation * (k_h // 2), dilation * (k_w // 2))
+    geometry = Geometry(padding, (stride, stride), (dilation, dilation))
+    return Convolution(merge(reduce.weight, spatial.weight, expand.weight), expand.bias, geometry)
+
+
+def check_geometry(convolution: nn.Conv2d) -> None:
+    """Check that a convolution keeps sizes at stride 1, padded by zeros, alike in both directions.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    padding = tuple(d * (k // 2) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
+    alike = len(set(convolution.stride)) == len(set(convolution.dilation)) == 1
+    if convolution.padding not in (padding, "same") or convolution.padding_mode != "zeros" or not alike:
+        raise ValueError(
+            f"execution plans need convolutions that keep sizes at stride 1 by zeros around them, and one "
+            f"stride and dilation, got {convolution}"
+        )
+
+
+def folded(convolution: nn.Conv2d, affine: Affine | None) -> Convolution:
+    """Return a convolution that keeps sizes at stride 1, with fixed weights, scaled and shifted."""
+    check_geometry(convolution)
+    weight, bias = convolution.weight, convolution.bias
+    if affine is not None:
+        scale, shift = affine
+        weight = weight * scale[:, None, None, None]
+        bias = shift if bias is None else bias * scale + (0 if shift is None else shift)
+    stride, dilation = convolution.stride[0], convolution.dilation[0]
+    k_h, k_w = _kernel(convolution)
+    padding = (dilation * (k_h // 2), dilation * (k_w // 2))
+    groups = convolution.in_channels // weight.shape[1]
+    return Convolution(weight, bias, Geometry(padding, (stride, stride), (dilation, dilation), groups))
+
+
+def lone_kernel(path: nn.Module) -> Tensor | None:
+    """Return the one kernel that a path amounts to: of a plain 3x3 convolution, or of a merged bottleneck.
+
+    None where it is not one, or has stride, dilation, groups, a bias, or another size than 3x3.
+    """
+    if isinstance(path, Bottleneck):
+        reduce, spatial, expand = path.reduce, path.spatial, path.expand
+        simple = path.between == "none" and all(map(_is_simple, (reduce, spatial, expand)))
+        return merge(reduce.weight, spatial.weight, expand.weight) if simple else None
+    if isinstance(path, nn.Conv2d) and path.kernel_size == (3, 3) and _is_simple(path):
+        return path.weight
+    return None
+
+
+def _is_simple(convolution: nn.Conv2d) -> bool:
+    return (
+        convolution.stride == (1, 1)
+        and convolution.dilation == (1, 1)
+        and convolution.groups == 1
+        and convolution.bias is None
+    )

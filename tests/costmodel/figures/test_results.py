@@ -1,0 +1,219 @@
+"""Figures say what the results say: series, labels, units; in files that are the same each time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from costmodel.figures.results import BARS, LINES, figure_of, read
+from costmodel.figures.saving import save
+from costmodel.networks.resnet import resnet
+from costmodel.networks.wording import describe
+from costmodel.report import to_json
+from costmodel.search.search import search
+from costmodel.search.search_table import describe_search, front_table
+from costmodel.search.space import space
+from costmodel.tables.counting import Totals
+from costmodel.tables.network import per_layer_table
+from costmodel.tables.sweep import sweep_table
+
+pytest.importorskip("matplotlib")
+
+
+def sweep_document(**arguments: Any) -> Any:
+    table = sweep_table(space(alphas=[0, "1/4", "1/2"], **arguments))
+    return json.loads(to_json("sweep", {"model": "resnet56", "quantities": ["params", "macs"]}, [table]))
+
+
+def front_document(budgets: dict[str, Any], **question: Any) -> Any:
+    found = search(space(alphas=[0, "1/4", "1/2", "3/4"]), budgets, **question)
+    table = front_table(found, range(len(found)))
+    return json.loads(to_json("search", describe_search(found, budgets), [table]))
+
+
+def layers_document(depth: int = 14, **choices: Any) -> Any:
+    net = resnet(depth, **{"alpha": "1/4", **choices})
+    payload = {"model": f"resnet{depth}", **describe(net.stages)}
+    return json.loads(to_json("calculator", payload, [per_layer_table(net, Totals())]))
+
+
+def test_sweep_has_a_line_for_every_set_of_paths() -> None:
+    document = sweep_document()
+    figure = figure_of(document)
+    assert len(figure.axes) == 2 * 4
+    drawn = [
+        (axes.get_title(), line.get_label(), list(line.get_xdata()), list(line.get_ydata()))
+        for axes in figure.axes[:4]
+        for line in axes.get_lines()
+    ]
+    assert len(drawn) == 16
+    rows = {row["paths"]: [] for row in document["sweep"]}
+    for row in document["sweep"]:
+        rows[row["paths"]].append(row["params"])
+    series = {(title, label): y for title, label, _, y in drawn}
+    assert series["… neither HH nor LL", "neither HL nor LH"] == [855_578] * 3
+    assert series["… HH and LL", "HL and LH"] == rows["all"]
+    assert series["… LL", "HL"] == rows["HL,LL"]
+    assert series["… HH", "LH"] == rows["HH,LH"]
+    assert sorted(series.values()) == sorted(rows.values())
+    assert all(x == [0, 0.25, 0.5] for _, _, x, _ in drawn)
+
+
+def test_sweep_says_quantities_and_units() -> None:
+    figure = figure_of(sweep_document())
+    assert [axes.get_ylabel() for axes in figure.axes[::4]] == ["parameters", "MACs"]
+    assert figure.axes[-1].get_xlabel() == "alpha (share of low-frequency channels)"
+    assert figure.get_suptitle() == "resnet56, beta 2: bottlenecks on …"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["neither HL nor LH", "HL", "LH", "HL and LH"]
+    assert figure.axes[0].yaxis.get_major_formatter()(400_000) == "400k"
+
+
+def test_sweep_draws_only_what_is_there_and_each_beta_apart() -> None:
+    figure = figure_of(sweep_document(betas=[2, 4], path_sets=[(), ("HL",), ("HH", "LH")]))
+    labels = [axes.get_ylabel() for axes in figure.axes[::2]]
+    assert labels == ["parameters, beta 2", "parameters, beta 4", "MACs, beta 2", "MACs, beta 4"]
+    assert [len(axes.get_lines()) for axes in figure.axes[:4]] == [2, 1, 2, 1]
+    two, four = (axes.get_lines()[1].get_ydata()[1] for axes in (figure.axes[0], figure.axes[2]))
+    assert two > four
+
+
+def test_panels_of_a_row_hold_the_largest_value_of_all() -> None:
+    """At alpha 0, bottlenecks but on HH leave the network plain, which is the largest."""
+    document = sweep_document(path_sets=[("HH",), ("HL", "LH", "LL")])
+    for axes in figure_of(document).axes[:2]:
+        low, high = axes.get_ylim()
+        assert low == 0
+        assert high > 855_578
+
+
+def test_ticks_are_not_rounded() -> None:
+    label = figure_of(front_document({})).axes[0].yaxis.get_major_formatter()
+    assert [label(value) for value in (147_500, 1_250_000, 0)] == ["147.5k", "1.25M", "0"]
+
+
+def test_lines_differ_without_colour() -> None:
+    looks = [(style["linestyle"], style["marker"]) for style in LINES.values()]
+    assert len({dash for dash, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
+    hatches = [style.get("hatch") for _, style in BARS.values()]
+    assert len(set(hatches)) == len(hatches)
+
+
+def test_front_of_two_quantities_is_a_staircase_with_budgets() -> None:
+    document = front_document({"macs": 60_000_000, "params": 400_000})
+    axes = figure_of(document).axes[0]
+    stairs, *budgets = axes.get_lines()
+    points = sorted((row["macs"], row["params"]) for row in document["front"])
+    assert list(zip(stairs.get_xdata(), stairs.get_ydata(), strict=True)) == points
+    assert stairs.get_drawstyle() == "steps-post"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("MACs", "parameters")
+    assert axes.get_title() == "1 point of 64 configurations"
+    assert [line.get_label() for line in budgets] == ["budget: 60,000,000 MACs", "budget: 400,000 parameters"]
+    assert list(budgets[0].get_xdata()) == [60_000_000] * 2
+    assert list(budgets[1].get_ydata()) == [400_000] * 2
+
+
+def test_front_of_three_quantities_has_a_colour_scale() -> None:
+    document = front_document({}, minimise=["activations", "calls"])
+    figure = figure_of(document)
+    axes, scale = figure.axes
+    points = axes.collections[0]
+    assert points.get_offsets().tolist() == [[row["macs"], row["params"]] for row in document["front"]]
+    assert points.get_array().tolist() == [row["activations"] for row in document["front"]]
+    assert scale.get_ylabel() == "activation elements"
+    assert axes.get_title().endswith("; not shown: calls")
+
+
+def test_front_says_what_is_to_be_large() -> None:
+    axes = figure_of(front_document({"macs": 60_000_000}, maximise=["params"])).axes[0]
+    assert axes.get_ylabel() == "parameters (to be large)"
+    assert axes.get_lines()[0].get_linestyle() == "None"
+
+
+def test_layers_are_bars_by_stage() -> None:
+    document = layers_document()
+    upper, lower = figure_of(document).axes
+    shown = [row for row in document["layers"] if row["layer"] != "sum" and row["activations"]]
+    assert [container.get_label() for container in lower.containers] == [
+        *("stem", "stage 1", "stage 2", "stage 3", "linear layer"),
+    ]
+    for axes, key in ((upper, "params"), (lower, "macs")):
+        heights = [bar.get_height() for container in axes.containers for bar in container]
+        assert heights == [row[key] for row in shown]
+    assert upper.containers[0][0].get_height() == 9 * 3 * 16
+    assert lower.containers[0][0].get_height() == 9 * 3 * 16 * 32 * 32
+    assert [label.get_text() for label in lower.get_xticklabels()] == [row["layer"] for row in shown]
+    assert (upper.get_ylabel(), lower.get_ylabel()) == ("parameters", "MACs")
+
+
+@pytest.mark.parametrize(
+    ("choices", "title"),
+    [
+        ({"alpha": 0}, "resnet8"),
+        ({}, "resnet8, alpha 1/4"),
+        (
+            {"alpha": [0, "1/4", "1/2"], "beta": 4, "paths": ["LL", "HL"]},
+            "resnet8, alpha 0+1/4+1/2, beta 4, bottlenecks on HL,LL",
+        ),
+    ],
+)
+def test_layers_say_whose_they_are(choices: dict[str, Any], title: str) -> None:
+    figure = figure_of(layers_document(8, **choices))
+    assert figure.get_suptitle() == title
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *("stem", "stage 1", "stage 2", "stage 3", "linear layer"),
+    ]
+
+
+def test_many_layers_are_named_by_the_first_of_each_stage() -> None:
+    lower = figure_of(layers_document(depth=110)).axes[1]
+    assert [label.get_text() for label in lower.get_xticklabels()] == [
+        *("stem", "stages.0.0.conv1", "stages.1.0.conv1", "stages.2.0.conv1", "fc"),
+    ]
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")])
+def test_files_are_the_same_each_time(suffix: str, start: bytes, tmp_path: Path) -> None:
+    document = front_document({})
+    for name in ("a", "b"):
+        save(figure_of(document), tmp_path / (name + suffix))
+    first, second = ((tmp_path / (name + suffix)).read_bytes() for name in ("a", "b"))
+    assert first == second
+    assert first.startswith(start)
+    assert b"CreationDate" not in first  # both are of the same second
+
+
+def test_svg_keeps_text_as_text(tmp_path: Path) -> None:
+    save(figure_of(front_document({})), tmp_path / "front.svg")
+    texts = {element.text for element in ElementTree.parse(tmp_path / "front.svg").iter()}
+    assert {"MACs", "parameters"} <= texts
+
+
+def test_only_known_types(tmp_path: Path) -> None:
+    figure = figure_of(front_document({}))
+    with pytest.raises(ValueError, match=r"a figure is a file .svg, .png or .pdf, got .*x.eps"):
+        save(figure, tmp_path / "x.eps")
+    with pytest.raises(ValueError, match="cannot be written: No such file or directory"):
+        save(figure, tmp_path / "nowhere" / "x.svg")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"a result must be JSON \(--format json\)"),
+        ("[]", "a result must be a JSON object"),
+        ("{}", "results of search, sweep, calculator in JSON can be drawn, got one of nothing known"),
+        ('{"command": "verify"}', "got one of verify"),
+        ('{"command": "calculator"}', "run it with --per-layer"),
+        ('{"command": "search"}', "the result of search is not complete: KeyError"),
+        ('{"command": "sweep", "sweep": 3}', "the result of sweep is not complete"),
+        ('{"command": "calculator", "layers": []}', "the result of calculator is not complete"),
+    ],
+)
+def test_what_cannot_be_drawn(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        figure_of(read(text))

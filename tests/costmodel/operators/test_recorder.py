@@ -1,0 +1,102 @@
+import pytest
+import sympy as sp
+
+from costmodel.operators.recorder import FeatureMap, Place, Recorder, Saved, cost_of, saved_elements
+from costmodel.operators.standard import convolution
+
+X = FeatureMap(4, (8, 6), "x")
+
+
+def test_feature_maps_have_elements() -> None:
+    assert (X.elements(), X.elements(batch=3)) == (4 * 8 * 6, 3 * 4 * 8 * 6)
+
+
+def test_slices_and_crops_are_views_of_the_whole() -> None:
+    view = X.channel_slice(3).cropped((7, 5))
+    assert (view.channels, view.size) == (3, (7, 5))
+    assert view.view_of == X
+
+
+def test_a_convolution_is_noted_with_its_cost_and_output() -> None:
+    rec = Recorder(batch=2)
+    y = rec.conv("a", X, 5, (3, 1), stride=2)
+    assert (y.channels, y.size, y.name) == (5, (4, 3), "a")
+    (operator,) = rec.operators
+    assert operator.cost == convolution(4, 5, (3, 1), (8, 6), stride=2, batch=2)
+    assert operator.saved == (Saved("x", 2 * 4 * 8 * 6),)
+    assert operator.has_weights
+
+
+def test_places_nest_and_end() -> None:
+    rec = Recorder()
+    with rec.at(stage=1, block=2):
+        with rec.at(role="shortcut", path="HH"):
+            rec.relu("a", X)
+        rec.relu("b", X)
+    rec.relu("c", X)
+    assert [op.place for op in rec.operators] == [
+        Place("shortcut", "HH", 1, 2),
+        Place("block", None, 1, 2),
+        Place(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "pooled"), [((8, 6), 2, (4, 3)), ((7, 5), 2, (4, 3)), ((7, 5), 3, (3, 2))]
+)
+def test_pooling_rounds_sizes_up(size: tuple[int, int], window: int, pooled: tuple[int, int]) -> None:
+    rec = Recorder()
+    assert rec.pool("p", FeatureMap(2, size, "x"), window).size == pooled
+    assert rec.operators[0].cost.pool_ops == 2 * size[0] * size[1]
+
+
+def test_the_global_mean_saves_nothing_and_reads_everything() -> None:
+    rec = Recorder()
+    assert rec.global_pool("p", X).size == (1, 1)
+    assert (rec.operators[0].cost.pool_ops, rec.operators[0].saved) == (4 * 48, ())
+
+
+def test_the_crop_of_an_upsampling_is_free() -> None:
+    rec = Recorder()
+    y = rec.upsample("u", FeatureMap(2, (4, 3), "x"), (7, 5))
+    assert y.size == (7, 5)
+    assert rec.operators[0].cost.upsample_ops == 4 * (2 * 4 * 3)
+
+
+def test_adding_needs_one_shape() -> None:
+    rec = Recorder()
+    assert rec.add("s", X, FeatureMap(4, (8, 6), "y")).size == (8, 6)
+    for other in (FeatureMap(5, (8, 6), "y"), FeatureMap(4, (8, 5), "y")):
+        with pytest.raises(ValueError, match=r"^s: can't add x 4x\(8, 6\) and y "):
+            rec.add("s", X, other)
+
+
+def test_symbolic_shapes_are_added_unless_they_differ_for_certain() -> None:
+    c_high, c_low = sp.symbols("c_H c_L", positive=True, integer=True)
+    rec = Recorder()
+    rec.add("s", FeatureMap(16, (8, 8), "x"), FeatureMap(c_high + c_low, (8, 8), "y"))
+    with pytest.raises(ValueError, match="can't add"):
+        rec.add("s", FeatureMap(c_low, (8, 8), "x"), FeatureMap(c_low + 1, (8, 8), "y"))
+
+
+def test_concatenation_joins_channels() -> None:
+    rec = Recorder()
+    assert rec.concatenate("c", X, FeatureMap(3, (8, 6), "y")).channels == 7
+    assert rec.operators[0].cost.elements_written == 7 * 48
+
+
+def test_a_linear_layer_reads_channels() -> None:
+    rec = Recorder(batch=5)
+    y = rec.linear("fc", FeatureMap(64, (1, 1), "pooled"), 10)
+    assert (y.channels, rec.operators[0].cost.macs) == (10, 5 * 640)
+
+
+def test_each_storage_is_kept_once() -> None:
+    rec = Recorder()
+    y = rec.conv("a", X, 4, 3)  # keeps x
+    y = rec.bn("b", y)  # keeps a, and two statistics a channel
+    y = rec.relu("c", y)  # keeps its output c
+    rec.conv("d", y, 4, 3)  # keeps c, which is kept already
+    rec.pool("e", X.channel_slice(1))  # keeps x, of which it is a view
+    assert saved_elements(rec.operators) == 3 * 4 * 48 + 2 * 4
+    assert cost_of(rec.operators).weights == 2 * 9 * 4 * 4

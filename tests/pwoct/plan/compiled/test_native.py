@@ -1,0 +1,289 @@
+"""The plan "native" computes the function of the reference, however images, threads and memory are cut."""
+
+import copy
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import conv2d
+
+from pwoct.branches import pool, upsample
+from pwoct.plan import plan_for, with_plan
+from pwoct.plan.compiled import library
+from pwoct.plan.compiled.operations import Map
+from pwoct.plan.compiled.program import Program, Recorder
+from pwoct.plan.folded.convolve import Convolution, Geometry
+from pwoct.resnet import resnet
+from tests.pwoct.networks import (
+    cases,
+    images,
+    needs_compiler,
+    network,
+    relative_error,
+    sizes,
+    skip_without,
+    step,
+)
+
+DTYPES = [torch.float64, torch.float32, torch.bfloat16]
+ERRORS = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 5e-2}
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+
+
+@needs_compiler
+@dtypes
+@pytest.mark.parametrize(
+    ("kernel", "geometry"),
+    [
+        ((3, 3), Geometry((1, 1))),
+        ((3, 3), Geometry((2, 1))),
+        ((1, 1), Geometry()),
+        ((1, 1), Geometry(stride=(2, 2))),
+        ((3, 3), Geometry((1, 1), (2, 2))),
+        ((3, 3), Geometry((2, 2), (2, 2), (2, 2))),
+        ((3, 1), Geometry((1, 0))),
+        ((5, 7), Geometry((2, 3))),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("channels", [(1, 1), (3, 5), (7, 2), (4, 9), (5, 15)], ids=str)
+@pytest.mark.parametrize("size", [(6, 9), (1, 1), (7, 4), (6, 8)], ids=str)
+def test_a_convolution(dtype, kernel, geometry, channels, size):
+    """relu(conv(x) + plus + doubled): `plus` is another convolution of x, `doubled` is `plus` pooled."""
+    skip_without(dtype)
+    c_in, c_out = channels
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator).to(dtype)
+
+    x, bias = draw(17, c_in, *size), draw(c_out)
+    weights = [draw(c_out, c_in, *kernel) for _ in range(2)]
+    plus, y = (
+        conv2d(x.double(), weight.double(), None, geometry.stride, geometry.padding, geometry.dilation)
+        for weight in weights
+    )
+    doubled = upsample(pool(plus), like=plus)
+    expected = torch.relu(y + bias.double()[:, None, None] + plus + doubled)
+
+    recorder, images = Recorder(dtype), Map(c_in, *size)
+    residual = recorder.convolve(images, Convolution(weights[0], None, geometry))
+    half = recorder.pool(residual, 2)
+    convolution = Convolution(weights[1], bias, geometry)
+    result = recorder.convolve(images, convolution, plus=residual, doubled=half, relu=True)
+    got = Program(recorder, images, result)(x)
+    assert got.shape == expected.shape
+    assert (got.double() - expected).abs().max() <= ERRORS[dtype] / 3 * expected.abs().max()
+
+
+@needs_compiler
+@cases
+@sizes
+@dtypes
+def test_native_is_the_reference(options, size, dtype):
+    skip_without(dtype)
+    model = network(options).double().eval()
+    x = images(size, 19)  # fills no block
+    with torch.no_grad():
+        expected = model(x)
+    assert relative_error(with_plan(model, "native", size=size, dtype=dtype)(x), expected) < ERRORS[dtype]
+
+
+@needs_compiler
+@dtypes
+def test_an_image_is_computed_alone(dtype):
+    """Neither the other images nor the number of threads change a bit."""
+    skip_without(dtype)
+    native = with_plan(network({"alpha": "1/4"}).eval(), "native", size=(16, 16), dtype=dtype)
+    x, threads = images((16, 16), 40), torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 3, 7):
+            torch.set_num_threads(count)
+            results.append(native(x))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(result, results[0]) for result in results)
+    assert torch.equal(native(x[5:6]), results[0][5:6])
+    assert torch.equal(native(x[20:40]), results[0][20:40])
+
+
+@needs_compiler
+def test_callers_do_not_disturb_each_other():
+    native = with_plan(network({"alpha": "1/2"}).eval(), "native", size=(16, 16))
+    batches = [images((16, 16), 33) + number for number in range(8)]
+    expected = [native(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as callers:
+        for got, wanted in zip(callers.map(native, batches * 3), expected * 3, strict=True):
+            assert torch.equal(got, wanted)
+
+
+@needs_compiler
+def test_native_is_a_snapshot():
+    model = network({"alpha": "1/2"}).eval()
+    native, x = with_plan(model, "native", size=(16, 16)), images((16, 16))
+    before = native(x)
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    assert torch.equal(native(x), before)
+    assert not list(native.parameters())
+    assert not before.requires_grad
+
+
+@needs_compiler
+@dtypes
+def test_what_is_no_number_stays_none(dtype):
+    skip_without(dtype)
+    x = images((16, 16), 3)
+    x[1, 0, 4, 4] = float("nan")
+    y = with_plan(network({"alpha": "1/2"}).eval(), "native", size=(16, 16), dtype=dtype)(x)
+    assert y.isnan().any(1).tolist() == [False, True, False]
+
+
+@needs_compiler
+def test_no_images():
+    native = with_plan(network({}).eval(), "native", size=(16, 16))
+    assert native(torch.zeros(0, 3, 16, 16)).shape == (0, 10)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3, 32, 32), r"made for images \(n, 3, 16, 16\), got \(1, 3, 32, 32\)"),
+        ((1, 1, 16, 16), r"made for images \(n, 3, 16, 16\), got \(1, 1, 16, 16\)"),
+        ((3, 16, 16), r"made for images \(n, 3, 16, 16\), got \(3, 16, 16\)"),
+    ],
+)
+def test_native_refuses_other_images(shape, message):
+    with pytest.raises(ValueError, match=message):
+        with_plan(network({}), "native", size=(16, 16))(torch.zeros(shape))
+
+
+@needs_compiler
+def test_images_elsewhere_are_refused():
+    with pytest.raises(ValueError, match="computes on the CPU, got images on meta"):
+        with_plan(network({}), "native", size=(16, 16))(torch.zeros(1, 3, 16, 16, device="meta"))
+
+
+@needs_compiler
+def test_maps_that_do_not_fit_are_refused():
+    recorder = Recorder(torch.float32)
+    one = Convolution(torch.zeros(4, 4, 1, 1), None)
+    with pytest.raises(ValueError, match=r"a map of .* = \(4, 8, 8\) can be added, got \(4, 8, 7\)"):
+        recorder.convolve(Map(4, 8, 8), one, plus=Map(4, 8, 7))
+    with pytest.raises(ValueError, match=r"a map of .* = \(4, 4, 4\) can be added, got \(4, 3, 4\)"):
+        recorder.convolve(Map(4, 8, 7), one, doubled=Map(4, 3, 4))
+
+
+@needs_compiler
+def test_groups_are_refused():
+    grouped = Convolution(torch.zeros(4, 1, 3, 3), None, Geometry((1, 1), groups=4))
+    with pytest.raises(ValueError, match="without groups and with one stride and dilation, got groups 4"):
+        Recorder(torch.float32).convolve(Map(4, 8, 8), grouped)
+
+
+class TestWithoutACompiler:
+    @pytest.fixture(autouse=True)
+    def forget(self):
+        self.clear()
+        yield
+        self.clear()
+
+    def clear(self):
+        library.why_not.cache_clear()
+        library._load.cache_clear()
+
+    def test_there_is_none(self, monkeypatch):
+        monkeypatch.setenv("CXX", "no-such-compiler")
+        with pytest.raises(
+            ValueError, match=r"does not run here: it needs a C\+\+ compiler, and there is no no-such"
+        ):
+            with_plan(resnet(8), "native")
+        assert plan_for(resnet(8), (128, 3, 32, 32), torch.float32, training=False) == "folded"
+
+    def test_it_fails(self, monkeypatch):
+        monkeypatch.setenv("CXX", f"{sys.executable} -c 'import sys; sys.exit(1)'")
+        with pytest.raises(ValueError, match=r"does not run here: .* -march=native .* failed: "):
+            with_plan(resnet(8), "native")
+
+    @needs_compiler
+    def test_it_says_what_is_wrong(self, monkeypatch, tmp_path):
+        (tmp_path / "kernels.cpp").write_text("int main() { return }")
+        monkeypatch.setattr(library, "SOURCES", tmp_path)
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+        with pytest.raises(library.CompilerError, match=r"failed: .*error"):
+            library.load()
+        assert not list((tmp_path / "cache").rglob("*.so"))
+
+    @needs_compiler
+    @pytest.mark.usefixtures("one_thread")
+    def test_a_compiler_without_openmp(self, monkeypatch, tmp_path):
+        """Threads of the language compute the same."""
+        model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
+        torch.set_num_threads(3)
+        forwards = [
+            with_plan(model, "native", size=(16, 16)),
+            with_plan(copy.deepcopy(model).train(), "blocked"),
+        ]
+        expected = [forwards[0](x), *step(forwards[1], x[:32])]
+        command = tmp_path / "c++"
+        command.write_text(
+            'for word; do [ "$word" = -fopenmp ] && echo "error: no OpenMP" >&2 && exit 1; done\n'
+            f'exec {" ".join(library.compiler())} "$@"\n',
+            encoding="utf-8",
+        )
+        monkeypatch.setenv("CXX", f"sh {command}")
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
+        self.clear()
+        assert not hasattr(library.load(), "GOMP_parallel")
+        forwards = [
+            with_plan(model, "native", size=(16, 16)),
+            with_plan(copy.deepcopy(model).train(), "blocked"),
+        ]
+        for got, wanted in zip([forwards[0](x), *step(forwards[1], x[:32])], expected, strict=True):
+            assert torch.equal(got, wanted)
+
+    @needs_compiler
+    def test_the_cache_cannot_be_used(self, monkeypatch, tmp_path):
+        (tmp_path / "file").touch()
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "file" / name)
+        with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be kept in .*file"):
+            with_plan(resnet(8), "native")
+
+    @needs_compiler
+    def test_it_is_asked_once(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
+        library.load()
+        (built,) = tmp_path.rglob("*.so")
+        before = built.stat()
+        library._load.cache_clear()
+        library.load()
+        assert [*tmp_path.rglob("*.so")] == [built]
+        assert built.stat() == before
+
+    @needs_compiler
+    def test_a_damaged_one_is_made_again(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "whole")
+        library.load()
+        (whole,) = tmp_path.rglob("*.so")
+        damaged = tmp_path / "damaged" / whole.name
+        damaged.parent.mkdir()
+        damaged.touch()
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: damaged.parent)
+        library._load.cache_clear()
+        assert library.load().pwoct_vector_bytes() in (16, 32, 64)
+        assert damaged.stat().st_size == whole.stat().st_size
+
+    @needs_compiler
+    def test_a_compiler_with_options(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("CXX", f"{' '.join(library.compiler())} -DANYTHING")
+        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
+        assert library.why_not(torch.float32) is None
+
+    def test_a_type_that_no_kernel_has(self):
+        with pytest.raises(ValueError, match="compute in float32, float64, bfloat16, not in float16"):
+            with_plan(resnet(8), "native", dtype=torch.float16)
