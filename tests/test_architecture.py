@@ -24,6 +24,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
     "explorer": frozenset({".", "operators", "grids"}),
+    "tracing": frozenset({"."}),
     "checks": frozenset({".", "operators", "networks", "paper"}),
     "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "figures"}),
     "commands": frozenset(
@@ -35,8 +36,13 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 TORCH_SIDE = {"torch", "fvcore", "pwoct"}
 HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
 
-# What compares formulas with code that runs: a folder, and the two files that time networks.
-BRIDGES = ("costmodel/checks/", "costmodel/speed/bench.py", "costmodel/speed/ceilings.py")
+# What runs code: foreign networks traced, formulas compared with counters, and the two files that time networks.
+BRIDGES = (
+    "costmodel/checks/",
+    "costmodel/tracing/",
+    "costmodel/speed/bench.py",
+    "costmodel/speed/ceilings.py",
+)
 COMMANDS = "costmodel/commands/"
 
 

@@ -1,0 +1,140 @@
+"""What ran: calls of operators with their costs, and their sums. Plain data without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from costmodel.convention import Cost, total
+from costmodel.sizes import Size
+
+Shape = tuple[Size, ...]
+
+
+class TraceError(ValueError):
+    """A module that cannot be traced; one line that names the module and, where known, the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operator: what it is, where it ran, what it costs."""
+
+    operator: str  # "aten.convolution"
+    function: str  # what the code called: "conv2d"; "" where it called the operator itself
+    module: str  # path of the innermost module that ran; "" is the model
+    execution: int  # 1 for the module's first run
+    kind: str  # one of KINDS in costmodel.operators.rules
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+    cost: Cost
+    parts: Mapping[str, Size] = field(default_factory=dict)  # element operations, by part
+    bytes_read: Size = 0
+    bytes_written: Size = 0
+    parameters: tuple[str, ...] = ()  # names of the parameters that it read
+    reason: str = ""  # why no formula covers it; "" where one does
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether a formula gives its MACs."""
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterCounts:
+    """Elements of parameters and buffers; what is tied counts once."""
+
+    trainable: int = 0
+    frozen: int = 0
+    buffers: int = 0
+    tied: Mapping[str, str] = field(default_factory=dict)  # a name -> the first name of the same parameter
+    unused: tuple[str, ...] = ()  # no call read them
+
+    @property
+    def all(self) -> int:
+        """Trainable and frozen ones."""
+        return self.trainable + self.frozen
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """A module of the model: its class, how often it ran, and the parameters that are its own."""
+
+    path: str
+    type: str
+    executions: int
+    parameters: int  # of its own, without its children's; a tied parameter belongs to its first module
+    buffers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training step in train mode."""
+
+    forward: tuple[Call, ...]
+    backward: tuple[Call, ...]  # attributed to the modules of the forward calls
+    saved_bytes: Size  # distinct storages kept for the backward pass, without parameters and buffers
+    saved_by_module: Mapping[str, Size] = field(default_factory=dict)
+
+    @property
+    def macs(self) -> Size:
+        """MACs of the whole step."""
+        return sum(call.cost.macs_training for call in (*self.forward, *self.backward))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything that ran, and the sums over it."""
+
+    calls: tuple[Call, ...]
+    parameters: ParameterCounts
+    modules: tuple[ModuleInfo, ...]
+    training: Training | None = None
+    route: str = "fake"  # or "real"
+    notes: tuple[str, ...] = ()  # what a reader must know
+
+    def total(self) -> Cost:
+        """Return the cost of everything, parameters once."""
+        return self._cost(self.calls) + Cost(weights=self.parameters.all)
+
+    def uncovered(self) -> tuple[Call, ...]:
+        """Return the calls whose MACs no formula gives."""
+        return tuple(call for call in self.calls if not call.is_covered)
+
+    def element_ops(self) -> dict[str, Size]:
+        """Return element operations by part."""
+        return element_ops(self.calls)
+
+    def by_module(self, depth: int | None = None) -> dict[str, Cost]:
+        """Return costs by module, each with what runs inside it; "" is the whole model."""
+        raise NotImplementedError
+
+    def by_operator(self) -> dict[str, Cost]:
+        """Return costs by ATen operator."""
+        return _grouped((call.operator, call) for call in self.calls)
+
+    def by_kind(self) -> dict[str, Cost]:
+        """Return costs by kind of operator."""
+        return _grouped((call.kind, call) for call in self.calls)
+
+    def _cost(self, calls: Iterable[Call]) -> Cost:
+        found = total(call.cost for call in calls)
+        if self.training is None:
+            return found
+        steps = total(call.cost for call in self.training.backward)
+        return replace(found, macs_input_grad=steps.macs_input_grad, macs_weight_grad=steps.macs_weight_grad)
+
+
+def element_ops(calls: Iterable[Call]) -> dict[str, Size]:
+    """Return the element operations of calls, by part."""
+    found: dict[str, Size] = {}
+    for call in calls:
+        for part, count in call.parts.items():
+            found[part] = found.get(part, 0) + count
+    return found
+
+
+def _grouped(pairs: Iterable[tuple[str, Call]]) -> dict[str, Cost]:
+    found: dict[str, Cost] = {}
+    for key, call in pairs:
+        found[key] = found.get(key, Cost()) + call.cost
+    return found
