@@ -36,7 +36,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 TORCH_SIDE = {"torch", "fvcore", "pwoct"}
 HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
 
-# What runs code: foreign networks traced, formulas compared with counters, and the two files that time networks.
+# What runs code: networks traced, formulas compared with counters, and the two files that time networks.
 BRIDGES = (
     "costmodel/checks/",
     "costmodel/tracing/",

@@ -2,24 +2,24 @@
 
     trace(module, args=(), kwargs=None, *, training=False) -> Trace
 
-runs a module on tensors without data and returns what ran, one `Call` for each operator. A formula comes from
-the call that ran, its shapes and arguments, never from the attributes of a class. Modules and inputs may be on
-the meta device; they are not changed.
+runs a module on tensors without data and returns what ran, one `Call` for each operator. A formula comes
+from the call that ran, its shapes and arguments, never from the attributes of a class. Modules and inputs
+may be on the meta device; they are not changed.
 
     trace.calls             the forward pass in eval mode, with gradients enabled, in the order of execution
-    trace.parameters        all, trainable, frozen, buffers; a tied parameter once; each module's own
-    trace.total()           the sum as a `Cost`: parameters, forward MACs and, with training=True, gradients' MACs
-    trace.uncovered()       calls that no formula covers, each with its reason; empty where every MAC is counted
-    trace.element_ops()     element operations by part: bias, bn, activation, pool, upsample, add, softmax, ...
+    trace.parameters        all, trainable, frozen, buffers; a tied parameter once; those never used
+    trace.total()           the sum as a `Cost`: parameters, forward MACs, with training=True gradients too
+    trace.uncovered()       calls that no formula covers, with the reason; empty where every MAC is counted
+    trace.element_ops()     element operations by part: bias, bn, activation, pool, upsample, add, ...
     trace.by_module(depth)  sums by module, children within their parents; depth=None: every module
     trace.by_operator()     sums by ATen operator; trace.by_kind() sums by kind
-    trace.modules           every module: path, class, executions, parameters of its own, whether it ran
-    trace.training          with training=True: one real training step in train mode (calls of both directions,
-                            gradients' MACs by module, bytes saved for backward); else None
-    trace.route             "fake": ran without data; "real": the code needs values, so it ran on zeros on the CPU
+    trace.modules           every module: path, class, executions, parameters and buffers of its own
+    trace.training          with training=True: one training step in train mode, from the graph that ran
+                            (calls of both directions, bytes saved for backward); else None
+    trace.route             "fake": ran without data; "real": the code needs values, so it ran on the CPU
 
-A `Call` has: operator ("aten.convolution"), function (the function that the code called: "conv2d"), module (path
-of the innermost module that ran; "" is the model), execution (its first, second ... run), kind, input and output
+A `Call` has: operator ("aten.convolution"), function (what the code called: "conv2d"), module (path of the
+innermost module that ran; "" is the model), execution (its first, second ... run), kind, input and output
 shapes, cost (a `Cost`), parts (element operations), bytes_read and bytes_written, parameters (names of those
 that it read) and reason (why no formula covers it, or "").
 
