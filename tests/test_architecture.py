@@ -24,6 +24,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
     "explorer": frozenset({".", "operators", "grids"}),
+    "models": frozenset({"networks"}),
     "tracing": frozenset({"."}),
     "checks": frozenset({".", "operators", "networks", "paper"}),
     "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "figures"}),
@@ -39,6 +40,7 @@ HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
 # What runs code: networks traced, formulas compared with counters, and the two files that time networks.
 BRIDGES = (
     "costmodel/checks/",
+    "costmodel/models/",
     "costmodel/tracing/",
     "costmodel/speed/bench.py",
     "costmodel/speed/ceilings.py",

@@ -1,0 +1,74 @@
+"""Finding what a name points at: an attribute of a module, or of a file that is loaded by its place."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from costmodel.models.foreign import foreign
+from costmodel.models.names import Name
+
+
+def attribute_of(name: Name) -> Any:
+    """Return what a name of a module or a file points at; modules of the current directory are found too.
+
+    Raises ValueError where there is no such module or attribute, or the module fails when it is imported.
+    """
+    module = _file_module(name.place) if name.source == "file" else _imported(name.place)
+    found: Any = module
+    for part in name.attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{name.place} has no {name.attribute}{_offered(module)}")
+        with foreign(f"{name.place} gives no {name.attribute}"):
+            found = getattr(found, part)
+    return found
+
+
+def _offered(module: ModuleType) -> str:
+    public = ((name, value) for name, value in vars(module).items() if not name.startswith("_"))
+    own = [n for n, v in public if callable(v) and getattr(v, "__module__", "") == module.__name__]
+    return f"; it has {', '.join(own[:8])}{', ...' if len(own) > 8 else ''}" if own else ""
+
+
+def _imported(module: str) -> ModuleType:
+    with _importable_from(os.getcwd()), foreign(f"can't import {module}"):
+        return importlib.import_module(module)
+
+
+def _file_module(place: str) -> ModuleType:
+    """Load a file by its place, whatever else is called like it; what it imports beside it is found too."""
+    path = Path(place).expanduser()
+    if not path.is_file():
+        raise ValueError(f"there is no file {place}")
+    path = path.resolve()
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{place} is no file of Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles of the file look themselves up
+    try:
+        with _importable_from(str(path.parent)), foreign(f"can't load {place}"):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextmanager
+def _importable_from(folder: str) -> Iterator[None]:
+    """Let modules be found in a folder, now and when functions import later."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    yield

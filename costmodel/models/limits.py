@@ -1,0 +1,69 @@
+"""A time limit for code that may run for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+GRACE = 5.0  # seconds in which the interpreter must notice that the time is over
+BAD_INPUT = 2
+
+
+class TimeLimitError(ValueError):
+    """Code that did not end in time."""
+
+
+class _OverError(BaseException):
+    """Time is over; no `except Exception` of foreign code catches it."""
+
+
+@contextmanager
+def time_limit(seconds: float | None, doing: str) -> Iterator[None]:
+    """Raise TimeLimitError where what runs inside takes longer than that many seconds; None sets no limit.
+
+    Code that never comes back to the interpreter can't be interrupted: some seconds later the process ends
+    with one line on stderr and exit code 2. So it does on systems, and in threads, without signals.
+    """
+    if seconds is None:
+        yield
+        return
+    message = f"{doing} takes longer than {seconds:g} s (--timeout)"
+    watchdog = threading.Timer(seconds + GRACE, _end, [message])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        with _alarm(seconds):
+            yield
+    except _OverError:
+        raise TimeLimitError(message) from None
+    finally:
+        watchdog.cancel()
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(_signal: int, _frame: FrameType | None) -> None:
+        raise _OverError
+
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again each second: foreign code may swallow errors
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _end(message: str) -> None:
+    print(f"pwoct-cost: error: {message}", file=sys.stderr, flush=True)
+    os._exit(BAD_INPUT)

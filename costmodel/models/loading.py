@@ -1,0 +1,147 @@
+"""Networks by name: built on the meta device where they can be, so that no weight takes memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from costmodel.models.finding import attribute_of
+from costmodel.models.foreign import foreign, told
+from costmodel.models.inputs import Input, Inputs
+from costmodel.models.libraries import default_input, make
+from costmodel.models.names import Name, parse
+
+WEIGHT_OPTIONS = ("pretrained", "weights", "weights_backbone", "checkpoint_path", "pretrained_backbone")
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that was built: the module, where it lies, and how it can be built again elsewhere.
+
+    `note` says why it is not on the meta device; `inputs` are those that it is meant for, where known.
+    """
+
+    name: Name
+    module: nn.Module
+    device: str
+    note: str = ""
+    inputs: Inputs | None = None
+
+    def on(self, device: str) -> Network:
+        """Return the network on another device: built again, since the meta device keeps no data."""
+        return self if device == self.device else load(self.name.text, device=device)
+
+
+def load(text: str, *, device: str | None = None) -> Network:
+    """Build a network by name, such as "timm:resnet50" or "net.py:UNet(width=64)", without weights.
+
+    Args:
+        text: a name; see `costmodel.models.names.parse`.
+        device: "meta" or "cpu"; by default meta where the network can be built there, else cpu.
+
+    Raises:
+        ValueError: if the name is none, or the network can't be built; the message says what was done, where.
+    """
+    name = parse(text)
+    _refuse_weights(name)
+    build = _builder(name)
+    if device is not None:
+        return _network(name, build, device, "")
+    try:
+        return _network(name, build, "meta", "")
+    except ValueError as error:
+        if not isinstance(error.__cause__, Exception):
+            raise  # a name that is none is none on every device
+        why = told(error.__cause__)
+    note = f"{name.text} is built on the CPU, not on the meta device: {why}"
+    return _network(name, build, "cpu", note)
+
+
+def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str) -> Network:
+    torch.manual_seed(SEED)  # a network that is random in its structure is the same each time
+    with torch.device(device):
+        module = build()
+    if device == "meta":
+        module, device = _on_meta(module)
+    return Network(name, module, device, note, _inputs(name, module))
+
+
+def _on_meta(module: nn.Module) -> tuple[nn.Module, str]:
+    """Move the rest, such as buffers made from arrays; a ready module with weights stays what it is."""
+    parameters = list(module.parameters())
+    if parameters and not any(p.is_meta for p in parameters):
+        return module, "cpu"
+    for part in module.modules():
+        for key, value in vars(part).items():
+            if isinstance(value, Tensor):
+                setattr(part, key, value.to("meta"))
+    return module.to("meta"), "meta"
+
+
+def _builder(name: Name) -> Callable[[], nn.Module]:
+    if name.source == "builtin":
+        return partial(_builtin, name)
+    if name.source in ("timm", "torchvision"):
+        return partial(make, name)
+    if name.source == "pt2":
+        from costmodel.models.exported import exported
+
+        return partial(exported, name.place)
+    if name.source == "onnx":
+        from costmodel.models.onnx_file import onnx_module
+
+        return partial(onnx_module, name.place)
+    with torch.device("cpu"):
+        found = attribute_of(name)
+    return partial(_called, name, found)
+
+
+def _called(name: Name, found: Any) -> nn.Module:
+    if isinstance(found, nn.Module):
+        if name.text.endswith(")"):
+            raise ValueError(f"{name.called} is a network already, and takes no arguments: {name.text}")
+        return found
+    if not callable(found):
+        raise ValueError(f"{name.called} must be an nn.Module or make one, got {type(found).__name__}")
+    call = name.text if name.text.endswith(")") else f"{name.called}()"
+    with foreign(f"{call} failed"):
+        made = found(*name.arguments, **name.options)
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"{call} must return an nn.Module, got {type(made).__name__}")
+    return made
+
+
+def _builtin(name: Name) -> nn.Module:
+    from costmodel.networks.resnet import depth_of
+    from pwoct.resnet import resnet
+
+    if name.arguments:
+        raise ValueError(f"options of a built-in network have names, such as alpha='1/4'; got {name.text}")
+    depth = depth_of(name.attribute)
+    try:
+        return resnet(depth, **name.options)
+    except TypeError as error:
+        raise ValueError(f"{name.text}: {told(error)}") from None
+
+
+def _refuse_weights(name: Name) -> None:
+    options: Mapping[str, Any] = name.options
+    wanted = [key for key in WEIGHT_OPTIONS if options.get(key) not in (None, False)]
+    if wanted:
+        raise ValueError(f"weights are never loaded, and costs need none: leave out {wanted[0]}: {name.text}")
+
+
+def _inputs(name: Name, module: nn.Module) -> Inputs | None:
+    if name.source == "builtin":
+        return Inputs((Input((1, 3, 32, 32)),))
+    if name.source in ("timm", "torchvision"):
+        shape = default_input(module, name.source)
+        return Inputs((Input(shape),)) if shape else None
+    inputs = getattr(module, "example_inputs_of_the_file", None)
+    return inputs if isinstance(inputs, Inputs) else None

@@ -1,0 +1,112 @@
+"""Names of networks: where a network comes from, and the arguments that it is made with."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+LIBRARIES = ("timm", "torchvision")
+EXAMPLES = (
+    "resnet56, package.module:factory, path/to/net.py:UNet(width=64), timm:resnet50, torchvision:resnet50, "
+    "net.pt2 or net.onnx"
+)
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors")
+_CALL = re.compile(r"(?:(?P<place>.+?):)?(?P<attribute>[A-Za-z_][\w.\-]*)(?P<arguments>\(.*\))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A network's name, taken apart.
+
+    `source` is one of builtin, module, file, timm, torchvision, pt2, onnx; `place` is the module or the path,
+    and `attribute` what is called there.
+    """
+
+    text: str
+    source: str
+    place: str = ""
+    attribute: str = ""
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def called(self) -> str:
+        """What is called, without arguments."""
+        return f"{self.place}:{self.attribute}" if self.place else self.attribute
+
+
+def parse(text: str) -> Name:
+    """Take a network's name apart.
+
+    Raises ValueError where the text names no network, or an argument is no literal.
+
+    >>> name = parse("nets/unet.py:UNet(64, depth=4)")
+    >>> name.source, name.place, name.attribute, name.arguments, name.options
+    ('file', 'nets/unet.py', 'UNet', (64,), {'depth': 4})
+    >>> parse("timm:resnet50").source, parse("resnet56").source, parse("net.onnx").source
+    ('timm', 'builtin', 'onnx')
+    """
+    text = text.strip()
+    suffix = PurePath(text).suffix.lower()
+    if suffix in (".pt2", ".onnx"):
+        return Name(text, suffix[1:], text)
+    if suffix in _WEIGHTS:
+        raise ValueError(
+            f"{text} holds weights, and weights are never loaded: name the code that makes the network, "
+            "such as net.py:Net"
+        )
+    found = _CALL.fullmatch(text)
+    if found is None:
+        raise ValueError(f"a network is a name such as {EXAMPLES}; got {text or 'nothing'}")
+    arguments, options = _arguments(text, found["arguments"] or "()")
+    place = found["place"] or ""
+    return Name(text, _source(text, place), place, found["attribute"], arguments, options)
+
+
+def is_foreign(text: str) -> bool:
+    """Return whether a text can only be the name of a network that is not built in.
+
+    >>> is_foreign("resnet56 --alpha 1/4"), is_foreign("net.py:Net"), is_foreign("net.onnx")
+    (False, True, True)
+    """
+    return ":" in text or text.lower().endswith((".pt2", ".onnx"))
+
+
+def _source(text: str, place: str) -> str:
+    if not place:
+        return "builtin"
+    if place in LIBRARIES:
+        return place
+    if place.endswith(".py"):
+        return "file"
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", place):
+        return "module"
+    raise ValueError(
+        f"{place} is neither a module, such as package.module, nor a file that ends in .py: {text}"
+    )
+
+
+def _arguments(text: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    try:
+        tree = ast.parse(f"f{call}", mode="eval").body
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            raise ValueError
+        positional = tuple(map(ast.literal_eval, tree.args))
+        options = {_keyword(option): ast.literal_eval(option.value) for option in tree.keywords}
+        if len(options) < len(tree.keywords):
+            raise ValueError
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        raise ValueError(
+            f"arguments of a network are literals of Python, such as (64, depth=4, act='relu'); got {text}"
+        ) from None
+    return positional, options
+
+
+def _keyword(option: ast.keyword) -> str:
+    if option.arg is None:
+        raise ValueError
+    return option.arg
