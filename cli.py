@@ -19,6 +19,7 @@ from typer.main import get_command
 from costmodel.commands import calculator
 from costmodel.commands.shared.errors import BAD_INPUT, CLOSED_PIPE, UNSAVED, say
 from costmodel.commands.shared.showing import spell_out
+from costmodel.commands.shared.vocabulary import fold
 
 # What a command is, in the order in which a user meets them; each is the module of that name in
 # `costmodel.commands`.
@@ -85,7 +86,12 @@ class PwoctGroup(TyperGroup):
 
 
 app = typer.Typer(
-    cls=PwoctGroup, invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    cls=PwoctGroup,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    # All commands take them over: -h everywhere, and other spellings of the same option.
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": fold},
 )
 app.callback()(calculator.calculate)
 

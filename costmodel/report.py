@@ -12,18 +12,22 @@ from typing import Any, Literal
 
 SCHEMA = 1  # of the JSON; within one number, keys are only ever added
 
-Kind = Literal["text", "count", "percent", "ratio", "formula", "verdict", "any"]
-NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "ratio"})
+Kind = Literal["text", "count", "percent", "share", "ratio", "formula", "verdict", "any"]
+NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "share", "ratio"})
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: the key of its values in a row, its heading with the unit, and how its values are written."""
+    """A column: the key of its values in a row, its heading with the unit, and how its values are written.
+
+    JSON and CSV have the values themselves; a `scale` of 10**6 shows elsewhere how many millions they are.
+    """
 
     key: str
     heading: str
     kind: Kind = "text"
     on_terminal: bool = True
+    scale: int = 1
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,27 @@ class Table:
 
     def cells(self, row: Mapping[str, Any]) -> list[str]:
         """Return a row as the texts of its cells."""
-        return [cell(row.get(column.key), column.kind) for column in self.columns]
+        return [
+            cell(row.get(column.key), column.kind)
+            if column.scale == 1
+            else scaled(row.get(column.key), column.scale)
+            for column in self.columns
+        ]
 
 
 PARAMS_COLUMN = Column("params", "params", "count")
 
 
 def cell(value: Any, kind: Kind) -> str:
-    """Return a value as text: counts with thousands separators, changes in per cent with their sign.
+    """Return a value as text: counts with thousands separators, changes and shares in per cent.
 
+    A change has its sign.
     A column of the kind "any" has numbers of all kinds, and texts.
 
     >>> cell(125747840, "count"), cell(Fraction(-1, 4), "percent"), cell(Fraction(7, 3), "ratio")
     ('125,747,840', '-25.0 %', '2.33')
+    >>> cell(Fraction(1, 4), "percent"), cell(Fraction(1, 4), "share")
+    ('+25.0 %', '25.0 %')
     >>> cell(4810, "any"), cell(2.309111870, "any"), cell("cpu", "any")
     ('4,810', '2.3091', 'cpu')
     """
@@ -63,6 +75,8 @@ def cell(value: Any, kind: Kind) -> str:
         return f"{value:,}"
     if kind == "percent":
         return _signless_zero(f"{float(100 * value):+.1f} %")
+    if kind == "share":
+        return f"{float(100 * value):.1f} %"
     if kind == "ratio":
         return f"{float(value):.2f}"
     if kind == "formula":
@@ -74,6 +88,18 @@ def cell(value: Any, kind: Kind) -> str:
     if kind == "any" and isinstance(value, int | float):
         return f"{round(value, 4):,}"
     return str(value)
+
+
+def scaled(value: int | None, scale: int) -> str:
+    """Return a count in thousands or millions: three decimals, or three digits where that would be less.
+
+    >>> scaled(125747840, 10**6), scaled(640, 10**6), scaled(0, 10**6)
+    ('125.748', '0.00064', '0.000')
+    """
+    if value is None:
+        return ""
+    share = value / scale
+    return f"{share:,.3f}" if abs(share) >= 1 or not value else f"{share:.3g}"
 
 
 def counted(number: int, noun: str) -> str:
@@ -101,18 +127,22 @@ def to_json(command: str, payload: Mapping[str, Any], tables: Iterable[Table] = 
     return json.dumps(document, indent=2, default=_plain, ensure_ascii=False)
 
 
-def to_csv(tables: Sequence[Table]) -> str:
-    """Return tables as one CSV table; where there are several, a first column names the table of a row."""
+def to_csv(tables: Sequence[Table], command_line: str | None = None) -> str:
+    """Return tables as one CSV table; where there are several, a first column names the table of a row.
+
+    The command that asks for the result again is the last column, where it is known.
+    """
     keys = list(dict.fromkeys(column.key for table in tables for column in table.columns))
     several = len(tables) > 1
+    last = {} if command_line is None else {"command_line": command_line}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["table", *keys] if several else keys)
+    writer.writerow([*(["table"] if several else []), *keys, *last])
     for table in tables:
         for row in table.rows:
             values = _typed_row(table, row)
             cells = [_csv_cell(values.get(key)) for key in keys]
-            writer.writerow([table.name, *cells] if several else cells)
+            writer.writerow([*([table.name] if several else []), *cells, *last.values()])
     return text.getvalue().removesuffix("\n")
 
 

@@ -27,7 +27,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "models": frozenset({"networks"}),
     "tracing": frozenset({"."}),
     "checks": frozenset({".", "operators", "networks", "paper"}),
-    "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "figures"}),
+    "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "tables", "figures"}),
     "commands": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}
         | {"checks", "commands/shared"}

@@ -50,6 +50,7 @@ def separable(
     size: Size | Iterable[Size],
     *,
     stride: Size | Iterable[Size] = 1,
+    padding: Size | Iterable[Size] | None = None,
     dilation: Size | Iterable[Size] = 1,
     bias: bool = False,
     batch: Size = 1,
@@ -59,11 +60,14 @@ def separable(
     >>> separable(16, 32, 3, 8).weights == 9 * 16 + 16 * 32
     True
     """
-    inner = _strided(pair(size), pair(kernel), pair(stride), pair(dilation))
-    first = depthwise(c_in, kernel, size, stride=stride, dilation=dilation, batch=batch)
+    paddings = (None, None) if padding is None else pair(padding)
+    inner = _strided(pair(size), pair(kernel), pair(stride), paddings, pair(dilation))
+    first = depthwise(c_in, kernel, size, stride=stride, padding=padding, dilation=dilation, batch=batch)
     return first + pointwise(c_in, c_out, inner, bias=bias, batch=batch)
 
 
-def _strided(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pair:
-    h, w = (output_size(n, k, s, None, d) for n, k, s, d in zip(size, kernel, stride, dilation, strict=True))
+def _strided(
+    size: Pair, kernel: Pair, stride: Pair, padding: tuple[Size | None, Size | None], dilation: Pair
+) -> Pair:
+    h, w = (output_size(*axis) for axis in zip(size, kernel, stride, padding, dilation, strict=True))
     return h, w

@@ -21,13 +21,14 @@ from costmodel.sizes import Pair, Size, ceil_div, check_sizes
 
 @dataclass(frozen=True)
 class Layer:
-    """The sizes and choices of one layer; `size` is the input's (h, w)."""
+    """The sizes and choices of one layer; `size` is the input's (h, w), `padding` what each side gets."""
 
     c_in: Size = 16
     c_out: Size = 16
     size: Pair = (32, 32)
     kernel: Pair = (3, 3)
     stride: int = 1
+    padding: Pair | None = None  # on each side; None: what keeps the size at stride 1
     dilation: int = 1
     groups: int = 1
     bias: bool = False
@@ -48,7 +49,12 @@ class Layer:
             )
 
     def octave(self) -> OctaveLayer:
-        """Return the layer as an octave convolution, with its channels split."""
+        """Return the layer as an octave convolution, with its channels split.
+
+        Raises ValueError where a padding is given: the branches of an octave layer fit together without one.
+        """
+        if self.padding is not None:
+            raise ValueError("an octave layer's padding keeps its size; it can't be chosen")
         return OctaveLayer(
             split(self.c_in, self.alpha_in),
             split(self.c_out, self.alpha_out),
@@ -82,6 +88,7 @@ def _standard(layer: Layer) -> Cost:
         layer.kernel,
         layer.size,
         stride=layer.stride,
+        padding=layer.padding,
         dilation=layer.dilation,
         groups=layer.groups,
         bias=layer.bias,
@@ -105,6 +112,7 @@ def _depthwise(layer: Layer) -> Cost:
         layer.size,
         multiplier=layer.c_out // layer.c_in,
         stride=layer.stride,
+        padding=layer.padding,
         dilation=layer.dilation,
         bias=layer.bias,
         batch=layer.batch,
@@ -118,6 +126,7 @@ def _separable(layer: Layer) -> Cost:
         layer.kernel,
         layer.size,
         stride=layer.stride,
+        padding=layer.padding,
         dilation=layer.dilation,
         bias=layer.bias,
         batch=layer.batch,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from costmodel.convention import Cost
 from costmodel.operators.recorder import Operator
+from costmodel.report import Column
 from costmodel.sizes import Size
 
 ELEMENT_PARTS = ("bias", "bn", "activation", "pool", "upsample", "add")
 COUNTS = ("conv", "linear", "shortcut", *ELEMENT_PARTS)
+PREFIXES: Mapping[str, int] = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+UNITS = tuple(f"{prefix}{unit}" for prefix in PREFIXES for unit in ("mac", "flop"))
 WORK = frozenset({"conv", "linear", "shortcut"})  # the published convention: MACs
 PARAMS = frozenset(COUNTS)  # all trainable parameters
 
@@ -57,23 +60,44 @@ def counted_work(operators: Collection[Operator], counts: Collection[str] = WORK
     return (2 * macs if unit == "flop" else macs) + counted_element_ops(operators, counts)
 
 
-def work_heading(counts: Collection[str], unit: str) -> str:
+def work_heading(counts: Collection[str], unit: str, prefix: str = "") -> str:
     """Return what a total of that choice is called.
 
-    >>> work_heading({"conv", "linear", "bn"}, "flop")
-    'FLOPs + bn'
+    >>> work_heading({"conv", "linear", "bn"}, "flop"), work_heading({"conv"}, "mac", "M")
+    ('FLOPs + bn', 'MMACs')
     """
     element = [name for name in ELEMENT_PARTS if name in counts]
-    return " + ".join(["FLOPs" if unit == "flop" else "MACs", *element])
+    return " + ".join([prefix + ("FLOPs" if unit == "flop" else "MACs"), *element])
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What enters a total, and its unit."""
+    """What enters a total, its unit, and how it is shown: in units, or with the prefix k, M or G.
+
+    Work is that of a batch of images; parameters are none the more for it.
+    """
 
     work: frozenset[str] = WORK
     params: frozenset[str] = PARAMS
     unit: str = "mac"
+    prefix: str = ""
+    batch: int = 1
+
+    @classmethod
+    def read(cls, count: str | None, unit: str) -> Totals:
+        """Read the choice of parts and the unit, one of UNITS.
+
+        Without a choice, parameters count all parts, and work those of the published convention. Raises
+        ValueError where a part or the unit is unknown.
+
+        >>> Totals.read(None, "Gflop").heading, Totals.read("conv,bn", "mac").heading
+        ('GFLOPs', 'MACs + bn')
+        """
+        if unit not in UNITS:
+            raise ValueError(f"unit must be mac or flop, got {unit}; k, M or G may stand before it: Mmac")
+        counts = None if count is None else parse_counts(count)
+        prefix = unit[0] if unit[0] in PREFIXES else ""
+        return cls(counts or WORK, counts or PARAMS, unit.removeprefix(prefix), prefix)
 
     @property
     def key(self) -> str:
@@ -83,13 +107,18 @@ class Totals:
     @property
     def heading(self) -> str:
         """The heading of a column of work."""
-        return work_heading(self.work, self.unit)
+        return work_heading(self.work, self.unit, self.prefix)
+
+    @property
+    def column(self) -> Column:
+        """The column of the work: exact in JSON and CSV, in the chosen unit elsewhere."""
+        return Column(self.key, self.heading, "count", scale=PREFIXES[self.prefix])
 
     def of(self, operators: Collection[Operator]) -> dict[str, Any]:
-        """Return the counted parameters and work of operators."""
+        """Return the counted parameters of operators, and their work, given what one image costs."""
         return {
             "params": counted_params(operators, self.params),
-            self.key: counted_work(operators, self.work, self.unit),
+            self.key: self.batch * counted_work(operators, self.work, self.unit),
         }
 
 

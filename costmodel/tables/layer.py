@@ -11,14 +11,15 @@ from costmodel.convention import Cost
 from costmodel.operators.layer import KINDS, Layer, layer_cost, path_formulas
 from costmodel.operators.recorder import Operator
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
-from costmodel.sizes import Size
+from costmodel.sizes import Pair, Size
 from costmodel.tables.counting import ELEMENT_PARTS, Totals, work_heading
 
 
 def layer_table(layer: Layer, totals: Totals) -> Table:
-    """Return a row a path: what it is, parameters, work, and the change against the uncompressed path."""
-    operators, reference = layer.operators(), replace(layer, paths=frozenset()).operators()
-    standard = _standard(layer).operators()
+    """Return one row per path: what it is, parameters, work, and the change against the uncompressed path."""
+    image = replace(layer, batch=1)  # the totals know the batch
+    operators, reference = image.operators(), replace(image, paths=frozenset()).operators()
+    standard = _standard(image).operators()
     rows = [_path_row(layer, path, operators, reference, totals) for path in layer.octave().paths]
     rows.append(_compared("all paths", "", totals.of(operators), totals.of(reference), totals.of(standard)))
     rows.append({"path": "standard", "channels": _form(layer.c_in, layer.c_out), **totals.of(standard)})
@@ -27,7 +28,7 @@ def layer_table(layer: Layer, totals: Totals) -> Table:
         Column("channels", "channels"),
         PARAMS_COLUMN,
         Column("params_vs_octave", "vs Oct", "percent"),
-        Column(totals.key, totals.heading, "count"),
+        totals.column,
         Column(f"{totals.key}_vs_octave", "vs Oct", "percent"),
     ]
     return Table("layer", _layer_title(layer), columns, rows)
@@ -39,7 +40,7 @@ def _standard(layer: Layer) -> Layer:
 
 
 def formula_table(layer: Layer, totals: Totals) -> Table:
-    """Return a row a path: the formulas of its parameters and MACs, and of its FLOPs where asked for.
+    """Return one row per path: the formulas of its parameters and MACs, and of its FLOPs where asked for.
 
     A terminal shows the work in one unit.
     """
@@ -54,13 +55,14 @@ def formula_table(layer: Layer, totals: Totals) -> Table:
     ]
     columns = [Column("path", "path"), Column("params_formula", "parameters", "formula")]
     for unit in dict.fromkeys(("mac", totals.unit)):
-        heading = f"{work_heading((), unit)} (h, w: the output's high size)"
+        of = " of one image" if totals.batch > 1 else ""
+        heading = f"{work_heading((), unit)}{of} (h, w: the output's high size)"
         columns.append(Column(f"{unit}s_formula", heading, "formula", on_terminal=unit == totals.unit))
     return Table("formulas", "Formulas", columns, rows)
 
 
 def kinds_table(layer: Layer, chosen: str, dtype: str) -> Table:
-    """Return a row a kind of layer of the same sizes; kinds that cannot have them are left out.
+    """Return one row per kind of layer of the same sizes; kinds that cannot have them are left out.
 
     Raises ValueError where the chosen kind cannot have these sizes.
     """
@@ -101,7 +103,7 @@ def quantities(cost: Cost, dtype: str) -> dict[str, Any]:
 
 
 def quantities_table(cost: Cost, dtype: str) -> Table:
-    """Return a row a quantity of the chosen layer."""
+    """Return one row per quantity of the chosen layer."""
     rows = [
         {"quantity": key.replace("_", " "), "value": value} for key, value in quantities(cost, dtype).items()
     ]
@@ -141,7 +143,13 @@ def _form(*channels: Size) -> str:
 def _layer_title(layer: Layer) -> str:
     sizes = f"{layer.kernel[0]}x{layer.kernel[1]}, {layer.c_in} → {layer.c_out} channels"
     title = f"Layer: {sizes}, input {layer.size[0]}x{layer.size[1]}"
-    return title + (f", stride {layer.stride}" if layer.stride != 1 else "") + _alpha_text(layer)
+    title += f", stride {layer.stride}" if layer.stride != 1 else ""
+    title += f", padding {_sides(layer.padding)}" if layer.padding is not None else ""
+    return title + (f", batch {layer.batch}" if layer.batch != 1 else "") + _alpha_text(layer)
+
+
+def _sides(sides: Pair) -> str:
+    return str(sides[0]) if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
 
 
 def _alpha_text(layer: Layer) -> str:
@@ -160,7 +168,12 @@ def _possible_kinds(layer: Layer, chosen: str) -> Iterable[tuple[str, Cost]]:
 
 
 def _distinct_kinds(layer: Layer) -> list[str]:
-    """The kinds that are not, with this alpha and these paths, another one of them."""
+    """The kinds that are not, with this alpha and these paths, another one of them.
+
+    A padding of one's own is none of an octave layer's.
+    """
+    if layer.padding is not None:
+        return [kind for kind in KINDS if kind not in ("octave", "pwise")]
     same = {"octave": not layer.alpha_in and not layer.alpha_out, "pwise": not layer.widths()}
     return [kind for kind in KINDS if not same.get(kind)]
 

@@ -30,14 +30,14 @@ def network_table(net: ResNet, totals: Totals) -> Table:
     ]
     return Table(
         "network",
-        f"Network: {_network_title(net)}",
+        f"Network: {_network_title(net, totals)}",
         [Column("network", "network"), *_compared_columns(totals, with_octave=octave != plain)],
         rows,
     )
 
 
 def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
-    """Return a row a network: its alpha and beta, and its totals compared with plain and octave."""
+    """Return one row per network: its alpha and beta, and its totals compared with plain and octave."""
     counts, plain, octave = (
         _count_all(variants, totals)
         for variants in (
@@ -51,30 +51,34 @@ def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
         for net, *of_net in zip(nets, counts, plain, octave, strict=True)
     ]
     columns = [Column("alpha", "alpha"), Column("beta", "beta"), *_compared_columns(totals, with_octave=True)]
-    return Table("configurations", _configurations_title(nets[0]), columns, rows)
+    return Table("configurations", _configurations_title(nets[0], totals), columns, rows)
 
 
 def per_layer_table(net: ResNet, totals: Totals) -> Table:
-    """Return a row a layer of the network, in the order in which they run, and the sum."""
+    """Return one row per layer of the network, in the order in which they run, and the sum.
+
+    A share is that of the sum.
+    """
     operators = net.operators()
     grouped = [(name, group) for name, group in layers(operators) if any(op.cost.calls for op in group)]
-    rows = [_layer_row(name, group, totals) for name, group in grouped]
-    rows.append(_layer_row("sum", operators, totals))
+    whole = totals.of(operators)
+    rows = [_layer_row(name, group, totals, whole) for name, group in grouped]
+    rows.append(_layer_row("sum", operators, totals, whole))
     columns = [
         Column("layer", "layer"),
         PARAMS_COLUMN,
-        Column(totals.key, totals.heading, "count"),
-        Column("activations", "activations", "count"),
+        Column("params_share", "share", "share"),
+        totals.column,
+        Column(f"{totals.key}_share", "share", "share"),
+        Column("activations", "activ.", "count"),
         Column("calls", "calls", "count"),
     ]
-    return Table("layers", f"Layer by layer: {_network_title(net)}", columns, rows)
+    return Table("layers", f"Layer by layer: {_network_title(net, totals)}", columns, rows)
 
 
-def _configurations_title(net: ResNet) -> str:
+def _configurations_title(net: ResNet, totals: Totals) -> str:
     """What all configurations share: they differ in alpha and beta."""
-    backbone = net.backbone
-    image = f"{backbone.in_channels}x{backbone.size[0]}x{backbone.size[1]}"
-    return f"Configurations of resnet{backbone.depth}, input {image}, bottlenecks on {_path_sets(net)}"
+    return f"Configurations of {_backbone_title(net, totals)}, bottlenecks on {_path_sets(net)}"
 
 
 def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
@@ -84,7 +88,7 @@ def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
     from costmodel.grids.evaluate import evaluate_networks
 
     counts = evaluate_networks(nets)
-    scale = 2 if totals.unit == "flop" else 1
+    scale = totals.batch * (2 if totals.unit == "flop" else 1)
     pairs = zip(counts["params"].tolist(), counts["macs"].tolist(), strict=True)
     return [{"params": params, totals.key: scale * macs} for params, macs in pairs]
 
@@ -111,7 +115,7 @@ def _changes(
 
 
 def _compared_columns(totals: Totals, with_octave: bool) -> list[Column]:
-    columns = [PARAMS_COLUMN, Column(totals.key, totals.heading, "count")]
+    columns = [PARAMS_COLUMN, totals.column]
     return [column for counted in columns for column in (counted, *_changes_of(counted.key, with_octave))]
 
 
@@ -125,9 +129,15 @@ def _joined(net: ResNet, name: str) -> str:
     return values[0] if len(set(values)) == 1 else "+".join(values)
 
 
-def _network_title(net: ResNet) -> str:
+def _backbone_title(net: ResNet, totals: Totals) -> str:
     backbone = net.backbone
-    title = f"resnet{backbone.depth}, input {backbone.in_channels}x{backbone.size[0]}x{backbone.size[1]}"
+    shape = "x".join(map(str, (backbone.in_channels, *backbone.size)))
+    batch = f"{totals.batch} images of " if totals.batch > 1 else ""
+    return f"resnet{backbone.depth}, input {batch}{shape}"
+
+
+def _network_title(net: ResNet, totals: Totals) -> str:
+    title = _backbone_title(net, totals)
     if net.is_plain:
         return title
     title += f", alpha {_joined(net, 'alpha')}"
@@ -136,9 +146,13 @@ def _network_title(net: ResNet) -> str:
     return f"{title}, beta {_joined(net, 'beta')}, bottlenecks on {_path_sets(net)}"
 
 
-def _layer_row(name: str, operators: Sequence[Operator], totals: Totals) -> dict[str, Any]:
-    cost = cost_of(operators)
-    return {"layer": name, **totals.of(operators), "activations": cost.activations, "calls": cost.calls}
+def _layer_row(
+    name: str, operators: Sequence[Operator], totals: Totals, whole: Mapping[str, int]
+) -> dict[str, Any]:
+    cost, counts = cost_of(operators), totals.of(operators)
+    shares = {f"{key}_share": Fraction(n, whole[key]) if whole[key] else None for key, n in counts.items()}
+    activations = totals.batch * cost.activations
+    return {"layer": name, **counts, **shares, "activations": activations, "calls": cost.calls}
 
 
 def _path_sets(net: ResNet) -> str:

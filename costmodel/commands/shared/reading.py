@@ -101,6 +101,18 @@ def sides(text: str, name: str, examples: tuple[str, str] = ("32", "32x48")) -> 
     return int(match[1]), int(match[2] or match[1])
 
 
+def paddings(text: str) -> tuple[int, int]:
+    """Read a padding: 0, 1 or 1x2.
+
+    >>> paddings("0"), paddings("1x2")
+    ((0, 0), (1, 2))
+    """
+    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
+    if match is None:
+        raise ValueError(f"padding must be a whole number such as 1, or two such as 1x2, got {text}")
+    return int(match[1]), int(match[2] or match[1])
+
+
 def _item(text: str) -> list[str]:
     parts = text.split(":")
     if len(parts) == 1:

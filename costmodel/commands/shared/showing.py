@@ -29,7 +29,9 @@ class Format(StrEnum):
     latex = "latex"
 
 
-FormatOption: TypeAlias = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+FormatOption: TypeAlias = Annotated[
+    Format, typer.Option("--format", case_sensitive=False, help="How to write the result.")
+]
 
 
 def spell_out(stream: TextIO) -> None:
@@ -65,11 +67,14 @@ def show(
     intro: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> None:
-    """Write tables to stdout; `payload` enters the JSON, `intro` and `notes` frame them on a terminal."""
+    """Write tables to stdout; `payload` enters the JSON, `intro` and `notes` frame them on a terminal.
+
+    A `command_line` in the payload stands in each row of the CSV too.
+    """
     if format is Format.json:
         print(to_json(command, payload or {}, tables))
     elif format is Format.csv:
-        print(to_csv(tables))
+        print(to_csv(tables, (payload or {}).get("command_line")))
     elif format is Format.md:
         print(to_markdown(tables))
     elif format is Format.latex:

@@ -1,0 +1,143 @@
+"""What the options of a network and of a layer say: one reading of them, for all commands that have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias
+
+from costmodel.commands.shared import reading
+from costmodel.networks.resnet import ResNet, named
+from costmodel.operators.layer import Layer
+from costmodel.rounding import check_alpha, check_beta
+
+Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one, or three: one per stage
+
+NETWORK = ("model", "width", "classes", "in_channels")
+COMPRESSION = ("alpha", "beta", "paths", "width_rule", "stride_rule", "between")
+DEFAULT_MODEL = "resnet56"
+
+
+class Choice(NamedTuple):
+    """An alpha and a beta of a network."""
+
+    alpha: Ratio
+    beta: Ratio
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The options that describe networks, as typed: every one of the alphas with every one of the betas."""
+
+    model: str = DEFAULT_MODEL
+    alpha: str = "0"
+    beta: str = "2"
+    paths: str = "none"
+    width_rule: str = "out"
+    stride_rule: str = "C"
+    between: str = "none"
+    width: int = 16
+    classes: int = 10
+    in_channels: int = 3
+    size: str = "32"
+
+    def choices(self) -> list[Choice]:
+        """Return every combination of alphas and betas. Raises ValueError where one is out of its range."""
+        alphas = values(self.alpha, reading.alphas, check_alpha)
+        betas = values(self.beta, reading.betas, check_beta)
+        most, many = reading.MOST_CONFIGURATIONS, len(alphas) * len(betas)
+        if many > most:
+            raise ValueError(f"at most {most:,} configurations fit in a table, got {many:,}")
+        return [Choice(alpha, beta) for alpha in alphas for beta in betas]
+
+    def differs_by_stage(self, choice: Choice) -> bool:
+        """Return whether the stages of the network differ in what they choose."""
+        paths = reading.per_stage(self.paths, reading.path_names)
+        return any(isinstance(value, tuple) for value in (*choice, paths))
+
+    def network(self, choice: Choice) -> ResNet:
+        """Return the network of an alpha and a beta. Raises ValueError where it cannot be."""
+        return self._named(
+            alpha=choice.alpha, beta=choice.beta, paths=reading.per_stage(self.paths, reading.path_names)
+        )
+
+    def networks(self) -> list[ResNet]:
+        """Return the networks of all choices."""
+        return [self.network(choice) for choice in self.choices()]
+
+    def only(self) -> ResNet:
+        """Return the one network that is described. Raises ValueError where it is several."""
+        choice, *more = self.choices()
+        if more:
+            raise ValueError(f"one network needs one alpha and one beta, got {len(more) + 1}")
+        return self.network(choice)
+
+    def plain(self) -> ResNet:
+        """Return the network without octave layers."""
+        return self._named()
+
+    def _named(self, **compression: Any) -> ResNet:
+        return named(
+            self.model,
+            **compression,
+            width_rule=self.width_rule,
+            stride_rule=self.stride_rule,
+            between=self.between,
+            width=self.width,
+            classes=self.classes,
+            in_channels=self.in_channels,
+            size=reading.sides(self.size, "size"),
+        )
+
+
+@dataclass(frozen=True)
+class LayerOptions:
+    """The options that describe one layer, as typed; what it shares with a network comes from there."""
+
+    c_in: int = 16
+    c_out: int | None = None
+    kernel: str = "3"
+    stride: int = 1
+    padding: str | None = None
+    dilation: int = 1
+    groups: int = 1
+    bias: bool = False
+    alpha_in: str | None = None
+    alpha_out: str | None = None
+    batch: int = 1
+
+    def layer(self, of: NetworkOptions, alpha: Fraction, beta: Fraction) -> Layer:
+        """Return the layer with an alpha and a beta. Raises ValueError where it cannot be."""
+        return Layer(
+            c_in=self.c_in,
+            c_out=16 if self.c_out is None else self.c_out,
+            size=reading.sides(of.size, "size"),
+            kernel=reading.sides(self.kernel, "kernel", ("3", "3x5")),
+            stride=self.stride,
+            padding=None if self.padding is None else reading.paddings(self.padding),
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=self.bias,
+            alpha_in=alpha if self.alpha_in is None else check_alpha(self.alpha_in, "alpha-in"),
+            alpha_out=alpha if self.alpha_out is None else check_alpha(self.alpha_out, "alpha-out"),
+            beta=beta,
+            paths=reading.path_names(of.paths),
+            width_rule=of.width_rule,
+            stride_rule=of.stride_rule,
+            between=of.between,
+            batch=self.batch,
+        )
+
+
+def values(
+    text: str, read_list: Callable[[str], Sequence[Fraction]], read_one: Callable[[str], Fraction]
+) -> list[Ratio]:
+    """Read a list or a range of ratios, or three joined by +, one per stage.
+
+    >>> values("1/8,1/4", reading.alphas, check_alpha), values("0+1/4+1/2", reading.alphas, check_alpha)
+    ([Fraction(1, 8), Fraction(1, 4)], [(Fraction(0, 1), Fraction(1, 4), Fraction(1, 2))])
+    """
+    if reading.STAGE_SEPARATOR in text:
+        return [reading.per_stage(text, read_one)]
+    return list(read_list(text))

@@ -1,0 +1,218 @@
+"""The table of options: what each is called, how it is spelled, what its help says, what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from costmodel.convention import DTYPE_BYTES
+from costmodel.networks.resnet import MODELS
+from costmodel.operators.layer import KINDS
+from costmodel.operators.octave import PATHS, STRIDE_RULES
+from costmodel.operators.pwise_octave import BETWEEN
+from costmodel.rounding import WIDTH_RULES
+from costmodel.tables.counting import COUNTS, UNITS
+
+QUANTITIES = ("params", "macs", "activations", "bytes", "training-macs", "element-ops", "calls")
+CONSTRAINTS = (
+    *("keep-hh", "keep-hl", "keep-lh", "keep-ll"),
+    *("same-alpha", "same-beta", "same-paths"),
+)
+PLANS = ("auto", "reference", "lean", "blocked", "folded", "native")
+
+# The closed sets of values.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "model": tuple(MODELS),
+    "op": tuple(KINDS),
+    "paths": (*PATHS, "all", "none"),
+    "width-rule": tuple(WIDTH_RULES),
+    "stride-rule": STRIDE_RULES,
+    "between": BETWEEN,
+    "dtype": tuple(DTYPE_BYTES),
+    "unit": UNITS,
+    "count": COUNTS,
+    "quantity": QUANTITIES,
+    "objective": (*QUANTITIES, "latency"),
+    "constraint": CONSTRAINTS,
+    "mode": ("inference", "training", "both"),
+    "plan": PLANS,
+    "recipe": ("fast", "paper", "keras"),
+    "dataset": ("cifar10", "synthetic"),
+    "device": ("cpu", "cuda", "mps"),
+}
+
+
+@dataclass(frozen=True)
+class Word:
+    """An option: its spellings, its help, and the name of the closed set of its values, if it has one."""
+
+    key: str
+    spelled: str
+    help: str
+    choices: str | None = None
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Its spellings: the long one first."""
+        return tuple(self.spelled.split())
+
+    def values(self) -> tuple[str, ...]:
+        """Return the closed set of values; nothing where any text may stand."""
+        return CHOICES[self.choices] if self.choices else ()
+
+
+def _some(name: str) -> str:
+    return ", ".join(CHOICES[name])
+
+
+_PER_STAGE = "one per stage: "
+_SEVERAL = "a list or a range of several: "
+_FIGURE = "into this .svg, .png or .pdf."
+
+TABLE: tuple[Word, ...] = (
+    # A network, in every command that has one
+    Word("model", "--model", "The network: resnet20, resnet56, ..., resnet(6n+2).", "model"),
+    Word("models", "--model", "The networks: resnet20, resnet56, ..., joined by commas.", "model"),
+    Word(
+        "alpha",
+        "--alpha",
+        f"Share of low-frequency channels, 0 to 1: 0.25 or 1/4; {_PER_STAGE}1/8+1/4+1/2.",
+    ),
+    Word(
+        "alpha-any",
+        "--alpha",
+        f"Share of low-frequency channels, 0 to 1: 0.25 or 1/4; {_SEVERAL}0,1/4 or 0:0.75:0.125;"
+        f" {_PER_STAGE}1/8+1/4+1/2.",
+    ),
+    Word("alpha-list", "--alpha", "Shares of low-frequency channels: a list 0,1/4 or a range 0:0.75:0.125."),
+    Word("alpha-one", "--alpha", "Share of low-frequency channels, 0 to 1: 0.25 or 1/4."),
+    Word("beta", "--beta", f"Compression of the bottlenecks, 1 or more: 2 or 8/3; {_PER_STAGE}2+2+4."),
+    Word(
+        "beta-any",
+        "--beta",
+        f"Compression of the bottlenecks, 1 or more: 2 or 8/3; {_SEVERAL}2,4 or 2:4:1/2; {_PER_STAGE}2+2+4.",
+    ),
+    Word("beta-list", "--beta", "Compressions of the bottlenecks: a list 2,4 or a range 2:4:1/2."),
+    Word(
+        "paths",
+        "--paths",
+        f"Paths that are bottlenecks: some of HH,HL,LH,LL, all or none; {_PER_STAGE}HL+none+all.",
+        "paths",
+    ),
+    Word(
+        "path-sets",
+        "--paths",
+        "A set of bottleneck paths: HL,LH, all or none; give it once per set. Default: all 16 sets.",
+        "paths",
+    ),
+    Word("width-rule", "--width-rule", "A bottleneck's width: out, in, min or mean over beta.", "width-rule"),
+    Word(
+        "width-rules",
+        "--width-rule",
+        "Bottlenecks' widths: some of out (default), in, min, mean.",
+        "width-rule",
+    ),
+    Word("stride-rule", "--stride-rule", f"Where a stride acts: {_some('stride-rule')}.", "stride-rule"),
+    Word("between", "--between", f"Inside a bottleneck: {_some('between')}.", "between"),
+    Word("width", "--width", "Channels of the network's first stage."),
+    Word("widths", "--width", "Channels of the first stage: 16; several: a list 16,24 or a range 8:32:4."),
+    Word("classes", "--classes", "Outputs of the network."),
+    Word("in-channels", "--in-channels", "Input channels of the network: 3 for colour, 1 for grey."),
+    Word("size", "--size", "Input size: 32 or 32x48."),
+    Word("batch", "--batch", "Images in a batch."),
+    # One layer
+    Word("op", "--op", f"Cost one layer of a kind: {_some('op')}.", "op"),
+    Word("c-in", "--c-in", "The layer's input channels."),
+    Word("c-out", "--c-out", "The layer's output channels. Default: 16; depthwise: as many as the input."),
+    Word("kernel", "--kernel", "The layer's kernel: 3 or 3x5."),
+    Word("kernel-one", "--kernel", "Kernel size: 1, 3, 5, ..."),
+    Word("stride", "--stride", "The layer's stride."),
+    Word(
+        "padding",
+        "--padding",
+        "The layer's padding on each side: 0 or 1x2. Default: what keeps the size.",
+    ),
+    Word("dilation", "--dilation", "The layer's dilation."),
+    Word("groups", "--groups", "The groups of the layer's kxk convolutions."),
+    Word("bias", "--bias", "The layer has a bias."),
+    Word("alpha-in", "--alpha-in", "The layer's input alpha, if not --alpha."),
+    Word("alpha-out", "--alpha-out", "The layer's output alpha, if not --alpha."),
+    # What is counted, and how it is shown
+    Word("dtype", "--dtype", f"Element type of bytes: {_some('dtype')}.", "dtype"),
+    Word(
+        "dtypes",
+        "--dtype",
+        "Element types to compute in: float32,bfloat16.",
+        "dtype",
+    ),
+    Word("unit", "--unit", "Unit of work: mac, or flop (2 per MAC); with k, M or G: Mmac, Gflop.", "unit"),
+    Word("count", "--count", f"What enters totals, joined by commas: {_some('count')}.", "count"),
+    Word(
+        "quantity",
+        "--quantity",
+        f"Some of {_some('quantity')}, joined by commas. Default: params,macs.",
+        "quantity",
+    ),
+    Word("per-layer", "--per-layer", "Add the network layer by layer."),
+    Word("plot", "--plot -o", f"Draw the result too, {_FIGURE}"),
+    Word("roofline", "--plot -o", f"Draw a roofline {_FIGURE}"),
+    Word("figure", "--output -o", "The figure: a file .svg, .png or .pdf."),
+    Word("page", "--output -o", "The HTML file to write."),
+    Word("version", "--version", "Print the version and leave."),
+    # search
+    Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),
+    Word(
+        "constraint",
+        "--constraint",
+        "Some of keep-hh (never a bottleneck), ..., same-alpha, same-beta, same-paths.",
+        "constraint",
+    ),
+    Word("max-params", "--max-params", "Most parameters: 0.4M."),
+    Word("max-macs", "--max-macs", "Most MACs: 60M."),
+    Word("max-activations", "--max-activations", "Most activation elements: 1M."),
+    Word("max-bytes", "--max-bytes", "Most bytes read and written: 12M."),
+    Word("max-training-macs", "--max-training-macs", "Most MACs of a training step."),
+    Word("max-element-ops", "--max-element-ops", "Most element operations."),
+    Word("max-calls", "--max-calls", "Most operator calls."),
+    Word("max-latency", "--max-latency", "Longest predicted latency of one image: 5ms. Needs --machine."),
+    Word(
+        "machine",
+        "--machine",
+        "MACs per second, bytes per second, time per call, as bench measures them: 25G,10G,5us.",
+    ),
+    Word("minimise", "--minimise", f"Make this small too: some of {_some('objective')}.", "objective"),
+    Word(
+        "maximise",
+        "--maximise",
+        "Make this large: params, for example, for the most capacity within a budget of MACs.",
+        "objective",
+    ),
+    Word("rows", "--rows", "Rows of the table, spread over the front; JSON and CSV have all."),
+    # bench
+    Word("mode", "--mode", f"What is timed: {_some('mode')}.", "mode"),
+    Word("plan", "--plan", f"How networks are computed: {_some('plan')}.", "plan"),
+    Word("rounds", "--rounds", "How often each network is timed."),
+    Word(
+        "cpu-time",
+        "--cpu-time",
+        "Time the processor, not the wall, in one thread: for a busy machine.",
+    ),
+    Word("threads", "--threads", "Threads; 0: as many as torch takes."),
+    Word("layers-timed", "--per-layer", "Time each distinct layer of the last network too."),
+    Word("quick", "--quick", "Tiny: to see that everything runs, not how fast."),
+    # diff
+    Word("unchanged", "--all", "Show the layers that are the same, too."),
+    # paper and prove
+    Word("readings", "--readings", "Search all readings and rank them."),
+    Word("instantiated", "--verify", "Count instantiated networks and layers too."),
+    Word("choices", "--choices", "Show what costs least for a user."),
+    Word("choices-plot", "--plot -o", f"Draw the choices {_FIGURE}"),
+    Word("document", "--document", "Write the whole report as a page, paper.md."),
+    Word("records", "--records", "Folder of kept records of runs."),
+    Word("table", "--table", "Show one table of the paper, with a verdict: 1, 2, 3 or 4."),
+    Word(
+        "every-theorem",
+        "--all",
+        "Also all pairs of residues of image sizes, and all networks; takes minutes.",
+    ),
+)
