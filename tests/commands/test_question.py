@@ -1,0 +1,79 @@
+"""Every machine-readable result says what was asked: run again as it says, it is the same result."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+QUESTIONS = [
+    ("--alpha", "0.25", "--beta", "2", "--paths", "lh,HL", "--model", "ResNet-20", "--size", "31x33"),
+    ("--alpha", "1/8+1/4+0", "--paths", "HL+none+all", "--width", "24", "--classes", "7"),
+    ("--alpha", "0:1/2:1/4", "--beta", "2,4", "--paths", "LL", "--stride-rule", "b", "--between", "BN"),
+    ("--unit", "GFLOPs", "--count", "CONV,bn", "--batch", "4", "--in-channels", "1", "--per-layer"),
+    ("--op", "depthwise", "--c-in", "96", "--kernel", "7", "--bias", "--dtype", "bf16"),
+    ("--op", "pwise", "--alpha-in", "0", "--alpha-out", "1/2", "--paths", "HL", "--width-rule", "min"),
+    ("--op", "standard", "--c-in", "3", "--c-out", "9", "--kernel", "16", "--stride", "16", "--padding", "0"),
+]
+
+
+@pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
+def test_a_result_can_be_asked_for_again(pwoct_cost: Run, words: tuple[str, ...]) -> None:
+    first = pwoct_cost(*words, "--format", "json")
+    program, *again = shlex.split(first.json["command_line"])
+    assert program == "pwoct-cost"
+    assert again[-2:] == ["--format", "json"]
+    assert pwoct_cost(*again).out == first.out
+
+
+@pytest.mark.parametrize("words", QUESTIONS[:5], ids=" ".join)
+def test_each_row_of_the_csv_says_how_it_was_asked_for(pwoct_cost: Run, words: tuple[str, ...]) -> None:
+    found = list(csv.DictReader(io.StringIO(pwoct_cost(*words, "--format", "csv").out)))
+    as_json = pwoct_cost(*words, "--format", "json").json["command_line"]
+    assert {row["command_line"] for row in found} == {as_json.replace("--format json", "--format csv")}
+
+
+def test_the_question_has_what_was_typed_and_the_defaults(pwoct_cost: Run) -> None:
+    question = pwoct_cost("--alpha", "1/4", "--width", "24", "--format", "json").json["question"]
+    assert question == {
+        "alpha": "1/4",
+        "beta": "2",
+        "paths": "none",
+        "model": "resnet56",
+        "c_in": 16,
+        "size": "32",
+        "kernel": "3",
+        "stride": 1,
+        "dilation": 1,
+        "groups": 1,
+        "width_rule": "out",
+        "stride_rule": "C",
+        "between": "none",
+        "width": 24,
+        "classes": 10,
+        "in_channels": 3,
+        "batch": 1,
+        "unit": "mac",
+    }
+
+
+def test_the_question_has_nothing_without_effect(pwoct_cost: Run) -> None:
+    layer = pwoct_cost("--op", "pointwise", "--format", "json").json["question"]
+    assert layer == {"op": "pointwise", "c_in": 16, "size": "32", "stride": 1, "batch": 1, "dtype": "float32"}
+    networks = pwoct_cost("--alpha", "0,1/4", "--format", "json").json["question"]
+    assert not {"c_in", "kernel", "stride", "groups", "dtype", "op", "version"} & set(networks)
+
+
+def test_a_value_that_begins_with_a_dash_stays_a_value() -> None:
+    from costmodel.commands.shared.question import Asked
+
+    assert Asked("name", "--name", "-x", True).words() == ["--name=-x"]
+    assert Asked("bias", "--bias", False, False).words() == []
+    assert Asked("paths", "--paths", ["HL", "LL"], True).words() == ["--paths", "HL", "--paths", "LL"]
+    assert Asked("threads", "--threads", 0, True).words() == ["--threads", "0"]
