@@ -1,4 +1,4 @@
-"""Padding, batch, input channels, shares and units of the calculator. Expected numbers are written products."""
+"""Padding, batch, input channels, shares and units of the calculator; expected numbers are products."""
 
 from __future__ import annotations
 
