@@ -1,18 +1,20 @@
-"""Writes docs/results.md from the records of finished runs, and from nothing else.
+"""Writes docs/results.md from finished runs or their kept records, and from nothing else.
 
-python benchmarks/write_results.py [--remark TEXT] runs/resnet20-fast-seed0 ... > docs/results.md
+python benchmarks/write_results.py [--remark TEXT] docs/records/*.json runs/resnet20-fast-seed0 ... > docs/results.md
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from costmodel.report import counted
+from pwoct.training import kept
 from pwoct.training.record import Metrics, Result, RunFolder
 
 Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
@@ -26,7 +28,15 @@ evaluation, as measured.
 
 
 def read(path: Path) -> Run:
-    """The result, the sessions and the epochs of a finished run."""
+    """The result, the sessions and the epochs of a finished run, from its folder or its record."""
+    if path.suffix == ".json":
+        record = kept.read(path)
+        if faults := kept.faults(record):
+            raise SystemExit(f"{path}: {'; '.join(faults)}")
+        result = Result(
+            **{field.name: record[field.name] for field in fields(Result) if field.name in record}
+        )
+        return result, record["sessions"], record["metrics"]
     run = RunFolder(path)
     result = run.result()
     if result is None:

@@ -1,4 +1,4 @@
-"""`pwoct-cost runs`: all runs in a table, or their curves in a figure."""
+"""`pwoct-cost runs`: all runs in a table, or their curves in a figure; their kept records, and the check of these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECKPOINT, fail, say
+from costmodel.commands.shared.errors import CHECK_FAILED, CHECKPOINT, fail, say
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import RunsOption, accuracy_columns, find_run, percent, reported
@@ -23,15 +23,28 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def runs(
-    names: Annotated[list[str] | None, typer.Argument(help="Runs to show; all of them by itself.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Runs to show; default: all of them.")] = None,
     runs: RunsOption = Path("runs"),
     plot: Annotated[str | None, typer.Option(help="Draw the curves into this .svg, .png or .pdf.")] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write a record of each finished run, without its weights, into this folder."),
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Check the records in this folder, and show them instead of runs.")
+    ] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Show all runs: which network, which recipe, how far, how accurate after the last epoch.
 
-    Exit code 5 where a file of a run is damaged: that run is named, and the others are shown.
+    Exit code 5 where a file of a run is damaged: that run is named, and the others are shown. Exit code 1 where a
+    record contradicts itself or another.
     """
+    if check is not None:
+        if names or plot is not None or record is not None:
+            fail("--check takes no runs, no --plot and no --record")
+        _check(check, format)
+        return
     with reported():
         check_plot(plot)
         chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
@@ -39,6 +52,8 @@ def runs(
         if plot is not None:
             draw_curves({run.name: run.history() for run, _ in rows}, Path(plot))
             say(f"pwoct-cost: wrote {plot}")
+        if record is not None:
+            write_records([run for run, _ in rows], record, all_of_them=not names)
     show("runs", [runs_table([row for _, row in rows])], format)
     if damages:
         fail(f"{len(damages)} of {counted(len(chosen), 'run')} not shown: {'; '.join(damages)}", CHECKPOINT)
@@ -64,6 +79,21 @@ def read_rows(runs: Sequence[RunFolder]) -> tuple[list[tuple[RunFolder, dict[str
     return rows, damages
 
 
+def write_records(runs: Sequence[RunFolder], folder: Path, *, all_of_them: bool) -> None:
+    """Record finished runs in a folder; one that is not finished is passed over, unless it was named.
+
+    Raises:
+        RunError: if a run was named that is not finished, or contradicts itself.
+    """
+    from pwoct.training import kept
+
+    for run in runs:
+        if all_of_them and run.result() is None:
+            say(f"pwoct-cost: {run.name} is not finished: not recorded")
+        else:
+            say(f"pwoct-cost: wrote {kept.write(kept.keep(run), folder)}")
+
+
 def runs_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return the table of all runs."""
     columns = [
@@ -74,6 +104,59 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> Table:
         *accuracy_columns(),
     ]
     return Table("runs", "Runs", columns, rows)
+
+
+def records_table(records: dict[Path, Any], faults: dict[Path, list[str]]) -> Table:
+    """Return one row per record: its headline, and whether it follows from the rest."""
+    rows = [
+        {
+            "name": path.stem,
+            **({} if faults[path] else _headline(record)),
+            "holds": not faults[path],
+        }
+        for path, record in records.items()
+    ]
+    columns = [
+        Column("name", "record"),
+        Column("correct", "correct", "count"),
+        Column("images", "images", "count"),
+        *accuracy_columns(),
+        Column("holds", "holds", "verdict"),
+    ]
+    return Table("records", "Records", columns, rows)
+
+
+def _check(folder: Path, format: Format) -> None:
+    """Show the records in a folder, each recomputed; exit code 1 if one of them does not come out."""
+    with reported():
+        from pwoct.training import kept
+
+        if not (paths := sorted(folder.glob("*.json"))):
+            fail(f"no records in {folder}")
+        records = {path: kept.read(path) for path in paths}
+        faults = {path: kept.faults(record) for path, record in records.items()}
+        for path, record in records.items():
+            if not faults[path] and record["name"] != path.stem:
+                faults[path].append(f"its name is {record['name']}")
+        sound = [record for path, record in records.items() if not faults[path]]
+        between = kept.disagreements(sound)
+    show("runs", [records_table(records, faults)], format)
+    found = [f"{path}: {fault}" for path, several in faults.items() for fault in several] + between
+    for fault in found:
+        say(f"pwoct-cost: {fault}")
+    if found:
+        fail(f"{counted(len(found), 'contradiction')} in {counted(len(records), 'record')}", CHECK_FAILED)
+
+
+def _headline(record: dict[str, Any]) -> dict[str, Any]:
+    """The headline, recomputed from the counts of images."""
+    return {
+        "correct": record["correct"],
+        "images": record["images"],
+        "epoch": record["epoch"],
+        "accuracy": 100 * record["correct"] / record["images"],
+        "minutes": record["minutes"],
+    }
 
 
 def _row(run: RunFolder) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pwoct.training.checkpoint import write_atomically
 from pwoct.training.config import Config, ConfigError, validated
+from pwoct.training.forms import Count, Epoch, Seconds, Session, Share, form_of, require
 
 Metrics = dict[str, Any]
-METRICS = frozenset(("epoch", "train_loss", "seconds", "evaluation_seconds"))  # of every epoch
 # What depends on the clock and not on the run.
 CLOCK = ("seconds", "evaluation_seconds", "images_per_second")
 
@@ -42,20 +44,23 @@ class Result:
     """
 
     name: str
-    accuracy: float
-    correct: int
-    images: int
+    accuracy: Share
+    correct: Annotated[int, Field(ge=0)]
+    images: Count
     loss: float
-    epoch: int
-    epochs: int
+    epoch: Count
+    epochs: Count
     chosen_by: str
-    parameters: int
-    minutes: float
+    parameters: Count
+    minutes: Seconds
     seed: int
     config: dict[str, Any]
     data: str
     changes: list[str]
     failures: int
+
+
+_RESULT = form_of(Result)
 
 
 class RunFolder:
@@ -102,10 +107,15 @@ class RunFolder:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return what `add_session` noted."""
+        content = self._read("environment.json")
+        sessions = content.get("sessions") if isinstance(content, dict) else None
+        if not isinstance(sessions, list) or not sessions:
+            raise self._damaged("environment.json", "it must have sessions")
         try:
-            sessions: list[dict[str, Any]] = self._read("environment.json")["sessions"]
-        except (KeyError, TypeError):
-            raise self._damaged("environment.json", "it must have sessions") from None
+            for session in sessions:
+                require(Session, session)
+        except ValueError as error:
+            raise self._damaged("environment.json", error) from None
         return sessions
 
     def rewrite_metrics(self, history: list[Metrics]) -> None:
@@ -123,11 +133,11 @@ class RunFolder:
             return []
         try:
             lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
-            history = [json.loads(line) for line in lines]
-        except (OSError, ValueError) as error:
+            history: list[Metrics] = [json.loads(line) for line in lines]
+            for line in history:
+                require(Epoch, line)
+        except (OSError, ValueError, RecursionError) as error:
             raise self._damaged("metrics.jsonl", error) from None
-        if not all(isinstance(line, dict) and line.keys() >= METRICS for line in history):
-            raise self._damaged("metrics.jsonl", f"a line must have {', '.join(sorted(METRICS))}")
         return history
 
     def write_result(self, result: Result) -> None:
@@ -140,10 +150,11 @@ class RunFolder:
             return None
         values = self._read("result.json")
         try:
-            return Result(**values)
-        except TypeError:
-            needed = ", ".join(field.name for field in fields(Result))
-            raise self._damaged("result.json", f"it must have {needed}") from None
+            require(_RESULT, values)
+            validated(values["config"])
+        except ValueError as error:
+            raise self._damaged("result.json", error) from None
+        return Result(**{field.name: values[field.name] for field in fields(Result) if field.name in values})
 
     def _write(self, name: str, content: Any) -> None:
         write_atomically(self.path / name, (json.dumps(content, indent=1) + "\n").encode())
@@ -151,7 +162,7 @@ class RunFolder:
     def _read(self, name: str) -> Any:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, why: object) -> DamagedError:

@@ -215,9 +215,9 @@ def test_an_unknown_run_is_said(pwoct_cost, tmp_path):
         ("config.json", "{", "Expecting property name"),
         ("config.json", "[]", "a configuration must be"),
         ("config.json", '{"recipe": "fast"}', "epochs is missing"),
-        ("result.json", "{}", "it must have name, accuracy"),
+        ("result.json", "{}", "name is missing"),
         ("metrics.jsonl", "no JSON\n", "Expecting value"),
-        ("metrics.jsonl", '{"epoch": 1}\n', "a line must have epoch, "),
+        ("metrics.jsonl", '{"epoch": 1}\n', "step is missing"),
     ],
 )
 def test_a_damaged_run_is_named_and_the_others_are_shown(file, content, why, pwoct_cost, trained):

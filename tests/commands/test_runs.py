@@ -1,0 +1,86 @@
+"""Kept records of runs: written by `runs --record`, recomputed by `runs --check`."""
+
+import json
+
+import pytest
+
+SMALL = (
+    *("--dataset", "synthetic", "--epochs", "1", "--batch", "64", "--threads", "1", "--precision", "fp32"),
+    *("--set", "model.width=4", "--set", "data.train_images=64", "--plan", "reference", "--quiet"),
+)
+
+
+@pytest.fixture
+def records(pwoct_cost, tmp_path):
+    """A folder with the record of one finished run, and the folder of the run."""
+    assert (
+        pwoct_cost("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(tmp_path / "runs")).code == 0
+    )
+    run = pwoct_cost("runs", "--runs", str(tmp_path / "runs"), "--record", str(tmp_path / "records"))
+    assert (run.code, run.err) == (0, f"pwoct-cost: wrote {tmp_path / 'records' / 'mine.json'}\n")
+    return tmp_path / "records"
+
+
+def test_records_are_written_and_hold(pwoct_cost, records):
+    run = pwoct_cost("runs", "--check", str(records), "--format", "json")
+    [row] = run.json["records"]
+    result = json.loads((records.parent / "runs" / "mine" / "result.json").read_text())
+    assert run.code == 0
+    assert (row["name"], row["holds"], row["correct"]) == ("mine", True, result["correct"])
+    assert row["accuracy"] == pytest.approx(100 * result["accuracy"])
+    assert {path.name for path in records.iterdir()} == {"mine.json"}
+
+
+def test_the_paper_reads_them(records):
+    from costmodel.paper.records import read_records
+
+    [found] = read_records([records])
+    assert (found.dataset, found.depth, found.epochs) == ("synthetic", 8, 1)
+
+
+def test_a_changed_digit_is_code_1_and_named(pwoct_cost, records):
+    text = (records / "mine.json").read_text()
+    correct = json.loads(text)["correct"]
+    (records / "mine.json").write_text(text.replace(f'"correct": {correct}', f'"correct": {correct + 1}'))
+    run = pwoct_cost("runs", "--check", str(records), "--format", "json")
+    assert (run.code, run.json["records"][0]["holds"]) == (1, False)
+    assert "mine.json: its content does not have its sha256" in run.err
+    assert run.err.endswith("pwoct-cost: error: 2 contradictions in 1 record\n")
+
+
+def test_a_copy_under_another_name_is_found(pwoct_cost, records):
+    (records / "copy.json").write_text((records / "mine.json").read_text())
+    run = pwoct_cost("runs", "--check", str(records))
+    assert run.code == 1
+    assert "copy.json: its name is mine" in run.err
+
+
+def test_unfinished_runs_are_passed_over_unless_named(pwoct_cost, records):
+    runs = records.parent / "runs"
+    (runs / "mine" / "result.json").unlink()
+    run = pwoct_cost("runs", "--runs", str(runs), "--record", str(records.parent / "others"))
+    assert (run.code, run.err) == (0, "pwoct-cost: mine is not finished: not recorded\n")
+    run = pwoct_cost("runs", "mine", "--runs", str(runs), "--record", str(records.parent / "others"))
+    assert (run.code, run.out) == (2, "")
+    assert "is not finished: only finished runs are recorded" in run.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--check", "{}", "mine"), "--check takes no runs, no --plot and no --record"),
+        (("--check", "{}"), "no records in {}"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, pwoct_cost, tmp_path):
+    run = pwoct_cost("runs", *(part.format(tmp_path) for part in arguments))
+    assert (run.code, run.out) == (2, "")
+    assert run.err == f"pwoct-cost: error: {message.format(tmp_path)}\n"
+
+
+@pytest.mark.parametrize("content", ["{", "[" * 100_000, "\xff"])
+def test_what_is_no_json_is_named(content, pwoct_cost, tmp_path):
+    (tmp_path / "mine.json").write_text(content, encoding="latin-1")
+    run = pwoct_cost("runs", "--check", str(tmp_path))
+    assert (run.code, run.out) == (2, "")
+    assert "mine.json cannot be read as JSON: " in run.err

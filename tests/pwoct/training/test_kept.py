@@ -1,0 +1,160 @@
+"""Records of finished runs: a changed digit is found, by the digest and, where it follows, by recomputation."""
+
+import copy
+import json
+import math
+
+import pytest
+
+from pwoct.training import kept
+from pwoct.training.record import RunError, RunFolder
+from pwoct.training.train import train
+from tests.pwoct.training.tiny import tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, images):
+    folder = tmp_path_factory.mktemp("kept") / "run"
+    train(tiny(data__dataset="synthetic"), images, folder)
+    return RunFolder(folder)
+
+
+@pytest.fixture(scope="module")
+def record(run):
+    return kept.keep(run)
+
+
+def leaves(value, path=()):
+    """The path of every number and text."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(part, (*path, key))
+    elif not isinstance(value, bool) and value is not None:
+        yield path
+
+
+def changed(record, path):
+    """The record with one digit or letter changed."""
+    other = copy.deepcopy(record)
+    *parents, last = path
+    place = other
+    for key in parents:
+        place = place[key]
+    value = place[last]
+    if isinstance(value, str):
+        place[last] = ("x" if value[:1] != "x" else "y") + value[1:]
+    elif isinstance(value, int):
+        place[last] = value + 1
+    else:
+        place[last] = math.nextafter(value, math.inf)  # the smallest change that JSON shows
+    return other
+
+
+def sealed(record):
+    return {**record, "sha256": kept.digest(record)}
+
+
+def test_a_record_holds_the_run_and_nothing_contradicts_it(run, record):
+    assert kept.faults(record) == []
+    result = run.result()
+    assert (record["name"], record["accuracy"], record["correct"]) == (
+        run.name,
+        result.accuracy,
+        result.correct,
+    )
+    assert record["metrics"] == run.history()
+    assert record["config"] == run.config().model_dump(mode="json")
+    assert record["sessions"] == run.sessions()
+    assert json.loads(kept.as_text(record)) == record
+
+
+def test_every_changed_digit_is_found(record):
+    paths = list(leaves(record))
+    assert len(paths) > 80  # of 2 epochs, a session and the configuration
+    assert [path for path in paths if not kept.faults(changed(record, path))] == []
+
+
+LINE = ("epoch", "step", "rate", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(("accuracy",), ("correct",), ("images",), ("epoch",), ("epochs",), ("seed",), ("parameters",)),
+        *(("data",), ("schema",), ("config", "seed"), ("config", "epochs"), ("config", "batch")),
+        *(("config", "model", "width"), ("config", "machine", "threads"), ("config", "optimiser", "lr")),
+        *((("metrics", epoch, key)) for epoch in (0, 1) for key in LINE),
+        ("sessions", 0, "data"),
+    ],
+    ids=lambda path: ".".join(map(str, path)),
+)
+def test_what_follows_is_computed_again_whatever_the_digest(path, record):
+    other = copy.deepcopy(record)
+    place = other
+    for key in path[:-1]:
+        place = place[key]
+    value = place[path[-1]]
+    place[path[-1]] = f"x{value}" if isinstance(value, str) else value * 1.001 if value % 1 else value + 1
+    assert kept.faults(sealed(other)) != []
+
+
+def test_a_headline_moved_with_its_count_is_found(record):
+    images = record["images"]
+    other = {**record, "correct": record["correct"] + 1, "accuracy": (record["correct"] + 1) / images}
+    assert [fault for fault in kept.faults(sealed(other)) if "of the last epoch" in fault]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"metrics": []}, "metrics is empty"),
+        ({"sessions": []}, "sessions is empty"),
+        ({"images": 0}, "images must be greater than or equal to 1, got 0"),
+        ({"accuracy": "0.5"}, "accuracy must be a valid number, got '0.5'"),
+        ({"accuracy": float("nan")}, "accuracy must be a finite number, got nan"),
+        ({"config": {}}, "recipe is missing"),
+        ({"metrics": [{"epoch": 1}]}, "step is missing"),
+    ],
+)
+def test_what_is_no_record_is_named(change, fault, record):
+    assert fault in "; ".join(kept.faults({**record, **change}))
+
+
+@pytest.mark.parametrize("value", [None, [], 3, "text", {}])
+def test_other_values_are_no_records(value):
+    assert kept.faults(value)
+
+
+def test_records_of_one_set_have_one_fingerprint_and_weights_of_their_own(record):
+    other = {**record, "name": "other", "weights_sha256": "0", "data": "other"}
+    assert kept.disagreements([record, {**other, "data": record["data"]}]) == []
+    assert kept.disagreements([record, other]) == [
+        "other and run have different data under the name synthetic"
+    ]
+    assert kept.disagreements([record, {**record, "name": "copy"}]) == ["copy and run have the same weights"]
+
+
+def test_a_file_is_not_replaced_by_another_record(record, tmp_path):
+    path = kept.write(record, tmp_path / "records")
+    assert kept.write(record, tmp_path / "records") == path
+    with pytest.raises(RunError, match=r"run.json holds another record"):
+        kept.write(sealed({**record, "seed": 1}), tmp_path / "records")
+    assert kept.read(path) == record
+
+
+def test_a_run_that_contradicts_itself_is_not_recorded(images, tmp_path):
+    train(tiny(data__dataset="synthetic"), images, tmp_path / "run")
+    file = tmp_path / "run" / "result.json"
+    result = json.loads(file.read_text())
+    file.write_text(json.dumps({**result, "correct": result["correct"] + 1}))
+    with pytest.raises(RunError, match="contradicts itself: accuracy is "):
+        kept.keep(RunFolder(tmp_path / "run"))
+    file.unlink()
+    with pytest.raises(RunError, match="is not finished: only finished runs are recorded"):
+        kept.keep(RunFolder(tmp_path / "run"))
+
+
+def test_another_set_under_the_name_of_cifar10_is_found(images, tmp_path):
+    train(tiny(), images, tmp_path / "run")
+    with pytest.raises(RunError, match="data is 70b5.* but 13ce.* is the fingerprint of the official files"):
+        kept.keep(RunFolder(tmp_path / "run"))
