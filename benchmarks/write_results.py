@@ -1,6 +1,6 @@
 """Writes docs/results.md from finished runs or their kept records, and from nothing else.
 
-python benchmarks/write_results.py [--remark TEXT] docs/records/*.json runs/resnet20-fast-seed0 ... > docs/results.md
+python benchmarks/write_results.py [--remark TEXT] docs/records/*.json runs/mine ... > docs/results.md
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ def read(path: Path) -> Run:
         record = kept.read(path)
         if faults := kept.faults(record):
             raise SystemExit(f"{path}: {'; '.join(faults)}")
-        result = Result(
-            **{field.name: record[field.name] for field in fields(Result) if field.name in record}
-        )
-        return result, record["sessions"], record["metrics"]
+        values = {field.name: record[field.name] for field in fields(Result) if field.name in record}
+        return Result(**values), record["sessions"], record["metrics"]
     run = RunFolder(path)
     result = run.result()
     if result is None:

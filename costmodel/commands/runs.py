@@ -1,4 +1,4 @@
-"""`pwoct-cost runs`: all runs in a table, or their curves in a figure; their kept records, and the check of these."""
+"""`pwoct-cost runs`: all runs in a table, or their curves in a figure; records of runs, and their check."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def runs(
 ) -> None:
     """Show all runs: which network, which recipe, how far, how accurate after the last epoch.
 
-    Exit code 5 where a file of a run is damaged: that run is named, and the others are shown. Exit code 1 where a
-    record contradicts itself or another.
+    Exit code 5 where a file of a run is damaged: that run is named, and the others are shown. Exit code 1
+    where a record contradicts itself or another.
     """
     if check is not None:
         if names or plot is not None or record is not None:

@@ -1,7 +1,7 @@
 """Kept records: a finished run as one JSON file without its weights, and the recomputation of its headline.
 
-A record holds the result with its configuration, the sessions with environment and commit, the metrics of every
-epoch, and the SHA-256 of the weights. What follows from something else in it is computed again by `faults`.
+A record holds the result with its configuration, the sessions with environment and commit, the metrics of
+every epoch, and the SHA-256 of the weights. What follows from something else in it is recomputed by `faults`.
 """
 
 import hashlib
@@ -121,7 +121,9 @@ def faults(record: Any) -> list[str]:
 
 def disagreements(records: Sequence[Record]) -> list[str]:
     """Return what contradicts what between records: data of one name that differ, one run recorded twice."""
-    found, data, runs = [], {}, {}
+    found: list[str] = []
+    data: dict[str, tuple[str, str]] = {}
+    runs: dict[str, str] = {}
     for record in records:
         name, dataset = record["name"], record["config"]["data"]["dataset"]
         first, fingerprint = data.setdefault(dataset, (name, record["data"]))

@@ -1,4 +1,4 @@
-"""Records of finished runs: a changed digit is found, by the digest and, where it follows, by recomputation."""
+"""Records of finished runs: a changed digit is found, by the digest and by recomputation where it follows."""
 
 import copy
 import json
@@ -156,5 +156,5 @@ def test_a_run_that_contradicts_itself_is_not_recorded(images, tmp_path):
 
 def test_another_set_under_the_name_of_cifar10_is_found(images, tmp_path):
     train(tiny(), images, tmp_path / "run")
-    with pytest.raises(RunError, match="data is 70b5.* but 13ce.* is the fingerprint of the official files"):
+    with pytest.raises(RunError, match=r"data is 70b5.* but 13ce.* is the fingerprint of the official files"):
         kept.keep(RunFolder(tmp_path / "run"))
