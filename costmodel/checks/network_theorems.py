@@ -20,9 +20,8 @@ from costmodel.checks.symbolic import Dimensions, size
 from costmodel.checks.theorems import IMAGE, h, n, residue_sizes, w
 from costmodel.networks.network import Backbone, record_resnet
 from costmodel.networks.stages import STAGES
-from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path
-from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
-from costmodel.operators.recorder import FeatureMap, Recorder
+from costmodel.operators.octave import PATHS, PathConvolution, PathRequest
+from costmodel.operators.pwise_octave import BETWEEN, compressing
 from costmodel.sizes import Pair, Size
 from pwoct.resnet import resnet
 
@@ -39,7 +38,7 @@ PERIOD = 8  # of image sizes: two strides, and the low branch
 
 
 @dataclass(frozen=True)
-class SymbolicDesign:
+class TheoremDesign:
     """A network's choices in symbols; None as the paths is the plain network."""
 
     paths: tuple[str, ...] | None
@@ -55,18 +54,14 @@ class SymbolicDesign:
         channels = WIDTH * 2**stage
         return (channels, 0) if self.is_plain else (channels - LOW[stage], LOW[stage])
 
-    def convolve(self, stage: int, position: str) -> PathConvolution:
-        """Return what records a path; the width of a bottleneck depends on the branch that it leads to."""
+    def convolve(self, source: int, stage: int) -> PathConvolution:  # noqa: ARG002 - see `width`
+        """Return what records a path."""
 
-        def convolve(
-            rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
-        ) -> FeatureMap:
-            if position in ("first", "last") or path not in (self.paths or ()):
-                return plain_path(rec, name, x, layer, path, stride)
-            width = HIDDEN[stage][path[1]]
-            return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=self.between)
+        def width(request: PathRequest) -> Size | None:
+            """By the rule "out", it depends on the branch that the path leads to."""
+            return HIDDEN[stage][request.path[1]] if request.path in (self.paths or ()) else None
 
-        return convolve
+        return compressing(width, self.between)
 
 
 def network_claims(*, every: bool = False) -> Iterator[Claim]:
@@ -122,7 +117,7 @@ def network_case(
         partial(_build, blocks, paths, rule, between),
         _dimensions(paths),
         [(n, IN_CHANNELS, *image)],
-        record_resnet(backbone, SymbolicDesign(paths, between), n),
+        record_resnet(backbone, TheoremDesign(paths, between), n),
         IMAGE,
         sums=[{WIDTH: (size(f"c_H{stage + 1}") + LOW[stage]) / 2**stage} for stage in STAGES],
     )
@@ -148,7 +143,7 @@ def _build(
 def _dimensions(paths: tuple[str, ...] | None) -> Dimensions:
     sizes: list[Size] = [WIDTH * 2**stage for stage in STAGES] + [IN_CHANNELS, CLASSES]
     if paths is not None:
-        sizes += [branch for stage in STAGES for branch in SymbolicDesign(paths).split(stage)]
+        sizes += [branch for stage in STAGES for branch in TheoremDesign(paths).split(stage)]
         sizes += [hidden for by_branch in HIDDEN for hidden in by_branch.values()]
     return Dimensions(tuple(sizes), tuple({**v, **_hidden(v)} for v in NUMBERS))
 

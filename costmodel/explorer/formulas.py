@@ -16,8 +16,8 @@ from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.precedence import PRECEDENCE
 
 from costmodel.convention import Cost
-from costmodel.operators.octave import PATHS, OctaveLayer, plain_path, record_octave
-from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path, record_octave
+from costmodel.operators.pwise_octave import BETWEEN, compressing
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Recorder, cost_of
 from costmodel.sizes import Size
 
@@ -115,14 +115,8 @@ def _either(branch: str, x: FeatureMap) -> tuple[FeatureMap | None, FeatureMap |
     return (x, None) if branch == "H" else (None, x)
 
 
-def _convolve(form: str) -> Any:
-    if form == "plain":
-        return plain_path
-
-    def bottleneck(*arguments: Any) -> FeatureMap:
-        return record_bottleneck(*arguments, width=m, between=form)
-
-    return bottleneck
+def _convolve(form: str) -> PathConvolution:
+    return plain_path if form == "plain" else compressing(lambda _: m, form)
 
 
 def _operators() -> Iterator[Formula]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import sympy as sp
@@ -16,8 +17,8 @@ import sympy as sp
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.networks.network import Backbone, Design, fold, record_resnet
 from costmodel.networks.stages import STAGES, paths_per_stage, per_stage
-from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path
-from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
+from costmodel.operators.octave import PATHS, PathConvolution, PathRequest, plain_path
+from costmodel.operators.pwise_octave import BETWEEN, compressing
 from costmodel.operators.recorder import FeatureMap, Recorder
 from costmodel.rounding import WIDTH_RULES, hidden, split, unrounded_hidden
 from costmodel.sizes import Pair, Size, check_choice, pair
@@ -100,37 +101,27 @@ class SymbolicDesign:
         """Return the (high, low) channels of each stage."""
         return tuple(self.split(stage) for stage in STAGES)
 
-    def convolve(self, stage: int, position: str) -> PathConvolution:
-        """Return what records a path at a position; the first and the last are never compressed."""
-        if position in ("first", "last"):
-            return plain_path
-        source = stage - 1 if position == "change" else stage
-        return _SymbolicPaths(self, source, stage)
+    def convolve(self, source: int, stage: int) -> PathConvolution:
+        """Return what records a path between two stages: as the paths say, or both ways."""
+
+        def width(request: PathRequest) -> sp.Symbol:
+            return Bottleneck(request.path, source, stage).width(self.width_rule)
+
+        if self.paths is None:
+            return _both_ways(stage, compressing(width, self.between))
+        chosen = self.paths[stage]
+        return compressing(lambda request: width(request) if request.path in chosen else None, self.between)
 
 
-@dataclass(frozen=True)
-class _SymbolicPaths:
-    design: SymbolicDesign
-    source: int
-    stage: int
+def _both_ways(stage: int, bottleneck: PathConvolution) -> PathConvolution:
+    """Return what records a path plain and as a bottleneck, each weighed with the symbol of its choice."""
 
-    def __call__(
-        self, rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
-    ) -> FeatureMap:
-        width = Bottleneck(path, self.source, self.stage).width(self.design.width_rule)
+    def convolve(rec: Recorder, request: PathRequest) -> FeatureMap:
+        is_plain, is_bottleneck = choice_symbols(request.path, stage)
+        _weighed(rec, is_plain, partial(plain_path, rec, request))
+        return _weighed(rec, is_bottleneck, partial(bottleneck, rec, request))
 
-        def plain() -> FeatureMap:
-            return plain_path(rec, name, x, layer, path, stride)
-
-        def bottleneck() -> FeatureMap:
-            between = self.design.between
-            return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=between)
-
-        if self.design.paths is not None:
-            return bottleneck() if path in self.design.paths[self.stage] else plain()
-        is_plain, is_bottleneck = choice_symbols(path, self.stage)
-        _weighed(rec, is_plain, plain)
-        return _weighed(rec, is_bottleneck, bottleneck)
+    return convolve
 
 
 def _weighed(rec: Recorder, weight: sp.Symbol, record: Callable[[], FeatureMap]) -> FeatureMap:

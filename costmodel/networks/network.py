@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from costmodel.networks.stages import STAGES
-from costmodel.operators.octave import OctaveLayer, PathConvolution, record_octave
+from costmodel.operators.octave import OctaveLayer, PathConvolution, plain_path, record_octave
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Operator, Recorder
 from costmodel.sizes import Pair, Size, check_sizes
 
@@ -58,8 +58,11 @@ class Design(Protocol):
         """Return the (high, low) channels of a stage."""
         ...
 
-    def convolve(self, stage: int, position: str) -> PathConvolution:
-        """Return what records a path of a 3x3 convolution at a position: first, change, regular or last."""
+    def convolve(self, source: int, stage: int) -> PathConvolution:
+        """Return what records the paths of a 3x3 convolution from the channels of one stage to another's.
+
+        It is not asked for the first and the last one of a network, which are never compressed.
+        """
         ...
 
 
@@ -127,7 +130,12 @@ class _Block:
     def c_in(self) -> Pair:
         if self.is_first:
             return self.backbone.width, 0
-        return self.design.split(self.stage - 1 if self.changes_stage else self.stage)
+        return self.design.split(self.source)
+
+    @property
+    def source(self) -> int:
+        """The stage whose channels enter the block."""
+        return self.stage - 1 if self.changes_stage else self.stage
 
     @property
     def c_out(self) -> Pair:
@@ -141,8 +149,8 @@ class _Block:
 
     def record(self, x: OctaveMap) -> OctaveMap:
         middle = self.design.split(self.stage)
-        first = "first" if self.is_first else "change" if self.changes_stage else "regular"
-        last = "last" if self.is_last else "regular"
+        first = plain_path if self.is_first else self.design.convolve(self.source, self.stage)
+        last = plain_path if self.is_last else self.design.convolve(self.stage, self.stage)
         y = self._conv("conv1", x, self._layer(self.c_in, middle, self.stride), first)
         inner = self._each("relu1", self.rec.relu, self._each("bn1", self.rec.bn, y))
         y = self._conv("conv2", inner, self._layer(middle, self.c_out), last)
@@ -159,11 +167,11 @@ class _Block:
     def _layer(self, c_in: Pair, c_out: Pair, stride: int = 1, kernel: Pair = SPATIAL) -> OctaveLayer:
         return OctaveLayer(c_in, c_out, kernel, stride, stride_rule=self.backbone.stride_rule)
 
-    def _conv(self, child: str, x: OctaveMap, layer: OctaveLayer, position: str) -> OctaveMap:
+    def _conv(self, child: str, x: OctaveMap, layer: OctaveLayer, convolve: PathConvolution) -> OctaveMap:
         name = f"{self.name}.{child}"
         if self.design.is_plain:
             return self._plain_conv(name, x, layer)
-        return record_octave(self.rec, name, x, layer, self.design.convolve(self.stage, position))
+        return record_octave(self.rec, name, x, layer, convolve)
 
     def _plain_conv(self, name: str, x: OctaveMap, layer: OctaveLayer) -> OctaveMap:
         assert x.high is not None

@@ -9,9 +9,9 @@ from typing import Any
 
 from costmodel.networks.network import Backbone, fold, record_resnet
 from costmodel.networks.stages import STAGES, Stage, paths_per_stage, per_stage
-from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path
-from costmodel.operators.pwise_octave import BETWEEN, record_bottleneck
-from costmodel.operators.recorder import FeatureMap, Operator, Recorder
+from costmodel.operators.octave import PATHS, PathConvolution, PathRequest
+from costmodel.operators.pwise_octave import BETWEEN, compressing
+from costmodel.operators.recorder import Operator
 from costmodel.rounding import (
     WIDTH_RULES,
     RatioLike,
@@ -50,9 +50,14 @@ class ResNet:
         """Return the (high, low) channels of a stage."""
         return split(self.backbone.channels(stage), self.stages[stage].alpha)
 
-    def convolve(self, stage: int, position: str) -> PathConvolution:
-        """Return what records a path at a position; the first and the last are never compressed."""
-        return plain_path if position in ("first", "last") else _Paths(self, self.stages[stage])
+    def convolve(self, source: int, stage: int) -> PathConvolution:  # noqa: ARG002 - all channels are known
+        """Return what records a path: a bottleneck where the stage compresses it."""
+        choice = self.stages[stage]
+
+        def width(request: PathRequest) -> Size | None:
+            return self.width_of(choice, *request.channels) if request.path in choice.paths else None
+
+        return compressing(width, self.between)
 
     def operators(self, batch: Size = 1) -> list[Operator]:
         """Return the operators in the order in which they run."""
@@ -68,20 +73,6 @@ class ResNet:
     def width_of(self, stage: Stage, c_in: Size, c_out: Size) -> Size:
         """Return the width m of a bottleneck c_in -> c_out in a stage."""
         return hidden(c_in, c_out, stage.beta, self.width_rule)
-
-
-@dataclass(frozen=True)
-class _Paths:
-    net: ResNet
-    stage: Stage
-
-    def __call__(
-        self, rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
-    ) -> FeatureMap:
-        if path not in self.stage.paths:
-            return plain_path(rec, name, x, layer, path, stride)
-        width = self.net.width_of(self.stage, *layer.channels(path))
-        return record_bottleneck(rec, name, x, layer, path, stride, width=width, between=self.net.between)
 
 
 def resnet(

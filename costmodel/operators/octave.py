@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from costmodel.convention import Cost
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Recorder, cost_of
@@ -68,22 +69,38 @@ class OctaveLayer:
         return self.bias and (path[0] == path[1] or path[1] + path[1] not in self.paths)
 
 
-PathConvolution = Callable[[Recorder, str, FeatureMap, OctaveLayer, str, Size], FeatureMap]
+@dataclass(frozen=True, slots=True)
+class PathRequest:
+    """One path of a layer that is to be convolved: `x` is its input, pooled where the path pools."""
+
+    name: str  # of the operators that answer the request
+    path: str
+    x: FeatureMap
+    layer: OctaveLayer
+    stride: Size
+
+    @property
+    def channels(self) -> Pair:
+        """The (input, output) channels of the path."""
+        return self.layer.channels(self.path)
 
 
-def plain_path(
-    rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
-) -> FeatureMap:
+PathConvolution: TypeAlias = Callable[[Recorder, PathRequest], FeatureMap]
+
+
+def plain_path(rec: Recorder, request: PathRequest) -> FeatureMap:
     """Record the single kxk convolution of an uncompressed path."""
+    c_in, c_out = request.channels
+    layer = request.layer
     return rec.conv(
-        name,
-        x,
-        layer.channels(path)[1],
+        request.name,
+        request.x,
+        c_out,
         layer.kernel,
-        stride=stride,
+        stride=request.stride,
         dilation=layer.dilation,
-        groups=layer.groups_of(x.channels),
-        bias=layer.has_bias(path),
+        groups=layer.groups_of(c_in),
+        bias=layer.has_bias(request.path),
     )
 
 
@@ -168,7 +185,7 @@ def _record_path(
         )
     if path == "HL":
         source = rec.pool(f"{name}_pool", source)
-    y = convolve(rec, name, source, layer, path, stride)
+    y = convolve(rec, PathRequest(name, path, source, layer, stride))
     if path == "LH" and (layer.stride_rule != "A" or layer.stride == 1):
         return rec.upsample(f"{name}_upsample", y, target or (2 * y.size[0], 2 * y.size[1]))
     return y

@@ -6,36 +6,47 @@ c_in and c_out are the path's own channels. Source: Inoue and Gotoh, section 5, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from costmodel.convention import Cost
-from costmodel.operators.octave import OctaveLayer, octave_map, plain_path, record_octave
+from costmodel.operators.octave import (
+    OctaveLayer,
+    PathConvolution,
+    PathRequest,
+    octave_map,
+    plain_path,
+    record_octave,
+)
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Recorder, cost_of
-from costmodel.sizes import Size, check_groups
+from costmodel.sizes import Size, check_choice, check_groups
 
 BETWEEN = ("none", "bn", "bn_relu")
 
 
-def record_bottleneck(
-    rec: Recorder,
-    name: str,
-    x: FeatureMap,
-    layer: OctaveLayer,
-    path: str,
-    stride: Size,
-    *,
-    width: Size,
-    between: str = "none",
-) -> FeatureMap:
+def record_bottleneck(rec: Recorder, request: PathRequest, width: Size, between: str = "none") -> FeatureMap:
     """Record the three convolutions of a bottleneck of that width; the first 1x1 carries the stride."""
-    check_groups(layer.groups_of(width), width, width)
-    y = rec.conv(f"{name}.reduce", x, width, 1, stride=stride)
+    name, layer = request.name, request.layer
+    groups = layer.groups_of(width)
+    check_groups(groups, width, width)
+    y = rec.conv(f"{name}.reduce", request.x, width, 1, stride=request.stride)
     y = _record_between(rec, f"{name}.reduce", y, between)
-    y = rec.conv(
-        f"{name}.spatial", y, width, layer.kernel, dilation=layer.dilation, groups=layer.groups_of(width)
-    )
+    y = rec.conv(f"{name}.spatial", y, width, layer.kernel, dilation=layer.dilation, groups=groups)
     y = _record_between(rec, f"{name}.spatial", y, between)
-    return rec.conv(f"{name}.expand", y, layer.channels(path)[1], 1, bias=layer.has_bias(path))
+    return rec.conv(f"{name}.expand", y, request.channels[1], 1, bias=layer.has_bias(request.path))
+
+
+def compressing(width_of: Callable[[PathRequest], Size | None], between: str = "none") -> PathConvolution:
+    """Return what records a path as a bottleneck of the width that `width_of` gives; of None, as it is.
+
+    Raises ValueError where `between` is none of BETWEEN.
+    """
+    check_choice("between", between, BETWEEN)
+
+    def convolve(rec: Recorder, request: PathRequest) -> FeatureMap:
+        width = width_of(request)
+        return plain_path(rec, request) if width is None else record_bottleneck(rec, request, width, between)
+
+    return convolve
 
 
 def record_pwise_octave(
@@ -47,17 +58,7 @@ def record_pwise_octave(
     between: str = "none",
 ) -> OctaveMap:
     """Record an octave convolution whose paths in `widths` are bottlenecks of that width."""
-    if between not in BETWEEN:
-        raise ValueError(f"between must be one of {', '.join(BETWEEN)}, got {between}")
-
-    def convolve(
-        rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: Size
-    ) -> FeatureMap:
-        if path in widths:
-            return record_bottleneck(rec, name, x, layer, path, stride, width=widths[path], between=between)
-        return plain_path(rec, name, x, layer, path, stride)
-
-    return record_octave(rec, name, x, layer, convolve)
+    return record_octave(rec, name, x, layer, compressing(lambda request: widths.get(request.path), between))
 
 
 def pwise_octave(

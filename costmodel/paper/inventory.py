@@ -8,13 +8,13 @@ convolutions of a stage are alike, so a network is a handful of layers, each wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from costmodel.networks.network import POINTWISE, SPATIAL
-from costmodel.operators.octave import OctaveLayer, octave_map, plain_path, record_octave
+from costmodel.operators.octave import OctaveLayer, PathRequest, octave_map, plain_path, record_octave
 from costmodel.operators.pointwise import linear
 from costmodel.operators.pwise_octave import record_bottleneck
 from costmodel.operators.recorder import FeatureMap, Recorder
@@ -187,13 +187,11 @@ def _inventory(
     widths = {path: hidden(*ends[path], BETA, rule) for path in layer.paths if path in paths}
     rec = Recorder()
 
-    def convolve(
-        rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: int
-    ) -> FeatureMap:
-        if path not in widths:
-            return plain_path(rec, f"{name}.plain", x, layer, path, stride)
-        record = _record_late_stride if late and stride != 1 else record_bottleneck
-        return record(rec, name, x, layer, path, stride, width=widths[path])
+    def convolve(rec: Recorder, request: PathRequest) -> FeatureMap:
+        if request.path not in widths:
+            return plain_path(rec, replace(request, name=f"{request.name}.plain"))
+        record = _record_late_stride if late and request.stride != 1 else record_bottleneck
+        return record(rec, request, widths[request.path])
 
     record_octave(rec, "conv", octave_map(layer.c_in, size), layer, convolve)
     found = Inventory({}, {})
@@ -220,10 +218,9 @@ def _with_biases(
     return found
 
 
-def _record_late_stride(
-    rec: Recorder, name: str, x: FeatureMap, layer: OctaveLayer, path: str, stride: int, *, width: int
-) -> FeatureMap:
+def _record_late_stride(rec: Recorder, request: PathRequest, width: int) -> FeatureMap:
     """Record a bottleneck whose kxk carries the stride."""
-    y = rec.conv(f"{name}.reduce", x, width, 1)
-    y = rec.conv(f"{name}.spatial", y, width, layer.kernel, stride=stride)
-    return rec.conv(f"{name}.expand", y, layer.channels(path)[1], 1)
+    name = request.name
+    y = rec.conv(f"{name}.reduce", request.x, width, 1)
+    y = rec.conv(f"{name}.spatial", y, width, request.layer.kernel, stride=request.stride)
+    return rec.conv(f"{name}.expand", y, request.channels[1], 1)

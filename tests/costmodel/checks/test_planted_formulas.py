@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from costmodel.checks import network_theorems
 from costmodel.checks.network_theorems import network_case
 from costmodel.checks.prove import failures
 from costmodel.checks.theorems import h, w
 from costmodel.checks.verify import verify_named
 from costmodel.convention import Cost
-from costmodel.networks import resnet
-from costmodel.operators import recorder
+from costmodel.operators import pwise_octave, recorder
 from costmodel.operators.octave import plain_path
 from costmodel.operators.standard import convolution
 from pwoct import resnet as code
@@ -66,12 +64,11 @@ def test_a_wrong_formula_of_convolutions(
 
 
 def test_a_bottleneck_without_its_first_convolution_in_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(rec: Any, name: str, x: Any, layer: Any, path: str, stride: Any, **options: Any) -> Any:
-        y = plain_path(rec, f"{name}.spatial", x, layer, path, stride)
-        return rec.conv(f"{name}.expand", y, layer.channels(path)[1], 1)
+    def record(rec: Any, request: Any, *_: Any) -> Any:
+        y = plain_path(rec, replace(request, name=f"{request.name}.spatial"))
+        return rec.conv(f"{request.name}.expand", y, request.channels[1], 1)
 
-    for formulas in (resnet, network_theorems):
-        monkeypatch.setattr(formulas, "record_bottleneck", record)
+    monkeypatch.setattr(pwise_octave, "record_bottleneck", record)
     verified = verify_named("resnet8", alpha="1/4", paths=["LL"]).differences
     proved = failures(network_case(1, ("LL",), "C", (8 * h, 8 * w)))
     bottlenecks = {f"stages.{layer}.ll" for layer in ("0.0.conv2", "1.0.conv1", "1.0.conv2", "2.0.conv1")}
