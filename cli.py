@@ -5,8 +5,6 @@ A command is loaded when it is used, so that the calculator does not wait for wh
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from importlib import import_module
@@ -17,8 +15,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from costmodel.commands import calculator
-from costmodel.commands.shared.errors import BAD_INPUT, CLOSED_PIPE, UNSAVED, say
-from costmodel.commands.shared.showing import spell_out
+from costmodel.commands.shared.ending import exit_code
+from costmodel.commands.shared.streams import prepare_streams
 from costmodel.commands.shared.vocabulary import fold
 
 # What a command is, in the order in which a user meets them; each is the module of that name in
@@ -41,9 +39,6 @@ COMMANDS = {
     "diff": "Two networks or two runs, layer by layer.",
     "explorer": "Write a page on which networks are costed by sliders.",
 }
-
-# The base of all errors in the use of the command line, in Typer with Click and in Typer without it.
-UsageError: Any = typer.BadParameter.__base__
 
 
 class LazyCommands(MutableMapping[str, Any]):
@@ -96,31 +91,7 @@ app = typer.Typer(
 app.callback()(calculator.calculate)
 
 
-def _not_written(error: OSError) -> int:
-    """Say that a result could not be written; a file's own trouble is the business of its command."""
-    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT) or error.filename is not None:
-        raise error
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
-    if error.errno == errno.EPIPE:
-        return CLOSED_PIPE  # as of a program that the signal stops: whoever read has read enough
-    say(f"pwoct-cost: error: the result can't be written: {error.strerror}")
-    return UNSAVED
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `pwoct-cost` and leave with its exit code; a wrong use is one line on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        spell_out(stream)
-    try:
-        code = app(arguments, prog_name="pwoct-cost", standalone_mode=False)
-        sys.stdout.flush()
-    except UsageError.__base__ as error:
-        say(f"pwoct-cost: error: {error.format_message()}")
-        code = BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
-    except SystemExit as end:  # of Typer: where a pipe is closed, and after completion
-        code = CLOSED_PIPE if isinstance(end.__context__, BrokenPipeError) else end.code
-    except OSError as error:
-        code = _not_written(error)
-    sys.exit(code)
+    """Run `pwoct-cost` and leave with its exit code; whatever goes wrong is one line on stderr."""
+    prepare_streams()
+    sys.exit(exit_code(lambda: app(arguments, prog_name="pwoct-cost", standalone_mode=False)))

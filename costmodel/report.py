@@ -5,10 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
+
+import sympy as sp
+
+from costmodel.text import OBEYED, visible
 
 SCHEMA = 1  # of the JSON; within one number, keys are only ever added
 
@@ -87,7 +92,7 @@ def cell(value: Any, kind: Kind) -> str:
         return "*" if value else ""
     if kind == "any" and isinstance(value, int | float):
         return f"{round(value, 4):,}"
-    return str(value)
+    return visible(str(value))
 
 
 def scaled(value: int | None, scale: int) -> str:
@@ -120,11 +125,17 @@ def change(value: int, base: int) -> Fraction | None:
     return Fraction(value - base, base) if base else None
 
 
-def to_json(command: str, payload: Mapping[str, Any], tables: Iterable[Table] = ()) -> str:
-    """Return a result as JSON: schema version, command, payload, then one list of rows a table."""
+def to_json(
+    command: str, payload: Mapping[str, Any], tables: Iterable[Table] = (), *, ascii_only: bool = False
+) -> str:
+    """Return a result as JSON: schema version, command, payload, then one list of rows for each table.
+
+    Characters that a terminal would obey are escaped, and on request all that are not ASCII.
+    """
     rows = {table.name: [_typed_row(table, row) for row in table.rows] for table in tables}
     document = {"schema": SCHEMA, "command": command, **payload, **rows}
-    return json.dumps(document, indent=2, default=_plain, ensure_ascii=False)
+    text = json.dumps(document, indent=2, default=_plain, ensure_ascii=ascii_only)
+    return "\n".join(OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n"))
 
 
 def to_csv(tables: Sequence[Table], command_line: str | None = None) -> str:
@@ -168,8 +179,22 @@ def _plain(value: Any, kind: Kind = "text") -> Any:
     return sorted(value) if isinstance(value, frozenset | set) else str(value)
 
 
+# What a spreadsheet would compute instead of showing it: all but numbers, ratios and options of ours.
+_COMPUTED = re.compile(
+    r"[=@\t\r]|[+\-](?!\d[\d.,]*(e[+\-]?\d+)?(/\d+)?( ?%)?$)(?!-[a-z][a-z-]* [\w./,+: -]+$)"
+)
+
+
 def _csv_cell(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+    """Return a value for CSV: a text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    >>> _csv_cell("=1+1"), _csv_cell("-1/4"), _csv_cell("--model resnet56 --alpha 1/4")
+    ("'=1+1", '-1/4', '--model resnet56 --alpha 1/4')
+    """
+    text = " ".join(map(str, value)) if isinstance(value, list) else value
+    if not isinstance(text, str):
+        return text
+    return visible(f"'{text}" if _COMPUTED.match(text) else text)
 
 
 def _typeset(formula: str) -> str:
@@ -187,9 +212,9 @@ def _signless_zero(text: str) -> str:
 
 def _markdown_table(table: Table) -> str:
     lines = [
-        f"**{table.title}**",
+        f"**{_escape_markdown(visible(table.title))}**",
         "",
-        _markdown_row(column.heading for column in table.columns),
+        _markdown_row(_escape_markdown(column.heading) for column in table.columns),
         _markdown_row("---:" if column.kind in NUMERIC else "---" for column in table.columns),
         *(_markdown_row(map(_escape_markdown, table.cells(row))) for row in table.rows),
     ]
@@ -201,19 +226,24 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+    """Return a text as Markdown shows it.
+
+    >>> print(_escape_markdown("a|b *c* <d>"))
+    a\\|b \\*c\\* \\<d>
+    """
+    return re.sub(r"[\\|*_`<\[\]]", r"\\\g<0>", text)
 
 
 def _latex_table(table: Table) -> str:
     alignment = "".join("r" if column.kind in NUMERIC else "l" for column in table.columns)
-    body = [_latex_row(table.cells(row)) for row in table.rows]
+    rows = [[_latex_cell(row.get(column.key), column.kind) for column in table.columns] for row in table.rows]
     lines = [
-        f"% {table.title}",
+        f"% {visible(table.title)}",
         f"\\begin{{tabular}}{{{alignment}}}",
         "\\toprule",
-        _latex_row(column.heading for column in table.columns),
+        _latex_row(_escape_latex(column.heading) for column in table.columns),
         "\\midrule",
-        *body,
+        *map(_latex_row, rows),
         "\\bottomrule",
         "\\end{tabular}",
     ]
@@ -221,21 +251,49 @@ def _latex_table(table: Table) -> str:
 
 
 def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(map(_escape_latex, cells)) + r" \\"
+    return " & ".join(cells) + r" \\"
 
 
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        **{char: f"\\{char}" for char in "&%$#_{}"},
-        "^": r"\textasciicircum{}",
-        "~": r"\textasciitilde{}",
-        "→": r"$\to$",
-        "·": r"$\cdot$",
-        **{char: rf"\textsuperscript{{{power}}}" for power, char in enumerate("²³⁴", start=2)},
-    }
-)
+def _latex_cell(value: Any, kind: Kind) -> str:
+    if kind == "formula" and value is not None and _FORMULA.fullmatch(str(value)):
+        return _latex_formula(str(value))
+    return _escape_latex(cell(value, kind))
+
+
+_NAME = r"[^\W\d]\w*"
+_FORMULA = re.compile(rf"(?:{_NAME}|[\d\s*+\-/().,])+")  # in Python's notation: names, numbers, operators
+_FUNCTIONS = {"sqrt", "Min", "Max", "floor", "ceiling"}
+
+
+def _latex_formula(formula: str) -> str:
+    """Return a formula in Python's notation as mathematics.
+
+    >>> _latex_formula("c_H**2*h*w/4")
+    '$\\\\frac{c_{H}^{2} h w}{4}$'
+    """
+    names = set(re.findall(_NAME, formula)) - _FUNCTIONS
+    return f"${sp.latex(sp.sympify(formula, {name: sp.Symbol(name) for name in names}))}$"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "--": "-{}-",  # two hyphens would become a dash
+    **{char: f"${char}$" for char in "<>|"},
+    "→": r"$\to$",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "…": r"\dots{}",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    **{char: rf"\textsuperscript{{{power}}}" for power, char in enumerate("²³⁴", start=2)},
+}
+_IN_LATEX = re.compile("|".join(map(re.escape, _LATEX)))
 
 
 def _escape_latex(text: str) -> str:
-    return text.translate(_LATEX)
+    return _IN_LATEX.sub(lambda found: _LATEX[found[0]], text)

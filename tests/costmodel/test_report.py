@@ -87,5 +87,5 @@ def test_markdown() -> None:
 
 def test_latex_escapes_what_latex_reads() -> None:
     text = to_latex([TABLE])
-    assert r"HH & 1,296 & -25.0 \% & c\_H\textsuperscript{2}$\cdot$k\textsuperscript{2} \\" in text
+    assert r"HH & 1,296 & -25.0 \% & $c_{H}^{2} k^{2}$ \\" in text
     assert text.splitlines()[1] == r"\begin{tabular}{lrrl}"

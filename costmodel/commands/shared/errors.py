@@ -1,4 +1,4 @@
-"""Exit codes, and errors as one line on stderr."""
+"""Exit codes, and messages: each is one line on stderr, whatever it quotes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import NoReturn
 
 import typer
 
-# Exit codes, as documented in docs/conventions.md; signals are 130 and 143.
+from costmodel.text import visible
+
+# Exit codes, as documented in docs/conventions.md.
 OK, CHECK_FAILED, BAD_INPUT, MISSING_EXTRA, DATA, CHECKPOINT, UNSAVED = range(7)
-CLOSED_PIPE = 141
+INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED, CLOSED_PIPE = 130, 141
 
 
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
@@ -21,12 +24,12 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
 
 
 def say(message: str) -> None:
-    """Print a line of talk: on stderr, in one line whatever it contains."""
-    print(" ".join(message.split()), file=sys.stderr)
+    """Print a message on stderr, in one line and without a character that the terminal would obey."""
+    print(visible(" ".join(message.split())), file=sys.stderr)
 
 
 def warn(messages: Sequence[str]) -> None:
-    """Print warnings on stderr, one a line."""
+    """Print warnings on stderr, one per line."""
     for message in messages:
         say(f"pwoct-cost: warning: {message}")
 

@@ -1,0 +1,72 @@
+"""Where the process `pwoct-cost` begins, also as `python -m costmodel`.
+
+It imports next to nothing, so that Ctrl-C is heard from the start. It loads `cli.py` by its place: another
+module of that name, a user's own for example, neither replaces it nor is hidden by it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from os.path import abspath, dirname, join
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType, ModuleType
+
+INTERRUPTED = 130  # what a shell makes of SIGINT
+IMPORTING = "<frozen importlib._bootstrap>"
+
+
+def main() -> NoReturn:
+    """Run the command line, and leave without a traceback whenever Ctrl-C is pressed."""
+    signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = _unraisable
+    try:
+        command_line().main()
+    finally:
+        signal.signal(signal.SIGINT, _leave)
+        sys.stdout = (
+            sys.stderr
+        )  # the result is complete: what imported code prints at its end is no part of it
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Answer Ctrl-C: leave at once while modules are imported, and raise KeyboardInterrupt elsewhere.
+
+    An import may turn KeyboardInterrupt into another error, or swallow it; and nothing is written then.
+    """
+    around = frame
+    while around is not None:
+        if around.f_code.co_filename == IMPORTING:
+            _leave(number, frame)
+        around = around.f_back
+    raise KeyboardInterrupt
+
+
+def command_line() -> ModuleType:
+    """Return the module in `cli.py`, which lies beside this package."""
+    beside = join(dirname(dirname(abspath(__file__))), "cli.py")
+    spec = spec_from_file_location("costmodel.cli", beside)
+    if spec is None or spec.loader is None:
+        raise ImportError("cli.py, which belongs beside the package costmodel, is missing")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as of every signal handler
+    os._exit(INTERRUPTED)
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Leave where Ctrl-C came in code that cannot pass it on, such as a destructor."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(unraisable)
+
+
+if __name__ == "__main__":
+    main()

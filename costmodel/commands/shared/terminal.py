@@ -1,0 +1,48 @@
+"""The terminal: how wide it is, and whether somebody waits at it for a sign of life."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+USUAL_WIDTH = 80
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that shows texts as they are; where a width of 0 is claimed, it has the usual one."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if found.width < 1:
+        found.width = USUAL_WIDTH
+    return found
+
+
+@contextmanager
+def at_work(doing: str) -> Iterator[None]:
+    """Show on a terminal that work goes on, and for how long already; write nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console(stderr=True), transient=True) as shown:
+        shown.add_task(doing, total=None)
+        yield
+
+
+def followed(items: Iterable[T], doing: str, total: int) -> Iterator[T]:
+    """Yield the items, and show on a terminal how many of them are done."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.progress import track
+
+    yield from track(items, doing, total, console=console(stderr=True), transient=True)
