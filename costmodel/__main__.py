@@ -20,7 +20,7 @@ INTERRUPTED = 130  # what a shell makes of SIGINT
 IMPORTING = "<frozen importlib._bootstrap>"
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line, and leave without a traceback whenever Ctrl-C is pressed."""
     signal.signal(signal.SIGINT, interrupt)
     sys.unraisablehook = _unraisable
