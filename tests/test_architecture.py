@@ -25,7 +25,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
     "explorer": frozenset({".", "operators", "grids"}),
     "models": frozenset({"networks"}),
-    "tracing": frozenset({"."}),
+    "tracing": frozenset({".", "operators"}),
     "checks": frozenset({".", "operators", "networks", "paper"}),
     "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "tables", "figures"}),
     "commands": frozenset(

@@ -35,3 +35,8 @@ argument, {"mask": {0: "n"}} for a keyword. Equal names are one size.
 
 Errors: TraceError (a ValueError) is one line that names the module and, where known, the operator.
 """
+
+from costmodel.tracing.calls import Call, ModuleInfo, ParameterCounts, Trace, TraceError, Training
+from costmodel.tracing.trace import trace
+
+__all__ = ["Call", "ModuleInfo", "ParameterCounts", "Trace", "TraceError", "Training", "trace"]

@@ -106,7 +106,11 @@ class Trace:
 
     def by_module(self, depth: int | None = None) -> dict[str, Cost]:
         """Return costs by module, each with what runs inside it; "" is the whole model."""
-        raise NotImplementedError
+        return {
+            path: self._cost(call for call in self.calls if is_inside(call.module, path))
+            for path in (info.path for info in self.modules)
+            if depth is None or level(path) <= depth
+        }
 
     def by_operator(self) -> dict[str, Cost]:
         """Return costs by ATen operator."""
@@ -122,6 +126,24 @@ class Trace:
             return found
         steps = total(call.cost for call in self.training.backward)
         return replace(found, macs_input_grad=steps.macs_input_grad, macs_weight_grad=steps.macs_weight_grad)
+
+
+def is_inside(path: str, around: str) -> bool:
+    """Return whether a module is another one or one of its descendants.
+
+    >>> is_inside("a.b", "a"), is_inside("ab", "a"), is_inside("a", "")
+    (True, False, True)
+    """
+    return not around or path == around or path.startswith(f"{around}.")
+
+
+def level(path: str) -> int:
+    """Return how deep a module lies: 0 for the model.
+
+    >>> level(""), level("layer1.0")
+    (0, 2)
+    """
+    return path.count(".") + 1 if path else 0
 
 
 def element_ops(calls: Iterable[Call]) -> dict[str, Size]:

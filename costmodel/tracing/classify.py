@@ -1,0 +1,132 @@
+"""What kind of operator a call is, decided by its schema, its tags and its tensors.
+
+A list of names can never be complete. An operator multiplies matrices only where it has a formula (see
+`pricing`); every other one must be seen to have no product of tensors in it. It has none where it is a view
+by its storage, made from nothing, element-wise by its tag, taken apart by torch into such operators, or
+computed from a single tensor of numbers. Whole algorithms on one tensor, such as a Fourier transform or a
+singular value decomposition, are none of these; their families of names are known. What remains is "unknown".
+"""
+
+from __future__ import annotations
+
+import torch
+
+from costmodel.tracing.decomposition import is_free_of_products
+from costmodel.tracing.raw import Raw
+
+# Families of algorithms, by the first words of their names.
+_ALGORITHMS = (
+    "fft", "stft", "istft", "linalg", "cholesky", "svd", "geqrf", "qr", "orgqr", "ormqr", "lu", "triangular",
+    "matrix", "inverse", "ctc", "lobpcg", "symeig", "eig", "lstsq", "pinverse", "householder", "prims",
+    "histogramdd", "sparse", "foreach", "thnn", "mkldnn", "cudnn", "miopen", "flex",
+)  # fmt: skip
+
+# Words in a name that tell a kind; everything that they tell apart has no products.
+_WORDS = {
+    "batch_norm": "normalisation",
+    "layer_norm": "normalisation",
+    "group_norm": "normalisation",
+    "instance_norm": "normalisation",
+    "rms_norm": "normalisation",
+    "softmax": "softmax",
+    "unpool": "move",
+    "pool": "pooling",
+    "upsample": "interpolation",
+    "grid_sampler": "interpolation",
+    "embedding": "embedding",
+    "scatter": "move",
+    "gather": "move",
+    "index": "move",
+    "copy": "move",
+    "_pad": "move",
+    "shuffle": "move",
+    "glu": "activation",
+    "search": "elementwise",
+    "bucket": "elementwise",
+}
+
+# Operators that move elements, and element-wise ones that are arithmetic rather than activations.
+_MOVES = frozenset(
+    {
+        "cat", "stack", "clone", "contiguous", "where", "take", "put", "flip", "roll", "rot90", "repeat",
+        "tril", "triu", "im2col", "col2im", "nonzero", "sort", "argsort", "topk", "diag_embed", "lift_fresh",
+        "masked_select", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
+        "replication_pad1d", "replication_pad2d", "replication_pad3d", "unique", "_unique2",
+    }
+)  # fmt: skip
+_ARITHMETIC = frozenset(
+    {
+        "mul", "div", "neg", "pow", "square", "reciprocal", "floor_divide", "remainder", "fmod", "abs",
+        "sqrt", "rsqrt", "clamp", "clamp_min", "clamp_max", "eq", "ne", "lt", "le", "gt", "ge", "sign",
+        "logical_and", "logical_or", "logical_not", "isnan", "isinf", "floor", "ceil", "round", "trunc",
+        "bitwise_and", "bitwise_or", "bitwise_not", "masked_fill", "lerp", "addcmul", "addcdiv", "maximum",
+        "minimum",
+    }
+)  # fmt: skip
+_OURS = ("aten", "prims")
+
+
+def kind_of(raw: Raw) -> str:
+    """Return the kind of a call without products of matrices; "unknown" where nobody can tell."""
+    if _is_view(raw):
+        return "view"
+    if _is_made(raw):
+        return "random" if torch.Tag.nondeterministic_seeded in raw.operator.tags else "creation"
+    if _is_algorithm(raw):
+        return "reduction" if is_free_of_products(raw) else "unknown"
+    for word, kind in _WORDS.items():
+        if word in raw.base:
+            return kind
+    if raw.base in _MOVES:
+        return "move"
+    return _by_tensors(raw)
+
+
+def _is_view(raw: Raw) -> bool:
+    """Return whether the results are parts of an operand, or there are none."""
+    if raw.operator._schema.is_mutable:
+        return False
+    operands = {spec.storage for spec in raw.inputs}
+    return all(spec.storage in operands for spec in raw.outputs)
+
+
+def _is_made(raw: Raw) -> bool:
+    """Return whether the values depend on no tensor: constants, random numbers, or a tensor's shape."""
+    if not raw.inputs or raw.base.endswith("_like") or raw.base.startswith("new_"):
+        return True
+    if raw.base in ("zero", "fill"):
+        return True
+    fills = raw.operator._schema.is_mutable and len(raw.inputs) == 1
+    return fills and torch.Tag.nondeterministic_seeded in raw.operator.tags
+
+
+def _is_algorithm(raw: Raw) -> bool:
+    if raw.operator.namespace not in _OURS:
+        return True
+    return raw.base.strip("_").split("_")[0] in _ALGORITHMS
+
+
+def _by_tensors(raw: Raw) -> str:
+    numbers = [spec for spec in raw.inputs if spec.is_floating]
+    if _is_pointwise(raw):
+        return _elementwise(raw, len(numbers))
+    if len(numbers) > 1:
+        return _elementwise(raw, len(numbers)) if is_free_of_products(raw) else "unknown"
+    if not numbers:
+        return "elementwise"
+    keeps = "dim" not in raw.arguments and raw.outputs[0].shape == numbers[0].shape
+    return _elementwise(raw, 1) if keeps else "reduction"
+
+
+def _is_pointwise(raw: Raw) -> bool:
+    """Return whether an operator is element-wise by its tag, or by that of the one not in place."""
+    if torch.Tag.pointwise in raw.operator.tags:
+        return True
+    same = getattr(getattr(torch.ops.aten, raw.base, None), raw.operator._overloadname, None)
+    return same is not None and torch.Tag.pointwise in same.tags
+
+
+def _elementwise(raw: Raw, numbers: int) -> str:
+    if raw.base in ("add", "sub", "rsub"):
+        return "add"
+    return "elementwise" if numbers > 1 or raw.base in _ARITHMETIC else "activation"

@@ -1,0 +1,199 @@
+"""Records the operators that a module dispatches, and where: two modes of torch and two hooks.
+
+The dispatch mode sees what runs after autograd and after composite operators were taken apart. The function
+mode knows what the code called: `linear` rather than the `addmm` that it became.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from costmodel.tracing.raw import Raw, Spec, bound, leaves, mapped, storage_of
+
+_DEVICE = torch.ops.prim.device.default
+_SIMPLE: set[OpOverload] = set()  # operators that are not made of others, so far as we know
+
+
+class Places:
+    """Knows which module of a model runs, and for which time."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._stack: list[str] = [""]
+        self.executions: Counter[str] = Counter()
+
+    @property
+    def path(self) -> str:
+        """The innermost module that runs; "" is the model."""
+        return self._stack[-1]
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a module is running."""
+        return len(self._stack) > 1
+
+    @property
+    def execution(self) -> int:
+        """Which run of it this is."""
+        return max(self.executions[self.path], 1)
+
+    def path_of(self, module: object) -> str | None:
+        """Return a module's path; None where it is not of the model."""
+        return self._paths.get(id(module))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Follow every module that is called."""
+        handles = (
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+        )
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: nn.Module, _inputs: Any) -> None:
+        # A module made while running has no path: its work is that of the module around it.
+        path = self._paths.get(id(module), self.path)
+        self._stack.append(path)
+        if id(module) in self._paths:
+            self.executions[path] += 1
+
+    def _leave(self, _module: nn.Module, _inputs: Any, _outputs: Any) -> None:
+        self._stack.pop()
+
+
+class _Functions(TorchFunctionMode):
+    """Knows which function of torch the code called: the outermost one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack: list[str] = [""]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name == "__get__":  # an attribute such as .shape
+            return func(*args, **(kwargs or {}))
+        self.stack.append(name)
+        try:
+            return func(*args, **(kwargs or {}))  # what it calls in turn is not seen: the mode is off inside
+        finally:
+            self.stack.pop()
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records dispatched operators.
+
+    `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into
+    such as the run computes with.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        parameters: dict[int, str],
+        constants: set[int],
+        adopt: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[Raw] = []
+        self.places = places
+        self.running: OpOverload | None = None  # the operator that runs, or failed
+        self._functions = _Functions()
+        self._parameters = parameters
+        self._of_weights = {*parameters, *constants}
+        self._held: list[Any] = []  # lest their storages be freed, and others taken for them
+        self._adopt = adopt
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record everything that runs inside."""
+        with ExitStack() as stack:
+            stack.enter_context(self.places.watched())
+            stack.enter_context(self._functions)
+            stack.enter_context(self)
+            yield
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is _DEVICE:
+            return getattr(args[0], "fake_device", None) or func(*args)
+        if not isinstance(func, OpOverload):
+            return func(*args, **kwargs)
+        if func not in _SIMPLE:
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+            _SIMPLE.add(func)
+        return self._run(func, args, kwargs)
+
+    def _run(self, func: OpOverload, args: Any, kwargs: Any) -> Any:
+        arguments = mapped_values(bound(func, args, kwargs), self._spec)
+        if self._adopt is not None:
+            args, kwargs = self._adopted(args), {name: self._adopted(v) for name, v in kwargs.items()}
+        self.running = func
+        result = func(*args, **kwargs)
+        self.running = None
+        inputs = tuple(value for value in leaves(arguments) if isinstance(value, Spec))
+        of_weights = bool(inputs) and all(spec.of_weights for spec in inputs)
+        outputs = [value for value in leaves(result) if isinstance(value, Tensor)]
+        if of_weights:
+            self._held.extend(outputs)
+            self._of_weights.update(map(storage_of, outputs))
+        self.calls.append(
+            Raw(
+                func,
+                arguments,
+                inputs,
+                tuple(map(self._spec, outputs)),
+                self._functions.stack[-1],
+                self.places.path,
+                self.places.execution,
+                torch._C._autograd._get_sequence_nr(),
+                _node(),
+            )
+        )
+        return result
+
+    def _adopted(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return self._adopt(value) if self._adopt else value
+        if isinstance(value, list | tuple):
+            return type(value)(map(self._adopted, value))
+        return value
+
+    def _spec(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        storage = storage_of(value)
+        return Spec(
+            tuple(value.shape),
+            value.dtype,
+            storage,
+            self._parameters.get(storage, ""),
+            storage in self._of_weights,
+        )
+
+
+def _node() -> int | None:
+    """Return the number of the autograd node whose backward pass runs; none outside of one."""
+    node = torch._C._current_autograd_node()
+    return None if node is None else int(node._sequence_nr())
+
+
+def mapped_values(arguments: dict[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a call's arguments with a function applied to everything in them."""
+    return {name: mapped(value, function) for name, value in arguments.items()}

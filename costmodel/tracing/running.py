@@ -1,0 +1,93 @@
+"""Runs a module under a recorder: in which mode, on which tensors, and what an error says."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from costmodel.tracing.calls import TraceError
+from costmodel.tracing.recorder import Places, Recorder
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Let operators run as they are defined: no fused fast path hides a product.
+
+    Attention runs as two products and a softmax, recurrent layers step by step, and gradients are enabled.
+    """
+    onednn: Any = torch.backends.mkldnn
+    fused: Any = torch.backends.mha
+    before = onednn.enabled, fused.get_fastpath_enabled()
+    onednn.enabled = False
+    fused.set_fastpath_enabled(False)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(torch.backends.nnpack.flags(enabled=False))
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        onednn.enabled = before[0]
+        fused.set_fastpath_enabled(before[1])
+
+
+def call(model: nn.Module, recorder: Recorder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run a model and record it.
+
+    Raises TraceError, which names the module and the operator that failed.
+    """
+    try:
+        with recorder.recording():
+            return model(*args, **kwargs)
+    except Exception as error:
+        raise TraceError(failure(error, recorder)) from error
+
+
+def failure(error: BaseException, recorder: Recorder) -> str:
+    """Return one line that says where a model failed, and why."""
+    place = _module_of(error.__traceback__, recorder.places) or recorder.places.path
+    operator = f" in {recorder.running.overloadpacket}" if recorder.running is not None else ""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{place or '(model)'} fails{operator}: {reason}"
+
+
+def _module_of(traceback: TracebackType | None, places: Places) -> str | None:
+    """Return the path of the innermost module of the model in whose code an error arose."""
+    found = None
+    while traceback is not None:
+        module = traceback.tb_frame.f_locals.get("self")
+        path = places.path_of(module) if isinstance(module, nn.Module) else None
+        found = path if path is not None else found
+        traceback = traceback.tb_next
+    return found
+
+
+def tensors_in(value: Any, depth: int = 8) -> list[Tensor]:
+    """Return the tensors in what a model returns: containers, dataclasses, objects with attributes."""
+    if isinstance(value, Tensor):
+        return [value]
+    if depth == 0 or value is None or isinstance(value, str | bytes | int | float | type | nn.Module):
+        return []
+    if is_dataclass(value):
+        inner: Any = [getattr(value, item.name) for item in fields(value)]
+    elif isinstance(value, Mapping):
+        inner = list(value.values())
+    elif isinstance(value, list | tuple | set):
+        inner = list(value)
+    else:
+        inner = list(getattr(value, "__dict__", {}).values())
+    return [tensor for item in inner for tensor in tensors_in(item, depth - 1)]

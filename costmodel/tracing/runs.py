@@ -1,0 +1,116 @@
+"""One run of a module: on tensors without data, or on real ones; forward, and backward on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+
+from costmodel.tracing.calls import TraceError
+from costmodel.tracing.inventory import own_parameters
+from costmodel.tracing.raw import Raw, storage_of
+from costmodel.tracing.recorder import Places, Recorder
+from costmodel.tracing.running import call, failure, plain_kernels, tensors_in
+from costmodel.tracing.substitute import Substitutes, fake, real, substituted
+
+
+class Tensors:
+    """What stands for a module's tensors while it runs."""
+
+    route = "real"
+    mode: AbstractContextManager[Any] = nullcontext()
+
+    def __init__(self) -> None:
+        self.substitutes = Substitutes(real)
+
+    def adopt(self, tensor: Tensor) -> Tensor:
+        """Return the tensor itself, or zeros for one without data."""
+        return self.substitutes.of(tensor) if tensor.is_meta else tensor
+
+
+class FakeTensors(Tensors):
+    """Tensors without data: a network of any size takes no memory."""
+
+    route = "fake"
+
+    def __init__(self) -> None:
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.substitutes = Substitutes(partial(fake, self.mode))
+
+    def adopt(self, tensor: Tensor) -> Tensor:
+        """Give a constant on the meta device, such as one made with the module, a place on the CPU."""
+        return self.substitutes.of(tensor) if type(tensor) is Tensor and tensor.is_meta else tensor
+
+
+@dataclass
+class Run:
+    """What one run dispatched."""
+
+    places: Places
+    forward: list[Raw] = field(default_factory=list)
+    backward: list[Raw] = field(default_factory=list)
+    saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
+
+
+def run(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    tensors: Tensors,
+    *,
+    training: bool,
+) -> Run:
+    """Run a module: forward in eval mode, or a whole training step in train mode.
+
+    Raises TraceError where it does not run.
+    """
+    places = Places(module)
+    with ExitStack() as stack:
+        stack.enter_context(plain_kernels())
+        stack.enter_context(substituted(module, tensors.substitutes))
+        module.train(training)
+        stack.enter_context(tensors.mode)
+        inputs = tensors.substitutes.within([list(args), dict(kwargs)])
+        names = {storage_of(p): name for _, name, p in reversed(list(own_parameters(module)))}
+        constants = set(map(storage_of, module.buffers()))
+        recorder = Recorder(places, names, constants, tensors.adopt)
+        found = Run(places, recorder.calls)
+        if training:
+            _step(module, recorder, inputs, found, {*names, *constants})
+        else:
+            call(module, recorder, *inputs)
+    return found
+
+
+def _step(module: nn.Module, recorder: Recorder, inputs: Sequence[Any], found: Run, known: set[int]) -> None:
+    """Run forward and backward, and note what is kept in between."""
+    kept: dict[int, Tensor] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = storage_of(tensor)
+        if storage not in known and storage not in kept:
+            kept[storage] = tensor  # held, lest another storage be taken for it
+            path = recorder.places.path
+            found.saved[path] = found.saved.get(path, 0) + tensor.untyped_storage().nbytes()
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        outputs = call(module, recorder, *inputs)
+    calls = recorder.calls
+    found.forward = calls[:]
+    calls.clear()
+    ends = [y for y in tensors_in(outputs) if y.requires_grad]
+    if ends:
+        try:
+            with recorder.recording():
+                torch.autograd.backward(ends, [torch.ones_like(y) for y in ends])
+        except Exception as error:
+            raise TraceError(f"backward: {failure(error, recorder)}") from error
+    found.backward = calls[:]

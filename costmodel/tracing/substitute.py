@@ -1,0 +1,90 @@
+"""Puts tensors without data in the place of a module's parameters and buffers, and puts everything back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+_STORES = ("_parameters", "_buffers", "_modules")
+
+
+class Substitutes:
+    """Tensors without data for real ones: the same one for the same tensor."""
+
+    def __init__(self, make: Callable[[Tensor], Tensor]) -> None:
+        self._make = make
+        self._made: dict[int, Tensor] = {}
+        self._held: list[Tensor] = []
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """Return the substitute of a tensor."""
+        if id(tensor) not in self._made:
+            self._made[id(tensor)] = self._make(tensor)
+            self._held.append(tensor)
+        return self._made[id(tensor)]
+
+    def within(self, value: Any) -> Any:
+        """Return a value with its tensors replaced, in lists, tuples and dictionaries too."""
+        if isinstance(value, Tensor):
+            return self.of(value)
+        if type(value) in (list, tuple):
+            return type(value)(map(self.within, value))
+        if type(value) is dict:
+            return {key: self.within(item) for key, item in value.items()}
+        return value
+
+
+def fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
+    """Return a tensor without data that says it lies on the CPU; a parameter stays one."""
+    if isinstance(tensor, FakeTensor):
+        return tensor
+    with mode, torch.no_grad():
+        made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(made, requires_grad=tensor.requires_grad)
+    return made.requires_grad_(tensor.requires_grad and tensor.is_leaf)
+
+
+def real(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor; zeros for one without data."""
+    made = torch.zeros(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else tensor.detach().clone()
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(made, requires_grad=tensor.requires_grad)
+    return made.requires_grad_(tensor.requires_grad and tensor.is_leaf)
+
+
+@contextmanager
+def substituted(model: nn.Module, substitutes: Substitutes) -> Iterator[None]:
+    """Let a module run on substitutes of its tensors; whatever it changes in itself is undone afterwards."""
+    before = [
+        (module, dict(module.__dict__), {name: dict(module.__dict__[name]) for name in _STORES})
+        for module in model.modules()
+    ]
+    try:
+        for module in model.modules():
+            _substitute(module, substitutes)
+        yield
+    finally:
+        for module, attributes, stores in before:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+            for name, store in stores.items():
+                module.__dict__[name].clear()
+                module.__dict__[name].update(store)
+
+
+def _substitute(module: nn.Module, substitutes: Substitutes) -> None:
+    for store in (module._parameters, module._buffers):
+        for name, tensor in store.items():
+            if tensor is not None:
+                store[name] = substitutes.of(tensor)  # type: ignore[assignment]
+    for name, value in list(module.__dict__.items()):
+        if name not in _STORES and not name.startswith("_backward") and not name.startswith("_forward"):
+            changed = substitutes.within(value)
+            if changed is not value:
+                module.__dict__[name] = changed

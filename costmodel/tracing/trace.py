@@ -1,0 +1,109 @@
+"""Trace any module: on tensors without data where its code allows, else on the CPU."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from costmodel.sizes import Size
+from costmodel.tracing.backward import backward_calls
+from costmodel.tracing.calls import Call, Trace, TraceError, Training
+from costmodel.tracing.inventory import module_infos, parameter_counts
+from costmodel.tracing.pricing import price
+from costmodel.tracing.raw import Raw
+from costmodel.tracing.runs import FakeTensors, Run, Tensors, run
+
+REAL_BYTES = 4 * 2**30  # more is not allocated only because code needs values
+
+
+def trace(
+    module: nn.Module,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    training: bool = False,
+) -> Trace:
+    """Return what runs when a module is called on inputs, operator by operator, with its cost.
+
+    Inputs are tensors, or anything that holds tensors; only their shapes and dtypes matter, except to code
+    that reads values. With `training`, one training step is traced too.
+
+    Raises TraceError where the module does not run, naming the module and the operator.
+
+    >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
+    144
+    """
+    module = _materialised(module, args, kwargs or {})
+    try:
+        return _traced(module, args, kwargs or {}, FakeTensors, training)
+    except TraceError as error:
+        if sum(p.numel() * p.element_size() for p in module.parameters()) > REAL_BYTES:
+            raise
+        without = str(error)
+    found = _traced(module, args, kwargs or {}, Tensors, training)
+    return Trace(
+        found.calls,
+        found.parameters,
+        found.modules,
+        found.training,
+        "real",
+        (
+            *found.notes,
+            f"run on the CPU, since the code needs values: {without}",
+        ),
+    )
+
+
+def _traced(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    tensors: type[Tensors],
+    training: bool,
+) -> Trace:
+    ran = run(module, args, kwargs, tensors(), training=False)
+    calls = priced(ran.forward)
+    step: Training | None = None
+    notes: tuple[str, ...] = ()
+    if training:
+        try:
+            step = _step(run(module, args, kwargs, tensors(), training=True))
+        except TraceError as error:
+            notes = (f"no training step: {error}",)
+    infos = module_infos(module, ran.places.executions)
+    return Trace(calls, parameter_counts(module, calls), infos, step, tensors.route, notes)
+
+
+def _step(ran: Run) -> Training:
+    gradients = backward_calls(ran.forward, ran.backward, number)
+    return Training(priced(ran.forward), gradients, sum(ran.saved.values()), ran.saved)
+
+
+def priced(calls: Iterable[Raw]) -> tuple[Call, ...]:
+    """Return calls on numbers with their costs."""
+    return tuple(price(raw, number) for raw in calls)
+
+
+def number(size: Any) -> Size:
+    """Return a size as a number."""
+    return int(size)
+
+
+def _materialised(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> nn.Module:
+    """Return the module, or a copy whose lazy layers have met the inputs and know their sizes."""
+    if not any(map(is_lazy, (*module.parameters(), *module.buffers()))):
+        return module
+    module = copy.deepcopy(module)
+    with torch.no_grad():
+        try:
+            module(*args, **kwargs)
+        except Exception as error:
+            raise TraceError(
+                f"(model) fails on its first run, which makes lazy parameters: {error}"
+            ) from error
+    return module
