@@ -13,7 +13,7 @@ from fractions import Fraction
 import torch
 
 from costmodel.networks.resnet import resnet
-from costmodel.speed.bench import MODES, Setting, bench
+from costmodel.speed.bench import MODES, BenchSetting, bench
 from costmodel.speed.bench_tables import describe
 from costmodel.speed.ceilings import measure_machine
 from costmodel.speed.prediction import rank_correlation
@@ -44,7 +44,7 @@ def main() -> None:
     machine = measure_machine(DTYPES, clock=clock)
     for dtype in DTYPES:
         for mode in MODES:
-            setting = Setting(options.batch, dtype, mode, "auto")
+            setting = BenchSetting(options.batch, dtype, mode, "auto")
             results = bench(
                 [*known, *others], setting, machine, rounds=options.rounds, clock=clock, fitted=len(known)
             )

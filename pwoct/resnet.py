@@ -55,7 +55,7 @@ class ResNet(nn.Module):
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageOptions:
     """Options of one stage: share of low channels, compression, compressed paths."""
 
     alpha: Fraction
@@ -170,10 +170,10 @@ def _stages(
     alpha: Ratios,
     beta: Ratios,
     paths: PathSets,
-) -> list[Stage]:
+) -> list[StageOptions]:
     alphas, betas = _one_a_stage("alpha", alpha), _one_a_stage("beta", beta)
     return [
-        Stage(as_alpha(a), as_beta(b), as_paths(p))
+        StageOptions(as_alpha(a), as_beta(b), as_paths(p))
         for a, b, p in zip(alphas, betas, _paths_a_stage(paths), strict=True)
     ]
 
@@ -198,7 +198,7 @@ def _three(name: str, values: list[T]) -> list[T]:
     return values
 
 
-def _block_specs(n: int, width: int, stages: list[Stage]) -> Iterator[list[BlockSpec]]:
+def _block_specs(n: int, width: int, stages: list[StageOptions]) -> Iterator[list[BlockSpec]]:
     """Yield the blocks of each stage; the first and the last convolution of all are never compressed."""
     for s, stage in enumerate(stages):
         specs = []

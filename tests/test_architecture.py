@@ -192,3 +192,20 @@ def test_the_bridges_exist(bridge: str) -> None:
 def test_the_search_for_imports_can_fail(source: str, found: set[str], found_at_import: set[str]) -> None:
     assert packages(source) == found
     assert packages(source, inside_functions=False) == found_at_import
+
+
+def classes(source: str) -> list[str]:
+    """The public classes that a module defines, those inside functions and classes aside."""
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+
+
+def test_no_two_modules_define_a_class_of_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in files("costmodel") + files("pwoct"):
+        for name in classes(read(path)):
+            homes.setdefault(name, []).append(path)
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1 and not name.startswith("_")} == {}
+
+
+def test_the_search_for_classes_can_fail() -> None:
+    assert classes("class A:\n    class B: ...\ndef f():\n    class C: ...\n") == ["A"]

@@ -17,7 +17,7 @@ from torch._ops import OpOverload
 
 from costmodel.checks.comparison import Report, Row, Uncovered, total_row
 from costmodel.checks.factory import ForeignErrors
-from costmodel.checks.observe import Call, Observation, observe_forward, result_is_unused
+from costmodel.checks.observe import Observation, ObservedCall, observe_forward, result_is_unused
 from costmodel.checks.verify import Counts, Formula, Measured, compare, measure
 from costmodel.convention import Cost, total
 from costmodel.operators.elementwise import batch_norm
@@ -87,7 +87,7 @@ def kind_of(module: nn.Module) -> str | None:
     return "bn" if isinstance(module, nn.modules.batchnorm._BatchNorm) else None
 
 
-def _cost_of_calls(module: nn.Module, calls: Sequence[Call]) -> Cost:
+def _cost_of_calls(module: nn.Module, calls: Sequence[ObservedCall]) -> Cost:
     costs = [
         _linear_cost(module, c) if isinstance(module, nn.Linear) else _conv_cost(module, c) for c in calls
     ]
@@ -95,13 +95,13 @@ def _cost_of_calls(module: nn.Module, calls: Sequence[Call]) -> Cost:
     return cost if module.get_parameter("weight").requires_grad else replace(cost, macs_weight_grad=0)
 
 
-def _linear_cost(module: Any, call: Call) -> Cost:
+def _linear_cost(module: Any, call: ObservedCall) -> Cost:
     positions = prod(call.shape[:-1])
     cost = linear(module.in_features, module.out_features, bias=module.bias is not None, batch=positions)
     return cost if call.input_grad else replace(cost, macs_input_grad=0)
 
 
-def _conv_cost(module: Any, call: Call) -> Cost:
+def _conv_cost(module: Any, call: ObservedCall) -> Cost:
     axes = len(module.kernel_size)
     size, padding = call.shape[-axes:], module.padding
     if isinstance(padding, str):

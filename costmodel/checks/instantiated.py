@@ -9,13 +9,13 @@ from torch import nn
 
 from costmodel.checks.measure import flop_counter_macs
 from costmodel.paper.cells import BOTTLENECK, PLAIN, Count
-from costmodel.paper.printed import BETA, Row
+from costmodel.paper.printed import BETA, PrintedRow
 from pwoct.octave import OctConv
 from pwoct.pwise_octave import PwiseOctConv
 from pwoct.resnet import resnet
 
 
-def network_count(row: Row) -> Count:
+def network_count(row: PrintedRow) -> Count:
     """Return parameters and MACs of the network of a row."""
     return _count(lambda: resnet(row.depth, alpha=row.alpha, beta=BETA, paths=row.paths), channels=3)
 

@@ -22,7 +22,7 @@ from costmodel.checks.measure import WEIGHTED, mode, tensors
 
 
 @dataclass(frozen=True)
-class Call:
+class ObservedCall:
     """One call of a convolution or a linear layer."""
 
     shape: tuple[int, ...]  # of the input
@@ -34,7 +34,7 @@ class Call:
 class Observation:
     """What one pass showed, by the name of the innermost module that ran."""
 
-    calls: dict[str, list[Call]] = field(default_factory=dict)
+    calls: dict[str, list[ObservedCall]] = field(default_factory=dict)
     saved_bytes: Counter[str] = field(default_factory=Counter)  # distinct storages, where first saved
     operators: Counter[tuple[str, OpOverload]] = field(
         default_factory=Counter
@@ -161,7 +161,7 @@ class _Watch:
 
     def _note_call(self, name: str, _module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
         x = inputs[0] if inputs else named["input"]  # both may be called with their input by name
-        call = Call(tuple(x.shape), output.numel(), x.requires_grad)
+        call = ObservedCall(tuple(x.shape), output.numel(), x.requires_grad)
         self.seen.calls.setdefault(name, []).append(call)
 
 

@@ -49,7 +49,7 @@ class OctaveNet(nn.Module):
 
 
 @dataclass(frozen=True)
-class Layer:
+class ClaimedLayer:
     """An octave layer of a claim: which branches exist, which paths are bottlenecks, how it is strided."""
 
     ends: tuple[str, str] = ("HL", "HL")  # branches of the input and of the output
@@ -136,21 +136,21 @@ def octave_claims(*, every: bool = False) -> Iterator[Claim]:
     yield from _option_claims(every)
 
 
-def _strided(**options: Any) -> list[Layer]:
-    return [Layer(rule=rule, stride=stride, **options) for rule, stride in STRIDES]
+def _strided(**options: Any) -> list[ClaimedLayer]:
+    return [ClaimedLayer(rule=rule, stride=stride, **options) for rule, stride in STRIDES]
 
 
 def _branch_claims(every: bool) -> Iterator[Claim]:
     for ends in (("H", "HL"), ("L", "HL"), ("HL", "H"), ("HL", "L")):
         existing = tuple(path for path in PATHS if path[0] in ends[0] and path[1] in ends[1])
-        layers = [Layer(ends, compressed, options={"bias": True}) for compressed in ((), existing)]
+        layers = [ClaimedLayer(ends, compressed, options={"bias": True}) for compressed in ((), existing)]
         text = " to ".join("+".join(end) for end in ends)
         yield _claim(f"from {text}, plain and bottlenecks, with bias", layers, every)
 
 
 def _option_claims(every: bool) -> Iterator[Claim]:
-    yield _claim("OctConv, stride 3, rules B and C", [Layer(rule=r, stride=3) for r in "BC"], every)
-    kernels = [Layer(kernel=(k_h, k_w)) for k_h, k_w in product((1, 3), repeat=2)]
+    yield _claim("OctConv, stride 3, rules B and C", [ClaimedLayer(rule=r, stride=3) for r in "BC"], every)
+    kernels = [ClaimedLayer(kernel=(k_h, k_w)) for k_h, k_w in product((1, 3), repeat=2)]
     yield _claim(
         "OctConv, any odd kernel",
         kernels,
@@ -160,7 +160,7 @@ def _option_claims(every: bool) -> Iterator[Claim]:
         "padding keeps the output size",
     )
     grouped = [
-        Layer(options={"groups": g}, symbols=(g * HIGH_IN, g * LOW_IN, g * HIGH_OUT, g * LOW_OUT))
+        ClaimedLayer(options={"groups": g}, symbols=(g * HIGH_IN, g * LOW_IN, g * HIGH_OUT, g * LOW_OUT))
         for g in (1, 2)
     ]
     yield _claim(
@@ -170,11 +170,13 @@ def _option_claims(every: bool) -> Iterator[Claim]:
         short=True,
         grid="g in {1, 2}, with channels g c and g f: degree 1, since a weight has g f c k^2 elements",
     )
-    depthwise = Layer(options={"depthwise": True, "exchange": True}, symbols=(HIGH_IN,) * 4)
+    depthwise = ClaimedLayer(options={"depthwise": True, "exchange": True}, symbols=(HIGH_IN,) * 4)
     yield _claim("OctConv, depthwise with exchange, all branches alike", [depthwise], every)
 
 
-def _claim(name: str, layers: Sequence[Layer], every: bool, *, short: bool = False, grid: str = "") -> Claim:
+def _claim(
+    name: str, layers: Sequence[ClaimedLayer], every: bool, *, short: bool = False, grid: str = ""
+) -> Claim:
     """Return a claim about layers; a short one meets two pairs of residues, as others meet them all."""
     sizes = [s for layer in layers for s in layer.dimensions().sizes]
     symbols = sorted({str(symbol) for s in sizes for symbol in sp.sympify(s).free_symbols})
@@ -185,7 +187,7 @@ def _claim(name: str, layers: Sequence[Layer], every: bool, *, short: bool = Fal
     return Claim(name, for_all, partial(_cases, layers, every, short), grid)
 
 
-def _cases(layers: Sequence[Layer], every: bool, short: bool) -> list[Case]:
+def _cases(layers: Sequence[ClaimedLayer], every: bool, short: bool) -> list[Case]:
     most = 2 if short and not every else None
     return [
         layer.case(image) for layer in layers for image in residue_sizes(layer.period, pairs=every)[:most]

@@ -20,9 +20,15 @@ from costmodel.checks.measure import (
     own_counts,
     parameters_by_module,
 )
-from costmodel.checks.observe import Call, ModuleError, Observation, observe_training, result_is_unused
+from costmodel.checks.observe import (
+    ModuleError,
+    Observation,
+    ObservedCall,
+    observe_training,
+    result_is_unused,
+)
 from costmodel.convention import Cost, dtype_bytes
-from costmodel.networks.resnet import ResNet, depth_of, named
+from costmodel.networks.resnet import ResNetDesign, depth_of, named
 from costmodel.operators.recorder import Operator
 
 Counts = dict[str, dict[str, int]]  # by quantity, by counter
@@ -54,7 +60,7 @@ def verify_named(name: str, *, size: Any = 32, batch: int = 1, **options: Any) -
     return verify_network(net, resnet(depth_of(name), **options), batch=batch, title=name)
 
 
-def verify_network(net: ResNet, model: nn.Module, *, batch: int = 1, title: str = "network") -> Report:
+def verify_network(net: ResNetDesign, model: nn.Module, *, batch: int = 1, title: str = "network") -> Report:
     """Verify a network that the formulas describe in full: every module, and everything in between.
 
     Raises ValueError where batch normalisation has a single value a channel, which can't be trained, and
@@ -181,9 +187,9 @@ def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -
 
 def training_macs(model: nn.Module, observed: Observation) -> dict[str, int]:
     """Return the MACs of a training step of each layer, each kind of layer counted once."""
-    counted: dict[tuple[str, tuple[bool, ...], Call], int] = {}
+    counted: dict[tuple[str, tuple[bool, ...], ObservedCall], int] = {}
 
-    def count(layer: nn.Module, call: Call) -> int:
+    def count(layer: nn.Module, call: ObservedCall) -> int:
         # Frozen weights take no gradient, and `repr` does not show them.
         key = repr(layer), tuple(p.requires_grad for p in layer.parameters()), call
         if key not in counted:

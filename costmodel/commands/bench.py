@@ -14,7 +14,7 @@ from costmodel.commands.shared.errors import bad_input, say, warn
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.reading import AlphaOption, BetaOption, PathsOption
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
-from costmodel.networks.resnet import ResNet, named
+from costmodel.networks.resnet import ResNetDesign, named
 from costmodel.report import Table, counted
 from costmodel.rounding import check_alpha, check_beta
 from costmodel.sizes import check_choice
@@ -24,7 +24,7 @@ from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import Clock
 
 if TYPE_CHECKING:
-    from costmodel.speed.bench import Result, Setting
+    from costmodel.speed.bench import BenchSetting, Measurement
 
 app = typer.Typer(add_completion=False)
 
@@ -103,7 +103,7 @@ def _designs(
     size: Any,
     stride_rule: str,
     between: str,
-) -> list[ResNet]:
+) -> list[ResNetDesign]:
     """The plain network, then one network for each alpha and beta."""
     options = {"width": width, "size": size, "stride_rule": stride_rule, "between": between}
     plain = named(model, **options)
@@ -122,8 +122,8 @@ def _values(text: str, read_list: Any, read_one: Any) -> list[Any]:
     return list(read_list(text))
 
 
-def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
-    from costmodel.speed.bench import Setting
+def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[BenchSetting]:
+    from costmodel.speed.bench import BenchSetting
 
     check_choice("mode", mode, MODES)
     check_choice("plan", plan, ("auto", *PLANS))
@@ -135,10 +135,10 @@ def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[Setting]:
         raise ValueError(f"plan {plan} has no gradients: it needs --mode inference")
     if plan == "blocked" and "inference" in modes:
         raise ValueError("plan blocked is for training: it needs --mode training")
-    return [Setting(batch, name, one, plan) for name in names for one in modes]
+    return [BenchSetting(batch, name, one, plan) for name in names for one in modes]
 
 
-def _one_mode(settings: Sequence[Setting]) -> list[Setting]:
+def _one_mode(settings: Sequence[BenchSetting]) -> list[BenchSetting]:
     """One setting a dtype: layers are timed forward only."""
     return list({setting.dtype: setting for setting in settings}.values())
 
@@ -150,13 +150,13 @@ def _clock(cpu_time: bool, threads: int) -> Clock:
 
 
 def _run(
-    designs: Sequence[ResNet],
-    settings: Sequence[Setting],
+    designs: Sequence[ResNetDesign],
+    settings: Sequence[BenchSetting],
     rounds: int,
     threads: int,
     quick: bool,
     clock: Clock,
-) -> tuple[Machine, list[tuple[Setting, list[Result]]]]:
+) -> tuple[Machine, list[tuple[BenchSetting, list[Measurement]]]]:
     import torch
 
     from costmodel.speed.bench import bench
@@ -178,7 +178,9 @@ def _run(
     return machine, results
 
 
-def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool, clock: Clock) -> Table:
+def _layer_table(
+    design: ResNetDesign, setting: BenchSetting, machine: Machine, quick: bool, clock: Clock
+) -> Table:
     from costmodel.speed.bench import bench_layers
 
     rounds = QUICK_ROUNDS if quick else LAYER_ROUNDS
@@ -187,11 +189,13 @@ def _layer_table(design: ResNet, setting: Setting, machine: Machine, quick: bool
     )
 
 
-def _draw(plot: Path, machine: Machine, results: Sequence[tuple[Setting, list[Result]]], dtype: str) -> None:
-    from costmodel.figures.roofline import Point, draw_roofline
+def _draw(
+    plot: Path, machine: Machine, results: Sequence[tuple[BenchSetting, list[Measurement]]], dtype: str
+) -> None:
+    from costmodel.figures.roofline import RooflinePoint, draw_roofline
 
     points = [
-        Point(
+        RooflinePoint(
             f"{setting.mode}: {describe(result.design)}",
             float(result.cost.intensity(dtype)),
             (result.cost.macs_training if setting.training else result.cost.macs) / result.timing.median,

@@ -14,7 +14,7 @@ from costmodel.commands.shared.question import Question, flags
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.vocabulary import option
 from costmodel.convention import dtype_bytes
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import ordered
 from costmodel.networks.wording import describe
 from costmodel.operators.layer import layer_cost, layer_notes
@@ -221,13 +221,13 @@ def _many(request: Request, choices: Sequence[Choice]) -> None:
     show("calculator", [table], request.format, payload | request.question.said())
 
 
-def _missing_paths(net: ResNet) -> list[str]:
+def _missing_paths(net: ResNetDesign) -> list[str]:
     """Say where compressed paths do not exist because a stage has only one branch."""
     notes = (_missing_in_stage(net, stage) for stage in range(len(net.stages)))
     return list(dict.fromkeys(note for note in notes if note))
 
 
-def _missing_in_stage(net: ResNet, stage: int) -> str:
+def _missing_in_stage(net: ResNetDesign, stage: int) -> str:
     branches = {branch for branch, channels in zip("HL", net.split(stage), strict=True) if channels}
     asked = net.stages[stage].paths
     missing = [path for path in ordered(asked) if not set(path) <= branches]

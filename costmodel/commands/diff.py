@@ -15,7 +15,7 @@ from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.space_options import QUANTITIES
 from costmodel.commands.shared.training import RunsOption, formula_network, reported
-from costmodel.networks.resnet import ResNet, named
+from costmodel.networks.resnet import ResNetDesign, named
 from costmodel.networks.wording import options_of
 from costmodel.report import Column, Table
 from costmodel.rounding import check_alpha, check_beta
@@ -42,7 +42,7 @@ READERS: dict[str, Any] = {
 class Side(NamedTuple):
     """One side of a comparison: a network, and the run that it comes from, if any."""
 
-    network: ResNet
+    network: ResNetDesign
     run: RunFolder | None = None
 
 
@@ -84,7 +84,7 @@ def diff(
         show("diff", tables, format, options, intro, [f"Paths: {LEGEND}."])
 
 
-def read_network(text: str) -> ResNet:
+def read_network(text: str) -> ResNetDesign:
     """Read a network: a model, resnet56 unless given, and options of the calculator.
 
     Raises ValueError where an option is unknown, is given twice or has no value.

@@ -115,7 +115,9 @@ def _plan_table(planned: Study, part: Shard) -> Table:
     return Table("plan", title, columns, rows)
 
 
-def _show_results(planned: Study, networks: list[selection.Network], dataset: str, format: Format) -> None:
+def _show_results(
+    planned: Study, networks: list[selection.StudyNetwork], dataset: str, format: Format
+) -> None:
     from costmodel.paper.records import record
 
     results = planned.results()

@@ -40,7 +40,7 @@ QUANTITIES: Mapping[str, Callable[[Cost], Size]] = {
 
 
 @dataclass(frozen=True)
-class Formula:
+class PageFormula:
     """The cost of an operator or a path on a map of (h, w), and the size of the map that it produces."""
 
     name: str
@@ -83,7 +83,7 @@ def javascript(formula: Size) -> str:
     return str(_WholeNumbers().doprint(sp.expand(formula)))
 
 
-def formulas() -> Iterator[Formula]:
+def formulas() -> Iterator[PageFormula]:
     """Yield every formula of the page: paths by form and stride, then all other operators."""
     for path in PATHS:
         for form in FORMS:
@@ -92,7 +92,7 @@ def formulas() -> Iterator[Formula]:
     yield from _operators()
 
 
-def _path(path: str, form: str, case: str, stride: int, rule: str) -> Formula:
+def _path(path: str, form: str, case: str, stride: int, rule: str) -> PageFormula:
     """A path alone: what it pools, convolves and upsamples, on the map that enters it."""
     entering, leaving = path[0], path[1]
     layer = OctaveLayer(_on(entering, c_in), _on(leaving, c_out), (k, k), stride, stride_rule=rule)
@@ -104,7 +104,7 @@ def _path(path: str, form: str, case: str, stride: int, rule: str) -> Formula:
     assert produced is not None
     # By rules A and B the pooling by the stride is shared by two paths: it is an operator of its own.
     own = [op for op in rec.operators if op.place.path == path]
-    return Formula(f"{path}.{form}.{case}", cost_of(own), produced.size)
+    return PageFormula(f"{path}.{form}.{case}", cost_of(own), produced.size)
 
 
 def _on(branch: str, channels: Size) -> tuple[Size, Size]:
@@ -119,7 +119,7 @@ def _convolve(form: str) -> PathConvolution:
     return plain_path if form == "plain" else compressing(lambda _: m, form)
 
 
-def _operators() -> Iterator[Formula]:
+def _operators() -> Iterator[PageFormula]:
     x = FeatureMap(c_in, (h, w), "x")
     runs: Mapping[str, Callable[[Recorder], FeatureMap]] = {
         "stem": lambda rec: rec.conv("y", x, c_out, (k, k), input_grad=False),
@@ -135,7 +135,7 @@ def _operators() -> Iterator[Formula]:
     for name, run in runs.items():
         rec = Recorder()
         produced = run(rec)
-        yield Formula(name, cost_of(rec.operators), produced.size)
+        yield PageFormula(name, cost_of(rec.operators), produced.size)
 
 
 def formulas_javascript() -> str:

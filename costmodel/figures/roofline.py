@@ -10,7 +10,7 @@ from costmodel.figures.saving import save
 from costmodel.speed.roofline import Machine
 
 
-class Point(NamedTuple):
+class RooflinePoint(NamedTuple):
     """What is drawn: a label, MACs a byte, MACs a second."""
 
     label: str
@@ -18,7 +18,7 @@ class Point(NamedTuple):
     macs_per_second: float
 
 
-def draw_roofline(points: Sequence[Point], machine: Machine, dtype: str, path: Path) -> None:
+def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str, path: Path) -> None:
     """Write the plot to a file whose ending names its format.
 
     Raises:

@@ -18,7 +18,7 @@ from costmodel.grids.grid import BoolArray, IntArray, Ratios
 from costmodel.networks.closed_form import (
     BOTTLENECKS,
     CHANNELS,
-    Bottleneck,
+    BottleneckPlace,
     SymbolicDesign,
     choice_symbols,
     network_cost,
@@ -170,7 +170,7 @@ def _is_plain(stage: int, bit: int, columns: Columns) -> IntArray:
     return ~columns.paths[stage] >> bit & 1
 
 
-def _hidden(rule: str, place: Bottleneck, columns: Columns) -> IntArray:
+def _hidden(rule: str, place: BottleneckPlace, columns: Columns) -> IntArray:
     """The rounding rule for widths: twice the channels, divided by 2 beta, rounded down, at least 1."""
     branches = {"H": columns.high, "L": columns.low}
     c_in, c_out = branches[place.path[0]][place.source], branches[place.path[1]][place.stage]

@@ -11,7 +11,7 @@ from costmodel.convention import QUANTITIES
 from costmodel.grids.compiled import Columns, Kind, Setting, compiled
 from costmodel.grids.grid import LARGEST, Grid, IntArray, Ratios, column, largest, path_masks, ratios
 from costmodel.networks.closed_form import BRANCHES
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import STAGES
 from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.rounding import WIDTH_RULES
@@ -125,7 +125,7 @@ def _kind(code: int) -> Kind:
 
 
 def evaluate_networks(
-    nets: Sequence[ResNet], quantities: Iterable[str] = ("params", "macs")
+    nets: Sequence[ResNetDesign], quantities: Iterable[str] = ("params", "macs")
 ) -> dict[str, IntArray]:
     """Return quantities, each of shape (N,), of networks that differ only in what a `Grid` holds.
 
@@ -149,7 +149,7 @@ def evaluate_networks(
     return evaluate(grid, quantities, **dict(settings.pop()))
 
 
-def _setting_of(net: ResNet) -> tuple[tuple[str, Any], ...]:
+def _setting_of(net: ResNetDesign) -> tuple[tuple[str, Any], ...]:
     backbone = net.backbone
     return (
         ("width_rule", net.width_rule),

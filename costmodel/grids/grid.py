@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.stages import STAGES, path_set, per_stage
 from costmodel.operators.octave import PATHS
 from costmodel.rounding import RatioLike, as_ratio
@@ -108,7 +108,7 @@ class Grid:
     def __len__(self) -> int:
         return len(self.depth)
 
-    def network(self, i: int, **setting: Any) -> ResNet:
+    def network(self, i: int, **setting: Any) -> ResNetDesign:
         """Return configuration i as a network; keyword arguments are further ones of `resnet`."""
         return resnet(
             int(self.depth[i]),

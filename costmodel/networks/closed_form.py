@@ -37,7 +37,7 @@ alpha, beta = sp.symbols("alpha beta", positive=True)
 CHANNELS: tuple[Pair, ...] = tuple((_symbol(f"c_H{s + 1}"), _symbol(f"c_L{s + 1}")) for s in STAGES)
 
 
-class Bottleneck(NamedTuple):
+class BottleneckPlace(NamedTuple):
     """Where a bottleneck stands: a path from the channels of one stage to those of the same or the next."""
 
     path: str
@@ -61,8 +61,8 @@ class Bottleneck(NamedTuple):
         return channels[self.source][a], channels[self.stage][b]
 
 
-BOTTLENECKS: tuple[Bottleneck, ...] = tuple(
-    Bottleneck(path, source, stage)
+BOTTLENECKS: tuple[BottleneckPlace, ...] = tuple(
+    BottleneckPlace(path, source, stage)
     for stage in STAGES
     for source in range(max(0, stage - 1), stage + 1)
     for path in PATHS
@@ -105,7 +105,7 @@ class SymbolicDesign:
         """Return what records a path between two stages: as the paths say, or both ways."""
 
         def width(request: PathRequest) -> sp.Symbol:
-            return Bottleneck(request.path, source, stage).width(self.width_rule)
+            return BottleneckPlace(request.path, source, stage).width(self.width_rule)
 
         if self.paths is None:
             return _both_ways(stage, compressing(width, self.between))

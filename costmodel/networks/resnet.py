@@ -28,7 +28,7 @@ MODELS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 5
 
 
 @dataclass(frozen=True)
-class ResNet:
+class ResNetDesign:
     """A network to be costed: a backbone and three stages of choices. Made by `resnet`."""
 
     backbone: Backbone
@@ -88,7 +88,7 @@ def resnet(
     classes: int = 10,
     in_channels: int = 3,
     size: int | tuple[int, int] = 32,
-) -> ResNet:
+) -> ResNetDesign:
     """Return a network of depth 6n + 2; alpha, beta and paths are one value or three, one a stage.
 
     Raises ValueError where a value is outside its range, a path or rule is unknown, or beta exceeds the
@@ -108,12 +108,12 @@ def resnet(
     betas = [check_beta(b) for b in per_stage(beta, "beta")]
     first, second, third = map(Stage, alphas, betas, paths_per_stage(paths))
     backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule)
-    net = ResNet(backbone, (first, second, third), width_rule, between)
+    net = ResNetDesign(backbone, (first, second, third), width_rule, between)
     _check_widths(net)
     return net
 
 
-def named(name: str, **options: Any) -> ResNet:
+def named(name: str, **options: Any) -> ResNetDesign:
     """Return a network by the name of its backbone; options as for `resnet`.
 
     Raises ValueError where the name is unknown, with the nearest known one.
@@ -148,7 +148,7 @@ def _nearest(name: str, digits: str) -> str | None:
     return next(iter(get_close_matches(name, MODELS, n=1)), None)
 
 
-def _check_widths(net: ResNet) -> None:
+def _check_widths(net: ResNetDesign) -> None:
     for stage, choice in enumerate(net.stages):
         channels = net.backbone.channels(stage)
         if choice.paths and choice.beta > channels:
@@ -157,14 +157,14 @@ def _check_widths(net: ResNet) -> None:
             )
 
 
-def rounding_notes(net: ResNet) -> list[str]:
+def rounding_notes(net: ResNetDesign) -> list[str]:
     """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
     splits = [split_note(net.backbone.channels(stage), net.stages[stage].alpha) for stage in STAGES]
     widths = [note for stage in STAGES for note in _width_notes(net, stage)]
     return [note for note in dict.fromkeys(splits + widths) if note]
 
 
-def _width_notes(net: ResNet, stage: int) -> Iterable[str]:
+def _width_notes(net: ResNetDesign, stage: int) -> Iterable[str]:
     choice, c_out = net.stages[stage], net.split(stage)
     changes = [net.split(stage - 1)] if stage else []
     # A single last block holds the stage change and the last convolution, which is never compressed.

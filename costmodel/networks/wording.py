@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import Stage, ordered
 from costmodel.operators.octave import PATHS
 
 
-def options_of(net: ResNet) -> str:
+def options_of(net: ResNetDesign) -> str:
     """Return the options that describe a network; what has its default value is left out.
 
     >>> from costmodel.networks.resnet import resnet
@@ -42,7 +42,7 @@ def joined(values: Iterable[str | Fraction]) -> str:
     return texts[0] if len(set(texts)) == 1 else "+".join(texts)
 
 
-def _options(net: ResNet) -> dict[str, str | None]:
+def _options(net: ResNetDesign) -> dict[str, str | None]:
     backbone, stages = net.backbone, net.stages
     high, wide = backbone.size
     size = str(high) if high == wide else f"{high}x{wide}"
@@ -70,6 +70,6 @@ def describe(stages: Sequence[Stage]) -> dict[str, Any]:
     }
 
 
-def kind_of(net: ResNet) -> str:
+def kind_of(net: ResNetDesign) -> str:
     """Return plain, octave or pwise."""
     return "plain" if net.is_plain else "pwise" if net.is_compressed else "octave"

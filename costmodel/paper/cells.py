@@ -10,7 +10,7 @@ from costmodel.convention import Cost
 from costmodel.networks.closed_form import network_cost
 from costmodel.operators.layer import Layer, layer_cost
 from costmodel.paper.counting import PRINTED, Reading
-from costmodel.paper.printed import EXPONENTS, Paper, Row
+from costmodel.paper.printed import EXPONENTS, Paper, PrintedRow
 from costmodel.report import Column, Table
 
 QUANTITIES: Mapping[str, str] = {"params": "Parameters", "macs": "MACs"}
@@ -31,7 +31,7 @@ class Count(NamedTuple):
 class Cell:
     """One printed count, and what there is to say of it."""
 
-    row: Row
+    row: PrintedRow
     quantity: str  # params or macs
     printed: str
     reading: int
@@ -40,7 +40,7 @@ class Cell:
     built: int
 
 
-def built_cost(row: Row) -> Cost:
+def built_cost(row: PrintedRow) -> Cost:
     """Return what the network of a row costs as this project builds it."""
     net = row.network()
     return network_cost(net.backbone, net, net.backbone.n)
@@ -62,7 +62,7 @@ def cells(paper: Paper, reading: Reading = PRINTED) -> list[Cell]:
     ]
 
 
-def _cell(row: Row, quantity: str, reading: Reading, built: Cost) -> Cell:
+def _cell(row: PrintedRow, quantity: str, reading: Reading, built: Cost) -> Cell:
     printed = row.printed(quantity)
     assert printed is not None
     return Cell(
@@ -81,7 +81,7 @@ def network_columns() -> list[Column]:
     return [Column("row", "row"), Column("network", "network")]
 
 
-def network_values(row: Row) -> dict[str, Any]:
+def network_values(row: PrintedRow) -> dict[str, Any]:
     """Return the values of `network_columns`."""
     return {"row": row.key, "network": row.label}
 

@@ -33,7 +33,7 @@ EDGE_ROWS = 16
 TOLERANCE = Fraction(2, 100)
 
 
-class Choice(NamedTuple):
+class PricedChoice(NamedTuple):
     """A configuration of ResNet-56, what it costs, and the paths on which its bottleneck saves nothing."""
 
     params: int
@@ -53,11 +53,11 @@ class Choices:
     has more parameters and fewer MACs; so these cost least for their parameters.
     """
 
-    all: tuple[Choice, ...]
-    front: tuple[Choice, ...]
-    edge: tuple[Choice, ...]
+    all: tuple[PricedChoice, ...]
+    front: tuple[PricedChoice, ...]
+    edge: tuple[PricedChoice, ...]
 
-    def cheapest(self, params: int, alpha: Fraction | None = None) -> Choice:
+    def cheapest(self, params: int, alpha: Fraction | None = None) -> PricedChoice:
         """Return the configuration with the fewest MACs among those of equal parameters, at any or one alpha.
 
         Equal means: no more, and at most 2 % fewer. Every bottleneck saves. Raises ValueError where none is.
@@ -82,7 +82,7 @@ def choices() -> Choices:
     return Choices(found, tuple(found[i] for i in front), tuple(found[i] for i in reversed(edge)))
 
 
-def _choices(rule: str) -> Iterator[Choice]:
+def _choices(rule: str) -> Iterator[PricedChoice]:
     """The configurations of one width rule; bottlenecks only on paths that exist, no beta without one."""
     counts = evaluate(grid(ALPHAS, BETAS, PATH_SUBSETS), width_rule=rule)
     shape = len(ALPHAS), len(BETAS), len(PATH_SUBSETS)
@@ -92,14 +92,14 @@ def _choices(rule: str) -> Iterator[Choice]:
         if not _exists(ALPHAS[a], paths) or (not paths and (b or rule != "out")):
             continue
         idle = tuple(path for path in paths if params[a, b, 1 << PATHS.index(path)] >= params[a, b, 0])
-        yield Choice(int(params[a, b, p]), int(macs[a, b, p]), ALPHAS[a], BETAS[b], paths, rule, idle)
+        yield PricedChoice(int(params[a, b, p]), int(macs[a, b, p]), ALPHAS[a], BETAS[b], paths, rule, idle)
 
 
 def _exists(alpha: Fraction, paths: tuple[str, ...]) -> bool:
     return alpha > 0 or set(paths) <= {"HH"}
 
 
-class Point(NamedTuple):
+class NetworkPoint(NamedTuple):
     """A network with its name and true place; `printed` is what the paper says of its parameters."""
 
     name: str
@@ -109,21 +109,23 @@ class Point(NamedTuple):
     printed: int | None = None
 
 
-def plain_points() -> tuple[Point, ...]:
+def plain_points() -> tuple[NetworkPoint, ...]:
     """Return the plain ResNets.
 
     >>> plain_points()[0]
-    Point(name='ResNet-20', params=272282, macs=40813184, alpha=None, printed=None)
+    NetworkPoint(name='ResNet-20', params=272282, macs=40813184, alpha=None, printed=None)
     """
     costs = {depth: cost_of(resnet(depth).operators()) for depth in PLAIN_DEPTHS}
-    return tuple(Point(f"ResNet-{depth}", int(cost.params), int(cost.macs)) for depth, cost in costs.items())
+    return tuple(
+        NetworkPoint(f"ResNet-{depth}", int(cost.params), int(cost.macs)) for depth, cost in costs.items()
+    )
 
 
-def paper_points(paper: Paper) -> tuple[Point, ...]:
+def paper_points(paper: Paper) -> tuple[NetworkPoint, ...]:
     """Return the paper's networks of the grid's depth with bottlenecks, at their true place."""
     rows = [row for row in paper.rows if row.depth == DEPTH and row.paths]
     return tuple(
-        Point(
+        NetworkPoint(
             f"{row.path_text}, {float(row.alpha):g}",
             int(cost.params),
             int(cost.macs),
@@ -157,7 +159,7 @@ def same_alpha_table(paper: Paper, found: Choices) -> Table:
     return replace(budget_table(paper, found), name="equal_params_and_alpha", title=title, rows=rows)
 
 
-def _budget_row(point: Point, found: Choices, alpha: Fraction | None = None) -> dict[str, Any]:
+def _budget_row(point: NetworkPoint, found: Choices, alpha: Fraction | None = None) -> dict[str, Any]:
     best = found.cheapest(point.params, alpha)
     return {
         "network": point.name,
@@ -179,7 +181,7 @@ def _choice_columns() -> list[Column]:
     ]
 
 
-def _described(choice: Choice) -> dict[str, Any]:
+def _described(choice: PricedChoice) -> dict[str, Any]:
     has_bottlenecks = bool(choice.paths)
     return {
         "alpha": str(choice.alpha),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from costmodel.paper.inventory import CONV_KINDS, Amounts, Build, Subject, inventory
-from costmodel.paper.printed import Row, matches
+from costmodel.paper.inventory import CONV_KINDS, Amounts, Build, NetworkVariant, inventory
+from costmodel.paper.printed import PrintedRow, matches
 
 OCTAVE_BIASES = ("none", "branch", "path", "kernel")
 
@@ -69,12 +69,12 @@ class Reading:
     macs: Counting
     rounding: str = "rounded"
 
-    def count(self, row: Row, quantity: str) -> int:
+    def count(self, row: PrintedRow, quantity: str) -> int:
         """Return the count, params or macs, of a row's network under this reading."""
         there = inventory(subject(row), self.build)
         return self.params.of(there.params) if quantity == "params" else self.macs.of(there.macs)
 
-    def matches(self, row: Row, quantity: str) -> bool:
+    def matches(self, row: PrintedRow, quantity: str) -> bool:
         """Return whether the printed count of a row follows from this reading."""
         printed = row.printed(quantity)
         return printed is not None and matches(self.count(row, quantity), printed, quantity, self.rounding)
@@ -97,9 +97,9 @@ def described(choice: Build | Counting) -> dict[str, Any]:
     return {field.name: getattr(choice, field.name) for field in fields(choice)}
 
 
-def subject(row: Row) -> Subject:
+def subject(row: PrintedRow) -> NetworkVariant:
     """Return the network of a row."""
-    return Subject(row.depth // 6, row.alpha, row.paths)
+    return NetworkVariant(row.depth // 6, row.alpha, row.paths)
 
 
 # The reading from which all 40 printed counts follow; `search` finds it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from costmodel.paper.choices import DEPTH, Choices, Point
+from costmodel.paper.choices import DEPTH, Choices, NetworkPoint
 
 # Colours that the colour-blind can tell apart (Okabe and Ito), and that differ in grey; each has a marker.
 GREY, ORANGE, BLUE, BLACK = "#c8c8c8", "#d55e00", "#0072b2", "#000000"
@@ -15,7 +15,9 @@ NAMED = {"all, 0.25": "all paths, 0.25", "all, 0.75": "all paths, 0.75", "HL,LH,
 SVG: Any = {"svg.hashsalt": "pwoct-cost", "svg.fonttype": "none", "font.size": 9}
 
 
-def draw_choices(found: Choices, plain: tuple[Point, ...], paper: tuple[Point, ...], path: Path) -> None:
+def draw_choices(
+    found: Choices, plain: tuple[NetworkPoint, ...], paper: tuple[NetworkPoint, ...], path: Path
+) -> None:
     """Draw the figure into a file, in the format that its name says.
 
     Raises ModuleNotFoundError without matplotlib, and ValueError for an unknown format.
@@ -74,7 +76,7 @@ def _fronts(axes: Any, found: Choices) -> None:
     axes.scatter(*zip(*front, strict=True), c=BLACK, marker="D", s=14, zorder=4, label="Pareto front")
 
 
-def _paper(axes: Any, paper: tuple[Point, ...]) -> None:
+def _paper(axes: Any, paper: tuple[NetworkPoint, ...]) -> None:
     for point in paper:
         places = [(point.printed or 0) / MILLION, point.params / MILLION]
         axes.plot(places, [point.macs / MILLION] * 2, color=BLUE, linewidth=0.9, zorder=3)
@@ -91,14 +93,14 @@ def _paper(axes: Any, paper: tuple[Point, ...]) -> None:
             _annotate(axes, point, NAMED[point.name], (8, -11), color=BLUE)
 
 
-def _annotate(axes: Any, point: Point, text: str, away: tuple[int, int], **style: Any) -> None:
+def _annotate(axes: Any, point: NetworkPoint, text: str, away: tuple[int, int], **style: Any) -> None:
     place = (point.params / MILLION, point.macs / MILLION)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
     side = "left" if away[0] > 0 else "right"
     axes.annotate(text, place, xytext=away, textcoords="offset points", ha=side, bbox=box, zorder=3, **style)
 
 
-def _plain(axes: Any, plain: tuple[Point, ...]) -> None:
+def _plain(axes: Any, plain: tuple[NetworkPoint, ...]) -> None:
     axes.scatter(
         [point.params / MILLION for point in plain],
         [point.macs / MILLION for point in plain],

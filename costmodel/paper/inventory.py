@@ -71,7 +71,7 @@ class Build:
     stride: str = "C"
 
 
-class Subject(NamedTuple):
+class NetworkVariant(NamedTuple):
     """The network that is built: blocks a stage, alpha, paths that are bottlenecks; plain at alpha 0."""
 
     n: int
@@ -102,10 +102,10 @@ class Piece(NamedTuple):
     is_shortcut: bool = False
 
 
-def inventory(subject: Subject, build: Build) -> Inventory:
+def inventory(subject: NetworkVariant, build: Build) -> Inventory:
     """Return what there is in a network that is built in one way.
 
-    >>> there = inventory(Subject(9, Fraction(0), frozenset()), Build())
+    >>> there = inventory(NetworkVariant(9, Fraction(0), frozenset()), Build())
     >>> there.params["plain"] == 9 * (18 * 16**2 + 16 * 32 + 17 * 32**2 + 32 * 64 + 17 * 64**2)
     True
     """
@@ -115,7 +115,7 @@ def inventory(subject: Subject, build: Build) -> Inventory:
     return total
 
 
-def _ends(subject: Subject) -> Inventory:
+def _ends(subject: NetworkVariant) -> Inventory:
     stem, head = convolution(3, WIDTH, SPATIAL, SIZE), linear(4 * WIDTH, CLASSES)
     params = {
         "stem": stem.weights,
@@ -127,12 +127,12 @@ def _ends(subject: Subject) -> Inventory:
     return Inventory(params, {"stem": stem.macs, "head": head.macs})
 
 
-def _channels(subject: Subject) -> tuple[Pair, Pair, Pair]:
+def _channels(subject: NetworkVariant) -> tuple[Pair, Pair, Pair]:
     first, second, third = (split(WIDTH * 2**stage, subject.alpha) for stage in range(3))
     return first, second, third
 
 
-def _blocks(subject: Subject, build: Build) -> Iterator[Piece]:
+def _blocks(subject: NetworkVariant, build: Build) -> Iterator[Piece]:
     """The 3x3 convolutions: 2n a stage, of which the first, the last and those of stage changes stand out."""
     (one, two, three), rule = _channels(subject), _rule(build)
     chosen = {True: subject.paths, False: frozenset[str]()}
@@ -151,7 +151,7 @@ def _blocks(subject: Subject, build: Build) -> Iterator[Piece]:
     yield Piece(layer(three, (4 * WIDTH, 0)), 8, chosen[last], 1)
 
 
-def _shortcuts(subject: Subject, build: Build) -> Iterator[Piece]:
+def _shortcuts(subject: NetworkVariant, build: Build) -> Iterator[Piece]:
     (one, two, three), rule = _channels(subject), _rule(build)
     nothing = frozenset[str]()
     if build.shortcut != "free":

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 from importlib.resources import files
 
-from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.stages import ordered
 
 BETA = Fraction(2)
@@ -20,7 +20,7 @@ ROUNDINGS = ("rounded", "truncated")
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """A row of Tables 1 to 4; printed values are texts, None where the table has no such column."""
 
     table: int
@@ -58,11 +58,11 @@ class Row:
         alpha = f"{float(self.alpha):.2f}" if self.alpha else ""
         return " ".join(filter(None, (f"{self.kind}-{self.depth}", alpha, self.path_text)))
 
-    def network(self) -> ResNet:
+    def network(self) -> ResNetDesign:
         """Return the network as this project builds it."""
         return resnet(self.depth, alpha=self.alpha, beta=BETA, paths=self.paths)
 
-    def at_depth(self, depth: int) -> Row:
+    def at_depth(self, depth: int) -> PrintedRow:
         """Return the same row for a network of another depth."""
         return replace(self, depth=depth)
 
@@ -72,7 +72,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Statement:
     """A statement of the text: what it says, or which rows it compares, and its number as text."""
 
     id: str
@@ -98,16 +98,16 @@ class Slip:
 class Paper:
     """All that is printed."""
 
-    rows: tuple[Row, ...]
-    claims: tuple[Claim, ...]
+    rows: tuple[PrintedRow, ...]
+    claims: tuple[Statement, ...]
     slips: tuple[Slip, ...]
 
     @cached_property
-    def by_key(self) -> Mapping[str, Row]:
+    def by_key(self) -> Mapping[str, PrintedRow]:
         """The rows by their names, table.row."""
         return {row.key: row for row in self.rows}
 
-    def cells(self, quantity: str) -> tuple[Row, ...]:
+    def cells(self, quantity: str) -> tuple[PrintedRow, ...]:
         """Return the rows that print a quantity, params or macs.
 
         >>> paper = read_paper()
@@ -122,11 +122,13 @@ def read_paper() -> Paper:
     text = (files("costmodel.paper") / "printed.toml").read_text(encoding="utf-8")
     document = tomllib.loads(text)
     rows = (
-        Row(**{**row, "alpha": Fraction(row.get("alpha", "0")), "paths": frozenset(row.get("paths", ()))})
+        PrintedRow(
+            **{**row, "alpha": Fraction(row.get("alpha", "0")), "paths": frozenset(row.get("paths", ()))}
+        )
         for row in document["rows"]
     )
     claims = (
-        Claim(**{**claim, "of": tuple(claim.get("of", ())), "against": tuple(claim.get("against", ()))})
+        Statement(**{**claim, "of": tuple(claim.get("of", ())), "against": tuple(claim.get("against", ()))})
         for claim in document["claims"]
     )
     return Paper(tuple(rows), tuple(claims), tuple(Slip(**slip) for slip in document["slips"]))

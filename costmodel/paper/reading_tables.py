@@ -11,7 +11,7 @@ from typing import Any
 from costmodel.paper.axes import AXES, in_words
 from costmodel.paper.counting import Counting, described, subject
 from costmodel.paper.inventory import Build, inventory
-from costmodel.paper.printed import Claim, Paper
+from costmodel.paper.printed import Paper, Statement
 from costmodel.paper.search import EITHER, Search, Together, best_pairs, search, together
 from costmodel.paper.verdicts import rounded
 from costmodel.report import Column, Table
@@ -170,7 +170,7 @@ def ties(found: Findings) -> list[Tie]:
     return sorted(tied, key=lambda tie: (-tie.claims, tie.reductions))
 
 
-def _reduction(paper: Paper, claim: Claim, build: Build, counting: Counting) -> str:
+def _reduction(paper: Paper, claim: Statement, build: Build, counting: Counting) -> str:
     of, against = (
         counting.of(inventory(subject(paper.by_key[key]), build).params)
         for key in (claim.of[0], claim.against[0])

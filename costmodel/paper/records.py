@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from costmodel.paper.cells import network_columns, network_values
-from costmodel.paper.printed import BETA, Paper, Row
+from costmodel.paper.printed import BETA, Paper, PrintedRow
 from costmodel.report import Column, Table
 
 # What a run's network must have to be the paper's, beside its depth, alpha, beta and paths.
@@ -45,7 +45,7 @@ class Record:
     accuracy: float
 
     def is_of(
-        self, row: Row, *, frozen: bool = False, dataset: str = "cifar10", depth: int | None = None
+        self, row: PrintedRow, *, frozen: bool = False, dataset: str = "cifar10", depth: int | None = None
     ) -> bool:
         """Return whether this is a run of a row's network, or of the same at another depth."""
         beta = self.beta if row.paths else (BETA,)
@@ -159,7 +159,7 @@ def accuracy_table(paper: Paper, records: list[Record]) -> Table:
     return Table("accuracy", "CIFAR-10 test accuracy", columns, rows)
 
 
-def _measured(row: Row, records: Iterable[Record]) -> list[dict[str, Any]]:
+def _measured(row: PrintedRow, records: Iterable[Record]) -> list[dict[str, Any]]:
     found = accuracies(each for each in records if each.is_of(row))
     return [described(each) for each in found] or [{}]
 

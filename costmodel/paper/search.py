@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from costmodel.paper.counting import OCTAVE_BIASES, Counting, Reading, subject
 from costmodel.paper.inventory import END_SHORTCUTS, KINDS, SHORTCUTS, STRIDES, Build, inventory
-from costmodel.paper.printed import ROUNDINGS, Paper, Row, offset, printed_steps, step
+from costmodel.paper.printed import ROUNDINGS, Paper, PrintedRow, offset, printed_steps, step
 from costmodel.rounding import WIDTH_RULES
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -132,13 +132,13 @@ def _all(make: Callable[..., Any], axes: Axes) -> Iterator[Any]:
         yield make(**dict(zip(axes, values, strict=True)))
 
 
-def _amounts(row: Row, builds: Iterable[Build], quantity: str) -> IntArray:
+def _amounts(row: PrintedRow, builds: Iterable[Build], quantity: str) -> IntArray:
     """What there is in each network that a row can mean: (builds, kinds)."""
     there = (getattr(inventory(subject(row), build), quantity) for build in builds)
     return np.array([[amounts.get(kind, 0) for kind in KINDS] for amounts in there], dtype=np.int64)
 
 
-def _matching(counts: IntArray, row: Row, quantity: str, rounding: str) -> npt.NDArray[np.bool_]:
+def _matching(counts: IntArray, row: PrintedRow, quantity: str, rounding: str) -> npt.NDArray[np.bool_]:
     printed = row.printed(quantity)
     assert printed is not None
     unit = step(printed, quantity)

@@ -11,7 +11,7 @@ from typing import Any
 from costmodel.networks.stages import ordered
 from costmodel.operators.octave import PATHS
 from costmodel.paper.counting import BUILT, PRINTED, Reading
-from costmodel.paper.printed import Paper, Row
+from costmodel.paper.printed import Paper, PrintedRow
 from costmodel.paper.records import Accuracy, Record, accuracies, described
 from costmodel.report import Column, Table
 
@@ -22,10 +22,10 @@ FROZEN: Mapping[int, tuple[str, ...]] = {1: ("1.3",), 2: (), 3: (), 4: ("4.3",)}
 
 
 @dataclass(frozen=True)
-class Network:
+class StudyNetwork:
     """A network of a study: a row of the paper, at a depth, with its 1x1 kernels trained or frozen."""
 
-    row: Row
+    row: PrintedRow
     depth: int
     frozen: bool = False
 
@@ -34,7 +34,7 @@ class Network:
         """The network in a few words.
 
         >>> from costmodel.paper.printed import read_paper
-        >>> Network(read_paper().by_key["1.3"], 20, frozen=True).label
+        >>> StudyNetwork(read_paper().by_key["1.3"], 20, frozen=True).label
         'Pwise-20 0.25 all, 1x1 frozen'
         """
         label = self.row.label.replace(f"-{self.row.depth}", f"-{self.depth}", 1)
@@ -66,20 +66,20 @@ class Network:
         """Return its trained parameters as built: all, or all but the 1x1 kernels of bottlenecks.
 
         >>> from costmodel.paper.printed import read_paper
-        >>> Network(read_paper().by_key["1.3"], 56, frozen=True).trained()
+        >>> StudyNetwork(read_paper().by_key["1.3"], 56, frozen=True).trained()
         306794
         """
         return self.params(BUILT.without_pointwise() if self.frozen else BUILT)
 
 
-def networks(paper: Paper, table: int, depth: int | None = None) -> list[Network]:
+def networks(paper: Paper, table: int, depth: int | None = None) -> list[StudyNetwork]:
     """Return the networks that a table needs: its rows, what they are compared with, and the frozen one."""
     own = [row for row in paper.rows if row.table == table]
     rows = [*(paper.by_key[key] for key in BASELINES[table]), *own]
     frozen = [paper.by_key[key] for key in FROZEN[table]]
     return [
-        *(Network(row, depth or row.depth) for row in rows),
-        *(Network(row, depth or row.depth, frozen=True) for row in frozen),
+        *(StudyNetwork(row, depth or row.depth) for row in rows),
+        *(StudyNetwork(row, depth or row.depth, frozen=True) for row in frozen),
     ]
 
 
@@ -87,7 +87,7 @@ def networks(paper: Paper, table: int, depth: int | None = None) -> list[Network
 class Loss:
     """What the bottlenecks of a network lose in accuracy (points) and save in parameters."""
 
-    network: Network
+    network: StudyNetwork
     accuracy: Accuracy
     lost: float
     error: float | None  # standard error of `lost`; None where a network has a single run
@@ -100,7 +100,7 @@ class Loss:
         return 1e5 * self.lost / self.saved_in_full if self.saved_in_full > 0 else None
 
 
-def losses(chosen: Sequence[Network], records: Sequence[Record], dataset: str = "cifar10") -> list[Loss]:
+def losses(chosen: Sequence[StudyNetwork], records: Sequence[Record], dataset: str = "cifar10") -> list[Loss]:
     """Return what each network with bottlenecks loses against OctConv of the same alpha, recipe by recipe."""
     return [
         _loss(network, base, accuracy, against)
@@ -113,12 +113,12 @@ def losses(chosen: Sequence[Network], records: Sequence[Record], dataset: str = 
     ]
 
 
-def _is_base(other: Network, network: Network) -> bool:
+def _is_base(other: StudyNetwork, network: StudyNetwork) -> bool:
     same = other.row.alpha == network.row.alpha and other.depth == network.depth
     return same and not other.row.paths
 
 
-def _loss(network: Network, base: Network, accuracy: Accuracy, against: Accuracy) -> Loss:
+def _loss(network: StudyNetwork, base: StudyNetwork, accuracy: Accuracy, against: Accuracy) -> Loss:
     errors = accuracy.error, against.error
     return Loss(
         network,
@@ -130,7 +130,9 @@ def _loss(network: Network, base: Network, accuracy: Accuracy, against: Accuracy
     )
 
 
-def accuracy_table(chosen: Sequence[Network], records: Sequence[Record], dataset: str = "cifar10") -> Table:
+def accuracy_table(
+    chosen: Sequence[StudyNetwork], records: Sequence[Record], dataset: str = "cifar10"
+) -> Table:
     """Return a row a network and recipe: the printed accuracy and the measured one."""
     rows = [
         {"network": network.label, "trained": network.trained(), "printed": _printed(network), **measured}
@@ -149,7 +151,7 @@ def accuracy_table(chosen: Sequence[Network], records: Sequence[Record], dataset
     return Table("accuracy", f"Test accuracy, {dataset}", columns, rows)
 
 
-def _printed(network: Network) -> str | None:
+def _printed(network: StudyNetwork) -> str | None:
     """The paper's accuracy, where the network is exactly the paper's."""
     is_the_papers = network.depth == network.row.depth and not network.frozen
     return network.row.accuracy if is_the_papers else None

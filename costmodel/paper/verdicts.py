@@ -14,7 +14,7 @@ from typing import Any
 
 from costmodel.paper.cells import BOTTLENECK, PLAIN, Cell, Count
 from costmodel.paper.equations import layer_saving, octave_equations
-from costmodel.paper.printed import Claim, Paper, Row, last_digit
+from costmodel.paper.printed import Paper, PrintedRow, Statement, last_digit
 from costmodel.report import Column, Table
 
 YES, NO, FITS = "yes", "no", "fits"
@@ -32,7 +32,7 @@ Findings = Mapping[str, Finding]  # by source: tables, formulas, built
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PaperCounts:
     """What claims are judged by: the rows, and the counts of parameters and MACs by row and layer."""
 
     paper: Paper
@@ -48,9 +48,9 @@ class Evidence:
         return self.cells[key, quantity].reading
 
 
-def evidence(paper: Paper, found: list[Cell], layers: Mapping[str, Count] | None = None) -> Evidence:
+def evidence(paper: Paper, found: list[Cell], layers: Mapping[str, Count] | None = None) -> PaperCounts:
     """Return the evidence that cells and counts of instantiated layers are."""
-    return Evidence(paper, {(cell.row.key, cell.quantity): cell for cell in found}, layers or {})
+    return PaperCounts(paper, {(cell.row.key, cell.quantity): cell for cell in found}, layers or {})
 
 
 def rounded(value: Fraction, printed: str) -> str:
@@ -70,7 +70,7 @@ def exactly(value: Fraction, printed: str) -> Finding:
     return Finding(text, YES if text == printed else NO)
 
 
-def _fewer_params(claim: Claim, of: Row, against: Row, known: Evidence) -> Findings:
+def _fewer_params(claim: Statement, of: PrintedRow, against: PrintedRow, known: PaperCounts) -> Findings:
     assert claim.printed is not None
     return {
         "tables": _from_interval(
@@ -81,15 +81,15 @@ def _fewer_params(claim: Claim, of: Row, against: Row, known: Evidence) -> Findi
     }
 
 
-def _reduction(of: Row, against: Row, count: Callable[[str, str], int]) -> Fraction:
+def _reduction(of: PrintedRow, against: PrintedRow, count: Callable[[str, str], int]) -> Fraction:
     return 100 * (1 - Fraction(count(of.key, "params"), count(against.key, "params")))
 
 
-def _printed_reduction(of: Row, against: Row) -> Fraction:
+def _printed_reduction(of: PrintedRow, against: PrintedRow) -> Fraction:
     return 100 * (1 - Fraction(of.params) / Fraction(against.params))
 
 
-def _reduction_range(of: Row, against: Row) -> tuple[Fraction, Fraction]:
+def _reduction_range(of: PrintedRow, against: PrintedRow) -> tuple[Fraction, Fraction]:
     """The least and the most that numbers which round to the printed cells can give."""
     (low, high), (base_low, base_high) = _rounding_range(of.params), _rounding_range(against.params)
     return 100 * (1 - high / base_low), 100 * (1 - low / base_high)
@@ -108,28 +108,28 @@ def _from_interval(value: Fraction, limits: tuple[Fraction, Fraction], printed: 
     return Finding(text, FITS if limits[0] < high and low < limits[1] else NO)
 
 
-def _accuracy_lost(claim: Claim, of: Row, against: Row, _: Evidence) -> Findings:
+def _accuracy_lost(claim: Statement, of: PrintedRow, against: PrintedRow, _: PaperCounts) -> Findings:
     return _accuracy_change(claim, Fraction(against.accuracy) - Fraction(of.accuracy))
 
 
-def _accuracy_gained(claim: Claim, of: Row, against: Row, _: Evidence) -> Findings:
+def _accuracy_gained(claim: Statement, of: PrintedRow, against: PrintedRow, _: PaperCounts) -> Findings:
     return _accuracy_change(claim, Fraction(of.accuracy) - Fraction(against.accuracy))
 
 
-def _accuracy_change(claim: Claim, change: Fraction) -> Findings:
+def _accuracy_change(claim: Statement, change: Fraction) -> Findings:
     assert claim.printed is not None
     both = Fraction(1, 100)  # two accuracies, each off by at most half of its last digit
     return {"tables": _from_interval(change, (change - both, change + both), claim.printed)}
 
 
-PAIRED: Mapping[str, tuple[str, Callable[[Claim, Row, Row, Evidence], Findings]]] = {
+PAIRED: Mapping[str, tuple[str, Callable[[Statement, PrintedRow, PrintedRow, PaperCounts], Findings]]] = {
     "fewer_params": ("parameters saved", _fewer_params),
     "accuracy_lost": ("accuracy lost", _accuracy_lost),
     "accuracy_gained": ("accuracy gained", _accuracy_gained),
 }
 
 
-def _lowest_accuracy(claim: Claim, known: Evidence) -> Findings:
+def _lowest_accuracy(claim: Statement, known: PaperCounts) -> Findings:
     rows = known.paper.by_key
     worst = [
         min(
@@ -143,12 +143,12 @@ def _lowest_accuracy(claim: Claim, known: Evidence) -> Findings:
     return {"tables": Finding(text, YES if holds else NO)}
 
 
-def _accuracy(row: Row) -> Decimal:
+def _accuracy(row: PrintedRow) -> Decimal:
     return Decimal(row.accuracy)
 
 
-def _layer(quantity: str) -> Callable[[Claim, Evidence], Findings]:
-    def judge(claim: Claim, known: Evidence) -> Findings:
+def _layer(quantity: str) -> Callable[[Statement, PaperCounts], Findings]:
+    def judge(claim: Statement, known: PaperCounts) -> Findings:
         assert claim.printed is not None
         found = {"formulas": exactly(100 * layer_saving(quantity), claim.printed)}
         if known.layers:
@@ -159,7 +159,7 @@ def _layer(quantity: str) -> Callable[[Claim, Evidence], Findings]:
     return judge
 
 
-def _octave_params(_: Claim, known: Evidence) -> Findings:
+def _octave_params(_: Statement, known: PaperCounts) -> Findings:
     plain, octave = "1.1", "1.2"
     rows = known.paper.by_key
     by_formula = next(equation for equation in octave_equations() if equation.number == "8")
@@ -175,7 +175,7 @@ def _equal(a: int, b: int) -> Finding:
     return Finding(f"{a:,} and {b:,}", YES if a == b else NO)
 
 
-def _octave_ratio(_: Claim, known: Evidence) -> Findings:
+def _octave_ratio(_: Statement, known: PaperCounts) -> Findings:
     """Compare alpha 1/4 with 3/4: Oct-56 in Table 1, one layer by formula, and the network as built."""
     rows, low, high = known.paper.by_key, "1.2", "1.4"
     quarter, three_quarters = (1 - Fraction(3, 4) * a * (2 - a) for a in (Fraction(1, 4), Fraction(3, 4)))
@@ -191,7 +191,7 @@ def _grows(first: Fraction, second: Fraction, form: str) -> Finding:
     return Finding(text, YES if second > first else NO)
 
 
-SINGLE: Mapping[str, Callable[[Claim, Evidence], Findings]] = {
+SINGLE: Mapping[str, Callable[[Statement, PaperCounts], Findings]] = {
     "lowest_accuracy": _lowest_accuracy,
     "layer_macs": _layer("macs"),
     "layer_params": _layer("params"),
@@ -200,7 +200,7 @@ SINGLE: Mapping[str, Callable[[Claim, Evidence], Findings]] = {
 }
 
 
-def findings(claim: Claim, known: Evidence) -> Iterator[tuple[str, Findings]]:
+def findings(claim: Statement, known: PaperCounts) -> Iterator[tuple[str, Findings]]:
     """Yield a claim in words and what the sources say; of a claim about pairs of rows, once a pair."""
     if claim.kind in SINGLE:
         yield claim.says, SINGLE[claim.kind](claim, known)
@@ -215,7 +215,7 @@ def findings(claim: Claim, known: Evidence) -> Iterator[tuple[str, Findings]]:
 SOURCES = {"tables": "tables", "formulas": "reading", "built": "as built"}
 
 
-def claim_table(known: Evidence) -> Table:
+def claim_table(known: PaperCounts) -> Table:
     """Return a row a claim and pair of rows: the printed number, and what each source says of it."""
     rows = [
         _claim_row(claim, about, found)
@@ -237,7 +237,7 @@ def described(claim_rows: Table) -> list[dict[str, Any]]:
     return [dict(row) for row in claim_rows.rows]
 
 
-def _claim_row(claim: Claim, words: str, found: Findings) -> dict[str, Any]:
+def _claim_row(claim: Statement, words: str, found: Findings) -> dict[str, Any]:
     row: dict[str, Any] = {
         "claim": claim.id,
         "where": claim.where,

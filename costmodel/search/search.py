@@ -10,7 +10,7 @@ import numpy as np
 
 from costmodel.grids.grid import LARGEST
 from costmodel.grids.quantities import heading_of
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.wording import options_of
 from costmodel.search.front import IntArray, pareto_front
 from costmodel.search.merge import Partial, Problem, join, merge
@@ -22,11 +22,11 @@ ALWAYS = ("params", "macs")  # every front has these coordinates
 
 
 @dataclass(frozen=True)
-class Point:
+class FrontPoint:
     """A point of a front: its costs by name, one network that has them, and how many configurations do."""
 
     costs: Mapping[str, int]
-    network: ResNet
+    network: ResNetDesign
     count: int
 
 
@@ -45,12 +45,12 @@ class Found:
     def __len__(self) -> int:
         return len(self.points)
 
-    def point(self, i: int) -> Point:
+    def point(self, i: int) -> FrontPoint:
         """Return one point; of the configurations that cost the same, the first in the order of the space."""
         depth, rule, *picks = self.picks[i].tolist()
         network = self.space.network(self.space.depths[depth], self.space.width_rules[rule], picks)
         costs = dict(zip(self.measures.names, self.points[i].tolist(), strict=True))
-        return Point(costs, network, int(self.count[i]))
+        return FrontPoint(costs, network, int(self.count[i]))
 
     def spread(self, most: int) -> list[int]:
         """Return up to so many positions, evenly spread over the front, its ends included.

@@ -9,7 +9,7 @@ from typing import Any
 from costmodel.grids.quantities import heading_of
 from costmodel.networks.wording import joined, options_of, path_text
 from costmodel.report import Column, Table, counted
-from costmodel.search.search import Found, Point
+from costmodel.search.search import Found, FrontPoint
 from costmodel.search.space import TIED
 
 
@@ -56,7 +56,7 @@ def _columns(found: Found) -> list[Column]:
     ]
 
 
-def _row(position: int, point: Point) -> dict[str, Any]:
+def _row(position: int, point: FrontPoint) -> dict[str, Any]:
     net = point.network
     return {
         "position": position,

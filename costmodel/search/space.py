@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from costmodel.grids.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios, ratios
-from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.stages import path_set
 from costmodel.operators.octave import PATHS
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
@@ -26,7 +26,7 @@ CONSTRAINTS: tuple[str, ...] = (
 MOST_CHOICES = 2_000_000  # of a stage, together with the alphas before it: what fits into memory
 
 
-class Choices(NamedTuple):
+class StageChoices(NamedTuple):
     """What a stage may choose, one choice an entry (N,): positions in the lists of the space."""
 
     alpha: IntArray
@@ -76,11 +76,11 @@ class Space:
         return len(self.depths) * len(self.width_rules) * of_stages
 
     @property
-    def choices(self) -> Choices:
+    def choices(self) -> StageChoices:
         """All that a stage may choose: path sets fastest, then betas, then alphas."""
         shape = (len(self.alphas), len(self.betas), len(self.path_sets))
         alpha, beta, paths = np.unravel_index(np.arange(prod(shape)), shape)
-        return Choices(alpha, beta, paths)
+        return StageChoices(alpha, beta, paths)
 
     def labels(self) -> IntArray:
         """Return a number for each choice (N,); the choices of a network's stages must have the same one."""
@@ -106,7 +106,7 @@ class Space:
         plain: npt.NDArray[np.bool_] = zero[self.choices.alpha] & keeps[self.choices.paths]
         return plain
 
-    def network(self, depth: int, width_rule: str, picks: Collection[int]) -> ResNet:
+    def network(self, depth: int, width_rule: str, picks: Collection[int]) -> ResNetDesign:
         """Return the network in which the stages make these choices."""
         choices = self.choices
         return resnet(

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from costmodel.convention import Cost
 from costmodel.networks.network import layers
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.speed.prediction import OWN_KERNELS, Sample, fit, seconds
 from costmodel.speed.roofline import Machine
@@ -29,7 +29,7 @@ MODES = ("inference", "training")
 
 
 @dataclass(frozen=True)
-class Setting:
+class BenchSetting:
     """What all candidates of one run share."""
 
     batch: int
@@ -44,10 +44,10 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Result:
+class Measurement:
     """A candidate: the plan that ran, measured seconds, predicted seconds, exact costs."""
 
-    design: ResNet
+    design: ResNetDesign
     plan: str
     timing: Timing
     predicted: float
@@ -60,14 +60,14 @@ class Result:
 
 
 def bench(
-    designs: Sequence[ResNet],
-    setting: Setting,
+    designs: Sequence[ResNetDesign],
+    setting: BenchSetting,
     machine: Machine,
     *,
     rounds: int,
     clock: Clock = time.perf_counter,
     fitted: int | None = None,
-) -> list[Result]:
+) -> list[Measurement]:
     """Time networks in turns, the first also as it is written: the second result, by plan "reference".
 
     The first `fitted` networks, or all, tell how the machine attains its ceilings; predictions build on them.
@@ -82,7 +82,7 @@ def bench(
     ]
     own, library = _attained(machine, samples[: fitted and fitted + 1], setting)
     return [
-        Result(
+        Measurement(
             design,
             plan,
             timings[str(i)],
@@ -99,7 +99,7 @@ def bench(
     ]
 
 
-def _attained(machine: Machine, known: Sequence[Sample], setting: Setting) -> tuple[Machine, Machine]:
+def _attained(machine: Machine, known: Sequence[Sample], setting: BenchSetting) -> tuple[Machine, Machine]:
     """Return the machine as the package's kernels attain it, and as the library's do.
 
     Each is fitted to the known networks that they computed; where they computed none, to all of them.
@@ -109,7 +109,7 @@ def _attained(machine: Machine, known: Sequence[Sample], setting: Setting) -> tu
     return own, library
 
 
-def build(design: ResNet) -> nn.Module:
+def build(design: ResNetDesign) -> nn.Module:
     """Return the module of a network that the formulas describe."""
     backbone, stages = design.backbone, design.stages
     model = resnet(
@@ -127,7 +127,7 @@ def build(design: ResNet) -> nn.Module:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _prepare(design: ResNet, setting: Setting, plan: str) -> tuple[str, Callable[[], object]]:
+def _prepare(design: ResNetDesign, setting: BenchSetting, plan: str) -> tuple[str, Callable[[], object]]:
     """Return the plan of a network and what runs it once."""
     torch.manual_seed(0)
     model, x = build(design), _images(design, setting)
@@ -155,7 +155,7 @@ def _pass(network: nn.Module, x: Octave | Tensor) -> None:
 
 
 @dataclass(frozen=True)
-class LayerResult:
+class LayerMeasurement:
     """Layers that are the same: names, how often, time by the reference, by a plan, and of a plain layer."""
 
     name: str
@@ -167,8 +167,8 @@ class LayerResult:
 
 
 def bench_layers(
-    design: ResNet, setting: Setting, *, rounds: int, clock: Clock = time.perf_counter
-) -> list[LayerResult]:
+    design: ResNetDesign, setting: BenchSetting, *, rounds: int, clock: Clock = time.perf_counter
+) -> list[LayerMeasurement]:
     """Time each distinct convolution of a network forward, beside the plain convolution that it replaces."""
     model = build(design).eval().to(getattr(torch, setting.dtype))
     groups = list(_distinct(design, setting.batch))
@@ -177,11 +177,11 @@ def bench_layers(
     for name, times, operators in groups:
         timings = in_turns(_layer_runs(model.get_submodule(name), inputs[name]), rounds, clock)
         timed = (timings["reference"], timings.get("lean"), timings.get("plain"))
-        results.append(LayerResult(name, times, operators, *timed))
+        results.append(LayerMeasurement(name, times, operators, *timed))
     return results
 
 
-def _distinct(design: ResNet, batch: int) -> Iterator[tuple[str, int, list[Operator]]]:
+def _distinct(design: ResNetDesign, batch: int) -> Iterator[tuple[str, int, list[Operator]]]:
     """Yield layers of different costs: the first one's name, how many there are, its operators."""
     groups: dict[Any, list[tuple[str, list[Operator]]]] = {}
     for name, operators in layers(design.operators(batch)):
@@ -229,7 +229,7 @@ def _plain_layer(layer: OctConv, x: Octave) -> tuple[nn.Module, Tensor]:
     return plain, x_plain
 
 
-def _images(design: ResNet, setting: Setting) -> Tensor:
+def _images(design: ResNetDesign, setting: BenchSetting) -> Tensor:
     backbone = design.backbone
     shape = (setting.batch, int(backbone.in_channels), int(backbone.size[0]), int(backbone.size[1]))
     x = torch.randn(shape).contiguous(memory_format=torch.channels_last)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table
 from costmodel.speed.roofline import Machine, estimate
 
 if TYPE_CHECKING:
-    from costmodel.speed.bench import LayerResult, Result, Setting
+    from costmodel.speed.bench import BenchSetting, LayerMeasurement, Measurement
 
 BOUNDS = ("arithmetic", "traffic", "calls")
 
@@ -28,7 +28,7 @@ def machine_table(machine: Machine) -> Table:
     return Table("machine", "This machine", columns, rows)
 
 
-def network_table(setting: Setting, results: Sequence[Result]) -> Table:
+def network_table(setting: BenchSetting, results: Sequence[Measurement]) -> Table:
     """Return a row a network; the first result is the plain one, the second the same as it is written."""
     columns = [
         Column("network", "network"),
@@ -46,7 +46,7 @@ def network_table(setting: Setting, results: Sequence[Result]) -> Table:
     return Table(f"{setting.mode}_{setting.dtype}", title, columns, rows)
 
 
-def _network_row(result: Result, plain: Result, module: Result) -> dict[str, Any]:
+def _network_row(result: Measurement, plain: Measurement, module: Measurement) -> dict[str, Any]:
     faster = result.timing.faster_than(plain.timing)
     macs_ratio = plain.cost.macs / result.cost.macs
     return {
@@ -62,7 +62,7 @@ def _network_row(result: Result, plain: Result, module: Result) -> dict[str, Any
     }
 
 
-def describe(design: ResNet) -> str:
+def describe(design: ResNetDesign) -> str:
     """Return what tells a network from others of one backbone.
 
     >>> from costmodel.networks.resnet import named
@@ -82,7 +82,9 @@ def describe(design: ResNet) -> str:
     return f"alpha {alpha}" + (f", {paths} by {beta}" if design.is_compressed else "")
 
 
-def layer_table(design: ResNet, dtype: str, results: Sequence[LayerResult], machine: Machine) -> Table:
+def layer_table(
+    design: ResNetDesign, dtype: str, results: Sequence[LayerMeasurement], machine: Machine
+) -> Table:
     """Return a row a distinct layer: its work, its times, its share of the roofline and what bounds it."""
     columns = [
         Column("layer", "layer"),
@@ -101,7 +103,7 @@ def layer_table(design: ResNet, dtype: str, results: Sequence[LayerResult], mach
     return Table(f"layers_{dtype}", f"Layers of {describe(design)}, forward, {dtype}", columns, rows)
 
 
-def _layer_row(result: LayerResult, dtype: str, machine: Machine) -> dict[str, Any]:
+def _layer_row(result: LayerMeasurement, dtype: str, machine: Machine) -> dict[str, Any]:
     cost = cost_of(result.operators)
     estimates = [estimate(operator, machine, dtype) for operator in result.operators]
     seconds = {bound: sum(e.seconds for e in estimates if e.bound == bound) for bound in BOUNDS}

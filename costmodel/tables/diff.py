@@ -9,7 +9,7 @@ from typing import Any
 
 from costmodel.grids.quantities import cost_quantities, named_quantity
 from costmodel.networks.network import layers
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import Column, Table, change, counted
@@ -27,8 +27,8 @@ LEGEND = ", ".join(f"{mark} {verb}" for verb, mark in VERBS.items())
 
 
 def diff_table(
-    a: ResNet,
-    b: ResNet,
+    a: ResNetDesign,
+    b: ResNetDesign,
     quantities: Sequence[str] = ("params", "macs"),
     *,
     unchanged: bool = False,

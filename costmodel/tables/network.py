@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.networks.network import layers
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import Stage, ordered
 from costmodel.networks.wording import kind_of
 from costmodel.operators.recorder import Operator, cost_of
@@ -18,7 +18,7 @@ from costmodel.tables.counting import PARAMS, WORK, Totals
 BASES = (("plain", "plain"), ("octave", "Oct"))  # what networks are compared with: key and heading
 
 
-def network_table(net: ResNet, totals: Totals) -> Table:
+def network_table(net: ResNetDesign, totals: Totals) -> Table:
     """Return the plain network, the octave one and the network itself, each compared with the first two."""
     plain, octave = _uncompressed(net, keep_alpha=False), _uncompressed(net, keep_alpha=True)
     variants = [plain, *([octave] if octave != plain else []), *([net] if net not in (plain, octave) else [])]
@@ -36,7 +36,7 @@ def network_table(net: ResNet, totals: Totals) -> Table:
     )
 
 
-def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
+def configurations_table(nets: Sequence[ResNetDesign], totals: Totals) -> Table:
     """Return one row per network: its alpha and beta, and its totals compared with plain and octave."""
     counts, plain, octave = (
         _count_all(variants, totals)
@@ -54,7 +54,7 @@ def configurations_table(nets: Sequence[ResNet], totals: Totals) -> Table:
     return Table("configurations", _configurations_title(nets[0], totals), columns, rows)
 
 
-def per_layer_table(net: ResNet, totals: Totals) -> Table:
+def per_layer_table(net: ResNetDesign, totals: Totals) -> Table:
     """Return one row per layer of the network, in the order in which they run, and the sum.
 
     A share is that of the sum.
@@ -76,12 +76,12 @@ def per_layer_table(net: ResNet, totals: Totals) -> Table:
     return Table("layers", f"Layer by layer: {_network_title(net, totals)}", columns, rows)
 
 
-def _configurations_title(net: ResNet, totals: Totals) -> str:
+def _configurations_title(net: ResNetDesign, totals: Totals) -> str:
     """What all configurations share: they differ in alpha and beta."""
     return f"Configurations of {_backbone_title(net, totals)}, bottlenecks on {_path_sets(net)}"
 
 
-def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
+def _count_all(nets: Sequence[ResNetDesign], totals: Totals) -> list[dict[str, Any]]:
     """Count networks of one backbone: by the grid evaluator where it knows the choice of parts."""
     if (totals.work, totals.params) != (WORK, PARAMS):
         return [totals.of(net.folded()) for net in nets]
@@ -93,13 +93,13 @@ def _count_all(nets: Sequence[ResNet], totals: Totals) -> list[dict[str, Any]]:
     return [{"params": params, totals.key: scale * macs} for params, macs in pairs]
 
 
-def _uncompressed(net: ResNet, keep_alpha: bool) -> ResNet:
+def _uncompressed(net: ResNetDesign, keep_alpha: bool) -> ResNetDesign:
     first, second, third = (Stage(stage.alpha if keep_alpha else Fraction(0)) for stage in net.stages)
     return replace(net, stages=(first, second, third))
 
 
 def _network_row(
-    net: ResNet, counts: Mapping[str, int], plain: Mapping[str, int], octave: Mapping[str, int]
+    net: ResNetDesign, counts: Mapping[str, int], plain: Mapping[str, int], octave: Mapping[str, int]
 ) -> dict[str, Any]:
     return {"network": kind_of(net), **_changes(counts, plain, octave)}
 
@@ -124,19 +124,19 @@ def _changes_of(key: str, with_octave: bool) -> list[Column]:
     return [plain, octave] if with_octave else [plain]
 
 
-def _joined(net: ResNet, name: str) -> str:
+def _joined(net: ResNetDesign, name: str) -> str:
     values = [str(getattr(stage, name)) for stage in net.stages]
     return values[0] if len(set(values)) == 1 else "+".join(values)
 
 
-def _backbone_title(net: ResNet, totals: Totals) -> str:
+def _backbone_title(net: ResNetDesign, totals: Totals) -> str:
     backbone = net.backbone
     shape = "x".join(map(str, (backbone.in_channels, *backbone.size)))
     batch = f"{totals.batch} images of " if totals.batch > 1 else ""
     return f"resnet{backbone.depth}, input {batch}{shape}"
 
 
-def _network_title(net: ResNet, totals: Totals) -> str:
+def _network_title(net: ResNetDesign, totals: Totals) -> str:
     title = _backbone_title(net, totals)
     if net.is_plain:
         return title
@@ -155,6 +155,6 @@ def _layer_row(
     return {"layer": name, **counts, **shares, "activations": activations, "calls": cost.calls}
 
 
-def _path_sets(net: ResNet) -> str:
+def _path_sets(net: ResNetDesign) -> str:
     sets = [",".join(ordered(stage.paths)) or "none" for stage in net.stages]
     return sets[0] if len(set(sets)) == 1 else "+".join(sets)

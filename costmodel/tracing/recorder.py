@@ -93,7 +93,7 @@ class _Functions(TorchFunctionMode):
             self.stack.pop()
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records dispatched operators.
 
     `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into

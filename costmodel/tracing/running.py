@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from costmodel.tracing.calls import TraceError
-from costmodel.tracing.recorder import Places, Recorder
+from costmodel.tracing.recorder import DispatchRecorder, Places
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def plain_kernels() -> Iterator[None]:
         fused.set_fastpath_enabled(before[1])
 
 
-def call(model: nn.Module, recorder: Recorder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def call(model: nn.Module, recorder: DispatchRecorder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run a model and record it.
 
     Raises TraceError, which names the module and the operator that failed.
@@ -56,7 +56,7 @@ def call(model: nn.Module, recorder: Recorder, args: Sequence[Any], kwargs: Mapp
         raise TraceError(failure(error, recorder)) from error
 
 
-def failure(error: BaseException, recorder: Recorder) -> str:
+def failure(error: BaseException, recorder: DispatchRecorder) -> str:
     """Return one line that says where a model failed, and why."""
     place = _module_of(error.__traceback__, recorder.places) or recorder.places.path
     operator = f" in {recorder.running.overloadpacket}" if recorder.running is not None else ""

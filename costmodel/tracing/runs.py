@@ -16,7 +16,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from costmodel.tracing.calls import TraceError
 from costmodel.tracing.inventory import own_parameters
 from costmodel.tracing.raw import Raw, storage_of
-from costmodel.tracing.recorder import Places, Recorder
+from costmodel.tracing.recorder import DispatchRecorder, Places
 from costmodel.tracing.running import call, failure, plain_kernels, tensors_in
 from costmodel.tracing.substitute import Substitutes, fake, real, substituted
 
@@ -80,7 +80,7 @@ def run(
         inputs = tensors.substitutes.within([list(args), dict(kwargs)])
         names = {storage_of(p): name for _, name, p in reversed(list(own_parameters(module)))}
         constants = set(map(storage_of, module.buffers()))
-        recorder = Recorder(places, names, constants, tensors.adopt)
+        recorder = DispatchRecorder(places, names, constants, tensors.adopt)
         found = Run(places, recorder.calls)
         if training:
             _step(module, recorder, inputs, found, {*names, *constants})
@@ -89,7 +89,9 @@ def run(
     return found
 
 
-def _step(module: nn.Module, recorder: Recorder, inputs: Sequence[Any], found: Run, known: set[int]) -> None:
+def _step(
+    module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], found: Run, known: set[int]
+) -> None:
     """Run forward and backward, and note what is kept in between."""
     kept: dict[int, Tensor] = {}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pwoct.training.schema import Augmentation, Config, Data, Machine, Model, Optimiser, Schedule
+from pwoct.training.schema import Augmentation, Config, Data, MachineSettings, Model, Optimiser, Schedule
 
 __all__ = [
     "RECIPES",
@@ -20,7 +20,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Data",
-    "Machine",
+    "MachineSettings",
     "Model",
     "Optimiser",
     "Schedule",

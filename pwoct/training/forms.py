@@ -44,7 +44,7 @@ class Epoch(Form):
         return self
 
 
-class Session(Form):
+class SessionForm(Form):
     """What environment.json says of one session of a run."""
 
     started: str
@@ -76,7 +76,7 @@ def require(form: type[Form], value: Any) -> None:
     Raises:
         ValueError: naming the first key that is missing or has a wrong value.
 
-    >>> require(Session, {"started": 7})
+    >>> require(SessionForm, {"started": 7})
     Traceback (most recent call last):
     ValueError: started must be a valid string, got 7
     """

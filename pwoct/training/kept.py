@@ -18,7 +18,7 @@ from pydantic import Field
 
 from pwoct.training.config import Config, ConfigError, validated
 from pwoct.training.data import OFFICIAL, TRAINING_IMAGES
-from pwoct.training.forms import Epoch, Form, Session, form_of, require
+from pwoct.training.forms import Epoch, Form, SessionForm, form_of, require
 from pwoct.training.learner import build_model
 from pwoct.training.record import Result, RunError, RunFolder
 from pwoct.training.schedule import rate_factor
@@ -107,7 +107,7 @@ def faults(record: Any) -> list[str]:
     try:
         for form in _FORMS:
             require(form, record)
-        for name, form in (("metrics", Epoch), ("sessions", Session)):
+        for name, form in (("metrics", Epoch), ("sessions", SessionForm)):
             if not record[name]:
                 return [f"{name} is empty"]
             for part in record[name]:

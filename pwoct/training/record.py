@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pwoct.training.checkpoint import write_atomically
 from pwoct.training.config import Config, ConfigError, validated
-from pwoct.training.forms import Count, Epoch, Seconds, Session, Share, form_of, require
+from pwoct.training.forms import Count, Epoch, Seconds, SessionForm, Share, form_of, require
 
 Metrics = dict[str, Any]
 # What depends on the clock and not on the run.
@@ -113,7 +113,7 @@ class RunFolder:
             raise self._damaged("environment.json", "it must have sessions")
         try:
             for session in sessions:
-                require(Session, session)
+                require(SessionForm, session)
         except ValueError as error:
             raise self._damaged("environment.json", error) from None
         return sessions

@@ -131,7 +131,7 @@ class Schedule(Section):
         return self
 
 
-class Machine(Section):
+class MachineSettings(Section):
     """What computes. "auto" and 0 are replaced by what is found, before a run starts and is recorded."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -158,4 +158,4 @@ class Config(Section):
     augmentation: Augmentation
     optimiser: Optimiser
     schedule: Schedule
-    machine: Machine = Machine()
+    machine: MachineSettings = MachineSettings()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pwoct.training.config import Config, Machine, compose, default_name, differences, flatten
+from pwoct.training.config import Config, MachineSettings, compose, default_name, differences, flatten
 from pwoct.training.data import Dataset
 from pwoct.training.record import BusyError, Result, RunError, RunFolder
 from pwoct.training.reporter import Reporter
@@ -50,7 +50,7 @@ class Study:
 
     def path(self, run: Config) -> Path:
         """Return the folder of a run; its name does not depend on the machine."""
-        return self.folder / default_name(run.model_copy(update={"machine": Machine()}))
+        return self.folder / default_name(run.model_copy(update={"machine": MachineSettings()}))
 
     def result(self, run: Config) -> Result | None:
         """Return how a run ended, on whatever machine; None if it has not.

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from costmodel.grids.grid import PATH_SUBSETS
-from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.operators.octave import PATHS
 
 WAIT_MS = 30_000
@@ -170,7 +170,7 @@ def link_of(choices: Choices) -> str:
     return "#" + "&".join(f"{key}={choices[key]}" for key in keys)
 
 
-def network(choices: Choices) -> ResNet:
+def network(choices: Choices) -> ResNetDesign:
     sides = [int(side) for side in choices["size"].split("x")]
     return resnet(
         int(choices["depth"]),

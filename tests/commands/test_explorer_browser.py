@@ -13,7 +13,7 @@ from costmodel.explorer.formulas import QUANTITIES
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import PATH_SUBSETS, grid
 from costmodel.networks.network import layer_name, layers
-from costmodel.networks.resnet import ResNet, resnet, rounding_notes
+from costmodel.networks.resnet import ResNetDesign, resnet, rounding_notes
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import cell, change
@@ -57,7 +57,7 @@ def percent(value: int, base: int) -> str:
     return cell(change(value, base), "percent")
 
 
-def check_totals(shown: dict[str, Any], net: ResNet, operators: list[Operator]) -> None:
+def check_totals(shown: dict[str, Any], net: ResNetDesign, operators: list[Operator]) -> None:
     cost, plain = cost_of(operators), cost_of(uncompressed(net, keep_alpha=False).operators())
     assert list(shown["totals"].values()) == counts(cost)
     changes = [f"{percent(q(cost), q(plain))} vs plain" for q in QUANTITIES.values()]
@@ -65,7 +65,7 @@ def check_totals(shown: dict[str, Any], net: ResNet, operators: list[Operator]) 
     assert shown["foot"][2:] == counts(cost)
 
 
-def uncompressed(net: ResNet, *, keep_alpha: bool) -> ResNet:
+def uncompressed(net: ResNetDesign, *, keep_alpha: bool) -> ResNetDesign:
     backbone = net.backbone
     return resnet(
         backbone.depth,
@@ -77,7 +77,7 @@ def uncompressed(net: ResNet, *, keep_alpha: bool) -> ResNet:
     )
 
 
-def check_comparison(shown: dict[str, Any], net: ResNet, operators: list[Operator]) -> None:
+def check_comparison(shown: dict[str, Any], net: ResNetDesign, operators: list[Operator]) -> None:
     plain = cost_of(uncompressed(net, keep_alpha=False).operators())
     octave = cost_of(uncompressed(net, keep_alpha=True).operators())
     for name, cost in (("plain", plain), ("octave", octave), ("this", cost_of(operators))):
@@ -92,7 +92,7 @@ def check_comparison(shown: dict[str, Any], net: ResNet, operators: list[Operato
         ]
 
 
-def missing_paths(net: ResNet) -> list[str]:
+def missing_paths(net: ResNetDesign) -> list[str]:
     found = []
     for stage, choice in enumerate(net.stages):
         high, low = net.split(stage)

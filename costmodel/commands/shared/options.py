@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from costmodel.commands.shared import reading
-from costmodel.networks.resnet import ResNet, named
+from costmodel.networks.resnet import ResNetDesign, named
 from costmodel.operators.layer import Layer
 from costmodel.rounding import check_alpha, check_beta
 
@@ -56,28 +56,28 @@ class NetworkOptions:
         paths = reading.per_stage(self.paths, reading.path_names)
         return any(isinstance(value, tuple) for value in (*choice, paths))
 
-    def network(self, choice: Choice) -> ResNet:
+    def network(self, choice: Choice) -> ResNetDesign:
         """Return the network of an alpha and a beta. Raises ValueError where it cannot be."""
         return self._named(
             alpha=choice.alpha, beta=choice.beta, paths=reading.per_stage(self.paths, reading.path_names)
         )
 
-    def networks(self) -> list[ResNet]:
+    def networks(self) -> list[ResNetDesign]:
         """Return the networks of all choices."""
         return [self.network(choice) for choice in self.choices()]
 
-    def only(self) -> ResNet:
+    def only(self) -> ResNetDesign:
         """Return the one network that is described. Raises ValueError where it is several."""
         choice, *more = self.choices()
         if more:
             raise ValueError(f"one network needs one alpha and one beta, got {len(more) + 1}")
         return self.network(choice)
 
-    def plain(self) -> ResNet:
+    def plain(self) -> ResNetDesign:
         """Return the network without octave layers."""
         return self._named()
 
-    def _named(self, **compression: Any) -> ResNet:
+    def _named(self, **compression: Any) -> ResNetDesign:
         return named(
             self.model,
             **compression,

@@ -13,7 +13,7 @@ from costmodel.commands.shared.errors import warn
 from costmodel.commands.shared.layout import column_widths, lines_of, row_width
 from costmodel.commands.shared.streams import encodable, lacks_unicode
 from costmodel.commands.shared.terminal import console
-from costmodel.networks.resnet import ResNet, rounding_notes
+from costmodel.networks.resnet import ResNetDesign, rounding_notes
 from costmodel.report import Table, to_csv, to_json, to_latex, to_markdown
 from costmodel.text import visible
 
@@ -36,7 +36,7 @@ FormatOption: TypeAlias = Annotated[
 ]
 
 
-def warn_rounding(nets: Sequence[ResNet]) -> None:
+def warn_rounding(nets: Sequence[ResNetDesign]) -> None:
     """Say on stderr where the rounding rule acted in a network, or in how many of several."""
     notes = [rounding_notes(net) for net in nets]
     if len(nets) == 1:

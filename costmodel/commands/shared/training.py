@@ -21,7 +21,7 @@ from costmodel.commands.shared.errors import (
 )
 from costmodel.commands.shared.progress import Board, Lines, Live
 from costmodel.commands.shared.reading import path_names, per_stage
-from costmodel.networks.resnet import ResNet, depth_of, named
+from costmodel.networks.resnet import ResNetDesign, depth_of, named
 from costmodel.report import Column
 from costmodel.rounding import check_alpha, check_beta
 
@@ -102,7 +102,7 @@ def open_dataset(name: str, where: Path | None) -> Dataset:
     return load_dataset(config, where)
 
 
-def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNet:
+def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNetDesign:
     """Return the cost model's network of a configuration."""
     model = config.model
     return named(

@@ -10,7 +10,7 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.plan.compiled.branches import Branches, rebranching
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
-from pwoct.plan.compiled.program import Program, Recorder, joins_maps
+from pwoct.plan.compiled.program import Program, ProgramRecorder, joins_maps
 from pwoct.plan.folded.convolve import Convolution
 from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths, folded
 from pwoct.plan.folded.kernels import scale_and_shift
@@ -41,7 +41,7 @@ class NativeNetwork(nn.Module):
             raise ValueError(f'the plan "native" does not run here: {reason}')
         self.size, self.dtype = size, dtype
         model = copy.deepcopy(model).cpu()
-        recorder = Recorder(dtype)
+        recorder = ProgramRecorder(dtype)
         images = Map(model.stem.in_channels, *size)
         stem = recorder.convolve(images, folded(model.stem, scale_and_shift(model.stem_bn)), relu=True)
         x = Branches(recorder, stem, None)
@@ -69,7 +69,7 @@ class NativeNetwork(nn.Module):
         return self.program(x).flatten(1)
 
 
-def _plain_block(block: nn.Module, x: Branches[Recorder]) -> Branches[Recorder]:
+def _plain_block(block: nn.Module, x: Branches[ProgramRecorder]) -> Branches[ProgramRecorder]:
     assert isinstance(block, BasicBlock)
     assert x.high is not None
     convolve = x.recorder.convolve
@@ -78,7 +78,7 @@ def _plain_block(block: nn.Module, x: Branches[Recorder]) -> Branches[Recorder]:
     return Branches(x.recorder, convolve(y, _fold(block.conv2, block.bn2), plus=residual, relu=True), None)
 
 
-def _octave_block(block: OctBlock, x: Branches[Recorder], size: Size) -> Branches[Recorder]:
+def _octave_block(block: OctBlock, x: Branches[ProgramRecorder], size: Size) -> Branches[ProgramRecorder]:
     conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
     inner = _add_up([(conv1, block.bn1)], [x], (None, None), size)
     layers: list[Layer] = [(conv2, block.bn2)]
@@ -91,10 +91,10 @@ def _octave_block(block: OctBlock, x: Branches[Recorder], size: Size) -> Branche
 
 def _add_up(
     layers: Sequence[Layer],
-    inputs: Sequence[Branches[Recorder]],
+    inputs: Sequence[Branches[ProgramRecorder]],
     residual: tuple[Map | None, Map | None],
     size: Size,
-) -> Branches[Recorder]:
+) -> Branches[ProgramRecorder]:
     """Record relu(sum of all paths + residual), branch by branch; what is upsampled is added last."""
     recorder = inputs[0].recorder
     paths: dict[str, list[FoldedPath]] = {HIGH: [], DOUBLED: [], LOW: []}
@@ -111,9 +111,9 @@ def _add_up(
 
 
 def _sum(
-    recorder: Recorder,
+    recorder: ProgramRecorder,
     paths: Sequence[FoldedPath],
-    inputs: Sequence[Branches[Recorder]],
+    inputs: Sequence[Branches[ProgramRecorder]],
     plus: Map | None,
     doubled: Map | None,
     relu: bool,
@@ -133,7 +133,7 @@ def _sum(
 
 
 def _parts(
-    recorder: Recorder, paths: Sequence[FoldedPath], inputs: Sequence[Branches[Recorder]]
+    recorder: ProgramRecorder, paths: Sequence[FoldedPath], inputs: Sequence[Branches[ProgramRecorder]]
 ) -> Iterator[tuple[Map, Map | None, Convolution]]:
     """Yield what is added up: a map, another one or None, and the convolution that reads them."""
     alone: tuple[Map, Convolution] | None = None

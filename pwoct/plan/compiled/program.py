@@ -24,7 +24,7 @@ from pwoct.plan.compiled.weights import winograd_weights
 from pwoct.plan.folded.convolve import Convolution, Geometry
 
 
-class Recorder:
+class ProgramRecorder:
     """Records the operations of a network, from its images to its result.
 
     Args:
@@ -128,7 +128,7 @@ class Program:
         result: the map that is returned.
     """
 
-    def __init__(self, recorder: Recorder, images: Map, result: Map) -> None:
+    def __init__(self, recorder: ProgramRecorder, images: Map, result: Map) -> None:
         self.dtype, self.group = recorder.dtype, recorder.group
         self.images, self.result = images, result
         self.sizes = images.vectors(self.group), result.vectors(self.group)

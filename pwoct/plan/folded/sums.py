@@ -63,7 +63,7 @@ def double_rows(x: Tensor, plus: Tensor | None) -> Tensor:
 
 
 @dataclass
-class Step:
+class Summand:
     """One path of a sum: convolutions before the last one, and the last, which adds onto the sum."""
 
     source: str
@@ -87,9 +87,9 @@ class Sum:
 
     size: Size  # of the high output
     rows: bool  # whether the convolutions of `doubled` repeat pixels in a row themselves
-    high: list[tuple[int, Step]] = field(default_factory=list)
-    doubled: list[tuple[int, Step]] = field(default_factory=list)
-    low: list[tuple[int, Step]] = field(default_factory=list)
+    high: list[tuple[int, Summand]] = field(default_factory=list)
+    doubled: list[tuple[int, Summand]] = field(default_factory=list)
+    low: list[tuple[int, Summand]] = field(default_factory=list)
 
     def __call__(self, inputs: list[Maps], plus: Octave, *, relu: bool = True) -> Octave:
         """Return relu(sum of all convolutions + plus), branch by branch."""
@@ -109,7 +109,7 @@ class Sum:
 
 
 def _add_up(
-    steps: list[tuple[int, Step]], inputs: list[Maps], onto: Tensor | None, plus: Tensor | None, relu: bool
+    steps: list[tuple[int, Summand]], inputs: list[Maps], onto: Tensor | None, plus: Tensor | None, relu: bool
 ) -> Tensor | None:
     for position, (number, step) in enumerate(steps, 1):
         onto = step(inputs[number], onto=onto, plus=plus, relu=relu and position == len(steps))
@@ -129,7 +129,7 @@ def fold_layers(layers: list[Layer], size: Size, dtype: torch.dtype) -> Sum:
     return total
 
 
-def _step(path: FoldedPath, size: Size, dtype: torch.dtype, rows: bool) -> Step:
+def _step(path: FoldedPath, size: Size, dtype: torch.dtype, rows: bool) -> Summand:
     """Return a path in stored channels, in the form that its channels and its size ask for."""
     term, before, last = path.term, list(path.before), path.last
     c_in, c_out = (stored_channels(channels, dtype) for channels in path.channels)
@@ -140,8 +140,8 @@ def _step(path: FoldedPath, size: Size, dtype: torch.dtype, rows: bool) -> Step:
     prepared = [(convolution.to(dtype), rectified) for convolution, rectified in before]
     last = last.to(dtype)
     if term.target == DOUBLED and rows:
-        return Step(term.source, term.pools, prepared, last.repeated())
+        return Summand(term.source, term.pools, prepared, last.repeated())
     width = size[1] if term.target == HIGH else -(-size[1] // 2)
     if last.can_pair and term.target != DOUBLED and takes_two_pixels(c_out, last.kernel, width, dtype):
-        return Step(term.source, term.pools, prepared, Pairs(last))
-    return Step(term.source, term.pools, prepared, last)
+        return Summand(term.source, term.pools, prepared, Pairs(last))
+    return Summand(term.source, term.pools, prepared, last)

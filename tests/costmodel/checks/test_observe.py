@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.checks.observe import (
-    Call,
     ModuleError,
+    ObservedCall,
     observe_forward,
     observe_training,
     result_is_unused,
@@ -69,8 +69,8 @@ def test_a_model_is_left_as_it_was() -> None:
 def test_calls_tell_shapes_outputs_and_whether_a_gradient_is_needed() -> None:
     seen = observe_forward(small(), [IMAGES])
     assert seen.calls == {
-        "0": [Call((2, 3, 8, 8), MAPS, input_grad=False)],
-        "3": [Call((2, 4, 8, 8), MAPS, input_grad=True)],
+        "0": [ObservedCall((2, 3, 8, 8), MAPS, input_grad=False)],
+        "3": [ObservedCall((2, 4, 8, 8), MAPS, input_grad=True)],
     }
     assert (seen.activations("0"), seen.activations("1")) == (MAPS, 0)
 

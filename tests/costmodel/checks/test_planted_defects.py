@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.checks import octave_theorems
-from costmodel.checks.octave_theorems import HIGH_IN, HIGH_OUT, LOW_IN, LOW_OUT, Layer
+from costmodel.checks.octave_theorems import HIGH_IN, HIGH_OUT, LOW_IN, LOW_OUT, ClaimedLayer
 from costmodel.checks.prove import Case, failures
 from costmodel.checks.theorems import h, n, w
 from costmodel.checks.verify import verify_operators
@@ -47,7 +47,7 @@ def with_numbers(operator: Operator) -> Operator:
 
 
 def case_of(image: tuple[Any, Any] = (4 * h, 4 * w), **options: Any) -> Case:
-    return Layer(**options).case(image)
+    return ClaimedLayer(**options).case(image)
 
 
 def planted(case: Case, plant: Callable[[nn.Module], None]) -> Case:

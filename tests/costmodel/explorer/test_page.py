@@ -12,7 +12,7 @@ from costmodel.explorer.formulas import (
     FORMS,
     QUANTITIES,
     SYMBOLS,
-    Formula,
+    PageFormula,
     c_in,
     c_out,
     formulas,
@@ -26,10 +26,10 @@ from costmodel.explorer.page import filled, page, references
 from costmodel.networks.resnet import resnet
 from costmodel.operators.octave import PATHS
 
-BY_NAME: dict[str, Formula] = {formula.name: formula for formula in formulas()}
+BY_NAME: dict[str, PageFormula] = {formula.name: formula for formula in formulas()}
 
 
-def evaluated(formula: Formula, **sizes: int) -> dict[str, int]:
+def evaluated(formula: PageFormula, **sizes: int) -> dict[str, int]:
     """Run a formula's JavaScript: a sum of products of whole numbers reads the same in Python."""
     body = formula.javascript().split("=> [")[1].split("], size")[0]
     names = {symbol.name: 0 for symbol in SYMBOLS} | sizes | {"ceilDiv": lambda a, b: -(-a // b)}

@@ -10,7 +10,7 @@ from costmodel.convention import QUANTITIES, Cost
 from costmodel.networks.closed_form import (
     BOTTLENECKS,
     CHANNELS,
-    Bottleneck,
+    BottleneckPlace,
     alpha,
     beta,
     closed_form,
@@ -96,9 +96,9 @@ def test_the_symbols_of_a_form() -> None:
     names = {str(symbol) for symbol in closed_form(["HL"]).macs.free_symbols}
     assert names == {"n", *(f"{c}{stage}" for c in ("c_H", "c_L", "m_L") for stage in (1, 2, 3))}
     assert closed_form(["HL"], form="whole").macs.free_symbols == {n, alpha, beta}
-    assert str(Bottleneck("LH", 1, 1).width("in")) == "m_LH2"
-    assert str(Bottleneck("LH", 0, 1).width("in")) == "m_LH12"
-    assert Bottleneck("LH", 0, 1).width("out") == Bottleneck("HH", 1, 1).width("out")
+    assert str(BottleneckPlace("LH", 1, 1).width("in")) == "m_LH2"
+    assert str(BottleneckPlace("LH", 0, 1).width("in")) == "m_LH12"
+    assert BottleneckPlace("LH", 0, 1).width("out") == BottleneckPlace("HH", 1, 1).width("out")
 
 
 def test_sizes_widths_classes_and_batches_may_be_symbols() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.networks.resnet import MODELS, ResNet, depth_of, named, resnet, rounding_notes
+from costmodel.networks.resnet import MODELS, ResNetDesign, depth_of, named, resnet, rounding_notes
 from costmodel.networks.stages import Stage, path_set, paths_per_stage, per_stage
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import cost_of
@@ -173,7 +173,7 @@ def test_bad_choices_are_refused(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_beta_above_the_channels_is_no_error_where_nothing_is_compressed() -> None:
-    assert isinstance(resnet(20, beta=100), ResNet)
+    assert isinstance(resnet(20, beta=100), ResNetDesign)
 
 
 def test_one_value_or_three() -> None:

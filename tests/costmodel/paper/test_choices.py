@@ -11,8 +11,8 @@ from costmodel.operators.recorder import cost_of
 from costmodel.paper.choices import (
     ALPHAS,
     BETAS,
-    Choice,
     Choices,
+    PricedChoice,
     budget_table,
     edge_table,
     front_table,
@@ -24,7 +24,7 @@ from costmodel.paper.choices import (
 from costmodel.paper.printed import Paper
 
 
-def network_cost(choice: Choice, paths: tuple[str, ...]) -> tuple[int, int]:
+def network_cost(choice: PricedChoice, paths: tuple[str, ...]) -> tuple[int, int]:
     net = resnet(56, alpha=choice.alpha, beta=choice.beta, paths=paths, width_rule=choice.width_rule)
     cost = cost_of(net.operators())
     return int(cost.params), int(cost.macs)

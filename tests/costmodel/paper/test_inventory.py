@@ -8,7 +8,7 @@ import pytest
 
 from costmodel.operators.recorder import cost_of
 from costmodel.paper.counting import BUILT, Counting, Reading
-from costmodel.paper.inventory import KINDS, Build, Subject, inventory
+from costmodel.paper.inventory import KINDS, Build, NetworkVariant, inventory
 from costmodel.paper.printed import Paper
 
 ALL = frozenset(("HH", "HL", "LH", "LL"))
@@ -21,7 +21,7 @@ def regular_layers(n: int) -> int:
 
 
 def test_a_plain_network_by_hand() -> None:
-    there = inventory(Subject(9, Fraction(0), frozenset()), Build()).params
+    there = inventory(NetworkVariant(9, Fraction(0), frozenset()), Build()).params
     kernels = 9 * (16 * 16 + regular_layers(9) + 16 * 32 + 32 * 64 + 64 * 64)
     outputs = 18 * (16 + 32 + 64)
     assert {kind: there[kind] for kind in KINDS if there.get(kind)} == {
@@ -39,7 +39,7 @@ def test_a_plain_network_by_hand() -> None:
 
 def test_bottlenecks_on_all_paths_by_hand() -> None:
     # alpha 1/4, beta 2: m is 3c/8 into the high branch and c/8 into the low one, on two paths each.
-    there = inventory(Subject(9, QUARTER, ALL), Build()).params
+    there = inventory(NetworkVariant(9, QUARTER, ALL), Build()).params
     at_changes = 32**2 + 64**2
     assert there["spatial"] * 64 == 9 * 2 * (3**2 + 1) * (regular_layers(9) + at_changes)
     assert there["expand"] * 32 == 2 * (3 * 3 + 1) * (regular_layers(9) + at_changes)
@@ -49,7 +49,7 @@ def test_bottlenecks_on_all_paths_by_hand() -> None:
 
 
 def test_biases_of_octave_layers_by_hand() -> None:
-    there = inventory(Subject(9, QUARTER, ALL), Build()).params
+    there = inventory(NetworkVariant(9, QUARTER, ALL), Build()).params
     outputs, regular = 18 * (16 + 32 + 64), 18 * (16 + 32 + 64) - 16 - 64
     assert there["bias_branch"] == outputs
     assert there["bias_path"] == 2 * regular + 16 + 2 * 64  # one path into each branch of the first layer
@@ -67,7 +67,7 @@ def test_the_default_build_is_the_network_of_the_cost_model(paper: Paper, key: s
 
 def test_the_stride_on_the_kxk_kernel_by_hand() -> None:
     late, early = (
-        inventory(Subject(9, QUARTER, ALL), Build(stride=stride)).macs for stride in ("C-spatial", "C")
+        inventory(NetworkVariant(9, QUARTER, ALL), Build(stride=stride)).macs for stride in ("C-spatial", "C")
     )
     # At stage changes the first 1x1 then runs at the input's resolution, which has 4 times the positions.
     # High branch and low one (HL after its pooling): c_H m_H at h x w, the other three at a quarter of that.
@@ -81,16 +81,16 @@ def test_the_stride_on_the_kxk_kernel_by_hand() -> None:
 
 
 def test_a_plain_shortcut_costs_its_kernels_at_full_resolution() -> None:
-    there = inventory(Subject(9, QUARTER, ALL), Build(shortcut="plain"))
+    there = inventory(NetworkVariant(9, QUARTER, ALL), Build(shortcut="plain"))
     assert there.params["shortcut_plain"] == 16 * 32 + 32 * 64
     assert there.macs["shortcut_plain"] == 16 * 32 * 16**2 + 32 * 64 * 8**2
-    octave = inventory(Subject(9, QUARTER, ALL), Build())
+    octave = inventory(NetworkVariant(9, QUARTER, ALL), Build())
     ratio = 1 - Fraction(3, 4) * QUARTER * (2 - QUARTER)
     assert octave.macs["shortcut_plain"] == ratio * there.macs["shortcut_plain"]
 
 
 def test_compressing_a_layer_changes_that_layer_alone() -> None:
-    subject, kinds = Subject(9, QUARTER, ALL), ("plain", "reduce", "spatial", "expand")
+    subject, kinds = NetworkVariant(9, QUARTER, ALL), ("plain", "reduce", "spatial", "expand")
     base = inventory(subject, Build()).params
     first = inventory(subject, Build(compress_first=True)).params
     # 16 high channels to 12 high and 4 low: widths 6 and 2.
@@ -104,7 +104,7 @@ def test_compressing_a_layer_changes_that_layer_alone() -> None:
 
 
 def test_end_shortcuts_add_two_1x1_layers() -> None:
-    subject = Subject(9, QUARTER, ALL)
+    subject = NetworkVariant(9, QUARTER, ALL)
     base, more = (inventory(subject, Build(end_shortcut=kind)).params for kind in ("free", "octave"))
     assert more["shortcut_plain"] - base["shortcut_plain"] == 16 * 16 + 64 * 64
 
@@ -116,13 +116,17 @@ def test_alike_networks_count_alike_under_every_build() -> None:
         ("out", "in", "min", "mean"), ("octave", "bottleneck"), (True, False)
     ):
         reading = Reading(Build(width_rule=rule, shortcut=shortcut), counting, Counting())
-        one = reading.params.of(inventory(Subject(9, QUARTER, frozenset({"HH"})), reading.build).params)
-        other = reading.params.of(inventory(Subject(9, 3 * QUARTER, frozenset({"LL"})), reading.build).params)
+        one = reading.params.of(
+            inventory(NetworkVariant(9, QUARTER, frozenset({"HH"})), reading.build).params
+        )
+        other = reading.params.of(
+            inventory(NetworkVariant(9, 3 * QUARTER, frozenset({"LL"})), reading.build).params
+        )
         assert one == other, (rule, shortcut, first)
 
 
 def test_inventories_that_were_handed_out_do_not_change() -> None:
-    subject = Subject(3, QUARTER, ALL)
+    subject = NetworkVariant(3, QUARTER, ALL)
     first = inventory(subject, Build())
     inventory(subject, replace(Build(), compress_last=True))
     assert inventory(subject, Build()) == first

@@ -6,7 +6,7 @@ import pytest
 
 from costmodel.paper.printed import Paper
 from costmodel.paper.records import Record, record
-from costmodel.paper.selection import Network, losses, networks, selections
+from costmodel.paper.selection import StudyNetwork, losses, networks, selections
 from tests.costmodel.paper.test_records import result
 
 TABLE_2 = {"HH": 0.9119, "HL": 0.9311, "LH": 0.9338, "LL": 0.9327}  # alpha 1/4, as the paper prints it
@@ -75,7 +75,7 @@ def test_every_network_with_bottlenecks_has_its_octave_network(paper: Paper) -> 
 
 
 def test_settings_of_a_run(paper: Paper) -> None:
-    frozen = Network(paper.by_key["3.2"], 20, frozen=True)
+    frozen = StudyNetwork(paper.by_key["3.2"], 20, frozen=True)
     assert frozen.settings() == {
         "model.name": "resnet20",
         "model.alpha": "1/4",
@@ -89,7 +89,7 @@ def test_the_trained_parameters_are_those_of_the_module(paper: Paper) -> None:
     from pwoct.training.learner import build_model
 
     for frozen, trained in ((True, 306_794), (False, 409_482)):
-        network = Network(paper.by_key["1.3"], 56, frozen=frozen)
+        network = StudyNetwork(paper.by_key["1.3"], 56, frozen=frozen)
         model = build_model(compose("fast", values=network.settings()).model, classes=10, in_channels=3)
         found = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         assert network.trained() == found == trained

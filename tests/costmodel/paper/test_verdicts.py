@@ -8,15 +8,15 @@ import pytest
 from costmodel.checks.instantiated import layer_counts
 from costmodel.paper.cells import BOTTLENECK, PLAIN, Cell, cells
 from costmodel.paper.printed import Paper
-from costmodel.paper.verdicts import Evidence, claim_table, evidence, rounded
+from costmodel.paper.verdicts import PaperCounts, claim_table, evidence, rounded
 
 
 @pytest.fixture(scope="module")
-def known(paper: Paper) -> Evidence:
+def known(paper: Paper) -> PaperCounts:
     return evidence(paper, cells(paper))
 
 
-def verdicts(known: Evidence, claim: str) -> list[tuple[str | None, ...]]:
+def verdicts(known: PaperCounts, claim: str) -> list[tuple[str | None, ...]]:
     rows = [row for row in claim_table(known).rows if row["claim"] == claim]
     return [tuple(row.get(f"{source}_verdict") for source in ("tables", "formulas", "built")) for row in rows]
 
@@ -42,23 +42,23 @@ def verdicts(known: Evidence, claim: str) -> list[tuple[str | None, ...]]:
         ("octave-ratio", [("no", "no", "no")]),
     ],
 )
-def test_verdicts(known: Evidence, claim: str, expected: list[tuple[str | None, ...]]) -> None:
+def test_verdicts(known: PaperCounts, claim: str, expected: list[tuple[str | None, ...]]) -> None:
     assert verdicts(known, claim) == expected
 
 
 @pytest.mark.parametrize("claim", ["layer-cost", "layer-params"])
-def test_layers_are_judged_by_those_that_were_counted(known: Evidence, claim: str) -> None:
+def test_layers_are_judged_by_those_that_were_counted(known: PaperCounts, claim: str) -> None:
     counted = replace(known, layers=layer_counts())
     assert verdicts(counted, claim) == [(None, "yes", "yes")]
     wider = {**counted.layers, BOTTLENECK: counted.layers[PLAIN]}
     assert verdicts(replace(known, layers=wider), claim) == [(None, "yes", "no")]
 
 
-def test_every_claim_is_judged(known: Evidence, paper: Paper) -> None:
+def test_every_claim_is_judged(known: PaperCounts, paper: Paper) -> None:
     assert {row["claim"] for row in claim_table(known).rows} == {claim.id for claim in paper.claims}
 
 
-def test_values_by_hand(known: Evidence) -> None:
+def test_values_by_hand(known: PaperCounts) -> None:
     rows = {row["claim"]: row for row in claim_table(known).rows}
     assert rows["all-paths"]["formulas_value"] == "63.8"  # 1 - 310,874/859,658
     assert rows["all-paths"]["built_value"] == "52.1"  # 1 - 409,482/855,578

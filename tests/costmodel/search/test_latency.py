@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from costmodel.convention import Cost
-from costmodel.networks.resnet import ResNet
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators.recorder import Operator
 from costmodel.search.latency import Predictor, duration, network_latency, read_machine
 from costmodel.search.search import NothingFitsError, search
@@ -20,7 +20,7 @@ MACHINE = Machine({"float32": 3e9}, 2e9, 7e-7)
 PREDICTOR = Predictor(MACHINE, "float32")
 
 
-def listed(net: ResNet) -> int:
+def listed(net: ResNetDesign) -> int:
     """The sum over all operators, none of them folded."""
     return sum(PREDICTOR.nanoseconds(operator) for operator in net.operators())
 
@@ -41,7 +41,7 @@ def test_a_network_is_the_sum_of_its_operators(depth: int) -> None:
     assert network_latency(PREDICTOR, depth, **options) == listed(net)
 
 
-def per_stage(**options: Any) -> tuple[Space, list[ResNet]]:
+def per_stage(**options: Any) -> tuple[Space, list[ResNetDesign]]:
     """A small space, and all of its networks."""
     small = space(per_stage=True, **options)
     labels = small.labels().tolist()

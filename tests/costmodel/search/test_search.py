@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from costmodel.grids.grid import PATH_SUBSETS
 from costmodel.grids.quantities import cost_quantities
-from costmodel.networks.resnet import ResNet, resnet
+from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.wording import options_of
 from costmodel.operators.recorder import cost_of
 from costmodel.search import front as front_module
@@ -65,7 +65,7 @@ def costs_of(space: Space, names: tuple[str, ...]) -> list[Costs]:
 
 
 @cache
-def costs_of_network(net: ResNet, names: tuple[str, ...]) -> Costs:
+def costs_of_network(net: ResNetDesign, names: tuple[str, ...]) -> Costs:
     return tuple(cost_quantities(cost_of(net.operators()), names).values())
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from costmodel.figures.roofline import Point, draw_roofline
+from costmodel.figures.roofline import RooflinePoint, draw_roofline
 from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import FeatureMap, Recorder
 from costmodel.speed.folding import folded, merged
@@ -173,7 +173,9 @@ def test_rank_correlation_refuses(a, b, message):
 def test_the_plot_is_written(tmp_path):
     pytest.importorskip("matplotlib")
     file = tmp_path / "roofline.svg"
-    draw_roofline([Point("plain", 10.0, 500.0), Point("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file)
+    draw_roofline(
+        [RooflinePoint("plain", 10.0, 500.0), RooflinePoint("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file
+    )
     text = file.read_text()
     assert "<svg" in text
     assert all(f">{label}</text>" in text for label in ("roof", "plain", "alpha 1/2"))

@@ -13,7 +13,7 @@ from pwoct.branches import pool, upsample
 from pwoct.plan import plan_for, with_plan
 from pwoct.plan.compiled import library
 from pwoct.plan.compiled.operations import Map
-from pwoct.plan.compiled.program import Program, Recorder
+from pwoct.plan.compiled.program import Program, ProgramRecorder
 from pwoct.plan.folded.convolve import Convolution, Geometry
 from pwoct.resnet import resnet
 from tests.pwoct.networks import (
@@ -69,7 +69,7 @@ def test_a_convolution(dtype, kernel, geometry, channels, size):
     doubled = upsample(pool(plus), like=plus)
     expected = torch.relu(y + bias.double()[:, None, None] + plus + doubled)
 
-    recorder, images = Recorder(dtype), Map(c_in, *size)
+    recorder, images = ProgramRecorder(dtype), Map(c_in, *size)
     residual = recorder.convolve(images, Convolution(weights[0], None, geometry))
     half = recorder.pool(residual, 2)
     convolution = Convolution(weights[1], bias, geometry)
@@ -171,7 +171,7 @@ def test_images_elsewhere_are_refused():
 
 @needs_compiler
 def test_maps_that_do_not_fit_are_refused():
-    recorder = Recorder(torch.float32)
+    recorder = ProgramRecorder(torch.float32)
     one = Convolution(torch.zeros(4, 4, 1, 1), None)
     with pytest.raises(ValueError, match=r"a map of .* = \(4, 8, 8\) can be added, got \(4, 8, 7\)"):
         recorder.convolve(Map(4, 8, 8), one, plus=Map(4, 8, 7))
@@ -183,7 +183,7 @@ def test_maps_that_do_not_fit_are_refused():
 def test_groups_are_refused():
     grouped = Convolution(torch.zeros(4, 1, 3, 3), None, Geometry((1, 1), groups=4))
     with pytest.raises(ValueError, match="without groups and with one stride and dilation, got groups 4"):
-        Recorder(torch.float32).convolve(Map(4, 8, 8), grouped)
+        ProgramRecorder(torch.float32).convolve(Map(4, 8, 8), grouped)
 
 
 class TestWithoutACompiler:

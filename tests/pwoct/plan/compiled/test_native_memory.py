@@ -11,7 +11,7 @@ import torch
 from pwoct.plan import with_plan
 from pwoct.plan.compiled import library, memories, operations, training
 from pwoct.plan.compiled.operations import Map, place_maps
-from pwoct.plan.compiled.program import Recorder
+from pwoct.plan.compiled.program import ProgramRecorder
 from pwoct.plan.folded.convolve import Convolution
 from pwoct.resnet import resnet
 from tests.pwoct.networks import images, needs_compiler, network, skip_without, step
@@ -112,7 +112,7 @@ def test_memory_of_few_sizes_is_kept():
 @pytest.mark.parametrize("seed", range(20))
 def test_maps_that_are_needed_never_overlap(seed):
     draw = random.Random(seed)
-    recorder, source = Recorder(torch.float32), Map(2, 4, 4)
+    recorder, source = ProgramRecorder(torch.float32), Map(2, 4, 4)
     maps = [source]
     for _ in range(30):
         x = draw.choice(maps)
