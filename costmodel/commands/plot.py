@@ -10,6 +10,7 @@ import typer
 
 from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.plotting import check_plot, draw_result
+from costmodel.text import decode, read_text
 
 app = typer.Typer(add_completion=False)
 
@@ -31,11 +32,10 @@ def plot(
 
 
 def _read(result: str) -> str:
-    if result == "-":
-        return sys.stdin.read()
+    if result != "-":
+        return read_text(Path(result))
+    buffer = getattr(sys.stdin, "buffer", None)  # a test may put a text in its place
     try:
-        return Path(result).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{result} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{result} cannot be read: it is no text") from None
+        return sys.stdin.read() if buffer is None else decode(buffer.read())
+    except ValueError as error:
+        raise ValueError(f"stdin cannot be read: {error}") from None

@@ -7,7 +7,6 @@ matplotlib is imported inside the functions: it is the extra `plot`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -16,6 +15,7 @@ from costmodel.networks.wording import joined, path_text
 from costmodel.operators.octave import PATHS
 from costmodel.report import counted
 from costmodel.rounding import as_ratio
+from costmodel.text import parse_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ MOST_NAMED_BARS = 70  # more names than that cannot be read
 def read(text: str) -> Document:
     """Return a result from its JSON, or raise ValueError."""
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError as error:
         raise ValueError(f"a result must be JSON (--format json): {error}") from None
     if not isinstance(document, dict):

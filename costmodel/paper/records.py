@@ -17,6 +17,7 @@ from typing import Any
 from costmodel.paper.cells import network_columns, network_values
 from costmodel.paper.printed import BETA, Paper, PrintedRow
 from costmodel.report import Column, Table
+from costmodel.text import parse_json, read_text
 
 # What a run's network must have to be the paper's, beside its depth, alpha, beta and paths.
 FIXED: Mapping[str, Any] = {
@@ -102,7 +103,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> Iterator[Record]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         for result in content if isinstance(content, list) else [content]:
             yield record(result)
     except (ValueError, KeyError, TypeError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pwoct.training.schema import Augmentation, Config, Data, MachineSettings, Model, Optimiser, Schedule
+from pwoct.training.text import read_text
 
 __all__ = [
     "RECIPES",
@@ -160,8 +161,8 @@ def _recipe(name: Any) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(file))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from None
 
 

@@ -22,6 +22,7 @@ from pwoct.training.forms import Epoch, Form, SessionForm, form_of, require
 from pwoct.training.learner import build_model
 from pwoct.training.record import Result, RunError, RunFolder
 from pwoct.training.schedule import rate_factor
+from pwoct.training.text import read_json, read_text
 
 SCHEMA = 1  # within one number, keys are only ever added
 # A change of these within a run changes the learning rates of the epochs before it.
@@ -78,7 +79,7 @@ def write(record: Record, folder: Path) -> Path:
     """
     path = folder / f"{record['name']}.json"
     text = as_text(record)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and read_text(path) != text:
         raise RunError(f"{path} holds another record: move it away, or give the run another name")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -97,8 +98,8 @@ def read(path: Path) -> Any:
         RunError: if it cannot be read as JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path)
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read as JSON: {error}") from None
 
 

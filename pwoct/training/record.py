@@ -1,12 +1,11 @@
 """The folder of a run: what it is, where it ran, what it measured, how it ended."""
 
-import fcntl
 import json
 import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,9 +14,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from pwoct.training import lock
 from pwoct.training.checkpoint import write_atomically
 from pwoct.training.config import Config, ConfigError, validated
 from pwoct.training.forms import Count, Epoch, Seconds, SessionForm, Share, form_of, require
+from pwoct.training.text import read_json, read_text
 
 Metrics = dict[str, Any]
 # What depends on the clock and not on the run.
@@ -80,12 +81,14 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training this run; the lock ends with the process, however that ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
+        with ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                self.path.mkdir(parents=True, exist_ok=True)
+                held.enter_context(lock.locked(self.path / ".lock"))
+            except lock.TakenError:
                 raise BusyError(f"{self.path} is being trained by another process") from None
+            except OSError as error:
+                raise RunError(f"{self.path} cannot be used: {error.filename}: {error.strerror}") from None
             yield
 
     def write_config(self, config: Config) -> None:
@@ -132,7 +135,7 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         try:
-            lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
+            lines = read_text(self.metrics).split("\n")[:-1]
             history: list[Metrics] = [json.loads(line) for line in lines]
             for line in history:
                 require(Epoch, line)
@@ -161,8 +164,8 @@ class RunFolder:
 
     def _read(self, name: str) -> Any:
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            return read_json(self.path / name)
+        except (OSError, ValueError) as error:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, why: object) -> DamagedError:
