@@ -26,7 +26,8 @@ Run = Callable[..., Any]
 )
 def test_stored_results_are_drawn(pwoct_cost: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result, figure = tmp_path / "result.json", tmp_path / "figure.svg"
-    result.write_text(pwoct_cost(*arguments, "--format", "json").out)
+    text = pwoct_cost(*arguments, "--format", "json").out
+    result.write_bytes(text.encode("utf-16"))  # as PowerShell's > writes it
     run = pwoct_cost("plot", str(result), "-o", str(figure))
     assert (run.code, run.out, run.err) == (0, "", f"{figure} written\n")
     assert ("FLOPs" if "flop" in arguments else "MACs") in figure.read_text()
@@ -42,10 +43,13 @@ def test_a_result_from_a_pipe(pwoct_cost: Run, tmp_path: Path, monkeypatch: pyte
 
 def test_bad_input_is_one_line(pwoct_cost: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("")
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary.json").write_bytes(b"\x89PNG")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     for name, message in (
         ("missing.json", "cannot be read: No such file or directory"),
-        ("binary.json", "cannot be read: it is no text"),
+        ("binary.json", "cannot be read: it is not text in UTF-8"),
+        ("deep.json", "it is nested too deeply"),
+        (f"{'n' * 300}.json", "cannot be read: File name too long"),
         ("empty.json", "a result must be JSON"),
     ):
         run = pwoct_cost("plot", str(tmp_path / name), "-o", str(tmp_path / "x.svg"))
