@@ -1,0 +1,323 @@
+"""Tables of a traced network: totals, the most expensive layers, sums by module, kind or operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from costmodel.operators.rules import FREE, MULTIPLYING, PARTS
+from costmodel.report import PARAMS_COLUMN, Column, Table, counted
+from costmodel.sizes import Size
+from costmodel.tracing.calls import Call, ModuleInfo, Trace, element_ops
+
+MODEL = "(model)"
+SHORT_NAMES: Mapping[str, str] = {"conv": "convolution"}  # as the calculator calls them
+NAMES = (*MULTIPLYING, *PARTS)
+GROUPS = ("module", "operator", "kind")
+SORTS = ("order", "macs", "params", "training", "activations", "element-ops", "bytes", "calls")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What enters a total, and its unit: the kinds that multiply, and parts of the element operations."""
+
+    names: frozenset[str] = frozenset(MULTIPLYING)
+    unit: str = "mac"
+
+    @property
+    def heading(self) -> str:
+        """What a total of that choice is called.
+
+        >>> Choice(frozenset(("convolution", "bn")), "flop").heading
+        'FLOPs of convolution + bn'
+        """
+        unit = "FLOPs" if self.unit == "flop" else "MACs"
+        kinds = [name for name in MULTIPLYING if name in self.names]
+        parts = [name for name in PARTS if name in self.names]
+        return " + ".join(
+            [unit if len(kinds) == len(MULTIPLYING) else f"{unit} of {', '.join(kinds)}", *parts]
+        )
+
+    def work(self, calls: Iterable[Call]) -> Size:
+        """Return the chosen work of calls, in the unit; an element operation counts once."""
+        calls = list(calls)
+        macs = sum(call.cost.macs for call in calls if call.kind in self.names)
+        ops = element_ops(calls)
+        apart = sum(count for part, count in ops.items() if part in self.names)
+        return (2 * macs if self.unit == "flop" else macs) + apart
+
+
+def parse_choice(count: str | None, unit: str) -> Choice:
+    """Read what enters a total.
+
+    Raises ValueError for an unknown part or unit.
+
+    >>> sorted(parse_choice("conv,bn", "mac").names)
+    ['bn', 'convolution']
+    """
+    if unit not in ("mac", "flop"):
+        raise ValueError(f"unit must be mac or flop, got {unit}")
+    if count is None:
+        return Choice(unit=unit)
+    names = [SHORT_NAMES.get(name, name) for name in count.lower().split(",")]
+    if wrong := [name for name in names if name not in NAMES]:
+        raise ValueError(f"count must be some of {','.join(NAMES)}, got {wrong[0] or 'nothing'}")
+    return Choice(frozenset(names), unit)
+
+
+@dataclass
+class Group:
+    """What is summed in one row: calls of the forward pass and of a training step, and modules."""
+
+    name: str
+    what: str = ""
+    calls: list[Call] = field(default_factory=list)
+    backward: list[Call] = field(default_factory=list)
+    modules: list[ModuleInfo] = field(default_factory=list)
+    saved_bytes: Size = 0
+
+
+def groups(trace: Trace, by: str = "module", depth: int | None = None) -> list[Group]:
+    """Return what ran, grouped by module, by operator or by kind, in the order of first execution.
+
+    By module, a group holds what runs in the module itself; up to a depth, with all that is inside.
+    """
+    key = _key(by, depth)
+    found: dict[str, Group] = {}
+    for call in trace.calls:
+        found.setdefault(key(call), Group(key(call))).calls.append(call)
+    for call in trace.training.backward if trace.training else ():
+        found.setdefault(key(call), Group(key(call))).backward.append(call)
+    if by == "module":
+        _add_modules(found, trace, depth)
+    return [group for group in found.values() if _is_shown(group)]
+
+
+def _key(by: str, depth: int | None) -> Callable[[Call], str]:
+    if by == "operator":
+        return lambda call: call.operator
+    return (lambda call: call.kind) if by == "kind" else lambda call: _prefix(call.module, depth)
+
+
+def _prefix(path: str, depth: int | None) -> str:
+    """Return the ancestor of a module at a depth: layer1.0 of layer1.0.conv1 at depth 2."""
+    return path if depth is None else ".".join(path.split(".")[:depth])
+
+
+def _add_modules(found: dict[str, Group], trace: Trace, depth: int | None) -> None:
+    for info in trace.modules:
+        name = _prefix(info.path, depth)
+        if info.parameters or name in found:
+            group = found.setdefault(name, Group(name))
+            group.modules.append(info)
+            group.what = info.type if info.path == name else group.what
+    for path, saved in (trace.training.saved_by_module if trace.training else {}).items():
+        name = _prefix(path, depth)
+        found.setdefault(name, Group(name)).saved_bytes += saved
+
+
+def _is_shown(group: Group) -> bool:
+    return any(call.kind not in FREE for call in group.calls) or any(
+        info.parameters for info in group.modules
+    )
+
+
+def row(group: Group, choice: Choice, whole: Size) -> dict[str, Any]:
+    """Return the sums of a group; the share is that of the chosen work in the whole."""
+    work, calls = choice.work(group.calls), group.calls
+    steps = [*calls, *group.backward]
+    return {
+        "name": group.name or MODEL,
+        "what": group.what or (calls[0].kind if calls else ""),
+        "output": _output(calls),
+        "executions": max((info.executions for info in group.modules), default=None),
+        "params": sum(info.parameters for info in group.modules),
+        "macs": sum(call.cost.macs for call in calls),
+        "work": work,
+        "share": Fraction(int(work), int(whole)) if whole else Fraction(0),
+        "macs_training": sum(call.cost.macs_training for call in steps) if group.backward else None,
+        "activations": sum(call.cost.activations for call in calls),
+        "element_ops": sum(element_ops(calls).values()),
+        "bytes": sum(call.bytes_read + call.bytes_written for call in calls),
+        "calls": sum(call.cost.calls for call in calls),
+    }
+
+
+def _output(calls: Sequence[Call]) -> str:
+    """The shape of what multiplied last, or else of what ran last."""
+    with_output = [call for call in calls if call.outputs and call.kind not in FREE]
+    multiplied = [call for call in with_output if call.kind in MULTIPLYING]
+    last = (multiplied or with_output)[-1:]
+    return "x".join(map(str, last[0].outputs[0])) if last else ""
+
+
+def sums_table(
+    trace: Trace,
+    choice: Choice,
+    *,
+    by: str = "module",
+    depth: int | None = None,
+    sort: str = "order",
+    most: int | None = None,
+) -> Table:
+    """Return a row for each module, operator or kind, sorted, and where asked only the first rows.
+
+    Raises ValueError for an unknown grouping or order.
+    """
+    _check(by=(by, GROUPS), sort=(sort, SORTS))
+    whole = choice.work(trace.calls)
+    rows = [row(group, choice, whole) for group in groups(trace, by, depth)]
+    key = _SORT_KEYS.get(sort)
+    if key is not None:
+        rows.sort(key=lambda found: -(found[key] or 0))  # stable: equals stay in the order of execution
+    shown = rows if most is None else rows[:most]
+    title = _title(by, depth, sort, len(shown), len(rows))
+    return Table("layers", title, _columns(by, choice, trace, sort), shown)
+
+
+_SORT_KEYS: Mapping[str, str] = {
+    "macs": "work",
+    "params": "params",
+    "training": "macs_training",
+    "activations": "activations",
+    "element-ops": "element_ops",
+    "bytes": "bytes",
+    "calls": "calls",
+}
+
+
+def _check(**given: tuple[str, Sequence[str]]) -> None:
+    for name, (value, known) in given.items():
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value}")
+
+
+def _title(by: str, depth: int | None, sort: str, shown: int, all_: int) -> str:
+    what = {"module": "layer", "operator": "operator", "kind": "kind"}[by] if depth is None else "module"
+    if shown < all_:
+        return f"The {counted(shown, what)} of {all_:,} with the most {sort}"
+    depth_text = "" if depth is None else f" to depth {depth}"
+    return f"By {what}{depth_text}{'' if sort == 'order' else f', sorted by {sort}'}"
+
+
+def _columns(by: str, choice: Choice, trace: Trace, sort: str) -> list[Column]:
+    modules = by == "module"
+    extra = {"activations": "activations", "element-ops": "element ops", "bytes": "bytes"}
+    on = {_SORT_KEYS.get(sort, "")}
+    trained = trace.training is not None
+    return [
+        Column("name", {"module": "layer"}.get(by, by)),
+        Column("what", "class", on_terminal=False),
+        *([Column("output", "output")] if modules else [Column("calls", "calls", "count")]),
+        *([PARAMS_COLUMN] if modules else []),
+        Column("work", choice.heading, "count"),
+        Column("share", "share", "share"),
+        *([Column("macs", "MACs", "count", on_terminal=False)] if choice != Choice() else []),
+        *([Column("macs_training", "training MACs", "count", "macs_training" in on)] if trained else []),
+        *(Column(_SORT_KEYS[name], text, "count", _SORT_KEYS[name] in on) for name, text in extra.items()),
+        *([Column("calls", "calls", "count", "calls" in on)] if modules else []),
+        *([Column("executions", "runs", "count", on_terminal=False)] if modules else []),
+    ]
+
+
+def total_values(trace: Trace, choice: Choice) -> dict[str, Any]:
+    """Return the totals by key."""
+    cost, params = trace.total(), trace.parameters
+    moved = sum(call.bytes_read + call.bytes_written for call in trace.calls)
+    training = trace.training
+    return {
+        "params": params.all,
+        "params_trainable": params.trainable,
+        "params_frozen": params.frozen,
+        "buffers": params.buffers,
+        "macs": cost.macs,
+        "work": choice.work(trace.calls),
+        "macs_training": None if training is None else training.macs,
+        "activations": cost.activations,
+        "element_ops": sum(trace.element_ops().values()),
+        "bytes": moved,
+        "intensity": round(int(cost.macs) / int(moved), 4) if moved else None,
+        "calls": cost.calls,
+        "saved_bytes": None if training is None else training.saved_bytes,
+    }
+
+
+def totals_table(trace: Trace, choice: Choice) -> Table:
+    """Return a row for each total, with what it is made of."""
+    values, params = total_values(trace, choice), trace.parameters
+    kinds = {kind: cost.macs for kind, cost in trace.by_kind().items() if cost.macs}
+    parts = sorted(trace.element_ops().items(), key=lambda pair: -pair[1])
+    tied = f"; {counted(len(params.tied), 'tied name')} counted once" if params.tied else ""
+    notes: dict[str, tuple[str, str]] = {
+        "params": ("parameters", f"{params.trainable:,} trainable, {params.frozen:,} frozen{tied}"),
+        "buffers": ("buffers", "not counted as parameters"),
+        "work": (choice.heading, ", ".join(f"{kind} {macs:,}" for kind, macs in kinds.items())),
+        "macs_training": ("training MACs", "forward and both gradients of one step"),
+        "activations": ("activations", "output elements of what multiplies"),
+        "element_ops": ("element operations", ", ".join(f"{p} {n:,}" for p, n in parts[:3])),
+        "bytes": ("bytes moved", "inputs, weights, outputs of each operator, once"),
+        "intensity": ("MACs a byte", ""),
+        "calls": ("operator calls", ""),
+        "saved_bytes": ("bytes saved", "kept for the backward pass"),
+    }
+    rows = [
+        {"quantity": name, "total": values[key], "made_of": note}
+        for key, (name, note) in notes.items()
+        if values[key] is not None
+    ]
+    columns = [
+        Column("quantity", "quantity"),
+        Column("total", "total", "count"),
+        Column("made_of", "made of"),
+    ]
+    return Table("totals", "Totals", columns, rows)
+
+
+def uncovered_table(trace: Trace) -> Table:
+    """Return a row for each operator of a module that no formula covers, with the reason."""
+    found: dict[tuple[str, str, str], int] = {}
+    for call in trace.uncovered():
+        key = call.module, call.operator, call.reason
+        found[key] = found.get(key, 0) + 1
+    rows = [
+        {"name": module or MODEL, "operator": operator, "calls": calls, "reason": reason}
+        for (module, operator, reason), calls in found.items()
+    ]
+    columns = [
+        Column("name", "module"),
+        Column("operator", "operator"),
+        Column("calls", "calls", "count"),
+        Column("reason", "not covered because"),
+    ]
+    return Table("uncovered", "Not covered: no total above contains these", columns, rows)
+
+
+def remarks(trace: Trace) -> list[str]:
+    """Return what a reader must know: modules that ran several times or never, tied parameters, the route."""
+    told = []
+    repeated = [info for info in trace.modules if info.executions > 1 and info.parameters]
+    if repeated:
+        names = [f"{info.path or MODEL} ({info.executions} times)" for info in repeated]
+        told.append(f"Run more than once, counted each time, parameters once: {_some(names)}.")
+    idle = [info.path or MODEL for info in trace.modules if not info.executions and info.parameters]
+    used = {call.module for call in trace.calls}
+    if unused := [path for path in idle if path not in used and _is_idle(path, trace)]:
+        told.append(f"Not run by this input, parameters counted: {_some(unused)}.")
+    if tied := trace.parameters.tied:
+        told.append(f"Tied: {_some([f'{name} = {first}' for name, first in tied.items()])}.")
+    if trace.route == "real":
+        told.append("The code needs values: it ran on the CPU, on tensors with data.")
+    return [*told, *trace.notes]
+
+
+def _is_idle(path: str, trace: Trace) -> bool:
+    """A module whose parameters another module reads, such as attention's out_proj, is used."""
+    unused = {name.rpartition(".")[0] for name in trace.parameters.unused}
+    return path in unused
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
