@@ -22,6 +22,7 @@ from costmodel.commands.shared.vocabulary import fold
 # What a command is, in the order in which a user meets them; each is the module of that name in
 # `costmodel.commands`.
 COMMANDS = {
+    "cost": "The exact cost of any network of your own.",
     "explain": "How an operator's cost is derived, and where from.",
     "equations": "The paper's equations, derived and proved.",
     "paper": "The paper's tables and claims beside what is computed.",

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.sizes import Size
@@ -46,6 +48,54 @@ def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
         for around in accumulate(name.split("."), _child):
             found[around] += macs
     return {**found, "": total}
+
+
+@dataclass(frozen=True)
+class OwnCounts:
+    """What fvcore says of the operators that run in each module itself."""
+
+    macs: dict[str, int]
+    missing: dict[str, dict[str, int]]  # operators without a rule, or whose rule failed
+    einsum: dict[str, int]  # what its rule for einsum gave, which is part of the MACs
+
+
+def fvcore_own_counts(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> OwnCounts:
+    """Return fvcore's MACs of what runs in each module itself, of a forward pass on any inputs.
+
+    A rule of fvcore that fails is noted for its module, and does not end the count.
+    """
+    leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
+    with _quiet_tracing():
+        from fvcore.nn import FlopCountAnalysis
+
+        wrapper = _WithStructure(model, leaves, structure)
+        analysis = FlopCountAnalysis(wrapper, tuple(x for x in leaves if isinstance(x, Tensor)))
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).ancestor_mode("owner")
+        analysis.set_op_handle(**{name: _forgiving(name, h) for name, h in analysis._op_handles.items()})
+        # What runs in a module counts for it alone, and not for the modules around it.
+        analysis._get_all_ancestors = lambda name: {analysis.canonical_module_name(name)}
+        counts, missing = analysis.by_module_and_operator(), analysis._analyze().unsupported_ops
+    names = {name: name.removeprefix("model").removeprefix(".") for name in counts}
+    failed = {name: [op for op in count if op.startswith("failed ")] for name, count in counts.items()}
+    return OwnCounts(
+        {names[name]: macs for name, count in counts.items() if (macs := _sum_macs(count))},
+        {
+            names[name]: {**missing[name], **{op.removeprefix("failed "): 1 for op in failed[name]}}
+            for name in counts
+            if missing[name] or failed[name]
+        },
+        {names[name]: int(count["einsum"]) for name, count in counts.items() if count.get("einsum")},
+    )
+
+
+def _forgiving(name: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def handled(inputs: Any, outputs: Any) -> Any:
+        try:
+            return handle(inputs, outputs)
+        except (AssertionError, IndexError, TypeError, ValueError, NotImplementedError):
+            return Counter({f"failed {name}": 0})
+
+    return handled
 
 
 def flop_counter_macs(model: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
@@ -109,8 +159,16 @@ def canonical_names(model: nn.Module) -> dict[str, str]:
 
 
 def tensors(outputs: Any) -> list[Tensor]:
-    """Return the tensors in whatever a model returns."""
-    return [y for y in tree_leaves(outputs) if isinstance(y, Tensor)]
+    """Return the tensors in whatever a model returns: containers, dataclasses, objects with attributes."""
+    found = []
+    for leaf in tree_leaves(outputs):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            found += tensors([getattr(leaf, part.name) for part in fields(leaf)])
+        elif isinstance(leaf, Mapping):
+            found += tensors(list(leaf.values()))
+    return found
 
 
 @contextmanager
@@ -123,6 +181,22 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+class _WithStructure(nn.Module):
+    """A model for the tracer, which gives it tensors alone: other inputs and keywords are put back."""
+
+    def __init__(self, model: nn.Module, leaves: Sequence[Any], structure: Any) -> None:
+        super().__init__()
+        self.model = model
+        self._inputs = leaves, structure
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        leaves, structure = self._inputs
+        given = iter(inputs)
+        values = [next(given) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        args, kwargs = tree_unflatten(values, structure)
+        return tuple(tensors(self.model(*args, **kwargs)))
 
 
 class _Traceable(nn.Module):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from costmodel.operators.rules import FREE, MULTIPLYING, PARTS
 from costmodel.report import PARAMS_COLUMN, Column, Table, counted
 from costmodel.sizes import Size
+from costmodel.tables.counting import PREFIXES, UNITS
 from costmodel.tracing.calls import Call, ModuleInfo, Trace, element_ops
 
 MODEL = "(model)"
@@ -25,6 +26,7 @@ class Choice:
 
     names: frozenset[str] = frozenset(MULTIPLYING)
     unit: str = "mac"
+    prefix: str = ""  # k, M or G: how the work is shown
 
     @property
     def heading(self) -> str:
@@ -33,7 +35,7 @@ class Choice:
         >>> Choice(frozenset(("convolution", "bn")), "flop").heading
         'FLOPs of convolution + bn'
         """
-        unit = "FLOPs" if self.unit == "flop" else "MACs"
+        unit = self.prefix + ("FLOPs" if self.unit == "flop" else "MACs")
         kinds = [name for name in MULTIPLYING if name in self.names]
         parts = [name for name in PARTS if name in self.names]
         return " + ".join(
@@ -57,14 +59,16 @@ def parse_choice(count: str | None, unit: str) -> Choice:
     >>> sorted(parse_choice("conv,bn", "mac").names)
     ['bn', 'convolution']
     """
-    if unit not in ("mac", "flop"):
-        raise ValueError(f"unit must be mac or flop, got {unit}")
+    if unit not in UNITS:
+        raise ValueError(f"unit must be mac or flop, got {unit}; k, M or G may stand before it: Mmac")
+    prefix = unit[0] if unit[0] in PREFIXES else ""
+    unit = unit.removeprefix(prefix)
     if count is None:
-        return Choice(unit=unit)
+        return Choice(unit=unit, prefix=prefix)
     names = [SHORT_NAMES.get(name, name) for name in count.lower().split(",")]
     if wrong := [name for name in names if name not in NAMES]:
         raise ValueError(f"count must be some of {','.join(NAMES)}, got {wrong[0] or 'nothing'}")
-    return Choice(frozenset(names), unit)
+    return Choice(frozenset(names), unit, prefix)
 
 
 @dataclass
@@ -212,7 +216,7 @@ def _columns(by: str, choice: Choice, trace: Trace, sort: str) -> list[Column]:
         Column("what", "class", on_terminal=False),
         *([Column("output", "output")] if modules else [Column("calls", "calls", "count")]),
         *([PARAMS_COLUMN] if modules else []),
-        Column("work", choice.heading, "count"),
+        Column("work", choice.heading, "count", scale=PREFIXES[choice.prefix]),
         Column("share", "share", "share"),
         *([Column("macs", "MACs", "count", on_terminal=False)] if choice != Choice() else []),
         *([Column("macs_training", "training MACs", "count", "macs_training" in on)] if trained else []),
@@ -253,7 +257,7 @@ def totals_table(trace: Trace, choice: Choice) -> Table:
     notes: dict[str, tuple[str, str]] = {
         "params": ("parameters", f"{params.trainable:,} trainable, {params.frozen:,} frozen{tied}"),
         "buffers": ("buffers", "not counted as parameters"),
-        "work": (choice.heading, ", ".join(f"{kind} {macs:,}" for kind, macs in kinds.items())),
+        "work": (_unscaled(choice).heading, ", ".join(f"{kind} {macs:,}" for kind, macs in kinds.items())),
         "macs_training": ("training MACs", "forward and both gradients of one step"),
         "activations": ("activations", "output elements of what multiplies"),
         "element_ops": ("element operations", ", ".join(f"{p} {n:,}" for p, n in parts[:3])),
@@ -273,6 +277,10 @@ def totals_table(trace: Trace, choice: Choice) -> Table:
         Column("made_of", "made of"),
     ]
     return Table("totals", "Totals", columns, rows)
+
+
+def _unscaled(choice: Choice) -> Choice:
+    return replace(choice, prefix="")
 
 
 def uncovered_table(trace: Trace) -> Table:

@@ -10,6 +10,7 @@ from costmodel.networks.resnet import MODELS
 from costmodel.operators.layer import KINDS
 from costmodel.operators.octave import PATHS, STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
+from costmodel.operators.rules import MULTIPLYING, PARTS
 from costmodel.rounding import WIDTH_RULES
 from costmodel.tables.counting import COUNTS, UNITS
 
@@ -34,6 +35,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "quantity": QUANTITIES,
     "objective": (*QUANTITIES, "latency"),
     "constraint": CONSTRAINTS,
+    "as": ("text", "latex", "json", "python", "javascript"),
+    "by": ("module", "operator", "kind"),
+    "sort": ("order", "macs", "params", "training", "activations", "element-ops", "bytes", "calls"),
+    "traced-count": ("conv", *MULTIPLYING[1:], *PARTS),
     "mode": ("inference", "training", "both"),
     "plan": PLANS,
     "recipe": ("fast", "paper", "keras"),
@@ -159,6 +164,24 @@ TABLE: tuple[Word, ...] = (
     Word("figure", "--output -o", "The figure: a file .svg, .png or .pdf."),
     Word("page", "--output -o", "The HTML file to write."),
     Word("version", "--version", "Print the version and leave."),
+    # A network of one's own
+    Word(
+        "input",
+        "--input",
+        "An input: 1,3,224,224; with a name, a dtype, a bound of integers: ids=1,128:int64<30522. Repeat.",
+    ),
+    Word("inputs", "--inputs", "A function that makes the inputs: file.py:make_inputs."),
+    Word("timeout", "--timeout", "Seconds that building and running the network may take."),
+    Word("symbols", "--symbols", "Closed form in these axes: n,h,w or ids=b,s; _ keeps an axis. Repeat."),
+    Word("as", "--as", f"Write closed forms as {_some('as')}.", "as"),
+    Word("by", "--by", f"Group by {_some('by')}.", "by"),
+    Word("depth", "--depth", "Sum modules up to this depth: 1 has the model's children."),
+    Word("sort", "--sort", f"Sort by {_some('sort')}, most first.", "sort"),
+    Word("top", "--top", "Show only so many rows; 0: all."),
+    Word("every-layer", "--per-layer", "Show every layer, in the order of execution."),
+    Word("traced-count", "--count", f"What enters totals, joined by commas: {_some('traced-count')}."),
+    Word("training", "--training", "Trace a training step too: its MACs, and the bytes saved for backward."),
+    Word("strict", "--strict", "What no formula covers is a failure."),
     # search
     Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),
     Word(

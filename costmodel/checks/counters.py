@@ -1,0 +1,200 @@
+"""What independent counters say of any network, module by module; each result is plain data.
+
+A module's count is that of the operators that ran in itself, without its children. Counters know nothing of
+`costmodel.tracing`: fvcore traces by TorchScript, torch's counter watches dispatched operators.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from costmodel.checks.measure import fvcore_own_counts, mode, tensors
+
+Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+
+
+@dataclass
+class Counted:
+    """What one counter says; by module, "" is what runs in the model itself."""
+
+    counter: str
+    version: str
+    macs: dict[str, int] = field(default_factory=dict)
+    activations: dict[str, int] = field(default_factory=dict)
+    # fvcore: operators of a module that it has no rule for, and what its rule for einsum gave
+    missing: dict[str, dict[str, int]] = field(default_factory=dict)
+    einsum: dict[str, int] = field(default_factory=dict)
+    # torch: the operators that it has a rule for
+    rules: list[str] = field(default_factory=list)
+    parameters: dict[str, int] = field(default_factory=dict)  # all, trainable, frozen, buffers
+    own_parameters: dict[str, int] = field(default_factory=dict)
+    training: int | None = None  # MACs of a whole step
+    sizes: list[int | None] = field(default_factory=list)  # total MACs at other sizes
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """The MACs of the whole model."""
+        return sum(self.macs.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON has it."""
+        return asdict(self)
+
+
+def count_by_fvcore(model: nn.Module, inputs: Arguments, others: Sequence[Arguments] = ()) -> Counted:
+    """Return what fvcore counts of a forward pass in eval mode."""
+    del others
+    from importlib.metadata import version
+
+    with mode(model, training=False), _plain():
+        counted = fvcore_own_counts(model, *inputs)
+    return Counted("fvcore", version("fvcore"), counted.macs, {}, counted.missing, counted.einsum)
+
+
+def count_by_torch(model: nn.Module, inputs: Arguments, others: Sequence[Arguments] = ()) -> Counted:
+    """Return what torch's FlopCounterMode counts, forward and in a training step, and parameters."""
+    found = Counted("torch", torch.__version__, rules=[str(operator) for operator in flop_registry])
+    found.parameters, found.own_parameters = _parameters(model), _own_parameters(model)
+    with mode(model, training=False), _plain():
+        watch = _forward(model, inputs)
+        found.macs, found.activations = _halved(watch.by_module), dict(watch.outputs)
+    with mode(model, training=True), _plain():
+        try:
+            found.training = _step(model, inputs)
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            found.notes.append(f"no training step: {(str(error).strip().splitlines() or [''])[0]}")
+    with mode(model, training=False), _plain():
+        found.sizes = [_other(model, other) for other in others]
+    return found
+
+
+COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    """Enable gradients and leave out the fused kernels, which no counter has rules for."""
+    fused: Any = torch.backends.mha
+    before = fused.get_fastpath_enabled()
+    fused.set_fastpath_enabled(False)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        fused.set_fastpath_enabled(before)
+
+
+class _NoTracker:
+    """In place of torch's tracker of modules, whose hooks on gradients fail for some models."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None:
+        """Start."""
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+
+class _Watch(FlopCounterMode):
+    """torch's counter, which also notes in which module it counted."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(display=False)
+        self.mod_tracker: Any = _NoTracker()
+        self.by_module: Counter[str] = Counter()
+        self.outputs: Counter[str] = Counter()
+        self._model = model
+        self._names = [""]
+
+    def _count_flops(self, func_packet: Any, out: Any, args: Any, kwargs: Any) -> Any:
+        if func_packet in self.flop_registry:
+            rule: Any = self.flop_registry[func_packet]
+            self.by_module[self._names[-1]] += rule(*args, **kwargs, out_val=out)
+            first = tensors(out)[:1]
+            self.outputs[self._names[-1]] += sum(y.numel() for y in first)
+        return super()._count_flops(func_packet, out, args, kwargs)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Follow the modules that run."""
+        with ExitStack() as stack:
+            for name, module in self._model.named_modules():
+                if isinstance(module, torch.jit.ScriptModule):
+                    continue
+                enter = module.register_forward_pre_hook(partial(self._enter, name))
+                leave = module.register_forward_hook(self._leave, always_call=True)
+                stack.callback(enter.remove)
+                stack.callback(leave.remove)
+            stack.enter_context(self)
+            yield
+
+    def _enter(self, name: str, _module: nn.Module, _inputs: Any) -> None:
+        self._names.append(name)
+
+    def _leave(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
+        self._names.pop()
+
+
+def _forward(model: nn.Module, inputs: Arguments) -> _Watch:
+    watch = _Watch(model)
+    with watch.watching():
+        model(*inputs[0], **inputs[1])
+    return watch
+
+
+def _step(model: nn.Module, inputs: Arguments) -> int:
+    """The MACs of a step of training: forward, and backward from all outputs that have gradients."""
+    with FlopCounterMode(display=False) as counter:
+        counter.mod_tracker = _NoTracker()
+        outputs = [y for y in tensors(model(*inputs[0], **inputs[1])) if y.requires_grad]
+        if outputs:
+            torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
+    for parameter in model.parameters():
+        parameter.grad = None
+    return counter.get_total_flops() // 2
+
+
+def _other(model: nn.Module, inputs: Arguments) -> int | None:
+    """The MACs at another size; None where the model does not run there."""
+    try:
+        return sum(_halved(_forward(model, inputs).by_module).values())
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError):
+        return None
+
+
+def _halved(flops: Mapping[str, int]) -> dict[str, int]:
+    return {name: int(count) // 2 for name, count in flops.items() if count}
+
+
+def _parameters(model: nn.Module) -> dict[str, int]:
+    parameters = list(model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    return {
+        "all": sum(p.numel() for p in parameters),
+        "trainable": trainable,
+        "frozen": sum(p.numel() for p in parameters) - trainable,
+        "buffers": sum(buffer.numel() for buffer in model.buffers()),
+    }
+
+
+def _own_parameters(model: nn.Module) -> dict[str, int]:
+    """Parameters of each module itself; what is tied belongs to the module that has it first."""
+    seen: set[nn.Parameter] = set()
+    found: dict[str, int] = {}
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if p not in seen]
+        seen.update(own)
+        if own:
+            found[name] = sum(p.numel() for p in own)
+    return found

@@ -1,0 +1,113 @@
+"""`pwoct-cost cost`: the exact cost of any network, operator by operator; and its closed form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.network import (
+    NETWORK_HELP,
+    Asked,
+    InputOption,
+    InputsOption,
+    TimeoutOption,
+    asked,
+    run_foreign,
+    within,
+)
+from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.vocabulary import option
+
+if TYPE_CHECKING:
+    from costmodel.tables.traced import Choice
+    from costmodel.tracing.calls import Trace
+
+app = typer.Typer(add_completion=False)
+
+MOST_EXPENSIVE = 10  # rows that are shown unless all are asked for
+
+
+@app.command()
+def cost(
+    ctx: typer.Context,
+    network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
+    input: InputOption = None,
+    inputs: InputsOption = None,
+    symbols: Annotated[list[str] | None, option("symbols")] = None,
+    as_: Annotated[str, option("as")] = "text",
+    per_layer: Annotated[bool, option("every-layer")] = False,
+    depth: Annotated[int | None, option("depth", min=0)] = None,
+    by: Annotated[str, option("by")] = "module",
+    sort: Annotated[str | None, option("sort")] = None,
+    top: Annotated[int | None, option("top", min=0)] = None,
+    training: Annotated[bool, option("training")] = False,
+    count: Annotated[str | None, option("traced-count")] = None,
+    unit: Annotated[str, option("unit")] = "mac",
+    strict: Annotated[bool, option("strict")] = False,
+    timeout: TimeoutOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """The exact cost of any PyTorch network, from the operators that run; weights are never loaded.
+
+    What no formula covers is listed, and never counted as 0; with --strict it is exit code 1.
+    """
+    question = Question.of(ctx)
+    with bad_input():
+        from costmodel.tables.traced import parse_choice
+
+        choice = parse_choice(count, unit)
+        with within(timeout, network):
+            found = asked(network, input, inputs)
+            if symbols:
+                _closed_form(found, symbols, as_, format, question, per_layer=per_layer)
+                return
+            trace = _traced(found, training=training or sort == "training")
+        order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
+        options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
+        _show(found, trace, choice, options, format, question)
+    if strict and trace.uncovered():
+        say(f"pwoct-cost: not covered: {len(trace.uncovered())} calls of operators")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _traced(found: Asked, *, training: bool) -> Trace:
+    from costmodel.tracing.trace import trace
+
+    args, kwargs = found.inputs.values(found.network.device)
+    doing = f"{found.network.name.text} does not run on {found.inputs}"
+    traced: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, training=training)
+    return traced
+
+
+def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, int | None]:
+    """Return the order and the number of rows: the most expensive ones, unless all are asked for."""
+    if everything:
+        return sort or "order", top or None
+    return sort or "macs", MOST_EXPENSIVE if top is None else top or None
+
+
+def _show(
+    found: Asked, trace: Trace, choice: Choice, options: dict[str, Any], format: Format, question: Question
+) -> None:
+    from costmodel.tables import traced as tables
+
+    shown = [
+        tables.totals_table(trace, choice),
+        tables.sums_table(trace, choice, **options),
+        tables.uncovered_table(trace),
+    ]
+    shown = [table for table in shown if table.rows or format is Format.json]
+    remarks = tables.remarks(trace)
+    payload = {
+        "model": found.network.name.text,
+        "inputs": found.inputs.shapes,
+        "device": found.network.device,
+        **question.said(),
+        "total": tables.total_values(trace, choice),
+        "covered": not trace.uncovered(),
+        "remarks": remarks,
+    }
+    show("cost", shown, format, payload, [found.title], remarks)

@@ -1,0 +1,99 @@
+"""A network of the user's own, from options: built, given inputs, run within a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
+from costmodel.commands.shared.vocabulary import option
+
+if TYPE_CHECKING:
+    from costmodel.models import Network
+    from costmodel.models.inputs import Inputs
+
+NETWORK_HELP = "resnet56, package.module:factory, net.py:Net(width=64), timm:resnet50, net.pt2, net.onnx."
+
+InputOption: TypeAlias = Annotated[list[str] | None, option("input")]
+InputsOption: TypeAlias = Annotated[str | None, option("inputs")]
+TimeoutOption: TypeAlias = Annotated[float | None, option("timeout", min=0.001)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A network, and the inputs that it is run on."""
+
+    network: Network
+    inputs: Inputs
+
+    @property
+    def title(self) -> str:
+        """The network's name, and the shapes of its inputs."""
+        return f"{self.network.name.text}, input {' and '.join(self.inputs.shapes)}"
+
+
+def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> Asked:
+    """Build a network and read its inputs; what a library's network is meant for is the default.
+
+    Raises ValueError where the network can't be built, or where its inputs are not known.
+    """
+    from costmodel.models.inputs import made_by, parse
+
+    if input and inputs:
+        raise ValueError("--input and --inputs do not go together: one of them gives all inputs")
+    given = parse(input) if input else None
+    network = _built(name)
+    if network.note:
+        say(f"pwoct-cost: {network.note}")
+    given = given or (made_by(inputs) if inputs else network.inputs)
+    if given is None:
+        raise ValueError(f"{name} needs an input: --input 1,3,224,224")
+    return Asked(network, given)
+
+
+def _built(name: str) -> Network:
+    from costmodel.models import load
+    from costmodel.models.libraries import MissingLibraryError
+
+    try:
+        return load(name)
+    except MissingLibraryError as error:
+        fail(str(error), MISSING_EXTRA)
+
+
+@contextmanager
+def within(seconds: float | None, name: str) -> Iterator[None]:
+    """Run foreign code within a time; what it prints goes to stderr.
+
+    Raises TimeLimitError, a ValueError, where it takes longer.
+    """
+    from costmodel.models.limits import time_limit
+
+    with time_limit(seconds, f"building and running {name}"):
+        yield
+
+
+def run_foreign(doing: str, function: Any, *arguments: Any, **options: Any) -> Any:
+    """Call a function that runs foreign code: its prints go to stderr, and it can't end the program.
+
+    Raises ValueError; errors that say where they come from stay as they are.
+    """
+    from costmodel.models.foreign import foreign
+    from costmodel.tracing.calls import TraceError
+
+    try:
+        with foreign(doing):
+            return function(*arguments, **options)
+    except ValueError as error:
+        if isinstance(error.__cause__, TraceError):
+            raise error.__cause__ from None
+        raise
+
+
+def context_is_typed(ctx: typer.Context, name: str) -> bool:
+    """Return whether an option stands on the command line."""
+    return getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
