@@ -20,17 +20,19 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "grids": frozenset({".", "operators", "networks"}),
     "speed": frozenset({".", "operators", "networks"}),
     "search": frozenset({".", "operators", "networks", "grids", "speed"}),
-    "tables": frozenset({".", "operators", "networks", "grids", "search"}),
+    "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
     "explorer": frozenset({".", "operators", "grids"}),
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
     "checks": frozenset({".", "operators", "networks", "paper"}),
-    "commands/shared": frozenset({".", "operators", "networks", "grids", "search", "tables", "figures"}),
+    "commands/shared": frozenset(
+        {".", "operators", "networks", "grids", "search", "tables", "figures"} | {"models", "tracing"}
+    ),
     "commands": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}
-        | {"checks", "commands/shared"}
+        | {"checks", "tracing", "commands/shared"}
     ),
 }
 

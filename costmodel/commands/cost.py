@@ -20,6 +20,7 @@ from costmodel.commands.shared.network import (
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.vocabulary import option
+from costmodel.report import counted
 
 if TYPE_CHECKING:
     from costmodel.tables.traced import Choice
@@ -62,14 +63,13 @@ def cost(
         with within(timeout, network):
             found = asked(network, input, inputs)
             if symbols:
-                _closed_form(found, symbols, as_, format, question, per_layer=per_layer)
-                return
+                raise ValueError("not yet")
             trace = _traced(found, training=training or sort == "training")
         order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
         options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
         _show(found, trace, choice, options, format, question)
     if strict and trace.uncovered():
-        say(f"pwoct-cost: not covered: {len(trace.uncovered())} calls of operators")
+        say(f"pwoct-cost: not covered: {counted(len(trace.uncovered()), 'call')} of operators")
         raise typer.Exit(CHECK_FAILED)
 
 

@@ -48,7 +48,9 @@ def _axes(names: Sequence[str], shape: Sequence[int], text: str) -> dict[int, st
         axes = dict(zip([0, *range(2, len(shape))], names, strict=True))
     else:
         sizes = ",".join(map(str, shape))
-        raise ValueError(f"an input of {sizes} has {len(shape)} axes; give a symbol, or _, for each; got {text}")
+        raise ValueError(
+            f"an input of {sizes} has {len(shape)} axes; give a symbol, or _, for each; got {text}"
+        )
     named = {axis: name for axis, name in axes.items() if name != FIXED}
     if not named:
         raise ValueError(f"at least one axis must be a symbol; got {text}")
@@ -62,7 +64,9 @@ def _check_equal(found: Axes, args: Sequence[Tensor], kwargs: Mapping[str, Tenso
         tensor = kwargs[key] if isinstance(key, str) else args[key]
         for axis, name in axes.items():
             if sizes.setdefault(name, tensor.shape[axis]) != tensor.shape[axis]:
-                raise ValueError(f"{name} is one size, but the inputs have {sizes[name]} and {tensor.shape[axis]}")
+                raise ValueError(
+                    f"{name} is one size, but the inputs have {sizes[name]} and {tensor.shape[axis]}"
+                )
 
 
 def given_sizes(symbols: Axes, inputs: Inputs) -> dict[str, int]:

@@ -176,11 +176,19 @@ def sums_table(
     key = _SORT_KEYS.get(sort)
     if key is not None:
         rows.sort(key=lambda found: -(found[key] or 0))  # stable: equals stay in the order of execution
-    shown = rows if most is None else rows[:most]
+    shown = rows if most is None else [found for found in rows[:most] if key is None or found[key]]
     title = _title(by, depth, sort, len(shown), len(rows))
     return Table("layers", title, _columns(by, choice, trace, sort), shown)
 
 
+SORT_NAMES: Mapping[str, str] = {
+    "macs": "work",
+    "params": "parameters",
+    "training": "training MACs",
+    "element-ops": "element operations",
+    "bytes": "bytes moved",
+    "calls": "operator calls",
+}
 _SORT_KEYS: Mapping[str, str] = {
     "macs": "work",
     "params": "params",
@@ -199,17 +207,17 @@ def _check(**given: tuple[str, Sequence[str]]) -> None:
 
 
 def _title(by: str, depth: int | None, sort: str, shown: int, all_: int) -> str:
-    what = {"module": "layer", "operator": "operator", "kind": "kind"}[by] if depth is None else "module"
-    if shown < all_:
-        return f"The {counted(shown, what)} of {all_:,} with the most {sort}"
+    what = {"module": "layer"}.get(by, by) if depth is None else "module"
+    if shown < all_ and sort != "order":
+        return f"The {counted(shown, what)} of {all_:,} with the most {SORT_NAMES.get(sort, sort)}"
     depth_text = "" if depth is None else f" to depth {depth}"
-    return f"By {what}{depth_text}{'' if sort == 'order' else f', sorted by {sort}'}"
+    return f"By {what}{depth_text}{'' if sort == 'order' else f', sorted by {SORT_NAMES.get(sort, sort)}'}"
 
 
 def _columns(by: str, choice: Choice, trace: Trace, sort: str) -> list[Column]:
     modules = by == "module"
     extra = {"activations": "activations", "element-ops": "element ops", "bytes": "bytes"}
-    on = {_SORT_KEYS.get(sort, "")}
+    on = {_SORT_KEYS.get(sort, ""), *(() if modules else ("element_ops",))}
     trained = trace.training is not None
     return [
         Column("name", {"module": "layer"}.get(by, by)),
@@ -261,7 +269,7 @@ def totals_table(trace: Trace, choice: Choice) -> Table:
         "macs_training": ("training MACs", "forward and both gradients of one step"),
         "activations": ("activations", "output elements of what multiplies"),
         "element_ops": ("element operations", ", ".join(f"{p} {n:,}" for p, n in parts[:3])),
-        "bytes": ("bytes moved", "inputs, weights, outputs of each operator, once"),
+        "bytes": ("bytes moved", "what each operator reads and writes, once"),
         "intensity": ("MACs a byte", ""),
         "calls": ("operator calls", ""),
         "saved_bytes": ("bytes saved", "kept for the backward pass"),

@@ -1,0 +1,237 @@
+"""`pwoct-cost cost`: the cost of any network; every number is a written product."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+NETS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+print("a greeting of the module")
+
+class Net(nn.Module):
+    '''Two convolutions, the second run twice, a frozen linear layer, one that never runs.'''
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+        self.twice = nn.Conv2d(width, width, 1, bias=False)
+        self.fc = nn.Linear(width, 5).requires_grad_(False)
+        self.idle = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = self.twice(self.twice(x))
+        return self.fc(x.mean((2, 3)))
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(11, 4), nn.Linear(4, 11, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(self, ids, *, mask):
+        return self.head(self.table(ids) * mask[..., None])
+
+class Spectral(nn.Module):
+    def forward(self, x):
+        return torch.fft.fft(x).real
+
+class Wrong(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(3, 3))
+    def forward(self, x):
+        return self.inner(x)
+
+class Leaves(nn.Module):
+    def forward(self, x):
+        raise SystemExit(7)
+
+class Endless(nn.Module):
+    def forward(self, x):
+        while True:
+            pass
+
+def words(n=2):
+    return {"ids": torch.zeros(n, 3, dtype=torch.long), "mask": torch.ones(n, 3)}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("nets")
+    (path / "nets.py").write_text(NETS)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.path", list(sys.path))
+
+
+STEM, TWICE, FC = 9 * 3 * 8 * (6 * 5), 8 * 8 * (6 * 5), 8 * 5  # MACs of one image of 6x5
+NET = ("cost", "nets.py:Net", "--input", "2,3,6,5")
+
+
+def test_totals_are_exact_and_parameters_told_apart(pwoct_cost: Run) -> None:
+    ran = pwoct_cost(*NET, "--format", "json")
+    total = ran.json["total"]
+    assert ran.code == 0
+    assert total["macs"] == total["work"] == 2 * (STEM + 2 * TWICE + FC)
+    assert total["params"] == (3 * 8 * 9 + 8) + 16 + 64 + 45 + 20
+    assert (total["params_frozen"], total["params_trainable"]) == (45, total["params"] - 45)
+    assert total["buffers"] == 8 + 8 + 1
+    assert total["activations"] == 2 * (3 * 8 * 30 + 5)
+    assert ran.json["covered"]
+    assert ran.json["uncovered"] == []
+    assert ran.json["inputs"] == ["2x3x6x5"]
+
+
+def test_what_the_users_module_prints_goes_to_stderr(pwoct_cost: Run, tmp_path: Path) -> None:
+    (tmp_path / "talks.py").write_text(NETS)
+    ran = pwoct_cost("cost", f"{tmp_path}/talks.py:Net", "--input", "1,3,6,5", "--format", "json")
+    assert ran.json["schema"] == 1
+    assert "a greeting of the module" in ran.err
+
+
+def test_the_terminal_shows_totals_and_the_most_expensive_layers_in_80_columns(pwoct_cost: Run) -> None:
+    ran = pwoct_cost(*NET)
+    lines = ran.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "nets.py:Net, input 2x3x6x5"
+    assert "The 3 layers of 7 with the most work" in lines
+    (row,) = [line.split() for line in lines if line.startswith("stem.0 ")]
+    share = 100 * STEM / (STEM + 2 * TWICE + FC)
+    assert row == ["stem.0", "2x8x6x5", "224", f"{2 * STEM:,}", f"{share:.1f}", "%"]
+    assert lines[-2] == "Run more than once, counted each time, parameters once: twice (2 times)."
+    assert lines[-1] == "Not run by this input, parameters counted: idle."
+
+
+def test_layers_stand_in_the_order_of_execution(pwoct_cost: Run) -> None:
+    rows = pwoct_cost(*NET, "--per-layer", "--format", "json").json["layers"]
+    assert [row["name"] for row in rows] == ["stem.0", "stem.1", "stem.2", "twice", "(model)", "fc", "idle"]
+    assert [row["work"] for row in rows] == [2 * STEM, 0, 0, 4 * TWICE, 0, 2 * FC, 0]
+    assert [row["params"] for row in rows] == [224, 16, 0, 64, 0, 45, 20]
+    assert {row["name"]: row["executions"] for row in rows}["twice"] == 2
+
+
+def test_modules_are_summed_up_to_a_depth(pwoct_cost: Run) -> None:
+    rows = pwoct_cost(*NET, "--depth", "1", "--format", "json").json["layers"]
+    assert {row["name"]: (row["params"], row["work"]) for row in rows} == {
+        "stem": (240, 2 * STEM),
+        "twice": (64, 4 * TWICE),
+        "(model)": (0, 0),
+        "fc": (45, 2 * FC),
+        "idle": (20, 0),
+    }
+    (whole,) = pwoct_cost(*NET, "--depth", "0", "--format", "json").json["layers"]
+    assert (whole["name"], whole["work"]) == ("(model)", 2 * (STEM + 2 * TWICE + FC))
+
+
+def test_sums_by_kind_and_by_operator(pwoct_cost: Run) -> None:
+    by_kind = pwoct_cost(*NET, "--by", "kind", "--format", "json").json["layers"]
+    found = {row["name"]: (row["calls"], row["work"]) for row in by_kind}
+    assert found["convolution"] == (3, 2 * (STEM + 2 * TWICE))
+    assert found["linear"] == (1, 2 * FC)
+    by_operator = pwoct_cost(*NET, "--by", "operator", "--sort", "macs", "--format", "json").json["layers"]
+    assert [row["name"] for row in by_operator][:2] == ["aten.convolution", "aten.addmm"]
+
+
+def test_a_total_counts_what_is_named_in_the_unit_asked_for(pwoct_cost: Run) -> None:
+    def work(*options: str) -> int:
+        return int(pwoct_cost(*NET, *options, "--format", "json").json["total"]["work"])
+
+    assert work("--unit", "flop") == 4 * (STEM + 2 * TWICE + FC)
+    assert work("--count", "linear") == 2 * FC
+    assert work("--count", "linear,bias") == 2 * FC + 2 * (8 * 30 + 5)
+    assert work("--count", "conv,linear,bn", "--unit", "flop") == 4 * (STEM + 2 * TWICE + FC) + 2 * 2 * 8 * 30
+    assert "MMACs" in pwoct_cost(*NET, "--unit", "Mmac").out
+
+
+def test_a_training_step_leaves_out_what_is_frozen_and_the_first_input(pwoct_cost: Run) -> None:
+    total = pwoct_cost(*NET, "--training", "--format", "json").json["total"]
+    gradients = STEM + 2 * 2 * TWICE + FC  # by weights: stem, twice, twice; by inputs: twice, twice, fc
+    assert total["macs_training"] == 2 * (STEM + 2 * TWICE + FC + gradients)
+    assert total["saved_bytes"] > 0
+
+
+def test_integer_and_keyword_inputs_and_tied_weights(pwoct_cost: Run) -> None:
+    words = ("cost", "nets.py:Words", "--input", "ids=2,3:int64<11", "--input", "mask=2,3")
+    ran = pwoct_cost(*words, "--format", "json")
+    assert (ran.json["total"]["macs"], ran.json["total"]["params"]) == (2 * 3 * 4 * 11, 44)
+    assert pwoct_cost(*words).out.splitlines()[-1] == "Tied: head.weight = table.weight."
+    made = pwoct_cost("cost", "nets.py:Words", "--inputs", "nets.py:words(5)", "--format", "json").json
+    assert made["total"]["macs"] == 5 * 3 * 4 * 11
+
+
+def test_what_no_formula_covers_is_listed_and_fails_only_when_strict(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("cost", "nets.py:Spectral", "--input", "2,8", "--format", "json")
+    assert (ran.code, ran.json["covered"]) == (0, False)
+    (row,) = ran.json["uncovered"]
+    assert (row["name"], row["operator"][:9]) == ("(model)", "aten._fft")
+    assert row["reason"]
+    strict = pwoct_cost("cost", "nets.py:Spectral", "--input", "2,8", "--strict")
+    assert strict.code == 1
+    assert "Not covered" in strict.out
+    assert strict.err.endswith("pwoct-cost: not covered: 1 call of operators\n")
+
+
+def test_a_result_can_be_asked_for_again(pwoct_cost: Run) -> None:
+    import shlex
+
+    first = pwoct_cost(*NET, "--depth", "1", "--sort", "params", "--count", "conv", "--format", "json")
+    again = shlex.split(first.json["command_line"])[1:]
+    assert pwoct_cost(*again).out == first.out
+
+
+def test_a_built_in_network_and_its_module_cost_the_same(pwoct_cost: Run) -> None:
+    total = pwoct_cost("cost", "resnet8(alpha='1/4')", "--training", "--format", "json").json["total"]
+    report = pwoct_cost("verify", "resnet8", "--alpha", "1/4", "--format", "json").json["layers"][-1]
+    assert {key: total[key] for key in ("macs", "macs_training", "params", "activations")} == {
+        key: report[key] for key in ("macs", "macs_training", "params", "activations")
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nets.py:Net"], "nets.py:Net needs an input: --input 1,3,224,224"),
+        (["nets.py:Net", "--input", "1x3"], "an input is a shape such as 1,3,224,224"),
+        (["nets.py:Net", "--input", "1,3", "--inputs", "nets.py:words"], "--input and --inputs do not go together"),
+        (["nets.py:Net", "--input", "1,4,6,5"], "stem.0 fails in aten.convolution: "),
+        (["nets.py:Wrong", "--input", "1,3,6,5"], "inner.1 fails in aten."),
+        (["nets.py:Net(3, 4)", "--input", "1,3,6,5"], "nets.py:Net(3, 4) failed: TypeError: "),
+        (["nets.py:Leaves", "--input", "1"], "it ends the program: sys.exit(7)"),
+        (["nets.py:Endless", "--input", "1", "--timeout", "0.5"], "takes longer than 0.5 s (--timeout)"),
+        (["nets.py:Net", "--input", "1,3,6,5", "--count", "flux"], "count must be some of convolution,"),
+        (["nets.py:Net", "--input", "1,3,6,5", "--unit", "joule"], "unit must be mac or flop"),
+        (["nets.py:Net", "--input", "1,3,6,5", "--by", "colour"], "by must be one of module, operator, kind"),
+        (["nets.py:Net", "--input", "1,3,6,5", "--sort", "age"], "sort must be one of order, macs,"),
+        (["nonet.py:Net", "--input", "1"], "there is no file nonet.py"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(pwoct_cost: Run, arguments: list[str], message: str) -> None:
+    ran = pwoct_cost("cost", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    last = ran.err.splitlines()[-1]
+    assert last.startswith("pwoct-cost: error: ")
+    assert message in last
+
+
+def test_a_library_that_is_not_installed_is_exit_code_3(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("costmodel.models.libraries.find_spec", lambda _name: None)
+    ran = pwoct_cost("cost", "timm:resnet50")
+    assert (ran.code, ran.err) == (3, "pwoct-cost: error: timm is not installed: pip install timm\n")
