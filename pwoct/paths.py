@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from pwoct.pointwise import conv_class
+
 
 @dataclass(frozen=True)
 class PathSpec:
@@ -45,7 +47,8 @@ def conv_path(path: PathSpec) -> nn.Module:
 def spatial_conv(path: PathSpec) -> nn.Conv2d:
     """Return the kxk convolution of `path`, padded so that its output has size ceil(size / stride)."""
     _check_groups(path)
-    kind = DepthwiseConv2d if path.depthwise else nn.Conv2d
+    dense = conv_class(path.kernel_size, path.stride, path.c_in)
+    kind = DepthwiseConv2d if path.depthwise else dense
     kh, kw = path.kernel_size
     return kind(
         path.c_in,

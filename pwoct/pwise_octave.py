@@ -17,6 +17,7 @@ from pwoct.channels import (
 )
 from pwoct.octave import OctConv
 from pwoct.paths import PathSpec, conv_path, spatial_conv
+from pwoct.pointwise import pointwise_conv
 
 __all__ = ["BETWEEN", "Bottleneck", "PwiseOctConv"]
 
@@ -40,7 +41,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         check_choice("between", between, BETWEEN)
         self.between = between
-        self.reduce = nn.Conv2d(path.c_in, hidden, 1, path.stride, bias=False)
+        self.reduce = pointwise_conv(path.c_in, hidden, path.stride)
         self.spatial = spatial_conv(replace(path, c_in=hidden, c_out=hidden, stride=1, bias=False))
         self.expand = nn.Conv2d(hidden, path.c_out, 1, bias=path.bias)
         self.reduce_bn = nn.BatchNorm2d(hidden) if between != "none" else None

@@ -14,6 +14,7 @@ from pwoct.branches import OctBatchNorm2d
 from pwoct.channels import WIDTH_RULES, Ratio, as_alpha, as_beta, as_paths, check_choice, check_positive
 from pwoct.he_normal import he_normal_
 from pwoct.octave import STRIDE_RULES, OctConv
+from pwoct.pointwise import pointwise_conv
 from pwoct.pwise_octave import BETWEEN, PwiseOctConv
 
 __all__ = ["MODELS", "ResNet", "build", "resnet"]
@@ -226,7 +227,7 @@ def _plain_block(spec: BlockSpec) -> BasicBlock:
         nn.BatchNorm2d(c_out),
         nn.Conv2d(c_out, c_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(c_out),
-        nn.Conv2d(c_in, c_out, 1, stride, bias=False) if spec.changes_shape else None,
+        pointwise_conv(c_in, c_out, stride) if spec.changes_shape else None,
     )
 
 
