@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.commands.shared.errors import bad_input, say
+from costmodel.commands.shared.options import DEFAULT_MODEL
 from costmodel.commands.shared.plotting import check_plot, draw_result
-from costmodel.commands.shared.reading import listed
+from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.reading import joined, listed
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
-from costmodel.commands.shared.space_options import (
-    QUANTITIES,
-    AlphasOption,
-    BetasOption,
-    BetweenOption,
-    ClassesOption,
-    DtypeOption,
-    PathSetsOption,
-    PlotOption,
-    SizeOption,
-    StrideRuleOption,
-    WidthOption,
-    read_space,
-)
+from costmodel.commands.shared.space_options import read_space
+from costmodel.commands.shared.vocabulary import argument, option
 
 if TYPE_CHECKING:
     from costmodel.report import Table
@@ -36,50 +25,37 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def search(
-    model: Annotated[
-        list[str] | None, typer.Option(help="The networks: resnet20, resnet56, ..., joined by commas.")
+    ctx: typer.Context,
+    networks: Annotated[
+        list[str] | None, argument("models", "The networks: resnet20, resnet56, ...; or --model.")
     ] = None,
-    alpha: AlphasOption = "0:0.75:0.125",
-    beta: BetasOption = "2,4",
-    paths: PathSetsOption = None,
-    width_rule: Annotated[
-        list[str] | None, typer.Option(help="Widths of bottlenecks: some of out (default), in, min, mean.")
-    ] = None,
-    per_stage: Annotated[
-        bool, typer.Option("--per-stage", help="Each stage has its own alpha, beta and paths.")
-    ] = False,
-    constraint: Annotated[
-        list[str] | None,
-        typer.Option(help="Some of keep-hh (never a bottleneck), ..., same-alpha, same-beta, same-paths."),
-    ] = None,
-    max_params: Annotated[str | None, typer.Option(help="Most parameters: 0.4M.")] = None,
-    max_macs: Annotated[str | None, typer.Option(help="Most MACs: 60M.")] = None,
-    max_activations: Annotated[str | None, typer.Option(help="Most activation elements: 1M.")] = None,
-    max_bytes: Annotated[str | None, typer.Option(help="Most bytes read and written: 12M.")] = None,
-    max_training_macs: Annotated[str | None, typer.Option(help="Most MACs of a training step.")] = None,
-    max_element_ops: Annotated[str | None, typer.Option(help="Most element operations.")] = None,
-    max_calls: Annotated[str | None, typer.Option(help="Most operator calls.")] = None,
-    max_latency: Annotated[
-        str | None, typer.Option(help="Longest predicted latency of one image: 5ms. Needs --machine.")
-    ] = None,
-    machine: Annotated[
-        str | None,
-        typer.Option(help="MACs a second, bytes a second, time a call, as bench measures: 25G,10G,5us."),
-    ] = None,
-    minimise: Annotated[
-        list[str] | None, typer.Option(help=f"Make this small too: some of {QUANTITIES}, latency.")
-    ] = None,
-    maximise: Annotated[
-        list[str] | None, typer.Option(help="Make this large: params, say, for capacity in a MAC budget.")
-    ] = None,
-    rows: Annotated[int, typer.Option(help="Rows of a table, spread over the front; JSON, CSV: all.")] = 20,
-    size: SizeOption = "32",
-    stride_rule: StrideRuleOption = "C",
-    between: BetweenOption = "none",
-    width: WidthOption = 16,
-    classes: ClassesOption = 10,
-    dtype: DtypeOption = "float32",
-    plot: PlotOption = None,
+    model: Annotated[list[str] | None, option("models")] = None,
+    alpha: Annotated[str, option("alpha-list")] = "0:0.75:0.125",
+    beta: Annotated[str, option("beta-list")] = "2,4",
+    paths: Annotated[list[str] | None, option("path-sets")] = None,
+    width_rule: Annotated[list[str] | None, option("width-rules")] = None,
+    per_stage: Annotated[bool, option("per-stage")] = False,
+    constraint: Annotated[list[str] | None, option("constraint")] = None,
+    max_params: Annotated[str | None, option("max-params")] = None,
+    max_macs: Annotated[str | None, option("max-macs")] = None,
+    max_activations: Annotated[str | None, option("max-activations")] = None,
+    max_bytes: Annotated[str | None, option("max-bytes")] = None,
+    max_training_macs: Annotated[str | None, option("max-training-macs")] = None,
+    max_element_ops: Annotated[str | None, option("max-element-ops")] = None,
+    max_calls: Annotated[str | None, option("max-calls")] = None,
+    max_latency: Annotated[str | None, option("max-latency")] = None,
+    machine: Annotated[str | None, option("machine")] = None,
+    minimise: Annotated[list[str] | None, option("minimise")] = None,
+    maximise: Annotated[list[str] | None, option("maximise")] = None,
+    rows: Annotated[int, option("rows")] = 20,
+    size: Annotated[str, option("size")] = "32",
+    stride_rule: Annotated[str, option("stride-rule")] = "C",
+    between: Annotated[str, option("between")] = "none",
+    width: Annotated[str, option("widths")] = "16",
+    classes: Annotated[int, option("classes")] = 10,
+    in_channels: Annotated[int, option("in-channels")] = 3,
+    dtype: Annotated[str, option("dtype")] = "float32",
+    plot: Annotated[str | None, option("plot")] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Find the exact Pareto front of a space of configurations, within budgets.
@@ -101,12 +77,14 @@ def search(
         from costmodel.grids.quantities import LATENCY, amount
         from costmodel.search.latency import duration, read_machine
         from costmodel.search.search import search
+        from costmodel.search.search_table import describe_search
 
+        models = listed([*(networks or []), *(model or [])]) or [DEFAULT_MODEL]
         budgets = {name: amount(text) for name, text in given.items() if text is not None}
         if max_latency is not None:
             budgets[LATENCY] = duration(max_latency)
         space = read_space(
-            listed(model or ["resnet56"]),
+            models,
             alpha,
             beta,
             paths,
@@ -118,6 +96,7 @@ def search(
             between=between,
             width=width,
             classes=classes,
+            in_channels=in_channels,
         )
         found = search(
             space,
@@ -127,13 +106,23 @@ def search(
             dtype=dtype,
             machine=None if machine is None else read_machine(machine, dtype),
         )
-        _show(found, budgets, rows, format)
+        question = Question.of(
+            ctx,
+            networks=None,
+            model=joined(models),
+            width_rule=joined(width_rule),
+            constraint=joined(constraint),
+            minimise=joined(minimise),
+            maximise=joined(maximise),
+        )
+        said = describe_search(found, budgets) | question.said()
+        _show(found, said, rows, format)
         if plot is not None:
-            _draw(found, budgets, plot)
+            _draw(found, said, plot)
 
 
-def _show(found: Found, budgets: Mapping[str, Fraction], rows: int, format: Format) -> None:
-    from costmodel.search.search_table import describe_search, front_table
+def _show(found: Found, said: Mapping[str, Any], rows: int, format: Format) -> None:
+    from costmodel.search.search_table import front_table
 
     shown = found.spread(rows)  # also checks the number, whatever the format
     complete = format in (Format.json, Format.csv)
@@ -141,7 +130,7 @@ def _show(found: Found, budgets: Mapping[str, Fraction], rows: int, format: Form
     if format is Format.table:
         _show_on_terminal(table)
     else:
-        show("search", [table], format, describe_search(found, budgets))
+        show("search", [table], format, said)
     warn_rounding([found.point(i).network for i in (range(len(found)) if complete else shown)])
     if not complete and len(shown) < len(found):
         say(
@@ -150,7 +139,7 @@ def _show(found: Found, budgets: Mapping[str, Fraction], rows: int, format: Form
 
 
 def _show_on_terminal(table: Table) -> None:
-    """Options stand below the table, on a line each however long: to be pasted."""
+    """Options stand below the table, on one line each however long: to be pasted."""
     note = "equal: how many configurations cost exactly the same, this one included"
     show("search", [table], Format.table, notes=[note])
     print()
@@ -158,10 +147,8 @@ def _show_on_terminal(table: Table) -> None:
         print(f"{row['position']:>6,}  pwoct-cost {row['options']}")
 
 
-def _draw(found: Found, budgets: Mapping[str, Fraction], path: str) -> None:
+def _draw(found: Found, said: Mapping[str, Any], path: str) -> None:
     from costmodel.report import to_json
-    from costmodel.search.search_table import describe_search, front_table
+    from costmodel.search.search_table import front_table
 
-    draw_result(
-        to_json("search", describe_search(found, budgets), [front_table(found, range(len(found)))]), path
-    )
+    draw_result(to_json("search", said, [front_table(found, range(len(found)))]), path)

@@ -7,55 +7,50 @@ from typing import Annotated
 import typer
 
 from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.options import MODEL_ARGUMENT, one_model
 from costmodel.commands.shared.plotting import check_plot, draw_result
-from costmodel.commands.shared.reading import MOST_CONFIGURATIONS, listed
+from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.reading import MOST_CONFIGURATIONS, joined, listed
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
-from costmodel.commands.shared.space_options import (
-    QUANTITIES,
-    AlphasOption,
-    BetasOption,
-    BetweenOption,
-    ClassesOption,
-    DtypeOption,
-    PathSetsOption,
-    PlotOption,
-    SizeOption,
-    StrideRuleOption,
-    WidthOption,
-    read_space,
-)
+from costmodel.commands.shared.space_options import read_space
+from costmodel.commands.shared.vocabulary import argument, option
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def sweep(
-    model: Annotated[str, typer.Option(help="The network: resnet20, resnet56, ...")] = "resnet56",
-    alpha: AlphasOption = "0:1:0.125",
-    beta: BetasOption = "2",
-    paths: PathSetsOption = None,
-    quantity: Annotated[
-        list[str] | None,
-        typer.Option(help=f"{QUANTITIES}; one or more, joined by commas. Default: params,macs."),
-    ] = None,
-    width_rule: Annotated[str, typer.Option(help="Width of bottlenecks: out, in, min or mean.")] = "out",
-    size: SizeOption = "32",
-    stride_rule: StrideRuleOption = "C",
-    between: BetweenOption = "none",
-    width: WidthOption = 16,
-    classes: ClassesOption = 10,
-    dtype: DtypeOption = "float32",
-    plot: PlotOption = None,
+    ctx: typer.Context,
+    network: Annotated[str | None, argument("model", MODEL_ARGUMENT)] = None,
+    model: Annotated[str | None, option("model")] = None,
+    alpha: Annotated[str, option("alpha-list")] = "0:1:0.125",
+    beta: Annotated[str, option("beta-list")] = "2",
+    paths: Annotated[list[str] | None, option("path-sets")] = None,
+    quantity: Annotated[list[str] | None, option("quantity")] = None,
+    width_rule: Annotated[str, option("width-rule")] = "out",
+    size: Annotated[str, option("size")] = "32",
+    stride_rule: Annotated[str, option("stride-rule")] = "C",
+    between: Annotated[str, option("between")] = "none",
+    width: Annotated[int, option("width")] = 16,
+    classes: Annotated[int, option("classes")] = 10,
+    in_channels: Annotated[int, option("in-channels")] = 3,
+    dtype: Annotated[str, option("dtype")] = "float32",
+    unit: Annotated[str, option("unit")] = "mac",
+    count: Annotated[str | None, option("count")] = None,
+    plot: Annotated[str | None, option("plot")] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Show what a network costs at each alpha, for every set of bottleneck paths."""
     with bad_input():
         check_plot(plot)
         from costmodel.report import to_json
+        from costmodel.tables.measured import Measured
         from costmodel.tables.sweep import sweep_table
 
+        name = one_model(network, model)
+        measured = Measured.read(listed(quantity or ["params,macs"]), dtype, unit, count)
         space = read_space(
-            [model],
+            [name],
             alpha,
             beta,
             paths,
@@ -65,14 +60,15 @@ def sweep(
             between=between,
             width=width,
             classes=classes,
+            in_channels=in_channels,
         )
         if space.size > MOST_CONFIGURATIONS:
             raise ValueError(f"at most {MOST_CONFIGURATIONS:,} rows fit in a table, got {space.size:,}")
         depth, rule = space.depths[0], space.width_rules[0]
         warn_rounding([space.network(depth, rule, (pick,) * 3) for pick in range(space.size)])
-        quantities = listed(quantity or ["params,macs"])
-        table = sweep_table(space, quantities, dtype)
-        payload = {"model": model, "quantities": list(dict.fromkeys(quantities)), "dtype": dtype}
+        table = sweep_table(space, measured)
+        question = Question.of(ctx, network=None, model=name, quantity=joined(measured.names))
+        payload = {"model": name, "quantities": list(measured.names), "dtype": dtype} | question.said()
         show("sweep", [table], format, payload)
         if plot is not None:
             draw_result(to_json("sweep", payload, [table]), plot)

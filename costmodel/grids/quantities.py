@@ -19,16 +19,20 @@ SUFFIXES: Mapping[str, int] = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 @dataclass(frozen=True)
 class Quantity:
-    """A sum of quantities of `costmodel.convention.Cost`; `unit` is what one of it is, as an axis says it."""
+    """A sum of quantities of `costmodel.convention.Cost`; `unit` is what one of it is, as an axis says it.
+
+    What an element of the parts counts is `times`, or its bytes.
+    """
 
     heading: str
     unit: str
     parts: tuple[str, ...]
     in_bytes: bool = False
+    times: int = 1
 
     def factor(self, dtype: str) -> int:
-        """Return what an element of the parts counts: its bytes, or 1."""
-        return dtype_bytes(dtype) if self.in_bytes else 1
+        """Return what an element of the parts counts."""
+        return dtype_bytes(dtype) if self.in_bytes else self.times
 
 
 NAMED: Mapping[str, Quantity] = {
@@ -39,6 +43,14 @@ NAMED: Mapping[str, Quantity] = {
     "training-macs": Quantity("training MACs", "MACs of a training step", ("macs_training",)),
     "element-ops": Quantity("element ops", "element operations", ("element_ops",)),
     "calls": Quantity("calls", "operator calls", ("calls",)),
+    "flops": Quantity("FLOPs", "FLOPs", ("macs",), times=2),
+    "training-flops": Quantity("training FLOPs", "FLOPs of a training step", ("macs_training",), times=2),
+}
+IN_FLOPS: Mapping[str, str] = {"macs": "flops", "training-macs": "training-flops"}
+# Of a network's structure: the same for all its choices of alpha, beta and paths. Mostly to be large.
+STRUCTURE: Mapping[str, Quantity] = {
+    "width": Quantity("width", "channels of the first stage", ()),
+    "depth": Quantity("depth", "depth", ()),
 }
 LATENCY = "latency"  # predicted for a machine, by `costmodel.search.latency`; it is no sum of counts
 PREDICTED: Mapping[str, Quantity] = {LATENCY: Quantity("latency ns", "predicted latency in ns", ())}
@@ -51,13 +63,13 @@ def named_quantity(name: str) -> Quantity:
 
 
 def heading_of(name: str) -> str:
-    """Return the heading of a counted or predicted quantity."""
-    return (PREDICTED.get(name) or named_quantity(name)).heading
+    """Return the heading of a counted, structural or predicted quantity."""
+    return (PREDICTED.get(name) or STRUCTURE.get(name) or named_quantity(name)).heading
 
 
 def unit_of(name: str) -> str:
-    """Return what an axis says of a counted or predicted quantity."""
-    return (PREDICTED.get(name) or named_quantity(name)).unit
+    """Return what an axis says of a counted, structural or predicted quantity."""
+    return (PREDICTED.get(name) or STRUCTURE.get(name) or named_quantity(name)).unit
 
 
 def grid_quantities(

@@ -57,6 +57,7 @@ def _options(net: ResNetDesign) -> dict[str, str | None]:
         "between": net.between if compressed and net.between != "none" else None,
         "width": str(backbone.width) if backbone.width != 16 else None,
         "classes": str(backbone.classes) if backbone.classes != 10 else None,
+        "in-channels": str(backbone.in_channels) if backbone.in_channels != 3 else None,
         "size": size if size != "32" else None,
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
 from costmodel.grids.grid import LARGEST
-from costmodel.grids.quantities import heading_of
+from costmodel.grids.quantities import STRUCTURE, heading_of
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.wording import options_of
 from costmodel.search.front import IntArray, pareto_front
@@ -40,15 +41,16 @@ class Found:
     measures: Measures
     points: IntArray
     count: IntArray
-    picks: IntArray  # (F, 5): positions of depth and width rule, and the choices of the stages
+    picks: IntArray  # (F, 6): positions of width, depth and width rule, and the choices of the stages
 
     def __len__(self) -> int:
         return len(self.points)
 
     def point(self, i: int) -> FrontPoint:
         """Return one point; of the configurations that cost the same, the first in the order of the space."""
-        depth, rule, *picks = self.picks[i].tolist()
-        network = self.space.network(self.space.depths[depth], self.space.width_rules[rule], picks)
+        width, depth, rule, *picks = self.picks[i].tolist()
+        space = self.space.at_width(self.space.width_list[width])
+        network = space.network(space.depths[depth], space.width_rules[rule], picks)
         costs = dict(zip(self.measures.names, self.points[i].tolist(), strict=True))
         return FrontPoint(costs, network, int(self.count[i]))
 
@@ -78,9 +80,9 @@ def search(
 ) -> Found:
     """Return the exact Pareto front of the configurations within the budgets (the most of each quantity).
 
-    Coordinates are parameters, MACs, whatever has a budget, and what is to be minimised or maximised besides.
-    A latency, in nanoseconds, is predicted for a machine and the dtype. Raises NothingFitsError where no
-    configuration fits, and ValueError where a quantity is unknown.
+    Coordinates are parameters, MACs, whatever has a budget, and what is to be minimised or maximised besides:
+    also the width and the depth of the networks. A latency, in nanoseconds, is predicted for a machine and
+    the dtype. Raises NothingFitsError where nothing fits, and ValueError where a quantity is unknown.
 
     >>> from costmodel.search.space import space
     >>> found = search(space(alphas=[0, "1/4"]), {"macs": 40_000_000})
@@ -102,6 +104,8 @@ def search(
 def _limit(name: str, budget: Fraction | int) -> int:
     """Counts are whole: the most of one is the budget, rounded down."""
     heading_of(name)  # refuses unknown names
+    if name in STRUCTURE:
+        raise ValueError(f"a space lists its values of {name}: it has no budget")
     if budget <= 0:
         raise ValueError(f"a budget must be positive, got {budget} for {name}")
     return min(int(budget), LARGEST)
@@ -114,14 +118,21 @@ def _front(space: Space, measures: Measures, limits: Mapping[str, int]) -> Found
 
 
 def _fronts(space: Space, measures: Measures, most: IntArray) -> Iterator[Partial]:
-    """Yield the front of each depth and width rule; its picks begin with the positions of these."""
+    """Yield the front of each width, depth and width rule; its picks begin with the positions of these.
+
+    In each of these fronts width and depth are constant: they enter it only when all are joined.
+    """
     front = _tied_front if space.is_tied else _merged_front
-    for i, depth in enumerate(space.depths):
-        for j, rule in enumerate(space.width_rules):
-            partial = front(space, depth, rule, measures, most)
+    costs = measures.costs
+    budgets = most[[name not in STRUCTURE for name in measures.names]]
+    for i, width in enumerate(space.width_list):
+        part = space.at_width(width)
+        for (j, depth), (k, rule) in product(enumerate(part.depths), enumerate(part.width_rules)):
+            partial = front(part, depth, rule, costs, budgets)
             if len(partial.points):
-                where = np.tile([i, j], (len(partial.points), 1))
-                yield partial._replace(picks=np.column_stack([where, partial.picks]))
+                where = np.tile([i, j, k], (len(partial.points), 1))
+                points = measures.with_structure(partial.points, {"width": width, "depth": depth})
+                yield partial._replace(points=points, picks=np.column_stack([where, partial.picks]))
 
 
 def _tied_front(space: Space, depth: int, rule: str, measures: Measures, most: IntArray) -> Partial:

@@ -14,7 +14,7 @@ from costmodel.search.space import TIED
 
 
 def front_table(found: Found, positions: Sequence[int]) -> Table:
-    """Return some points of a front, a row each, with their places on it and the options that cost them."""
+    """Return some points of a front, one row each, with their places on it and the options that cost them."""
     rows = [_row(position + 1, found.point(position)) for position in positions]
     title = f"Pareto front: {counted(len(found), 'point')} of {counted(found.space.size, 'configuration')}"
     return Table("front", title, _columns(found), rows)
@@ -36,18 +36,22 @@ def describe_search(found: Found, budgets: Mapping[str, Fraction]) -> dict[str, 
             "beta": [str(beta) for beta in space.betas],
             "paths": [path_text(paths) for paths in space.path_sets],
             "width_rule": list(space.width_rules),
+            "width": list(space.width_list),
             "same_in_all_stages": [name for name in TIED if name in space.tied],
         },
     }
 
 
 def _columns(found: Found) -> list[Column]:
-    space = found.space
+    space, names = found.space, found.measures.names
+    # Width and depth are columns already where they are quantities.
+    several_widths = len(space.width_list) > 1 and "width" not in names
     return [
         Column("position", "#", "count"),
-        *(Column(name, heading_of(name), "count") for name in found.measures.names),
+        *(Column(name, heading_of(name), "count") for name in names),
         Column("configurations", "equal", "count"),
         *([Column("model", "model")] if len(space.depths) > 1 else []),
+        *([Column("width", "width", "count")] if several_widths else []),
         Column("alpha", "alpha"),
         Column("beta", "beta"),
         Column("paths", "paths"),
@@ -60,6 +64,7 @@ def _row(position: int, point: FrontPoint) -> dict[str, Any]:
     net = point.network
     return {
         "position": position,
+        "width": net.backbone.width,
         **point.costs,
         "configurations": point.count,
         "model": f"resnet{net.backbone.depth}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple
@@ -38,8 +38,9 @@ class StageChoices(NamedTuple):
 class Space:
     """Depths, alphas, betas, path sets and width rules to combine; `tied` is what the three stages share.
 
-    `options` are further ones of `costmodel.networks.resnet.resnet`: width, classes, size, stride_rule,
-    between. Made by `space`.
+    `options` are further ones of `costmodel.networks.resnet.resnet`: width, classes, in_channels, size,
+    stride_rule, between. Where several `widths` are combined too, `at_width` gives the space of each. Made by
+    `space`.
     """
 
     depths: tuple[int, ...]
@@ -49,6 +50,7 @@ class Space:
     width_rules: tuple[str, ...] = ("out",)
     tied: frozenset[str] = frozenset(TIED)
     options: Mapping[str, Any] = field(default_factory=dict)
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("depths", "alphas", "betas", "path_sets", "width_rules"):
@@ -64,6 +66,15 @@ class Space:
         _check_networks(self)
 
     @property
+    def width_list(self) -> tuple[int, ...]:
+        """Every width of the first stage that the space combines."""
+        return self.widths or (self.options.get("width", 16),)
+
+    def at_width(self, width: int) -> Space:
+        """Return the part of the space that has a width."""
+        return replace(self, options={**self.options, "width": width}, widths=()) if self.widths else self
+
+    @property
     def is_tied(self) -> bool:
         """Whether all three stages choose the same."""
         return self.tied == frozenset(TIED)
@@ -73,7 +84,7 @@ class Space:
         """The number of configurations."""
         values = {"alpha": self.alphas, "beta": self.betas, "paths": self.path_sets}
         of_stages = prod(len(values[name]) ** (1 if name in self.tied else 3) for name in TIED)
-        return len(self.depths) * len(self.width_rules) * of_stages
+        return len(self.depths) * len(self.width_list) * len(self.width_rules) * of_stages
 
     @property
     def choices(self) -> StageChoices:
@@ -128,6 +139,7 @@ def space(
     *,
     per_stage: bool = False,
     constraints: Iterable[str] = (),
+    widths: Iterable[int] = (),
     **options: Any,
 ) -> Space:
     """Return a space; what is given twice counts once.
@@ -153,12 +165,16 @@ def space(
         tuple(dict.fromkeys(width_rules)),
         frozenset(name for name in TIED if not per_stage or f"same-{name}" in names),
         options,
+        tuple(dict.fromkeys(widths)),
     )
 
 
 def _check_networks(space: Space) -> None:
     """Build the most demanding network of each depth and width rule: it raises what `resnet` raises."""
-    check_sizes(**{name: space.options[name] for name in ("width", "classes") if name in space.options})
+    check_sizes(**{name: space.options[name] for name in ("classes",) if name in space.options})
+    for width in space.width_list:
+        check_sizes(width=width)
+    options = {**space.options, "width": min(space.width_list)}
     for rule in space.width_rules:
         check_choice("width rule", rule, WIDTH_RULES)
         for depth in space.depths:
@@ -168,5 +184,5 @@ def _check_networks(space: Space) -> None:
                 beta=max(space.betas),
                 paths=max(space.path_sets, key=len),
                 width_rule=rule,
-                **space.options,
+                **options,
             )

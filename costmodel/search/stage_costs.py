@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from costmodel.convention import Cost, dtype_bytes
 from costmodel.grids.grid import LARGEST, Grid, IntArray
-from costmodel.grids.quantities import LATENCY, cost_quantities, grid_quantities, named_quantity
+from costmodel.grids.quantities import (
+    LATENCY,
+    STRUCTURE,
+    cost_quantities,
+    grid_quantities,
+    named_quantity,
+)
 from costmodel.networks.resnet import resnet
 from costmodel.networks.stages import STAGES
 from costmodel.operators.recorder import cost_of
@@ -35,6 +41,8 @@ class Measures:
     def __post_init__(self) -> None:
         dtype_bytes(self.dtype)
         for name in (*self.names, *self.maximise):
+            if name in STRUCTURE:
+                continue
             if name != LATENCY:
                 named_quantity(name)
             elif self.machine is None:
@@ -44,6 +52,19 @@ class Measures:
     def signs(self) -> IntArray:
         """-1 for each quantity to be large, 1 for the others (D,): times these, all are to be small."""
         return np.array([-1 if name in self.maximise else 1 for name in self.names], dtype=np.int64)
+
+    @property
+    def costs(self) -> Measures:
+        """The quantities that choices of alpha, beta and paths have a part in."""
+        names = tuple(name for name in self.names if name not in STRUCTURE)
+        return replace(self, names=names, maximise=self.maximise - set(STRUCTURE))
+
+    def with_structure(self, points: IntArray, structure: Mapping[str, int]) -> IntArray:
+        """Put width and depth, where they are asked for, between signed costs (F, D') of one structure."""
+        for position, name in enumerate(self.names):
+            if name in STRUCTURE:
+                points = np.insert(points, position, structure[name] * self.signs[position], axis=1)
+        return points
 
     @property
     def counted(self) -> tuple[str, ...]:

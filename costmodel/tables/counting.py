@@ -100,6 +100,11 @@ class Totals:
         return cls(counts or WORK, counts or PARAMS, unit.removeprefix(prefix), prefix)
 
     @property
+    def is_default(self) -> bool:
+        """Whether every parameter counts, and work by the published convention."""
+        return (self.work, self.params) == (WORK, PARAMS)
+
+    @property
     def key(self) -> str:
         """The key of the work in a row: macs or flops."""
         return f"{self.unit}s"

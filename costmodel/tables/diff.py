@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from costmodel.grids.quantities import cost_quantities, named_quantity
+from costmodel.grids.quantities import named_quantity
 from costmodel.networks.network import layers
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators.octave import PATHS
-from costmodel.operators.recorder import Operator, cost_of
+from costmodel.operators.recorder import Operator
 from costmodel.report import Column, Table, change, counted
+from costmodel.tables.counting import work_heading
+from costmodel.tables.measured import DEFAULT, Measured
 
 SUM = "sum"
 # What can become of a path, and its mark in a narrow table.
@@ -29,29 +31,28 @@ LEGEND = ", ".join(f"{mark} {verb}" for verb, mark in VERBS.items())
 def diff_table(
     a: ResNetDesign,
     b: ResNetDesign,
-    quantities: Sequence[str] = ("params", "macs"),
+    measured: Measured = DEFAULT,
     *,
     unchanged: bool = False,
-    dtype: str = "float32",
 ) -> Table:
-    """Return a row a layer whose counts or convolutions differ between two networks, and the sum.
+    """Return one row per layer whose counts or convolutions differ between two networks, and the sum.
 
     A layer of one network alone has empty cells for the other. With `unchanged`, all layers are shown.
-    Raises ValueError where a quantity is unknown.
 
     >>> from costmodel.networks.resnet import resnet
-    >>> rows = diff_table(resnet(20), resnet(20, alpha="1/4"), ["macs"]).rows
+    >>> rows = diff_table(resnet(20), resnet(20, alpha="1/4")).rows
     >>> rows[0]["layer"], rows[0]["what"], rows[0]["macs_change"]
     ('stages.0.0.conv1', 'added HL; resized HH', Fraction(-3, 16))
     """
-    names = tuple(dict.fromkeys(quantities))
     all_a, all_b = a.operators(), b.operators()
     before, after = dict(layers(all_a)), dict(layers(all_b))
-    rows = [_row(layer, before.get(layer), after.get(layer), names, dtype) for layer in _order(before, after)]
+    rows = [_row(layer, before.get(layer), after.get(layer), measured) for layer in _order(before, after)]
     changed = [row for row in rows if row["what"]]
     # Of the sum it is not said which paths changed, but how many layers did.
-    total = _row(SUM, all_a, all_b, names, dtype) | {"what": counted(len(changed), "layer")}
-    return Table("diff", "A → B, layer by layer", _columns(names), [*(rows if unchanged else changed), total])
+    total = _row(SUM, all_a, all_b, measured) | {"what": counted(len(changed), "layer")}
+    return Table(
+        "diff", "A → B, layer by layer", _columns(measured), [*(rows if unchanged else changed), total]
+    )
 
 
 def _order(before: Iterable[str], after: Iterable[str]) -> list[str]:
@@ -68,12 +69,36 @@ def _place(layer: str) -> tuple[int, int, int]:
     return (0 if parts[0].startswith("stem") else 2), 0, 0
 
 
+def totals_table(table: Table, measured: Measured) -> Table:
+    """Return one row per quantity of a table of differences: what either network costs."""
+    total = table.rows[-1]
+    rows = [
+        {
+            "quantity": name,
+            "heading": work_heading(measured.totals.work, measured.totals.unit)
+            if name == measured.totals.key
+            else named_quantity(name).heading,
+            **{key: total[f"{name}_{key}"] for key in ("a", "b", "difference", "change")},
+        }
+        for name in measured.names
+    ]
+    columns = [
+        Column("quantity", "quantity", on_terminal=False),
+        Column("heading", "total"),
+        Column("a", "A", "count"),
+        Column("b", "B", "count"),
+        Column("difference", "B-A", "count"),
+        Column("change", "change", "percent"),
+    ]
+    return Table("totals", "Both networks", columns, rows)
+
+
 def _row(
-    layer: str, a: list[Operator] | None, b: list[Operator] | None, names: Sequence[str], dtype: str
+    layer: str, a: list[Operator] | None, b: list[Operator] | None, measured: Measured
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"layer": layer}
-    old, new = (cost_quantities(cost_of(ops or []), names, dtype) for ops in (a, b))
-    for name in names:
+    old, new = (measured.of(ops or []) for ops in (a, b))
+    for name in measured.names:
         row |= {f"{name}_a": None if a is None else old[name], f"{name}_b": None if b is None else new[name]}
         row |= {f"{name}_difference": new[name] - old[name], f"{name}_change": change(new[name], old[name])}
     return row | {"what": _what(a, b, old != new)}
@@ -134,14 +159,13 @@ def marked(what: str) -> str:
     return what.replace(";", "")
 
 
-def _columns(names: Sequence[str]) -> list[Column]:
+def _columns(measured: Measured) -> list[Column]:
     columns = [Column("layer", "layer")]
-    for name in names:
-        heading = named_quantity(name).heading
+    for name in measured.names:
         columns += [
-            Column(f"{name}_a", f"{heading} A", "count"),
-            Column(f"{name}_b", "B", "count"),
-            Column(f"{name}_difference", f"{heading} B-A", "count"),
+            measured.column(name, f"{name}_a", " A"),
+            replace(measured.column(name, f"{name}_b"), heading="B"),
+            measured.column(name, f"{name}_difference", " B-A"),
             Column(f"{name}_change", "change", "percent"),
         ]
     return [*columns, Column("what", "what changed")]

@@ -13,7 +13,7 @@ from costmodel.networks.stages import Stage, ordered
 from costmodel.networks.wording import kind_of
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
-from costmodel.tables.counting import PARAMS, WORK, Totals
+from costmodel.tables.counting import Totals
 
 BASES = (("plain", "plain"), ("octave", "Oct"))  # what networks are compared with: key and heading
 
@@ -83,7 +83,7 @@ def _configurations_title(net: ResNetDesign, totals: Totals) -> str:
 
 def _count_all(nets: Sequence[ResNetDesign], totals: Totals) -> list[dict[str, Any]]:
     """Count networks of one backbone: by the grid evaluator where it knows the choice of parts."""
-    if (totals.work, totals.params) != (WORK, PARAMS):
+    if not totals.is_default:
         return [totals.of(net.folded()) for net in nets]
     from costmodel.grids.evaluate import evaluate_networks
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.commands.diff import read_network
+from costmodel.commands.shared.options import read_network
 from costmodel.networks.resnet import resnet
 from costmodel.networks.wording import options_of
 from pwoct.training.config import compose

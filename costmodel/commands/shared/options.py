@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from costmodel.commands.shared import reading
+from costmodel.commands.shared.vocabulary import WORDS, canonical, fold
 from costmodel.networks.resnet import ResNetDesign, named
 from costmodel.operators.layer import Layer
 from costmodel.rounding import check_alpha, check_beta
@@ -17,6 +19,7 @@ Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one, or three: one per sta
 NETWORK = ("model", "width", "classes", "in_channels")
 COMPRESSION = ("alpha", "beta", "paths", "width_rule", "stride_rule", "between")
 DEFAULT_MODEL = "resnet56"
+MODEL_ARGUMENT = "The network: resnet20, resnet56, ...; or --model."
 
 
 class Choice(NamedTuple):
@@ -30,10 +33,10 @@ class Choice(NamedTuple):
 class NetworkOptions:
     """The options that describe networks, as typed: every one of the alphas with every one of the betas."""
 
-    model: str = DEFAULT_MODEL
     alpha: str = "0"
     beta: str = "2"
     paths: str = "none"
+    model: str = DEFAULT_MODEL
     width_rule: str = "out"
     stride_rule: str = "C"
     between: str = "none"
@@ -141,3 +144,48 @@ def values(
     if reading.STAGE_SEPARATOR in text:
         return [reading.per_stage(text, read_one)]
     return list(read_list(text))
+
+
+def one_model(argument: str | None, option: str | None, default: str = DEFAULT_MODEL) -> str:
+    """Return the network that is named as an argument, or by --model.
+
+    Raises ValueError where both are given and differ.
+    """
+    if argument is not None and option is not None and argument != option:
+        raise ValueError(f"one network is needed, got {argument} and --model {option}")
+    return argument or option or default
+
+
+def read_network(text: str) -> ResNetDesign:
+    """Read a network from one text: a model, resnet56 unless given, and options of the calculator.
+
+    Raises ValueError where an option is unknown, is given twice or has no value.
+
+    >>> read_network("resnet20 --alpha 1/4 --paths HL,LL").stages[0].alpha
+    Fraction(1, 4)
+    """
+    words = [word for part in shlex.split(text) for word in part.split("=", 1)]
+    if words[:1] == ["pwoct-cost"]:
+        words = words[1:]
+    if words and not words[0].startswith("--"):
+        words = ["--model", *words]
+    if len(words) % 2 or any(not word.startswith("--") for word in words[::2]):
+        raise ValueError(f"a network is a model and options with a value each, got {text}")
+    typed: dict[str, Any] = {}
+    for word, value in zip(words[::2], words[1::2], strict=True):
+        name = fold(word.removeprefix("--"))
+        if name not in NETWORK_WORDS:
+            raise ValueError(f"a network has the options {', '.join(NETWORK_WORDS)}, got {word}")
+        if name.replace("-", "_") in typed:
+            raise ValueError(f"--{name} is given twice: {text}")
+        typed[name.replace("-", "_")] = _read(name, value)
+    return NetworkOptions(**typed).only()
+
+
+def _read(name: str, value: str) -> str | int:
+    if isinstance(getattr(NetworkOptions, name.replace("-", "_")), int):
+        return reading.whole(value, name)
+    return canonical(WORDS[name], value) if WORDS[name].choices else value
+
+
+NETWORK_WORDS = tuple(field.name.replace("_", "-") for field in fields(NetworkOptions))

@@ -50,6 +50,26 @@ def betas(text: str) -> list[Fraction]:
     return ratios(text, check_beta)
 
 
+def whole(text: str, name: str) -> int:
+    """Read a positive whole number. Raises ValueError where it is none."""
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise ValueError(f"{name} must be a positive whole number, got {text}")
+    return int(text)
+
+
+def wholes(text: str, name: str) -> list[int]:
+    """Read a list or range of whole numbers. Raises ValueError where one is a fraction.
+
+    >>> wholes("16,24:40:8", "width")
+    [16, 24, 32, 40]
+    """
+    numbers = ratios(text)
+    for number in numbers:
+        if number.denominator != 1:
+            raise ValueError(f"{name} must be a whole number, got {number}")
+    return [int(number) for number in numbers]
+
+
 def per_stage(text: str, read: Callable[[str], T]) -> T | tuple[T, ...]:
     """Read one value, or three joined by +, one a stage.
 
@@ -69,6 +89,15 @@ def listed(values: Sequence[str] | None) -> list[str]:
     ['macs', 'bytes', 'calls']
     """
     return [value for text in values or () for value in text.split(",")]
+
+
+def joined(values: Sequence[str] | None) -> str | None:
+    """Return the values of such an option as one list; None where there are none.
+
+    >>> joined(["macs,bytes", "calls"]), joined([])
+    ('macs,bytes,calls', None)
+    """
+    return ",".join(values) if values else None
 
 
 def path_names(text: str) -> frozenset[str]:

@@ -1,43 +1,15 @@
-"""The options that `search` and `sweep` share: what describes a space of networks."""
+"""What describes a space of networks: the options that `search` and `sweep` share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.shared import reading
-from costmodel.convention import DTYPE_BYTES
 from costmodel.networks.resnet import depth_of
 
 if TYPE_CHECKING:
     from costmodel.search.space import Space
-
-QUANTITIES = "params, macs, activations, bytes, training-macs, element-ops, calls"
-
-AlphasOption: TypeAlias = Annotated[
-    str, typer.Option("--alpha", help="Alphas: a list 0,1/4,1/2 or a range 0:0.75:0.125.")
-]
-BetasOption: TypeAlias = Annotated[str, typer.Option("--beta", help="Betas: a list 2,4 or a range 2:4:1/2.")]
-PathSetsOption: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--paths",
-        help="A set of paths that are bottlenecks: HL,LH, all or none; once a set. Default: all 16 sets.",
-    ),
-]
-SizeOption: TypeAlias = Annotated[str, typer.Option(help="Input size: 32 or 32x48.")]
-StrideRuleOption: TypeAlias = Annotated[str, typer.Option(help="Where a stride acts: A, B or C.")]
-BetweenOption: TypeAlias = Annotated[str, typer.Option(help="Inside a bottleneck: none, bn or bn_relu.")]
-WidthOption: TypeAlias = Annotated[int, typer.Option(help="Channels of the first stage.")]
-ClassesOption: TypeAlias = Annotated[int, typer.Option(help="Outputs of the network.")]
-DtypeOption: TypeAlias = Annotated[
-    str, typer.Option(help=f"Element type of bytes: {', '.join(DTYPE_BYTES)}.")
-]
-PlotOption: TypeAlias = Annotated[
-    str | None, typer.Option("--plot", help="Draw the result too, into this .svg, .png or .pdf.")
-]
 
 
 def read_space(
@@ -50,6 +22,7 @@ def read_space(
     per_stage: bool = False,
     constraints: Sequence[str] = (),
     size: str = "32",
+    width: str | int = 16,
     **options: Any,
 ) -> Space:
     """Return the space that options describe, or raise ValueError."""
@@ -65,6 +38,7 @@ def read_space(
         width_rules,
         per_stage=per_stage,
         constraints=constraints,
+        widths=reading.wholes(width, "width") if isinstance(width, str) else (width,),
         size=reading.sides(size, "size"),
         **options,
     )
@@ -75,6 +49,6 @@ def _refuse_stages(**given: Sequence[str]) -> None:
         for text in texts:
             if reading.STAGE_SEPARATOR in text:
                 raise ValueError(
-                    f"--{name} here is the same in all stages, got {text}: `pwoct-cost` alone takes one a"
+                    f"--{name} here is the same in all stages, got {text}: `pwoct-cost` alone takes one per"
                     " stage, and `pwoct-cost search --per-stage` tries all"
                 )

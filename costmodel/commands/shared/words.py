@@ -14,7 +14,10 @@ from costmodel.operators.rules import MULTIPLYING, PARTS
 from costmodel.rounding import WIDTH_RULES
 from costmodel.tables.counting import COUNTS, UNITS
 
-QUANTITIES = ("params", "macs", "activations", "bytes", "training-macs", "element-ops", "calls")
+QUANTITIES = (
+    *("params", "macs", "activations", "bytes", "training-macs", "element-ops", "calls"),
+    *("flops", "training-flops"),
+)
 CONSTRAINTS = (
     *("keep-hh", "keep-hl", "keep-lh", "keep-ll"),
     *("same-alpha", "same-beta", "same-paths"),
@@ -33,7 +36,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "unit": UNITS,
     "count": COUNTS,
     "quantity": QUANTITIES,
-    "objective": (*QUANTITIES, "latency"),
+    "objective": (*QUANTITIES, "latency", "width", "depth"),
     "constraint": CONSTRAINTS,
     "as": ("text", "latex", "json", "python", "javascript"),
     "by": ("module", "operator", "kind"),
@@ -207,7 +210,7 @@ TABLE: tuple[Word, ...] = (
     Word(
         "maximise",
         "--maximise",
-        "Make this large: params, for example, for the most capacity within a budget of MACs.",
+        "Make this large: params within a budget of MACs, say; or width, or depth.",
         "objective",
     ),
     Word("rows", "--rows", "Rows of the table, spread over the front; JSON and CSV have all."),

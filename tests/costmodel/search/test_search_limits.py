@@ -118,7 +118,7 @@ def test_a_space_too_large_for_memory_or_64_bits_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"budgets": {"flops": 1}}, "quantity must be one of params, macs"),
+        ({"budgets": {"speed": 1}}, "quantity must be one of params, macs"),
         ({"minimise": ["macs"], "maximise": ["macs"]}, "cannot both minimise and maximise macs"),
         ({"budgets": {"macs": 0}}, "a budget must be positive, got 0 for macs"),
         ({"maximise": ["speed"]}, "quantity must be one of params"),

@@ -11,6 +11,7 @@ from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import cost_of
 from costmodel.report import Table
 from costmodel.tables.diff import diff_table, marked, narrow
+from costmodel.tables.measured import Measured
 
 
 def by_layer(table: Table) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def test_branches_that_come_and_go() -> None:
 
 def test_other_quantities_show_other_layers() -> None:
     """Two branches at alpha 1/2: BN normalises 8 channels at 32x32 and 8 at 16x16 instead of 16 at 32x32."""
-    rows = by_layer(diff_table(resnet(14), resnet(14, alpha="1/2"), ["element-ops"]))
+    rows = by_layer(diff_table(resnet(14), resnet(14, alpha="1/2"), Measured(("element-ops",))))
     assert rows["stages.0.0.bn1"]["what"] == "branches"
     assert rows["stages.0.0.bn1"]["element-ops_a"] == 2 * 16 * 32 * 32
     assert rows["stages.0.0.bn1"]["element-ops_b"] == 2 * (8 * 32 * 32 + 8 * 16 * 16)
@@ -97,7 +98,7 @@ def test_all_layers_on_request() -> None:
 @pytest.mark.parametrize("quantity", ["params", "macs", "bytes", "calls"])
 def test_rows_add_up_to_the_sum(quantity: str) -> None:
     a, b = resnet(14, alpha="1/3", paths=["HL"]), resnet(26, alpha=["1/4", "1/2", 1], width=20)
-    table = diff_table(a, b, [quantity])
+    table = diff_table(a, b, Measured((quantity,)))
     *rows, total = table.rows
     assert sum(row[f"{quantity}_difference"] for row in rows) == total[f"{quantity}_difference"]
     if quantity == "params":
@@ -116,4 +117,4 @@ def test_marks_for_narrow_tables() -> None:
 
 def test_an_unknown_quantity_is_refused() -> None:
     with pytest.raises(ValueError, match="quantity must be one of params"):
-        diff_table(resnet(14), resnet(14), ["speed"])
+        diff_table(resnet(14), resnet(14), Measured(("speed",)))

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from costmodel.search.space import space
+from costmodel.tables.measured import Measured
 from costmodel.tables.sweep import sweep_table
 
 
@@ -37,7 +38,7 @@ def test_known_counts_and_changes() -> None:
 @pytest.mark.parametrize("rule", ["A", "B"])
 def test_alpha_0_is_the_plain_network_under_every_stride_rule(rule: str) -> None:
     """Octave convolutions would pool before strides; the plain network has one pool, the global one."""
-    row = sweep_table(space([20], [0], path_sets=[()], stride_rule=rule), ["calls"]).rows[0]
+    row = sweep_table(space([20], [0], path_sets=[()], stride_rule=rule), Measured(("calls",))).rows[0]
     blocks = 9 * 7 + 2  # conv, BN, ReLU, conv, BN, add, ReLU; two shortcut convolutions
     assert row["calls"] == 3 + blocks + 2
 
@@ -47,4 +48,4 @@ def test_refuses_spaces_that_are_no_sweep() -> None:
         with pytest.raises(ValueError, match="one depth and one width rule, with stages that agree"):
             sweep_table(several)
     with pytest.raises(ValueError, match="quantity must be one of"):
-        sweep_table(space(), ["flops"])
+        sweep_table(space(), Measured(("speed",)))
