@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +87,25 @@ def stored_run(path: Path, finished: bool = True, **model: Any) -> None:
     path.mkdir(parents=True)
     run.write_config(config)
     if finished:
-        known = {"accuracy": 0.5, "loss": 1.2345678, "epoch": 3, "minutes": 2.0, "changes": ()}
-        run.write_result(Result(**{field.name: known.get(field.name) for field in fields(Result)}))
+        run.write_result(
+            Result(
+                name=path.name,
+                accuracy=0.5,
+                correct=5000,
+                images=10_000,
+                loss=1.2345678,
+                epoch=3,
+                epochs=3,
+                chosen_by="last epoch",
+                parameters=272_282,
+                minutes=2.0,
+                seed=0,
+                config=config.model_dump(mode="json"),
+                data="synthetic",
+                changes=[],
+                failures=0,
+            )
+        )
 
 
 def test_two_runs_also_differ_in_settings_and_results(pwoct_cost: Run, tmp_path: Path) -> None:
