@@ -162,7 +162,7 @@ def _step(model: nn.Module, inputs: Arguments) -> int:
             torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
     for parameter in model.parameters():
         parameter.grad = None
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def _other(model: nn.Module, inputs: Arguments) -> int | None:

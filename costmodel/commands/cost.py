@@ -37,8 +37,6 @@ def cost(
     network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
     input: InputOption = None,
     inputs: InputsOption = None,
-    symbols: Annotated[list[str] | None, option("symbols")] = None,
-    as_: Annotated[str, option("as")] = "text",
     per_layer: Annotated[bool, option("every-layer")] = False,
     depth: Annotated[int | None, option("depth", min=0)] = None,
     by: Annotated[str, option("by")] = "module",
@@ -62,8 +60,6 @@ def cost(
         choice = parse_choice(count, unit)
         with within(timeout, network):
             found = asked(network, input, inputs)
-            if symbols:
-                raise ValueError("not yet")
             trace = _traced(found, training=training or sort == "training")
         order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
         options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
