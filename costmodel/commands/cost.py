@@ -9,9 +9,9 @@ import typer
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
-    Asked,
     InputOption,
     InputsOption,
+    NetworkOnInputs,
     TimeoutOption,
     asked,
     run_foreign,
@@ -23,7 +23,7 @@ from costmodel.commands.shared.vocabulary import option
 from costmodel.report import counted
 
 if TYPE_CHECKING:
-    from costmodel.tables.traced import Choice
+    from costmodel.tables.traced import Counting
     from costmodel.tracing.calls import Trace
 
 app = typer.Typer(add_completion=False)
@@ -55,9 +55,9 @@ def cost(
     """
     question = Question.of(ctx)
     with bad_input():
-        from costmodel.tables.traced import parse_choice
+        from costmodel.tables.traced import parse_counting
 
-        choice = parse_choice(count, unit)
+        choice = parse_counting(count, unit)
         with within(timeout, network):
             found = asked(network, input, inputs)
             trace = _traced(found, training=training or sort == "training")
@@ -69,7 +69,7 @@ def cost(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _traced(found: Asked, *, training: bool) -> Trace:
+def _traced(found: NetworkOnInputs, *, training: bool) -> Trace:
     from costmodel.tracing.trace import trace
 
     args, kwargs = found.inputs.values(found.network.device)
@@ -86,7 +86,12 @@ def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, 
 
 
 def _show(
-    found: Asked, trace: Trace, choice: Choice, options: dict[str, Any], format: Format, question: Question
+    found: NetworkOnInputs,
+    trace: Trace,
+    choice: Counting,
+    options: dict[str, Any],
+    format: Format,
+    question: Question,
 ) -> None:
     from costmodel.tables import traced as tables
 

@@ -24,7 +24,7 @@ TimeoutOption: TypeAlias = Annotated[float | None, option("timeout", min=0.001)]
 
 
 @dataclass(frozen=True)
-class Asked:
+class NetworkOnInputs:
     """A network, and the inputs that it is run on."""
 
     network: Network
@@ -36,7 +36,7 @@ class Asked:
         return f"{self.network.name.text}, input {' and '.join(self.inputs.shapes)}"
 
 
-def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> Asked:
+def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> NetworkOnInputs:
     """Build a network and read its inputs; what a library's network is meant for is the default.
 
     Raises ValueError where the network can't be built, or where its inputs are not known.
@@ -52,7 +52,7 @@ def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> Asked:
     given = given or (made_by(inputs) if inputs else network.inputs)
     if given is None:
         raise ValueError(f"{name} needs an input: --input 1,3,224,224")
-    return Asked(network, given)
+    return NetworkOnInputs(network, given)
 
 
 def _built(name: str) -> Network:
