@@ -23,7 +23,7 @@ from costmodel.commands.shared.vocabulary import option
 from costmodel.report import counted
 
 if TYPE_CHECKING:
-    from costmodel.tables.traced import Counting
+    from costmodel.tables.traced import TracedTotal
     from costmodel.tracing.calls import Trace
 
 app = typer.Typer(add_completion=False)
@@ -55,9 +55,9 @@ def cost(
     """
     question = Question.of(ctx)
     with bad_input():
-        from costmodel.tables.traced import parse_counting
+        from costmodel.tables.traced import parse_total
 
-        choice = parse_counting(count, unit)
+        choice = parse_total(count, unit)
         with within(timeout, network):
             found = asked(network, input, inputs)
             trace = _traced(found, training=training or sort == "training")
@@ -88,7 +88,7 @@ def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, 
 def _show(
     found: NetworkOnInputs,
     trace: Trace,
-    choice: Counting,
+    choice: TracedTotal,
     options: dict[str, Any],
     format: Format,
     question: Question,

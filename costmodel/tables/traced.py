@@ -21,7 +21,7 @@ SORTS = ("order", "macs", "params", "training", "activations", "element-ops", "b
 
 
 @dataclass(frozen=True)
-class Counting:
+class TracedTotal:
     """What enters a total, and its unit: the kinds that multiply, and parts of the element operations."""
 
     names: frozenset[str] = frozenset(MULTIPLYING)
@@ -32,7 +32,7 @@ class Counting:
     def heading(self) -> str:
         """What a total of that choice is called.
 
-        >>> Counting(frozenset(("convolution", "bn")), "flop").heading
+        >>> TracedTotal(frozenset(("convolution", "bn")), "flop").heading
         'FLOPs of convolution + bn'
         """
         unit = self.prefix + ("FLOPs" if self.unit == "flop" else "MACs")
@@ -51,12 +51,12 @@ class Counting:
         return (2 * macs if self.unit == "flop" else macs) + apart
 
 
-def parse_counting(count: str | None, unit: str) -> Counting:
+def parse_total(count: str | None, unit: str) -> TracedTotal:
     """Read what enters a total.
 
     Raises ValueError for an unknown part or unit.
 
-    >>> sorted(parse_counting("conv,bn", "mac").names)
+    >>> sorted(parse_total("conv,bn", "mac").names)
     ['bn', 'convolution']
     """
     if unit not in UNITS:
@@ -64,11 +64,11 @@ def parse_counting(count: str | None, unit: str) -> Counting:
     prefix = unit[0] if unit[0] in PREFIXES else ""
     unit = unit.removeprefix(prefix)
     if count is None:
-        return Counting(unit=unit, prefix=prefix)
+        return TracedTotal(unit=unit, prefix=prefix)
     names = [SHORT_NAMES.get(name, name) for name in count.lower().split(",")]
     if wrong := [name for name in names if name not in NAMES]:
         raise ValueError(f"count must be some of {','.join(NAMES)}, got {wrong[0] or 'nothing'}")
-    return Counting(frozenset(names), unit, prefix)
+    return TracedTotal(frozenset(names), unit, prefix)
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _is_shown(group: Group) -> bool:
     )
 
 
-def row(group: Group, choice: Counting, whole: Size) -> dict[str, Any]:
+def row(group: Group, choice: TracedTotal, whole: Size) -> dict[str, Any]:
     """Return the sums of a group; the share is that of the chosen work in the whole."""
     work, calls = choice.work(group.calls), group.calls
     steps = [*calls, *group.backward]
@@ -159,7 +159,7 @@ def _output(calls: Sequence[Call]) -> str:
 
 def sums_table(
     trace: Trace,
-    choice: Counting,
+    choice: TracedTotal,
     *,
     by: str = "module",
     depth: int | None = None,
@@ -214,7 +214,7 @@ def _title(by: str, depth: int | None, sort: str, shown: int, all_: int) -> str:
     return f"By {what}{depth_text}{'' if sort == 'order' else f', sorted by {SORT_NAMES.get(sort, sort)}'}"
 
 
-def _columns(by: str, choice: Counting, trace: Trace, sort: str) -> list[Column]:
+def _columns(by: str, choice: TracedTotal, trace: Trace, sort: str) -> list[Column]:
     modules = by == "module"
     extra = {"activations": "activations", "element-ops": "element ops", "bytes": "bytes"}
     on = {_SORT_KEYS.get(sort, ""), *(() if modules else ("element_ops",))}
@@ -226,7 +226,7 @@ def _columns(by: str, choice: Counting, trace: Trace, sort: str) -> list[Column]
         *([PARAMS_COLUMN] if modules else []),
         Column("work", choice.heading, "count", scale=PREFIXES[choice.prefix]),
         Column("share", "share", "share"),
-        *([Column("macs", "MACs", "count", on_terminal=False)] if choice != Counting() else []),
+        *([Column("macs", "MACs", "count", on_terminal=False)] if choice != TracedTotal() else []),
         *([Column("macs_training", "training MACs", "count", "macs_training" in on)] if trained else []),
         *(Column(_SORT_KEYS[name], text, "count", _SORT_KEYS[name] in on) for name, text in extra.items()),
         *([Column("calls", "calls", "count", "calls" in on)] if modules else []),
@@ -234,7 +234,7 @@ def _columns(by: str, choice: Counting, trace: Trace, sort: str) -> list[Column]
     ]
 
 
-def total_values(trace: Trace, choice: Counting) -> dict[str, Any]:
+def total_values(trace: Trace, choice: TracedTotal) -> dict[str, Any]:
     """Return the totals by key."""
     cost, params = trace.total(), trace.parameters
     moved = sum(call.bytes_read + call.bytes_written for call in trace.calls)
@@ -256,7 +256,7 @@ def total_values(trace: Trace, choice: Counting) -> dict[str, Any]:
     }
 
 
-def totals_table(trace: Trace, choice: Counting) -> Table:
+def totals_table(trace: Trace, choice: TracedTotal) -> Table:
     """Return a row for each total, with what it is made of."""
     values, params = total_values(trace, choice), trace.parameters
     kinds = {kind: cost.macs for kind, cost in trace.by_kind().items() if cost.macs}
@@ -287,7 +287,7 @@ def totals_table(trace: Trace, choice: Counting) -> Table:
     return Table("totals", "Totals", columns, rows)
 
 
-def _unscaled(choice: Counting) -> Counting:
+def _unscaled(choice: TracedTotal) -> TracedTotal:
     return replace(choice, prefix="")
 
 
