@@ -18,7 +18,7 @@ from torch._ops import OpOverload
 from costmodel.checks.comparison import Report, Row, Uncovered, total_row
 from costmodel.checks.factory import ForeignErrors
 from costmodel.checks.observe import Observation, ObservedCall, observe_forward, result_is_unused
-from costmodel.checks.verify import Counts, Formula, Measured, compare, measure
+from costmodel.checks.verify import Counts, Formula, CountsOfModel, compare, measure
 from costmodel.convention import Cost, total
 from costmodel.operators.elementwise import batch_norm
 from costmodel.operators.pointwise import linear
@@ -129,18 +129,18 @@ def _two(values: Sequence[int], other: int) -> Pair:
     return first, second
 
 
-def _compared(measured: Measured, name: str) -> Counts:
+def _compared(measured: CountsOfModel, name: str) -> Counts:
     counts = measured.of(name)
     return {quantity: counts[quantity] for quantity in QUANTITIES}
 
 
-def _total(rows: Sequence[Row], measured: Measured, uncovered: Sequence[Uncovered]) -> Row:
+def _total(rows: Sequence[Row], measured: CountsOfModel, uncovered: Sequence[Uncovered]) -> Row:
     """The counters' own totals can be compared only where nothing else ran."""
     return total_row(rows, {} if uncovered else {"macs": measured.totals["macs"]})
 
 
 def _uncovered_modules(
-    model: nn.Module, measured: Measured, formulas: Mapping[str, Formula]
+    model: nn.Module, measured: CountsOfModel, formulas: Mapping[str, Formula]
 ) -> Iterator[Uncovered]:
     for name, count in measured.params.items():
         if name not in formulas:

@@ -138,7 +138,7 @@ def _around(name: str, modules: Mapping[str, nn.Module]) -> str:
 
 
 @dataclass(frozen=True)
-class Measured:
+class CountsOfModel:
     """What all counters say of a model, by module."""
 
     macs: Mapping[str, Mapping[str, int]]  # by counter, by module: outside the module's children
@@ -166,7 +166,7 @@ class Measured:
         }
 
 
-def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -> Measured:
+def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -> CountsOfModel:
     """Run all counters on a model that hooks have observed."""
     inclusive = {"fvcore": fvcore_macs(model, inputs), "FlopCounterMode": flop_counter_macs(model, inputs)}
     totals = {
@@ -176,7 +176,7 @@ def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -
         "activations": {"hooks": sum(map(observed.activations, observed.calls))},
         "saved_bytes": {"saved_tensors_hooks": sum(observed.saved_bytes.values())},
     }
-    return Measured(
+    return CountsOfModel(
         {counter: own_counts(counts, model) for counter, counts in inclusive.items()},
         parameters_by_module(model),
         observed,
