@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared import reading
 from costmodel.commands.shared.errors import bad_input, say, warn
+from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, one_model
 from costmodel.commands.shared.plotting import check_plot
-from costmodel.commands.shared.reading import AlphaOption, BetaOption, PathsOption
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
-from costmodel.networks.resnet import ResNetDesign, named
+from costmodel.commands.shared.vocabulary import argument, option
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.report import Table, counted
-from costmodel.rounding import check_alpha, check_beta
 from costmodel.sizes import check_choice
 from costmodel.speed.bench_tables import describe, layer_table, machine_table, network_table
 from costmodel.speed.prediction import PLANS
@@ -31,47 +31,58 @@ app = typer.Typer(add_completion=False)
 DTYPES = ("float32", "bfloat16")
 MODES = ("inference", "training", "both")
 QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: it shows that all runs, not how fast"
+TIMED = ("batch", "rounds")  # what --quick decides itself
 QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
 
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="resnet20, resnet56, ...")],
-    alpha: AlphaOption = "1/4,1/2,3/4",
-    beta: BetaOption = "2",
-    paths: PathsOption = "none",
-    mode: Annotated[str, typer.Option(help="inference, training or both.")] = "both",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or both, joined by a comma.")] = "float32",
-    plan: Annotated[
-        str, typer.Option(help="How networks are computed: auto, reference, lean, blocked, folded or native.")
-    ] = "auto",
-    batch: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 128,
-    rounds: Annotated[int, typer.Option(help="How often each network is timed.", min=1)] = 9,
-    cpu_time: Annotated[
-        bool,
-        typer.Option("--cpu-time", help="Time what one thread computes, not the wall: for a busy machine."),
-    ] = False,
-    threads: Annotated[int, typer.Option(help="Threads; 0: as many as torch takes.", min=0)] = 0,
-    width: Annotated[int, typer.Option(help="Channels of the first stage.", min=1)] = 16,
-    size: Annotated[str, typer.Option(help="Input size: 32 or 32x48.")] = "32",
-    stride_rule: Annotated[str, typer.Option(help="Where a stride acts: A, B or C.")] = "C",
-    between: Annotated[str, typer.Option(help="Inside a bottleneck: none, bn or bn_relu.")] = "none",
-    per_layer: Annotated[
-        bool, typer.Option("--per-layer", help="A row a distinct layer of the last network.")
-    ] = False,
-    plot: Annotated[str | None, typer.Option(help="Draw a roofline into this .svg, .png or .pdf.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Tiny: to see that all runs, not how fast.")] = False,
+    ctx: typer.Context,
+    network: Annotated[str | None, argument("model", MODEL_ARGUMENT)] = None,
+    model: Annotated[str | None, option("model")] = None,
+    alpha: Annotated[str, option("alpha-any")] = "1/4,1/2,3/4",
+    beta: Annotated[str, option("beta-any")] = "2",
+    paths: Annotated[str, option("paths")] = "none",
+    mode: Annotated[str, option("mode")] = "both",
+    dtype: Annotated[str, option("dtypes")] = "float32",
+    plan: Annotated[str, option("plan")] = "auto",
+    batch: Annotated[int, option("batch", min=1)] = 128,
+    rounds: Annotated[int, option("rounds", min=1)] = 9,
+    cpu_time: Annotated[bool, option("cpu-time")] = False,
+    threads: Annotated[int, option("threads", min=0)] = 0,
+    width_rule: Annotated[str, option("width-rule")] = "out",
+    stride_rule: Annotated[str, option("stride-rule")] = "C",
+    between: Annotated[str, option("between")] = "none",
+    width: Annotated[int, option("width", min=1)] = 16,
+    classes: Annotated[int, option("classes", min=1)] = 10,
+    size: Annotated[str, option("size")] = "32",
+    per_layer: Annotated[bool, option("layers-timed")] = False,
+    plot: Annotated[str | None, option("roofline")] = None,
+    quick: Annotated[bool, option("quick")] = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Time the plain network and octave networks in turns, A B A B, and show medians and ratios.
 
-    Ratios are taken inside a round. The machine's ceilings are measured first; the predicted time is that of
-    a roofline and a price a call, fitted to the networks of the run by three numbers.
+    Ratios are taken within a round. The machine's ceilings are measured first; the predicted time is that of
+    a roofline and a fixed cost per call, fitted to the networks of the run by three numbers.
     """
     with bad_input():
-        designs = _designs(
-            model, alpha, beta, paths, width, reading.sides(size, "size"), stride_rule, between
+        question = Question.of(ctx, network=None, model=_model(network, model))
+        if quick:
+            question = question.without("does not go with --quick, which uses 2 images once", TIMED)
+        options = NetworkOptions(
+            model=_model(network, model),
+            alpha=alpha,
+            beta=beta,
+            paths=paths,
+            width_rule=width_rule,
+            stride_rule=stride_rule,
+            between=between,
+            width=width,
+            classes=classes,
+            size=size,
         )
+        designs = _designs(options)
         warn_rounding(designs)
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
         check_plot(plot)
@@ -90,36 +101,26 @@ def bench(
         "vs module: as the plain network by plan reference.",
         "MACs: how many times fewer; share: speed over MACs.",
     ]
-    payload = {"model": model, "batch": settings[0].batch, "quick": quick, **_hardware()}
-    show("bench", tables, format, payload, notes)
+    payload = {
+        "model": options.model,
+        "batch": settings[0].batch,
+        "quick": quick,
+        **_hardware(),
+        **question.said(),
+    }
+    show("bench", tables, format, payload | question.said(), notes)
 
 
-def _designs(
-    model: str,
-    alpha: str | None,
-    beta: str,
-    paths: str,
-    width: int,
-    size: Any,
-    stride_rule: str,
-    between: str,
-) -> list[ResNetDesign]:
-    """The plain network, then one network for each alpha and beta."""
-    options = {"width": width, "size": size, "stride_rule": stride_rule, "between": between}
-    plain = named(model, **options)
-    chosen = reading.per_stage(paths, reading.path_names)
-    given = [
-        named(model, alpha=a, beta=b, paths=chosen, **options)
-        for a in _values(alpha or "0", reading.alphas, check_alpha)
-        for b in _values(beta, reading.betas, check_beta)
-    ]
-    return [plain, *(design for design in dict.fromkeys(given) if design != plain)]
+def _model(argument: str | None, option: str | None) -> str:
+    if argument is None and option is None:
+        raise ValueError("which network? Give resnet20, resnet56, ...")
+    return one_model(argument, option)
 
 
-def _values(text: str, read_list: Any, read_one: Any) -> list[Any]:
-    if reading.STAGE_SEPARATOR in text:
-        return [reading.per_stage(text, read_one)]
-    return list(read_list(text))
+def _designs(options: NetworkOptions) -> list[ResNetDesign]:
+    """Return the plain network, then one network for each alpha and beta."""
+    plain = options.plain()
+    return [plain, *(design for design in dict.fromkeys(options.networks()) if design != plain)]
 
 
 def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[BenchSetting]:

@@ -8,19 +8,20 @@ import typer
 
 from costmodel.commands.shared import reading
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.vocabulary import option
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def equations(
-    alpha: Annotated[str, typer.Option(help="Share of low channels in the table by layer.")] = "1/4",
-    beta: Annotated[str, typer.Option(help="Compression of the bottlenecks: 2, a list, a range.")] = "2",
-    width_rule: Annotated[
-        str, typer.Option(help="Width in the table by layer: out, in, min or mean.")
-    ] = "out",
-    kernel: Annotated[int, typer.Option(help="Kernel size: 1, 3, 5, ...", min=1, max=99)] = 3,
+    ctx: typer.Context,
+    alpha: Annotated[str, option("alpha-one")] = "1/4",
+    beta: Annotated[str, option("beta-list")] = "2",
+    width_rule: Annotated[str, option("width-rule")] = "out",
+    kernel: Annotated[int, option("kernel-one", min=1, max=99)] = 3,
     format: FormatOption = Format.table,
 ) -> None:
     """Derive the paper's equations (3) to (14), prove each, and say when a bottleneck saves nothing.
@@ -45,6 +46,7 @@ def equations(
         *(tables.layer_saving_table(share, each, width_rule, kernel) for each in betas),
     ]
     holds = all(row["holds"] for row in proved.rows)
-    show("equations", shown, format, {"holds": holds, "alpha": str(share), "beta": [str(b) for b in betas]})
+    payload = {"holds": holds, "alpha": str(share), "beta": [str(b) for b in betas]}
+    show("equations", shown, format, payload | Question.of(ctx).said())
     if not holds:
         raise typer.Exit(CHECK_FAILED)

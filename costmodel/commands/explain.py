@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.operators.explain import EXPLANATIONS, SHOWN, Explanation, explanation
 from costmodel.report import Column, Table
@@ -16,20 +17,24 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def explain(
+    ctx: typer.Context,
     operator: Annotated[str, typer.Argument(help=f"One of {', '.join(EXPLANATIONS)}.")],
     format: FormatOption = Format.table,
 ) -> None:
     """Explain an operator: how its cost is derived, the formulas, and where they come from."""
     with bad_input():
-        chosen = explanation(operator)
-    payload = {"operator": operator, "derivation": chosen.derivation, "sources": chosen.sources}
+        name = operator.lower() if operator.lower() in EXPLANATIONS else operator
+        chosen = explanation(name)
+    payload = {"operator": name, "derivation": chosen.derivation, "sources": chosen.sources}
     intro = [chosen.title, "", " ".join(chosen.derivation), ""]
     notes = [f"Source: {source}." for source in chosen.sources]
-    show("explain", [formulas(chosen)], format, payload, intro, notes)
+    show(
+        "explain", [formulas(chosen)], format, payload | Question.of(ctx, operator=name).said(), intro, notes
+    )
 
 
 def formulas(chosen: Explanation) -> Table:
-    """Return a row for each quantity of each part that is not nothing."""
+    """Return one row for each quantity of each part that is not 0."""
     rows = [
         {"part": part, "quantity": quantity.replace("_", " "), "formula": cost.formula(quantity)}
         for part, cost in chosen.costs().items()

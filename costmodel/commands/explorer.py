@@ -8,15 +8,14 @@ from typing import Annotated
 import typer
 
 from costmodel.commands.shared.errors import fail, say
+from costmodel.commands.shared.vocabulary import option
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def explorer(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(
-        "explorer.html"
-    ),
+    output: Annotated[Path, option("page")] = Path("explorer.html"),
 ) -> None:
     """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
 

@@ -11,54 +11,56 @@ import typer
 
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, require, say
 from costmodel.commands.shared.plotting import check_plot
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import RunsOption
+from costmodel.commands.shared.vocabulary import option
 from costmodel.paper.printed import Paper, read_paper
 from costmodel.report import Table
 
 if TYPE_CHECKING:
-    from costmodel.paper.cells import Count
+    from costmodel.paper.cells import Cell, Count
     from costmodel.paper.records import Record
 
 app = typer.Typer(add_completion=False)
 
-RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of kept records of runs.")]
-
 
 @app.command()
 def paper(
-    readings: Annotated[bool, typer.Option("--readings", help="Search all readings and rank them.")] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Count instantiated networks and layers too.")
-    ] = False,
-    choices: Annotated[bool, typer.Option("--choices", help="Show what costs least for a user.")] = False,
-    figure: Annotated[str | None, typer.Option(help="Draw the choices into this .svg, .png or .pdf.")] = None,
-    document: Annotated[Path | None, typer.Option(help="Write the whole report as a page, paper.md.")] = None,
+    ctx: typer.Context,
+    table: Annotated[int | None, option("table", min=1, max=4)] = None,
+    readings: Annotated[bool, option("readings")] = False,
+    verify: Annotated[bool, option("instantiated")] = False,
+    choices: Annotated[bool, option("choices")] = False,
+    figure: Annotated[str | None, option("choices-plot")] = None,
+    document: Annotated[Path | None, option("document")] = None,
     runs: RunsOption = Path("runs"),
-    records: RecordsOption = Path("docs/records"),
+    records: Annotated[Path, option("records")] = Path("docs/records"),
     format: FormatOption = Format.table,
 ) -> None:
     """Compare every count that the paper prints with the formulas and with the network as built.
 
     Exit code 1 where a printed count does not follow from the reading, or what is instantiated differs.
     """
+    question = Question.of(ctx)
     with bad_input():
         _check_one(readings=readings, verify=verify, choices=choices, figure=figure, document=document)
+        if readings or choices or figure or document:
+            question = question.without("shows printed counts alone", ("table",)).idle(("runs", "records"))
         check_plot(figure)
     printed = read_paper()
     if document is not None:
         _write_document(printed, document, records)
-        return
-    if figure is not None:
+    elif figure is not None:
         _draw(Path(figure))
-        return
-    if readings:
-        show("paper", _reading_tables(printed), format, {"searched": True})
-        return
-    if choices:
-        show("paper", _choice_tables(printed), format)
-        return
-    _compare(printed, [records, runs], verify, format)
+    elif readings:
+        show("paper", _reading_tables(printed), format, {"searched": True, **question.said()})
+    elif choices:
+        show("paper", _choice_tables(printed), format, question.said())
+    elif table is not None:
+        _one_table(printed, table, format, question)
+    else:
+        _compare(printed, [records, runs], verify, format, question)
 
 
 def _check_one(**options: object) -> None:
@@ -69,7 +71,28 @@ def _check_one(**options: object) -> None:
         )
 
 
-def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format) -> None:
+def _one_table(printed: Paper, number: int, format: Format, question: Question) -> None:
+    """Show the printed counts of one table, and say in the first line what becomes of them."""
+    from costmodel.paper import cells
+
+    question = question.without("does not go with --table", ("verify",)).idle(("runs", "records"))
+    found = [cell for cell in cells.cells(printed) if cell.row.table == number]
+    verdict = cells.verdict(found, f"Table {number}")
+    quantities = [name for name in cells.QUANTITIES if any(cell.quantity == name for cell in found)]
+    payload = {"table": number, **_counts(found), "verdict": verdict, **question.said()}
+    show("paper", [cells.cell_table(found, name) for name in quantities], format, payload, [verdict, ""])
+    if payload["matched"] < len(found):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _counts(found: list[Cell]) -> dict[str, Any]:
+    from costmodel.paper.cells import described
+
+    matched = sum(cell.matches for cell in found)
+    return {"matched": matched, "of": len(found), "cells": list(map(described, found))}
+
+
+def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format, question: Question) -> None:
     from costmodel.paper import cells, verdicts
     from costmodel.paper.axes import reading_table
     from costmodel.paper.records import accuracy_table
@@ -87,15 +110,10 @@ def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format) 
         slip_table(printed),
         accuracy_table(printed, known),
     ]
-    matched = sum(cell.matches for cell in found)
-    payload = {
-        "matched": matched,
-        "of": len(found),
-        "cells": list(map(cells.described, found)),
-        "verdicts": verdicts.described(claims),
-    }
-    show("paper", tables, format, payload)
-    if matched < len(found) or not all(row["equal"] for table in counted for row in table.rows):
+    verdict = cells.verdict(found, "Tables 1 to 4")
+    payload = {**_counts(found), "verdict": verdict, "verdicts": verdicts.described(claims)}
+    show("paper", tables, format, payload | question.said(), [verdict, ""])
+    if payload["matched"] < len(found) or not all(row["equal"] for table in counted for row in table.rows):
         raise typer.Exit(CHECK_FAILED)
 
 

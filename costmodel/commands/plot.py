@@ -10,6 +10,7 @@ import typer
 
 from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.plotting import check_plot, draw_result
+from costmodel.commands.shared.vocabulary import option
 from costmodel.text import decode, read_text
 
 app = typer.Typer(add_completion=False)
@@ -20,7 +21,7 @@ def plot(
     result: Annotated[
         str, typer.Argument(help="JSON of search, sweep or the calculator with --per-layer; - is stdin.")
     ],
-    output: Annotated[str, typer.Option("--output", "-o", help="The figure: a file .svg, .png or .pdf.")],
+    output: Annotated[str, option("figure")],
 ) -> None:
     """Draw a result: Pareto front, cost against alpha, or a network layer by layer.
 

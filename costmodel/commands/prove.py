@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.commands.shared.errors import CHECK_FAILED, say
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
     from costmodel.checks.prove import Claim, Theorem
@@ -27,12 +29,11 @@ class Subject(StrEnum):
 
 @app.command()
 def prove(
+    ctx: typer.Context,
     subjects: Annotated[
-        list[Subject] | None, typer.Argument(help="What to prove; without it, all three.")
+        list[Subject] | None, typer.Argument(case_sensitive=False, help="What to prove. Default: all three.")
     ] = None,
-    all: Annotated[
-        bool, typer.Option("--all", help="All pairs of residues of image sizes, all networks; minutes.")
-    ] = False,
+    all: Annotated[bool, option("every-theorem")] = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Run the layers' and networks' code on symbols, and show that traced minus formula is zero.
@@ -50,7 +51,7 @@ def prove(
     failed = [theorem for theorem in theorems if not theorem.holds]
     runs = sum(theorem.runs for theorem in theorems)
     summary = f"{len(theorems) - len(failed)} of {len(theorems)} theorems proved, {runs} symbolic runs."
-    show("prove", shown, format, {"proved": not failed}, notes=[summary])
+    show("prove", shown, format, {"proved": not failed} | Question.of(ctx).said(), notes=[summary])
     for theorem in failed:
         why = theorem.failures[0] if theorem.failures else "nothing was run"
         say(f"pwoct-cost: not proved: {theorem.claim.name}: {why}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from costmodel.convention import Cost
@@ -14,6 +15,7 @@ from costmodel.paper.printed import EXPONENTS, Paper, PrintedRow
 from costmodel.report import Column, Table
 
 QUANTITIES: Mapping[str, str] = {"params": "Parameters", "macs": "MACs"}
+NAMES: Mapping[str, str] = {"params": "parameters", "macs": "MACs"}  # within a sentence
 
 # The layer of section 5.3, plain and as a bottleneck.
 PLAIN, BOTTLENECK = "OctConv", "PwiseOctConv HH"
@@ -104,6 +106,34 @@ def cell_table(found: list[Cell], quantity: str) -> Table:
         "cells follow from the reading"
     )
     return Table(quantity, title, columns, rows)
+
+
+def verdict(found: Sequence[Cell], of: str) -> str:
+    """Say in a sentence or two whether printed cells follow from the reading, and what they leave out.
+
+    >>> from costmodel.paper.printed import read_paper
+    >>> print(verdict([cell for cell in cells(read_paper()) if cell.row.key == "1.1"], "Row 1.1"))
+    Row 1.1: all printed counts follow from the reading (parameters 1 of 1, MACs 1 of 1).
+    """
+    counts = []
+    for quantity in QUANTITIES:
+        chosen = [cell.matches for cell in found if cell.quantity == quantity]
+        if chosen:
+            counts.append(f"{NAMES[quantity]} {sum(chosen)} of {len(chosen)}")
+    share = "all" if all(cell.matches for cell in found) else "not all"
+    return f"{of}: {share} printed counts follow from the reading ({', '.join(counts)}).{_left_out(found)}"
+
+
+def _left_out(found: Sequence[Cell]) -> str:
+    """Say that printed parameters leave out the 1x1 kernels of the bottlenecks, where there are any."""
+    left = [cell for cell in found if cell.quantity == "params" and cell.with_pointwise != cell.reading]
+    if not left:
+        return ""
+    most = max(left, key=lambda cell: Fraction(cell.with_pointwise, cell.reading))
+    return (
+        " The printed parameters leave out the 1x1 kernels of the bottlenecks, which the MACs count: with them,"
+        f" {most.row.label} has {most.with_pointwise:,} parameters, not {most.reading:,}."
+    )
 
 
 def described(cell: Cell) -> dict[str, Any]:

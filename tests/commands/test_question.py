@@ -71,9 +71,9 @@ def test_the_question_has_nothing_without_effect(pwoct_cost: Run) -> None:
 
 
 def test_a_value_that_begins_with_a_dash_stays_a_value() -> None:
-    from costmodel.commands.shared.question import Asked
+    from costmodel.commands.shared.question import GivenOption
 
-    assert Asked("name", "--name", "-x", True).words() == ["--name=-x"]
-    assert Asked("bias", "--bias", False, False).words() == []
-    assert Asked("paths", "--paths", ["HL", "LL"], True).words() == ["--paths", "HL", "--paths", "LL"]
-    assert Asked("threads", "--threads", 0, True).words() == ["--threads", "0"]
+    assert GivenOption("name", "--name", "-x", True).words() == ["--name=-x"]
+    assert GivenOption("bias", "--bias", False, False).words() == []
+    assert GivenOption("paths", "--paths", ["HL", "LL"], True).words() == ["--paths", "HL", "--paths", "LL"]
+    assert GivenOption("threads", "--threads", 0, True).words() == ["--threads", "0"]

@@ -18,7 +18,7 @@ PRESENTATION = frozenset(
 
 
 @dataclass(frozen=True)
-class Asked:
+class GivenOption:
     """An option or an argument of a command: its name, its spelling, its value."""
 
     name: str
@@ -47,7 +47,7 @@ class Question:
     """All that has an effect on a result, and what else was typed."""
 
     command: str
-    parts: tuple[Asked, ...]
+    parts: tuple[GivenOption, ...]
 
     @classmethod
     def of(cls, ctx: typer.Context, **settled: Any) -> Question:
@@ -61,7 +61,7 @@ class Question:
             if name not in ctx.params:
                 continue
             value = settled[name] if name in settled else ctx.params[name]
-            parts.append(Asked(name, _flag(parameter), _plain(value), _is_typed(ctx, name)))
+            parts.append(GivenOption(name, _flag(parameter), _plain(value), _is_typed(ctx, name)))
         return cls(ctx.command_path, tuple(parts))
 
     @property
@@ -77,6 +77,10 @@ class Question:
         wrong = [part.flag for part in self.parts if part.typed and part.name in names]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} {why}")
+        return self.idle(names)
+
+    def idle(self, names: Collection[str]) -> Question:
+        """Return the question without options that have no effect, whether typed or not."""
         return replace(self, parts=tuple(part for part in self.parts if part.name not in names))
 
     def values(self) -> dict[str, Any]:
@@ -93,7 +97,7 @@ class Question:
         """Return what every machine-readable result carries."""
         return {"question": self.values(), "command_line": self.command_line()}
 
-    def _effective(self) -> Iterator[Asked]:
+    def _effective(self) -> Iterator[GivenOption]:
         for part in self.parts:
             if part.name not in PRESENTATION and part.value is not None and part.value is not False:
                 yield part

@@ -232,7 +232,7 @@ TABLE: tuple[Word, ...] = (
     Word("readings", "--readings", "Search all readings and rank them."),
     Word("instantiated", "--verify", "Count instantiated networks and layers too."),
     Word("choices", "--choices", "Show what costs least for a user."),
-    Word("choices-plot", "--plot -o", f"Draw the choices {_FIGURE}"),
+    Word("choices-plot", "--figure --plot -o", f"Draw the choices {_FIGURE}"),
     Word("document", "--document", "Write the whole report as a page, paper.md."),
     Word("records", "--records", "Folder of kept records of runs."),
     Word("table", "--table", "Show one table of the paper, with a verdict: 1, 2, 3 or 4."),
