@@ -18,7 +18,7 @@ from torch._ops import OpOverload
 from costmodel.checks.comparison import Report, Row, Uncovered, total_row
 from costmodel.checks.factory import ForeignErrors
 from costmodel.checks.observe import Observation, ObservedCall, observe_forward, result_is_unused
-from costmodel.checks.verify import Counts, Formula, CountsOfModel, compare, measure
+from costmodel.checks.verify import Counts, CountsOfModel, Formula, compare, measure
 from costmodel.convention import Cost, total
 from costmodel.operators.elementwise import batch_norm
 from costmodel.operators.pointwise import linear

@@ -38,8 +38,8 @@ QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
 @app.command()
 def bench(
     ctx: typer.Context,
-    network: Annotated[str | None, argument("model", MODEL_ARGUMENT)] = None,
-    model: Annotated[str | None, option("model")] = None,
+    model: Annotated[str | None, argument("model", MODEL_ARGUMENT)] = None,
+    named_model: Annotated[str | None, option("model")] = None,
     alpha: Annotated[str, option("alpha-any")] = "1/4,1/2,3/4",
     beta: Annotated[str, option("beta-any")] = "2",
     paths: Annotated[str, option("paths")] = "none",
@@ -55,6 +55,7 @@ def bench(
     between: Annotated[str, option("between")] = "none",
     width: Annotated[int, option("width", min=1)] = 16,
     classes: Annotated[int, option("classes", min=1)] = 10,
+    in_channels: Annotated[int, option("in-channels", min=1)] = 3,
     size: Annotated[str, option("size")] = "32",
     per_layer: Annotated[bool, option("layers-timed")] = False,
     plot: Annotated[str | None, option("roofline")] = None,
@@ -67,11 +68,12 @@ def bench(
     a roofline and a fixed cost per call, fitted to the networks of the run by three numbers.
     """
     with bad_input():
-        question = Question.of(ctx, network=None, model=_model(network, model))
+        name = _model(model, named_model)
+        question = Question.of(ctx, model=name, named_model=None)
         if quick:
             question = question.without("does not go with --quick, which uses 2 images once", TIMED)
         options = NetworkOptions(
-            model=_model(network, model),
+            model=name,
             alpha=alpha,
             beta=beta,
             paths=paths,
@@ -80,6 +82,7 @@ def bench(
             between=between,
             width=width,
             classes=classes,
+            in_channels=in_channels,
             size=size,
         )
         designs = _designs(options)

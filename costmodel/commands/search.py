@@ -26,10 +26,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def search(
     ctx: typer.Context,
-    networks: Annotated[
+    models: Annotated[
         list[str] | None, argument("models", "The networks: resnet20, resnet56, ...; or --model.")
     ] = None,
-    model: Annotated[list[str] | None, option("models")] = None,
+    named_models: Annotated[list[str] | None, option("models")] = None,
     alpha: Annotated[str, option("alpha-list")] = "0:0.75:0.125",
     beta: Annotated[str, option("beta-list")] = "2,4",
     paths: Annotated[list[str] | None, option("path-sets")] = None,
@@ -79,12 +79,12 @@ def search(
         from costmodel.search.search import search
         from costmodel.search.search_table import describe_search
 
-        models = listed([*(networks or []), *(model or [])]) or [DEFAULT_MODEL]
+        names = listed([*(models or []), *(named_models or [])]) or [DEFAULT_MODEL]
         budgets = {name: amount(text) for name, text in given.items() if text is not None}
         if max_latency is not None:
             budgets[LATENCY] = duration(max_latency)
         space = read_space(
-            models,
+            names,
             alpha,
             beta,
             paths,
@@ -108,8 +108,8 @@ def search(
         )
         question = Question.of(
             ctx,
-            networks=None,
-            model=joined(models),
+            models=names,
+            named_models=None,
             width_rule=joined(width_rule),
             constraint=joined(constraint),
             minimise=joined(minimise),

@@ -21,8 +21,8 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def sweep(
     ctx: typer.Context,
-    network: Annotated[str | None, argument("model", MODEL_ARGUMENT)] = None,
-    model: Annotated[str | None, option("model")] = None,
+    model: Annotated[str | None, argument("model", MODEL_ARGUMENT)] = None,
+    named_model: Annotated[str | None, option("model")] = None,
     alpha: Annotated[str, option("alpha-list")] = "0:1:0.125",
     beta: Annotated[str, option("beta-list")] = "2",
     paths: Annotated[list[str] | None, option("path-sets")] = None,
@@ -47,7 +47,7 @@ def sweep(
         from costmodel.tables.measured import Measured
         from costmodel.tables.sweep import sweep_table
 
-        name = one_model(network, model)
+        name = one_model(model, named_model)
         measured = Measured.read(listed(quantity or ["params,macs"]), dtype, unit, count)
         space = read_space(
             [name],
@@ -67,7 +67,7 @@ def sweep(
         depth, rule = space.depths[0], space.width_rules[0]
         warn_rounding([space.network(depth, rule, (pick,) * 3) for pick in range(space.size)])
         table = sweep_table(space, measured)
-        question = Question.of(ctx, network=None, model=name, quantity=joined(measured.names))
+        question = Question.of(ctx, model=name, named_model=None, quantity=joined(measured.names))
         payload = {"model": name, "quantities": list(measured.names), "dtype": dtype} | question.said()
         show("sweep", [table], format, payload)
         if plot is not None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.shared import reading
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
-from costmodel.commands.shared.reading import AlphaOption, BetaOption, PathsOption
+from costmodel.commands.shared.options import NetworkOptions, one_model
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
-from costmodel.networks.resnet import named
+from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.report import counted
-from costmodel.rounding import as_ratio
 
 if TYPE_CHECKING:
     from costmodel.checks.comparison import Report
@@ -27,94 +26,84 @@ MOST_LINES = 20  # of differences on stderr; all of them are in the JSON
 # Options that describe a network of ours, and mean nothing for other models.
 NETWORK_ONLY = (
     *("alpha", "beta", "paths", "size", "batch"),
-    *("width_rule", "stride_rule", "between", "width", "classes"),
+    *("width_rule", "stride_rule", "between", "width", "classes", "in_channels"),
 )
+ONE_MODEL = ("model", "named_model", *NETWORK_ONLY, "input", "strict", "per_module")
 
 
 @app.command()
 def verify(
     ctx: typer.Context,
     model: Annotated[
-        str | None, typer.Argument(help="resnet20, resnet56, ..., or package.module:factory.")
+        str | None, argument("model", "resnet20, resnet56, ..., or package.module:factory; or --model.")
     ] = None,
-    alpha: AlphaOption = None,
-    beta: BetaOption = "2",
-    paths: PathsOption = "none",
-    size: Annotated[str, typer.Option(help="Input size: 32 or 32x48.")] = "32",
-    batch: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 1,
-    width_rule: Annotated[str, typer.Option(help="Width of bottlenecks: out, in, min or mean.")] = "out",
-    stride_rule: Annotated[str, typer.Option(help="Where a stride acts: A, B or C.")] = "C",
-    between: Annotated[str, typer.Option(help="Inside a bottleneck: none, bn or bn_relu.")] = "none",
-    width: Annotated[int, typer.Option(help="Channels of the first stage.", min=1)] = 16,
-    classes: Annotated[int, typer.Option(help="Outputs of the network.", min=1)] = 10,
-    input: Annotated[
-        list[str] | None,
-        typer.Option(help="Shape of an input of another model, such as 1,3,224,224; one option an input."),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="What no formula covers is a failure.")] = False,
-    per_module: Annotated[bool, typer.Option("--per-module", help="A row a module.")] = False,
-    all: Annotated[
-        bool, typer.Option("--all", help="Verify 665 networks: depths, alphas, betas, sets of paths.")
-    ] = False,
-    jobs: Annotated[int | None, typer.Option(help="Processes for --all; default: one a core.", min=1)] = None,
+    named_model: Annotated[str | None, option("model")] = None,
+    alpha: Annotated[str | None, option("alpha")] = None,
+    beta: Annotated[str, option("beta")] = "2",
+    paths: Annotated[str, option("paths")] = "none",
+    size: Annotated[str, option("size")] = "32",
+    batch: Annotated[int, option("batch", min=1)] = 1,
+    width_rule: Annotated[str, option("width-rule")] = "out",
+    stride_rule: Annotated[str, option("stride-rule")] = "C",
+    between: Annotated[str, option("between")] = "none",
+    width: Annotated[int, option("width", min=1)] = 16,
+    classes: Annotated[int, option("classes", min=1)] = 10,
+    in_channels: Annotated[int, option("in-channels", min=1)] = 3,
+    input: Annotated[list[str] | None, option("input")] = None,
+    strict: Annotated[bool, option("strict")] = False,
+    per_module: Annotated[bool, option("per-module")] = False,
+    all: Annotated[bool, option("every-network")] = False,
+    jobs: Annotated[int | None, option("jobs", min=1)] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Compare formulas with fvcore, FlopCounterMode, parameters and hooks, layer by layer.
 
     Exit code 1 where any count differs. Known defects of counters, and what no formula covers, are listed.
     """
-    given = [name for name in ctx.params if _is_given(ctx, name)]
     with bad_input():
+        question = Question.of(ctx)
         if all:
-            _refuse("--all", given, ("model", *NETWORK_ONLY, "input", "strict", "per_module"))
-            _verify_all(jobs or os.cpu_count() or 1, format)
+            question = question.without("does not go with --all", ONE_MODEL)
+            _verify_all(jobs or os.cpu_count() or 1, format, question)
             return
-        if model is None:
+        if model is None and named_model is None:
             raise ValueError("which model? Give resnet20, resnet56, ..., package.module:factory, or --all")
-        _refuse("one model", given, ("jobs",))
-        if ":" in model:
-            _refuse("a model of your own", given, NETWORK_ONLY)
-            report = _verify_foreign(model, input)
+        name = one_model(model, named_model)
+        question = Question.of(ctx, model=name, named_model=None).without(
+            "does not go with one model", ("jobs",)
+        )
+        if ":" in name:
+            question = question.without("does not go with a model of your own", NETWORK_ONLY)
+            report = _verify_foreign(name, input)
         else:
-            _refuse("a network of ours, whose input is set by --size and --batch", given, ("input",))
-            options: dict[str, Any] = {
-                "alpha": reading.per_stage(alpha or "0", as_ratio),
-                "beta": reading.per_stage(beta, as_ratio),
-                "paths": reading.per_stage(paths, reading.path_names),
-                "size": reading.sides(size, "size"),
-            }
-            report = _verify_network(
-                model,
-                **options,
-                batch=batch,
+            why = "does not go with a network of ours, whose input is set by --size and --batch"
+            question = question.without(why, ("input",))
+            options = NetworkOptions(
+                model=name,
+                alpha=alpha or "0",
+                beta=beta,
+                paths=paths,
                 width_rule=width_rule,
                 stride_rule=stride_rule,
                 between=between,
                 width=width,
                 classes=classes,
+                in_channels=in_channels,
+                size=size,
             )
-    _show(report, format, per_module=per_module)
+            report = _verify_network(options, batch)
+    _show(report, format, question, per_module=per_module)
     problems = report.differences + ([f"not covered: {u}" for u in report.uncovered] if strict else [])
     _leave(problems)
 
 
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    return getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
-
-
-def _refuse(what: str, given: Sequence[str], options: Sequence[str]) -> None:
-    wrong = [name if name == "model" else f"--{name.replace('_', '-')}" for name in given if name in options]
-    if wrong:
-        raise ValueError(f"{', '.join(wrong)} does not go with {what}")
-
-
-def _verify_network(model: str, **options: Any) -> Report:
+def _verify_network(options: NetworkOptions, batch: int) -> Report:
     # An unknown name, or a value out of its range, is said before torch is loaded.
-    warn_rounding([named(model, **{name: value for name, value in options.items() if name != "batch"})])
+    warn_rounding([options.only()])
 
     from costmodel.checks.verify import verify_named
 
-    return verify_named(model, **options)
+    return verify_named(options.model, **options.read(), batch=batch)
 
 
 def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
@@ -127,7 +116,7 @@ def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
     return verify_module(module, [zeros(shape) for shape in shapes], title=model)
 
 
-def _show(report: Report, format: Format, *, per_module: bool) -> None:
+def _show(report: Report, format: Format, question: Question, *, per_module: bool) -> None:
     from costmodel.checks import verify_report as tables
     from costmodel.checks.defects import DEFECTS
 
@@ -146,7 +135,7 @@ def _show(report: Report, format: Format, *, per_module: bool) -> None:
         "differences": report.differences,
     }
     shown = [table for table in shown if table.rows or format is Format.json]
-    show("verify", shown, format, payload, notes=[_summary(report)])
+    show("verify", shown, format, payload | question.said(), notes=[_summary(report)])
 
 
 def _summary(report: Report) -> str:
@@ -168,14 +157,15 @@ def _leave(problems: Sequence[str]) -> None:
         raise typer.Exit(CHECK_FAILED)
 
 
-def _verify_all(jobs: int, format: Format) -> None:
+def _verify_all(jobs: int, format: Format, question: Question) -> None:
     from costmodel.checks.verify_sweep import configurations, summary_table, sweep
 
     chosen = list(configurations())
     outcomes = list(_with_progress(sweep(chosen, jobs), len(chosen)))
     differences = [f"{o.configuration}: {text}" for o in outcomes for text in o.differences]
     verdict = "differs" if differences else "agrees"
-    show("verify", [summary_table(outcomes)], format, {"verdict": verdict, "differences": differences})
+    payload = {"verdict": verdict, "differences": differences} | question.said()
+    show("verify", [summary_table(outcomes)], format, payload)
     _leave(differences)
 
 

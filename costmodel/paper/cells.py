@@ -131,8 +131,8 @@ def _left_out(found: Sequence[Cell]) -> str:
         return ""
     most = max(left, key=lambda cell: Fraction(cell.with_pointwise, cell.reading))
     return (
-        " The printed parameters leave out the 1x1 kernels of the bottlenecks, which the MACs count: with them,"
-        f" {most.row.label} has {most.with_pointwise:,} parameters, not {most.reading:,}."
+        " The printed parameters leave out the 1x1 kernels of the bottlenecks, which the MACs count:"
+        f" with them, {most.row.label} has {most.with_pointwise:,} parameters, not {most.reading:,}."
     )
 
 

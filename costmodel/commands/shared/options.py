@@ -71,27 +71,44 @@ class NetworkOptions:
 
     def only(self) -> ResNetDesign:
         """Return the one network that is described. Raises ValueError where it is several."""
+        return self.network(self.only_choice())
+
+    def only_choice(self) -> Choice:
+        """Return the one alpha and the one beta. Raises ValueError where there are several."""
         choice, *more = self.choices()
         if more:
-            raise ValueError(f"one network needs one alpha and one beta, got {len(more) + 1}")
-        return self.network(choice)
+            raise ValueError(
+                f"one network needs one alpha and one beta, got --alpha {self.alpha} and --beta {self.beta}"
+            )
+        return choice
 
     def plain(self) -> ResNetDesign:
         """Return the network without octave layers."""
         return self._named()
 
     def _named(self, **compression: Any) -> ResNetDesign:
-        return named(
-            self.model,
-            **compression,
-            width_rule=self.width_rule,
-            stride_rule=self.stride_rule,
-            between=self.between,
-            width=self.width,
-            classes=self.classes,
-            in_channels=self.in_channels,
-            size=reading.sides(self.size, "size"),
-        )
+        return named(self.model, **compression, **self._rest())
+
+    def read(self) -> dict[str, Any]:
+        """Return the arguments of the one network that is described, as `costmodel.networks.resnet` has them.
+
+        >>> NetworkOptions(alpha="1/4").read()["alpha"]
+        Fraction(1, 4)
+        """
+        alpha, beta = self.only_choice()
+        paths = reading.per_stage(self.paths, reading.path_names)
+        return {"alpha": alpha, "beta": beta, "paths": paths, **self._rest()}
+
+    def _rest(self) -> dict[str, Any]:
+        return {
+            "width_rule": self.width_rule,
+            "stride_rule": self.stride_rule,
+            "between": self.between,
+            "width": self.width,
+            "classes": self.classes,
+            "in_channels": self.in_channels,
+            "size": reading.sides(self.size, "size"),
+        }
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,9 @@ TABLE: tuple[Word, ...] = (
     Word("traced-count", "--count", f"What enters totals, joined by commas: {_some('traced-count')}."),
     Word("training", "--training", "Trace a training step too: its MACs, and the bytes saved for backward."),
     Word("strict", "--strict", "What no formula covers is a failure."),
+    Word("per-module", "--per-module", "Show one row per module."),
+    Word("every-network", "--all", "Verify 665 networks: depths, alphas, betas, sets of paths."),
+    Word("jobs", "--jobs", "Processes for --all. Default: one per core."),
     # search
     Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),
     Word(
