@@ -24,11 +24,11 @@ def in_words(count: int) -> str:
     ('3.0 GiB', '2.0 KiB')
     """
     size = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if size < 1024:
             return f"{size:,.0f} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
         size /= 1024
-    return f"{size:,.1f} TiB"
+    return f"{size:,.1f} EiB"
 
 
 def available() -> int | None:

@@ -20,6 +20,7 @@ RatioLike: TypeAlias = Fraction | float | str
 
 # Fraction("1e999999999") would write all these digits out, for minutes.
 _HUGE_EXPONENT = re.compile(r"e[+-]?[0-9_]{4}", re.IGNORECASE)
+MOST_DIGITS = 40  # of a numerator or a denominator: tables and messages write them out
 
 
 def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
@@ -39,7 +40,7 @@ def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
 
 def check_alpha(alpha: Fraction | float | str, name: str = "alpha") -> Fraction:
     """Return alpha as an exact ratio in [0, 1], or raise ValueError."""
-    ratio = as_ratio(alpha, name)
+    ratio = _readable(as_ratio(alpha, name), name, alpha)
     if not 0 <= ratio <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {alpha}")
     return ratio
@@ -47,7 +48,7 @@ def check_alpha(alpha: Fraction | float | str, name: str = "alpha") -> Fraction:
 
 def check_beta(beta: Fraction | float | str) -> Fraction:
     """Return beta as an exact ratio of at least 1, or raise ValueError."""
-    ratio = as_ratio(beta, "beta")
+    ratio = _readable(as_ratio(beta, "beta"), "beta", beta)
     if ratio < 1:
         raise ValueError(f"beta must be at least 1, got {beta}")
     return ratio
@@ -93,6 +94,13 @@ def hidden(c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out")
     """
     width = _floor(unrounded_hidden(c_in, c_out, beta, rule))
     return max(1, width) if isinstance(width, int) else sp.Max(1, width)
+
+
+def _readable(ratio: Fraction, name: str, given: Fraction | float | str) -> Fraction:
+    """Return a ratio that can be written out, or raise ValueError."""
+    if max(abs(ratio.numerator), ratio.denominator) >= 10**MOST_DIGITS:
+        raise ValueError(f"{name} must be a ratio of numbers with at most {MOST_DIGITS} digits, got {given}")
+    return ratio
 
 
 def _floor(value: Fraction | int | sp.Expr) -> Size:

@@ -65,6 +65,12 @@ def check_sizes(**sizes: Size | Pair) -> None:
                 raise ValueError(f"{name} must be at least 1, got {number}")
 
 
+def check_most(what: str, value: int, most: int) -> None:
+    """Raise ValueError where a number is larger than is allowed."""
+    if value > most:
+        raise ValueError(f"{what} must be at most {most:,}, got {value:,}")
+
+
 def check_groups(groups: Size, c_in: Size, c_out: Size) -> None:
     """Raise ValueError where groups do not divide both channel counts."""
     for channels in (c_in, c_out):

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+LONGEST = 300  # characters of a word that a message repeats in full
+
 # A mark at the start of a file says its encoding: UTF-8 as Notepad writes it, UTF-16 as PowerShell does.
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -25,6 +27,16 @@ def visible(text: str) -> str:
     ('a\\\\x1b[31mb', 'two\\\\nlines', 'résumé')
     """
     return OBEYED.sub(lambda found: _spelled(found[0]), text)
+
+
+def restated(message: str) -> str:
+    """Return a message in one line, also where the value that it restates is empty or very long.
+
+    >>> restated("alpha must be a number, got "), restated("got\\n1/4")
+    ('alpha must be a number, got nothing', 'got 1/4')
+    """
+    words = [word if len(word) <= LONGEST else f"{word[:40]}...{word[-40:]}" for word in message.split()]
+    return " ".join([*words, "nothing"] if words[-1:] == ["got"] else words)
 
 
 def decode(content: bytes) -> str:

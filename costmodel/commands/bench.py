@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.commands.shared.errors import bad_input, say, warn
+from costmodel.commands.shared.limits import check_built, check_threads
 from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, one_model
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
@@ -88,6 +89,9 @@ def bench(
         designs = _designs(options)
         warn_rounding(designs)
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
+        check_threads(threads)
+        for design in designs:
+            check_built(design, settings[0].batch, training=any(setting.training for setting in settings))
         check_plot(plot)
         clock = _clock(cpu_time, threads)
         warn([QUICK_MEANS_LITTLE] if quick else [])

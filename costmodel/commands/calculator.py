@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from costmodel.commands.shared.errors import bad_input, fail, warn
+from costmodel.commands.shared.limits import check_listed
 from costmodel.commands.shared.options import COMPRESSION, Choice, LayerOptions, NetworkOptions
 from costmodel.commands.shared.question import Question, flags
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
@@ -194,6 +195,7 @@ def _one(request: Request, choice: Choice) -> None:
     net, totals = request.network.network(choice), request.totals
     tables = [*_layer_tables(request, choice), network_table(net, totals)]
     if request.per_layer:
+        check_listed(net)
         tables.append(per_layer_table(net, totals))
     warn_rounding([net])
     warn(_missing_paths(net))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from costmodel.commands.shared.errors import bad_input
+from costmodel.commands.shared.limits import check_listed
 from costmodel.commands.shared.options import read_network
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
@@ -57,6 +58,8 @@ def diff(
 
         measured = Measured.read(listed(quantity or ["params,macs"]), dtype, unit, count)
         sides = _side(a, runs), _side(b, runs)
+        for side in sides:
+            check_listed(side.network)
         tables = _tables(sides, measured, unchanged=all, narrowed=format is Format.table)
     for side in sides:
         warn_rounding([side.network])

@@ -8,6 +8,7 @@ import typer
 
 from costmodel.commands.shared import reading
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input
+from costmodel.commands.shared.limits import MOST_BETAS
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.vocabulary import option
@@ -30,10 +31,11 @@ def equations(
     """
     from costmodel.paper import equation_tables as tables
     from costmodel.rounding import WIDTH_RULES, check_alpha
-    from costmodel.sizes import check_choice
+    from costmodel.sizes import check_choice, check_most
 
     with bad_input():
         share, betas = check_alpha(alpha), reading.betas(beta)
+        check_most("the number of betas", len(betas), MOST_BETAS)
         check_choice("width rule", width_rule, WIDTH_RULES)
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")

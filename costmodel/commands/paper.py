@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, require, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, check_folder, require, say
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
@@ -48,6 +48,7 @@ def paper(
         if readings or choices or figure or document:
             question = question.without("shows printed counts alone", ("table",)).idle(("runs", "records"))
         check_plot(figure)
+        _check_folders(question.typed, document, records=records, runs=runs)
     printed = read_paper()
     if document is not None:
         _write_document(printed, document, records)
@@ -83,6 +84,17 @@ def _one_table(printed: Paper, number: int, format: Format, question: Question) 
     show("paper", [cells.cell_table(found, name) for name in quantities], format, payload, [verdict, ""])
     if payload["matched"] < len(found):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _check_folders(typed: Collection[str], document: Path | None, **folders: Path) -> None:
+    """Raise ValueError where a folder that was named does not exist, before anything is computed."""
+    for name, folder in folders.items():
+        if name in typed:
+            check_folder(folder, f"--{name}")
+    if document is not None:
+        if document.name in ("", "-") or document.is_dir():
+            raise ValueError(f"--document must be a file such as paper.md, got {document}")
+        check_folder(document.parent, "the place of --document")
 
 
 def _counts(found: list[Cell]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, CHECKPOINT, fail, say
+from costmodel.commands.shared.errors import CHECK_FAILED, CHECKPOINT, check_folder, fail, say
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import RunsOption, accuracy_columns, find_run, percent, reported
@@ -47,6 +47,8 @@ def runs(
         return
     with reported():
         check_plot(plot)
+        if not names and runs != Path("runs"):
+            check_folder(runs, "--runs")
         chosen = [find_run(runs, name) for name in names] if names else all_runs(runs)
         rows, damages = read_rows(chosen)
         if plot is not None:
@@ -54,7 +56,8 @@ def runs(
             say(f"pwoct-cost: wrote {plot}")
         if record is not None:
             write_records([run for run, _ in rows], record, all_of_them=not names)
-    show("runs", [runs_table([row for _, row in rows])], format)
+    none = f"No run in {runs}: `pwoct-cost train` makes one, and --runs names another folder."
+    show("runs", [runs_table([row for _, row in rows])], format, notes=[] if chosen else [none])
     if damages:
         fail(f"{len(damages)} of {counted(len(chosen), 'run')} not shown: {'; '.join(damages)}", CHECKPOINT)
 

@@ -16,6 +16,7 @@ from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
     accuracy_columns,
+    check_trainable,
     formula_network,
     given,
     is_first_rank,
@@ -114,6 +115,7 @@ def train(
         chosen = [values] if seeds is None else [values | {"seed": seed} for seed in seed_list(seeds)]
         configs = [compose(recipe, file=config, values=each) for each in chosen]
         folders = [runs / _name(each, name, len(configs)) for each in configs]
+        check_trainable(configs[0], allow_change or [])
         warn_rounding([formula_network(configs[0])])
         images = open_dataset(configs[0].data.dataset, data)
         if dry_run:

@@ -88,7 +88,7 @@ class RunFolder:
             except lock.TakenError:
                 raise BusyError(f"{self.path} is being trained by another process") from None
             except OSError as error:
-                raise RunError(f"{self.path} cannot be used: {error.filename}: {error.strerror}") from None
+                raise RunError(f"{error.filename} cannot be used: {error.strerror}") from None
             yield
 
     def write_config(self, config: Config) -> None:

@@ -38,9 +38,9 @@ def _network(value: Any) -> Any:
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, without keys that it does not know."""
+    """A part of the configuration: frozen, of finite numbers, without keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -136,7 +136,7 @@ class MachineSettings(Section):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0  # with many more, OpenMP ends the process by a signal
     ranks: Annotated[int, Field(ge=0)] = 0
     channels_last: bool = True
     compile: bool = False

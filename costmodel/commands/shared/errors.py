@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
-from costmodel.text import visible
+from costmodel.text import restated, visible
 
 # Exit codes, as documented in docs/conventions.md.
 OK, CHECK_FAILED, BAD_INPUT, MISSING_EXTRA, DATA, CHECKPOINT, UNSAVED = range(7)
@@ -25,7 +26,7 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
 
 def say(message: str) -> None:
     """Print a message on stderr, in one line and without a character that the terminal would obey."""
-    print(visible(" ".join(message.split())), file=sys.stderr)
+    print(visible(restated(message)), file=sys.stderr)
 
 
 def warn(messages: Sequence[str]) -> None:
@@ -41,6 +42,14 @@ def bad_input() -> Iterator[None]:
         yield
     except ValueError as error:
         fail(str(error))
+
+
+def check_folder(path: Path, what: str) -> None:
+    """Raise ValueError unless a path is a folder."""
+    if not path.is_dir():
+        raise ValueError(
+            f"{what} must be a folder, got {path}{'' if path.exists() else ', which does not exist'}"
+        )
 
 
 def require(module: str, extra: str) -> None:

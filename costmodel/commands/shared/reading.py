@@ -14,6 +14,7 @@ from costmodel.rounding import as_ratio, check_alpha, check_beta
 
 T = TypeVar("T")
 STAGE_SEPARATOR = "+"
+LARGEST_SIDE = 999_999_999  # of an image, a filter or its padding
 MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
 AlphaOption: TypeAlias = Annotated[
     str | None,
@@ -37,7 +38,10 @@ def ratios(text: str, check: Callable[[str], Fraction] = as_ratio) -> list[Fract
     >>> [str(ratio) for ratio in ratios("0:0.5:0.25,3/4")]
     ['0', '1/4', '1/2', '3/4']
     """
-    return [check(ratio) for item in text.split(",") for ratio in _item(item)]
+    items = text.split(",")
+    if len(items) > 1 and not all(items):
+        raise ValueError(f"a list needs a value before and after each comma, got {text}")
+    return [check(ratio) for item in items for ratio in _item(item)]
 
 
 def alphas(text: str) -> list[Fraction]:
@@ -121,13 +125,13 @@ def sides(text: str, name: str, examples: tuple[str, str] = ("32", "32x48")) -> 
     >>> sides("32x48", "size")
     (32, 48)
     """
-    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
-    if match is None or "0" in (match[1].lstrip("0") or "0", (match[2] or "1").lstrip("0") or "0"):
+    match = re.fullmatch(r"0*([1-9]\d*)(?:[xX]0*([1-9]\d*))?", text, re.ASCII)
+    if match is None:
         raise ValueError(
             f"{name} must be a positive whole number such as {examples[0]}, or two such as {examples[1]},"
             f" got {text}"
         )
-    return int(match[1]), int(match[2] or match[1])
+    return _side(match[1], name, text), _side(match[2] or match[1], name, text)
 
 
 def paddings(text: str) -> tuple[int, int]:
@@ -136,10 +140,16 @@ def paddings(text: str) -> tuple[int, int]:
     >>> paddings("0"), paddings("1x2")
     ((0, 0), (1, 2))
     """
-    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
+    match = re.fullmatch(r"0*(\d+)(?:[xX]0*(\d+))?", text, re.ASCII)
     if match is None:
         raise ValueError(f"padding must be a whole number such as 1, or two such as 1x2, got {text}")
-    return int(match[1]), int(match[2] or match[1])
+    return _side(match[1], "padding", text), _side(match[2] or match[1], "padding", text)
+
+
+def _side(digits: str, name: str, text: str) -> int:
+    if len(digits) > len(str(LARGEST_SIDE)):
+        raise ValueError(f"{name} must be at most {LARGEST_SIDE:,}, got {text}")
+    return int(digits)
 
 
 def _item(text: str) -> list[str]:

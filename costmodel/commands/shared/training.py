@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -19,11 +20,13 @@ from costmodel.commands.shared.errors import (
     fail,
     say,
 )
+from costmodel.commands.shared.limits import MOST_SEEDS, check_built
 from costmodel.commands.shared.progress import Board, Lines, Live
 from costmodel.commands.shared.reading import path_names, per_stage
 from costmodel.networks.resnet import ResNetDesign, depth_of, named
 from costmodel.report import Column
 from costmodel.rounding import check_alpha, check_beta
+from costmodel.sizes import check_most
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
@@ -92,6 +95,8 @@ def open_dataset(name: str, where: Path | None) -> Dataset:
     from pwoct.training.inputs import load_dataset
 
     config = Data.model_validate({"dataset": name})
+    if name == "synthetic" and where is not None:
+        raise ValueError(f"synthetic images are computed and not read: --data {where} does not go with them")
     if name == "cifar10" and where is None:
         where = default_folder()
         if not (where / ARCHIVE).is_file():
@@ -116,6 +121,21 @@ def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNetD
         width=model.width,
         size=size,
     )
+
+
+def check_trainable(config: Config, may_change: Sequence[str] = ()) -> None:
+    """Raise ValueError where a network cannot be built here, or a key that may change does not exist."""
+    import torch
+
+    from pwoct.training.config import flatten
+
+    keys = flatten(config)
+    for key in may_change:
+        if key not in keys:
+            raise ValueError(f"--allow-change needs a key such as {', '.join(list(keys)[:5])}, got {key}")
+    on_cpu = config.machine.device == "cpu" or not torch.cuda.is_available()
+    ranks = max(1, config.machine.ranks, int(os.environ.get("WORLD_SIZE", "1")))
+    check_built(formula_network(config), config.batch // ranks if on_cpu else 0, training=on_cpu)
 
 
 def find_run(runs: Path, name: str) -> RunFolder:
@@ -155,9 +175,11 @@ def seed_list(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"seeds must be like 0, 0,3 or 0-4, got {text}")
-        seeds += range(int(first), int(last or first) + 1)
+        if not re.fullmatch(r"\d{1,18}", first) or (dash and not re.fullmatch(r"\d{1,18}", last)):
+            raise ValueError(f"seeds must be like 0, 0,3 or 0-4, and of at most 18 digits, got {text}")
+        found = range(int(first), int(last or first) + 1)
+        check_most("the number of seeds", len(seeds) + len(found), MOST_SEEDS)
+        seeds += found
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different, and ranges must rise, got {text}")
     return seeds
