@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
 
+STDERR = 2
+SHOW_CURSOR = b"\x1b[?25h"
 INTERRUPTED = 130  # what a shell makes of SIGINT
 IMPORTING = "<frozen importlib._bootstrap>"
 
@@ -58,13 +60,15 @@ def command_line() -> ModuleType:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - as of every signal handler
+    if os.isatty(STDERR) and os.environ.get("TERM", "dumb") != "dumb":
+        os.write(STDERR, SHOW_CURSOR)  # a line of progress hides it
     os._exit(INTERRUPTED)
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Leave where Ctrl-C came in code that cannot pass it on, such as a destructor."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        os._exit(INTERRUPTED)
+        _leave(signal.SIGINT, None)
     sys.__unraisablehook__(unraisable)
 
 

@@ -11,6 +11,7 @@ from costmodel.commands.shared.errors import CHECK_FAILED, bad_input
 from costmodel.commands.shared.limits import MOST_BETAS
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.vocabulary import option
 
 app = typer.Typer(add_completion=False)
@@ -39,14 +40,15 @@ def equations(
         check_choice("width rule", width_rule, WIDTH_RULES)
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")
-    proved = tables.equation_table()
-    shown = [
-        proved,
-        tables.saving_table(),
-        tables.beta_table(kernel),
-        tables.alpha_table(betas, kernel),
-        *(tables.layer_saving_table(share, each, width_rule, kernel) for each in betas),
-    ]
+    with at_work("deriving and proving"):
+        proved = tables.equation_table()
+        shown = [
+            proved,
+            tables.saving_table(),
+            tables.beta_table(kernel),
+            tables.alpha_table(betas, kernel),
+            *(tables.layer_saving_table(share, each, width_rule, kernel) for each in betas),
+        ]
     holds = all(row["holds"] for row in proved.rows)
     payload = {"holds": holds, "alpha": str(share), "beta": [str(b) for b in betas]}
     show("equations", shown, format, payload | Question.of(ctx).said())

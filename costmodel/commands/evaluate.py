@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
@@ -51,7 +52,8 @@ def evaluate(
         folder = find_run(runs, run)
         config = folder.config()
         images = open_dataset(config.data.dataset, data)
-        model, score = examine(folder, images, weights, plan)
+        with at_work(f"evaluating {folder.name}"):
+            model, score = examine(folder, images, weights, plan)
     payload = {
         "run": folder.name,
         "accuracy": score.accuracy,

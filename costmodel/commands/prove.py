@@ -11,10 +11,11 @@ import typer
 from costmodel.commands.shared.errors import CHECK_FAILED, say
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.terminal import followed
 from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
-    from costmodel.checks.prove import Claim, Theorem
+    from costmodel.checks.prove import Claim
 
 app = typer.Typer(add_completion=False)
 
@@ -45,7 +46,7 @@ def prove(
     from costmodel.checks.prove import prove as try_to_prove
 
     claims = list(_claims(subjects or list(Subject), every=all))
-    theorems = list(_with_progress(try_to_prove(claims), len(claims)))
+    theorems = list(followed(try_to_prove(claims), "theorems", len(claims)))
     shown = [tables.theorem_table(theorems), tables.grid_table(theorems), tables.failure_table(theorems)]
     shown = [table for table in shown if table.rows or format is Format.json]
     failed = [theorem for theorem in theorems if not theorem.holds]
@@ -70,10 +71,3 @@ def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:
         yield from octave_claims(every=every)
     if Subject.networks in subjects:
         yield from network_claims(every=every)
-
-
-def _with_progress(theorems: Iterator[Theorem], total: int) -> Iterator[Theorem]:
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(theorems, "theorems", total, console=Console(stderr=True))

@@ -12,6 +12,7 @@ import typer
 from costmodel.commands.shared.errors import UNSAVED, require, say
 from costmodel.commands.shared.reading import AlphaOption
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
@@ -119,7 +120,9 @@ def train(
         warn_rounding([formula_network(configs[0])])
         images = open_dataset(configs[0].data.dataset, data)
         if dry_run:
-            show("train", [plan_table(configs[0], images, folders[0])], format)
+            with at_work("building the network and timing a few steps"):
+                trial = plan_table(configs[0], images, folders[0])
+            show("train", [trial], format)
             return
         results = []
         for each, folder in zip(configs, folders, strict=True):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.limits import check_built
 from costmodel.commands.shared.options import NetworkOptions, one_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.terminal import at_work, followed
 from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.report import counted
 
 if TYPE_CHECKING:
     from costmodel.checks.comparison import Report
-    from costmodel.checks.verify_sweep import Outcome
 
 app = typer.Typer(add_completion=False)
 
@@ -99,11 +100,14 @@ def verify(
 
 def _verify_network(options: NetworkOptions, batch: int) -> Report:
     # An unknown name, or a value out of its range, is said before torch is loaded.
-    warn_rounding([options.only()])
+    network = options.only()
+    check_built(network, batch, training=True)
+    warn_rounding([network])
 
-    from costmodel.checks.verify import verify_named
+    with at_work(f"counting {options.model} in four ways"):
+        from costmodel.checks.verify import verify_named
 
-    return verify_named(options.model, **options.read(), batch=batch)
+        return verify_named(options.model, **options.read(), batch=batch)
 
 
 def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
@@ -113,7 +117,8 @@ def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
     module = build(model)
     if not shapes:
         raise ValueError(f"{model} needs an input: --input 1,3,224,224")
-    return verify_module(module, [zeros(shape) for shape in shapes], title=model)
+    with at_work(f"counting {model} in four ways"):
+        return verify_module(module, [zeros(shape) for shape in shapes], title=model)
 
 
 def _show(report: Report, format: Format, question: Question, *, per_module: bool) -> None:
@@ -161,16 +166,9 @@ def _verify_all(jobs: int, format: Format, question: Question) -> None:
     from costmodel.checks.verify_sweep import configurations, summary_table, sweep
 
     chosen = list(configurations())
-    outcomes = list(_with_progress(sweep(chosen, jobs), len(chosen)))
+    outcomes = list(followed(sweep(chosen, jobs), "networks", len(chosen)))
     differences = [f"{o.configuration}: {text}" for o in outcomes for text in o.differences]
     verdict = "differs" if differences else "agrees"
     payload = {"verdict": verdict, "differences": differences} | question.said()
     show("verify", [summary_table(outcomes)], format, payload)
     _leave(differences)
-
-
-def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(outcomes, "networks", total, console=Console(stderr=True))
