@@ -97,7 +97,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records dispatched operators.
 
     `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into
-    such as the run computes with.
+    such as the run computes with; `watch` is told of each call.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parameters: dict[int, str],
         constants: set[int],
         adopt: Callable[[Tensor], Tensor] | None = None,
+        watch: Callable[[Raw], None] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
@@ -116,6 +117,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._of_weights = {*parameters, *constants}
         self._held: list[Any] = []  # lest their storages be freed, and others taken for them
         self._adopt = adopt
+        self._watch = watch
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -153,7 +155,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if of_weights:
             self._held.extend(outputs)
             self._of_weights.update(map(storage_of, outputs))
-        self.calls.append(
+        self._note(
             Raw(
                 func,
                 arguments,
@@ -167,6 +169,11 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         )
         return result
+
+    def _note(self, raw: Raw) -> None:
+        self.calls.append(raw)
+        if self._watch is not None:
+            self._watch(raw)
 
     def _adopted(self, value: Any) -> Any:
         if isinstance(value, Tensor):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +29,10 @@ class Tensors:
 
     def __init__(self) -> None:
         self.substitutes = Substitutes(real)
+
+    def dispatcher(self) -> AbstractContextManager[Any]:
+        """Return what changes how composite operators are taken apart."""
+        return nullcontext()
 
     def adopt(self, tensor: Tensor) -> Tensor:
         """Return the tensor itself, or zeros for one without data."""
@@ -66,8 +70,11 @@ def run(
     tensors: Tensors,
     *,
     training: bool,
+    watch: Callable[[Raw], None] | None = None,
 ) -> Run:
     """Run a module: forward in eval mode, or a whole training step in train mode.
+
+    `watch` is told of each call.
 
     Raises TraceError where it does not run.
     """
@@ -77,10 +84,11 @@ def run(
         stack.enter_context(substituted(module, tensors.substitutes))
         module.train(training)
         stack.enter_context(tensors.mode)
+        stack.enter_context(tensors.dispatcher())
         inputs = tensors.substitutes.within([list(args), dict(kwargs)])
         names = {storage_of(p): name for _, name, p in reversed(list(own_parameters(module)))}
         constants = set(map(storage_of, module.buffers()))
-        recorder = DispatchRecorder(places, names, constants, tensors.adopt)
+        recorder = DispatchRecorder(places, names, constants, tensors.adopt, watch)
         found = Run(places, recorder.calls)
         if training:
             _step(module, recorder, inputs, found, {*names, *constants})

@@ -1,0 +1,169 @@
+"""How much of timm and pytorchcv is covered: a seeded sample of their networks, each traced and checked.
+
+For each network: does it run; has every product a formula; is the sum of MACs that of torch's own counter on
+the meta device; is there a closed form in batch, height and width, equal to the count at five random sizes.
+Both packages must be installed beside ours; neither is a dependency. A network that a package itself cannot
+build here (an optional package is missing) is replaced by the next one of the sample.
+
+    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--seconds 300]
+    python benchmarks/coverage.py table RESULTS.jsonl docs/coverage.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("timm", "pytorchcv")
+
+
+def names() -> list[str]:
+    """Every network of both packages, as `package:name`."""
+    import timm
+    from pytorchcv.model_provider import _models
+
+    return [f"timm:{n}" for n in timm.list_models()] + [f"pytorchcv:{n}" for n in sorted(_models)]
+
+
+def build(name: str) -> tuple[Any, tuple[int, ...]]:
+    """A network on the meta device, and the shape of its input."""
+    import torch
+
+    package, _, model = name.partition(":")
+    with torch.device("meta"):
+        if package == "timm":
+            import timm
+
+            net = timm.create_model(model)
+            return net, (1, *net.default_cfg["input_size"])
+        from pytorchcv.model_provider import get_model
+
+        net = get_model(model)
+        return net, (1, getattr(net, "in_channels", 3), *net.in_size)
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError where something takes longer."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def torch_macs(net: Any, x: Any) -> int:
+    """What torch's counter says on the meta device."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from costmodel.tracing.running import plain_kernels
+
+    with plain_kernels(), FlopCounterMode(display=False) as counter:
+        net.eval()(x)
+    return int(counter.get_total_flops()) // 2
+
+
+def examine(name: str, seconds: int) -> dict[str, Any]:
+    """Everything that is asked of one network."""
+    import torch
+
+    from costmodel.tracing import trace
+
+    result: dict[str, Any] = {"name": name}
+    try:
+        with limited(seconds):
+            net, shape = build(name)
+    except BaseException as error:
+        return {**result, "built": False, "error": f"{type(error).__name__}: {error}"[:200]}
+    x = torch.zeros(shape, device="meta")
+    start = time.process_time()
+
+    def step(key: str, do: Callable[[], Any]) -> None:
+        try:
+            with limited(seconds):
+                result[key] = do()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            result[f"{key}_error"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+    def traced() -> int:
+        found = trace(net, [x])
+        macs_kinds = {call.kind for call in found.calls if call.cost.macs}
+        result.update(
+            shape=shape,
+            params=found.parameters.all,
+            activations=found.total().activations,
+            uncovered=sorted({call.operator for call in found.uncovered()}),
+            kinds=sorted(macs_kinds),
+            route=found.route,
+            notes=found.notes,
+        )
+        return int(found.total().macs)
+
+    step("macs", traced)
+    step("torch_macs", lambda: torch_macs(net, x))
+    step("training_macs", lambda: _training(net, x))
+    result["seconds"] = round(time.process_time() - start, 2)
+    return {**result, "built": True}
+
+
+def _training(net: Any, x: Any) -> int:
+    from costmodel.tracing import trace
+
+    found = trace(net, [x], training=True)
+    if found.training is None:
+        raise RuntimeError(found.notes[-1])
+    return int(found.training.macs)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    path = Path(arguments.results)
+    done = {json.loads(line)["name"]: json.loads(line) for line in path.open()} if path.exists() else {}
+    order = names()
+    random.Random(arguments.seed).shuffle(order)
+    good = 0
+    for name in order:
+        if good == arguments.count:
+            break
+        if name not in done:
+            done[name] = examine(name, arguments.seconds)
+            with path.open("a") as file:
+                file.write(json.dumps(done[name]) + "\n")
+            print(json.dumps(done[name])[:300], file=sys.stderr)
+        good += done[name]["built"]
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    running = commands.add_parser("run")
+    running.add_argument("results")
+    running.add_argument("--count", type=int, default=300)
+    running.add_argument("--seed", type=int, default=14)
+    running.add_argument("--seconds", type=int, default=300)
+    running.set_defaults(do=run)
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+if __name__ == "__main__":
+    print(", ".join(f"{package} {version(package)}" for package in PACKAGES), file=sys.stderr)
+    main()

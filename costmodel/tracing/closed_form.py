@@ -1,0 +1,157 @@
+"""The cost of a module as a formula in the sizes of its inputs, and the sizes for which it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sympy as sp
+from torch import nn
+
+from costmodel.convention import QUANTITIES, Cost
+from costmodel.sizes import Size, whole
+from costmodel.tracing.calls import Call, TraceError
+from costmodel.tracing.domain import Domain, domain
+from costmodel.tracing.inventory import parameter_counts
+from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
+
+EXACT = "exact for the domain"
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """A formula, where it holds, and how it was found."""
+
+    total: Cost
+    per_layer: Mapping[str, Cost]  # by module path: what runs in a module itself, without its children
+    domain: Domain
+    status: str
+    specialised: Mapping[str, str]  # a size that the code fixed -> what fixed it
+    calls: tuple[Call, ...] = ()
+
+    def at(self, **sizes: int) -> Cost:
+        """Return the cost at sizes, in numbers.
+
+        Raises ValueError where they are not in the domain.
+        """
+        if not self.domain.holds(sizes):
+            given = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            raise ValueError(f"the formula holds {self.domain.text}; got {given}")
+        return self.total.subs({size_symbol(name): size for name, size in sizes.items()})
+
+
+def closed_form(
+    module: nn.Module,
+    args: Sequence[Any],
+    symbols: Symbols,
+    kwargs: Mapping[str, Any] | None = None,
+) -> ClosedForm:
+    """Return the cost of a module in the sizes that `symbols` names.
+
+    Raises TraceError where the module does not run on symbols, ValueError where they do not fit the inputs.
+
+    >>> import torch
+    >>> form = closed_form(nn.Conv2d(2, 4, 3, padding=1), [torch.zeros(2, 2, 8, 8)], {0: {2: "h", 3: "w"}})
+    >>> form.total.macs, form.domain.text
+    (144*h*w, 'for h, w >= 2')
+    """
+    kwargs = kwargs or {}
+    given = sizes_of(args, kwargs, symbols)
+    ran, hints = _first_that_runs(module, args, kwargs, symbols, given)
+    form = _form(module, ran, hints)
+    for name in (name for name, size in given.items() if size == 1):
+        form = _with_one(form, name, module, args, kwargs, symbols, hints)
+    return form
+
+
+def _first_that_runs(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    given: Mapping[str, int],
+) -> tuple[Symbolic, Mapping[str, int]]:
+    """Run on sizes that differ from one another, and where the code does not take them, on those given."""
+    errors = []
+    for hints in _attempts(given):
+        try:
+            return run_symbolic(module, args, kwargs, symbols, hints), hints
+        except TraceError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _attempts(given: Mapping[str, int]) -> Iterator[Mapping[str, int]]:
+    yield distinct(given)
+    yield {name: max(size, 2) for name, size in given.items()}
+    yield given
+
+
+def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedForm:
+    names = [size_symbol(name) for name in hints if name not in ran.fixed]
+    layers: dict[str, list[Cost]] = {}
+    for call in ran.calls:
+        layers.setdefault(call.module, []).append(call.cost)
+    total = summed(call.cost for call in ran.calls)
+    return ClosedForm(
+        total + Cost(weights=parameter_counts(module, ran.calls).all),
+        {path: summed(costs) for path, costs in layers.items()},
+        domain(ran.conditions, names, ran.fixed),
+        EXACT,
+        {
+            name: f"{name} = {size}, fixed by {ran.where.get(name, 'the code')}"
+            for name, size in ran.fixed.items()
+        },
+        ran.calls,
+    )
+
+
+def _with_one(
+    form: ClosedForm,
+    name: str,
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    hints: Mapping[str, int],
+) -> ClosedForm:
+    """Return a form that holds for a size of 1 too, where a run with that size gives the same formulas.
+
+    A size of 1 is apart: code may broadcast it, so that a run on symbols holds from 2 on.
+    """
+    symbol = size_symbol(name)
+    if form.domain.least.get(symbol) != 2:
+        return form
+    try:
+        ran = run_symbolic(module, args, kwargs, symbols, {k: v for k, v in hints.items() if k != name})
+    except TraceError:
+        return form
+    one = _form(module, ran, {k: v for k, v in hints.items() if k != name})
+    if (
+        one.total != form.total.subs({symbol: 1})
+        or one.domain.conditions
+        or one.domain.fixed != form.domain.fixed
+    ):
+        return form
+    least = {s: 1 if s == symbol else max(v, one.domain.least[s]) for s, v in form.domain.least.items()}
+    residues = dict(form.domain.residues)
+    for s, found in one.domain.residues.items():
+        residues[s] = residues[s] & found if s in residues else found
+    return replace(form, domain=replace(form.domain, least=least, residues=residues))
+
+
+def summed(costs: Iterable[Cost]) -> Cost:
+    """Return the sum of costs in symbols, multiplied out."""
+    found = list(costs)
+    return Cost(*(_sum([getattr(cost, name) for cost in found]) for name in QUANTITIES))
+
+
+def _sum(values: Sequence[Size]) -> Size:
+    """Return a sum; equal terms are counted before anything is multiplied out."""
+    counts: dict[Size, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    if all(isinstance(value, int) for value in counts):
+        return sum(values)
+    return whole(sp.Add(*(times * sp.expand(value) for value, times in counts.items())))

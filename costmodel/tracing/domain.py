@@ -1,0 +1,257 @@
+"""The sizes for which a closed form holds, from the conditions that the code met on its way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sympy as sp
+from sympy.core.relational import Relational
+
+SCANNED = 1024  # a bound on a single size is looked for up to here, and then proved for all sizes above
+LARGEST = 2**62  # conditions about larger numbers are about what a machine can address
+
+
+@dataclass(frozen=True)
+class Residues:
+    """A size must leave one of some remainders."""
+
+    modulus: int
+    allowed: frozenset[int]
+
+    def text(self, name: str) -> str:
+        """Return the condition as text."""
+        allowed = sorted(self.allowed)
+        if len(allowed) == 1:
+            return f"{name} % {self.modulus} = {allowed[0]}"
+        return f"{name} % {self.modulus} in {{{', '.join(map(str, allowed))}}}"
+
+    def __and__(self, other: Residues) -> Residues:
+        """Return the condition that both say."""
+        modulus = math.lcm(self.modulus, other.modulus)
+        both = (
+            r
+            for r in range(modulus)
+            if r % self.modulus in self.allowed and r % other.modulus in other.allowed
+        )
+        return Residues(modulus, frozenset(both)).reduced()
+
+    def reduced(self) -> Residues:
+        """Return the same condition with the least modulus."""
+        for modulus in range(1, self.modulus):
+            small = {r % modulus for r in self.allowed}
+            if self.modulus % modulus == 0 and len(small) * (self.modulus // modulus) == len(self.allowed):
+                return Residues(modulus, frozenset(small))
+        return self
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Least sizes, remainders, sizes that are fixed, and conditions that these do not decide."""
+
+    least: Mapping[sp.Symbol, int]
+    residues: Mapping[sp.Symbol, Residues] = field(default_factory=dict)
+    conditions: tuple[sp.Basic, ...] = ()
+    fixed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The domain in words.
+
+        >>> n, h, w = sp.symbols("n h w", integer=True, positive=True)
+        >>> Domain({n: 1, h: 33, w: 33}, {h: Residues(32, frozenset({0}))}).text
+        'for n >= 1; h, w >= 33; h % 32 = 0'
+        """
+        by_bound: dict[int, list[str]] = {}
+        for symbol, least in self.least.items():
+            by_bound.setdefault(least, []).append(symbol.name)
+        bounds = [f"{', '.join(names)} >= {least}" for least, names in by_bound.items()]
+        remainders = [residues.text(symbol.name) for symbol, residues in self.residues.items()]
+        fixed = [f"{name} = {size}" for name, size in self.fixed.items()]
+        return f"for {'; '.join([*bounds, *remainders, *fixed, *map(written, self.conditions)])}"
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Return whether sizes, by the names of symbols, are in the domain.
+
+        Raises ValueError where one is missing.
+        """
+        missing = [s.name for s in self.least if s.name not in sizes]
+        if missing:
+            raise ValueError(f"sizes needed for {', '.join(missing)}")
+        values = {symbol: sizes[symbol.name] for symbol in self.least}
+        return (
+            all(values[s] >= least for s, least in self.least.items())
+            and all(values[s] % r.modulus in r.allowed for s, r in self.residues.items())
+            and all(sizes.get(name, size) == size for name, size in self.fixed.items())
+            and all(bool(condition.subs(values)) for condition in self.conditions)
+        )
+
+
+def written(condition: sp.Basic) -> str:
+    """Return a condition as text.
+
+    >>> h = sp.Symbol("h", integer=True)
+    >>> written(sp.Ne(sp.Mod(h, 4), 0)), written(sp.Eq(h, 3))
+    ('h % 4 != 0', 'h = 3')
+    """
+    if isinstance(condition, sp.And | sp.Or):
+        word = " and " if isinstance(condition, sp.And) else " or "
+        return word.join(sorted(f"({written(part)})" for part in condition.args))
+    if not isinstance(condition, Relational):
+        return str(condition)
+    sign = {"==": "=", "!=": "!="}.get(condition.rel_op, condition.rel_op)
+    sides = [_side(side) for side in (condition.lhs, condition.rhs)]
+    return f"{sides[0]} {sign} {sides[1]}"
+
+
+def _side(expression: sp.Expr) -> str:
+    if isinstance(expression, sp.Mod):
+        return f"{expression.args[0]} % {expression.args[1]}"
+    return str(expression)
+
+
+def domain(
+    conditions: Sequence[sp.Basic], symbols: Iterable[sp.Symbol], fixed: Mapping[str, int] | None = None
+) -> Domain:
+    """Return sizes that fulfil conditions: every size of the domain does, by proof.
+
+    Where a condition on several sizes needs it, the least sizes are raised, and the domain is smaller than
+    it could be.
+    """
+    known = {s: size for c in conditions for s in c.free_symbols if (size := (fixed or {}).get(s.name))}
+    parts = [part for given in conditions for part in _parts(given.subs(known))]
+    left = list(dict.fromkeys(c for part in parts for c in _simplified(part) if c != sp.true))
+    residues: dict[sp.Symbol, Residues] = {}
+    least = dict.fromkeys(symbols, 1)
+    for condition in left[:]:
+        if len(condition.free_symbols) != 1:
+            continue
+        (symbol,) = condition.free_symbols
+        periodic = _residues(condition, symbol)
+        if periodic is not None:
+            residues[symbol] = residues[symbol] & periodic if symbol in residues else periodic
+            left.remove(condition)
+        else:
+            least[symbol] = max(least.get(symbol, 1), _least(condition, symbol))
+    for condition in left:
+        least.update(_raised(condition, least))
+    residues = {symbol: found for symbol, found in residues.items() if found.modulus > 1}
+    return Domain(least, residues, tuple(c for c in left if not follows(c, least)), fixed or {})
+
+
+def _residues(condition: sp.Basic, symbol: sp.Symbol) -> Residues | None:
+    """Return a condition as remainders, where it repeats with some period; None where it does not."""
+    if not isinstance(condition, Relational):
+        return None
+    rounded = condition.atoms(sp.floor, sp.ceiling, sp.Mod)
+    period = math.lcm(*(_period(part) for part in rounded)) if rounded else 0
+    if not 1 < period <= SCANNED:
+        return None
+    difference = condition.lhs - condition.rhs
+    if sp.expand(difference.subs(symbol, symbol + period) - difference) != 0:
+        return None
+    truth = sp.lambdify([symbol], condition, "math")
+    allowed = frozenset(size % period for size in range(period, 2 * period) if truth(size))
+    return Residues(period, allowed).reduced() if allowed else None
+
+
+def _period(rounded: sp.Expr) -> int:
+    if isinstance(rounded, sp.Mod):
+        return int(rounded.args[1]) if rounded.args[1].is_Integer else SCANNED + 1
+    return math.lcm(*(int(term.as_coeff_Mul()[0].q) for term in sp.Add.make_args(rounded.args[0])))
+
+
+def _raised(condition: sp.Basic, least: Mapping[sp.Symbol, int]) -> dict[sp.Symbol, int]:
+    """Return the least size, of one symbol, from which a condition on several sizes is proved to hold."""
+    if follows(condition, least):
+        return {}
+    for symbol in sorted(condition.free_symbols & set(least), key=str):
+        low, high = least[symbol], 2 * least[symbol] + 64
+        if follows(condition, {**least, symbol: high}):
+            while high - low > 1:
+                middle = (low + high) // 2
+                is_enough = follows(condition, {**least, symbol: middle})
+                low, high = (low, middle) if is_enough else (middle, high)
+            return {symbol: high}
+    return {}
+
+
+def _parts(condition: sp.Basic) -> Iterator[sp.Basic]:
+    if isinstance(condition, sp.And):
+        for part in condition.args:
+            yield from _parts(part)
+    elif condition not in (sp.true, True) and not _is_about_the_machine(condition):
+        yield condition
+
+
+def _simplified(condition: sp.Basic) -> list[sp.Basic]:
+    """Return simpler conditions that say the same: sizes are positive, and 1 % x is 0 only for x = 1."""
+    if not (isinstance(condition, sp.Ne) and condition.rhs == 0):
+        return [condition]
+    factors = [f for f in sp.Mul.make_args(condition.lhs) if not f.is_positive]
+    remainders = [f for f in factors if isinstance(f, sp.Mod) and f.args[0] == 1]
+    others = [f for f in factors if f not in remainders]
+    return [sp.Ne(f.args[1], 1) for f in remainders] + [sp.Ne(f, 0) for f in others]
+
+
+def _is_about_the_machine(condition: sp.Basic) -> bool:
+    return any(number >= LARGEST for number in condition.atoms(sp.Integer))
+
+
+def _least(condition: sp.Basic, symbol: sp.Symbol) -> int:
+    """Return the size from which on a condition holds, as far as was scanned; 1 if it goes on changing."""
+    truth = sp.lambdify([symbol], condition, "math")
+    failing = [size for size in range(1, SCANNED + 1) if not truth(size)]
+    return 1 if failing and failing[-1] > SCANNED // 2 else max(failing, default=0) + 1
+
+
+def follows(condition: sp.Basic, least: Mapping[sp.Symbol, int]) -> bool:
+    """Return whether a condition is proved to hold from the least sizes on.
+
+    >>> h = sp.Symbol("h", integer=True, positive=True)
+    >>> follows(sp.Ne(sp.floor((h - 1) / 2) + 1, 1), {h: 3}), follows(sp.Eq(sp.Mod(h, 2), 0), {h: 2})
+    (True, False)
+    """
+    if isinstance(condition, sp.Or):
+        return any(follows(part, least) for part in condition.args)
+    if isinstance(condition, sp.And):
+        return all(follows(part, least) for part in condition.args)
+    if not isinstance(condition, Relational):
+        return bool(condition == sp.true)
+    above, strict = _as_positive(condition)
+    return any(_is_positive(difference, least, strict) for difference in above)
+
+
+def _as_positive(condition: Relational) -> tuple[list[sp.Expr], bool]:
+    """Return differences of which one is to be positive, or not negative where it is not strict."""
+    difference = condition.lhs - condition.rhs
+    if isinstance(condition, sp.Ne):
+        return [difference, -difference], True
+    if isinstance(condition, sp.Eq):
+        return [], True
+    rising = isinstance(condition, sp.Gt | sp.Ge)
+    return [difference if rising else -difference], isinstance(condition, sp.Gt | sp.Lt)
+
+
+def _is_positive(difference: sp.Expr, least: Mapping[sp.Symbol, int], strict: bool) -> bool:
+    factors = sp.Mul.make_args(sp.factor_terms(sp.factor(difference)))
+    if not all(_never_falls(factor, least) for factor in factors):
+        return False
+    values = [factor.subs(least) for factor in factors]
+    return all(bool(value > 0 if strict else value >= 0) for value in values)
+
+
+def _never_falls(expression: sp.Expr, least: Mapping[sp.Symbol, int]) -> bool:
+    """Return whether an expression can't fall where a size rises, from the least sizes on."""
+    if not expression.free_symbols or expression.is_Symbol:
+        return True
+    if isinstance(expression, sp.Add | sp.floor | sp.ceiling | sp.Max | sp.Min):
+        return all(_never_falls(part, least) for part in expression.args)
+    if isinstance(expression, sp.Mul):
+        return all(_never_falls(part, least) and bool(part.subs(least) >= 0) for part in expression.args)
+    if isinstance(expression, sp.Pow):
+        base, exponent = expression.args
+        rises = exponent.is_Integer and exponent > 0
+        return bool(rises and _never_falls(base, least) and base.subs(least) >= 0)
+    return False

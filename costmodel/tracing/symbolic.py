@@ -1,0 +1,165 @@
+"""A module run on symbolic sizes: one run stands for all sizes that take the same way through the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any
+
+import sympy as sp
+import torch
+from torch import Tensor, nn
+from torch._dispatch.python import enable_python_dispatcher
+from torch._dynamo.source import ConstantSource
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+
+from costmodel.tracing.calls import Call, TraceError
+from costmodel.tracing.pricing import price
+from costmodel.tracing.raw import Raw
+from costmodel.tracing.runs import FakeTensors, run
+from costmodel.tracing.substitute import fake
+from costmodel.tracing.translation import Translation
+
+Key = int | str
+Symbols = Mapping[Key, Mapping[int, str]]
+
+
+def size_symbol(name: str) -> sp.Symbol:
+    """Return the symbol of a size: a positive whole number."""
+    return sp.Symbol(name, positive=True, integer=True)
+
+
+def sizes_of(args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols) -> dict[str, int]:
+    """Return the size that each symbol stands for in given inputs.
+
+    Raises ValueError where an input has no such axis, or a symbol stands for two sizes.
+    """
+    found: dict[str, int] = {}
+    for key, axes in symbols.items():
+        tensor = _input(args, kwargs, key)
+        for axis, name in axes.items():
+            if not -tensor.dim() <= axis < tensor.dim():
+                raise ValueError(f"input {key} has {tensor.dim()} axes, got {name} for axis {axis}")
+            size = int(tensor.shape[axis])
+            if found.setdefault(name, size) != size:
+                raise ValueError(f"{name} must be one size, got {found[name]} and {size}")
+    return found
+
+
+def _input(args: Sequence[Any], kwargs: Mapping[str, Any], key: Key) -> Tensor:
+    value = kwargs.get(key) if isinstance(key, str) else args[key] if key < len(args) else None
+    if not isinstance(value, Tensor):
+        raise ValueError(f"symbols are for tensors, got input {key}: {type(value).__name__}")
+    return value
+
+
+def distinct(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return sizes to try symbols with: no two alike, and none 1, lest code take them for constants.
+
+    >>> distinct({"n": 1, "h": 224, "w": 224})
+    {'n': 2, 'h': 224, 'w': 256}
+    """
+    found: dict[str, int] = {}
+    for name, size in sizes.items():
+        start = max(size, 2)
+        step = 32 if start >= 32 else 1
+        found[name] = next(s for s in count(start, step) if s not in found.values())
+    return found
+
+
+class SymbolicTensors(FakeTensors):
+    """Tensors without data, some sizes of which are symbols."""
+
+    def __init__(self, hints: Mapping[str, int]) -> None:
+        # No size is 0 or 1 by itself, and equal hints are no reason to take two sizes for one.
+        self.env = ShapeEnv(specialize_zero_one=False, duck_shape=False)
+        self.sizes = {name: self._size(name, hint) for name, hint in hints.items()}
+        self.symbols = {s.node.expr: size_symbol(name) for name, s in self.sizes.items()}
+        super().__init__()
+        self.mode = FakeTensorMode(shape_env=self.env, allow_non_fake_inputs=True)
+        self.mode.cache_enabled = (
+            False  # symbolic shapes do not repeat: looking for them takes half of the time
+        )
+        self.substitutes = type(self.substitutes)(partial(fake, self.mode))
+
+    def _size(self, name: str, hint: int) -> Any:
+        source = ConstantSource(f"size_{name}")
+        created = self.env.create_symbol(hint, source, DimDynamic.DYNAMIC, None)
+        return self.env.create_symintnode(created, hint=hint, source=source)
+
+    def dispatcher(self) -> AbstractContextManager[Any]:
+        """Let torch take composite operators apart by its rules in Python, which keep symbols."""
+        return enable_python_dispatcher()
+
+    def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols) -> None:
+        """Make the inputs whose sizes are symbols."""
+        for key, axes in symbols.items():
+            tensor = _input(args, kwargs, key)
+            shape: list[Any] = list(tensor.shape)
+            for axis, name in axes.items():
+                shape[axis] = self.sizes.get(name, shape[axis])
+            with self.mode:
+                made = torch.empty(shape, dtype=tensor.dtype)
+            self.substitutes.put(tensor, made.requires_grad_(tensor.requires_grad))
+
+
+@dataclass
+class Symbolic:
+    """What a run on symbols gave."""
+
+    calls: tuple[Call, ...]
+    conditions: tuple[sp.Basic, ...]
+    fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
+    where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did
+
+
+def run_symbolic(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    hints: Mapping[str, int],
+) -> Symbolic:
+    """Run a module on symbols; a size without a hint is the number that it is in the inputs.
+
+    Raises TraceError where the code fails on symbols.
+    """
+    tensors = SymbolicTensors(hints)
+    tensors.prepare(args, kwargs, symbols)
+    watch = _Specialisations(tensors)
+    ran = run(module, args, kwargs, tensors, training=False, watch=watch)
+    translation = Translation(tensors.symbols)
+    calls = tuple(price(raw, translation.size) for raw in ran.forward)
+    conditions = tuple(translation.expression(guard.expr) for guard in tensors.env.guards)
+    fixed = {name: int(s.node.expr) for name, s in tensors.sizes.items() if s.node.expr.is_Integer}
+    known = set(tensors.symbols.values())
+    strange = {s for call in calls for s in _symbols(call)} - known
+    if strange:
+        raise TraceError(f"(model): sizes depend on values: {', '.join(sorted(map(str, strange)))}")
+    return Symbolic(calls, conditions, fixed, watch.where)
+
+
+def _symbols(call: Call) -> set[Any]:
+    return {
+        s for value in (call.cost.macs, call.cost.elements_written) for s in sp.sympify(value).free_symbols
+    }
+
+
+class _Specialisations:
+    """Notes where a symbol becomes a number."""
+
+    def __init__(self, tensors: SymbolicTensors) -> None:
+        self._tensors = tensors
+        self.where: dict[str, str] = {}
+
+    def __call__(self, raw: Raw) -> None:
+        """Look at the symbols after an operator ran."""
+        if len(self._tensors.env.replacements) == len(self.where):
+            return
+        for name, size in self._tensors.sizes.items():
+            if name not in self.where and size.node.expr.is_Integer:
+                self.where[name] = f"{raw.module or '(model)'}: {raw.name}"

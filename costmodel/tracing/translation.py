@@ -1,0 +1,69 @@
+"""torch's symbolic sizes as plain sympy: its own functions become floors, remainders and maxima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sympy as sp
+
+from costmodel.tracing.rounding import ceiling_of, floor_of
+
+
+def _floor_div(a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    return floor_of(a / b)
+
+
+def _modular_indexing(base: sp.Expr, divisor: sp.Expr, modulus: sp.Expr) -> sp.Expr:
+    return sp.Mod(floor_of(base / divisor), modulus)
+
+
+# Sizes are positive, so that rounding towards zero is rounding down, and Python's remainder is C's.
+_RULES: Mapping[str, Callable[..., sp.Expr]] = {
+    "FloorDiv": _floor_div,
+    "CleanDiv": lambda a, b: sp.expand(a / b),
+    "IntTrueDiv": lambda a, b: a / b,
+    "FloatTrueDiv": lambda a, b: a / b,
+    "Mod": sp.Mod,
+    "PythonMod": sp.Mod,
+    "ModularIndexing": _modular_indexing,
+    "Max": sp.Max,
+    "Min": sp.Min,
+    "ToFloat": lambda a: a,
+    "TruncToInt": floor_of,
+    "TruncToFloat": floor_of,
+    "FloorToInt": floor_of,
+    "CeilToInt": ceiling_of,
+    "CeilToFloat": ceiling_of,
+    "Identity": lambda a: a,
+    "PowByNatural": lambda a, b: a**b,
+    "FloatPow": lambda a, b: a**b,
+    "Where": lambda condition, a, b: sp.Piecewise((a, condition), (b, True)),
+}
+
+
+class Translation:
+    """Translates expressions over torch's symbols into such over ours."""
+
+    def __init__(self, symbols: Mapping[sp.Symbol, sp.Symbol]) -> None:
+        self._symbols = symbols
+        self._known: dict[Any, Any] = {}
+
+    def size(self, value: Any) -> Any:
+        """Return a size of torch: a whole number, or an expression."""
+        return self.expression(value.node.expr) if hasattr(value, "node") else int(value)
+
+    def expression(self, expression: Any) -> Any:
+        """Return an expression or a condition of torch as one of sympy."""
+        if expression not in self._known:
+            self._known[expression] = self._translated(expression)
+        return self._known[expression]
+
+    def _translated(self, expression: Any) -> Any:
+        if not expression.args:
+            if isinstance(expression, sp.Float) and expression == int(expression):
+                return sp.Integer(int(expression))
+            return self._symbols.get(expression, expression)
+        arguments = [self.expression(argument) for argument in expression.args]
+        rule = _RULES.get(type(expression).__name__)
+        return rule(*arguments) if rule else expression.func(*arguments)
