@@ -30,6 +30,9 @@ argument, {"mask": {0: "n"}} for a keyword. Equal names are one size.
 
     form.total              a `Cost` of sympy expressions; form.per_layer the same by module path
     form.domain             the sizes for which it holds: form.domain.text, form.domain.holds({"h": 33, ...})
+    form.movement           the same for other outputs, elements read and written, and calls: at a batch of 1,
+                            say, a change of axes may be a view that is a copy otherwise
+    form.at(n=1, h=33, ...)  the `Cost` in numbers; form.value("macs", n=1, ...) one quantity
     form.status             "exact for the domain", or "interpolated, checked at N sizes"
     form.specialised        where the code fixes a size, and which operator does it
 
@@ -37,6 +40,19 @@ Errors: TraceError (a ValueError) is one line that names the module and, where k
 """
 
 from costmodel.tracing.calls import Call, ModuleInfo, ParameterCounts, Trace, TraceError, Training
+from costmodel.tracing.closed_form import ClosedForm, closed_form
+from costmodel.tracing.domain import Domain
 from costmodel.tracing.trace import trace
 
-__all__ = ["Call", "ModuleInfo", "ParameterCounts", "Trace", "TraceError", "Training", "trace"]
+__all__ = [
+    "Call",
+    "ClosedForm",
+    "Domain",
+    "ModuleInfo",
+    "ParameterCounts",
+    "Trace",
+    "TraceError",
+    "Training",
+    "closed_form",
+    "trace",
+]

@@ -17,6 +17,8 @@ from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
 
 EXACT = "exact for the domain"
+# What depends on how tensors lie in memory: whether a change of their axes is a view or a copy.
+MOVEMENT = ("other_outputs", "elements_read", "elements_written", "calls")
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,35 @@ class ClosedForm:
     domain: Domain
     status: str
     specialised: Mapping[str, str]  # a size that the code fixed -> what fixed it
+    movement: Domain  # the sizes for which other outputs, elements read and written, and calls hold too
     calls: tuple[Call, ...] = ()
 
     def at(self, **sizes: int) -> Cost:
         """Return the cost at sizes, in numbers.
 
-        Raises ValueError where they are not in the domain.
+        Raises ValueError where they are not in the domain, or movement (copies, bytes, calls) differs there.
         """
-        if not self.domain.holds(sizes):
-            given = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-            raise ValueError(f"the formula holds {self.domain.text}; got {given}")
-        return self.total.subs({size_symbol(name): size for name, size in sizes.items()})
+        for domain_ in (self.domain, self.movement):
+            _check(domain_, sizes)
+        return self.total.subs(_values(sizes))
+
+    def value(self, quantity: str, **sizes: int) -> Size:
+        """Return one quantity at sizes; MACs and the like may hold where movement does not.
+
+        Raises ValueError where the sizes are not in its domain.
+        """
+        _check(self.movement if quantity in MOVEMENT else self.domain, sizes)
+        return whole(sp.sympify(getattr(self.total, quantity)).subs(_values(sizes)))
+
+
+def _check(holds_for: Domain, sizes: Mapping[str, int]) -> None:
+    if not holds_for.holds(sizes):
+        given = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+        raise ValueError(f"the formula holds {holds_for.text}; got {given}")
+
+
+def _values(sizes: Mapping[str, int]) -> dict[sp.Symbol, int]:
+    return {size_symbol(name): size for name, size in sizes.items()}
 
 
 def closed_form(
@@ -54,7 +74,7 @@ def closed_form(
     >>> import torch
     >>> form = closed_form(nn.Conv2d(2, 4, 3, padding=1), [torch.zeros(2, 2, 8, 8)], {0: {2: "h", 3: "w"}})
     >>> form.total.macs, form.domain.text
-    (144*h*w, 'for h, w >= 2')
+    (144*h*w, 'for h, w >= 1')
     """
     kwargs = kwargs or {}
     given = sizes_of(args, kwargs, symbols)
@@ -94,15 +114,17 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
     for call in ran.calls:
         layers.setdefault(call.module, []).append(call.cost)
     total = summed(call.cost for call in ran.calls)
+    found = domain(ran.conditions, names, ran.fixed)
     return ClosedForm(
         total + Cost(weights=parameter_counts(module, ran.calls).all),
         {path: summed(costs) for path, costs in layers.items()},
-        domain(ran.conditions, names, ran.fixed),
+        found,
         EXACT,
         {
             name: f"{name} = {size}, fixed by {ran.where.get(name, 'the code')}"
             for name, size in ran.fixed.items()
         },
+        found,
         ran.calls,
     )
 
@@ -128,17 +150,32 @@ def _with_one(
     except TraceError:
         return form
     one = _form(module, ran, {k: v for k, v in hints.items() if k != name})
-    if (
-        one.total != form.total.subs({symbol: 1})
-        or one.domain.conditions
-        or one.domain.fixed != form.domain.fixed
-    ):
+    if one.domain.conditions or one.domain.fixed != form.domain.fixed:
         return form
-    least = {s: 1 if s == symbol else max(v, one.domain.least[s]) for s, v in form.domain.least.items()}
-    residues = dict(form.domain.residues)
-    for s, found in one.domain.residues.items():
+    both = _joined(form.domain, one.domain, symbol)
+    differing = {
+        quantity
+        for quantity in QUANTITIES
+        if sp.expand(
+            sp.sympify(getattr(form.total, quantity)).subs({symbol: 1}) - getattr(one.total, quantity)
+        )
+    }
+    if not differing <= set(MOVEMENT):
+        return form
+    return replace(form, domain=both, movement=form.movement if differing else both)
+
+
+def _differ(a: Size, b: Size) -> bool:
+    return bool(sp.expand(a - b) != 0)
+
+
+def _joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:
+    """Return the domain of two, the other of which is for a symbol of 1."""
+    residues = dict(one.residues)
+    for s, found in other.residues.items():
         residues[s] = residues[s] & found if s in residues else found
-    return replace(form, domain=replace(form.domain, least=least, residues=residues))
+    least = {s: 1 if s == symbol else max(v, other.least[s]) for s, v in one.least.items()}
+    return replace(one, least=least, residues=residues)
 
 
 def summed(costs: Iterable[Cost]) -> Cost:

@@ -97,7 +97,8 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records dispatched operators.
 
     `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into
-    such as the run computes with; `watch` is told of each call.
+    such as the run computes with; `watch` is told of each call; `shortcut` may
+    know the result of an operator.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         constants: set[int],
         adopt: Callable[[Tensor], Tensor] | None = None,
         watch: Callable[[Raw], None] | None = None,
+        shortcut: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
@@ -118,6 +120,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held: list[Any] = []  # lest their storages be freed, and others taken for them
         self._adopt = adopt
         self._watch = watch
+        self._shortcut = shortcut
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -147,7 +150,9 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._adopt is not None:
             args, kwargs = self._adopted(args), {name: self._adopted(v) for name, v in kwargs.items()}
         self.running = func
-        result = func(*args, **kwargs)
+        result = NotImplemented if self._shortcut is None else self._shortcut(func, args, kwargs)
+        if result is NotImplemented:
+            result = func(*args, **kwargs)
         self.running = None
         inputs = tuple(value for value in leaves(arguments) if isinstance(value, Spec))
         of_weights = bool(inputs) and all(spec.of_weights for spec in inputs)

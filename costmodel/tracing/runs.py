@@ -25,6 +25,7 @@ class Tensors:
     """What stands for a module's tensors while it runs."""
 
     route = "real"
+    shortcut: Callable[..., Any] | None = None
     mode: AbstractContextManager[Any] = nullcontext()
 
     def __init__(self) -> None:
@@ -88,7 +89,7 @@ def run(
         inputs = tensors.substitutes.within([list(args), dict(kwargs)])
         names = {storage_of(p): name for _, name, p in reversed(list(own_parameters(module)))}
         constants = set(map(storage_of, module.buffers()))
-        recorder = DispatchRecorder(places, names, constants, tensors.adopt, watch)
+        recorder = DispatchRecorder(places, names, constants, tensors.adopt, watch, tensors.shortcut)
         found = Run(places, recorder.calls)
         if training:
             _step(module, recorder, inputs, found, {*names, *constants})
