@@ -88,7 +88,7 @@ class Saver:
         least, most = self.ranks.most([-here, here])
         if -least != most:
             raise CheckpointError(
-                "ranks see different checkpoints: the folder of a run must be on a disk that all share"
+                "ranks see different checkpoints: the folder of a run must be on a disk that all see"
             )
         if checkpoint is not None:
             self._restore(checkpoint, allow_change)

@@ -170,8 +170,8 @@ def test_every_rank_draws_numbers_of_its_own():
         ("environment.json", "[]", "it must have sessions"),
         ("environment.json", '{"sessions": [3]}', "it must be a valid dictionary"),
         ("environment.json", '{"sessions": [{"started": 7}]}', "started must be a valid string, got 7"),
-        ("environment.json", "[" * 100_000, "recursion"),
-        ("config.json", "[" * 100_000, "recursion"),
+        ("environment.json", "[" * 100_000, "nested too deeply"),
+        ("config.json", "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_records_that_hold_something_else_are_damaged(file, content, why, begun, tmp_path):
