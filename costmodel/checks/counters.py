@@ -56,7 +56,8 @@ def count_by_fvcore(model: nn.Module, inputs: Arguments, others: Sequence[Argume
     del others
     from importlib.metadata import version
 
-    with mode(model, training=False), _plain():
+    # Without gradients, the tracer sees into autograd functions of the user's own.
+    with mode(model, training=False), _plain(), torch.no_grad():
         counted = fvcore_own_counts(model, *inputs)
     return Counted("fvcore", version("fvcore"), counted.macs, {}, counted.missing, counted.einsum)
 
