@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from costmodel.checks.measure import fvcore_own_counts, mode, tensors
@@ -84,15 +85,18 @@ COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Enable gradients and leave out the fused kernels, which no counter has rules for."""
+    """Enable gradients, and let attention and recurrent layers run as products: fused, no counter sees them."""
     fused: Any = torch.backends.mha
-    before = fused.get_fastpath_enabled()
+    onednn: Any = torch.backends.mkldnn
+    before = fused.get_fastpath_enabled(), onednn.enabled
     fused.set_fastpath_enabled(False)
+    onednn.enabled = False
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        fused.set_fastpath_enabled(before)
+        fused.set_fastpath_enabled(before[0])
+        onednn.enabled = before[1]
 
 
 class _NoTracker:

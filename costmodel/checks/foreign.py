@@ -76,11 +76,14 @@ class TotalRow:
     counter: str
     count: int
     defect: str = ""  # the known defect that predicts the count
+    disputed: bool = False  # all of the difference lies in layers on which the counters disagree
 
     @property
     def verdict(self) -> str:
         """Whether the count is the formula's."""
-        return OK if self.count == self.formula else EXCUSED if self.defect else DIFFERS
+        if self.count == self.formula:
+            return OK
+        return EXCUSED if self.defect else DISPUTED if self.disputed else DIFFERS
 
 
 @dataclass(frozen=True)
@@ -204,10 +207,16 @@ def _totals(trace: Trace, counted: Mapping[str, Counted], rows: Sequence[LayerRo
         shift = sum(row.counts[name] - row.macs for row in rows if name in row.defects)
         known = {row.defects[name].name for row in rows if name in row.defects}
         defect = ", ".join(sorted(known)) if known and result.total == macs + shift else ""
-        found.append(TotalRow("MACs", macs, name, result.total, defect))
+        disputed = any(name in row.contradicting and row.verdict == DISPUTED for row in rows)
+        off = sum(
+            row.counts[name] - row.macs for row in rows if name in row.counts and row.verdict != DIFFERS
+        )
+        found.append(
+            TotalRow("MACs", macs, name, result.total, defect, disputed and result.total == macs + off)
+        )
     if (watched := counted.get("torch")) is not None:
         found += [*_training_total(trace, watched), *_parameter_totals(trace, watched)]
-        if macs == watched.total:
+        if macs == watched.total and watched.activations:
             count = sum(watched.activations.values())
             found.append(TotalRow("activations", int(trace.total().activations), "torch", count))
     return found

@@ -106,7 +106,9 @@ def defects_table(report: NetworkReport) -> Table:
         Column("layers", "layers", "count"),
         Column("first", "first layer"),
     ]
-    return Table("known_defects", "Known defects of the counters, which predict exactly these counts", columns, rows)
+    return Table(
+        "known_defects", "Known defects of the counters, which predict exactly these counts", columns, rows
+    )
 
 
 def disputes_table(report: NetworkReport) -> Table:

@@ -46,11 +46,30 @@ def job_of(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> J
     )
 
 
-def run_apart(job: Job, names: Sequence[str] = tuple(COUNTERS), timeout: float | None = None) -> Results:
-    """Run counters side by side, each in a process of its own, and return what each says."""
-    running = {name: _start(name, job) for name in names}
-    until = time.monotonic() + (TIMEOUT if timeout is None else timeout)
-    return {name: _result(process, errors, until) for name, (process, errors) in running.items()}
+class CountersApart:
+    """Counters that run side by side, each in a process of its own, from the start to the end of a `with`."""
+
+    def __init__(
+        self, job: Job, names: Sequence[str] = tuple(COUNTERS), timeout: float | None = None
+    ) -> None:
+        self._job, self._names = job, names
+        self._until = time.monotonic() + (TIMEOUT if timeout is None else timeout)
+        self._running: dict[str, tuple[subprocess.Popen[str], IO[str]]] = {}
+
+    def __enter__(self) -> CountersApart:
+        self._running = {name: _start(name, self._job) for name in self._names}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process, errors in self._running.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            errors.close()
+
+    def results(self) -> Results:
+        """Wait for all of them, and return what each says."""
+        return {name: _result(*running, self._until) for name, running in self._running.items()}
 
 
 def run_here(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> Results:
@@ -87,20 +106,14 @@ def _start(name: str, job: Job) -> tuple[subprocess.Popen[str], IO[str]]:
 
 
 def _result(process: subprocess.Popen[str], errors: IO[str], until: float) -> Counted | str:
-    with errors:
-        try:
-            out, _ = process.communicate(timeout=max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            return "it did not end in time"
-        finally:
-            if process.poll() is None:
-                process.kill()
-        if process.returncode:
-            return _ending(process.returncode, errors)
-        found: dict[str, Any] = json.loads(out)
-        return str(found["error"]) if "error" in found else Counted(**found)
+    try:
+        out, _ = process.communicate(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return "it did not end in time"
+    if process.returncode:
+        return _ending(process.returncode, errors)
+    found: dict[str, Any] = json.loads(out)
+    return str(found["error"]) if "error" in found else Counted(**found)
 
 
 def _ending(code: int, errors: IO[str]) -> str:
