@@ -85,7 +85,7 @@ COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Enable gradients, and let attention and recurrent layers run as products: fused, no counter sees them."""
+    """Enable gradients, and let attention and recurrent layers run as products, which counters see."""
     fused: Any = torch.backends.mha
     onednn: Any = torch.backends.mkldnn
     before = fused.get_fastpath_enabled(), onednn.enabled

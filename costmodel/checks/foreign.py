@@ -1,8 +1,8 @@
 """Verification of any network: the formulas of the operators that ran beside what independent counters say.
 
-Three verdicts. `agrees`: all MACs and parameters were compared, and nothing contradicts them. `differs`: a count
-contradicts a formula, and no known defect of its counter predicts it. `partly compared`: nothing contradicts the
-formulas, but not all was compared, or two counters contradict each other.
+Three verdicts. `agrees`: all MACs and parameters were compared, and nothing contradicts them. `differs`: a
+count contradicts a formula, and no known defect of its counter predicts it. `partly compared`: nothing
+contradicts the formulas, but not all was compared, or two counters contradict each other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODEL = "(model)"
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One module: what the formulas say, what each counter counted, and which counts known defects explain."""
+    """One module: what the formulas say, what each counter counted, and which defects explain a count."""
 
     name: str
     macs: int
@@ -138,9 +138,8 @@ class NetworkReport:
         """The verdict of the whole."""
         if self.differences:
             return DIFFERS
-        shares = self.share_of_macs, self.share_of_parameters
-        whole = shares == (1, 1) and self.numbers_compared and not self.disputes and not self.uncovered
-        return AGREES if whole else PARTLY
+        all_compared = min(self.share_of_macs, self.share_of_parameters) == 1 and self.numbers_compared
+        return AGREES if all_compared and not self.disputes and not self.uncovered else PARTLY
 
 
 def compare_counts(title: str, trace: Trace, results: Results, notes: Sequence[str] = ()) -> NetworkReport:

@@ -1,7 +1,7 @@
-"""Counters in processes of their own: one that crashes, hangs or is ended by a signal costs its own result alone.
+"""Counters in processes of their own: one that crashes, hangs or is ended by a signal costs its result alone.
 
-A process gets its job as JSON on stdin and writes its result as JSON to a pipe; the network is built there again,
-by name. What foreign code prints goes to stderr.
+A process gets its job as JSON on stdin and writes its result as JSON to a pipe; the network is built there
+again, by name. What foreign code prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class CountersApart:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
             errors.close()
 
     def results(self) -> Results:

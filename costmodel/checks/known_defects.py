@@ -54,7 +54,7 @@ def explain(
             return KnownDefect(name, counted.counter, counted.version, evidence)
     if counted.counter == "fvcore" and confirmed() and count in _partial_sums(calls):
         evidence = "its tracer drops operators whose results the output does not depend on"
-        return KnownDefect("dropped by the tracer", counted.counter, counted.version, evidence)
+        return KnownDefect("unused result", counted.counter, counted.version, evidence)
     return None
 
 
@@ -76,10 +76,11 @@ def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predic
     lost = [call for call in calls if any(_is(call, operator) for operator in missing)]
     names = sorted(operator for operator in missing if any(_is(call, operator) for call in lost))
     if names:
+        defect = "text padding" if names == ["aten::_convolution_mode"] else "no rule"
         evidence = f"it has no rule for {', '.join(names)}"
         for missed in (_sum(lost), *sorted(_partial_sums(lost), reverse=True)):
-            yield "no rule", evidence, _sum(calls) - missed
-            yield "no rule", evidence, _sum(calls) - missed - of_einsum + einsum
+            yield defect, evidence, _sum(calls) - missed
+            yield defect, evidence, _sum(calls) - missed - of_einsum + einsum
     if einsum != of_einsum:
         evidence = f"its rule for einsum counts {einsum:,} where {of_einsum:,} are multiplied"
         yield "einsum", evidence, _sum(calls) - of_einsum + einsum

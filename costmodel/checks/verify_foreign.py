@@ -13,6 +13,7 @@ from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
+from costmodel.models.limits import time_limit
 from costmodel.models.names import Name
 from costmodel.tracing.calls import Trace, TraceError
 from costmodel.tracing.trace import trace
@@ -25,7 +26,8 @@ def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = N
     """
     title = f"{network.name.text}, input {' and '.join(inputs.shapes)}"
     with CountersApart(job_of(network, inputs), timeout=timeout) as counters:
-        traced, notes = _traced(network, inputs)
+        with time_limit(timeout, f"running {network.name.text}"):
+            traced, notes = _traced(network, inputs)
         return compare_counts(title, traced, counters.results(), notes)
 
 

@@ -15,6 +15,7 @@ from costmodel.tracing import trace
 from tests.costmodel.checks import zoo
 
 IMAGE = torch.zeros(1, 3, 6, 5)
+WORDS = torch.zeros(1, 5, 8)
 TWO = torch.zeros(1, 2, 5, 5)
 PIXELS = 6 * 5
 INNER = 4 * 3  # of a 3x3 convolution without padding
@@ -46,9 +47,10 @@ def total(report: NetworkReport, quantity: str, counter: str = "torch") -> tuple
         (zoo.Direct(), torch.zeros(2, 4), 2 * 2 * 16, 40),
         (zoo.ByHand(), torch.zeros(3, 4), 3 * (20 + 5), 25),
         (zoo.weight_normed(), IMAGE, 9 * 3 * 4 * INNER, 108 + 4 + 4),
-        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), torch.zeros(1, 5, 8), 5 * (256 + 256) + 2 * 25 * 8, 600),
+        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), WORDS, 5 * (256 + 256) + 2 * 25 * 8, 600),
         (nn.Conv2d(3, 4, 3, padding="same"), IMAGE, 9 * 3 * 4 * PIXELS, 112),
-        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Hardswish(), nn.GroupNorm(2, 4), nn.PReLU()), IMAGE, 108 * INNER, 121),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Hardswish(), nn.PReLU()), IMAGE, 108 * INNER, 113),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.Flatten()), IMAGE, 108 * INNER, 120),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )  # fmt: skip
@@ -96,9 +98,9 @@ def test_the_grouped_weight_gradient_is_a_known_defect_of_torch() -> None:
 @pytest.mark.parametrize(
     ("model", "x", "counter", "name", "evidence"),
     [
-        (nn.Conv2d(3, 4, 3, padding="same"), IMAGE, "fvcore", "no rule", "it has no rule for aten::_convolution_mode"),
+        (nn.Conv2d(3, 4, 3, padding="same"), IMAGE, "fvcore", "text padding", "aten::_convolution_mode"),
         (zoo.EinsumSum(), IMAGE, "fvcore", "einsum", "its rule for einsum counts"),
-        (zoo.Detached(), IMAGE, "fvcore", "dropped by the tracer", "its tracer drops operators"),
+        (zoo.Detached(), IMAGE, "fvcore", "unused result", "its tracer drops operators"),
         (zoo.WithProduct(3, 4, 3), IMAGE, "torch", "no rule", "it has no rule for aten.mv"),
         (zoo.Attention(), torch.zeros(2, 5, 8), "fvcore", "no rule", "scaled_dot_product_attention"),
     ],
@@ -149,8 +151,9 @@ def test_a_counter_that_fails_is_reported_and_the_others_go_on() -> None:
 
 
 def counted(counter: str, macs: dict[str, int], **more: Any) -> Counted:
-    return Counted(counter, "1", macs, own_parameters={"": 112}, parameters={
-        "all": 112, "trainable": 112, "frozen": 0, "buffers": 0}, rules=["aten.convolution"], **more)  # fmt: skip
+    parameters = {"all": 112, "trainable": 112, "frozen": 0, "buffers": 0}
+    rules = ["aten.convolution"]
+    return Counted(counter, "1", macs, own_parameters={"": 112}, parameters=parameters, rules=rules, **more)
 
 
 CONV = nn.Conv2d(3, 4, 3)

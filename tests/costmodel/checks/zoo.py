@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 
@@ -17,7 +17,9 @@ class SamePadding(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         k = self.kernel_size[0]
-        return F.conv2d(F.pad(x, (k // 2, k - 1 - k // 2) * 2), self.weight, self.bias, self.stride)
+        return functional.conv2d(
+            functional.pad(x, (k // 2, k - 1 - k // 2) * 2), self.weight, self.bias, self.stride
+        )
 
 
 class Twice(nn.Conv2d):
@@ -31,10 +33,10 @@ class Standardised(nn.Conv2d):
     """Standardises its weight (NFNets)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = F.batch_norm(
+        weight = functional.batch_norm(
             self.weight.reshape(1, self.out_channels, -1), None, None, training=True, momentum=0.0
         ).reshape_as(self.weight)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+        return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
 
 
 class Masked(nn.Conv2d):
@@ -59,7 +61,7 @@ class LoRA(nn.Linear):
         self.a, self.b = nn.Parameter(torch.ones(rank, c_in)), nn.Parameter(torch.zeros(c_out, rank))
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + F.linear(F.linear(x, self.a), self.b)
+        return super().forward(x) + functional.linear(functional.linear(x, self.a), self.b)
 
 
 class WithProduct(nn.Conv2d):
@@ -194,7 +196,7 @@ class Random(nn.Module):
         self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(self.a(x), 0.5, True) + torch.rand(()) * self.b(x)
+        return functional.dropout(self.a(x), 0.5, True) + torch.rand(()) * self.b(x)
 
 
 class Direct(nn.Module):
