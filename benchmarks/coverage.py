@@ -5,7 +5,7 @@ the meta device; is there a closed form in batch, height and width, equal to the
 Both packages must be installed beside ours; neither is a dependency. A network that a package itself cannot
 build here (an optional package is missing) is replaced by the next one of the sample.
 
-    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--seconds 300]
+    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--seconds 300] [--forms]
     python benchmarks/coverage.py table RESULTS.jsonl docs/coverage.md
 """
 
@@ -79,7 +79,7 @@ def torch_macs(net: Any, x: Any) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def examine(name: str, seconds: int) -> dict[str, Any]:
+def examine(name: str, seconds: int, forms: bool) -> dict[str, Any]:
     """Everything that is asked of one network."""
     import torch
 
@@ -119,10 +119,16 @@ def examine(name: str, seconds: int) -> dict[str, Any]:
 
     step("macs", traced)
     step("torch_macs", lambda: torch_macs(net, x))
-    if len(shape) == 4 and "macs" in result:
+    if forms and len(shape) == 4 and is_convolutional(result):
         step("form", lambda: form_of(net, x, result))
     result["seconds"] = round(time.process_time() - start, 2)
     return {**result, "built": True}
+
+
+def is_convolutional(result: dict[str, Any]) -> bool:
+    """Whether a network multiplies by its weights alone, and convolves."""
+    kinds = set(result.get("kinds", ()))
+    return "convolution" in kinds and kinds <= {"convolution", "linear"}
 
 
 def form_of(net: Any, x: Any, result: dict[str, Any]) -> str:
@@ -168,8 +174,9 @@ def agrees(form: Any, net: Any, x: Any, sizes: dict[str, int]) -> bool:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Examine networks until enough of them could be built; what stands in the results is not done again."""
     path = Path(arguments.results)
-    done = {json.loads(line)["name"]: json.loads(line) for line in path.open()} if path.exists() else {}
+    done = {result["name"]: result for result in read(path)}
     order = names()
     random.Random(arguments.seed).shuffle(order)
     good = 0
@@ -177,11 +184,16 @@ def run(arguments: argparse.Namespace) -> None:
         if good == arguments.count:
             break
         if name not in done:
-            done[name] = examine(name, arguments.seconds)
+            done[name] = examine(name, arguments.seconds, arguments.forms)
             with path.open("a") as file:
                 file.write(json.dumps(done[name]) + "\n")
             print(json.dumps(done[name])[:300], file=sys.stderr)
         good += done[name]["built"]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The results of a file; none where there is none."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def main() -> None:
@@ -193,6 +205,7 @@ def main() -> None:
     running.add_argument("--count", type=int, default=300)
     running.add_argument("--seed", type=int, default=14)
     running.add_argument("--seconds", type=int, default=300)
+    running.add_argument("--forms", action="store_true")
     running.set_defaults(do=run)
     arguments = parser.parse_args()
     arguments.do(arguments)

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from costmodel.checks.measure import fvcore_own_counts, mode, tensors
@@ -57,8 +56,7 @@ def count_by_fvcore(model: nn.Module, inputs: Arguments, others: Sequence[Argume
     del others
     from importlib.metadata import version
 
-    # Without gradients, the tracer sees into autograd functions of the user's own.
-    with mode(model, training=False), _plain(), torch.no_grad():
+    with mode(model, training=False), _plain():
         counted = fvcore_own_counts(model, *inputs)
     return Counted("fvcore", version("fvcore"), counted.macs, {}, counted.missing, counted.einsum)
 
@@ -85,18 +83,15 @@ COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Enable gradients, and let attention and recurrent layers run as products, which counters see."""
+    """Enable gradients and leave out the fused kernels, which no counter has rules for."""
     fused: Any = torch.backends.mha
-    onednn: Any = torch.backends.mkldnn
-    before = fused.get_fastpath_enabled(), onednn.enabled
+    before = fused.get_fastpath_enabled()
     fused.set_fastpath_enabled(False)
-    onednn.enabled = False
     try:
-        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        with torch.enable_grad():
             yield
     finally:
-        fused.set_fastpath_enabled(before[0])
-        onednn.enabled = before[1]
+        fused.set_fastpath_enabled(before)
 
 
 class _NoTracker:

@@ -56,7 +56,7 @@ def evaluate(
             model, score = examine(folder, images, weights, plan)
     payload = {
         "run": folder.name,
-        "accuracy": percent(score.accuracy),
+        "accuracy": score.accuracy,
         "correct": score.correct,
         "images": score.images,
         "loss": score.loss,

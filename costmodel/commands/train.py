@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.shared.errors import UNSAVED, fail, require, say
+from costmodel.commands.shared.errors import UNSAVED, require, say
 from costmodel.commands.shared.reading import AlphaOption
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.terminal import at_work
@@ -18,7 +18,6 @@ from costmodel.commands.shared.training import (
     RunsOption,
     accuracy_columns,
     check_trainable,
-    end_by,
     formula_network,
     given,
     is_first_rank,
@@ -28,7 +27,6 @@ from costmodel.commands.shared.training import (
     reported,
     reporter,
     seed_list,
-    stoppable,
 )
 from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table, counted
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
     from pwoct.training.record import Result
 
 app = typer.Typer(add_completion=False)
-
-LONGEST_NAME = 200  # bytes: file systems take 255, and names of files beside it are made from it
 
 
 @app.command()
@@ -79,11 +75,6 @@ def train(
     ] = None,
     runs: RunsOption = Path("runs"),
     checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Most time that a crash can cost.")] = 5.0,
-    keep: Annotated[int, typer.Option(min=1, help="How many checkpoints to keep.")] = 2,
-    from_step: Annotated[
-        int | None,
-        typer.Option("--from", min=0, help="Go on from the checkpoint of this step; leave later ones aside."),
-    ] = None,
     allow_change: Annotated[
         list[str] | None, typer.Option(help="Key that may differ from the run's; repeatable.")
     ] = None,
@@ -100,9 +91,8 @@ def train(
     """
     if tensorboard:
         require("tensorboard", "tensorboard")
-    with stoppable() as signals, reported():
+    with reported():
         from pwoct.training.config import compose, parse_setting
-        from pwoct.training.study import ENDS_ONE_RUN
         from pwoct.training.train import train as run
 
         values = {
@@ -134,39 +124,25 @@ def train(
                 trial = plan_table(configs[0], images, folders[0])
             show("train", [trial], format)
             return
-        options: dict[str, Any] = {
-            "checkpoint_minutes": checkpoint_minutes,
-            "keep": keep,
-            "from_step": from_step,
-            "allow_change": allow_change or [],
-            "signals": signals,
-        }
-        results: list[Result] = []
-        troubles: dict[str, Exception] = {}
+        results = []
         for each, folder in zip(configs, folders, strict=True):
-            try:
-                with reporter(folder, quiet, tensorboard) as told:
-                    results.append(run(each, images, folder, reporter=told, **options))
-            except ENDS_ONE_RUN as error:
-                if len(configs) == 1:
-                    raise
-                troubles[folder.name] = error
-                say(f"pwoct-cost: {folder.name}: {error}")
+            with reporter(folder, quiet, tensorboard) as told:
+                results.append(
+                    run(
+                        each,
+                        images,
+                        folder,
+                        reporter=told,
+                        checkpoint_minutes=checkpoint_minutes,
+                        allow_change=allow_change or [],
+                    )
+                )
     if is_first_rank():
         notes = [spread(results)] if len(results) > 1 else []
         show("train", [results_table(results)], format, notes=notes)
-    tell_unwritten(results)
-    end_by(troubles, len(configs))
-
-
-def tell_unwritten(results: Sequence[Result]) -> None:
-    """Leave with exit code 6 if a run could not write how it ended; what failed in between is only said."""
-    for result in results:
-        if result.failures and not result.unwritten and is_first_rank():
-            times = counted(result.failures, "time")
-            say(f"pwoct-cost: {result.name} could not write {times} on its way; everything was written later")
-    if missing := {what for result in results for what in result.unwritten}:
-        fail(f"finished, but could not write: {', '.join(sorted(missing))}", UNSAVED)
+    if failures := sum(result.failures for result in results):
+        say(f"pwoct-cost: error: finished, but could not write {counted(failures, 'time')}")
+        raise typer.Exit(UNSAVED)
 
 
 def results_table(results: Sequence[Result]) -> Table:
@@ -231,8 +207,6 @@ def _name(config: Config, name: str | None, runs: int) -> str:
 
     if name is None:
         return default_name(config)
-    chosen = name if runs == 1 else f"{name}-seed{config.seed}"
-    if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"} or len(chosen.encode()) > LONGEST_NAME:
-        shown = name if len(name) < 80 else f"one of {len(name):,} characters"
-        raise ValueError(f"name must be that of a folder, got {shown or 'nothing'}")
-    return chosen
+    if Path(name).name != name:
+        raise ValueError(f"name must be that of a folder, got {name}")
+    return name if runs == 1 else f"{name}-seed{config.seed}"

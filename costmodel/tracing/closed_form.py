@@ -12,13 +12,12 @@ from torch import nn
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.sizes import Size, whole
 from costmodel.tracing.calls import Call, TraceError
-from costmodel.tracing.domain import Domain, domain
+from costmodel.tracing.domain import Domain, domain, written
+from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
 
 EXACT = "exact for the domain"
-# What depends on how tensors lie in memory: whether a change of their axes is a view or a copy.
-MOVEMENT = ("other_outputs", "elements_read", "elements_written", "calls")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ def closed_form(
 ) -> ClosedForm:
     """Return the cost of a module in the sizes that `symbols` names.
 
-    Raises TraceError where the module does not run on symbols, ValueError where they do not fit the inputs.
+    Where the code fixes a size on symbols and yet runs at others, the form is interpolated, and says so.
+
+    Raises TraceError where the module does not run, ValueError where the symbols do not fit the inputs.
 
     >>> import torch
     >>> form = closed_form(nn.Conv2d(2, 4, 3, padding=1), [torch.zeros(2, 2, 8, 8)], {0: {2: "h", 3: "w"}})
@@ -78,11 +79,43 @@ def closed_form(
     """
     kwargs = kwargs or {}
     given = sizes_of(args, kwargs, symbols)
+    try:
+        form = _exact(module, args, kwargs, symbols, given)
+    except TraceError:
+        approximate = _interpolated(module, args, kwargs, symbols, given)
+        if approximate is None:
+            raise
+        return approximate
+    return (_interpolated(module, args, kwargs, symbols, given) or form) if form.specialised else form
+
+
+def _exact(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    given: Mapping[str, int],
+) -> ClosedForm:
     ran, hints = _first_that_runs(module, args, kwargs, symbols, given)
     form = _form(module, ran, hints)
     for name in (name for name, size in given.items() if size == 1):
         form = _with_one(form, name, module, args, kwargs, symbols, hints)
     return form
+
+
+def _interpolated(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    given: Mapping[str, int],
+) -> ClosedForm | None:
+    found = interpolated(module, args, kwargs, symbols, given)
+    if found is None:
+        return None
+    total = summed(found.layers.values()) + Cost(weights=parameter_counts(module, ()).all)
+    status = f"interpolated, checked at {found.checks} sizes"
+    return ClosedForm(total, found.layers, found.domain, status, {}, found.movement)
 
 
 def _first_that_runs(
@@ -115,15 +148,14 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
         layers.setdefault(call.module, []).append(call.cost)
     total = summed(call.cost for call in ran.calls)
     found = domain(ran.conditions, names, ran.fixed)
+    fixed = {name: f"{name} = {size}" for name, size in ran.fixed.items()}
+    fixed |= {name: written(condition) for name, condition in found.bounded.items()}
     return ClosedForm(
         total + Cost(weights=parameter_counts(module, ran.calls).all),
         {path: summed(costs) for path, costs in layers.items()},
         found,
         EXACT,
-        {
-            name: f"{name} = {size}, fixed by {ran.where.get(name, 'the code')}"
-            for name, size in ran.fixed.items()
-        },
+        {name: f"{what}, fixed by {ran.where.get(name, 'the code')}" for name, what in fixed.items()},
         found,
         ran.calls,
     )
@@ -150,7 +182,8 @@ def _with_one(
     except TraceError:
         return form
     one = _form(module, ran, {k: v for k, v in hints.items() if k != name})
-    if one.domain.conditions or one.domain.fixed != form.domain.fixed:
+    extra = set(one.domain.conditions) - set(form.domain.conditions)
+    if extra or one.domain.fixed != form.domain.fixed:
         return form
     both = _joined(form.domain, one.domain, symbol)
     differing = {

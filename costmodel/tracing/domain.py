@@ -56,6 +56,18 @@ class Domain:
     fixed: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def bounded(self) -> dict[str, sp.Basic]:
+        """Sizes that a condition keeps below some number, with the condition."""
+        found = {}
+        for condition in self.conditions:
+            symbols = condition.free_symbols
+            if len(symbols) == 1:
+                (symbol,) = symbols
+                if not _never_fails_late(condition, symbol):
+                    found[symbol.name] = condition
+        return found
+
+    @property
     def text(self) -> str:
         """The domain in words.
 
@@ -84,7 +96,7 @@ class Domain:
             all(values[s] >= least for s, least in self.least.items())
             and all(values[s] % r.modulus in r.allowed for s, r in self.residues.items())
             and all(sizes.get(name, size) == size for name, size in self.fixed.items())
-            and all(bool(condition.subs(values)) for condition in self.conditions)
+            and all(condition.subs(values) == sp.true for condition in self.conditions)
         )
 
 
@@ -151,9 +163,26 @@ def _residues(condition: sp.Basic, symbol: sp.Symbol) -> Residues | None:
     difference = condition.lhs - condition.rhs
     if sp.expand(difference.subs(symbol, symbol + period) - difference) != 0:
         return None
-    truth = sp.lambdify([symbol], condition, "math")
-    allowed = frozenset(size % period for size in range(period, 2 * period) if truth(size))
+    failing = _failing(condition, symbol, range(period, 2 * period))
+    allowed = frozenset(range(period)) - {size % period for size in failing}
     return Residues(period, allowed).reduced() if allowed else None
+
+
+def _failing(condition: sp.Basic, symbol: sp.Symbol, sizes: Iterable[int]) -> list[int]:
+    """Return the sizes for which a condition does not hold, or means nothing."""
+    truth = sp.lambdify([symbol], condition, "math")
+
+    def fails(size: int) -> bool:
+        try:
+            return not truth(size)
+        except (ZeroDivisionError, ValueError, OverflowError):
+            return True
+
+    return [size for size in sizes if fails(size)]
+
+
+def _never_fails_late(condition: sp.Basic, symbol: sp.Symbol) -> bool:
+    return len(_failing(condition, symbol, range(SCANNED // 2, SCANNED))) < SCANNED // 2
 
 
 def _period(rounded: sp.Expr) -> int:
@@ -201,8 +230,7 @@ def _is_about_the_machine(condition: sp.Basic) -> bool:
 
 def _least(condition: sp.Basic, symbol: sp.Symbol) -> int:
     """Return the size from which on a condition holds, as far as was scanned; 1 if it goes on changing."""
-    truth = sp.lambdify([symbol], condition, "math")
-    failing = [size for size in range(1, SCANNED + 1) if not truth(size)]
+    failing = _failing(condition, symbol, range(1, SCANNED + 1))
     return 1 if failing and failing[-1] > SCANNED // 2 else max(failing, default=0) + 1
 
 

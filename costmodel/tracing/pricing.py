@@ -135,7 +135,7 @@ def _kind_by_function(raw: Raw, kind: str) -> str:
 
 def _without_products(raw: Raw, shapes: Shapes) -> Call:
     kind = kind_of(raw)
-    if kind == "add" and raw.function in _BIASED:
+    if kind == "add" and _is_bias(raw):
         ops = elements(shapes.outputs[0])
         return _call(raw, shapes, "add", _moved(shapes, Cost(bias_ops=ops)), {"bias": ops})
     if kind in rules.RULES:
@@ -146,6 +146,12 @@ def _without_products(raw: Raw, shapes: Shapes) -> Call:
     reason = f"no formula for {raw.name}" if kind == "unknown" else ""
     cost = Cost() if kind in ("view", "unknown") else _moved(shapes, Cost())
     return _call(raw, shapes, kind, cost, {}, reason)
+
+
+def _is_bias(raw: Raw) -> bool:
+    """Return whether an addition is that of a layer's bias, which did not go into its product."""
+    of_weights = any(spec.of_weights for spec in raw.inputs)
+    return raw.function in _BIASED or (raw.function in _RECURRENT and of_weights)
 
 
 def _moved(shapes: Shapes, work: Cost) -> Cost:

@@ -7,7 +7,7 @@ mode knows what the code called: `linear` rather than the `addmm` that it became
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -78,9 +78,10 @@ class Places:
 class _Functions(TorchFunctionMode):
     """Knows which function of torch the code called: the outermost one."""
 
-    def __init__(self) -> None:
+    def __init__(self, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
         super().__init__()
         self.stack: list[str] = [""]
+        self._instead = instead or {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
@@ -88,6 +89,7 @@ class _Functions(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         self.stack.append(name)
         try:
+            func = self._instead.get(func, func)
             return func(*args, **(kwargs or {}))  # what it calls in turn is not seen: the mode is off inside
         finally:
             self.stack.pop()
@@ -98,7 +100,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into
     such as the run computes with; `watch` is told of each call; `shortcut` may
-    know the result of an operator.
+    know the result of an operator, and `instead` has functions that run in the place of others.
     """
 
     def __init__(
@@ -109,12 +111,13 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         adopt: Callable[[Tensor], Tensor] | None = None,
         watch: Callable[[Raw], None] | None = None,
         shortcut: Callable[..., Any] | None = None,
+        instead: Mapping[Any, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
         self.places = places
         self.running: OpOverload | None = None  # the operator that runs, or failed
-        self._functions = _Functions()
+        self._functions = _Functions(instead)
         self._parameters = parameters
         self._of_weights = {*parameters, *constants}
         self._held: list[Any] = []  # lest their storages be freed, and others taken for them

@@ -26,6 +26,7 @@ class Tensors:
 
     route = "real"
     shortcut: Callable[..., Any] | None = None
+    instead: Mapping[Any, Callable[..., Any]] | None = None
     mode: AbstractContextManager[Any] = nullcontext()
 
     def __init__(self) -> None:
@@ -89,7 +90,9 @@ def run(
         inputs = tensors.substitutes.within([list(args), dict(kwargs)])
         names = {storage_of(p): name for _, name, p in reversed(list(own_parameters(module)))}
         constants = set(map(storage_of, module.buffers()))
-        recorder = DispatchRecorder(places, names, constants, tensors.adopt, watch, tensors.shortcut)
+        recorder = DispatchRecorder(
+            places, names, constants, tensors.adopt, watch, tensors.shortcut, tensors.instead
+        )
         found = Run(places, recorder.calls)
         if training:
             _step(module, recorder, inputs, found, {*names, *constants})

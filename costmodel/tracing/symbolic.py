@@ -21,7 +21,7 @@ from costmodel.tracing.calls import Call, TraceError
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
 from costmodel.tracing.runs import FakeTensors, run
-from costmodel.tracing.shortcuts import shortcut
+from costmodel.tracing.shortcuts import INSTEAD, shortcut
 from costmodel.tracing.substitute import fake
 from costmodel.tracing.translation import Translation
 
@@ -76,6 +76,7 @@ class SymbolicTensors(FakeTensors):
     """Tensors without data, some sizes of which are symbols."""
 
     shortcut = staticmethod(shortcut)
+    instead = INSTEAD
 
     def __init__(self, hints: Mapping[str, int]) -> None:
         # No size is 0 or 1 by itself, and equal hints are no reason to take two sizes for one.

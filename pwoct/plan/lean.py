@@ -9,15 +9,17 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import Octave, OctBatchNorm2d, Size, per_branch, size_of, strided
+from pwoct.branches import Octave, OctBatchNorm2d, per_branch
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
 from pwoct.plan.folded.kernels import join_low
 from pwoct.plan.inplace import add, rectify
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, blocks, terms
 from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve
-from pwoct.resnet import ResNet, blocks
+from pwoct.resnet import ResNet
+
+Size = tuple[int, int]
 
 
 class LeanNetwork(nn.Module):
@@ -33,13 +35,8 @@ class LeanNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
         y = Octave(rectify(normalise(self.stem_bn, self.stem(x))), None)
-        size = size_of(x)  # of the high branch, whether or not it exists
         for block in blocks(self.stages):
-            if isinstance(block, OctBlock):
-                size = strided(size, block.stride)
-                y = octave_block(block, y, size)
-            else:
-                y = plain_block(block, y)
+            y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
         assert y.high is not None
         return self.fc(adaptive_avg_pool2d(y.high, 1).flatten(1))  # type: ignore[no-any-return]
 
@@ -54,14 +51,12 @@ def plain_block(block: nn.Module, x: Octave) -> Octave:
     return Octave(rectify(add(y, residual)), None)
 
 
-def octave_block(block: OctBlock, x: Octave, size: Size) -> Octave:
-    """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut.
-
-    size: (h, w) of the high output.
-    """
+def octave_block(block: OctBlock, x: Octave) -> Octave:
+    """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut."""
     maps = Maps(x)
-    inner = per_branch(rectify, normalise_branches(block.bn1, convolve(block.conv1, maps, size)))
-    residual = x if block.shortcut is None else convolve(block.shortcut, maps, size)
+    inner = per_branch(rectify, normalise_branches(block.bn1, convolve(block.conv1, maps)))
+    residual = x if block.shortcut is None else convolve(block.shortcut, maps)
+    size = None if residual.high is None else _size(residual.high)
     y = normalise_branches(block.bn2, convolve(block.conv2, Maps(inner), size))
     if block.shortcut is None:
         residual = rebranch(x, y)
@@ -78,15 +73,15 @@ def normalise_branches(norm: nn.Module, x: Octave) -> Octave:
     )
 
 
-def convolve(layer: nn.Module, maps: Maps, size: Size) -> Octave:
-    """Compute an octave convolution; the high output, where there is one, has that size.
+def convolve(layer: nn.Module, maps: Maps, size: Size | None = None) -> Octave:
+    """Compute an octave convolution; the high output has `size`, where only LH leads into it.
 
     Raises:
         ValueError: if the input lacks a branch that the layer needs.
     """
     assert isinstance(layer, OctConv)
     if _is_joinable(layer):
-        return _convolve_joined(layer, maps, size)
+        return _convolve_joined(layer, maps)
     sums: dict[str, Tensor] = {}
     for term in terms(layer):
         y = term.conv(maps(term.source, term.pools))
@@ -102,7 +97,7 @@ def rebranch(x: Octave, like: Octave) -> Octave:
         return Octave(high if kept else None, halve(low.contiguous(memory_format=torch.channels_last)))
     if x.low is not None and like.low is None:
         assert like.high is not None
-        low = double(x.low, size_of(like.high))
+        low = double(x.low, _size(like.high))
         return Octave(low if x.high is None else torch.cat((x.high, low), 1), None)
     return x
 
@@ -113,7 +108,7 @@ def _is_joinable(layer: OctConv) -> bool:
     return plain and layer.stride == 1 and joins_low_paths(layer.split_in, layer.split_out)
 
 
-def _convolve_joined(layer: OctConv, maps: Maps, size: Size) -> Octave:
+def _convolve_joined(layer: OctConv, maps: Maps) -> Octave:
     hh, hl, lh, ll = layer.hh, layer.hl, layer.lh, layer.ll
     assert isinstance(hl, nn.Conv2d)
     assert isinstance(lh, nn.Conv2d)
@@ -122,18 +117,22 @@ def _convolve_joined(layer: OctConv, maps: Maps, size: Size) -> Octave:
     y = conv2d(x, join_low(ll.weight, hl.weight, lh.weight), None, 1, ll.padding, ll.dilation)
     parts = torch.split(y, [layer.split_out.low, layer.split_out.high], 1)
     low, doubled = (part.contiguous(memory_format=torch.channels_last) for part in parts)
-    return Octave(_add_doubled(hh(maps("high")), doubled, size), low)  # type: ignore[misc]
+    return Octave(_add_doubled(hh(maps("high")), doubled, None), low)  # type: ignore[misc]
 
 
-def _add_doubled(high: Tensor | None, doubled: Tensor | None, size: Size) -> Tensor | None:
+def _add_doubled(high: Tensor | None, doubled: Tensor | None, size: Size | None) -> Tensor | None:
     if doubled is None:
         return high
     if high is None:
         return double(doubled, size)
-    return add(high, double(doubled, size))
+    return add(high, double(doubled, _size(high)))
 
 
 def _add_relu(y: Tensor | None, x: Tensor | None) -> Tensor | None:
     if (y is None) != (x is None):
         raise ValueError("feature maps to be added must have the same branches")
     return None if y is None or x is None else rectify(add(y, x))
+
+
+def _size(x: Tensor) -> Size:
+    return x.shape[-2], x.shape[-1]

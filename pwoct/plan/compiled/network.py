@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import strided
 from pwoct.plan.compiled.branches import Branches, rebranching
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
@@ -15,8 +14,8 @@ from pwoct.plan.compiled.program import Program, ProgramRecorder, joins_maps
 from pwoct.plan.folded.convolve import Convolution
 from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths, folded
 from pwoct.plan.folded.kernels import scale_and_shift
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, octave_layer
-from pwoct.resnet import ResNet, blocks
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, blocks, high_size, octave_layer
+from pwoct.resnet import ResNet
 
 
 class NativeNetwork(nn.Module):
@@ -48,7 +47,7 @@ class NativeNetwork(nn.Module):
         x = Branches(recorder, stem, None)
         for block in blocks(model.stages):
             if isinstance(block, OctBlock):
-                size = strided(size, block.stride)
+                size = high_size(octave_layer(block.conv1), size)
                 x = _octave_block(block, x, size)
             else:
                 x = _plain_block(block, x)

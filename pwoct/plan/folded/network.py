@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, linear, pad
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import Octave, OctBatchNorm2d, strided
+from pwoct.branches import Octave, OctBatchNorm2d
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_packed, packed_channels, stored_channels
 from pwoct.plan.folded.convolve import Convolution, Geometry
@@ -20,9 +20,9 @@ from pwoct.plan.folded.fold import Layer, folded, lone_kernel
 from pwoct.plan.folded.kernels import pack_kernels, scale_and_shift
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import fold_layers
-from pwoct.plan.maps import Maps, octave_layer
+from pwoct.plan.maps import Maps, blocks, high_size, octave_layer
 from pwoct.plan.resample import double, halve
-from pwoct.resnet import ResNet, blocks
+from pwoct.resnet import ResNet
 
 Size = tuple[int, int]
 Block = Callable[[Octave], Octave]
@@ -75,7 +75,7 @@ def _fold_blocks(blocks: Iterable[nn.Module], size: Size, dtype: torch.dtype) ->
             yield PackedBlocks(packable, dtype)
             packable = []
         if isinstance(block, OctBlock):
-            size = strided(size, block.stride)
+            size = high_size(octave_layer(block.conv1), size)
             yield FoldedOctBlock(block, size, dtype)
         else:
             yield FoldedBlock(block, dtype)

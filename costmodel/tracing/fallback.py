@@ -1,0 +1,103 @@
+"""A closed form by interpolation, where the code fixes a size on symbols and yet runs at others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+import torch
+from torch import Tensor, nn
+
+from costmodel.convention import QUANTITIES, Cost
+from costmodel.tracing.calls import TraceError
+from costmodel.tracing.domain import Domain, Residues
+from costmodel.tracing.interpolation import Interpolation, NotPolynomialError
+from costmodel.tracing.symbolic import Symbols, size_symbol
+from costmodel.tracing.trace import trace
+
+# What depends on how tensors lie in memory: whether a change of their axes is a view or a copy.
+MOVEMENT = ("other_outputs", "elements_read", "elements_written", "calls")
+STEP = 32  # networks halve their maps five times, as a rule
+
+
+@dataclass(frozen=True)
+class Interpolated:
+    """Costs by layer, the sizes that they are for, and at how many sizes they were checked."""
+
+    layers: Mapping[str, Cost]
+    domain: Domain
+    movement: Domain
+    checks: int
+
+
+def interpolated(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    given: Mapping[str, int],
+) -> Interpolated | None:
+    """Return costs from runs at numbers; None where the module takes no other sizes or a check fails."""
+
+    def count(sizes: Mapping[str, int]) -> dict[str, Cost]:
+        return _layers(module, *_resized(args, kwargs, symbols, sizes))
+
+    steps = {name: STEP if size >= STEP else 1 for name, size in given.items()}
+    degrees = {name: 2 if steps[name] > 1 else 1 for name in given}
+    start = {name: max(size, 2) for name, size in given.items()}  # at 1, views and copies may differ
+    grid = Interpolation(start, steps, degrees)
+    try:
+        # The farthest point first: it says soonest that the code takes no other sizes.
+        count(grid.sizes(grid.points[-1]))
+        layers = grid.layers(count)
+        at_one = _holds_at(layers, count(given), given)
+    except (TraceError, NotPolynomialError):
+        return None
+    residues = {
+        size_symbol(name): Residues(step, frozenset({given[name] % step}))
+        for name, step in steps.items()
+        if step > 1
+    }
+    movement = Domain({size_symbol(name): size for name, size in start.items()}, residues)
+    least = {size_symbol(name): size for name, size in (given if at_one else start).items()}
+    return Interpolated(layers, Domain(least, residues), movement, len(grid.checks) + 1)
+
+
+def _layers(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Cost]:
+    traced = trace(module, args, kwargs)
+    if traced.route != "fake":
+        raise TraceError("the code reads values")
+    layers: dict[str, Cost] = {}
+    for call in traced.calls:
+        layers[call.module] = layers.get(call.module, Cost()) + call.cost
+    return layers
+
+
+def _holds_at(layers: Mapping[str, Cost], counted: Mapping[str, Cost], sizes: Mapping[str, int]) -> bool:
+    """Return whether the formulas give what was counted, movement apart."""
+    values = {size_symbol(name): size for name, size in sizes.items()}
+    names = [quantity for quantity in QUANTITIES if quantity not in MOVEMENT]
+    return all(
+        sp.sympify(getattr(layers.get(path, Cost()), name)).subs(values) == getattr(cost, name)
+        for path, cost in counted.items()
+        for name in names
+    )
+
+
+def _resized(
+    args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols, sizes: Mapping[str, int]
+) -> tuple[list[Any], dict[str, Any]]:
+    found: dict[int | str, Any] = dict(enumerate(args))
+    found.update(kwargs.items())
+    for key, axes in symbols.items():
+        found[key] = _of_size(found[key], {axis: sizes[name] for axis, name in axes.items()})
+    return [found[k] for k in range(len(args))], {name: found[name] for name in kwargs}
+
+
+def _of_size(tensor: Tensor, axes: Mapping[int, int]) -> Tensor:
+    shape = list(tensor.shape)
+    for axis, size in axes.items():
+        shape[axis] = size
+    return torch.empty(shape, dtype=tensor.dtype, device="meta", requires_grad=tensor.requires_grad)
