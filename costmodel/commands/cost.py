@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+# What means nothing for a formula.
+NUMBERS_ONLY = ("depth", "by", "sort", "top", "training", "count", "unit", "strict")
 MOST_EXPENSIVE = 10  # rows that are shown unless all are asked for
 
 
@@ -37,6 +40,8 @@ def cost(
     network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
     input: InputOption = None,
     inputs: InputsOption = None,
+    symbols: Annotated[list[str] | None, option("symbols")] = None,
+    as_: Annotated[str | None, option("as")] = None,
     per_layer: Annotated[bool, option("every-layer")] = False,
     depth: Annotated[int | None, option("depth", min=0)] = None,
     by: Annotated[str, option("by")] = "module",
@@ -60,6 +65,10 @@ def cost(
         choice = parse_total(count, unit)
         with within(timeout, network):
             found = asked(network, input, inputs)
+            if symbols:
+                _in_symbols(found, symbols, as_, format, question, per_layer=per_layer)
+                return
+            question = question.without("goes with --symbols", ("as_",))
             trace = _traced(found, training=training or sort == "training")
         order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
         options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
@@ -76,6 +85,41 @@ def _traced(found: NetworkOnInputs, *, training: bool) -> Trace:
     doing = f"{found.network.name.text} does not run on {found.inputs}"
     traced: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, training=training)
     return traced
+
+
+def _in_symbols(
+    found: NetworkOnInputs,
+    symbols: Sequence[str],
+    language: str | None,
+    format: Format,
+    question: Question,
+    *,
+    per_layer: bool,
+) -> None:
+    """Show the closed form in the sizes of inputs that have symbols."""
+    from costmodel.models.symbols import parse
+    from costmodel.tables import closed
+    from costmodel.tracing.closed_form import closed_form
+
+    question.without("does not go with --symbols", NUMBERS_ONLY)
+    axes = parse(symbols, found.inputs)
+    args, kwargs = found.inputs.values(found.network.device)
+    doing = f"{found.network.name.text} has no closed form in {' '.join(symbols)}"
+    form = run_foreign(doing, closed_form, found.network.module, args, axes, kwargs)
+    if language not in (None, "json"):
+        print(closed.code(form, language or "text"))
+        return
+    tables = [closed.formula_table(form), closed.specialised_table(form)]
+    tables += [closed.layers_table(form)] if per_layer else []
+    tables = [table for table in tables if table.rows or format is Format.json]
+    payload = {
+        "model": found.network.name.text,
+        "inputs": found.inputs.shapes,
+        **question.said(),
+        "status": form.status,
+        "domain": form.domain.text,
+    }
+    show("cost", tables, Format.json if language == "json" else format, payload, [found.title])
 
 
 def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, int | None]:

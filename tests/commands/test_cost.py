@@ -235,3 +235,64 @@ def test_a_library_that_is_not_installed_is_exit_code_3(
     monkeypatch.setattr("costmodel.models.libraries.find_spec", lambda _name: None)
     ran = pwoct_cost("cost", "timm:resnet50")
     assert (ran.code, ran.err) == (3, "pwoct-cost: error: timm is not installed: pip install timm\n")
+
+
+FORM = ("cost", "nets.py:Net", "--input", "2,3,6,5", "--symbols", "n,h,w")
+
+
+def test_the_closed_form_is_that_of_the_written_product(pwoct_cost: Run) -> None:
+    result = pwoct_cost(*FORM, "--format", "json").json
+    found = {row["quantity"]: row["formula"] for row in result["formulas"]}
+    # 216 taps and twice 64 a pixel, 40 for the linear layer.
+    assert found["MACs"] == "8*n*(43*h*w + 5)"
+    assert found["parameters"] == str(224 + 16 + 64 + 45 + 20)
+    assert (result["status"], result["domain"]) == ("exact for the domain", "for n, h, w >= 2")
+    assert all(row["srepr"] and row["latex"] for row in result["formulas"])
+
+
+def test_the_closed_form_layer_by_layer(pwoct_cost: Run) -> None:
+    rows = pwoct_cost(*FORM, "--per-layer", "--format", "json").json["layers"]
+    assert {row["name"]: row["macs"] for row in rows} == {
+        "stem.0": "216*h*n*w",
+        "twice": "128*h*n*w",
+        "fc": "40*n",
+    }
+
+
+def test_the_closed_form_as_code(pwoct_cost: Run) -> None:
+    names: dict[str, Any] = {}
+    exec(pwoct_cost(*FORM, "--as", "python").out, names)
+    assert names["macs"](2, 6, 5) == 2 * (STEM + 2 * TWICE + FC)
+    assert pwoct_cost(*FORM, "--as", "latex").out.startswith("\\mathrm{params} = 369\n")
+    assert "function macs(n, h, w) {" in pwoct_cost(*FORM, "--as", "javascript").out
+    assert pwoct_cost(*FORM, "--as", "json").json["formulas"][0]["formula"] == "369"
+    assert pwoct_cost(*FORM, "--as", "text").out.splitlines()[0] == "params = 369"
+
+
+def test_the_closed_form_fits_80_columns(pwoct_cost: Run) -> None:
+    lines = pwoct_cost(*FORM, "--per-layer").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1] == "Closed form, exact for the domain: for n, h, w >= 2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--symbols", "n"], "an input of 2,3,6,5 has 4 axes; give a symbol, or _, for each; got n"),
+        (["--symbols", "n,h,1"], "symbols are names of axes such as n,h,w or ids=b,s; got n,h,1"),
+        (["--symbols", "y=n,h,w"], "there is no input for the symbols y=n,h,w"),
+        (["--symbols", "n,_,s,s"], "s is one size, but the inputs have 6 and 5"),
+        (["--symbols", "_,_,_,_"], "at least one axis must be a symbol"),
+        (["--symbols", "n,h,w", "--depth", "1"], "--depth does not go with --symbols"),
+        (["--as", "python"], "--as goes with --symbols"),
+        (
+            ["--symbols", "n,h,w", "--as", "fortran"],
+            "as must be one of text, latex, json, python,",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_symbols_that_fit_no_input_are_refused(pwoct_cost: Run, arguments: list[str], message: str) -> None:
+    ran = pwoct_cost("cost", "nets.py:Net", "--input", "2,3,6,5", *arguments)
+    assert ran.code == 2
+    assert message in ran.err
