@@ -32,7 +32,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     ),
     "commands": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}
-        | {"checks", "tracing", "commands/shared"}
+        | {"checks", "models", "tracing", "commands/shared"}
     ),
 }
 
