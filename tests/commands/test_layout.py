@@ -17,10 +17,12 @@ def test_columns_that_fit_are_as_wide_as_they_are() -> None:
     assert column_widths(["a", "heading"], [["long cell", "1"]], ["text", "count"], 80) == [9, 7]
 
 
-def test_the_widest_column_gives_way_first() -> None:
+def test_spare_room_goes_to_long_texts_and_short_columns_stay_whole() -> None:
     words = "one two three four five six"
     assert column_widths(["a", "b"], [[words, "x y"]], ["text", "text"], 20) == [14, 3]
     assert column_widths(["a", "b"], [[words, words]], ["text", "text"], 23) == [10, 10]
+    twice = f"{words} {words}"  # 55 columns, 27 once: 50 and 22 more than the longest word, of 5
+    assert column_widths(["a", "b"], [[twice, words]], ["text", "text"], 49) == [5 + 25, 5 + 11]
 
 
 @pytest.mark.parametrize("room", [0, 1, 5, 1000])

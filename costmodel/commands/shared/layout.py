@@ -9,6 +9,7 @@ from itertools import zip_longest
 from costmodel.report import NUMERIC, Kind
 
 GAP = 3  # columns of characters between two columns of a table
+SHORT = 14  # a column as narrow as this gives way last
 
 # Pieces that are never broken: a word, or what stands between two operators of a formula.
 _WORD = re.compile(r"\S+\s*")
@@ -25,23 +26,26 @@ def length(text: str) -> int:
 def column_widths(
     headings: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[Kind], room: int
 ) -> list[int]:
-    """Return the widths of columns in a terminal `room` wide: the widest gives way first, no piece is broken.
+    """Return the widths of columns in a terminal `room` wide; what is spare goes to those with long texts.
 
-    Where even that is too wide, the table is wider than the terminal: a number that is cut, or a name that
-    cannot be copied, would be worse.
+    No piece is broken. Where that is too wide, so is the table: a number that is cut, or a name that cannot be
+    copied, would be worse.
 
     >>> column_widths(["what", "why"], [["a b", "one two three"]], ["text", "text"], 15)
     [4, 8]
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(headings)
     widths = [max(map(length, (head, *column))) for head, column in zip(headings, columns, strict=True)]
+    if row_width(widths) <= room:
+        return widths
     least = [_least(*parts) for parts in zip(headings, columns, kinds, strict=True)]
-    while row_width(widths) > room:
-        giving = [i for i, width in enumerate(widths) if width > least[i]]
-        if not giving:
-            break
-        widths[max(giving, key=widths.__getitem__)] -= 1
-    return widths
+    whole = [width if width <= SHORT else narrow for width, narrow in zip(widths, least, strict=True)]
+    least = whole if row_width(whole) <= room else least
+    spare = max(0, room - row_width(least))
+    wanted = [width - narrow for width, narrow in zip(widths, least, strict=True)]
+    shares = [spare * want // max(1, sum(wanted)) for want in wanted]
+    shares[max(range(len(wanted)), key=wanted.__getitem__)] += spare - sum(shares)
+    return [narrow + share for narrow, share in zip(least, shares, strict=True)]
 
 
 def row_width(widths: Sequence[int]) -> int:
