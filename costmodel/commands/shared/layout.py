@@ -28,8 +28,8 @@ def column_widths(
 ) -> list[int]:
     """Return the widths of columns in a terminal `room` wide; what is spare goes to those with long texts.
 
-    No piece is broken. Where that is too wide, so is the table: a number that is cut, or a name that cannot be
-    copied, would be worse.
+    No piece is broken. Where that is too wide, so is the table: a number that is cut, or a name that cannot
+    be copied, would be worse.
 
     >>> column_widths(["what", "why"], [["a b", "one two three"]], ["text", "text"], 15)
     [4, 8]
