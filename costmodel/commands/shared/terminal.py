@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from costmodel.commands.shared.errors import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,10 +32,16 @@ def at_work(doing: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
+    out = console(stderr=True)
+    if out.is_dumb_terminal:  # it cannot renew a line
+        say(f"pwoct-cost: {doing}")
+        yield
+        return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=console(stderr=True), transient=True) as shown:
+    # The spinner's characters are ASCII, which every terminal has.
+    columns = SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=out, transient=True) as shown:
         shown.add_task(doing, total=None)
         yield
 
