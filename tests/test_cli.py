@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,44 @@ def test_a_full_disk_is_one_line_and_no_failed_check(arguments: list[str]) -> No
         )
     assert done.returncode == 6
     assert done.stderr == "pwoct-cost: error: the result can't be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(("alpha", "code"), [("x", 2), ("1/3", 0)], ids=["error", "warning"])
+def test_messages_that_cannot_be_written_change_no_exit_code(alpha: str, code: int) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*PWOCT_COST, "--alpha", alpha, "--format", "json"],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+        )
+    assert done.returncode == code
+    assert bool(done.stdout) == (code == 0)
+
+
+def test_a_closed_stdout_is_said() -> None:
+    done = subprocess.run(
+        [*PWOCT_COST, "--alpha", "1/4"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        preexec_fn=lambda: os.close(1),
+    )
+    assert done.returncode == 6
+    assert done.stderr == "pwoct-cost: error: the result can't be written: stdout is closed\n"
+
+
+def test_warnings_do_not_enter_the_result_where_stderr_is_closed() -> None:
+    done = subprocess.run(
+        [*PWOCT_COST, "--alpha", "1/3", "--format", "json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        preexec_fn=lambda: os.close(2),
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["command"] == "calculator"
 
 
 def test_a_closed_pipe_ends_quietly() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from costmodel.commands.shared.errors import fail, say
+from costmodel.commands.shared.errors import say, writing
 from costmodel.commands.shared.vocabulary import option
 
 app = typer.Typer(add_completion=False)
@@ -19,13 +19,14 @@ def explorer(
 ) -> None:
     """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
 
-    The file is complete: it asks nothing of the network. An existing file is replaced.
+    The file is complete: it asks nothing of the network. An existing file is replaced; - is stdout.
     """
     from costmodel.explorer.page import page
 
     text = page()
-    try:
+    if str(output) == "-":
+        print(text)
+        return
+    with writing(output):
         output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail(f"can't write {output}: {error.strerror}")
     say(f"{output}: {len(text.encode()) / 1024:.0f} KiB; open it in any browser")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, check_folder, require, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, check_folder, require, say, writing
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
@@ -168,7 +167,7 @@ def _draw(path: Path, found: Any = None) -> None:
     from costmodel.paper import choices as user
     from costmodel.paper.figure import draw_choices
 
-    with bad_input(), _writing(path):
+    with bad_input(), writing(path):
         draw_choices(found or user.choices(), user.plain_points(), user.paper_points(read_paper()), path)
     say(f"wrote {path}")
 
@@ -183,19 +182,11 @@ def _write_document(printed: Paper, path: Path, records: Path) -> None:
 
     kept, found = _records([records]), choices()
     text = document(printed, find(printed), found, kept, layer_counts())
-    with bad_input(), _writing(path):
+    with bad_input(), writing(path):
         (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     say(f"wrote {path}")
     _draw(path.parent / FIGURE, found)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _instantiated(printed: Paper) -> tuple[Mapping[str, Count], Mapping[str, Count]]:

@@ -19,6 +19,15 @@ def test_writes_the_page_and_says_so_on_stderr(pwoct_cost: Callable[..., Ran], t
     assert path.read_text(encoding="utf-8") == page()
 
 
+def test_a_dash_is_stdout(
+    pwoct_cost: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = pwoct_cost("explorer", "-o", "-")
+    assert (ran.code, ran.out, ran.err) == (0, page() + "\n", "")
+    assert not list(tmp_path.iterdir())
+
+
 def test_default_name(
     pwoct_cost: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,4 +40,4 @@ def test_place_that_does_not_exist_is_one_line(pwoct_cost: Callable[..., Ran], t
     path = tmp_path / "missing" / "page.html"
     ran = pwoct_cost("explorer", "-o", str(path))
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == f"pwoct-cost: error: can't write {path}: No such file or directory\n"
+    assert ran.err == f"pwoct-cost: error: {path} cannot be written: No such file or directory\n"

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from costmodel.commands.shared.errors import BAD_INPUT, CLOSED_PIPE, INTERNAL, INTERRUPTED, UNSAVED, say
-from costmodel.commands.shared.streams import UNWRITABLE, discard_stdout
+from costmodel.commands.shared.streams import FULL, UNWRITABLE, discard
 from costmodel.memory import shortage
 
 DEBUG = "PWOCT_COST_DEBUG"  # set to anything, it adds the traceback of an error that is ours
@@ -61,15 +61,15 @@ def _told(error: Exception) -> int:
 def _file_trouble(error: OSError) -> int:
     """A file or a folder cannot be used; without a name it is stdout that cannot be written."""
     if error.filename is not None:
-        full = error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT)
         say(f"pwoct-cost: error: can't use {error.filename}: {error.strerror}")
-        return UNSAVED if full else BAD_INPUT
+        return UNSAVED if error.errno in FULL else BAD_INPUT
     if error.errno not in UNWRITABLE:
         return _internal(error)
-    discard_stdout()
+    discard(sys.stdout)
     if error.errno == errno.EPIPE:
         return CLOSED_PIPE  # as of a program that the signal stops: whoever read has read enough
-    say(f"pwoct-cost: error: the result can't be written: {error.strerror}")
+    why = "stdout is closed" if error.errno == errno.EBADF else error.strerror
+    say(f"pwoct-cost: error: the result can't be written: {why}")
     return UNSAVED
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from costmodel.commands.shared.streams import FULL, discard
 from costmodel.text import restated, visible
 
 # Exit codes, as documented in docs/conventions.md.
@@ -25,8 +26,14 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
 
 
 def say(message: str) -> None:
-    """Print a message on stderr, in one line and without a character that the terminal would obey."""
-    print(visible(restated(message)), file=sys.stderr)
+    """Print a message on stderr, in one line and without a character that the terminal would obey.
+
+    Where stderr cannot be written, messages are lost; results and exit codes stay.
+    """
+    try:
+        print(visible(restated(message)), file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
 
 
 def warn(messages: Sequence[str]) -> None:
@@ -50,6 +57,15 @@ def check_folder(path: Path, what: str) -> None:
         raise ValueError(
             f"{what} must be a folder, got {path}{'' if path.exists() else ', which does not exist'}"
         )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Leave with one line where a file cannot be written: exit code 6 where it has no place."""
+    try:
+        yield
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}", UNSAVED if error.errno in FULL else BAD_INPUT)
 
 
 def require(module: str, extra: str) -> None:

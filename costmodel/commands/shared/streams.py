@@ -11,8 +11,9 @@ from typing import Any, TextIO
 
 SPELLED = {"→": "->", "·": "*", "²": "^2", "³": "^3", "⁴": "^4", "⁹": "^9", "─": "-", "…": "..."}
 
-# What an error says where the result cannot be written: nobody reads it any more, or it has no place.
-UNWRITABLE = frozenset((errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG))
+# What an error says where a result cannot be written: it has no place, or nobody reads it.
+FULL = frozenset((errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG))
+UNWRITABLE = FULL | {errno.EPIPE, errno.EBADF}
 
 
 def prepare_streams() -> None:
@@ -41,9 +42,9 @@ def encodable(text: str, encoding: str) -> str:
     return text.encode(encoding, "spelled").decode(encoding)
 
 
-def discard_stdout() -> None:
-    """Lead stdout to nowhere, or Python tries to write its buffer again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def discard(stream: TextIO) -> None:
+    """Lead a stream to nowhere, or Python tries to write its buffer again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def lacks_unicode(stream: Any) -> bool:
