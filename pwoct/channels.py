@@ -83,18 +83,19 @@ def as_beta(value: Ratio, name: str = "beta") -> Fraction:
 
 
 def as_paths(names: Iterable[str]) -> tuple[str, ...]:
-    """Return path names in the order HH, HL, LH, LL; a text is read as names between commas.
+    """Return path names in the order HH, HL, LH, LL; a text is names between commas, `all` or `none`.
 
     Raises:
         ValueError: if a name is none of the four.
 
     >>> as_paths(["ll", "HL"])
     ('HL', 'LL')
-    >>> as_paths("hh,lh")
-    ('HH', 'LH')
+    >>> as_paths("hh,lh"), as_paths("none")
+    (('HH', 'LH'), ())
     """
     if isinstance(names, str):
-        names = names.split(",") if names else ()
+        whole = {"": (), "none": (), "all": PATHS}
+        names = whole.get(names.strip().lower(), names.split(","))
     given = {name.strip().upper(): name for name in names}
     for upper, name in given.items():
         if upper not in PATHS:

@@ -11,7 +11,16 @@ from torch.nn.functional import adaptive_avg_pool2d, relu
 
 from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d
-from pwoct.channels import WIDTH_RULES, Ratio, as_alpha, as_beta, as_paths, check_choice, check_positive
+from pwoct.channels import (
+    PATHS,
+    WIDTH_RULES,
+    Ratio,
+    as_alpha,
+    as_beta,
+    as_paths,
+    check_choice,
+    check_positive,
+)
 from pwoct.he_normal import he_normal_
 from pwoct.octave import STRIDE_RULES, OctConv
 from pwoct.pointwise import pointwise_conv
@@ -113,7 +122,8 @@ def resnet(
         depth: 6n + 2 with n blocks a stage.
         alpha: share of low channels, in [0, 1]; one value or three, one a stage.
         beta: compression of the bottlenecks, at least 1; one value or three.
-        paths: names of the paths that become bottlenecks; one set or three.
+        paths: the paths that become bottlenecks: `"HL,LH"`, `"all"`, `"none"` or `["HL", "LH"]`; one set, or
+            three, such as `"HL+none+all"`.
         width_rule: see `PwiseOctConv`.
         stride_rule: see `OctConv`.
         between: see `PwiseOctConv`.
@@ -186,11 +196,15 @@ def _one_a_stage(name: str, value: Ratios) -> list[Ratio]:
 
 
 def _paths_a_stage(paths: PathSets) -> list[Iterable[str]]:
+    """One set for all stages, or three: a text joins these by +; a list of single names is one set."""
     if isinstance(paths, str):
-        return [paths] * 3
+        sets: list[Iterable[str]] = [*paths.split("+")]
+        return sets * 3 if len(sets) == 1 else _three("paths", sets)
     items = list(paths)
     names = [item for item in items if isinstance(item, str)]
-    return [names] * 3 if len(names) == len(items) else _three("paths", items)
+    if len(names) == len(items) and (len(names) != 3 or all(n.strip().upper() in PATHS for n in names)):
+        return [names] * 3
+    return _three("paths", items)
 
 
 def _three(name: str, values: list[T]) -> list[T]:

@@ -8,16 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.commands.shared.errors import say
-from costmodel.commands.shared.training import reported
+from costmodel.commands.shared.training import DataOption, reported
+from costmodel.commands.shared.vocabulary import option
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Fetch and check CIFAR-10.")
 
 
 @app.command(short_help="Download CIFAR-10, and check it by SHA-256.")
 def fetch(
-    to: Annotated[
-        Path | None, typer.Option(help="Folder for the archive; the user's cache by itself.")
-    ] = None,
+    to: Annotated[Path | None, option("to")] = None,
 ) -> None:
     """Download the binary version of CIFAR-10 (162 MiB), unless it is there, and check it by SHA-256."""
     with reported():
@@ -28,12 +27,19 @@ def fetch(
 
 @app.command()
 def check(
-    where: Annotated[Path, typer.Argument(help="Folder with the binary batches or their archive; or that.")],
+    where: Annotated[
+        Path | None, typer.Argument(help="Folder with the binary batches or their archive; or --data.")
+    ] = None,
+    data: DataOption = None,
 ) -> None:
     """Check every file of CIFAR-10 by SHA-1."""
     with reported():
         from pwoct.training.data import load_cifar10
 
+        if (where is None) == (data is None):
+            raise ValueError("which CIFAR-10? Give one folder or archive, or --data")
+        where = where or data
+        assert where is not None
         found = load_cifar10(where)
     print(f"{where}: CIFAR-10, {len(found.train):,} images to train on and {len(found.test):,} to test on")
 

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
 from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.limits import check_listed
-from costmodel.commands.shared.options import read_network
+from costmodel.commands.shared.options import NETWORK_WORDS, read_network
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.training import RunsOption, formula_network, reported
-from costmodel.commands.shared.vocabulary import option
+from costmodel.commands.shared.vocabulary import fold, option
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.wording import options_of
 from costmodel.report import Column, Table
@@ -34,7 +35,20 @@ class Side(NamedTuple):
     run: RunFolder | None = None
 
 
-@app.command()
+class NetworksAsArguments(TyperCommand):
+    """A command whose arguments may begin with an option of a network: '--model resnet20 --alpha 1/4'."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Tell such arguments from options by the spaces in them."""
+        return super().parse_args(ctx, [f"pwoct-cost {arg}" if _is_network(arg) else arg for arg in args])
+
+
+def _is_network(argument: str) -> bool:
+    first, _, rest = argument.partition(" ")
+    return bool(rest) and fold(first.partition("=")[0].removeprefix("--")) in NETWORK_WORDS
+
+
+@app.command(cls=NetworksAsArguments)
 def diff(
     ctx: typer.Context,
     a: Annotated[str, typer.Argument(help="A network, 'resnet56 --alpha 1/4 --paths HL', or a run.")],
@@ -90,7 +104,7 @@ def _side(text: str, runs: Path) -> Side:
             run = RunFolder(path)
             with reported():
                 return Side(formula_network(run.config()), run)
-    if not text.startswith(("resnet", "--", "pwoct-cost")):
+    if not text.lower().startswith(("resnet", "--", "pwoct-cost")):
         raise ValueError(
             f"{text or 'nothing'} is neither a network, such as 'resnet56 --alpha 1/4', nor a run"
         )

@@ -18,6 +18,7 @@ from costmodel.commands.shared.training import (
     percent,
     reported,
 )
+from costmodel.commands.shared.vocabulary import option
 from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table
 
@@ -34,15 +35,9 @@ app = typer.Typer(add_completion=False)
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run's name in --runs, or its folder.")],
     data: DataOption = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Other weights for the network: .safetensors, or .pth with tensors alone."),
-    ] = None,
+    weights: Annotated[Path | None, option("weights")] = None,
     runs: RunsOption = Path("runs"),
-    plan: Annotated[
-        str | None,
-        typer.Option(help="Execution plan: reference, lean, folded or native; by default the run's own."),
-    ] = None,
+    plan: Annotated[str | None, option("evaluation-plan")] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Evaluate a run: accuracy, accuracy by class, confusions, and its cost beside the formulas."""

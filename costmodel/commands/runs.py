@@ -12,6 +12,7 @@ from costmodel.commands.shared.errors import CHECK_FAILED, CHECKPOINT, check_fol
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import RunsOption, accuracy_columns, find_run, percent, reported
+from costmodel.commands.shared.vocabulary import option
 from costmodel.figures.curves import draw_curves
 from costmodel.report import Column, Table, counted
 
@@ -25,14 +26,9 @@ app = typer.Typer(add_completion=False)
 def runs(
     names: Annotated[list[str] | None, typer.Argument(help="Runs to show; default: all of them.")] = None,
     runs: RunsOption = Path("runs"),
-    plot: Annotated[str | None, typer.Option(help="Draw the curves into this .svg, .png or .pdf.")] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(help="Write a record of each finished run, without its weights, into this folder."),
-    ] = None,
-    check: Annotated[
-        Path | None, typer.Option(help="Check the records in this folder, and show them instead of runs.")
-    ] = None,
+    plot: Annotated[str | None, option("curves")] = None,
+    record: Annotated[Path | None, option("record")] = None,
+    check: Annotated[Path | None, option("check-records")] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Show all runs: which network, which recipe, how far, how accurate after the last epoch.

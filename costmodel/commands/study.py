@@ -20,6 +20,7 @@ from costmodel.commands.shared.training import (
     reporter,
     seed_list,
 )
+from costmodel.commands.shared.vocabulary import option
 from costmodel.paper import selection
 from costmodel.paper.printed import read_paper
 from costmodel.report import Column, Table, counted
@@ -36,19 +37,17 @@ TABLES = {f"table{number}": number for number in selection.BASELINES}
 @app.command()
 def study(
     table: Annotated[str, typer.Argument(help=f"Whose networks to train: {', '.join(TABLES)}.")],
-    depth: Annotated[int | None, typer.Option(help="Depth of all networks; by itself, the table's.")] = None,
-    recipe: Annotated[str, typer.Option(help="fast, paper or keras.")] = "fast",
-    set: Annotated[
-        list[str] | None, typer.Option(help="key=value, such as machine.threads=2; repeatable.")
-    ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds of each network: one, several, a range: 0-4.")] = "0-4",
-    epochs: Annotated[int | None, typer.Option(help="Epochs; by itself, the recipe's.")] = None,
-    shard: Annotated[str, typer.Option(help="Train one part of the runs: 1/4, the first of four.")] = "1/1",
-    dataset: Annotated[str | None, typer.Option(help="cifar10 or synthetic.")] = None,
+    depth: Annotated[int | None, option("study-depth")] = None,
+    recipe: Annotated[str, option("recipe")] = "fast",
+    set: Annotated[list[str] | None, option("set")] = None,
+    seeds: Annotated[str, option("seeds")] = "0-4",
+    epochs: Annotated[int | None, option("epochs")] = None,
+    shard: Annotated[str, option("shard")] = "1/1",
+    dataset: Annotated[str | None, option("dataset")] = None,
     data: DataOption = None,
     runs: RunsOption = Path("runs"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and how they stand.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
+    dry_run: Annotated[bool, option("dry-study")] = False,
+    quiet: Annotated[bool, option("quiet")] = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Train what a table of the paper needs, each run in its own folder; what is done is not done again.

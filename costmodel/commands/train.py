@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.commands.shared.errors import UNSAVED, require, say
-from costmodel.commands.shared.reading import AlphaOption
+from costmodel.commands.shared.options import one_model
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
     accuracy_columns,
+    check_images,
     check_trainable,
     formula_network,
     given,
@@ -24,10 +25,12 @@ from costmodel.commands.shared.training import (
     network_values,
     open_dataset,
     percent,
+    precision_of,
     reported,
     reporter,
     seed_list,
 )
+from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table, counted
 
@@ -41,48 +44,42 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
-    model: Annotated[str | None, typer.Argument(help="resnet20 (the default), ..., resnet(6n+2).")] = None,
-    alpha: AlphaOption = None,
-    beta: Annotated[str | None, typer.Option(help="Compression of the bottlenecks; as for `verify`.")] = None,
-    paths: Annotated[str | None, typer.Option(help="Paths that are bottlenecks; as for `verify`.")] = None,
-    recipe: Annotated[str, typer.Option(help="fast, paper or keras.")] = "fast",
-    config: Annotated[Path | None, typer.Option(help="TOML file that overrides the recipe.")] = None,
-    set: Annotated[
-        list[str] | None, typer.Option(help="key=value, such as optimiser.lr=0.1; repeatable.")
+    model: Annotated[
+        str | None, argument("model", "resnet20 (the default), ..., resnet(6n+2); or --model.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images a step, over all ranks.")] = None,
-    lr: Annotated[float | None, typer.Option(help="The learning rate at its highest.")] = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seed", "--seeds", help="One, several, a range: 0-4.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="cifar10 or synthetic.")] = None,
+    named_model: Annotated[str | None, option("model")] = None,
+    alpha: Annotated[str | None, option("alpha")] = None,
+    beta: Annotated[str | None, option("beta")] = None,
+    paths: Annotated[str | None, option("paths")] = None,
+    width_rule: Annotated[str | None, option("width-rule")] = None,
+    stride_rule: Annotated[str | None, option("stride-rule")] = None,
+    between: Annotated[str | None, option("between")] = None,
+    width: Annotated[int | None, option("width")] = None,
+    classes: Annotated[int | None, option("classes")] = None,
+    in_channels: Annotated[int | None, option("in-channels")] = None,
+    size: Annotated[str | None, option("size")] = None,
+    recipe: Annotated[str, option("recipe")] = "fast",
+    config: Annotated[Path | None, option("config")] = None,
+    set: Annotated[list[str] | None, option("set")] = None,
+    epochs: Annotated[int | None, option("epochs")] = None,
+    batch: Annotated[int | None, option("step-batch")] = None,
+    lr: Annotated[float | None, option("lr")] = None,
+    seeds: Annotated[str | None, option("seeds")] = None,
+    dataset: Annotated[str | None, option("dataset")] = None,
     data: DataOption = None,
-    val: Annotated[
-        bool, typer.Option("--val", help="Hold out 5,000 training images; they choose the epoch.")
-    ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; found by itself.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16; found by itself.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; all cores by itself.")] = None,
-    compile: Annotated[
-        bool | None, typer.Option("--compile", help="Use torch.compile; needs a C++ compiler.")
-    ] = None,
-    plan: Annotated[
-        str | None, typer.Option(help="Execution plan: reference, lean or blocked; the best by itself.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the run; follows from the options by itself.")
-    ] = None,
+    val: Annotated[bool, option("val")] = False,
+    device: Annotated[str | None, option("device")] = None,
+    dtype: Annotated[str | None, option("training-dtype")] = None,
+    threads: Annotated[int | None, option("cpu-threads")] = None,
+    compile: Annotated[bool | None, option("compile")] = None,
+    plan: Annotated[str | None, option("training-plan")] = None,
+    name: Annotated[str | None, option("name")] = None,
     runs: RunsOption = Path("runs"),
-    checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Most time that a crash can cost.")] = 5.0,
-    allow_change: Annotated[
-        list[str] | None, typer.Option(help="Key that may differ from the run's; repeatable.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build, count, time a step, print the plan.")
-    ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files too.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
+    checkpoint_minutes: Annotated[float, option("checkpoint-minutes", min=0)] = 5.0,
+    allow_change: Annotated[list[str] | None, option("allow-change")] = None,
+    dry_run: Annotated[bool, option("dry-run")] = False,
+    tensorboard: Annotated[bool, option("tensorboard")] = False,
+    quiet: Annotated[bool, option("quiet")] = False,
     format: FormatOption = Format.table,
 ) -> None:
     """Train a network; a run that was stopped is resumed, one that is finished is shown.
@@ -97,16 +94,20 @@ def train(
 
         values = {
             **dict(parse_setting(text) for text in set or []),
-            **network_values(model, alpha, beta, paths),
+            **network_values(one_model(model, named_model, ""), alpha, beta, paths),
             **given(
                 {
+                    "model.width_rule": width_rule,
+                    "model.stride_rule": stride_rule,
+                    "model.between": between,
+                    "model.width": width,
                     "epochs": epochs,
                     "batch": batch,
                     "optimiser.lr": lr,
                     "data.dataset": dataset,
                     "data.validation": 5000 if val else None,
                     "machine.device": device,
-                    "machine.precision": precision,
+                    "machine.precision": precision_of(dtype),
                     "machine.threads": threads,
                     "machine.compile": compile,
                     "machine.plan": plan,
@@ -119,6 +120,7 @@ def train(
         check_trainable(configs[0], allow_change or [])
         warn_rounding([formula_network(configs[0])])
         images = open_dataset(configs[0].data.dataset, data)
+        check_images(images, classes=classes, in_channels=in_channels, size=size)
         if dry_run:
             with at_work("building the network and timing a few steps"):
                 trial = plan_table(configs[0], images, folders[0])

@@ -15,7 +15,7 @@ DOTS_PER_INCH = 150
 
 def check_file(path: Path) -> None:
     """Raise ValueError unless a figure can have that name."""
-    if path.suffix not in FILE_TYPES:
+    if path.suffix.lower() not in FILE_TYPES:
         raise ValueError(f"a figure is a file {', '.join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]}, got {path}")
 
 
@@ -27,7 +27,7 @@ def save(figure: Figure, path: Path) -> None:
     import matplotlib
 
     check_file(path)
-    metadata = {UNEQUAL[path.suffix]: None}
+    metadata = {UNEQUAL[path.suffix.lower()]: None}
     try:
         with matplotlib.rc_context({"svg.hashsalt": "pwoct-cost", "svg.fonttype": "none"}):
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,6 +11,7 @@ from costmodel.operators.octave import PATHS
 from costmodel.sizes import check_choice
 
 STAGES = (0, 1, 2)
+WHOLE_SETS: Mapping[str, frozenset[str]] = {"all": frozenset(PATHS), "none": frozenset(), "": frozenset()}
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Stage:
 
 
 def per_stage(value: Any, name: str) -> tuple[Any, ...]:
-    """Return one value a stage: one value stands for all three.
+    """Return one value per stage: one value stands for all three.
 
     >>> per_stage(2, "beta")
     (2, 2, 2)
@@ -36,12 +37,19 @@ def per_stage(value: Any, name: str) -> tuple[Any, ...]:
 
 
 def path_set(paths: Iterable[str]) -> frozenset[str]:
-    """Return path names as a set, in any order and case.
+    """Return path names as a set, in any order and case; a text is names between commas, `all` or `none`.
 
-    >>> sorted(path_set(["ll", "HL"]))
-    ['HL', 'LL']
+    Raises ValueError where a name is none of the four.
+
+    >>> sorted(path_set(["ll", "HL"])), sorted(path_set("HL,LH")), path_set("none")
+    (['HL', 'LL'], ['HL', 'LH'], frozenset())
     """
-    names = [path.upper() for path in paths]
+    if isinstance(paths, str):
+        text = paths.strip()
+        if text.lower() in WHOLE_SETS:
+            return WHOLE_SETS[text.lower()]
+        paths = text.split(",")
+    names = [path.strip().upper() for path in paths]
     for name in names:
         check_choice("path", name, PATHS)
     return frozenset(names)
@@ -53,10 +61,20 @@ def ordered(paths: Collection[str]) -> list[str]:
 
 
 def paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[frozenset[str]]:
-    """Return one set of paths a stage: one collection of names stands for all three."""
+    """Return one set of paths per stage: one set stands for all three.
+
+    A text is one set, or three joined by +. A list of names of single paths is one set too; any other list
+    has three sets.
+
+    >>> [sorted(paths) for paths in paths_per_stage("HL,LH+none+all")]
+    [['HL', 'LH'], [], ['HH', 'HL', 'LH', 'LL']]
+    """
     if isinstance(paths, str):
-        raise ValueError(f"paths must be a list of path names such as ['HL', 'LH'], got the text {paths!r}")
+        values: list[Iterable[str]] = list(paths.split("+"))
+        return [path_set(value) for value in per_stage(values[0] if len(values) == 1 else values, "paths")]
     values = list(paths)
-    if all(isinstance(value, str) for value in values):
-        return [path_set(str(value) for value in values)] * len(STAGES)
+    names = [value for value in values if isinstance(value, str)]
+    single = all(name.strip().upper() in PATHS for name in names)
+    if len(names) == len(values) and (single or len(values) != len(STAGES)):
+        return [path_set(names)] * len(STAGES)
     return [path_set(value) for value in per_stage(values, "paths")]

@@ -21,7 +21,7 @@ def build_model(config: Model, classes: int, in_channels: int) -> nn.Module:
         config.depth,
         alpha=config.alpha[0] if len(config.alpha) == 1 else config.alpha,
         beta=config.beta[0] if len(config.beta) == 1 else config.beta,
-        paths=config.paths[0] if len(config.paths) == 1 else [names.split(",") for names in config.paths],
+        paths="+".join(config.paths),
         width_rule=config.width_rule,
         stride_rule=config.stride_rule,
         between=config.between,

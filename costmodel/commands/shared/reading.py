@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Annotated, TypeAlias, TypeVar
-
-import typer
+from typing import TypeVar
 
 from costmodel.operators.octave import PATHS
 from costmodel.rounding import as_ratio, check_alpha, check_beta
@@ -16,18 +14,6 @@ T = TypeVar("T")
 STAGE_SEPARATOR = "+"
 LARGEST_SIDE = 999_999_999  # of an image, a filter or its padding
 MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
-AlphaOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="Share of low-frequency channels, 0 to 1: 0.25, 1/4; three values, one a stage, by +."),
-]
-BetaOption: TypeAlias = Annotated[
-    str,
-    typer.Option(help="Compression of the bottlenecks, 1 or more: 2, 8/3; three values, one a stage, by +."),
-]
-PathsOption: TypeAlias = Annotated[
-    str,
-    typer.Option(help="Paths that are bottlenecks: some of HH,HL,LH,LL, all or none; one set a stage by +."),
-]
 
 
 def ratios(text: str, check: Callable[[str], Fraction] = as_ratio) -> list[Fraction]:

@@ -22,24 +22,24 @@ from costmodel.commands.shared.errors import (
 )
 from costmodel.commands.shared.limits import MOST_SEEDS, check_built
 from costmodel.commands.shared.progress import Board, Lines, Live
-from costmodel.commands.shared.reading import path_names, per_stage
+from costmodel.commands.shared.reading import path_names, per_stage, sides
+from costmodel.commands.shared.vocabulary import option
 from costmodel.networks.resnet import ResNetDesign, depth_of, named
 from costmodel.report import Column
 from costmodel.rounding import check_alpha, check_beta
-from costmodel.sizes import check_most
+from costmodel.sizes import check_choice, check_most
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
     from pwoct.training.data import Dataset
     from pwoct.training.record import RunFolder
 
-DataOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", help="Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz; or that archive."
-    ),
-]
-RunsOption: TypeAlias = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
+DataOption: TypeAlias = Annotated[Path | None, option("data")]
+RunsOption: TypeAlias = Annotated[Path, option("runs")]
+
+
+# What the configuration of a run calls an element type.
+PRECISIONS: Mapping[str, str] = {"float32": "fp32", "bfloat16": "bf16"}
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def network_values(
 ) -> dict[str, Any]:
     """Return the configuration's keys of the network options that were given."""
     values: dict[str, Any] = {}
-    if model is not None:
+    if model:
         values["model.name"] = f"resnet{depth_of(model)}"
     if alpha is not None:
         values["model.alpha"] = per_stage(alpha, lambda text: str(check_alpha(text)))
@@ -85,6 +85,34 @@ def network_values(
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def precision_of(dtype: str | None) -> str | None:
+    """Return the configuration's name of an element type to compute in. Raises ValueError where it is none.
+
+    >>> precision_of("bfloat16"), precision_of(None)
+    ('bf16', None)
+    """
+    if dtype is None:
+        return None
+    check_choice("dtype", dtype, PRECISIONS)
+    return PRECISIONS[dtype]
+
+
+def check_images(images: Dataset, *, classes: int | None, in_channels: int | None, size: str | None) -> None:
+    """Check that a network can be trained on images. Raises ValueError where these are of other sizes."""
+    h, w, channels = images.test.pixels.shape[1:]
+    found = {"classes": len(images.classes), "in-channels": channels, "size": (h, w)}
+    asked = {
+        "classes": classes,
+        "in-channels": in_channels,
+        "size": None if size is None else sides(size, "size"),
+    }
+    for name, value in asked.items():
+        if value is not None and value != found[name]:
+            has = f"{h}x{w}" if name == "size" else found[name]
+            given = size if name == "size" else value
+            raise ValueError(f"--{name} {given} does not suit the images: theirs is {has}")
 
 
 def open_dataset(name: str, where: Path | None) -> Dataset:

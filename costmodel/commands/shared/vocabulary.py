@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from costmodel.commands.shared.words import CHOICES, TABLE, Word
+from costmodel.commands.shared.word import CHOICES, Word
+from costmodel.commands.shared.words import TABLE
 
 # Spellings that mean the same as one in the table. They work everywhere, and no help shows them.
 SAME_OPTION: Mapping[str, str] = {
@@ -22,8 +23,10 @@ SAME_OPTION: Mapping[str, str] = {
     "minimize": "minimise",
     "maximize": "maximise",
 }
+_DTYPES = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 SAME_VALUE: Mapping[str, Mapping[str, str]] = {
-    "dtype": {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"},
+    "dtype": _DTYPES,
+    "computed": _DTYPES,
     "unit": {f"{unit.lower()}s": unit for unit in CHOICES["unit"]},
     "between": {"bn-relu": "bn_relu", "bn+relu": "bn_relu"},
 }

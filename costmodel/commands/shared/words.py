@@ -2,71 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from costmodel.convention import DTYPE_BYTES
-from costmodel.networks.resnet import MODELS
-from costmodel.operators.layer import KINDS
-from costmodel.operators.octave import PATHS, STRIDE_RULES
-from costmodel.operators.pwise_octave import BETWEEN
-from costmodel.operators.rules import MULTIPLYING, PARTS
-from costmodel.rounding import WIDTH_RULES
-from costmodel.tables.counting import COUNTS, UNITS
-
-QUANTITIES = (
-    *("params", "macs", "activations", "bytes", "training-macs", "element-ops", "calls"),
-    *("flops", "training-flops"),
-)
-CONSTRAINTS = (
-    *("keep-hh", "keep-hl", "keep-lh", "keep-ll"),
-    *("same-alpha", "same-beta", "same-paths"),
-)
-PLANS = ("auto", "reference", "lean", "blocked", "folded", "native")
-
-# The closed sets of values.
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "model": tuple(MODELS),
-    "op": tuple(KINDS),
-    "paths": (*PATHS, "all", "none"),
-    "width-rule": tuple(WIDTH_RULES),
-    "stride-rule": STRIDE_RULES,
-    "between": BETWEEN,
-    "dtype": tuple(DTYPE_BYTES),
-    "unit": UNITS,
-    "count": COUNTS,
-    "quantity": QUANTITIES,
-    "objective": (*QUANTITIES, "latency", "width", "depth"),
-    "constraint": CONSTRAINTS,
-    "as": ("text", "latex", "json", "python", "javascript"),
-    "by": ("module", "operator", "kind"),
-    "sort": ("order", "macs", "params", "training", "activations", "element-ops", "bytes", "calls"),
-    "traced-count": ("conv", *MULTIPLYING[1:], *PARTS),
-    "mode": ("inference", "training", "both"),
-    "plan": PLANS,
-    "recipe": ("fast", "paper", "keras"),
-    "dataset": ("cifar10", "synthetic"),
-    "device": ("cpu", "cuda", "mps"),
-}
-
-
-@dataclass(frozen=True)
-class Word:
-    """An option: its spellings, its help, and the name of the closed set of its values, if it has one."""
-
-    key: str
-    spelled: str
-    help: str
-    choices: str | None = None
-
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """Its spellings: the long one first."""
-        return tuple(self.spelled.split())
-
-    def values(self) -> tuple[str, ...]:
-        """Return the closed set of values; nothing where any text may stand."""
-        return CHOICES[self.choices] if self.choices else ()
+from costmodel.commands.shared.training_words import TRAINING_WORDS
+from costmodel.commands.shared.word import CHOICES, Word
 
 
 def _some(name: str) -> str:
@@ -244,4 +181,5 @@ TABLE: tuple[Word, ...] = (
         "--all",
         "Also all pairs of residues of image sizes, and all networks; takes minutes.",
     ),
+    *TRAINING_WORDS,
 )

@@ -156,7 +156,9 @@ def test_unknown_names_are_refused_with_the_nearest_known_one(name: str, hint: s
         ({"alpha": [0, 1]}, r"alpha must be one value or 3, one a stage; got 2"),
         ({"beta": "1/2"}, r"beta must be at least 1, got 1/2"),
         ({"paths": ["HX"]}, r"path must be one of HH, HL, LH, LL, got HX"),
-        ({"paths": "HL"}, r"paths must be a list of path names such as \['HL', 'LH'\], got the text 'HL'"),
+        ({"paths": "HL,HX"}, "path must be one of HH, HL, LH, LL, got HX"),
+        ({"paths": "HL+LH"}, "paths must be one value or 3, one a stage; got 2"),
+        ({"paths": ["HL", "all"]}, "path must be one of HH, HL, LH, LL, got ALL"),
         ({"beta": 17, "paths": ["HH"]}, r"beta must be at most the 16 output channels of stage 1, got 17"),
         (
             {"beta": [1, 1, "129/2"], "paths": [[], [], ["LL"]]},

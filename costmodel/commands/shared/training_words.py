@@ -1,0 +1,55 @@
+"""The options of training: what `train`, `study`, `runs`, `evaluate` and `data` add to the table of words."""
+
+from __future__ import annotations
+
+from costmodel.commands.shared.word import Word
+
+_FIGURE = "into this .svg, .png or .pdf."
+
+TRAINING_WORDS: tuple[Word, ...] = (
+    Word("recipe", "--recipe", "fast, paper or keras.", "recipe"),
+    Word("config", "--config", "TOML file that overrides the recipe."),
+    Word("set", "--set", "key=value, such as optimiser.lr=0.1; repeatable."),
+    Word("epochs", "--epochs", "Epochs. Default: the recipe's."),
+    Word("step-batch", "--batch", "Images per step, over all ranks. Default: the recipe's."),
+    Word("lr", "--lr", "The learning rate at its highest. Default: the recipe's."),
+    Word("seeds", "--seeds --seed", "Seeds: one, several 0,3 or a range 0-4."),
+    Word("dataset", "--dataset", "cifar10 or synthetic.", "dataset"),
+    Word(
+        "data",
+        "--data",
+        "Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz; or that archive.",
+    ),
+    Word("val", "--val", "Hold out 5,000 training images; they choose the epoch."),
+    Word("device", "--device", "cpu, cuda or mps. Default: detected.", "device"),
+    Word(
+        "training-dtype",
+        "--dtype --precision",
+        "Element type to compute in: float32 or bfloat16. Default: detected.",
+        "computed",
+    ),
+    Word("cpu-threads", "--threads", "CPU threads. Default: all cores."),
+    Word("compile", "--compile", "Use torch.compile; needs a C++ compiler."),
+    Word("training-plan", "--plan", "Execution plan: reference, lean or blocked. Default: the best.", "plan"),
+    Word(
+        "evaluation-plan",
+        "--plan",
+        "Execution plan: reference, lean, folded or native. Default: the run's own.",
+        "plan",
+    ),
+    Word("name", "--name", "Name of the run. Default: it follows from the options."),
+    Word("runs", "--runs", "Folder of all runs."),
+    Word("checkpoint-minutes", "--checkpoint-minutes", "Most time that a crash can cost."),
+    Word("allow-change", "--allow-change", "Key that may differ from the run's; repeatable."),
+    Word("dry-run", "--dry-run", "Build, count, time a step, print the plan."),
+    Word("dry-study", "--dry-run", "List the runs and their state."),
+    Word("tensorboard", "--tensorboard", "Write TensorBoard files too."),
+    Word("quiet", "--quiet", "Print the result alone."),
+    Word("study-depth", "--depth", "Depth of all networks. Default: the table's."),
+    Word("shard", "--shard", "Train one part of the runs: 1/4, the first of four."),
+    Word("weights", "--weights", "Other weights for the network: .safetensors, or .pth with tensors alone."),
+    Word("curves", "--plot -o", f"Draw the curves {_FIGURE}"),
+    Word("record", "--record", "Write a record of each finished run, without its weights, into this folder."),
+    Word("check-records", "--check", "Check the records in this folder, and show them instead of runs."),
+    Word("to", "--to", "Folder for the archive. Default: the user's cache."),
+)

@@ -1,0 +1,214 @@
+"""One vocabulary: each option is in the table, spelled and explained alike in all commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+import cli
+from costmodel.commands.shared.showing import Format
+from costmodel.commands.shared.vocabulary import SAME_OPTION, WORDS, canonical, fold
+from costmodel.commands.shared.word import CHOICES, PLANS
+
+Run = Callable[..., Any]
+
+# What typer adds, and the one option whose values are those of an enumeration.
+OUTSIDE = {"--help", "--install-completion", "--show-completion", "--format"}
+# Spellings with more than one meaning: each is one thing in the commands that have it.
+DIFFERENT = {
+    "--all": "what would be left out otherwise",
+    "--batch": "images of a forward pass; of a training step",
+    "--per-layer": "counted, or timed",
+    "--threads": "as many as torch takes, or all cores",
+}
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    group = get_command(cli.app)
+    yield "", group
+    for name in group.commands:  # type: ignore[attr-defined]
+        command = group.commands[name]  # type: ignore[attr-defined]
+        yield name, command
+        for inner in getattr(command, "commands", {}):
+            yield f"{name} {inner}", command.commands[inner]
+
+
+def options() -> list[tuple[str, Any]]:
+    return [
+        (name, parameter)
+        for name, command in commands()
+        for parameter in command.params
+        if parameter.opts[0].startswith("-") and parameter.opts[0] not in OUTSIDE
+    ]
+
+
+@pytest.mark.parametrize(("command", "parameter"), options(), ids=lambda value: getattr(value, "name", value))
+def test_every_option_is_in_the_table(command: str, parameter: Any) -> None:
+    spelled = tuple(sorted(parameter.opts))
+    known = [word for word in WORDS.values() if tuple(sorted(word.spellings)) == spelled]
+    assert parameter.help in [word.help for word in known], command
+
+
+def test_every_word_is_used() -> None:
+    used = {parameter.help for _, parameter in options()}
+    assert {word.key for word in WORDS.values() if word.help not in used} <= {"as", "symbols"}
+
+
+def test_a_spelling_has_one_meaning() -> None:
+    """Words of one spelling are one thing in several numbers; their closed sets of values agree."""
+    by_spelling: dict[str, set[Any]] = {}
+    for word in WORDS.values():
+        by_spelling.setdefault(word.spellings[0], set()).add(word.choices)
+    several = {name for name, sets in by_spelling.items() if len(sets) > 1}
+    # Element types of bytes, or those that can be computed in; parts of our networks, or of any network.
+    assert several <= {"--dtype", "--count"}
+    numbers = [word.spellings[0] for word in WORDS.values()]
+    assert {name for name in numbers if numbers.count(name) > 3} <= {"--alpha", "--plot"}
+
+
+@pytest.mark.parametrize(("other", "name"), SAME_OPTION.items())
+def test_other_spellings_lead_to_options_that_exist(other: str, name: str) -> None:
+    spellings = {spelling for word in WORDS.values() for spelling in word.spellings}
+    assert f"--{name}" in spellings
+    assert fold(other) == name == fold(name)
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS.values() if word.choices], ids=lambda word: word.key)
+def test_values_are_read_in_any_case(word: Any) -> None:
+    for value in word.values():
+        assert canonical(word, value.upper()) == canonical(word, value.lower()) == value
+    assert canonical(word, "Neither") == "Neither"  # as it was given, for the error that restates it
+
+
+def test_the_closed_sets_are_those_of_the_code() -> None:
+    from costmodel.grids.quantities import NAMED, PREDICTED, STRUCTURE
+    from costmodel.search.space import CONSTRAINTS
+    from costmodel.speed import prediction
+
+    assert set(CHOICES["quantity"]) == set(NAMED)
+    assert set(CHOICES["objective"]) == {*NAMED, *PREDICTED, *STRUCTURE}
+    assert set(CHOICES["constraint"]) == set(CONSTRAINTS)
+    assert set(PLANS) == {"auto", *prediction.PLANS}
+
+
+@pytest.mark.parametrize("command", [name for name, _ in commands()])
+def test_h_is_help_everywhere(pwoct_cost: Run, command: str) -> None:
+    words = command.split()
+    assert pwoct_cost(*words, "-h").out == pwoct_cost(*words, "--help").out
+
+
+SAME = [
+    ("--unit FLOP --format JSON", "--unit flop --format json"),
+    ("--model ResNet-20 --stride-rule b --format json", "--model resnet20 --stride-rule B --format json"),
+    ("--width_rule MIN --alpha 1/4 --format json", "--width-rule min --alpha 1/4 --format json"),
+    ("--op Standard --dtype BF16 --format json", "--op standard --dtype bfloat16 --format json"),
+    ("--count CONV,Linear --format json", "--count conv,linear --format json"),
+    (
+        "search --model resnet8 --minimize Bytes --maximize WIDTH --alpha 0 --format json",
+        "search resnet8 --minimise bytes --maximise width --alpha 0 --format json",
+    ),
+    (
+        "sweep RESNET8 --alpha 1/4 --paths hl,LH --quantity MACS --format json",
+        "sweep --model resnet8 --alpha 1/4 --paths HL,LH --quantity macs --format json",
+    ),
+    (
+        "sweep resnet8 --alpha 1/4 --unit flop --format csv",
+        "sweep resnet8 --alpha 1/4 --unit FLOPs --format CSV",
+    ),
+    ("explain Octave --format json", "explain octave --format json"),
+    (
+        "diff 'ResNet-8 --stride_rule a' resnet8 --format md",
+        "diff 'resnet8 --stride-rule A' resnet8 --format md",
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_two_spellings_of_one_question(pwoct_cost: Run, one: str, other: str) -> None:
+    first, second = pwoct_cost(*shlex.split(one)), pwoct_cost(*shlex.split(other))
+    assert (first.code, second.code) == (0, 0)
+    if "paths hl" in one:  # sets of paths are restated as typed
+        assert first.json["sweep"] == second.json["sweep"]
+    else:
+        assert first.out == second.out
+
+
+@pytest.mark.parametrize("word", ["--plot", "--figure", "--output", "-o"])
+@pytest.mark.parametrize("command", ["sweep resnet8 --alpha 0", "search resnet8 --alpha 0", "runs"])
+def test_a_figure_is_asked_for_by_every_spelling(
+    pwoct_cost: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, command: str, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = pwoct_cost(*command.split(), word, "x.doc")
+    assert run.code == 2
+    assert run.err == "pwoct-cost: error: a figure is a file .svg, .png or .pdf, got x.doc\n"
+
+
+def test_the_ending_of_a_figure_may_be_in_capitals(pwoct_cost: Run, tmp_path: Any) -> None:
+    drawn = tmp_path / "sweep.SVG"
+    assert pwoct_cost("sweep", "resnet8", "--alpha", "0,1/4", "--plot", str(drawn)).code == 0
+    assert drawn.read_text(encoding="utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize("command", ["verify", "bench", "sweep", "train --dry-run"])
+def test_two_different_networks_are_refused(pwoct_cost: Run, command: str) -> None:
+    run = pwoct_cost(*command.split(), "resnet20", "--model", "resnet56")
+    assert (run.code, run.out) == (2, "")
+    assert run.err == "pwoct-cost: error: one network is needed, got resnet20 and --model resnet56\n"
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[list[str]]:
+    """Commands that `search` prints, of a space in which every option differs from its default."""
+    from costmodel.networks.resnet import resnet
+    from costmodel.networks.wording import options_of
+
+    nets = [
+        resnet(8),
+        resnet(8, alpha="1/2", paths=["HL"], width=8, classes=5, size=(16, 24), stride_rule="A"),
+        resnet(8, alpha=["1/2", "1/4", "0"], beta=[2, "8/3", 2], paths=[["HL"], ["LL"], []], between="bn"),
+        resnet(8, alpha="1/2", paths=["HL"], width_rule="mean", in_channels=1, size=16, width=4),
+    ]
+    return [shlex.split(options_of(net)) for net in nets]
+
+
+def test_search_prints_commands_that_run(pwoct_cost: Run) -> None:
+    shown = pwoct_cost(
+        *("search", "resnet8,resnet14", "--width", "4,8", "--maximise", "width,depth", "--per-stage"),
+        *("--alpha", "0,1/2", "--paths", "HL"),
+    )
+    lines = [line.partition("pwoct-cost ")[2] for line in shown.out.splitlines() if "  pwoct-cost " in line]
+    assert len(lines) > 3
+    for line in lines[:3]:
+        assert pwoct_cost(*shlex.split(line)).code == 0
+
+
+def test_what_is_printed_runs_in_every_command(pwoct_cost: Run, printed: list[list[str]]) -> None:
+    for words in printed:
+        assert pwoct_cost(*words).code == 0
+        assert pwoct_cost("diff", shlex.join(words), "resnet8").code == 0
+        assert pwoct_cost("verify", *words).code == 0
+        # Told apart from what is not understood by the next complaint.
+        assert "plan folded has no gradients" in pwoct_cost("bench", *words, "--plan", "folded").err
+        refused = pwoct_cost("train", *words, "--dataset", "synthetic", "--dry-run", "--runs", "nowhere")
+        fits = {"--size", "--in-channels", "--classes"}.isdisjoint(words)
+        assert refused.code == 0 if fits else "does not suit the images" in refused.err
+
+
+@pytest.mark.parametrize("command", ["search resnet8 --alpha 1/2 --paths HL", "sweep resnet8 --alpha 1/2"])
+def test_the_network_of_a_result_is_that_of_its_options(pwoct_cost: Run, command: str) -> None:
+    document = pwoct_cost(*command.split(), "--format", "json").json
+    again = pwoct_cost(*shlex.split(document["command_line"])[1:]).json
+    assert again == document
+
+
+def test_completion_knows_values() -> None:
+    from costmodel.commands.shared.vocabulary import _completion
+
+    assert _completion(WORDS["width-rule"])("m") == ["min", "mean"]
+    assert _completion(WORDS["quantity"])("macs,by") == ["macs,bytes"]
+    assert Format("json") in Format
