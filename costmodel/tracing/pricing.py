@@ -149,9 +149,12 @@ def _without_products(raw: Raw, shapes: Shapes) -> Call:
 
 
 def _is_bias(raw: Raw) -> bool:
-    """Return whether an addition is that of a layer's bias, which did not go into its product."""
-    of_weights = any(spec.of_weights for spec in raw.inputs)
-    return raw.function in _BIASED or (raw.function in _RECURRENT and of_weights)
+    """Return whether an addition is that of a bias: of a vector that depends on parameters alone."""
+    return raw.function in _BIASED or any(spec.of_weights and _is_vector(spec) for spec in raw.inputs)
+
+
+def _is_vector(spec: Spec) -> bool:
+    return sum(extent != 1 for extent in spec.shape) == 1
 
 
 def _moved(shapes: Shapes, work: Cost) -> Cost:
