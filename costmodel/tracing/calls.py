@@ -32,6 +32,7 @@ class Call:
     bytes_written: Size = 0
     parameters: tuple[str, ...] = ()  # names of the parameters that it read
     reason: str = ""  # why no formula covers it; "" where one does
+    on_weights: bool = False  # it depends on parameters and buffers alone: a weight is computed
 
     @property
     def is_covered(self) -> bool:
@@ -46,6 +47,7 @@ class ParameterCounts:
     trainable: int = 0
     frozen: int = 0
     buffers: int = 0
+    unregistered: int = 0  # used by hand, unknown to `parameters()`; among trainable and frozen ones
     tied: Mapping[str, str] = field(default_factory=dict)  # a name -> the first name of the same parameter
     unused: tuple[str, ...] = ()  # no call read them
 
@@ -99,6 +101,10 @@ class Trace:
     def uncovered(self) -> tuple[Call, ...]:
         """Return the calls whose MACs no formula gives."""
         return tuple(call for call in self.calls if not call.is_covered)
+
+    def on_weights(self) -> Cost:
+        """Return the part of the total that computes weights from parameters, whatever the input."""
+        return total(call.cost for call in self.calls if call.on_weights)
 
     def element_ops(self) -> dict[str, Size]:
         """Return element operations by part."""

@@ -27,8 +27,13 @@ def own_parameters(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
                 yield path, f"{path}.{name}" if path else name, parameter
 
 
-def parameter_counts(model: nn.Module, calls: Iterable[Call]) -> ParameterCounts:
-    """Count a model's parameters and buffers, each once, and say which no call read."""
+def parameter_counts(
+    model: nn.Module, calls: Iterable[Call], by_hand: Iterable[tuple[int, bool]] = ()
+) -> ParameterCounts:
+    """Count a model's parameters and buffers, each once, and say which no call read.
+
+    `by_hand` are parameters that ran and are not registered: their elements, and whether they are trained.
+    """
     first: dict[Identity, str] = {}
     tied: dict[str, str] = {}
     counts = {True: 0, False: 0}
@@ -38,10 +43,14 @@ def parameter_counts(model: nn.Module, calls: Iterable[Call]) -> ParameterCounts
             tied[name] = known
         else:
             counts[parameter.requires_grad] += parameter.numel()
+    unregistered = 0
+    for elements, is_trained in by_hand:
+        counts[is_trained] += elements
+        unregistered += elements
     read = {name for call in calls for name in call.parameters}
     unused = tuple(name for name in first.values() if name not in read)
     buffers = {identity(b): b.numel() for _, b in model.named_buffers()}
-    return ParameterCounts(counts[True], counts[False], sum(buffers.values()), tied, unused)
+    return ParameterCounts(counts[True], counts[False], sum(buffers.values()), unregistered, tied, unused)
 
 
 def module_infos(model: nn.Module, executions: Mapping[str, int]) -> tuple[ModuleInfo, ...]:

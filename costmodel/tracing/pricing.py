@@ -154,7 +154,7 @@ def _is_bias(raw: Raw) -> bool:
 
 
 def _is_vector(spec: Spec) -> bool:
-    return sum(extent != 1 for extent in spec.shape) == 1
+    return [extent != 1 for extent in spec.shape].count(True) == 1
 
 
 def _moved(shapes: Shapes, work: Cost) -> Cost:
@@ -183,6 +183,7 @@ def _call(
         written[1],
         tuple(names),
         reason,
+        kind not in ("view", "creation", "random") and all(spec.of_weights for spec in raw.inputs),
     )
 
 

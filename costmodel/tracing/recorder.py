@@ -116,6 +116,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
         self.places = places
+        self.by_hand: dict[int, tuple[int, bool]] = {}  # parameters that are not registered, by storage
         self.running: OpOverload | None = None  # the operator that runs, or failed
         self._functions = _Functions(instead)
         self._parameters = parameters
@@ -194,6 +195,11 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not isinstance(value, Tensor):
             return value
         storage = storage_of(value)
+        if isinstance(value, nn.Parameter) and storage not in self._parameters:
+            self.by_hand[storage] = (int(value.numel()), value.requires_grad)
+            self._parameters[storage] = f"(unregistered {len(self.by_hand)})"
+            self._of_weights.add(storage)
+            self._held.append(value)
         return Spec(
             tuple(value.shape),
             value.dtype,

@@ -63,6 +63,7 @@ class Run:
     forward: list[Raw] = field(default_factory=list)
     backward: list[Raw] = field(default_factory=list)
     saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
+    by_hand: list[tuple[int, bool]] = field(default_factory=list)  # parameters that are not registered
 
 
 def run(
@@ -98,6 +99,7 @@ def run(
             _step(module, recorder, inputs, found, {*names, *constants})
         else:
             call(module, recorder, *inputs)
+        found.by_hand = list(recorder.by_hand.values())
     return found
 
 

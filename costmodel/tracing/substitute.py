@@ -66,12 +66,15 @@ def real(tensor: Tensor) -> Tensor:
 @contextmanager
 def substituted(model: nn.Module, substitutes: Substitutes) -> Iterator[None]:
     """Let a module run on substitutes of its tensors; whatever it changes in itself is undone afterwards."""
+    # A scripted module keeps its parameters out of Python's sight: it runs on its own.
+    modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     before = [
         (module, dict(module.__dict__), {name: dict(module.__dict__[name]) for name in _STORES})
-        for module in model.modules()
+        for module in modules
     ]
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     try:
-        for module in model.modules():
+        for module in modules:
             _substitute(module, substitutes)
         yield
     finally:
@@ -81,6 +84,8 @@ def substituted(model: nn.Module, substitutes: Substitutes) -> Iterator[None]:
             for name, store in stores.items():
                 module.__dict__[name].clear()
                 module.__dict__[name].update(store)
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
 
 
 def _substitute(module: nn.Module, substitutes: Substitutes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,15 +29,15 @@ def trace(
 ) -> Trace:
     """Return what runs when a module is called on inputs, operator by operator, with its cost.
 
-    Inputs are tensors, or anything that holds tensors; only their shapes and dtypes matter, except to code
-    that reads values. With `training`, one training step is traced too.
+    The module is left as it was, but for lazy parameters, which a first run makes. Inputs are tensors, or
+    anything that holds tensors; only their shapes and dtypes matter, except to code that reads values. With `training`, one training step is traced too.
 
     Raises TraceError where the module does not run, naming the module and the operator.
 
     >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
     144
     """
-    module = _materialised(module, args, kwargs or {})
+    _materialise(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)
     except TraceError as error:
@@ -76,7 +75,7 @@ def _traced(
         except TraceError as error:
             notes = (f"no training step: {error}",)
     infos = module_infos(module, ran.places.executions)
-    return Trace(calls, parameter_counts(module, calls), infos, step, tensors.route, notes)
+    return Trace(calls, parameter_counts(module, calls, ran.by_hand), infos, step, tensors.route, notes)
 
 
 def _step(ran: Run) -> Training:
@@ -94,16 +93,12 @@ def number(size: Any) -> Size:
     return int(size)
 
 
-def _materialised(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> nn.Module:
-    """Return the module, or a copy whose lazy layers have met the inputs and know their sizes."""
-    if not any(map(is_lazy, (*module.parameters(), *module.buffers()))):
-        return module
-    module = copy.deepcopy(module)
-    with torch.no_grad():
+def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Let lazy layers meet the inputs, as their first run does, so that their parameters have sizes."""
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         try:
-            module(*args, **kwargs)
+            with torch.no_grad():
+                module(*args, **kwargs)
         except Exception as error:
-            raise TraceError(
-                f"(model) fails on its first run, which makes lazy parameters: {error}"
-            ) from error
-    return module
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise TraceError(f"(model) fails on its first run, for its lazy parameters: {reason}") from error
