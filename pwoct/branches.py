@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from pwoct.channels import Ratio, split_channels
+from pwoct.layout import is_channels_last
 
 
 class Octave(NamedTuple):
@@ -54,7 +55,7 @@ def _repeat_pixels(x: Tensor) -> Tensor:
     # By expand and reshape, since interpolation turns symbolic sizes into numbers. In the layout of x:
     # rows of channels are copied whole in channels_last.
     n, c, h, w = x.shape
-    if x.is_contiguous(memory_format=torch.channels_last):
+    if is_channels_last(x):
         rows = x.permute(0, 2, 3, 1)[:, :, None, :, None].expand(n, h, 2, w, 2, c)
         return rows.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
     return x[..., None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from pwoct.layout import is_channels_last, is_transformed
+
 VECTOR = 16  # input channels from which on the library's gradient of the weights is right
 
 
@@ -26,7 +28,7 @@ class NarrowPointwiseConv2d(nn.Conv2d):
         needs_gradient = torch.is_grad_enabled() and self.weight.requires_grad
         if not needs_gradient or x.device.type != "cpu" or x.dtype == torch.float64:
             return super().forward(x)
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        if torch.compiler.is_compiling() or is_transformed():
             return conv2d(self._read(x), self.weight, self.bias, groups=self.groups)
         weight, bias = self.weight, self.bias
         if torch.is_autocast_enabled("cpu"):  # as autocast does it, which custom gradients do not see
@@ -58,8 +60,7 @@ def conv_class(kernel_size: tuple[int, int], stride: int, c_in: int) -> type[nn.
 
 def every(x: Tensor, stride: tuple[int, int]) -> Tensor:
     """Copy every `stride`-th pixel of (n, c, h, w), in the layout of x."""
-    is_last = x.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if is_last else torch.contiguous_format
+    layout = torch.channels_last if is_channels_last(x) else torch.contiguous_format
     return x[..., :: stride[0], :: stride[1]].contiguous(memory_format=layout)
 
 

@@ -21,9 +21,11 @@ from pwoct.channels import check_choice
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
-from pwoct.plan.compiled.library import load, why_not
-from pwoct.plan.compiled.network import NativeNetwork
+from pwoct.plan.compiled.library import load
+from pwoct.plan.compiled.network import NativeNetwork, why_not_native
+from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
+from pwoct.plan.known import why_not_known
 from pwoct.plan.lean import LeanNetwork
 from pwoct.resnet import ResNet
 
@@ -35,6 +37,7 @@ __all__ = [
     "NativeNetwork",
     "optimize_for_inference",
     "plan_for",
+    "why_not",
     "with_plan",
 ]
 
@@ -46,7 +49,10 @@ SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
 def plan_for(
     model: nn.Module, input_shape: Sequence[int], dtype: torch.dtype, training: bool, device: str = "cpu"
 ) -> str:
-    """Return the name of the best plan; it depends on these arguments and the machine, never on a timing.
+    """Return the name of the best plan that can compute the network, by these arguments and the machine.
+
+    It never depends on a timing. A network that is not exactly one of this package, by its types or by hooks,
+    is computed by the reference, or by "lean" if that is so of its convolutions and normalisations alone.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
     "blocked" and "native" are chosen where they were measured: vectors of 64 bytes, and in bfloat16 no tiles
@@ -64,15 +70,44 @@ def plan_for(
         raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
     if device != "cpu" or not isinstance(model, ResNet):
         return "reference"
+    if why_not_known(model, layers=False) is not None:
+        return "reference"
     images, _, *size = input_shape
     if training:
         return "blocked" if _is_blocked(model, images, (size[0], size[1]), dtype) else "lean"
-    if dtype not in (torch.float32, torch.bfloat16):
+    if dtype not in (torch.float32, torch.bfloat16) or why_not_folded(model) is not None:
         return "lean"
-    ungrouped = all(module.groups == 1 for module in model.modules() if isinstance(module, nn.Conv2d))
-    fits = ungrouped and is_native(model.width, images)
-    chosen = fits and why_not(dtype) is None and _has_wide_vectors()
-    return "native" if chosen and not _has_tiles(dtype) else "folded"
+    fits = is_native(model.width, images) and why_not_native(model, dtype) is None
+    return "native" if fits and _has_wide_vectors() and not _has_tiles(dtype) else "folded"
+
+
+def why_not(
+    plan: str,
+    model: nn.Module,
+    *,
+    images: int = 128,
+    size: tuple[int, int] = (32, 32),
+    dtype: torch.dtype = torch.float32,
+) -> str | None:
+    """Return why a plan cannot compute a network on this machine, in one line, or None if it can.
+
+    images: in a batch, for "blocked". size: (h, w) of the images. dtype: in which a snapshot computes.
+
+    Raises:
+        ValueError: if the plan is unknown.
+
+    >>> from pwoct.resnet import resnet
+    >>> why_not("folded", resnet(8)) is None, why_not("lean", nn.Linear(1, 1))
+    (True, 'it needs a ResNet of this package, got Linear')
+    """
+    check_choice("plan", plan, PLANS)
+    if plan == "reference":
+        return None
+    if not isinstance(model, ResNet) or plan == "lean":
+        return why_not_known(model, layers=False)
+    if plan == "blocked":
+        return why_not_known(model, layers=True) or why_not_blocked(model, images, size)
+    return why_not_folded(model) if plan == "folded" else why_not_native(model, dtype)
 
 
 def _is_blocked(model: ResNet, images: int, size: tuple[int, int], dtype: torch.dtype) -> bool:
@@ -103,8 +138,8 @@ def with_plan(
     `size`, computed in `dtype`.
 
     Raises:
-        ValueError: if the plan is unknown, needs a `ResNet` and `model` is none, or is a snapshot that does
-            not run here ("blocked" says so when it trains).
+        ValueError: if the plan is unknown, or cannot compute this network ("blocked" says so when it trains);
+            see `why_not`.
 
     >>> from pwoct.resnet import resnet
     >>> model = resnet(8, alpha=0.5)

@@ -1,7 +1,12 @@
-"""Sums and ReLUs that reuse their operand's memory where that is quicker: in float32, not in bfloat16."""
+"""Sums and ReLUs that reuse their operand's memory where that is quicker: in float32, not in bfloat16.
+
+Transformations of torch.func cannot follow all writes, so that under them nothing is written.
+"""
 
 import torch
 from torch import Tensor
+
+from pwoct.layout import is_transformed
 
 
 def rectify(x: Tensor) -> Tensor:
@@ -10,7 +15,7 @@ def rectify(x: Tensor) -> Tensor:
     >>> rectify(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return torch.relu(x) if x.dtype == torch.bfloat16 else torch.relu_(x)
+    return torch.relu(x) if x.dtype == torch.bfloat16 or is_transformed() else torch.relu_(x)
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
@@ -19,4 +24,4 @@ def add(x: Tensor, y: Tensor) -> Tensor:
     >>> add(torch.tensor([1.0]), torch.tensor([2.0]))
     tensor([3.])
     """
-    return x + y if x.dtype == torch.bfloat16 else x.add_(y)
+    return x + y if x.dtype == torch.bfloat16 or is_transformed() else x.add_(y)

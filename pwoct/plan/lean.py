@@ -2,6 +2,7 @@
 
 Parameters, statistics and their names are those of the model. Every map is pooled once, sums and ReLUs are
 computed in place, pooling and upsampling have quick gradients, and the low paths of narrow layers are joined.
+Convolutions, normalisations and the linear layer are called as modules: they may be any, and have hooks.
 """
 
 import torch
@@ -10,10 +11,12 @@ from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import Octave, OctBatchNorm2d, per_branch
+from pwoct.layout import in_channels_last
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
 from pwoct.plan.folded.kernels import join_low
 from pwoct.plan.inplace import add, rectify
+from pwoct.plan.known import call, is_own, refusal, why_not_known, why_not_known_parts
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, blocks, terms
 from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve
@@ -26,27 +29,43 @@ class LeanNetwork(nn.Module):
     """A `ResNet` computed by the plan "lean"; it has the same children, so the same state dict.
 
     x: (n, in_channels, h, w). Returns logits (n, classes).
+
+    Raises:
+        ValueError: if blocks and octave layers are not exactly those of this package, or have hooks.
     """
+
+    PLAN = "lean"
 
     def __init__(self, model: ResNet) -> None:
         super().__init__()
+        if reason := why_not_known(model, layers=False):
+            raise refusal(self.PLAN, model, reason)
         self.stem, self.stem_bn, self.stages, self.fc = model.stem, model.stem_bn, model.stages, model.fc
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
-        y = Octave(rectify(normalise(self.stem_bn, self.stem(x))), None)
+        if not torch.compiler.is_compiling():  # else whoever compiles would follow the check itself
+            self._check()
+        y = Octave(rectify(normalise(self.stem_bn, call(self.stem, x))), None)
         for block in blocks(self.stages):
             y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
         assert y.high is not None
         return self.fc(adaptive_avg_pool2d(y.high, 1).flatten(1))  # type: ignore[no-any-return]
+
+    def _check(self) -> None:
+        """Check that the modules, which others have too, are still those that the plan knows."""
+        if reason := why_not_known_parts(self, layers=False):
+            raise refusal(self.PLAN, self, reason)
 
 
 def plain_block(block: nn.Module, x: Octave) -> Octave:
     """Compute a `BasicBlock` of a high branch alone, with its sum and ReLUs in place."""
     assert isinstance(block, BasicBlock)
     assert x.high is not None
-    y = rectify(normalise(block.bn1, block.conv1(x.high)))
-    y = normalise(block.bn2, block.conv2(y))
+    if x.low is not None:
+        raise ValueError("a block of plain convolutions needs a high branch alone, got a low one too")
+    y = rectify(normalise(block.bn1, call(block.conv1, x.high)))
+    y = normalise(block.bn2, call(block.conv2, y))
     residual = x.high if block.shortcut is None else block.shortcut(x.high)
     return Octave(rectify(add(y, residual)), None)
 
@@ -84,7 +103,7 @@ def convolve(layer: nn.Module, maps: Maps, size: Size | None = None) -> Octave:
         return _convolve_joined(layer, maps)
     sums: dict[str, Tensor] = {}
     for term in terms(layer):
-        y = term.conv(maps(term.source, term.pools))
+        y = call(term.conv, maps(term.source, term.pools))
         sums[term.target] = add(sums[term.target], y) if term.target in sums else y
     return Octave(_add_doubled(sums.get(HIGH), sums.get(DOUBLED), size), sums.get(LOW))
 
@@ -94,7 +113,7 @@ def rebranch(x: Octave, like: Octave) -> Octave:
     if x.low is None and like.low is not None and x.high is not None:
         kept = 0 if like.high is None else like.high.shape[1]
         high, low = torch.split(x.high, [kept, x.high.shape[1] - kept], 1)
-        return Octave(high if kept else None, halve(low.contiguous(memory_format=torch.channels_last)))
+        return Octave(high if kept else None, halve(in_channels_last(low)))
     if x.low is not None and like.low is None:
         assert like.high is not None
         low = double(x.low, _size(like.high))
@@ -104,8 +123,20 @@ def rebranch(x: Octave, like: Octave) -> Octave:
 
 def _is_joinable(layer: OctConv) -> bool:
     paths = (layer.hh, layer.hl, layer.lh, layer.ll)
-    plain = all(isinstance(path, nn.Conv2d) and path.bias is None and path.groups == 1 for path in paths)
-    return plain and layer.stride == 1 and joins_low_paths(layer.split_in, layer.split_out)
+    plain = all(isinstance(path, nn.Conv2d) and is_own(path) and _is_joinable_path(path) for path in paths)
+    return plain and layer.stride == 1 and joins_low_paths(layer.split_in, layer.split_out) and _fit(layer)
+
+
+def _is_joinable_path(path: nn.Conv2d) -> bool:
+    plain = path.bias is None and path.groups == 1 and path.padding_mode == "zeros"
+    return plain and path.stride == (1, 1)
+
+
+def _fit(layer: OctConv) -> bool:
+    """Whether the low paths have taps at the same places."""
+    paths = (layer.hl, layer.lh, layer.ll)
+    found = {(p.kernel_size, p.padding, p.dilation) for p in paths if isinstance(p, nn.Conv2d)}
+    return len(found) == 1
 
 
 def _convolve_joined(layer: OctConv, maps: Maps) -> Octave:
@@ -116,7 +147,7 @@ def _convolve_joined(layer: OctConv, maps: Maps) -> Octave:
     x = torch.cat((maps("low"), maps("high", (2,))), 1)
     y = conv2d(x, join_low(ll.weight, hl.weight, lh.weight), None, 1, ll.padding, ll.dilation)
     parts = torch.split(y, [layer.split_out.low, layer.split_out.high], 1)
-    low, doubled = (part.contiguous(memory_format=torch.channels_last) for part in parts)
+    low, doubled = map(in_channels_last, parts)
     return Octave(_add_doubled(hh(maps("high")), doubled, None), low)  # type: ignore[misc]
 
 

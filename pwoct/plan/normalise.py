@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from pwoct.plan.resample import is_channels_last
+from pwoct.layout import is_channels_last
+from pwoct.plan.known import call, is_changed
+from pwoct.plan.tracing import tracer
 
 LINE = 16  # float32 numbers in a cache line
 
@@ -26,13 +28,12 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     >>> torch.allclose(normalise(norm, x), same(x), atol=1e-5)
     True
     """
-    if not (type(norm) is nn.BatchNorm2d and norm.training and _is_plain(norm) and joined_pixels(x) > 1):
-        return norm(x)  # type: ignore[no-any-return]
+    if not (type(norm) is nn.BatchNorm2d and _is_quick(norm, x)):
+        return call(norm, x)
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     statistics = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
-    y: Tensor = _Normalise.apply(x, norm.weight, norm.bias, *statistics)  # type: ignore[no-untyped-call]
-    return y
+    return _Normalise.apply(x, norm.weight, norm.bias, *statistics)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def joined_pixels(x: Tensor) -> int:
@@ -41,8 +42,16 @@ def joined_pixels(x: Tensor) -> int:
     return pixels if x.shape[3] % pixels == 0 and is_channels_last(x) else 1
 
 
+def _is_quick(norm: nn.BatchNorm2d, x: Tensor) -> bool:
+    """Whether joining pixels is worth it, and computes all that the module does."""
+    is_plain = norm.training and _is_plain(norm) and not is_changed(norm)
+    return is_plain and tracer(x) is None and x.numel() > 0 and joined_pixels(x) > 1
+
+
 def _is_plain(norm: nn.BatchNorm2d) -> bool:
-    return norm.affine and norm.track_running_stats and norm.momentum is not None
+    statistics = (norm.running_mean, norm.running_var, norm.num_batches_tracked)
+    is_kept = norm.track_running_stats and all(value is not None for value in statistics)
+    return norm.affine and is_kept and norm.momentum is not None
 
 
 def _join(x: Tensor, pixels: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from pwoct.branches import pool
+from pwoct.layout import is_channels_last, is_transformed
 from pwoct.plan.choose import adds_rows
 
 
@@ -22,7 +23,7 @@ def halve(x: Tensor) -> Tensor:
     >>> halve(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]))
     tensor([[[[4.]]]])
     """
-    if x.shape[-2] % 2 or x.shape[-1] % 2:
+    if x.shape[-2] % 2 or x.shape[-1] % 2 or is_transformed():
         return pool(x)
     return _Halve.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -40,11 +41,6 @@ def double(x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         return y
     layout = torch.channels_last if is_channels_last(x) else torch.contiguous_format
     return y[..., : size[0], : size[1]].contiguous(memory_format=layout)
-
-
-def is_channels_last(x: Tensor) -> bool:
-    """Whether the channels of a pixel lie side by side, in rows of pixels."""
-    return x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _average_rows(x: Tensor) -> Tensor:

@@ -13,12 +13,15 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d
 from pwoct.octave import OctConv
 from pwoct.plan.compiled.branches import Branches, rebranching
+from pwoct.plan.compiled.layout import Layout, layout_of
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size, lanes_of
 from pwoct.plan.compiled.tape import NEEDS, Tape
 from pwoct.plan.compiled.training import Features, Pass, TrainingStep
+from pwoct.plan.known import why_not_known_parts
 from pwoct.plan.lean import LeanNetwork
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, blocks, octave_layer, terms
+from pwoct.plan.tracing import check_untraced
 from pwoct.pwise_octave import Bottleneck
 from pwoct.resnet import ResNet
 
@@ -30,19 +33,23 @@ class BlockedNetwork(LeanNetwork):
     holds 16 in float32, 8 in float64) and all maps that are pooled have even sizes. Returns logits
     (n, classes). Under autocast, where the processor multiplies bfloat16, maps are kept and multiplied in it,
     as autocast does; sums, statistics and all elsewhere are in the parameters' type, float32 or float64.
-    In evaluation it computes by "lean". Hooks of layers are not called.
+    In evaluation it computes by "lean". Layers may change between steps; what changes is recorded anew.
 
     Raises:
         ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
+        RuntimeError: in training, if something follows the operators, such as torch.compile or torch.func.
     """
+
+    PLAN = "blocked"
 
     def __init__(self, model: ResNet) -> None:
         super().__init__(model)
-        self._recorded: dict[tuple[Any, ...], tuple[TrainingStep, Tape]] = {}
+        self._layout: Layout | None = None
+        self._recorded: dict[tuple[Size, bool, bool], tuple[TrainingStep, Tape]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs: it records steps of its own."""
-        return {**self.__dict__, "_recorded": {}}
+        return {**self.__dict__, "_recorded": {}, "_layout": None}
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
@@ -54,14 +61,18 @@ class BlockedNetwork(LeanNetwork):
         return self.fc(adaptive_avg_pool2d(self._features(x), 1).flatten(1))  # type: ignore[no-any-return]
 
     def _features(self, x: Tensor) -> Tensor:
+        check_untraced(self.PLAN, "lean", x, self.stem.weight)
         if reason := why_not_blocked(self, len(x)):
-            raise ValueError(reason)
+            raise ValueError(f"{reason}; {self._instead()}")
         wanted = self.stem.in_channels
         if x.dim() != 4 or x.shape[1] != wanted or x.device.type != "cpu":
             raise ValueError(
                 f"{NEEDS} images (n, {wanted}, h, w) on the CPU, got {tuple(x.shape)} on {x.device}"
             )
-        step, tape = self._step((x.shape[2], x.shape[3]), x.requires_grad)
+        try:
+            step, tape = self._step((x.shape[2], x.shape[3]), x.requires_grad)
+        except ValueError as error:
+            raise ValueError(f"{error}; {self._instead()}") from error
         passes: list[Pass] = []
         features: Tensor = Features.apply(step, passes, x, *tape.parameters)  # type: ignore[no-untyped-call]
         _track(tape, passes[0].moments, len(x))
@@ -69,22 +80,23 @@ class BlockedNetwork(LeanNetwork):
             step.release(passes[0])
         return features
 
+    def _instead(self) -> str:
+        plan = "lean" if why_not_known_parts(self, layers=False) is None else "reference"
+        return f'use the plan "{plan}"'
+
     def _step(self, size: Size, to_images: bool) -> tuple[TrainingStep, Tape]:
         dtype = self.stem.weight.dtype
         casts = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
-        # Whatever of the layers is recorded: if it changes, that makes another step.
-        parameters = tuple((name, id(p), p.requires_grad, p.dtype) for name, p in self.named_parameters())
-        norms = tuple((id(m), m.eps, m.momentum is None) for m in self.modules() if isinstance(m, _BatchNorm))
-        layers = parameters, norms
-        key = size, to_images, rounds, layers
-        if key not in self._recorded:
-            kept = {known: value for known, value in self._recorded.items() if known[-1] == layers}
-            self._recorded = kept
+        layout = layout_of(self)
+        if layout != self._layout:
+            self._recorded, self._layout = {}, layout
+        key, recorded = (size, to_images, rounds), self._recorded
+        if key not in recorded:
             tape, images, result = record(self, size, rounds)
             step = TrainingStep(tape, images, result, to_images=to_images, dtype=dtype)
-            self._recorded[key] = step, tape
-        return self._recorded[key]
+            recorded[key] = step, tape
+        return recorded[key]
 
 
 def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tuple[Tape, Map, Map]:
@@ -93,6 +105,8 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
     Raises:
         ValueError: if the kernels do not know a layer or a size.
     """
+    if reason := why_not_known_parts(model, layers=True):
+        raise ValueError(f'the plan "blocked" does not compute this network: {reason}')
     tape, images = Tape(rounds), Map(model.stem.in_channels, *size)
     (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
     x = Branches(tape, stem, None)

@@ -1,6 +1,5 @@
 """The plan "native": a trained network for inference, computed by kernels of this package."""
 
-import copy
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -12,13 +11,16 @@ from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
 from pwoct.plan.compiled.program import Program, ProgramRecorder, joins_maps
 from pwoct.plan.folded.convolve import Convolution
-from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths, folded
+from pwoct.plan.folded.fold import FoldedPath, Layer, copy_for_folding, fold_paths, folded, why_not_folded
 from pwoct.plan.folded.kernels import scale_and_shift
+from pwoct.plan.known import refusal
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, blocks, high_size, octave_layer
+from pwoct.plan.snapshot import Snapshot
+from pwoct.plan.tracing import check_untraced
 from pwoct.resnet import ResNet
 
 
-class NativeNetwork(nn.Module):
+class NativeNetwork(Snapshot):
     """A snapshot of a `ResNet` for images of one size, in compiled kernels; no parameters, no gradients.
 
     x: (n, in_channels, h, w) of any floating type, on the CPU. Returns logits (n, classes) in `dtype`.
@@ -30,17 +32,22 @@ class NativeNetwork(nn.Module):
         dtype: float32, float64 or bfloat16.
 
     Raises:
-        ValueError: if the kernels cannot compute in `dtype` here, or an image has another size.
+        ValueError: if the kernels cannot compute in `dtype` here, if the network is not one that it knows, or
+            if an image has another size.
+        RuntimeError: if something follows the operators, such as torch.compile or torch.func.
     """
+
+    PLAN = "native"
 
     @torch.no_grad()
     def __init__(self, model: ResNet, size: Size, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        reason = why_not(dtype)
-        if reason is not None:
+        if reason := why_not(dtype):
             raise ValueError(f'the plan "native" does not run here: {reason}')
         self.size, self.dtype = size, dtype
-        model = copy.deepcopy(model).cpu()
+        if reason := why_not_native(model, dtype):
+            raise refusal("native", model, reason)
+        model = copy_for_folding("native", model).cpu()
         recorder = ProgramRecorder(dtype)
         images = Map(model.stem.in_channels, *size)
         stem = recorder.convolve(images, folded(model.stem, scale_and_shift(model.stem_bn)), relu=True)
@@ -59,6 +66,7 @@ class NativeNetwork(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
+        check_untraced("native", "lean", x)
         wanted = (self.program.images.channels, *self.size)
         if tuple(x.shape[1:]) != wanted:
             raise ValueError(
@@ -67,6 +75,16 @@ class NativeNetwork(nn.Module):
         if x.device.type != "cpu":
             raise ValueError(f"this network computes on the CPU, got images on {x.device}")
         return self.program(x).flatten(1)
+
+
+def why_not_native(model: nn.Module, dtype: torch.dtype) -> str | None:
+    """Return why a network cannot be computed by this plan in `dtype` on this machine, or None if it can."""
+    if reason := why_not_folded(model):
+        return reason
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and module.groups != 1:
+            return f"{name}: its kernels have no groups, got {module}"
+    return why_not(dtype)
 
 
 def _plain_block(block: nn.Module, x: Branches[ProgramRecorder]) -> Branches[ProgramRecorder]:

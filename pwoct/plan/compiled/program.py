@@ -1,6 +1,7 @@
 """A network as a list of operations on maps, recorded once and computed by compiled kernels."""
 
 import ctypes
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from pwoct.plan.compiled.operations import (
     POOLING,
     WINOGRAD_CONVOLUTION,
     Map,
+    Operation,
     Size,
     Step,
 )
@@ -119,6 +121,14 @@ def joins_maps(first: Convolution, second: Convolution, x: Map, y: Map) -> bool:
     return alike and fit and x.size == y.size
 
 
+def _processor() -> tuple[tuple[str, ...], list[int]]:
+    """Return what the arrangement of weights and operations depends on."""
+    kernels = load()
+    counts = ("vector_bytes", "operation_bytes", "channels", "side")
+    tiles = [int(kernels.pwoct_tile_channels(ctypes.c_int64(left))) for left in range(1, 9)]
+    return operations.FIELDS, [*(int(getattr(kernels, f"pwoct_{name}")()) for name in counts), *tiles]
+
+
 class Program:
     """Recorded operations with a place for each map, ready to run.
 
@@ -140,6 +150,26 @@ class Program:
         in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
         self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
         self._memories = Memories()
+        self._processor = _processor()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs; operations as bytes."""
+        return {**self.__dict__, "operations": bytes(self.operations)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` gave.
+
+        Raises:
+            ValueError: if it was made for other kernels, as another processor has them.
+        """
+        if state["_processor"] != _processor():
+            raise ValueError(
+                "this snapshot was made for kernels of another processor or version: "
+                "load the network's weights and make a new one"
+            )
+        count = len(state["operations"]) // ctypes.sizeof(Operation)
+        found = (Operation * count).from_buffer_copy(state["operations"])
+        self.__dict__.update(state, operations=found)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Compute the result (n, channels, height, width) of images (n, channels, height, width)."""

@@ -1,14 +1,19 @@
 """Convolutions that also add and rectify while a result is still in registers, where the library can."""
 
-from typing import NamedTuple
+from collections import OrderedDict
+from threading import Lock
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from pwoct.plan.resample import is_channels_last
+from pwoct.layout import is_channels_last
+from pwoct.plan.folded.bounds import Growth, growth_of, is_fusing
+from pwoct.plan.tracing import tracer
 
 Pair = tuple[int, int]
+SHAPES = 2  # for which a weight is kept arranged: of whole batches, and of the last one
 
 
 class Geometry(NamedTuple):
@@ -33,7 +38,16 @@ class Convolution:
         self.weight = weight.contiguous(memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.contiguous()
         self.geometry = geometry
-        self._arranged: dict[tuple[int, ...], Tensor] = {}
+        self._arranged: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: it arranges weights itself."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_arranged", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` gave."""
+        self.__dict__.update(state, _arranged=OrderedDict(), _lock=Lock())
 
     @property
     def kernel(self) -> Pair:
@@ -45,6 +59,11 @@ class Convolution:
         """Whether `kernels.two_pixels` applies: stride 1, taps side by side, no groups, odd and padded."""
         k_h, k_w = self.kernel
         return self.geometry == Geometry(padding=(k_h // 2, k_w // 2))
+
+    @property
+    def growth(self) -> Growth:
+        """How large its results can be, beside what it reads."""
+        return growth_of(self.weight, self.bias)
 
     def padded(self, c_out: int | None = None, c_in: int | None = None) -> "Convolution":
         """Return the convolution with zeros for channels up to `c_out` and `c_in`."""
@@ -73,7 +92,7 @@ class Convolution:
         x: (n, c_in, h, w). onto, plus: of the output's shape; at most one of them.
         """
         other = plus if onto is None else onto
-        if not is_fusable(x) or not (other is None or is_channels_last(other)):
+        if not (is_fusing() and is_fusable(x)) or not (other is None or is_channels_last(other)):
             return self._in_steps(x, onto, plus, relu)
         weight, bias, ops = self._arrange(x), self.bias, torch.ops.mkldnn
         added: tuple[object, ...] = ("add", 1.0, "relu" if relu else None, [], None)
@@ -98,21 +117,32 @@ class Convolution:
         return y.relu_() if relu else y
 
     def _arrange(self, x: Tensor) -> Tensor:
-        """Return the weight in the order that the kernel for this shape wants, arranged once."""
+        """Return the weight in the order that the kernel for this shape wants; kept for the latest shapes."""
         shape = tuple(x.shape)
-        if shape not in self._arranged:
-            self._arranged[shape] = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight, *self.geometry, list(shape)
-            )
-        return self._arranged[shape]
+        with self._lock:
+            arranged = self._arranged.pop(shape, None)
+            if arranged is None:
+                arranged = torch.ops.mkldnn._reorder_convolution_weight(
+                    self.weight, *self.geometry, list(shape)
+                )
+            self._arranged[shape] = arranged  # at the end, as the one used last
+            while len(self._arranged) > SHAPES:
+                self._arranged.popitem(last=False)
+        return arranged
 
 
 def is_fusable(x: Tensor) -> bool:
     """Whether oneDNN convolves, adds and rectifies tensors like x in one call."""
     return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.bfloat16)
+        tracer(x) is None  # else by operators that can be followed
+        and x.device.type == "cpu"
+        and (x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and _has_bfloat16()))
         and is_channels_last(x)
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and bool(torch.backends.mkldnn.enabled)
     )
+
+
+def _has_bfloat16() -> bool:
+    """Whether oneDNN convolves bfloat16 on this processor, with the instructions that it may use."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

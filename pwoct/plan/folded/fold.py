@@ -1,5 +1,6 @@
 """Octave layers for inference: each path as convolutions with fixed weights, normalisation folded in."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,13 +10,19 @@ from pwoct.octave import OctConv
 from pwoct.plan.choose import merges_bottleneck
 from pwoct.plan.folded.convolve import Convolution, Geometry
 from pwoct.plan.folded.kernels import merge, scale_and_shift
+from pwoct.plan.known import refusal, why_not_known
 from pwoct.plan.maps import LOW, Term, terms
 from pwoct.pwise_octave import Bottleneck
+from pwoct.resnet import ResNet
 
 Size = tuple[int, int]
 Affine = tuple[Tensor, Tensor | None]
 Layer = tuple[OctConv, nn.Module | None]  # with the normalisation behind it
 Merges = Callable[[int, int, int, Size], bool]
+NEEDED_GEOMETRY = (
+    "execution plans need convolutions that keep sizes at stride 1 by zeros around them, "
+    "and one stride and dilation"
+)
 
 
 class FoldedPath(NamedTuple):
@@ -26,6 +33,33 @@ class FoldedPath(NamedTuple):
     channels: tuple[int, int]
     before: Sequence[tuple[Convolution, bool]]  # with its ReLU or not
     last: Convolution
+
+
+def why_not_folded(model: nn.Module) -> str | None:
+    """Return why a network cannot be folded, or None if it can.
+
+    Every layer must be exactly of PyTorch or this package, keep sizes at stride 1, and every normalisation
+    have running statistics.
+    """
+    if reason := why_not_known(model, layers=True):
+        return reason
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and not keeps_sizes(module):
+            return f"{name}: {NEEDED_GEOMETRY}, got {module}"
+        if isinstance(module, nn.BatchNorm2d) and (module.running_mean is None or module.running_var is None):
+            return f"{name}: folding needs a normalisation with running statistics, got one without"
+    return None
+
+
+def copy_for_folding(plan: str, model: ResNet) -> ResNet:
+    """Return a copy of a network that shares no weight with it, in float64: what is folded is rounded once.
+
+    Raises:
+        ValueError: if it cannot be folded.
+    """
+    if reason := why_not_folded(model):
+        raise refusal(plan, model, reason)
+    return copy.deepcopy(model).double()
 
 
 def fold_paths(layers: Sequence[Layer], merges: Merges = merges_bottleneck) -> Iterator[FoldedPath]:
@@ -91,13 +125,19 @@ def check_geometry(convolution: nn.Conv2d) -> None:
     Raises:
         ValueError: if it does not.
     """
-    padding = tuple(d * (k // 2) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
+    if not keeps_sizes(convolution):
+        raise ValueError(f"{NEEDED_GEOMETRY}, got {convolution}")
+
+
+def keeps_sizes(convolution: nn.Conv2d) -> bool:
+    """Whether a convolution keeps sizes at stride 1, padded by zeros, alike in both directions."""
+    kernel = _kernel(convolution)
+    padding = tuple(d * (k // 2) for d, k in zip(convolution.dilation, kernel, strict=True))
+    is_odd = all(k % 2 for k in kernel)
     alike = len(set(convolution.stride)) == len(set(convolution.dilation)) == 1
-    if convolution.padding not in (padding, "same") or convolution.padding_mode != "zeros" or not alike:
-        raise ValueError(
-            f"execution plans need convolutions that keep sizes at stride 1 by zeros around them, and one "
-            f"stride and dilation, got {convolution}"
-        )
+    return (
+        convolution.padding in (padding, "same") and convolution.padding_mode == "zeros" and alike and is_odd
+    )
 
 
 def folded(convolution: nn.Conv2d, affine: Affine | None) -> Convolution:

@@ -4,7 +4,6 @@ Normalisation is folded into kernels; bottlenecks without anything in between be
 cheaper; sums and ReLUs are computed by the convolutions; narrow stages keep both branches packed in one map.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -13,23 +12,26 @@ from torch.nn.functional import adaptive_avg_pool2d, linear, pad
 
 from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import Octave, OctBatchNorm2d
+from pwoct.layout import is_transformed
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_packed, packed_channels, stored_channels
-from pwoct.plan.folded.convolve import Convolution, Geometry
-from pwoct.plan.folded.fold import Layer, folded, lone_kernel
+from pwoct.plan.folded.bounds import Bound, Growth, Unbounded, fusing
+from pwoct.plan.folded.convolve import Convolution, Geometry, is_fusable
+from pwoct.plan.folded.fold import Layer, copy_for_folding, folded, lone_kernel
 from pwoct.plan.folded.kernels import pack_kernels, scale_and_shift
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import fold_layers
 from pwoct.plan.maps import Maps, blocks, high_size, octave_layer
 from pwoct.plan.resample import double, halve
+from pwoct.plan.snapshot import Snapshot
 from pwoct.resnet import ResNet
 
 Size = tuple[int, int]
-Block = Callable[[Octave], Octave]
+Block = Callable[[Octave, Bound], Octave]
 NOTHING = Octave(None, None)
 
 
-class FoldedNetwork(nn.Module):
+class FoldedNetwork(Snapshot):
     """A snapshot of a `ResNet` for images of one size; it has no parameters, and no gradients.
 
     x: (n, in_channels, h, w) of any floating type. Returns logits (n, classes) in `dtype`.
@@ -40,27 +42,37 @@ class FoldedNetwork(nn.Module):
         dtype: in which it computes.
 
     Raises:
-        ValueError: if an image has another size.
+        ValueError: if the network is not one that it knows, or an image has another size.
+        RuntimeError: under a transformation of torch.func, since it has no gradients.
     """
+
+    PLAN = "folded"
 
     @torch.no_grad()
     def __init__(self, model: ResNet, size: Size, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        model = copy.deepcopy(model)  # so that no weight is shared with the network
+        model = copy_for_folding("folded", model)
         self.size, self.dtype = size, dtype
-        self.stem = folded(model.stem, scale_and_shift(model.stem_bn)).to(dtype)
+        self.first = folded(model.stem, scale_and_shift(model.stem_bn)).to(dtype)
+        self.growth = self.first.growth
         self.blocks = list(_fold_blocks(blocks(model.stages), size, dtype))
         self.weight, self.bias = (value.detach().to(dtype) for value in (model.fc.weight, model.fc.bias))
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
+        if is_transformed():
+            raise RuntimeError(
+                'the plan "folded" is a snapshot that torch.func cannot follow: use the plan "lean"'
+            )
         if x.shape[-2:] != self.size:
             raise ValueError(f"this network was folded for images of {self.size}, got {tuple(x.shape[-2:])}")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        y = Octave(self.stem(x, relu=True), None)
+        bound = Bound(x) if is_fusable(x) else Unbounded()
+        with fusing(bound.grow(self.growth, x)):
+            y = Octave(self.first(x, relu=True), None)
         for block in self.blocks:
-            y = block(y)
+            y = block(y, bound)
         assert y.high is not None
         return linear(adaptive_avg_pool2d(y.high, 1).flatten(1), self.weight, self.bias)
 
@@ -91,14 +103,17 @@ class FoldedBlock:
         self.conv1 = folded(block.conv1, scale_and_shift(block.bn1)).to(dtype)  # type: ignore[arg-type]
         self.conv2 = folded(block.conv2, scale_and_shift(block.bn2)).to(dtype)  # type: ignore[arg-type]
         self.shortcut = None if block.shortcut is None else folded(block.shortcut, None).to(dtype)  # type: ignore[arg-type]
+        residual = Growth() if self.shortcut is None else self.shortcut.growth
+        self.growth = self.conv1.growth.then(self.conv2.growth).plus(residual)
 
-    def __call__(self, x: Octave) -> Octave:
+    def __call__(self, x: Octave, bound: Bound) -> Octave:
         """Compute the block of a high branch alone."""
         assert x.high is not None
-        y = self.conv1(x.high, relu=True)
-        if self.shortcut is None:
-            return Octave(self.conv2(y, plus=x.high, relu=True), None)
-        return Octave(self.conv2(y, onto=self.shortcut(x.high), relu=True), None)
+        with fusing(bound.grow(self.growth, x.high)):
+            y = self.conv1(x.high, relu=True)
+            if self.shortcut is None:
+                return Octave(self.conv2(y, plus=x.high, relu=True), None)
+            return Octave(self.conv2(y, onto=self.shortcut(x.high), relu=True), None)
 
 
 class FoldedOctBlock:
@@ -112,13 +127,16 @@ class FoldedOctBlock:
         self.second = fold_layers(second if shortcut is None else [*second, (shortcut, None)], size, dtype)
         self.has_identity = shortcut is None
         self.c_in, self.c_out, self.size, self.dtype = conv1.split_in, conv2.split_out, size, dtype
+        inner = self.first.growth([Growth()], Growth(0.0))
+        self.growth = self.second.growth([inner, Growth()], Growth(float(self.has_identity)))
 
-    def __call__(self, x: Octave) -> Octave:
+    def __call__(self, x: Octave, bound: Bound) -> Octave:
         """Compute the block."""
-        maps = Maps(x)
-        inner = Maps(self.first([maps], NOTHING))
-        identity = self._rebranch(x) if self.has_identity else NOTHING
-        return self.second([inner, maps], identity)
+        with fusing(bound.grow(self.growth, *x)):
+            maps = Maps(x)
+            inner = Maps(self.first([maps], NOTHING))
+            identity = self._rebranch(x) if self.has_identity else NOTHING
+            return self.second([inner, maps], identity)
 
     def _rebranch(self, x: Octave) -> Octave:
         """Do what `pwoct.branches.rebranch` does, in stored channels."""
@@ -156,15 +174,17 @@ class PackedBlocks:
             )
             for block in blocks
         ]
+        self.growths = [conv1.growth.then(conv2.growth).plus(Growth()) for conv1, conv2 in self.convolutions]
 
-    def __call__(self, x: Octave) -> Octave:
+    def __call__(self, x: Octave, bound: Bound) -> Octave:
         """Compute the blocks of (high, low)."""
         high, low = x
         assert high is not None
         assert low is not None
         packed = pack(Octave(high[:, : self.split[0]], low[:, : self.split[1]]), self.channels)
-        for conv1, conv2 in self.convolutions:
-            packed = conv2(conv1(packed, relu=True), plus=packed, relu=True)
+        for (conv1, conv2), growth in zip(self.convolutions, self.growths, strict=True):
+            with fusing(bound.grow(growth, packed)):
+                packed = conv2(conv1(packed, relu=True), plus=packed, relu=True)
         y = unpack(packed, self.split)
         return Octave(*(self._store(branch) for branch in y))
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pwoct.branches import Octave
 from pwoct.plan.choose import doubles_rows, stored_channels, takes_two_pixels
+from pwoct.plan.folded.bounds import Growth
 from pwoct.plan.folded.convolve import Convolution
 from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths
 from pwoct.plan.folded.kernels import two_pixels
@@ -24,6 +25,11 @@ class Pairs:
         bias = None if convolution.bias is None else convolution.bias.repeat(2)
         geometry = convolution.geometry._replace(stride=(1, 2))
         self.convolution = Convolution(two_pixels(convolution.weight), bias, geometry)
+
+    @property
+    def growth(self) -> Growth:
+        """How large its results can be, beside what it reads."""
+        return self.convolution.growth
 
     def __call__(
         self, x: Tensor, *, onto: Tensor | None = None, plus: Tensor | None = None, relu: bool = False
@@ -71,6 +77,14 @@ class Summand:
     before: list[tuple[Convolution, bool]]  # with its ReLU or not
     last: Convolution | Pairs
 
+    @property
+    def growth(self) -> Growth:
+        """How large its results can be, beside the map that it reads."""
+        total = Growth()
+        for convolution, _ in self.before:
+            total = total.then(convolution.growth)
+        return total.then(self.last.growth)
+
     def __call__(
         self, maps: Maps, *, onto: Tensor | None = None, plus: Tensor | None = None, relu: bool = False
     ) -> Tensor:
@@ -90,6 +104,12 @@ class Sum:
     high: list[tuple[int, Summand]] = field(default_factory=list)
     doubled: list[tuple[int, Summand]] = field(default_factory=list)
     low: list[tuple[int, Summand]] = field(default_factory=list)
+
+    def growth(self, inputs: list[Growth], plus: Growth) -> Growth:
+        """How large its results can be, given how large its inputs and what is added can."""
+        for number, step in (*self.high, *self.doubled, *self.low):
+            plus = plus.plus(inputs[number].then(step.growth))
+        return plus
 
     def __call__(self, inputs: list[Maps], plus: Octave, *, relu: bool = True) -> Octave:
         """Return relu(sum of all convolutions + plus), branch by branch."""

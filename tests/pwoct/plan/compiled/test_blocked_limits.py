@@ -67,8 +67,6 @@ STEM = {"kernel_size": 3, "bias": False, "padding": 1}
         ),
         (changed(stem=nn.Conv2d(3, 8, 3, padding=1)), X, "convolutions without bias, got Conv2d"),
         (changed(stem=nn.Conv2d(3, 9, **STEM)), X, "normalisations that fit, got 9 channels for BatchNorm2d"),
-        (parametrized(), X, "weights that are parameters themselves"),
-        (synchronised(), X, "BatchNorm2d with parameters and momentum, got SyncBatch"),
         (half_frozen(), X, "normalisations that are all in training, or all in eval"),
         (network({}).half(), X.half(), "parameters in float32 or float64, got torch.float16"),
         (mixed(), X, "parameters in float32 or float64, got torch.float32, torch.float64"),
@@ -77,6 +75,18 @@ STEM = {"kernel_size": 3, "bias": False, "padding": 1}
 def test_what_it_refuses(model, x, message):
     with pytest.raises(ValueError, match=f'the plan "blocked" needs {message}'):
         BlockedNetwork(model)(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (parametrized(), "stem is a ParametrizedConv2d, which is no convolution that it knows"),
+        (synchronised(), "stem_bn is a SyncBatchNorm, which is no normalisation that it knows"),
+    ],
+)
+def test_layers_that_it_does_not_know(model, message):
+    with pytest.raises(ValueError, match=f'does not compute this network: {message}; use the plan "lean"'):
+        BlockedNetwork(model)(X)
 
 
 @pytest.mark.parametrize(

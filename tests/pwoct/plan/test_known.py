@@ -1,0 +1,301 @@
+"""Networks that are not exactly this package's: each plan computes what the reference does, or refuses."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.utils.prune
+from torch import nn
+from torch.nn.functional import conv2d
+
+from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.branches import Octave
+from pwoct.octave import OctConv
+from pwoct.plan import PLANS, plan_for, why_not, with_plan
+from pwoct.resnet import ResNet
+from tests.pwoct.networks import images, needs_compiler, network, relative_error
+
+pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
+
+SIZE, SHAPE = (16, 16), (16, 3, 16, 16)
+SNAPSHOTS, ALL_PLANS = {"folded", "native"}, {"lean", "blocked", "folded", "native"}
+KERNELS = {"blocked", "folded", "native"}
+CHANGES = {}
+
+
+def change(refusing):
+    """Register a change of a network, and the plans that cannot compute it."""
+    return lambda f: CHANGES.update({f.__name__: (f, refusing)}) or f
+
+
+def of_class(module, base, **methods):
+    """Make a module one of a subclass with its own methods."""
+    module.__class__ = type(f"My{base.__name__}", (base,), methods)
+
+
+def octave():
+    return network({"alpha": "1/2"}, depth=8)
+
+
+@change(ALL_PLANS)
+def subclass_of_the_network():
+    model = octave()
+    of_class(model, ResNet, forward=lambda self, x: 2 * ResNet.forward(self, x))
+    return model
+
+
+@change(ALL_PLANS)
+def subclass_of_a_plain_block():
+    model = network({}, depth=8)
+    of_class(model.stages[1][0], BasicBlock, forward=lambda self, x: 2 * BasicBlock.forward(self, x))
+    return model
+
+
+@change(ALL_PLANS)
+def subclass_of_an_octave_block():
+    model = octave()
+    of_class(model.stages[0][0], OctBlock, forward=lambda self, x: OctBlock.forward(self, 2 * x))
+    return model
+
+
+@change(ALL_PLANS)
+def subclass_of_an_octave_layer():
+    model, layer = octave(), OctConv
+    of_class(
+        model.stages[1][0].shortcut,
+        layer,
+        forward=lambda self, x: Octave(*(2 * b for b in layer.forward(self, x))),
+    )
+    return model
+
+
+@change(ALL_PLANS)
+def layer_in_a_stage():
+    model = network({}, depth=8)
+    model.stages[0].append(nn.Dropout(0))
+    return model
+
+
+@change(ALL_PLANS)
+def layer_beside_the_stages():
+    model = network({}, depth=8)
+    model.extra = nn.Linear(1, 1)
+    return model
+
+
+@change(ALL_PLANS)
+def hook_of_the_network():
+    model = octave()
+    model.register_forward_hook(lambda _, __, y: 2 * y)
+    return model
+
+
+@change(ALL_PLANS)
+def hook_before_a_block():
+    model = network({}, depth=8)
+    model.stages[1][0].register_forward_pre_hook(lambda _, x: (2 * x[0],))
+    return model
+
+
+@change(ALL_PLANS)
+def forward_of_its_own():
+    model = network({}, depth=8)
+    model.stages[1][0].forward = lambda x: model.stages[1][0].conv1(x)
+    return model
+
+
+def doubled(self, x):
+    return 2 * conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+@change(KERNELS)
+def subclass_of_a_convolution():
+    model = octave()
+    of_class(model.stem, nn.Conv2d, forward=doubled)
+    return model
+
+
+@change(KERNELS)
+def subclasses_in_an_octave_layer():
+    """Whose low paths "lean" would join."""
+    model = network({"alpha": "3/4", "width": 16}, depth=14)
+    for path in ("lh", "hl"):
+        of_class(getattr(model.stages[0][1].conv1, path), nn.Conv2d, forward=doubled)
+    return model
+
+
+@change(KERNELS)
+def convolution_that_returns_what_it_reads():
+    model = network({}, depth=8)
+    of_class(model.stages[0][0].conv2, nn.Conv2d, forward=lambda _, x: x)
+    return model
+
+
+@change(KERNELS)
+def subclass_of_a_normalisation():
+    model = octave()
+    of_class(model.stem_bn, nn.BatchNorm2d, forward=lambda self, x: -nn.BatchNorm2d.forward(self, x))
+    return model
+
+
+@change(KERNELS)
+def subclass_of_the_linear_layer():
+    model = octave()
+    of_class(model.fc, nn.Linear, forward=lambda self, x: 2 * nn.Linear.forward(self, x))
+    return model
+
+
+@change(KERNELS)
+def hook_of_a_convolution():
+    model = network({"alpha": "3/4", "width": 16}, depth=14)
+    model.stages[0][1].conv1.lh.register_forward_hook(lambda _, __, y: 2 * y)
+    return model
+
+
+@change(KERNELS)
+def hook_before_a_normalisation():
+    model = octave()
+    model.stem_bn.register_forward_pre_hook(lambda _, x: (2 * x[0],))
+    return model
+
+
+@change(KERNELS)
+def parametrized():
+    model = octave()
+    nn.utils.parametrizations.weight_norm(model.stem)
+    return model
+
+
+@change(KERNELS)
+def pruned():
+    model = octave()
+    nn.utils.prune.l1_unstructured(model.stem, "weight", 0.5)
+    with torch.no_grad():  # a step of an optimiser after the last forward pass
+        model.stem.weight_orig.mul_(3)
+    return model
+
+
+@change(set())
+def pruned_for_good():
+    model = octave()
+    nn.utils.prune.l1_unstructured(model.stem, "weight", 0.5)
+    nn.utils.prune.remove(model.stem, "weight")
+    return model
+
+
+@change(KERNELS)
+def group_normalisation():
+    model = network({}, depth=8)
+    model.stages[1][0].bn1 = nn.GroupNorm(4, 16)
+    return model
+
+
+@change(SNAPSHOTS)
+def normalisation_without_statistics():
+    model = octave()
+    model.stem_bn = nn.BatchNorm2d(8, track_running_stats=False)
+    return model
+
+
+@change(KERNELS)
+def padding_by_reflection():
+    model = octave()
+    model.stem = nn.Conv2d(3, 8, 3, padding=1, padding_mode="reflect", bias=False)
+    return model
+
+
+@change({"blocked", "native"})
+def groups():
+    model = network({"width": 9}, depth=8)
+    model.stem = nn.Conv2d(3, 9, 3, padding=1, groups=3, bias=False)
+    return model
+
+
+@change(KERNELS)
+def shortcut_of_two_layers():
+    model = network({}, depth=8)
+    model.stages[1][0].shortcut = nn.Sequential(nn.Conv2d(8, 16, 1, 2, bias=False), nn.BatchNorm2d(16))
+    return model
+
+
+@change(KERNELS)
+def bottleneck_whose_between_was_changed():
+    model = network({"alpha": "1/2", "paths": "LL"}, depth=8)
+    model.stages[1][0].conv1.ll.between = "bn_relu"
+    return model
+
+
+def run(plan, model, x):
+    model.train(plan == "blocked")
+    return with_plan(model, plan, size=SIZE)(x)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("plan", PLANS[1:])
+def test_right_or_refused(plan, name):
+    make, refusing = CHANGES[name]
+    model, x = make(), images(SIZE, 16).float()
+    assert (why_not(plan, model, images=16, size=SIZE) is not None) == (plan in refusing)
+    if plan in refusing:
+        with pytest.raises(ValueError, match=r'; use the plan "(lean|reference)"$'):
+            run(plan, model, x)
+        return
+    expected = run("reference", model.train(plan == "blocked"), x) if plan != "blocked" else model.train()(x)
+    assert relative_error(run(plan, model, x), expected.double()) < 1e-4
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_offered_computes(name, training):
+    model = CHANGES[name][0]().train(training)
+    plan = plan_for(model, SHAPE, torch.float32, training)
+    expected = model(images(SIZE, 16).float())
+    got = with_plan(model, plan, size=SIZE)(images(SIZE, 16).float())
+    assert relative_error(got, expected.double()) < 1e-4
+
+
+@pytest.mark.parametrize("plan", ["lean", "blocked"])
+def test_hooks_that_come_later_are_seen(plan):
+    model, x = octave(), images(SIZE, 16).float()
+    forward = with_plan(model, plan)
+    forward(x)
+    model.stages[0][0].register_full_backward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match=r'stages.0.0 has hooks .*; use the plan "reference"'):
+        forward(x)
+
+
+def test_what_a_hook_keeps_is_not_written():
+    kept = {}
+    model, x = octave().eval(), images(SIZE, 2).float()
+    layers = {
+        name: model.get_submodule(name)
+        for name in ("stem", "stem_bn", "stages.0.0.bn1.low", "stages.1.0.conv1.hh")
+    }
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda _, __, y, name=name: kept.setdefault(name, []).append(y))
+    model(x)
+    with_plan(model, "lean")(x)
+    for first, second in kept.values():
+        torch.testing.assert_close(second, first)
+
+
+def test_backward_hooks_of_layers_are_called():
+    model, x, seen = octave(), images(SIZE, 2).float(), []
+    for layer in (model.stem, model.stem_bn, model.stages[1][0].conv1.lh, model.fc):
+        layer.register_full_backward_hook(lambda module, *_: seen.append(module))
+    with_plan(model, "lean")(x.requires_grad_()).sum().backward()
+    assert seen == [model.fc, model.stages[1][0].conv1.lh, model.stem_bn, model.stem]
+
+
+@pytest.mark.parametrize("plan", sorted(SNAPSHOTS))
+def test_a_snapshot_in_float64_is_that_of_the_network_in_float64(plan):
+    model, x = network({"alpha": "1/4", "paths": "HL"}).eval(), images(SIZE, 4)
+    snapshot = with_plan(model, plan, size=SIZE, dtype=torch.float64)
+    assert relative_error(snapshot(x), copy.deepcopy(model).double()(x)) < 1e-13
+
+
+def test_an_octave_map_before_a_plain_block():
+    model = octave()
+    model.stages[2] = network({}, depth=8).stages[2]
+    with pytest.raises(ValueError, match="needs a high branch alone, got a low one too"):
+        with_plan(model, "lean")(images(SIZE, 2).float())
