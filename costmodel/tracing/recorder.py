@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,7 +22,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costmodel.tracing.raw import Raw, Spec, bound, leaves, mapped, storage_of
 
 _DEVICE = torch.ops.prim.device.default
-_SIMPLE: set[OpOverload] = set()  # operators that are not made of others, so far as we know
 
 
 class Places:
@@ -141,12 +141,9 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return getattr(args[0], "fake_device", None) or func(*args)
         if not isinstance(func, OpOverload):
             return func(*args, **kwargs)
-        if func not in _SIMPLE:
+        if _is_composite(func):
             with self:
-                result = func.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-            _SIMPLE.add(func)
+                return func.decompose(*args, **kwargs)
         return self._run(func, args, kwargs)
 
     def _run(self, func: OpOverload, args: Any, kwargs: Any) -> Any:
@@ -207,6 +204,13 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._parameters.get(storage, ""),
             storage in self._of_weights,
         )
+
+
+@cache
+def _is_composite(operator: OpOverload) -> bool:
+    """Return whether an operator is made of others: rules in Python for single kernels do not count."""
+    name: str = operator.name()  # type: ignore[no-untyped-call]
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
 
 
 def _node() -> int | None:

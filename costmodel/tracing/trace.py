@@ -30,7 +30,8 @@ def trace(
     """Return what runs when a module is called on inputs, operator by operator, with its cost.
 
     The module is left as it was, but for lazy parameters, which a first run makes. Inputs are tensors, or
-    anything that holds tensors; only their shapes and dtypes matter, except to code that reads values. With `training`, one training step is traced too.
+    anything that holds tensors; only their shapes and dtypes matter, except to code that reads values. With
+    `training`, one training step is traced too.
 
     Raises TraceError where the module does not run, naming the module and the operator.
 
