@@ -66,5 +66,5 @@ def _meta(value: Any) -> Any:
 
 def _multiplies(operator: Any, itself: OpOverload) -> bool:
     """Return whether an operator multiplies matrices, or is the very one that was to be taken apart."""
-    words = str(operator).replace(".", "_").split("_")
+    words = str(operator).replace("linalg_vector_norm", "norm").replace(".", "_").split("_")
     return operator is itself or not _PRODUCTS.isdisjoint(words)
