@@ -42,7 +42,7 @@ def refusal(plan: str, model: nn.Module, reason: str) -> ValueError:
     return ValueError(f'the plan "{plan}" does not compute this network: {reason}; use the plan "{instead}"')
 
 
-class Place(NamedTuple):
+class KnownPlace(NamedTuple):
     """A module of a network: its name, and what the plans take it for."""
 
     name: str
@@ -116,7 +116,7 @@ def call(module: nn.Module, x: Tensor) -> Tensor:
     return y if is_own(module) else y.clone()
 
 
-def places(model: nn.Module, *, layers: bool) -> Iterator[Place]:
+def places(model: nn.Module, *, layers: bool) -> Iterator[KnownPlace]:
     """Yield the modules of a network before their children, which need not exist if they are others.
 
     layers: whether those are yielded that all plans but the compiled and folded ones call.
@@ -128,19 +128,19 @@ def places(model: nn.Module, *, layers: bool) -> Iterator[Place]:
             yield from _steps(place.name, place.module)
 
 
-def _frame(model: nn.Module) -> Iterator[Place]:
+def _frame(model: nn.Module) -> Iterator[KnownPlace]:
     roles = (CONVOLUTION, NORMALISATION, SEQUENCE, LINEAR)
     for part, role in zip(PARTS, roles, strict=True):
-        yield Place(part, getattr(model, part), role)
+        yield KnownPlace(part, getattr(model, part), role)
     for number, stage in model.stages.named_children():  # type: ignore[union-attr]
-        yield Place(f"stages.{number}", stage, SEQUENCE)
+        yield KnownPlace(f"stages.{number}", stage, SEQUENCE)
         for position, block in stage.named_children():
             name = f"stages.{number}.{position}"
-            yield Place(name, block, BLOCK)
+            yield KnownPlace(name, block, BLOCK)
             yield from _layers(name, block)
 
 
-def _layers(name: str, block: nn.Module) -> Iterator[Place]:
+def _layers(name: str, block: nn.Module) -> Iterator[KnownPlace]:
     """Yield the layers of a block, and what is in them."""
     layer, norm = (LAYER, BRANCHES) if isinstance(block, OctBlock) else (CONVOLUTION, NORMALISATION)
     for child, role in (
@@ -153,18 +153,18 @@ def _layers(name: str, block: nn.Module) -> Iterator[Place]:
         module = getattr(block, child)
         if module is None and child == "shortcut":
             continue
-        yield Place(f"{name}.{child}", module, role)
+        yield KnownPlace(f"{name}.{child}", module, role)
         if role not in FRAME:
             continue
         inner = PATH if role == LAYER else NORMALISATION
         for own, found in module.named_children():
-            yield Place(f"{name}.{child}.{own}", found, inner)
+            yield KnownPlace(f"{name}.{child}.{own}", found, inner)
 
 
-def _steps(name: str, path: nn.Module) -> Iterator[Place]:
+def _steps(name: str, path: nn.Module) -> Iterator[KnownPlace]:
     assert isinstance(path, Bottleneck)
     for child, module in path.named_children():
-        yield Place(f"{name}.{child}", module, NORMALISATION if child.endswith("_bn") else CONVOLUTION)
+        yield KnownPlace(f"{name}.{child}", module, NORMALISATION if child.endswith("_bn") else CONVOLUTION)
 
 
 def _is_consistent(path: Bottleneck) -> bool:
