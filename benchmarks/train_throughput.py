@@ -41,6 +41,7 @@ from pwoct.training.data import Images
 from pwoct.training.distributed import Ranks
 from pwoct.training.record import RunFolder
 from pwoct.training.reporter import Quiet
+from pwoct.training.saver import Keeping
 from pwoct.training.signals import Signals
 from pwoct.training.synthetic import synthetic
 from pwoct.training.train import Session, settled
@@ -112,7 +113,7 @@ def our_session(name: str, compiled: bool) -> Session:
     dataset = synthetic()
     config = settled(compose("fast", values=values), dataset, Ranks())
     folder = RunFolder(Path(tempfile.gettempdir()) / "never written")
-    return Session(config, dataset, folder, Ranks(), Signals(), Quiet(), 60.0)
+    return Session(config, dataset, folder, Ranks(), Signals(), Quiet(), Keeping(60.0))
 
 
 def our_steps(session: Session) -> Iterator[None]:

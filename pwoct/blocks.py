@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from pwoct.branches import Octave, add, as_octave, crop, per_branch, rebranch
+from pwoct.branches import Octave, Size, add, as_octave, per_branch, rebranch, size_of, strided
+from pwoct.octave import OctConv
 
 
 class BasicBlock(nn.Module):
@@ -40,12 +41,57 @@ class OctBlock(BasicBlock):
     Where input and output differ only in their branches, the shortcut splits or concatenates.
     """
 
-    def forward(self, x: Octave | Tensor) -> Octave:  # type: ignore[override]
-        """Add the residual of (high, low)."""
+    def __init__(
+        self,
+        conv1: OctConv,
+        bn1: nn.Module,
+        conv2: nn.Module,
+        bn2: nn.Module,
+        shortcut: nn.Module | None = None,
+    ) -> None:
+        super().__init__(conv1, bn1, conv2, bn2, shortcut)
+        self.stride = conv1.stride
+
+    def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave:  # type: ignore[override]
+        """Add the residual of (high, low).
+
+        size: (h, w) of the high input, where there is no such branch that tells it.
+        """
         x = as_octave(x)
-        inner = per_branch(relu, self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(inner))
-        x = rebranch(x, y) if self.shortcut is None else self.shortcut(x)
-        if inner.high is None:  # then nothing has told conv2 whether its high output has an odd size
-            y = crop(y, x)
+        size = size if x.high is None else size_of(x.high)
+        size = None if size is None else strided(size, self.stride)
+        inner = per_branch(relu, self.bn1(_convolve(self.conv1, x, size)))
+        y = self.bn2(_convolve(self.conv2, inner, size))
+        x = rebranch(x, y) if self.shortcut is None else _convolve(self.shortcut, x, size)
         return per_branch(relu, add(y, x))
+
+
+class OctSequential(nn.Sequential):
+    """Octave blocks in a row, or such rows in a row; each is told the size of its high input.
+
+    So a network keeps the size of its images where some stages have no high branch.
+    """
+
+    @property
+    def stride(self) -> int:
+        """The strides of all blocks, multiplied."""
+        product = 1
+        for child in self.children():  # torch.compile cannot trace the product of a generator
+            product *= child.stride  # type: ignore[operator, assignment]
+        return product
+
+    def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave | Tensor:
+        """Compute the blocks one after the other.
+
+        size: (h, w) of the high input, where there is no such branch that tells it.
+        """
+        for child in self.children():
+            x = child(x, size)
+            size = None if size is None else strided(size, child.stride)  # type: ignore[arg-type]
+        return x
+
+
+def _convolve(layer: nn.Module, x: Octave, size: Size | None) -> Octave:
+    """Tell a layer the size of its high output only where its input does not."""
+    y: Octave = layer(x) if size is None or x.high is not None else layer(x, size)
+    return y

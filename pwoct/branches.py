@@ -1,7 +1,7 @@
 """Feature maps in two branches, and what is done to each: pool, upsample, add, normalise."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,8 @@ from torch.nn.functional import avg_pool2d
 
 from pwoct.channels import Ratio, split_channels
 from pwoct.layout import is_channels_last
+
+Size: TypeAlias = tuple[int, int]
 
 
 class Octave(NamedTuple):
@@ -34,8 +36,8 @@ def pool(x: Tensor, by: int = 2) -> Tensor:
     return avg_pool2d(x, by, ceil_mode=True, count_include_pad=False)
 
 
-def upsample(x: Tensor, like: Tensor | None = None) -> Tensor:
-    """Repeat each pixel 2 x 2, cropped to the size of `like`.
+def upsample(x: Tensor, size: Size | None = None) -> Tensor:
+    """Repeat each pixel 2 x 2, cropped to a size (h, w).
 
     x: (n, c, h, w). Returns (n, c, 2h, 2w) or smaller.
 
@@ -44,11 +46,21 @@ def upsample(x: Tensor, like: Tensor | None = None) -> Tensor:
               [1., 1., 2., 2.]]]])
     """
     double = _repeat_pixels(x)
-    return double if like is None else _crop(double, like)
+    return double if size is None else double[..., : size[0], : size[1]]
 
 
-def _crop(x: Tensor, like: Tensor) -> Tensor:
-    return x[..., : like.shape[-2], : like.shape[-1]]
+def size_of(x: Tensor) -> Size:
+    """Return (h, w) of a map (n, c, h, w)."""
+    return x.shape[-2], x.shape[-1]
+
+
+def strided(size: Size, stride: int) -> Size:
+    """Return what a stride leaves of a size (h, w).
+
+    >>> strided((35, 32), 2)
+    (18, 16)
+    """
+    return -(-size[0] // stride), -(-size[1] // stride)
 
 
 def _repeat_pixels(x: Tensor) -> Tensor:
@@ -86,13 +98,6 @@ def add(x: Octave, y: Octave) -> Octave:
     return Octave(join(x.high, y.high), join(x.low, y.low))
 
 
-def crop(x: Octave, like: Octave) -> Octave:
-    """Crop the high branch of `x` to the size of that of `like`, where both exist."""
-    if x.high is None or like.high is None:
-        return x
-    return Octave(_crop(x.high, like.high), x.low)
-
-
 def rebranch(x: Octave, like: Octave) -> Octave:
     """Give `x` the branches of `like` without parameters.
 
@@ -105,7 +110,7 @@ def rebranch(x: Octave, like: Octave) -> Octave:
         kept = 0 if like.high is None else like.high.shape[1]
         return Octave(None if like.high is None else x.high[:, :kept], pool(x.high[:, kept:]))
     if x.low is not None and like.low is None:
-        low = upsample(x.low, like.high)
+        low = upsample(x.low, None if like.high is None else size_of(like.high))
         return Octave(low if x.high is None else torch.cat((x.high, low), 1), None)
     return x
 

@@ -5,7 +5,7 @@ HH and LL stay at their resolution, HL pools and then convolves, LH convolves an
 
 from torch import Tensor, nn
 
-from pwoct.branches import Octave, as_octave, join, pool, upsample
+from pwoct.branches import Octave, Size, as_octave, join, pool, size_of, upsample
 from pwoct.channels import PATHS, Ratio, Split, as_alpha, check_choice, check_positive, split_channels
 from pwoct.paths import PathFactory, PathSpec, conv_path
 
@@ -19,7 +19,7 @@ class OctConv(nn.Module):
 
     Takes an `Octave` or a tensor, which is a high branch alone; returns an `Octave` of size
     ceil(size / stride). A branch or path without channels is None. Without a high input, the high
-    output is twice as large as the low one.
+    output has the size that `forward` is given, or twice that of the low one.
 
     Args:
         c_in: channels of the input, both branches together.
@@ -104,13 +104,19 @@ class OctConv(nn.Module):
             for name, channels in exist.items()
         }
 
-    def forward(self, x: Octave | Tensor) -> Octave:
-        """Convolve (high, low) to (high, low)."""
+    def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave:
+        """Convolve (high, low) to (high, low).
+
+        size: (h, w) of the high output, where there is no high input that would tell it.
+
+        Raises:
+            ValueError: if a branch is missing or too many, or sizes do not fit one another.
+        """
         high, low = self._checked(as_octave(x))
         high, low, low_for_high = self._pool_by_stride(high, low)
         hh = self._through(self.hh, high)
         hl = self._through(self.hl, self._pool_for_low(high))
-        lh = self._upsample(self._through(self.lh, low_for_high), like=hh)
+        lh = self._upsample(self._through(self.lh, low_for_high), size if hh is None else size_of(hh))
         ll = self._through(self.ll, low)
         return Octave(join(hh, lh), join(hl, ll))
 
@@ -144,9 +150,13 @@ class OctConv(nn.Module):
     def _through(self, path: nn.Module | None, x: Tensor | None) -> Tensor | None:
         return None if path is None or x is None else path(x)
 
-    def _upsample(self, lh: Tensor | None, like: Tensor | None) -> Tensor | None:
+    def _upsample(self, lh: Tensor | None, size: Size | None) -> Tensor | None:
         at_high_size = self.stride_rule == "A" and self.stride == 2
-        return lh if lh is None or at_high_size else upsample(lh, like)
+        if lh is None or at_high_size:
+            return lh
+        if size is not None:
+            _check_half(size, lh)
+        return upsample(lh, size)
 
     def extra_repr(self) -> str:
         """Name the options that shape the layer."""
@@ -190,6 +200,14 @@ def _check_depthwise(depthwise: bool, exchange: bool, groups: int) -> None:
         raise ValueError(f"depthwise chooses its own groups and needs groups = 1, got {groups}")
     if exchange and not depthwise:
         raise ValueError("exchange needs depthwise = True, got False: other layers always have HL and LH")
+
+
+def _check_half(size: Size, lh: Tensor) -> None:
+    if [(side + 1) // 2 for side in size] != [*size_of(lh)]:
+        raise ValueError(
+            f"the high output's size must be that of LH, doubled, or one less, "
+            f"got {tuple(size)} and LH of {size_of(lh)}"
+        )
 
 
 def _check_sizes(high: Tensor, low: Tensor) -> None:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, relu
 
-from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import OctBatchNorm2d
+from pwoct.blocks import BasicBlock, OctBlock, OctSequential
+from pwoct.branches import OctBatchNorm2d, as_octave, size_of
 from pwoct.channels import (
     PATHS,
     WIDTH_RULES,
@@ -58,10 +58,18 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
+        size = size_of(x)
         x = relu(self.stem_bn(self.stem(x)))
-        y = self.stages(x)
-        high = y if isinstance(y, Tensor) else y.high
+        y = self.stages(x, size) if isinstance(self.stages, OctSequential) else self.stages(x)
+        high = as_octave(y).high
+        assert high is not None
         return self.fc(adaptive_avg_pool2d(high, 1).flatten(1))  # type: ignore[no-any-return]
+
+
+def blocks(stages: nn.Module) -> Iterator[nn.Module]:
+    """Yield the blocks of all stages."""
+    for stage in stages.children():
+        yield from stage.children()
 
 
 @dataclass(frozen=True)
@@ -147,13 +155,10 @@ def resnet(
     stages = _stages(alpha, beta, paths)
     plain = all(stage.alpha == 0 and "HH" not in stage.paths for stage in stages)
     options = OctaveOptions(width_rule, stride_rule, between)
-    blocks = nn.Sequential(
-        *(
-            nn.Sequential(*(_plain_block(spec) if plain else _oct_block(spec, options) for spec in specs))
-            for specs in _block_specs(n, width, stages)
-        )
-    )
-    model = ResNet(blocks, in_channels=in_channels, width=width, features=4 * width, classes=classes)
+    row, block = (nn.Sequential, _plain_block) if plain else (OctSequential, partial(_oct_block, options))
+    specs = _block_specs(n, width, stages)
+    body = row(*(row(*map(block, of_stage)) for of_stage in specs))
+    model = ResNet(body, in_channels=in_channels, width=width, features=4 * width, classes=classes)
     he_normal_(model)
     return model
 
@@ -245,7 +250,7 @@ def _plain_block(spec: BlockSpec) -> BasicBlock:
     )
 
 
-def _oct_block(spec: BlockSpec, options: OctaveOptions) -> OctBlock:
+def _oct_block(options: OctaveOptions, spec: BlockSpec) -> OctBlock:
     before, inside, behind = spec.alphas
     first, second = spec.paths
     conv = partial(

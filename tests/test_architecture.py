@@ -26,7 +26,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "explorer": frozenset({".", "operators", "grids"}),
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
-    "checks": frozenset({".", "operators", "networks", "paper"}),
+    "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing"}),
     "commands/shared": frozenset(
         {".", "operators", "networks", "grids", "search", "tables", "figures"} | {"models", "tracing"}
     ),

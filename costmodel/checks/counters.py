@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from costmodel.checks.measure import fvcore_own_counts, mode, tensors
@@ -56,7 +57,8 @@ def count_by_fvcore(model: nn.Module, inputs: Arguments, others: Sequence[Argume
     del others
     from importlib.metadata import version
 
-    with mode(model, training=False), _plain():
+    # Without gradients, the tracer sees into autograd functions of the user's own.
+    with mode(model, training=False), _plain(), torch.no_grad():
         counted = fvcore_own_counts(model, *inputs)
     return Counted("fvcore", version("fvcore"), counted.macs, {}, counted.missing, counted.einsum)
 
@@ -83,15 +85,18 @@ COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Enable gradients and leave out the fused kernels, which no counter has rules for."""
+    """Enable gradients, and let attention and recurrent layers run as products, which counters see."""
     fused: Any = torch.backends.mha
-    before = fused.get_fastpath_enabled()
+    onednn: Any = torch.backends.mkldnn
+    before = fused.get_fastpath_enabled(), onednn.enabled
     fused.set_fastpath_enabled(False)
+    onednn.enabled = False
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        fused.set_fastpath_enabled(before)
+        fused.set_fastpath_enabled(before[0])
+        onednn.enabled = before[1]
 
 
 class _NoTracker:

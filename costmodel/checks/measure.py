@@ -93,7 +93,7 @@ def _forgiving(name: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, A
         try:
             return handle(inputs, outputs)
         except (AssertionError, IndexError, TypeError, ValueError, NotImplementedError):
-            return Counter({f"failed {name}": 0})
+            return Counter({f"failed {name}": 1})
 
     return handled
 

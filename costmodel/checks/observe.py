@@ -11,10 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
-from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
@@ -36,9 +33,6 @@ class Observation:
 
     calls: dict[str, list[ObservedCall]] = field(default_factory=dict)
     saved_bytes: Counter[str] = field(default_factory=Counter)  # distinct storages, where first saved
-    operators: Counter[tuple[str, OpOverload]] = field(
-        default_factory=Counter
-    )  # calls by module and operator
     training_macs: int = 0  # of the whole pass, forward and backward, by `FlopCounterMode`
 
     def activations(self, name: str) -> int:
@@ -104,17 +98,6 @@ def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
     return watch.seen
 
 
-def observe_forward(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
-    """Watch one forward pass in eval mode, and the ATen operators that run."""
-    if any(map(is_lazy, model.parameters())):
-        with mode(model, training=False), torch.no_grad():
-            model(*inputs)  # the first run makes the parameters
-    watch = _Watch(model)
-    with mode(model, training=False), watch.hooks(), _OperatorCalls(watch):
-        model(*inputs)
-    return watch.seen
-
-
 def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> bool:
     """Return whether the output stays the same, and finite, when a module's result is replaced by NaN."""
     module = model.get_submodule(name)
@@ -163,18 +146,6 @@ class _Watch:
         x = inputs[0] if inputs else named["input"]  # both may be called with their input by name
         call = ObservedCall(tuple(x.shape), output.numel(), x.requires_grad)
         self.seen.calls.setdefault(name, []).append(call)
-
-
-class _OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the ATen operators that run, and where."""
-
-    def __init__(self, watch: _Watch) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._watch = watch
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self._watch.seen.operators[self._watch.running.name, func] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def evaluate(
             model, score = examine(folder, images, weights, plan)
     payload = {
         "run": folder.name,
-        "accuracy": score.accuracy,
+        "accuracy": percent(score.accuracy),
         "correct": score.correct,
         "images": score.images,
         "loss": score.loss,

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, UNSAVED, say
+from costmodel.commands.shared.errors import say
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
+    end_by,
     given,
     is_first_rank,
     open_dataset,
     reported,
     reporter,
     seed_list,
+    stoppable,
 )
 from costmodel.commands.shared.vocabulary import option
 from costmodel.paper import selection
@@ -52,10 +54,10 @@ def study(
 ) -> None:
     """Train what a table of the paper needs, each run in its own folder; what is done is not done again.
 
-    Ends with section 5.2's step: for each path, accuracy lost against parameters saved. Exit code 1 where a
-    run diverged.
+    Ends with section 5.2's step: for each path, accuracy lost against parameters saved. A run that diverges
+    or is damaged does not keep the others from being trained; exit code 1 or 5 tells of it in the end.
     """
-    with reported():
+    with stoppable() as signals, reported():
         from pwoct.training.config import parse_setting
         from pwoct.training.study import Shard, carry_out, plan
 
@@ -75,7 +77,7 @@ def study(
             show("study", [_plan_table(planned, part)], format, notes=[FROZEN] if frozen else [])
             return
         name = planned.runs[0].data.dataset
-        diverged = carry_out(
+        troubles = carry_out(
             planned,
             open_dataset(name, data),
             part,
@@ -83,14 +85,11 @@ def study(
             note=(lambda _: None)
             if quiet or not is_first_rank()
             else lambda text: say(f"pwoct-cost: {text}"),
+            signals=signals,
         )
         if is_first_rank():
             _show_results(planned, networks, name, format)
-        failures = sum(result.failures for result in planned.results())
-    if diverged:
-        raise typer.Exit(CHECK_FAILED)
-    if failures:
-        raise typer.Exit(UNSAVED)
+    end_by(troubles, len(part.take(planned.runs)))
 
 
 def _table(name: str) -> int:

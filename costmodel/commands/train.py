@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import UNSAVED, require, say
+from costmodel.commands.shared.errors import UNSAVED, fail, require, say
 from costmodel.commands.shared.options import one_model
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.terminal import at_work
@@ -19,6 +19,7 @@ from costmodel.commands.shared.training import (
     accuracy_columns,
     check_images,
     check_trainable,
+    end_by,
     formula_network,
     given,
     is_first_rank,
@@ -29,6 +30,7 @@ from costmodel.commands.shared.training import (
     reported,
     reporter,
     seed_list,
+    stoppable,
 )
 from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.operators.recorder import cost_of
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from pwoct.training.record import Result
 
 app = typer.Typer(add_completion=False)
+
+LONGEST_NAME = 200  # bytes: file systems take 255, and names of files beside it are made from it
 
 
 @app.command()
@@ -76,6 +80,8 @@ def train(
     name: Annotated[str | None, option("name")] = None,
     runs: RunsOption = Path("runs"),
     checkpoint_minutes: Annotated[float, option("checkpoint-minutes", min=0)] = 5.0,
+    keep: Annotated[int, option("keep", min=1)] = 2,
+    from_step: Annotated[int | None, option("from-step", min=0)] = None,
     allow_change: Annotated[list[str] | None, option("allow-change")] = None,
     dry_run: Annotated[bool, option("dry-run")] = False,
     tensorboard: Annotated[bool, option("tensorboard")] = False,
@@ -88,8 +94,9 @@ def train(
     """
     if tensorboard:
         require("tensorboard", "tensorboard")
-    with reported():
+    with stoppable() as signals, reported():
         from pwoct.training.config import compose, parse_setting
+        from pwoct.training.study import ENDS_ONE_RUN
         from pwoct.training.train import train as run
 
         values = {
@@ -126,25 +133,39 @@ def train(
                 trial = plan_table(configs[0], images, folders[0])
             show("train", [trial], format)
             return
-        results = []
+        options: dict[str, Any] = {
+            "checkpoint_minutes": checkpoint_minutes,
+            "keep": keep,
+            "from_step": from_step,
+            "allow_change": allow_change or [],
+            "signals": signals,
+        }
+        results: list[Result] = []
+        troubles: dict[str, Exception] = {}
         for each, folder in zip(configs, folders, strict=True):
-            with reporter(folder, quiet, tensorboard) as told:
-                results.append(
-                    run(
-                        each,
-                        images,
-                        folder,
-                        reporter=told,
-                        checkpoint_minutes=checkpoint_minutes,
-                        allow_change=allow_change or [],
-                    )
-                )
+            try:
+                with reporter(folder, quiet, tensorboard) as told:
+                    results.append(run(each, images, folder, reporter=told, **options))
+            except ENDS_ONE_RUN as error:
+                if len(configs) == 1:
+                    raise
+                troubles[folder.name] = error
+                say(f"pwoct-cost: {folder.name}: {error}")
     if is_first_rank():
         notes = [spread(results)] if len(results) > 1 else []
         show("train", [results_table(results)], format, notes=notes)
-    if failures := sum(result.failures for result in results):
-        say(f"pwoct-cost: error: finished, but could not write {counted(failures, 'time')}")
-        raise typer.Exit(UNSAVED)
+    tell_unwritten(results)
+    end_by(troubles, len(configs))
+
+
+def tell_unwritten(results: Sequence[Result]) -> None:
+    """Leave with exit code 6 if a run could not write how it ended; what failed in between is only said."""
+    for result in results:
+        if result.failures and not result.unwritten and is_first_rank():
+            times = counted(result.failures, "time")
+            say(f"pwoct-cost: {result.name} could not write {times} on its way; everything was written later")
+    if missing := {what for result in results for what in result.unwritten}:
+        fail(f"finished, but could not write: {', '.join(sorted(missing))}", UNSAVED)
 
 
 def results_table(results: Sequence[Result]) -> Table:
@@ -209,6 +230,8 @@ def _name(config: Config, name: str | None, runs: int) -> str:
 
     if name is None:
         return default_name(config)
-    if Path(name).name != name:
-        raise ValueError(f"name must be that of a folder, got {name}")
-    return name if runs == 1 else f"{name}-seed{config.seed}"
+    chosen = name if runs == 1 else f"{name}-seed{config.seed}"
+    if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"} or len(chosen.encode()) > LONGEST_NAME:
+        shown = name if len(name) < 80 else f"one of {len(name):,} characters"
+        raise ValueError(f"name must be that of a folder, got {shown or 'nothing'}")
+    return chosen

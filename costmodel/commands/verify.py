@@ -10,6 +10,15 @@ import typer
 
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.limits import check_built
+from costmodel.commands.shared.network import (
+    NETWORK_HELP,
+    InputOption,
+    InputsOption,
+    TimeoutOption,
+    asked,
+    is_own,
+    within,
+)
 from costmodel.commands.shared.options import NetworkOptions, one_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
@@ -19,6 +28,7 @@ from costmodel.report import counted
 
 if TYPE_CHECKING:
     from costmodel.checks.comparison import Report
+    from costmodel.checks.foreign import NetworkReport
 
 app = typer.Typer(add_completion=False)
 
@@ -29,15 +39,13 @@ NETWORK_ONLY = (
     *("alpha", "beta", "paths", "size", "batch"),
     *("width_rule", "stride_rule", "between", "width", "classes", "in_channels"),
 )
-ONE_MODEL = ("model", "named_model", *NETWORK_ONLY, "input", "strict", "per_module")
+ONE_MODEL = ("model", "named_model", *NETWORK_ONLY, "input", "inputs", "timeout", "strict", "per_module")
 
 
 @app.command()
 def verify(
     ctx: typer.Context,
-    model: Annotated[
-        str | None, argument("model", "resnet20, resnet56, ..., or package.module:factory; or --model.")
-    ] = None,
+    model: Annotated[str | None, argument("model", NETWORK_HELP)] = None,
     named_model: Annotated[str | None, option("model")] = None,
     alpha: Annotated[str | None, option("alpha")] = None,
     beta: Annotated[str, option("beta")] = "2",
@@ -50,7 +58,9 @@ def verify(
     width: Annotated[int, option("width", min=1)] = 16,
     classes: Annotated[int, option("classes", min=1)] = 10,
     in_channels: Annotated[int, option("in-channels", min=1)] = 3,
-    input: Annotated[list[str] | None, option("input")] = None,
+    input: InputOption = None,
+    inputs: InputsOption = None,
+    timeout: TimeoutOption = None,
     strict: Annotated[bool, option("strict")] = False,
     per_module: Annotated[bool, option("per-module")] = False,
     all: Annotated[bool, option("every-network")] = False,
@@ -59,7 +69,8 @@ def verify(
 ) -> None:
     """Compare formulas with fvcore, FlopCounterMode, parameters and hooks, layer by layer.
 
-    Exit code 1 where any count differs. Known defects of counters, and what no formula covers, are listed.
+    Exit code 1 where any count differs. Known defects of counters, and what no formula covers, are listed. A
+    network of your own agrees, differs or is partly compared; with --strict, partly is exit code 1 too.
     """
     with bad_input():
         question = Question.of(ctx)
@@ -73,12 +84,12 @@ def verify(
         question = Question.of(ctx, model=name, named_model=None).without(
             "does not go with one model", ("jobs",)
         )
-        if ":" in name:
-            question = question.without("does not go with a model of your own", NETWORK_ONLY)
-            report = _verify_foreign(name, input)
+        if is_own(name):
+            question = question.without("does not go with a model of your own", (*NETWORK_ONLY, "per_module"))
+            found = _verify_own(name, input, inputs, timeout)
         else:
             why = "does not go with a network of ours, whose input is set by --size and --batch"
-            question = question.without(why, ("input",))
+            question = question.without(why, ("input", "inputs", "timeout"))
             options = NetworkOptions(
                 model=name,
                 alpha=alpha or "0",
@@ -93,9 +104,12 @@ def verify(
                 size=size,
             )
             report = _verify_network(options, batch)
-    _show(report, format, question, per_module=per_module)
-    problems = report.differences + ([f"not covered: {u}" for u in report.uncovered] if strict else [])
-    _leave(problems)
+    if is_own(name):
+        _show_own(found, format, question)
+        _leave(found.differences + (_gaps(found) if strict else []))
+    else:
+        _show(report, format, question, per_module=per_module)
+        _leave(report.differences)
 
 
 def _verify_network(options: NetworkOptions, batch: int) -> Report:
@@ -110,22 +124,48 @@ def _verify_network(options: NetworkOptions, batch: int) -> Report:
         return verify_named(options.model, **options.read(), batch=batch)
 
 
-def _verify_foreign(model: str, shapes: Sequence[str] | None) -> Report:
-    from costmodel.checks.factory import build, zeros
-    from costmodel.checks.generic import verify_module
+def _verify_own(
+    model: str, input: Sequence[str] | None, inputs: str | None, timeout: float | None
+) -> NetworkReport:
+    from costmodel.checks.verify_foreign import verify_loaded
 
-    module = build(model)
-    if not shapes:
-        raise ValueError(f"{model} needs an input: --input 1,3,224,224")
-    with at_work(f"counting {model} in four ways"):
-        return verify_module(module, [zeros(shape) for shape in shapes], title=model)
+    with within(timeout, model):
+        found = asked(model, input, inputs)
+    with at_work(f"counting {model} in several ways"):
+        return verify_loaded(found.network, found.inputs, timeout=timeout)
+
+
+def _show_own(report: NetworkReport, format: Format, question: Question) -> None:
+    from costmodel.checks import foreign_report as tables
+
+    payload = {
+        "model": question.values()["model"],
+        "verdict": report.verdict,
+        "numbers_compared": report.numbers_compared,
+        "share_of_macs": float(report.share_of_macs),
+        "share_of_parameters": float(report.share_of_parameters),
+        "differences": report.differences,
+        "notes": list(report.notes),
+    }
+    shown = tables.tables(report, short=format is Format.table)
+    notes = [*report.notes, tables.summary(report)]
+    show("verify", shown, format, payload | question.said(), notes=notes)
+
+
+def _gaps(report: NetworkReport) -> list[str]:
+    """What keeps a network from being compared in full."""
+    uncovered = [f"not covered: {call.module or '(model)'}: {call.reason}" for call in report.uncovered]
+    failed = [f"not compared: {name}: {why}" for name, why in report.failures.items()]
+    if report.verdict == "agrees":
+        return []
+    return [*uncovered, *report.disputes, *failed] or ["not all of the network was compared"]
 
 
 def _show(report: Report, format: Format, question: Question, *, per_module: bool) -> None:
     from costmodel.checks import verify_report as tables
     from costmodel.checks.defects import DEFECTS
 
-    name_of = str if per_module or ":" in report.model else tables.layer_of
+    name_of = str if per_module else tables.layer_of
     terminal = format is Format.table
     shown = [
         *(tables.short_tables(report, name_of) if terminal else [tables.full_table(report, name_of)]),
@@ -145,11 +185,10 @@ def _show(report: Report, format: Format, question: Question, *, per_module: boo
 
 def _summary(report: Report) -> str:
     found = counted(len(report.differences), "difference") if report.differences else "no difference"
-    listed = len(report.excuses), len(report.uncovered)
     modules, numbers = counted(len(report.rows), "module"), counted(report.numbers_compared, "number")
     return (
         f"{modules}, {numbers} compared, {found}; "
-        f"known counter defects: {listed[0]}, not covered: {listed[1]}. torch: FlopCounterMode / 2."
+        f"known counter defects: {len(report.excuses)}. torch: FlopCounterMode / 2."
     )
 
 

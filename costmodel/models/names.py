@@ -67,15 +67,6 @@ def parse(text: str) -> Name:
     return Name(text, _source(text, place), place, found["attribute"], arguments, options)
 
 
-def is_foreign(text: str) -> bool:
-    """Return whether a text can only be the name of a network that is not built in.
-
-    >>> is_foreign("resnet56 --alpha 1/4"), is_foreign("net.py:Net"), is_foreign("net.onnx")
-    (False, True, True)
-    """
-    return ":" in text or text.lower().endswith((".pt2", ".onnx"))
-
-
 def _source(text: str, place: str) -> str:
     if not place:
         return "builtin"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from costmodel.networks.stages import STAGES
-from costmodel.operators.octave import OctaveLayer, PathConvolution, plain_path, record_octave
+from costmodel.operators.octave import OctaveLayer, PathConvolution, plain_path, record_octave, strided
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Operator, Recorder
 from costmodel.sizes import Pair, Size, check_sizes
 
@@ -147,6 +147,11 @@ class _Block:
     def stride(self) -> int:
         return 2 if self.changes_stage else 1
 
+    @property
+    def size(self) -> Pair:
+        """The size of the high output, whether or not there is such a branch."""
+        return strided(self.backbone.size, 2**self.stage)
+
     def record(self, x: OctaveMap) -> OctaveMap:
         middle = self.design.split(self.stage)
         first = plain_path if self.is_first else self.design.convolve(self.source, self.stage)
@@ -157,8 +162,6 @@ class _Block:
         y = self._each("bn2", self.rec.bn, y)
         with self.rec.at(role="shortcut"):
             shortcut = self._shortcut(x)
-        if inner.high is None:  # then nothing has told conv2 whether its high output has an odd size
-            y = _cropped(y, shortcut)
         y = OctaveMap(
             *(self._add(branch, a, b) for branch, a, b in zip(("high", "low"), y, shortcut, strict=True))
         )
@@ -171,7 +174,7 @@ class _Block:
         name = f"{self.name}.{child}"
         if self.design.is_plain:
             return self._plain_conv(name, x, layer)
-        return record_octave(self.rec, name, x, layer, convolve)
+        return record_octave(self.rec, name, x, layer, convolve, self.size)
 
     def _plain_conv(self, name: str, x: OctaveMap, layer: OctaveLayer) -> OctaveMap:
         assert x.high is not None
@@ -194,11 +197,7 @@ class _Block:
         name = f"{self.name}.shortcut"
         if self.changes_stage:
             layer = self._layer(self.c_in, self.c_out, self.stride, POINTWISE)
-            return (
-                self._plain_conv(name, x, layer)
-                if self.design.is_plain
-                else record_octave(self.rec, name, x, layer)
-            )
+            return self._conv("shortcut", x, layer, plain_path)
         if self.is_first:
             x = self._split_shortcut(name, x)
         return self._joined_shortcut(name, x) if self.is_last else x
@@ -215,15 +214,8 @@ class _Block:
         """The high branch and the upsampled low one, concatenated; no parameters."""
         if x.low is None:
             return x
-        size = x.high.size if x.high else (2 * x.low.size[0], 2 * x.low.size[1])
-        low = self.rec.upsample(f"{name}.upsample", x.low, size)
+        low = self.rec.upsample(f"{name}.upsample", x.low, self.size)
         return OctaveMap(self.rec.concatenate(f"{name}.concatenate", x.high, low) if x.high else low, None)
-
-
-def _cropped(x: OctaveMap, like: OctaveMap) -> OctaveMap:
-    if x.high is None or like.high is None:
-        return x
-    return OctaveMap(x.high.cropped(like.high.size), x.low)
 
 
 def layer_name(operator: Operator) -> str:

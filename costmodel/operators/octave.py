@@ -105,10 +105,19 @@ def plain_path(rec: Recorder, request: PathRequest) -> FeatureMap:
 
 
 def record_octave(
-    rec: Recorder, name: str, x: OctaveMap, layer: OctaveLayer, convolve: PathConvolution = plain_path
+    rec: Recorder,
+    name: str,
+    x: OctaveMap,
+    layer: OctaveLayer,
+    convolve: PathConvolution = plain_path,
+    size: Pair | None = None,
 ) -> OctaveMap:
-    """Record an octave convolution; `convolve` records what stands between pooling and upsampling."""
-    target = _target_size(x, layer.stride)
+    """Record an octave convolution; `convolve` records what stands between pooling and upsampling.
+
+    `size` is that of the high output, where there is no high input that would tell it; without it, the high
+    output is twice as large as the low one.
+    """
+    target = size if x.high is None else strided(x.high.size, layer.stride)
     pooled, stride = _apply_stride_rule(rec, name, x, layer)
     branches: dict[str, FeatureMap] = {}
     for path in layer.paths:
@@ -147,14 +156,16 @@ def octave(layer: OctaveLayer, size: Size | Iterable[Size], *, batch: Size = 1) 
 
 def halved(size: Pair) -> Pair:
     """Return the low branch's size: half the high one's, rounded up."""
-    return ceil_div(size[0], 2), ceil_div(size[1], 2)
+    return strided(size, 2)
 
 
-def _target_size(x: OctaveMap, stride: Size) -> Pair | None:
-    """The high branch's output size; it is the size that LH is cropped to."""
-    if x.high is None:
-        return None  # no high branch to align with: LH keeps all that it upsampled
-    return ceil_div(x.high.size[0], stride), ceil_div(x.high.size[1], stride)
+def strided(size: Pair, stride: Size) -> Pair:
+    """Return what a stride leaves of a size (h, w).
+
+    >>> strided((35, 32), 2)
+    (18, 16)
+    """
+    return ceil_div(size[0], stride), ceil_div(size[1], stride)
 
 
 def _apply_stride_rule(rec: Recorder, name: str, x: OctaveMap, layer: OctaveLayer) -> tuple[OctaveMap, Size]:

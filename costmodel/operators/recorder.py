@@ -28,7 +28,7 @@ class FeatureMap:
     channels: Size
     size: Pair
     name: str
-    view_of: FeatureMap | None = None  # a slice or a crop has no storage of its own
+    view_of: FeatureMap | None = None  # slices, crops and a repeated pixel have no storage of their own
 
     def elements(self, batch: Size = 1) -> Size:
         """Return the number of elements of the whole batch."""
@@ -138,11 +138,11 @@ class Recorder:
         """Record a batch normalisation; it saves its input, the batch's mean and inverse deviation."""
         cost = elementwise.batch_norm(x.channels, x.elements(self.batch))
         statistics = Saved(f"{name}:statistics", 2 * x.channels)
-        return self._note(name, "bn", cost, replace(x, name=name), saves=(x,), extra=(statistics,))
+        return self._note(name, "bn", cost, _renamed(x, name), saves=(x,), extra=(statistics,))
 
     def relu(self, name: str, x: FeatureMap) -> FeatureMap:
         """Record a ReLU; it saves its output."""
-        y = replace(x, name=name)
+        y = _renamed(x, name)
         return self._note(name, "activation", elementwise.activation(x.elements(self.batch)), y, saves=(y,))
 
     def pool(self, name: str, x: FeatureMap, window: Size = 2) -> FeatureMap:
@@ -161,7 +161,10 @@ class Recorder:
         """Record a nearest-neighbour upsampling by 2, cropped to a size; the crop is a view and free."""
         elements = x.elements(self.batch)
         cost = elementwise.upsample(elements, 4 * elements)
-        return self._note(name, "upsample", cost, FeatureMap(x.channels, size, name))
+        # Torch repeats a single pixel without copying it.
+        storage = (x.view_of or x) if x.size == (1, 1) else None
+        doubled = FeatureMap(x.channels, (2 * x.size[0], 2 * x.size[1]), name, storage)
+        return self._note(name, "upsample", cost, doubled if size == doubled.size else doubled.cropped(size))
 
     def add(self, name: str, x: FeatureMap, y: FeatureMap) -> FeatureMap:
         """Record the sum of two maps of one shape."""
@@ -169,11 +172,11 @@ class Recorder:
             raise ValueError(
                 f"{name}: can't add {x.name} {x.channels}x{x.size} and {y.name} {y.channels}x{y.size}"
             )
-        return self._note(name, "add", elementwise.add(x.elements(self.batch)), replace(x, name=name))
+        return self._note(name, "add", elementwise.add(x.elements(self.batch)), _renamed(x, name))
 
     def concatenate(self, name: str, x: FeatureMap, y: FeatureMap) -> FeatureMap:
         """Record a concatenation along the channels."""
-        both = replace(x, channels=x.channels + y.channels, name=name)
+        both = FeatureMap(x.channels + y.channels, x.size, name)
         return self._note(name, "concatenate", elementwise.concatenate(both.elements(self.batch)), both)
 
     def linear(self, name: str, x: FeatureMap, c_out: Size) -> FeatureMap:
@@ -195,6 +198,11 @@ class Recorder:
         channels = (saves[0] if saves else produced).channels, produced.channels
         self.operators.append(Operator(name, part, cost, saved, self._place, channels))
         return produced
+
+
+def _renamed(x: FeatureMap, name: str) -> FeatureMap:
+    """A map of the same shape with a storage of its own."""
+    return FeatureMap(x.channels, x.size, name)
 
 
 def _differ(a: Size, b: Size) -> bool:

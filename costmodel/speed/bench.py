@@ -18,7 +18,7 @@ from costmodel.operators.recorder import Operator, cost_of
 from costmodel.speed.prediction import OWN_KERNELS, Sample, fit, seconds
 from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import Clock, Timing, in_turns
-from pwoct.branches import Octave, as_octave
+from pwoct.branches import Octave, as_octave, size_of, strided
 from pwoct.octave import OctConv
 from pwoct.plan import plan_for, with_plan
 from pwoct.plan.lean import convolve
@@ -212,7 +212,8 @@ def _layer_runs(module: nn.Module, x: Octave | Tensor) -> dict[str, Callable[[],
     if isinstance(module, OctConv):
         octave = as_octave(x)
         plain, x_plain = _plain_layer(module, octave)
-        runs["lean"] = torch.no_grad()(lambda: convolve(module, Maps(octave)))
+        size = strided(size_of(x_plain), module.stride)
+        runs["lean"] = torch.no_grad()(lambda: convolve(module, Maps(octave), size))
         runs["plain"] = lambda: _pass(plain, x_plain)
     return runs
 

@@ -28,6 +28,7 @@ _WORDS = {
     "group_norm": "normalisation",
     "instance_norm": "normalisation",
     "rms_norm": "normalisation",
+    "weight_norm": "normalisation",  # fused: a norm, a quotient, a product with a scale
     "softmax": "softmax",
     "unpool": "move",
     "pool": "pooling",

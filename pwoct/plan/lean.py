@@ -10,19 +10,17 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import Octave, OctBatchNorm2d, per_branch
+from pwoct.branches import Octave, OctBatchNorm2d, Size, per_branch, size_of, strided
 from pwoct.layout import in_channels_last
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
 from pwoct.plan.folded.kernels import join_low
 from pwoct.plan.inplace import add, rectify
 from pwoct.plan.known import call, is_own, refusal, why_not_known, why_not_known_parts
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, blocks, terms
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
 from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve
-from pwoct.resnet import ResNet
-
-Size = tuple[int, int]
+from pwoct.resnet import ResNet, blocks
 
 
 class LeanNetwork(nn.Module):
@@ -47,8 +45,13 @@ class LeanNetwork(nn.Module):
         if not torch.compiler.is_compiling():  # else whoever compiles would follow the check itself
             self._check()
         y = Octave(rectify(normalise(self.stem_bn, call(self.stem, x))), None)
+        size = size_of(x)  # of the high branch, whether or not it exists
         for block in blocks(self.stages):
-            y = octave_block(block, y) if isinstance(block, OctBlock) else plain_block(block, y)
+            if isinstance(block, OctBlock):
+                size = strided(size, block.stride)
+                y = octave_block(block, y, size)
+            else:
+                y = plain_block(block, y)
         assert y.high is not None
         return self.fc(adaptive_avg_pool2d(y.high, 1).flatten(1))  # type: ignore[no-any-return]
 
@@ -70,12 +73,14 @@ def plain_block(block: nn.Module, x: Octave) -> Octave:
     return Octave(rectify(add(y, residual)), None)
 
 
-def octave_block(block: OctBlock, x: Octave) -> Octave:
-    """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut."""
+def octave_block(block: OctBlock, x: Octave, size: Size) -> Octave:
+    """Compute an `OctBlock`; the input is pooled once for its first convolution and its shortcut.
+
+    size: (h, w) of the high output.
+    """
     maps = Maps(x)
-    inner = per_branch(rectify, normalise_branches(block.bn1, convolve(block.conv1, maps)))
-    residual = x if block.shortcut is None else convolve(block.shortcut, maps)
-    size = None if residual.high is None else _size(residual.high)
+    inner = per_branch(rectify, normalise_branches(block.bn1, convolve(block.conv1, maps, size)))
+    residual = x if block.shortcut is None else convolve(block.shortcut, maps, size)
     y = normalise_branches(block.bn2, convolve(block.conv2, Maps(inner), size))
     if block.shortcut is None:
         residual = rebranch(x, y)
@@ -92,15 +97,15 @@ def normalise_branches(norm: nn.Module, x: Octave) -> Octave:
     )
 
 
-def convolve(layer: nn.Module, maps: Maps, size: Size | None = None) -> Octave:
-    """Compute an octave convolution; the high output has `size`, where only LH leads into it.
+def convolve(layer: nn.Module, maps: Maps, size: Size) -> Octave:
+    """Compute an octave convolution; the high output, where there is one, has that size.
 
     Raises:
         ValueError: if the input lacks a branch that the layer needs.
     """
     assert isinstance(layer, OctConv)
     if _is_joinable(layer):
-        return _convolve_joined(layer, maps)
+        return _convolve_joined(layer, maps, size)
     sums: dict[str, Tensor] = {}
     for term in terms(layer):
         y = call(term.conv, maps(term.source, term.pools))
@@ -116,7 +121,7 @@ def rebranch(x: Octave, like: Octave) -> Octave:
         return Octave(high if kept else None, halve(in_channels_last(low)))
     if x.low is not None and like.low is None:
         assert like.high is not None
-        low = double(x.low, _size(like.high))
+        low = double(x.low, size_of(like.high))
         return Octave(low if x.high is None else torch.cat((x.high, low), 1), None)
     return x
 
@@ -139,7 +144,7 @@ def _fit(layer: OctConv) -> bool:
     return len(found) == 1
 
 
-def _convolve_joined(layer: OctConv, maps: Maps) -> Octave:
+def _convolve_joined(layer: OctConv, maps: Maps, size: Size) -> Octave:
     hh, hl, lh, ll = layer.hh, layer.hl, layer.lh, layer.ll
     assert isinstance(hl, nn.Conv2d)
     assert isinstance(lh, nn.Conv2d)
@@ -148,22 +153,18 @@ def _convolve_joined(layer: OctConv, maps: Maps) -> Octave:
     y = conv2d(x, join_low(ll.weight, hl.weight, lh.weight), None, 1, ll.padding, ll.dilation)
     parts = torch.split(y, [layer.split_out.low, layer.split_out.high], 1)
     low, doubled = map(in_channels_last, parts)
-    return Octave(_add_doubled(hh(maps("high")), doubled, None), low)  # type: ignore[misc]
+    return Octave(_add_doubled(hh(maps("high")), doubled, size), low)  # type: ignore[misc]
 
 
-def _add_doubled(high: Tensor | None, doubled: Tensor | None, size: Size | None) -> Tensor | None:
+def _add_doubled(high: Tensor | None, doubled: Tensor | None, size: Size) -> Tensor | None:
     if doubled is None:
         return high
     if high is None:
         return double(doubled, size)
-    return add(high, double(doubled, _size(high)))
+    return add(high, double(doubled, size))
 
 
 def _add_relu(y: Tensor | None, x: Tensor | None) -> Tensor | None:
     if (y is None) != (x is None):
         raise ValueError("feature maps to be added must have the same branches")
     return None if y is None or x is None else rectify(add(y, x))
-
-
-def _size(x: Tensor) -> Size:
-    return x.shape[-2], x.shape[-1]

@@ -1,6 +1,5 @@
 """What each convolution of an octave layer reads and where its output goes, whatever the plan."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -41,22 +40,6 @@ def terms(layer: OctConv) -> list[Term]:
     return [
         Term(path, conv, source, pools, to) for path, conv, source, pools, to in found if conv is not None
     ]
-
-
-def high_size(layer: OctConv, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of the high output, given that of the high input, whether or not there are such.
-
-    Where LH alone brings the output, upsampled, it is twice the low one's.
-    """
-    if layer.split_in.high or (layer.stride_rule == "A" and layer.stride == 2):
-        return -(-size[0] // layer.stride), -(-size[1] // layer.stride)
-    return 2 * -(-size[0] // (2 * layer.stride)), 2 * -(-size[1] // (2 * layer.stride))
-
-
-def blocks(stages: nn.Module) -> Iterator[nn.Module]:
-    """Yield the blocks of all stages."""
-    for stage in stages.children():
-        yield from stage.children()
 
 
 def octave_layer(layer: nn.Module) -> OctConv:

@@ -4,17 +4,16 @@ A checkpoint is a folder of safetensors and JSON with a manifest of SHA-256 sums
 name, forced to disk, then renamed; older ones go only after that.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -22,6 +21,20 @@ from torch import Tensor
 MANIFEST = "manifest.json"
 WEIGHTS, TRAINING, STATE = "model.safetensors", "training.safetensors", "state.json"
 KEEP = 2
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # Windows has the latter alone
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    SafetensorError,
+)
 
 
 class CheckpointError(Exception):
@@ -38,16 +51,18 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def store(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write `checkpoint` into `folder`, then remove all but the newest `KEEP`, and return its path.
+def store(folder: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
+    """Write `checkpoint` into `folder`, then remove all but the newest `keep`, and return its path.
 
     Raises:
         OSError: if it cannot be written; what was there before stays.
     """
     final = folder / _name(checkpoint.step)
+    if final.is_symlink():  # never one of ours
+        final.unlink()
     if final.exists():
         return final
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     _discard_unfinished(folder)
     part = folder / f".writing-{final.name}"
     part.mkdir()
@@ -59,8 +74,9 @@ def store(folder: Path, checkpoint: Checkpoint) -> Path:
         shutil.rmtree(part, ignore_errors=True)
         raise
     _sync(folder)
-    for old in _complete(folder)[KEEP:]:
-        shutil.rmtree(old)
+    for old in _complete(folder)[keep:]:
+        with contextlib.suppress(OSError):  # the new one is written; the next save tries again
+            _remove(old)
     return final
 
 
@@ -73,9 +89,9 @@ def read(path: Path) -> Checkpoint:
     try:
         files = _verified(path)
         state = json.loads(files[STATE])
-        step = state.pop("step")
+        step = int(state.pop("step"))
         checkpoint = Checkpoint(step, load(files[WEIGHTS]), load(files[TRAINING]), state)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"{path}: {error}") from error
     if path.name != _name(step):
         raise CheckpointError(f"{path}: holds step {step}, not what its name says")
@@ -85,7 +101,7 @@ def read(path: Path) -> Checkpoint:
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """Return the newest good checkpoint and the reasons why newer ones were passed over.
 
-    None where no checkpoint was ever completed.
+    A good one is whole, and its weights are finite. None where no checkpoint was ever completed.
 
     Raises:
         CheckpointError: if there are checkpoints, but none is good.
@@ -93,7 +109,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     skipped: list[str] = []
     for path in _complete(folder):
         try:
-            return read(path), skipped
+            return _read_finite(path), skipped
         except CheckpointError as error:
             skipped.append(str(error))
     skipped += [f"{path}: found damaged before" for path in sorted(folder.glob("damaged-*"))]
@@ -102,37 +118,43 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, []
 
 
-def set_aside_damaged(folder: Path, newer_than: int) -> None:
+def chosen(folder: Path, step: int) -> Checkpoint:
+    """Return the checkpoint of a step.
+
+    Raises:
+        CheckpointError: if there is none, or if it is not good.
+    """
+    path = folder / _name(step)
+    if not path.exists():
+        raise CheckpointError(f"no checkpoint of step {step} in {folder}; there are {steps_kept(folder)}")
+    return _read_finite(path)
+
+
+def steps_kept(folder: Path) -> str:
+    """Return the steps of which there are checkpoints, in words."""
+    found = [path.name.removeprefix("step-").lstrip("0") or "0" for path in reversed(_complete(folder))]
+    return ", ".join(found) or "none"
+
+
+def finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that has a value which is not finite, or None."""
+    return next((name for name, value in tensors.items() if not bool(value.isfinite().all())), None)
+
+
+def set_aside(folder: Path, newer_than: int, prefix: str = "damaged") -> None:
     """Rename checkpoints that were passed over, so that they neither count as kept nor block a new one."""
     for path in _complete(folder):
         if path.name > _name(newer_than):
-            target = folder / f"damaged-{path.name}"
+            target = folder / f"{prefix}-{path.name}"
             if target.exists():
-                shutil.rmtree(target)
+                _remove(target)
             path.rename(target)
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a .safetensors, or of a .pth or .pt file that holds nothing but tensors.
-
-    Raises:
-        CheckpointError: if the file cannot be read, or holds anything else.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load(path.read_bytes())
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"{path}: no readable weights: {str(error).splitlines()[0]}") from error
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise CheckpointError(f"{path}: must hold a dict of tensors, or one under 'state_dict'")
-    return {name.removeprefix("module."): value for name, value in found.items()}
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file whole: after a crash it holds the old or the new content."""
     part = path.with_name(f".{path.name}.part")
+    _remove(part)
     _write(part, content)
     part.replace(path)
     _sync(path.parent)
@@ -148,7 +170,23 @@ def _complete(folder: Path) -> list[Path]:
 
 def _discard_unfinished(folder: Path) -> None:
     for path in folder.glob(".writing-*"):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, a file or a link, and never what a link leads to; nothing is no error."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _read_finite(path: Path) -> Checkpoint:
+    checkpoint = read(path)
+    averages = {name: value for name, value in checkpoint.training.items() if name.startswith("average.")}
+    if (name := finite({**checkpoint.model, **averages})) is not None:
+        raise CheckpointError(f"{path}: the weights are not finite: {name}")
+    return checkpoint
 
 
 def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
@@ -170,7 +208,8 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+    """Write a file that is not there yet; a link in its place is an error, not followed."""
+    with os.fdopen(os.open(path, NEW_FILE, 0o666), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """Looking at a trained network again: its weights, and what they make of the test set."""
 
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from pwoct.plan import with_plan
 from pwoct.training.augment import Normalise
-from pwoct.training.checkpoint import CheckpointError, load_weights, newest
+from pwoct.training.checkpoint import CheckpointError, newest
 from pwoct.training.config import Config
 from pwoct.training.data import Dataset
 from pwoct.training.device import settle
@@ -16,6 +17,7 @@ from pwoct.training.evaluation import Score, evaluate
 from pwoct.training.inputs import split_validation
 from pwoct.training.learner import build_model, under
 from pwoct.training.record import RunError, RunFolder
+from pwoct.training.weights import load_weights, put_into
 
 
 def run_weights(run: RunFolder) -> dict[str, Tensor]:
@@ -24,7 +26,9 @@ def run_weights(run: RunFolder) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if there are none, or none that are whole.
     """
-    if run.result() is not None:
+    if (result := run.result()) is not None:
+        if (fault := run.incomplete(result)) is not None:
+            raise CheckpointError(f"{run.path} is finished, but {fault}: train it again to restore it")
         return load_weights(run.weights)
     checkpoint, _ = newest(run.checkpoints)
     if checkpoint is None:
@@ -39,10 +43,7 @@ def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) 
         CheckpointError: if they are those of another network.
     """
     model = build_model(config.model, len(dataset.classes), dataset.train.pixels.shape[-1])
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit the network: {error}") from None
+    put_into(model, weights)
     return model
 
 
@@ -75,4 +76,6 @@ def examine(
     score = evaluate(
         planned.to(device), dataset.test.to(device), normalise, config, len(dataset.classes), Ranks()
     )
+    if not isfinite(score.loss):
+        raise CheckpointError("with these weights the outputs of the network are not finite")
     return model.cpu(), score

@@ -44,6 +44,18 @@ class Epoch(Form):
         return self
 
 
+class PositionForm(Form):
+    """Where a checkpoint stands, and what was measured before."""
+
+    steps_per_epoch: Count
+    epoch: Annotated[int, Field(ge=0)]
+    step: Annotated[int, Field(ge=0)]
+    images: Annotated[int, Field(ge=0)]
+    seconds: Seconds
+    history: list[dict[str, Any]]
+    changes: list[str]
+
+
 class SessionForm(Form):
     """What environment.json says of one session of a run."""
 

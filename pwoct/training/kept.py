@@ -52,6 +52,8 @@ def keep(run: RunFolder) -> dict[str, Any]:
     result = run.result()
     if result is None:
         raise RunError(f"{run.path} is not finished: only finished runs are recorded")
+    if (fault := run.incomplete(result)) is not None:
+        raise RunError(f"{run.path} contradicts itself: {fault}")
     record = {
         "schema": SCHEMA,
         **asdict(result),

@@ -108,7 +108,7 @@ class Learner:
         self.model.load_state_dict(model)
         if self.average is not None:
             self.average.model.load_state_dict(under("average.", tensors))
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        parameters = self.parameters()
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in under("optimiser.", tensors).items():
             index, key = name.split(".")
@@ -118,6 +118,10 @@ class Learner:
             state.setdefault(int(index), {})[key] = laid_out
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+    def parameters(self) -> list[Tensor]:
+        """Return the trained parameters in the order of the optimiser."""
+        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
 
     def random_state(self) -> Tensor:
         """Return the state of the generators that layers draw from, of this rank."""

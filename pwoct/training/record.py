@@ -1,12 +1,13 @@
 """The folder of a run: what it is, where it ran, what it measured, how it ended."""
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pwoct.training import lock
-from pwoct.training.checkpoint import write_atomically
+from pwoct.training.checkpoint import NO_LINK, CheckpointError, write_atomically
 from pwoct.training.config import Config, ConfigError, validated
 from pwoct.training.forms import Count, Epoch, Seconds, SessionForm, Share, form_of, require
 from pwoct.training.text import read_json, read_text
@@ -59,6 +60,8 @@ class Result:
     data: str
     changes: list[str]
     failures: int
+    weights_sha256: str | None = None  # of weights.safetensors; runs of version 0.1.0 lack it
+    unwritten: list[str] = field(default_factory=list)  # what is not on disk, of a run that is not finished
 
 
 _RESULT = form_of(Result)
@@ -72,6 +75,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.metrics = path / "metrics.jsonl"
         self.weights = path / "weights.safetensors"
+        self._place: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -89,7 +93,33 @@ class RunFolder:
                 raise BusyError(f"{self.path} is being trained by another process") from None
             except OSError as error:
                 raise RunError(f"{error.filename} cannot be used: {error.strerror}") from None
+            self._place = self._stand()
             yield
+
+    def check_place(self) -> None:
+        """Raise CheckpointError if the folder is no longer where it was locked."""
+        if self._place is not None and self._stand() != self._place:
+            raise CheckpointError(f"{self.path} was moved or removed while it was trained")
+
+    def reopen(self) -> None:
+        """Take back that the run is finished, as it goes on."""
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def incomplete(self, result: Result) -> str | None:
+        """Return what a finished run lacks on disk, or None."""
+        try:
+            weights = self.weights.read_bytes()
+        except OSError:
+            return f"{self.weights.name} is missing"
+        if result.weights_sha256 not in (None, hashlib.sha256(weights).hexdigest()):
+            return f"{self.weights.name} is not that of its result"
+        try:
+            epochs = len(self.history())
+        except DamagedError as error:
+            return str(error)
+        return (
+            None if epochs == result.epochs else f"{self.metrics.name} has {epochs} epochs of {result.epochs}"
+        )
 
     def write_config(self, config: Config) -> None:
         """Write the effective configuration."""
@@ -127,8 +157,18 @@ class RunFolder:
 
     def append_metrics(self, line: Metrics) -> None:
         """Add one epoch to metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        descriptor = os.open(self.metrics, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o666)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write((json.dumps(line) + "\n").encode())
+
+    def complete_metrics(self, history: list[Metrics]) -> None:
+        """Write the metrics of all epochs, unless they are there."""
+        try:
+            complete = self.history() == history
+        except DamagedError:
+            complete = False
+        if not complete:
+            self.rewrite_metrics(history)
 
     def history(self) -> list[Metrics]:
         """Return the epochs of metrics.jsonl; a last line that was cut off is left out."""
@@ -158,6 +198,14 @@ class RunFolder:
         except ValueError as error:
             raise self._damaged("result.json", error) from None
         return Result(**{field.name: values[field.name] for field in fields(Result) if field.name in values})
+
+    def _stand(self) -> tuple[int, int] | None:
+        """Which folder lies at this path."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _write(self, name: str, content: Any) -> None:
         write_atomically(self.path / name, (json.dumps(content, indent=1) + "\n").encode())

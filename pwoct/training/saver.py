@@ -1,9 +1,10 @@
 """What keeps a run alive: its checkpoints, resumption from them, its record on disk."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from safetensors.torch import save as to_safetensors
@@ -13,25 +14,38 @@ from pwoct.training.checkpoint import (
     KEEP,
     Checkpoint,
     CheckpointError,
+    chosen,
+    finite,
     newest,
-    set_aside_damaged,
+    set_aside,
+    steps_kept,
     store,
     write_atomically,
 )
-from pwoct.training.config import Config, differences
+from pwoct.training.config import Config
 from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score
-from pwoct.training.learner import Learner, under
+from pwoct.training.learner import Learner
 from pwoct.training.progress import Progress
 from pwoct.training.record import Metrics, Result, RunError, RunFolder, environment
 from pwoct.training.reporter import Reporter
+from pwoct.training.restoring import changes, check_tensors, chosen_weights, read_state, refuse
+from pwoct.training.schedule import rate
 
-# Tensors of a checkpoint would not fit, or the position in an epoch would lose its meaning.
-FIXED = ("seed", "batch", "ema", "optimiser.name", "optimiser.decay")
+EXPLODED = 1e6  # a mean loss of which no training comes back: right labels have probabilities of e^-1,000,000
 
 
 class DivergedError(Exception):
-    """The loss is no longer finite."""
+    """The loss or the weights are no longer finite, or the loss is beyond all bounds."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How often checkpoints are written, how many are kept, and from which step to go on (default: last)."""
+
+    minutes: float = 5.0
+    keep: int = KEEP
+    from_step: int | None = None
 
 
 class Saver:
@@ -46,13 +60,13 @@ class Saver:
         reporter: Reporter,
         learner: Learner,
         progress: Progress,
-        minutes: float,
+        keeping: Keeping,
     ) -> None:
         self.config, self.data, self.run, self.ranks, self.reporter = config, data, run, ranks, reporter
-        self.learner, self.progress = learner, progress
+        self.learner, self.progress, self.keeping = learner, progress, keeping
         self.chosen: dict[str, Tensor] = {}
-        self.interval, self.saved_at = 60 * minutes, time.monotonic()
-        self.saved_step, self.failures = -1, 0
+        self.interval, self.saved_at = 60 * keeping.minutes, time.monotonic()
+        self.saved_step, self.failures, self.reason = -1, 0, "on the first rank"
 
     def due(self) -> bool:
         """Return whether the last attempt to save is long enough ago."""
@@ -67,23 +81,21 @@ class Saver:
 
         Raises:
             RunError: if the configuration or the data changed.
-            CheckpointError: if there are checkpoints, but none is good.
+            CheckpointError: if there are checkpoints, but none is good; if none can be written.
         """
-        checkpoint, skipped = newest(self.run.checkpoints)
-        for reason in skipped:
-            self.reporter.note(f"a damaged checkpoint is passed over: {reason}")
+        checkpoint = self._find()
         here = -1 if checkpoint is None else checkpoint.step
         least, most = self.ranks.most([-here, here])
         if -least != most:
             raise CheckpointError(
-                "ranks see different checkpoints: the folder of a run must be on a shared disk"
+                "ranks see different checkpoints: the folder of a run must be on a disk that all see"
             )
         if checkpoint is not None:
             self._restore(checkpoint, allow_change)
         elif self.run.history():
             raise CheckpointError(f"{self.run.path} has metrics but no checkpoint: they were removed")
-        if self.ranks.first:
-            self._open_record()
+        if not self._attempt("record", self._open_record, ends="the run cannot begin"):
+            raise CheckpointError(f"{self.run.path} cannot be written: {self.reason}")
         if checkpoint is None:
             self.save()
 
@@ -91,13 +103,14 @@ class Saver:
         """Write a checkpoint of this position, unless it has one; a full disk is noted, not fatal.
 
         Raises:
-            DivergedError: if the loss is no longer finite.
+            DivergedError: if the loss or a weight is no longer finite.
+            CheckpointError: if it is the first and cannot be written, or if the run's folder is gone.
         """
         self.saved_at = time.monotonic()
         if self.progress.steps == self.saved_step:
             return
         totals = self.ranks.gather(self.progress.totals.cpu())
-        check_finite(torch.stack(totals), self.progress.steps)
+        self.check_finite(torch.stack(totals))
         tensors = self.learner.tensors()
         for rank, random in enumerate(self.ranks.gather(self.learner.random_state())):
             tensors |= {f"random.{rank}": random, f"totals.{rank}": totals[rank]}
@@ -108,17 +121,37 @@ class Saver:
             "progress": self.progress.as_json(),
         }
         checkpoint = Checkpoint(self.progress.steps, self.learner.model.state_dict(), tensors, state)
-        written = self._attempt("checkpoint", lambda: store(self.run.checkpoints, checkpoint))
-        if written:
+        first = self.saved_step < 0
+        if self._attempt("checkpoint", lambda: self._store(checkpoint)):
             self.saved_step = self.progress.steps
+        elif first:
+            raise CheckpointError(f"the first checkpoint of {self.run.path} cannot be written: {self.reason}")
+
+    def check_finite(self, totals: Tensor) -> None:
+        """Raise DivergedError unless sums over this epoch and all weights are finite, on this rank."""
+        steps = self.progress.steps
+        name = finite({**self.learner.model.state_dict(), **self.learner.evaluated.state_dict()})
+        if totals.isfinite().all() and name is None:
+            return
+        what = "the loss is" if not totals.isfinite().all() else f"the weights are ({name})"
+        raise DivergedError(f"{what} not finite after {steps} steps; {self._advice()}")
+
+    def check_loss(self, loss: float) -> None:
+        """Raise DivergedError if the mean loss of an epoch or of an evaluation is beyond all bounds."""
+        if not abs(loss) < EXPLODED:
+            steps = self.progress.steps
+            raise DivergedError(f"the loss is {loss:.3g} after {steps} steps; {self._advice()}")
 
     def append(self, metrics: Metrics) -> None:
         """Write the metrics of an epoch."""
         self._attempt("metrics", lambda: self.run.append_metrics(metrics))
 
     def finish(self, model: nn.Module, score: Score, epoch: int, chosen_by: str) -> Result:
-        """Return the result; write it and its weights, if the last checkpoint could be written."""
+        """Return the result; write it, if the last checkpoint, the metrics and the weights are written."""
         history = self.progress.history
+        weights = to_safetensors(
+            {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+        )
         result = Result(
             name=self.run.name,
             accuracy=score.accuracy,
@@ -135,93 +168,111 @@ class Saver:
             data=self.data,
             changes=self.progress.changes,
             failures=self.failures,
+            weights_sha256=hashlib.sha256(weights).hexdigest(),
         )
-        if self.saved_step == self.progress.steps:
-            weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-            self._attempt("weights", lambda: write_atomically(self.run.weights, to_safetensors(weights)))
-            self._attempt("result", lambda: self.run.write_result(result))
-        return replace(result, failures=self.failures)
+        unwritten = self._write_end(weights, result)
+        return replace(result, failures=self.failures, unwritten=unwritten)
+
+    def _write_end(self, weights: bytes, result: Result) -> list[str]:
+        """Write what a finished run leaves, the result last, and return what could not be written."""
+        if self.saved_step != self.progress.steps:
+            return ["checkpoint", "weights", "result"]
+        ends = "the run is not finished"
+        parts: dict[str, Callable[[], object]] = {
+            "metrics": lambda: self.run.complete_metrics(self.progress.history),
+            "weights": lambda: write_atomically(self.run.weights, weights),
+        }
+        unwritten = [what for what, write in parts.items() if not self._attempt(what, write, ends=ends)]
+        if unwritten or not self._attempt("result", lambda: self.run.write_result(result), ends=ends):
+            unwritten.append("result")
+        return unwritten
+
+    def _find(self) -> Checkpoint | None:
+        """The checkpoint to go on from, if there is one."""
+        if self.keeping.from_step is not None:
+            return chosen(self.run.checkpoints, self.keeping.from_step)
+        checkpoint, skipped = newest(self.run.checkpoints)
+        for reason in skipped:
+            self.reporter.note(f"a damaged checkpoint is passed over: {reason}")
+        return checkpoint
 
     def _restore(self, checkpoint: Checkpoint, allow_change: Collection[str]) -> None:
-        state, rank = checkpoint.state, self.ranks.rank
-        changed = changes(Config.model_validate(state["config"]), self.config, state["data"], self.data)
+        state, rank = read_state(checkpoint), self.ranks.rank
+        changed = changes(state.config, self.config, state.data, self.data)
         refuse(self.run, changed, allow_change)
-        if state["progress"]["steps_per_epoch"] != self.progress.steps_per_epoch:
+        if state.progress["steps_per_epoch"] != self.progress.steps_per_epoch:
             raise RunError("the steps of an epoch cannot change within a run")
-        if state["progress"]["epoch"] > self.config.epochs:
-            raise RunError(f"epochs must be at least the {state['progress']['epoch']} already made")
+        if state.progress["epoch"] > self.config.epochs:
+            raise RunError(f"epochs must be at least the {state.progress['epoch']} already made")
+        check_tensors(checkpoint, state, self.learner)
         self.learner.restore(checkpoint.model, checkpoint.training)
         if (random := checkpoint.training.get(f"random.{rank}")) is not None:  # else a rank that is new
             self.learner.set_random_state(random)
-        self.progress.restore(state["progress"], checkpoint.training.get(f"totals.{rank}"))
+        self.progress.restore(state.progress, checkpoint.training.get(f"totals.{rank}"))
         self.progress.changes += [key for key in changed if key not in self.progress.changes]
-        self.chosen = under("chosen.", checkpoint.training)
+        self.chosen = chosen_weights(checkpoint)
         self.saved_step = checkpoint.step
-        if self.ranks.first:
-            set_aside_damaged(self.run.checkpoints, checkpoint.step)
         self.reporter.note(f"resumed in epoch {self.progress.epoch + 1}, after {checkpoint.step} steps")
+        self._tell_rate(state.config)
+
+    def _tell_rate(self, before: Config) -> None:
+        """Say how a change of the configuration moves the learning rate, which a schedule hides."""
+        step, steps = self.progress.steps, self.progress.steps_per_epoch
+        if step < self.config.epochs * steps and step < before.epochs * steps:
+            old, new = (rate(config, step, steps) for config in (before, self.config))
+            if old != new:
+                self.reporter.note(f"the learning rate goes on at {new:.3g} instead of {old:.3g}")
 
     def _open_record(self) -> None:
         size = sum(value.numel() * value.element_size() for value in self.learner.model.state_dict().values())
-        needed = (KEEP + 2) * 4 * size  # with momentum, average and chosen weights; one being written
+        needed = (
+            (self.keeping.keep + 2) * 4 * size
+        )  # with momentum, average and chosen weights; one in writing
         free = shutil.disk_usage(self.run.path).free
         if free < needed:
             raise CheckpointError(
-                f"{self.run.path} needs {needed / 1e6:.0f} MB for checkpoints, free: {free / 1e6:.0f}"
+                f"{self.run.path} needs {_size(needed)} for checkpoints, free: {_size(free)}"
             )
+        if self.saved_step >= 0:
+            prefix = "damaged" if self.keeping.from_step is None else "left"
+            set_aside(self.run.checkpoints, self.saved_step, prefix)
+        self.run.reopen()
         self.run.write_config(self.config)
         self.run.add_session(environment(self.config, self.data))
         self.run.rewrite_metrics(self.progress.history)
 
-    def _attempt(self, what: str, write: Callable[[], object]) -> bool:
-        """Let the first rank write, and return on every rank whether that went well."""
-        failed = False
+    def _store(self, checkpoint: Checkpoint) -> None:
+        self.run.check_place()
+        store(self.run.checkpoints, checkpoint, self.keeping.keep)
+
+    def _advice(self) -> str:
+        return (
+            "lower optimiser.lr, and begin anew or go on from an earlier checkpoint (those of step"
+            f" {steps_kept(self.run.checkpoints)} are kept)"
+        )
+
+    def _attempt(self, what: str, write: Callable[[], object], ends: str = "the run goes on") -> bool:
+        """Let the first rank write, and return on every rank whether that went well.
+
+        Raises:
+            CheckpointError: if going on makes no sense, on every rank.
+        """
+        failed, fatal = False, False
         if self.ranks.first:
             try:
                 write()
             except OSError as error:
-                failed = True
-                self.reporter.note(f"the {what} could not be written ({error}); the run goes on")
-        failed = bool(self.ranks.most([failed])[0])
+                failed, self.reason = True, str(error)
+                self.reporter.note(f"the {what} could not be written ({error}); {ends}")
+            except CheckpointError as error:
+                fatal, self.reason = True, str(error)
+        failed, fatal = map(bool, self.ranks.most([failed, fatal]))
+        if fatal:
+            raise CheckpointError(self.reason)
         self.failures += failed
         return not failed
 
 
-def check_finite(totals: Tensor, steps: int) -> Tensor:
-    """Return sums over an epoch, or raise DivergedError if one of them is no number."""
-    if not totals.isfinite().all():
-        raise DivergedError(f"the loss is not finite after {steps} steps; lower optimiser.lr")
-    return totals
-
-
-def finished(run: RunFolder, config: Config, data: str, allow_change: Collection[str]) -> Result | None:
-    """Return the result of a run that ended, or None if there is still something to do.
-
-    Raises:
-        RunError: if it ended with another configuration or data.
-    """
-    result = run.result()
-    if result is None:
-        return None
-    changed = changes(Config.model_validate(result.config), config, result.data, data)
-    refuse(run, changed, allow_change)
-    # How it is computed matters no more: going on would only rewrite the record.
-    return result if all(key.startswith("machine.") for key in changed) else None
-
-
-def changes(old: Config, new: Config, old_data: str, new_data: str) -> list[str]:
-    """Return the keys whose values differ, and "data" if the content of the images does."""
-    return differences(old, new) + (["data"] if old_data != new_data else [])
-
-
-def refuse(run: RunFolder, changed: Collection[str], allow_change: Collection[str]) -> None:
-    """Raise RunError naming the changed keys that are not allowed, or that nobody can allow."""
-    fixed = [key for key in changed if key in FIXED or key.startswith("model.")]
-    if fixed:
-        raise RunError(f"{run.path} was begun with other values of {', '.join(fixed)}: choose another name")
-    forbidden = [key for key in changed if key not in allow_change]
-    if forbidden:
-        raise RunError(
-            f"{run.path} was begun with other values of {', '.join(forbidden)}:"
-            " choose another name, or allow the change"
-        )
+def _size(count: int) -> str:
+    """Return a number of bytes in a unit that shows it."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

@@ -2,7 +2,12 @@
 
 from bisect import bisect_right
 
-from pwoct.training.config import Schedule
+from pwoct.training.config import Config, Schedule
+
+
+def rate(config: Config, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate at a step, counted from 0 over the whole run."""
+    return config.optimiser.lr * rate_factor(config.schedule, step, steps_per_epoch, config.epochs)
 
 
 def rate_factor(schedule: Schedule, step: int, steps_per_epoch: int, epochs: int) -> float:

@@ -1,11 +1,15 @@
 """Requests from outside: stop, or save now."""
 
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-STOP = (signal.SIGINT, signal.SIGTERM)
+# What the system has of these: Windows knows neither SIGHUP nor SIGUSR1.
+STOP = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SAVE = getattr(signal, "SIGUSR1", None)
 
 
 class StoppedError(Exception):
@@ -17,24 +21,31 @@ class StoppedError(Exception):
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects: 130 for SIGINT, 143 for SIGTERM."""
+        """What a shell expects: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
 
 class Signals:
-    """While open, notes SIGINT and SIGTERM (stop) and SIGUSR1 (save) instead of acting on them.
+    """While open, notes SIGINT, SIGTERM and SIGHUP (stop) and SIGUSR1 (save) instead of acting on them.
 
-    A second SIGINT acts at once, as a first one does elsewhere.
+    A second SIGINT acts at once, as a first one does elsewhere. A SIGHUP that is ignored, as under nohup,
+    stays ignored. Outside the main thread nothing is noted: Python handles signals in the main one alone.
+
+    Args:
+        idle: is called with the number of a stop that arrives while nothing is `at_work`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, idle: Callable[[int], object] | None = None) -> None:
         self.stop = 0
         self.save = False
+        self._idle, self._at_work = idle, False
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Self:
-        for number in (*STOP, signal.SIGUSR1):
-            self._before[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP if SAVE is None else (*STOP, SAVE):
+                if signal.getsignal(number) != signal.SIG_IGN or number in STOP[:2]:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -43,9 +54,20 @@ class Signals:
         for number, before in self._before.items():
             signal.signal(number, before)
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Note stops even if `idle` is given: there is something to save."""
+        self._at_work = True
+        try:
+            yield
+        finally:
+            self._at_work = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1:
+        if number == SAVE:
             self.save = True
+        elif self._idle is not None and not self._at_work:
+            self._idle(number)
         elif number == self.stop == signal.SIGINT:
             signal.default_int_handler(number, frame)
         else:

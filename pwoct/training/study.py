@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pwoct.training.checkpoint import CheckpointError
 from pwoct.training.config import Config, MachineSettings, compose, default_name, differences, flatten
 from pwoct.training.data import Dataset
 from pwoct.training.record import BusyError, Result, RunError, RunFolder
 from pwoct.training.reporter import Reporter
 from pwoct.training.saver import DivergedError
+from pwoct.training.signals import Signals
 from pwoct.training.train import train
+
+
+class UnwrittenError(Exception):
+    """A run was trained to its end, but a file of it could not be written."""
+
+
+# What is the matter of one run, and no reason to leave others alone.
+ENDS_ONE_RUN = (DivergedError, CheckpointError, RunError, UnwrittenError)
 
 
 @dataclass(frozen=True)
@@ -67,14 +77,19 @@ class Study:
         return result
 
     def state(self, run: Config) -> str:
-        """Return how a run stands: done, begun or open."""
-        if self.result(run) is not None:
+        """Return how a run stands: done, begun, open, or damaged."""
+        try:
+            done = self.result(run) is not None
+        except RunError:
+            return "damaged"
+        if done:
             return "done"
         return "begun" if self.path(run).is_dir() else "open"
 
     def results(self) -> list[Result]:
-        """Return how the runs ended that have."""
-        return [result for run in self.runs if (result := self.result(run)) is not None]
+        """Return how the runs ended that have; damaged ones are left out."""
+        sound = [run for run in self.runs if self.state(run) == "done"]
+        return [result for run in sound if (result := self.result(run)) is not None]
 
 
 def plan(
@@ -120,27 +135,32 @@ def carry_out(
     *,
     reporting: Reporting = lambda _: nullcontext(),
     note: Callable[[str], object] = lambda _: None,
-) -> list[str]:
-    """Train the runs of a shard that have not ended, each from where it stands; return those that diverged.
+    signals: Signals | None = None,
+) -> dict[str, Exception]:
+    """Train the runs of a shard that have not ended, each from where it stands; return what ended which.
 
-    A run that another process is training is left to it. Raises what `train` raises.
+    A run that another process is training is left to it. One that diverged, is damaged or could not be
+    written does not keep the others from being trained. Raises what else `train` raises.
     """
-    diverged = []
+    troubles: dict[str, Exception] = {}
     for run in (shard or Shard()).take(study.runs):
         folder = study.path(run)
-        if study.result(run) is not None:
-            note(f"{folder.name}: done before")
-            continue
-        note(f"{folder.name}: training")
         try:
+            if study.result(run) is not None:
+                note(f"{folder.name}: done before")
+                continue
+            note(f"{folder.name}: training")
             with reporting(folder) as reporter:
-                train(run, dataset, folder, reporter=reporter, allow_change=_machine_keys(run))
-        except DivergedError as error:
-            note(f"{folder.name}: {error}")
-            diverged.append(folder.name)
+                allowed = _machine_keys(run)
+                result = train(run, dataset, folder, reporter=reporter, allow_change=allowed, signals=signals)
+            if result.unwritten:
+                raise UnwrittenError(f"finished, but could not write: {', '.join(result.unwritten)}")
         except BusyError:
             note(f"{folder.name}: left to another process, which is training it")
-    return diverged
+        except ENDS_ONE_RUN as error:
+            note(f"{folder.name}: {error}")
+            troubles[folder.name] = error
+    return troubles
 
 
 def _machine(key: str) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from pwoct.training.augment import Normalise
-from pwoct.training.config import Config
+from pwoct.training.checkpoint import KEEP
+from pwoct.training.config import Config, ConfigError, flatten
 from pwoct.training.data import Dataset
 from pwoct.training.device import keep_freed_memory, settle
 from pwoct.training.distributed import Ranks, joined
@@ -19,8 +20,9 @@ from pwoct.training.learner import Learner, settle_plan
 from pwoct.training.progress import Progress
 from pwoct.training.record import Metrics, Result, RunFolder
 from pwoct.training.reporter import Quiet, Reporter
-from pwoct.training.saver import Saver, check_finite, finished
-from pwoct.training.schedule import rate_factor
+from pwoct.training.restoring import check_keys, finished, remembered
+from pwoct.training.saver import Keeping, Saver
+from pwoct.training.schedule import rate
 from pwoct.training.signals import Signals, StoppedError
 
 
@@ -31,37 +33,66 @@ def train(
     *,
     reporter: Reporter | None = None,
     checkpoint_minutes: float = 5.0,
+    keep: int = KEEP,
+    from_step: int | None = None,
     allow_change: Collection[str] = (),
+    signals: Signals | None = None,
 ) -> Result:
     """Train a network in the folder of its run, from where the run stands, and return how it ended.
 
-    A finished run is not repeated. A checkpoint is written after every epoch and every `checkpoint_minutes`.
+    A finished run is not repeated. A checkpoint is written after every epoch and every `checkpoint_minutes`;
+    the newest `keep` stay. What the configuration leaves to the machine is taken from a run that was begun.
+
+    Args:
+        from_step: go on from the checkpoint of this step, and leave later ones aside.
+        signals: open already, if the caller is to be told of signals before and after the run too.
 
     Raises:
-        ConfigError: if the configuration cannot be carried out on this machine or data.
+        ConfigError: if the configuration cannot be carried out on this machine or data, or differs by rank.
         RunError: if the run was begun with another configuration or data, but for keys in `allow_change`.
-        CheckpointError: if checkpoints exist but none is good, or if there is no room for them.
-        StoppedError: if SIGINT or SIGTERM stopped it; its checkpoint is written.
-        DivergedError: if the loss is no longer finite.
+        CheckpointError: if checkpoints exist but none is good, or if they cannot be written from the start.
+        StoppedError: if SIGINT, SIGTERM or SIGHUP stopped it; says whether its checkpoint is written.
+        DivergedError: if the loss or a weight is no longer finite.
+        LostRanksError: if another rank is gone.
     """
-    reporter = reporter or Quiet()
-    with joined(config.machine.device) as ranks, Signals() as signals:
-        config = settled(config, dataset, ranks)
-        run = RunFolder(folder)
-        if (result := finished(run, config, dataset.fingerprint, allow_change)) is not None:
+    reporter, run = reporter or Quiet(), RunFolder(folder)
+    keeping = Keeping(checkpoint_minutes, keep, from_step)
+    check_keys(allow_change, config)
+    with (
+        contextlib.nullcontext(signals) if signals is not None else Signals() as watch,
+        joined(config.machine.device) as ranks,
+    ):
+        config = settled(remembered(config, run, allow_change), dataset, ranks)
+        check_alike(ranks, config, dataset)
+        result = finished(run, config, dataset.fingerprint, allow_change) if from_step is None else None
+        if result is not None:
             reporter.note(f"{folder} is finished: shown, not repeated")
             return result
         with run.locked() if ranks.first else contextlib.nullcontext():
-            session = Session(config, dataset, run, ranks, signals, reporter, checkpoint_minutes)
+            session = Session(config, dataset, run, ranks, watch, reporter, keeping)
             session.saver.resume(allow_change)
-            session.fit()
-            return session.finish()
+            with watch.at_work():
+                session.fit()
+                result = session.finish()
+            if stop := ranks.most([watch.stop])[0]:
+                raise StoppedError(stop, "at the end of the run" + _how_it_ended(result))
+            return result
 
 
 def settled(config: Config, dataset: Dataset, ranks: Ranks) -> Config:
     """Return `config` with every "auto" replaced by what this machine, network and data make of it."""
     h, w, channels = dataset.train.pixels.shape[1:]
     return settle_plan(settle(config, ranks.size), len(dataset.classes), channels, (h, w))
+
+
+def check_alike(ranks: Ranks, config: Config, dataset: Dataset) -> None:
+    """Raise ConfigError if ranks would compute by different configurations, or on different data."""
+    if found := ranks.disagreements({**flatten(config), "data": dataset.fingerprint}):
+        raise ConfigError(f"all ranks must train alike, but {'; '.join(found)}: set it for all")
+
+
+def _how_it_ended(result: Result) -> str:
+    return f", which could not write its {result.unwritten[0]}" if result.unwritten else ", which is finished"
 
 
 @dataclass(frozen=True)
@@ -88,7 +119,7 @@ def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> T
     """
     with joined(config.machine.device) as ranks:
         config = settled(config, dataset, ranks)
-        session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), 0.0)
+        session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), Keeping())
         seconds: list[float] = []
         for _ in range(min(steps, len(session.batches))):
             session.make_step()
@@ -108,7 +139,7 @@ class Session:
         ranks: Ranks,
         signals: Signals,
         reporter: Reporter,
-        checkpoint_minutes: float,
+        keeping: Keeping,
     ) -> None:
         self.config, self.ranks, self.signals, self.reporter = config, ranks, signals, reporter
         torch.set_num_threads(config.machine.threads)
@@ -122,7 +153,7 @@ class Session:
         self.learner = Learner(config, self.classes, images.pixels.shape[-1], ranks)
         self.progress = Progress.on(device, len(self.batches))
         self.saver = Saver(
-            config, dataset.fingerprint, run, ranks, reporter, self.learner, self.progress, checkpoint_minutes
+            config, dataset.fingerprint, run, ranks, reporter, self.learner, self.progress, keeping
         )
 
     def fit(self) -> None:
@@ -144,13 +175,9 @@ class Session:
         """Make the step at which the run stands."""
         progress, started = self.progress, time.perf_counter()
         x, labels = self.batches(progress.epoch, progress.step)
-        loss, correct = self.learner.update(x, labels, self.rate(progress.steps), progress.steps)
+        now = rate(self.config, progress.steps, len(self.batches))
+        loss, correct = self.learner.update(x, labels, now, progress.steps)
         progress.add(loss, correct, len(labels), time.perf_counter() - started)
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step."""
-        config = self.config
-        return config.optimiser.lr * rate_factor(config.schedule, step, len(self.batches), config.epochs)
 
     def finish(self) -> Result:
         """Write and return the result: of the last epoch, or of the epoch that held-out images chose."""
@@ -160,6 +187,7 @@ class Session:
             epoch = max(self.progress.history, key=lambda m: m["validation_accuracy"])["epoch"]
             chosen_by = f"{len(self.held_out)} held-out training images"
         score = evaluate(model, self.test, self.normalise, self.config, self.classes, self.ranks)
+        self.saver.check_loss(score.loss)
         return self.saver.finish(model, score, epoch, chosen_by)
 
     def _heed_signals(self) -> None:
@@ -168,22 +196,30 @@ class Session:
             self.signals.save = False
             self.saver.save()
         if stop:
-            raise StoppedError(stop, f"in epoch {self.progress.epoch + 1}, after {self.progress.steps} steps")
+            raise StoppedError(stop, self._where())
+
+    def _where(self) -> str:
+        steps, saved = self.progress.steps, self.saver.saved_step
+        where = f"in epoch {self.progress.epoch + 1}, after {steps} steps"
+        return where if saved == steps else f"{where}, NOT saved: the newest checkpoint is of step {saved}"
 
     def _close_epoch(self) -> Metrics:
         progress, started = self.progress, time.perf_counter()
-        loss, correct = check_finite(self.ranks.sum(progress.totals.cpu()), progress.steps).tolist()
-        images = progress.images * self.ranks.size
+        totals, images = self.ranks.sum(progress.totals.cpu()), progress.images * self.ranks.size
+        self.saver.check_finite(totals)
+        loss, correct = totals.tolist()
+        self.saver.check_loss(loss / images)
         which = "test" if self.held_out is None else "validation"
         self.ranks.align(self.learner.evaluated)  # each rank has its own statistics of BN
         judges = self.test if self.held_out is None else self.held_out
         score = evaluate(
             self.learner.evaluated, judges, self.normalise, self.config, self.classes, self.ranks
         )
+        self.saver.check_loss(score.loss)
         metrics = {
             "epoch": progress.epoch + 1,
             "step": progress.steps,
-            "rate": self.rate(progress.steps - 1),
+            "rate": rate(self.config, progress.steps - 1, len(self.batches)),
             "train_loss": loss / images,
             "train_accuracy": correct / images,
             f"{which}_loss": score.loss,

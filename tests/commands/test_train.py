@@ -141,14 +141,19 @@ def test_a_run_without_a_good_checkpoint_is_code_5(pwoct_cost, trained):
 def test_what_could_not_be_written_is_code_6(pwoct_cost, tmp_path, monkeypatch):
     import pwoct.training.saver
 
-    def full(folder, checkpoint):
-        raise OSError(28, "No space left on device")
+    store = pwoct.training.saver.store
+
+    def full(folder, checkpoint, keep):
+        if checkpoint.step:
+            raise OSError(28, "No space left on device")
+        return store(folder, checkpoint, keep)
 
     monkeypatch.setattr(pwoct.training.saver, "store", full)
     run = pwoct_cost("train", "resnet8", *SMALL, "--runs", str(tmp_path))
     assert run.code == 6
     assert "the checkpoint could not be written ([Errno 28] No space left on device)" in run.err
-    assert "test accuracy" in run.out
+    assert "error: finished, but could not write: checkpoint, result, weights" in run.err
+    assert "Test accuracy" in run.out
 
 
 @pytest.mark.parametrize("extra", [("tensorboard", "--tensorboard"), ("matplotlib", "--plot")])
@@ -164,7 +169,7 @@ def test_a_missing_extra_is_code_3(extra, pwoct_cost, tmp_path, monkeypatch):
 def test_evaluate_gives_the_accuracy_of_the_run(pwoct_cost, trained):
     told = pwoct_cost("runs", "--runs", str(trained), "--format", "json").json["runs"][0]["accuracy"]
     run = pwoct_cost("evaluate", "mine", "--runs", str(trained), "--format", "json")
-    assert run.json["accuracy"] == pytest.approx(told / 100)
+    assert run.json["accuracy"] == pytest.approx(told)
     assert sum(row["images"] for row in run.json["classes"]) == run.json["images"] == 512
     confusion = [[row[str(k)] for k in range(10)] for row in run.json["confusion"]]
     assert sum(map(sum, confusion)) == 512
@@ -274,3 +279,16 @@ def test_a_signal_ends_the_command_with_its_code_and_a_checkpoint(tmp_path):
     assert process.returncode == 143
     assert "pwoct-cost: stopped by SIGTERM in epoch" in rest
     assert list((tmp_path / "long" / "checkpoints").glob("step-*"))
+
+
+def test_a_first_checkpoint_that_cannot_be_written_is_code_5(pwoct_cost, tmp_path, monkeypatch):
+    import pwoct.training.saver
+
+    def full(folder, checkpoint, keep):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pwoct.training.saver, "store", full)
+    run = pwoct_cost("train", "resnet8", *SMALL, "--runs", str(tmp_path))
+    assert (run.code, run.out) == (5, "")
+    assert "error: the first checkpoint of " in run.err
+    assert "epoch" not in run.err

@@ -6,7 +6,6 @@ from pwoct.branches import (
     OctBatchNorm2d,
     add,
     as_octave,
-    crop,
     join,
     per_branch,
     pool,
@@ -44,9 +43,8 @@ def test_pool_is_the_reference(size, by):
 @pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("size", [(4, 6), (5, 6), (5, 7), (1, 1)])
 def test_upsample_is_the_reference_in_each_memory_format(size, memory_format):
-    like = image(2, 3, *size)
-    x = pool(like).contiguous(memory_format=memory_format)
-    assert torch.equal(upsample(x, like), reference.upsample(x, *size))
+    x = pool(image(2, 3, *size)).contiguous(memory_format=memory_format)
+    assert torch.equal(upsample(x, size), reference.upsample(x, *size))
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
@@ -89,15 +87,6 @@ def test_per_branch_skips_what_is_missing():
     x = image(1, 2, 4, 4)
     assert per_branch(torch.neg, Octave(None, x)).high is None
     assert torch.equal(per_branch(torch.neg, Octave(None, x)).low, -x)
-
-
-def test_crop_leaves_the_low_branch():
-    x = image(1, 2, 4, 4)
-    y = crop(Octave(x, x), Octave(x[..., :3, :4], None))
-    assert torch.equal(y.high, x[..., :3, :4])
-    assert y.low is x
-    for a, b in ((Octave(None, x), Octave(x, None)), (Octave(x, None), Octave(None, x))):
-        assert crop(a, b) is a
 
 
 class TestRebranch:

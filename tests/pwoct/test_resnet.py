@@ -257,3 +257,23 @@ class TestUse:
         compiled = torch.compile(model, fullgraph=True)
         with torch.no_grad():
             torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [(1, 1, 1), (0, 1, 0.5), (1, 0, 1), (0.5, 1, 0), (1, 0.5, 1)])
+@pytest.mark.parametrize("rule", ["A", "B", "C"])
+def test_the_size_of_the_images_is_kept_where_a_stage_has_no_high_branch(alpha, rule):
+    """35 -> 18 -> 9 and 28 -> 14 -> 7: what the last block leaves, whichever branches there were before."""
+    model = resnet(8, alpha=alpha, stride_rule=rule, width=8).eval()
+    high = []
+    model.stages[2].register_forward_hook(lambda _module, _inputs, y: high.append(y.high))
+    model(torch.zeros(1, 3, 35, 28))
+    assert high[0].shape == (1, 32, 9, 7)
+
+
+def test_a_block_without_a_high_input_is_told_its_size_or_doubles():
+    block = resnet(8, alpha=(1, 1, 0), width=8).stages[2][0].eval()
+    low = Octave(None, torch.zeros(1, 16, 9, 9))
+    assert block(low).high.shape[-2:] == (10, 10)  # low: 9 -> 5, doubled
+    assert block(low, (17, 18)).high.shape[-2:] == (9, 9)
+    with pytest.raises(ValueError, match=r"^the high output's size must be that of LH, doubled, or one less"):
+        block(low, (21, 18))

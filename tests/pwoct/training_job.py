@@ -163,7 +163,7 @@ def main() -> int:
     except CheckpointError as error:
         print(error, file=sys.stderr)
         return 5
-    return 6 if result.failures else 0
+    return 6 if result.unwritten else 0
 
 
 if __name__ == "<run_path>":  # and not when pytest looks for doctests

@@ -23,6 +23,15 @@ InputsOption: TypeAlias = Annotated[str | None, option("inputs")]
 TimeoutOption: TypeAlias = Annotated[float | None, option("timeout", min=0.001)]
 
 
+def is_own(name: str) -> bool:
+    """Return whether a name is that of a network of the user's own: of code, of a library, or of a file.
+
+    >>> is_own("resnet56"), is_own("net.py:Net"), is_own("resnet56(width=8)"), is_own("net.onnx")
+    (False, True, True, True)
+    """
+    return ":" in name or "(" in name or name.lower().endswith((".pt2", ".onnx"))
+
+
 @dataclass(frozen=True)
 class NetworkOnInputs:
     """A network, and the inputs that it is run on."""

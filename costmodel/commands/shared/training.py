@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -17,6 +18,7 @@ from costmodel.commands.shared.errors import (
     CHECK_FAILED,
     CHECKPOINT,
     DATA,
+    UNSAVED,
     fail,
     say,
 )
@@ -25,7 +27,7 @@ from costmodel.commands.shared.progress import Board, Lines, Live
 from costmodel.commands.shared.reading import path_names, per_stage, sides
 from costmodel.commands.shared.vocabulary import option
 from costmodel.networks.resnet import ResNetDesign, depth_of, named
-from costmodel.report import Column
+from costmodel.report import Column, counted
 from costmodel.rounding import check_alpha, check_beta
 from costmodel.sizes import check_choice, check_most
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pwoct.training.config import Config
     from pwoct.training.data import Dataset
     from pwoct.training.record import RunFolder
+    from pwoct.training.signals import Signals
 
 DataOption: TypeAlias = Annotated[Path | None, option("data")]
 RunsOption: TypeAlias = Annotated[Path, option("runs")]
@@ -47,6 +50,7 @@ def reported() -> Iterator[None]:
     """Turn what can go wrong in training into one line on stderr and an exit code."""
     from pwoct.training.checkpoint import CheckpointError
     from pwoct.training.data import DataError
+    from pwoct.training.distributed import LostRanksError
     from pwoct.training.record import DamagedError
     from pwoct.training.saver import DivergedError
     from pwoct.training.signals import StoppedError
@@ -57,13 +61,49 @@ def reported() -> Iterator[None]:
         fail(str(error), DATA)
     except (CheckpointError, DamagedError) as error:
         fail(str(error), CHECKPOINT)
-    except DivergedError as error:
+    except (DivergedError, LostRanksError) as error:
         fail(str(error), CHECK_FAILED)
     except StoppedError as error:
         say(f"pwoct-cost: {error}")
         raise typer.Exit(error.exit_code) from None
     except ValueError as error:
         fail(str(error), BAD_INPUT)
+
+
+@contextmanager
+def stoppable() -> Iterator[Signals]:
+    """Note signals to stop or to save while a run is trained; before and after it, a stop ends at once."""
+    from pwoct.training.signals import Signals
+
+    with Signals(idle=_leave) as signals:
+        yield signals
+
+
+def _leave(number: int) -> None:
+    """End the process: nothing is unsaved, and an exception might be caught by what is being imported."""
+    from signal import Signals as Names
+
+    say(f"pwoct-cost: stopped by {Names(number).name} while nothing was being trained")
+    sys.stderr.flush()
+    os._exit(128 + number)
+
+
+def end_by(troubles: Mapping[str, Exception], runs: int) -> None:
+    """Leave with the highest exit code of what ended some of several runs; if nothing did, stay."""
+    from pwoct.training.checkpoint import CheckpointError
+    from pwoct.training.record import DamagedError
+    from pwoct.training.saver import DivergedError
+    from pwoct.training.study import UnwrittenError
+
+    codes = {
+        DivergedError: CHECK_FAILED,
+        CheckpointError: CHECKPOINT,
+        DamagedError: CHECKPOINT,
+        UnwrittenError: UNSAVED,
+    }
+    if troubles:
+        code = max(codes.get(type(error), BAD_INPUT) for error in troubles.values())
+        fail(f"{len(troubles)} of {counted(runs, 'run')} did not end well: {', '.join(troubles)}", code)
 
 
 def network_values(
@@ -167,17 +207,22 @@ def check_trainable(config: Config, may_change: Sequence[str] = ()) -> None:
 
 
 def find_run(runs: Path, name: str) -> RunFolder:
-    """Return a run by its name in the folder of all runs, or by its own folder.
+    """Return a run by its name in the folder of all runs or the unique beginning of it, or by its own folder.
 
     Raises:
-        RunError: if there is none.
+        RunError: if there is none, or several begin alike.
     """
     from pwoct.training.record import RunError, RunFolder
 
     for path in (runs / name, Path(name)):
-        if (path / "config.json").is_file():
+        if name and (path / "config.json").is_file():
             return RunFolder(path)
-    raise RunError(f"no run {name} in {runs}")
+    alike = sorted(path.parent for path in runs.glob("*/config.json") if path.parent.name.startswith(name))
+    if len(alike) > 1 and name:
+        raise RunError(f"{name} may be each of {', '.join(path.name for path in alike)}")
+    if not alike or not name:
+        raise RunError(f"no run {name or 'without a name'} in {runs}")
+    return RunFolder(alike[0])
 
 
 def accuracy_columns() -> list[Column]:
@@ -190,8 +235,8 @@ def accuracy_columns() -> list[Column]:
 
 
 def percent(share: float | None) -> float | None:
-    """Return a share in per cent."""
-    return None if share is None else 100 * share
+    """Return a share in per cent; None of nothing, such as of a class without images."""
+    return None if share is None or isnan(share) else 100 * share
 
 
 def seed_list(text: str) -> list[int]:
@@ -214,8 +259,8 @@ def seed_list(text: str) -> list[int]:
 
 
 def is_first_rank() -> bool:
-    """Return whether this process is the one of several that speaks."""
-    return os.environ.get("RANK", "0") == "0"
+    """Return whether this process is the one of several that speaks; without others it always is."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

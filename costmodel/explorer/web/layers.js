@@ -1,6 +1,7 @@
 // Layers, walked on sizes: what each path of an octave convolution costs is asked of FORMULAS, which Python printed.
 
-// A feature map is {c, size: [h, w]}; an octave map {high, low}, where a branch without channels is null.
+// A feature map is {c, size: [h, w]}; an octave map {high, low, size}, where a branch without channels is null and
+// size is the high branch's, whether or not it exists.
 const operator = (name, x, cOut = 0, k = 0) => FORMULAS[name].cost(x.c, cOut, 0, k, ...x.size);
 const branches = (x) => [x.high, x.low].filter(Boolean);
 const splitOf = (net, stage) => split(net.width * 2 ** stage, net.stages[stage].alpha);
@@ -58,10 +59,11 @@ function stridePools(net, x, layer, paths) {
 
 function outputMap(x, cOut, layer, paths) {
   const into = (branch) => paths.filter(({ path }) => path[1] === branch);
-  const highSize = x.high ? x.high.size.map((side) => ceilDiv(side, layer.stride)) : into("H")[0]?.size;
+  const size = x.size.map((side) => ceilDiv(side, layer.stride));
   return {
-    high: cOut[0] ? { c: cOut[0], size: highSize } : null,
+    high: cOut[0] ? { c: cOut[0], size } : null,
     low: cOut[1] ? { c: cOut[1], size: into("L")[0].size } : null,
+    size,
   };
 }
 
@@ -78,16 +80,16 @@ function splitShortcut(name, x, [high, low]) {
   if (low === 0 || !x.high) return { x, rows: [] };
   const source = { c: low, size: x.high.size };
   const pooled = { c: low, size: FORMULAS.pool.size(...source.size) };
-  const out = { high: high ? { c: high, size: x.high.size } : null, low: pooled };
+  const out = { high: high ? { c: high, size: x.size } : null, low: pooled, size: x.size };
   return { x: out, rows: [operator("pool", source)] };
 }
 
 function joinedShortcut(name, x) {
   if (!x.low) return { x, rows: [] };
-  const up = { c: x.low.c, size: x.high ? x.high.size : x.low.size.map((side) => 2 * side) };
+  const up = { c: x.low.c, size: x.size };
   const rows = [operator("upsample", x.low)];
   if (x.high) rows.push(operator("concatenate", { ...x.high }, up.c));
-  return { x: { high: { c: (x.high?.c ?? 0) + up.c, size: up.size }, low: null }, rows };
+  return { x: { high: { c: (x.high?.c ?? 0) + up.c, size: up.size }, low: null, size: x.size }, rows };
 }
 
 function shortcut(net, name, x, cOut, place) {

@@ -49,7 +49,7 @@ function parts(config) {
   const net = isPlain(config) ? { ...config, strideRule: "C" } : config;
   const n = (net.depth - 2) / 6;
   const image = { c: 3, size: net.size };
-  const stem = { high: { c: net.width, size: net.size }, low: null };
+  const stem = { high: { c: net.width, size: net.size }, low: null, size: net.size };
   const found = [
     {
       group: "stem",

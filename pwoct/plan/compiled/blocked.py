@@ -10,7 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import OctBatchNorm2d
+from pwoct.branches import OctBatchNorm2d, strided
 from pwoct.octave import OctConv
 from pwoct.plan.compiled.branches import Branches, rebranching
 from pwoct.plan.compiled.layout import Layout, layout_of
@@ -20,10 +20,10 @@ from pwoct.plan.compiled.tape import NEEDS, Tape
 from pwoct.plan.compiled.training import Features, Pass, TrainingStep
 from pwoct.plan.known import why_not_known_parts
 from pwoct.plan.lean import LeanNetwork
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, blocks, octave_layer, terms
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, octave_layer, terms
 from pwoct.plan.tracing import check_untraced
 from pwoct.pwise_octave import Bottleneck
-from pwoct.resnet import ResNet
+from pwoct.resnet import ResNet, blocks
 
 
 class BlockedNetwork(LeanNetwork):
@@ -111,7 +111,11 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
     (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
     x = Branches(tape, stem, None)
     for block in blocks(model.stages):
-        x = _octave_block(block, x) if isinstance(block, OctBlock) else _plain_block(block, x)
+        if isinstance(block, OctBlock):
+            size = strided(size, block.stride)
+            x = _octave_block(block, x, size)
+        else:
+            x = _plain_block(block, x)
     if x.high is None:
         raise ValueError(f"{NEEDS} a last block with a high branch")
     return tape, images, x.high
@@ -169,27 +173,27 @@ def _plain_block(block: nn.Module, x: Branches[Tape]) -> Branches[Tape]:
     return Branches(tape, high, None)
 
 
-def _octave_block(block: OctBlock, x: Branches[Tape]) -> Branches[Tape]:
+def _octave_block(block: OctBlock, x: Branches[Tape], size: Size) -> Branches[Tape]:
     conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
     nothing = Branches(x.recorder, None, None)
-    inner = _normalise(block.bn1, _octave(conv1, x), nothing)
+    inner = _normalise(block.bn1, _octave(conv1, x, size), nothing)
     residual = x
     if block.shortcut is not None:
-        residual = _octave(octave_layer(block.shortcut), x)
+        residual = _octave(octave_layer(block.shortcut), x, size)
     elif conv1.split_in != conv2.split_out:
-        residual = _octave(rebranching(conv1, conv2), x)
-    return _normalise(block.bn2, _octave(conv2, inner), residual)
+        residual = _octave(rebranching(conv1, conv2), x, size)
+    return _normalise(block.bn2, _octave(conv2, inner, size), residual)
 
 
-def _octave(layer: OctConv, x: Branches[Tape]) -> Branches[Tape]:
-    """Record an octave convolution; what is upsampled is added last."""
+def _octave(layer: OctConv, x: Branches[Tape], size: Size) -> Branches[Tape]:
+    """Record an octave convolution whose high output has that size; what is upsampled is added last."""
     found: dict[str, list[Term]] = {HIGH: [], DOUBLED: [], LOW: []}
     for term in terms(layer):
         found[term.target].append(term)
     low = _sum(found[LOW], x, None)
     doubled = _sum(found[DOUBLED], x, None)
     if doubled is not None and not found[HIGH]:
-        return Branches(x.recorder, x.recorder.double(doubled), low)
+        return Branches(x.recorder, x.recorder.double(doubled, size), low)
     return Branches(x.recorder, _sum(found[HIGH], x, doubled), low)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.branches import strided
 from pwoct.plan.compiled.branches import Branches, rebranching
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
@@ -14,10 +15,10 @@ from pwoct.plan.folded.convolve import Convolution
 from pwoct.plan.folded.fold import FoldedPath, Layer, copy_for_folding, fold_paths, folded, why_not_folded
 from pwoct.plan.folded.kernels import scale_and_shift
 from pwoct.plan.known import refusal
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, blocks, high_size, octave_layer
+from pwoct.plan.maps import DOUBLED, HIGH, LOW, octave_layer
 from pwoct.plan.snapshot import Snapshot
 from pwoct.plan.tracing import check_untraced
-from pwoct.resnet import ResNet
+from pwoct.resnet import ResNet, blocks
 
 
 class NativeNetwork(Snapshot):
@@ -54,7 +55,7 @@ class NativeNetwork(Snapshot):
         x = Branches(recorder, stem, None)
         for block in blocks(model.stages):
             if isinstance(block, OctBlock):
-                size = high_size(octave_layer(block.conv1), size)
+                size = strided(size, block.stride)
                 x = _octave_block(block, x, size)
             else:
                 x = _plain_block(block, x)

@@ -26,6 +26,7 @@ from pwoct.plan.compiled.operations import (
     WINOGRAD_CONVOLUTION,
     WINOGRAD_WEIGHT_GRADIENT,
     Map,
+    Size,
     Step,
 )
 from pwoct.plan.compiled.weights import Weights
@@ -181,8 +182,14 @@ class Tape:
         self.steps.append(operations.step(PAIRING, y, {"input": x}, groups=groups, **fields))
         return y
 
-    def double(self, x: Map) -> Map:
-        """Record each pixel, repeated 2 x 2."""
+    def double(self, x: Map, size: Size) -> Map:
+        """Record each pixel, repeated 2 x 2 to a size.
+
+        Raises:
+            ValueError: unless that is twice the size of x.
+        """
+        if size != (2 * x.height, 2 * x.width):
+            raise ValueError(f"{NEEDS} even sizes where a map is upsampled, got {size[0]} x {size[1]}")
         y = Map(x.channels, 2 * x.height, 2 * x.width)
         self._repeat(y, None, x, 1.0)
         self._backward.append(lambda: self._add_gradient(x, self._sum_windows(self._gradients[id(y)])))

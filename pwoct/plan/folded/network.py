@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, linear, pad
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import Octave, OctBatchNorm2d
+from pwoct.branches import Octave, OctBatchNorm2d, strided
 from pwoct.layout import is_transformed
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_packed, packed_channels, stored_channels
@@ -21,10 +21,10 @@ from pwoct.plan.folded.fold import Layer, copy_for_folding, folded, lone_kernel
 from pwoct.plan.folded.kernels import pack_kernels, scale_and_shift
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import fold_layers
-from pwoct.plan.maps import Maps, blocks, high_size, octave_layer
+from pwoct.plan.maps import Maps, octave_layer
 from pwoct.plan.resample import double, halve
 from pwoct.plan.snapshot import Snapshot
-from pwoct.resnet import ResNet
+from pwoct.resnet import ResNet, blocks
 
 Size = tuple[int, int]
 Block = Callable[[Octave, Bound], Octave]
@@ -87,7 +87,7 @@ def _fold_blocks(blocks: Iterable[nn.Module], size: Size, dtype: torch.dtype) ->
             yield PackedBlocks(packable, dtype)
             packable = []
         if isinstance(block, OctBlock):
-            size = high_size(octave_layer(block.conv1), size)
+            size = strided(size, block.stride)
             yield FoldedOctBlock(block, size, dtype)
         else:
             yield FoldedBlock(block, dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import torch
 from torch import nn
 
 from costmodel.checks import defects
-from costmodel.checks.comparison import Report
+from costmodel.checks.comparison import Report, total_row
 from costmodel.checks.defects import DEFECTS, Defect
-from costmodel.checks.generic import verify_module
+from costmodel.checks.observe import observe_training, result_is_unused
+from costmodel.checks.verify import Formula, compare, measure
+from costmodel.operators.standard import convolution
 from tests.costmodel.checks.test_observe import Unused
 
 IMAGES = torch.zeros(2, 4, 6, 6)
@@ -25,7 +28,30 @@ MODELS: dict[str, Any] = {
 
 def verify(name: str) -> Report:
     images = torch.zeros(2, 3, 6, 6) if name == "unused result" else IMAGES.clone().requires_grad_()
-    return verify_module(MODELS[name](), [images])
+    model = MODELS[name]()
+    measured = measure(model, [images], observe_training(model, [images]))
+    rows = []
+    for path, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            counts = {quantity: measured.of(path)[quantity] for quantity in ("macs", "macs_training")}
+            is_unused = partial(result_is_unused, model, [images], path)
+            rows.append(compare(path, formula(layer, images), counts, layer, is_unused))
+    return Report(name, rows, total_row(rows, {"macs": measured.totals["macs"]}))
+
+
+def formula(layer: nn.Conv2d, images: torch.Tensor) -> Formula:
+    """What a convolution costs that keeps the images' size."""
+    cost = convolution(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size[0],
+        (6, 6),
+        groups=layer.groups,
+        bias=layer.bias is not None,
+        batch=2,
+        input_grad=images.requires_grad,
+    )
+    return Formula("conv", cost)
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.models.names import is_foreign, parse
+from costmodel.models.names import parse
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,3 @@ def test_arguments_are_literals_of_python(text: str, arguments: Any, options: An
 def test_what_names_no_network_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         parse(text)
-
-
-def test_networks_of_ones_own_are_told_from_built_in_ones() -> None:
-    assert [is_foreign(text) for text in ("resnet56", "a:b", "x.pt2", "resnet56 --paths HL")] == [
-        *(False, True, True, False)
-    ]

@@ -123,12 +123,16 @@ def test_sizes_fit_wherever_branches_end(
     assert operators[-1].name == "fc"
 
 
-def test_where_nothing_tells_the_high_size_it_is_twice_the_low_one() -> None:
-    """28 -> 14 -> 7 by stride 2; without high channels in stage 2: 14 -> low 7 -> low 4, so high 8."""
-    operators = {op.name: op.cost for op in resnet(14, alpha=(0, 1, "1/2"), size=28).operators()}
-    assert operators["stages.2.1.conv2.hh"].activations == 64 * 8 * 8
-    operators = {op.name: op.cost for op in resnet(14, alpha=(0, "1/2", "1/2"), size=28).operators()}
-    assert operators["stages.2.1.conv2.hh"].activations == 64 * 7 * 7
+@pytest.mark.parametrize("alpha", [(0, 1, "1/2"), (0, "1/2", "1/2"), (1, 1, "1/2"), (1, 1, 1)])
+@pytest.mark.parametrize("rule", ["A", "B", "C"])
+def test_the_high_size_is_kept_where_a_stage_has_no_high_branch(alpha: tuple[object, ...], rule: str) -> None:
+    """28 -> 14 -> 7 by stride 2; the low branch of stage 3, 4 x 4, doubled is 8 x 8, and is cropped."""
+    net = resnet(14, alpha=alpha, size=28, stride_rule=rule)  # type: ignore[arg-type]
+    operators = {op.name: op.cost for op in net.operators()}
+    path = "lh" if alpha[2] == 1 else "hh"
+    pixels = 4 * 4 if alpha[2] == 1 else 7 * 7
+    assert operators[f"stages.2.1.conv2.{path}"].activations == 64 * pixels
+    assert operators["stages.2.1.add" + ("" if net.is_plain else ".high")].add_ops == 64 * 7 * 7
 
 
 def test_the_first_layer_has_no_gradient_by_its_input() -> None:

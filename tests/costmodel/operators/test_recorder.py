@@ -11,10 +11,32 @@ def test_feature_maps_have_elements() -> None:
     assert (X.elements(), X.elements(batch=3)) == (4 * 8 * 6, 3 * 4 * 8 * 6)
 
 
-def test_slices_and_crops_are_views_of_the_whole() -> None:
-    view = X.channel_slice(3).cropped((7, 5))
-    assert (view.channels, view.size) == (3, (7, 5))
+def test_slices_are_views_of_the_whole() -> None:
+    view = X.channel_slice(3).channel_slice(2)
+    assert (view.channels, view.size) == (2, (8, 6))
     assert view.view_of == X
+
+
+def test_upsampling_is_cropped_and_repeats_a_single_pixel_without_a_copy() -> None:
+    rec = Recorder()
+    y = rec.upsample("up", X, (15, 12))
+    assert (y.size, y.view_of) == ((15, 12), FeatureMap(4, (16, 12), "up"))
+    assert rec.upsample("up", X, (16, 12)).view_of is None
+    pixel = FeatureMap(4, (1, 1), "pixel")
+    assert rec.upsample("up", pixel, (2, 2)) == FeatureMap(4, (2, 2), "up", pixel)
+    assert rec.operators[0].cost.upsample_ops == 4 * 16 * 12
+
+
+def test_what_is_computed_of_a_view_is_no_view() -> None:
+    rec = Recorder()
+    view = X.channel_slice(3)
+    maps = rec.bn("a", view), rec.relu("b", view), rec.add("c", view, view), rec.concatenate("d", view, view)
+    assert [(y.name, y.channels, y.view_of) for y in maps] == [
+        ("a", 3, None),
+        ("b", 3, None),
+        ("c", 3, None),
+        ("d", 6, None),
+    ]
 
 
 def test_a_convolution_is_noted_with_its_cost_and_output() -> None:

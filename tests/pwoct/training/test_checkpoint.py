@@ -17,12 +17,12 @@ from pwoct.training.checkpoint import (
     WEIGHTS,
     Checkpoint,
     CheckpointError,
-    load_weights,
     newest,
     read,
-    set_aside_damaged,
+    set_aside,
     store,
 )
+from pwoct.training.weights import load_weights
 
 FILES = (WEIGHTS, TRAINING, STATE, MANIFEST)
 
@@ -161,7 +161,7 @@ def test_a_manifest_that_leaves_a_file_out_is_refused(folder):
 
 def test_damaged_ones_set_aside_do_not_count_as_kept(folder):
     flip(folder / "step-0000000020" / WEIGHTS)
-    set_aside_damaged(folder, newer_than=10)
+    set_aside(folder, newer_than=10)
     store(folder, made(15))
     assert steps(folder) == [10, 15]
     store(folder, made(20))  # its name is free again

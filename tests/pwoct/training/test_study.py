@@ -109,9 +109,9 @@ def test_done_busy_and_diverging_runs_do_not_stop_a_study(
 
     monkeypatch.setattr(module, "train", train)
     notes: list[str] = []
-    diverged = carry_out(study, synthetic(20, 10, 8), note=notes.append)
+    troubles = carry_out(study, synthetic(20, 10, 8), note=notes.append)
     assert trained == [busy, diverging, fine]
-    assert diverged == [study.path(diverging).name]
+    assert list(troubles) == [study.path(diverging).name]
     told = "\n".join(notes)
     for words in ("done before", "left to another process", "the loss is not finite"):
         assert words in told

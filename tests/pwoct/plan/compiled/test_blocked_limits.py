@@ -57,6 +57,11 @@ STEM = {"kernel_size": 3, "bias": False, "padding": 1}
         (network({}), images(SIZE, 17).float(), r"batches of a multiple of \d+ images, got 17"),
         (network({}), images(SIZE, 0).float(), r"batches of a multiple of \d+ images, got 0"),
         (network({"alpha": "1/2"}), images((18, 17), 16).float(), "even sizes pooled by 2, got 18 x 17 by 2"),
+        (
+            network({"alpha": 1}),
+            images((12, 20), 16).float(),
+            "even sizes where a map is upsampled, got 3 x 5",
+        ),
         (network({}), X[:, :1], r"images \(n, 3, h, w\) on the CPU, got \(16, 1, 16, 16\) on cpu"),
         (network({}), X.to("meta"), r"images \(n, 3, h, w\) on the CPU, got \(16, 3, 16, 16\) on meta"),
         (changed(stem=nn.Conv2d(3, 9, groups=3, **STEM)), X, "1x1 or 3x3 convolutions without groups"),

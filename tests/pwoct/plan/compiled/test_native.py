@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from pwoct.branches import pool, upsample
+from pwoct.branches import pool, size_of, upsample
 from pwoct.plan import plan_for, with_plan
 from pwoct.plan.compiled import library
 from pwoct.plan.compiled.operations import Map
@@ -66,7 +66,7 @@ def test_a_convolution(dtype, kernel, geometry, channels, size):
         conv2d(x.double(), weight.double(), None, geometry.stride, geometry.padding, geometry.dilation)
         for weight in weights
     )
-    doubled = upsample(pool(plus), like=plus)
+    doubled = upsample(pool(plus), size_of(plus))
     expected = torch.relu(y + bias.double()[:, None, None] + plus + doubled)
 
     recorder, images = ProgramRecorder(dtype), Map(c_in, *size)

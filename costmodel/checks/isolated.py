@@ -1,0 +1,176 @@
+"""Counters in processes of their own: one that crashes, hangs or is ended by a signal costs its result alone.
+
+A process gets its job as JSON on stdin and writes its result as JSON to a pipe; the network is built there
+again, by name. What foreign code prints goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from costmodel.checks.counters import COUNTERS, Counted
+from costmodel.models import Network, load
+from costmodel.models.foreign import foreign
+from costmodel.models.inputs import Inputs, made_by, parse
+
+TIMEOUT = 600.0  # seconds that a counter may take unless told otherwise
+Results = Mapping[str, Counted | str]  # by counter; a text says why it gave nothing
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a counter is asked: a network by name, its inputs as text or by function, and other sizes."""
+
+    network: str
+    inputs: tuple[str, ...] = ()
+    function: str = ""
+    others: tuple[tuple[str, ...], ...] = ()
+
+
+def job_of(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> Job:
+    """Return the job of counting a network on inputs and on others."""
+    return Job(
+        network.name.text,
+        tuple(map(str, inputs.given)),
+        inputs.source,
+        tuple(tuple(map(str, other.given)) for other in others),
+    )
+
+
+class CountersApart:
+    """Counters that run side by side, each in a process of its own, from the start to the end of a `with`."""
+
+    def __init__(
+        self, job: Job, names: Sequence[str] = tuple(COUNTERS), timeout: float | None = None
+    ) -> None:
+        self._job, self._names = job, names
+        self._until = time.monotonic() + (TIMEOUT if timeout is None else timeout)
+        self._running: dict[str, tuple[subprocess.Popen[str], IO[str]]] = {}
+
+    def __enter__(self) -> CountersApart:
+        self._running = {name: _start(name, self._job) for name in self._names}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process, errors in self._running.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+            errors.close()
+
+    def results(self) -> Results:
+        """Wait for all of them, and return what each says."""
+        return {name: _result(*running, self._until) for name, running in self._running.items()}
+
+
+def run_here(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> Results:
+    """Run counters in this process, one after the other: for networks that are known to be harmless."""
+    return {name: _guarded(name, network, inputs, others) for name in COUNTERS}
+
+
+def _guarded(name: str, network: Network, inputs: Inputs, others: Sequence[Inputs]) -> Counted | str:
+    try:
+        return count(name, network, inputs.values, others)
+    except ValueError as error:
+        return str(error)
+
+
+def _start(name: str, job: Job) -> tuple[subprocess.Popen[str], IO[str]]:
+    errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - it lives as long as the process
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(json.dumps({"counter": name, **asdict(job)}))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it has ended; its exit code says how
+    process.stdin = None
+    return process, errors
+
+
+def _result(process: subprocess.Popen[str], errors: IO[str], until: float) -> Counted | str:
+    try:
+        out, _ = process.communicate(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return "it did not end in time"
+    if process.returncode:
+        return _ending(process.returncode, errors)
+    found: dict[str, Any] = json.loads(out)
+    return str(found["error"]) if "error" in found else Counted(**found)
+
+
+def _ending(code: int, errors: IO[str]) -> str:
+    if code < 0:
+        return f"its process was ended by {signal.Signals(-code).name}"
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
+    return f"its process ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def count(name: str, network: Network, values: Any, others: Sequence[Inputs] = ()) -> Counted:
+    """Run one counter, on the meta device where it can work there, else on the CPU.
+
+    Raises ValueError where it fails on the CPU too.
+    """
+    if name == "torch" and network.device == "meta":
+        try:
+            return _counted(name, network, values, others)
+        except ValueError:
+            pass  # the code needs values
+    return _counted(name, network.on("cpu"), values, others)
+
+
+def _counted(name: str, network: Network, values: Any, others: Sequence[Inputs]) -> Counted:
+    device = network.device
+    with foreign(f"{name} can't follow {network.name.text}"):
+        return COUNTERS[name](network.module, values(device), [other.values(device) for other in others])
+
+
+def main() -> None:
+    """Do one job: read it from stdin, write the result to what stdout was."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    asked: dict[str, Any] = json.load(sys.stdin)
+    name = asked.pop("counter")
+    try:
+        network = load(asked["network"])
+        inputs = _inputs(asked, network)
+        others = [parse(other) for other in asked["others"]]
+        result = count(name, network, inputs.values, others).as_json()
+    except ValueError as error:
+        result = {"error": str(error)}
+    out.write(json.dumps(result))
+    out.flush()
+    os._exit(0)  # what foreign code left running does not matter
+
+
+def _inputs(asked: Mapping[str, Any], network: Network) -> Inputs:
+    if asked["function"]:
+        return made_by(asked["function"])
+    given = parse(asked["inputs"]) if asked["inputs"] else network.inputs
+    if given is None:
+        raise ValueError(f"{asked['network']} needs an input")
+    return given
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Why a counter says another number of a module: known defects, each with evidence and an exact prediction.
+
+A count is excused only where a defect predicts exactly that count from the operators that ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from costmodel.checks.counters import Counted
+from costmodel.tracing.calls import Call
+
+MOST_CALLS = 12  # of one module, of which every subset is tried
+
+# What fvcore calls operators, and which of ours they are: by kind, or by the function that the code called.
+_KINDS: Mapping[str, str] = {
+    "_convolution_mode": "convolution",
+    "scaled_dot_product_attention": "attention",
+    "lstm": "recurrent",
+    "gru": "recurrent",
+    "rnn_tanh": "recurrent",
+    "rnn_relu": "recurrent",
+    "lstm_cell": "recurrent",
+    "gru_cell": "recurrent",
+    "rnn_tanh_cell": "recurrent",
+    "rnn_relu_cell": "recurrent",
+    "bilinear": "bilinear",
+}
+
+
+@dataclass(frozen=True)
+class KnownDefect:
+    """A defect of a counter: its short name, and what shows it here."""
+
+    name: str
+    counter: str
+    version: str
+    evidence: str
+
+
+def explain(
+    counted: Counted, module: str, calls: Sequence[Call], confirmed: Callable[[], bool]
+) -> KnownDefect | None:
+    """Return the known defect that predicts a counter's wrong MACs of a module, if there is one.
+
+    `confirmed` says whether another counter saw what the formulas say: only then can the operators that a
+    tracer lost have run.
+    """
+    count = counted.macs.get(module, 0)
+    for name, evidence, predicted in _predictions(counted, module, calls):
+        if count == predicted:
+            return KnownDefect(name, counted.counter, counted.version, evidence)
+    if counted.counter == "fvcore" and confirmed() and count in _partial_sums(calls):
+        evidence = "its tracer drops operators whose results the output does not depend on"
+        return KnownDefect("unused result", counted.counter, counted.version, evidence)
+    return None
+
+
+Predictions = Iterable[tuple[str, str, int]]  # name, evidence, count
+
+
+def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predictions:
+    if counted.counter == "torch":
+        unknown = sorted(
+            {call.operator for call in calls if call.cost.macs and call.operator not in counted.rules}
+        )
+        if unknown:
+            known = _sum(call for call in calls if call.operator in counted.rules)
+            yield "no rule", f"it has no rule for {', '.join(unknown)}", known
+        return
+    einsum = counted.einsum.get(module, 0)
+    of_einsum = _sum(call for call in calls if call.function == "einsum")
+    missing = counted.missing.get(module, {})
+    lost = [call for call in calls if any(_is(call, operator) for operator in missing)]
+    names = sorted(operator for operator in missing if any(_is(call, operator) for call in lost))
+    if names:
+        defect = "text padding" if names == ["aten::_convolution_mode"] else "no rule"
+        evidence = f"it has no rule for {', '.join(names)}"
+        for missed in (_sum(lost), *sorted(_partial_sums(lost), reverse=True)):
+            yield defect, evidence, _sum(calls) - missed
+            yield defect, evidence, _sum(calls) - missed - of_einsum + einsum
+    if einsum != of_einsum:
+        evidence = f"its rule for einsum counts {einsum:,} where {of_einsum:,} are multiplied"
+        yield "einsum", evidence, _sum(calls) - of_einsum + einsum
+
+
+def _is(call: Call, operator: str) -> bool:
+    """Whether a call is, or comes from, an operator as TorchScript names it."""
+    if not call.cost.macs:
+        return False
+    if operator.startswith("prim::PythonOp"):
+        return True  # a function of one's own, in which the tracer sees nothing
+    name = operator.removeprefix("aten::")
+    called = call.function.strip("_"), call.operator.removeprefix("aten.")
+    return name in called or _KINDS.get(name) == call.kind
+
+
+def _partial_sums(calls: Sequence[Call]) -> set[int]:
+    """The MACs of every part of a module's calls; of many calls, none or any single one."""
+    macs = [int(call.cost.macs) for call in calls if call.cost.macs]
+    if len(macs) > MOST_CALLS:
+        return {0, *(sum(macs) - one for one in macs)}
+    return {sum(part) for size in range(len(macs)) for part in combinations(macs, size)}
+
+
+def _sum(calls: Iterable[Call]) -> int:
+    return int(sum(call.cost.macs for call in calls))
