@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from costmodel.commands.shared.errors import bad_input, fail, warn
 from costmodel.commands.shared.limits import check_listed
-from costmodel.commands.shared.options import COMPRESSION, Choice, LayerOptions, NetworkOptions
+from costmodel.commands.shared.one_layer import show_one_layer
+from costmodel.commands.shared.options import Choice, LayerOptions, NetworkOptions
 from costmodel.commands.shared.question import Question, flags
+from costmodel.commands.shared.request import LAYER_ONLY, NETWORK_ONLY, OP_ONLY, Request
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.vocabulary import option
 from costmodel.convention import dtype_bytes
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import ordered
 from costmodel.networks.wording import describe
-from costmodel.operators.layer import layer_cost, layer_notes
+from costmodel.operators.layer import layer_notes
 from costmodel.report import Table
 from costmodel.tables.counting import Totals
-from costmodel.tables.layer import formula_table, kinds_table, layer_table, quantities, quantities_table
+from costmodel.tables.layer import formula_table, layer_table
 from costmodel.tables.network import configurations_table, network_table, per_layer_table
-
-# Options that mean something only for a layer with branches, for one convolution, or for a network.
-BRANCHES_ONLY = (*COMPRESSION, "alpha_in", "alpha_out")
-BOTTLENECK_ONLY = ("beta", "paths", "width_rule", "between")
-SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias")
-LAYER_ONLY = ("c_in", "c_out", *SHAPE, "alpha_in", "alpha_out")
-NETWORK_ONLY = ("model", "width", "classes", "in_channels", "count", "unit", "per_layer")
-FIXED_GROUPS = ("pointwise", "depthwise", "separable")
-NOT_HERE = "does not apply here"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the calculator is asked: made once, of all its options."""
-
-    network: NetworkOptions
-    layer: LayerOptions
-    totals: Totals
-    dtype: str
-    per_layer: bool
-    format: Format
-    question: Question
-
-    def without(self, why: str, names: Sequence[str]) -> Request:
-        """Return the request without options that mean nothing. Raises ValueError where one was typed."""
-        return replace(self, question=self.question.without(f"{NOT_HERE}: {why}", names))
 
 
 def calculate(
@@ -67,6 +43,10 @@ def calculate(
     dilation: Annotated[int, option("dilation")] = 1,
     groups: Annotated[int, option("groups")] = 1,
     bias: Annotated[bool, option("bias")] = False,
+    depthwise: Annotated[bool, option("depthwise")] = False,
+    exchange: Annotated[bool, option("exchange")] = False,
+    dim: Annotated[int, option("dim", min=1, max=3)] = 2,
+    output_padding: Annotated[str | None, option("output-padding")] = None,
     alpha_in: Annotated[str | None, option("alpha-in")] = None,
     alpha_out: Annotated[str | None, option("alpha-out")] = None,
     width_rule: Annotated[str, option("width-rule")] = "out",
@@ -121,6 +101,10 @@ def calculate(
                 alpha_in=alpha_in,
                 alpha_out=alpha_out,
                 batch=batch,
+                depthwise=depthwise,
+                exchange=exchange,
+                dim=dim,
+                output_padding=output_padding,
             ),
             replace(Totals.read(count, unit), batch=batch),
             dtype,
@@ -130,7 +114,7 @@ def calculate(
         )
         dtype_bytes(dtype)
         if op is not None:
-            _one_kind(op, request.without("--op costs one layer", NETWORK_ONLY))
+            show_one_layer(op, request.without("--op costs one layer", NETWORK_ONLY))
         else:
             _networks(request.without("bytes are shown for --op", ("dtype",)))
 
@@ -150,6 +134,7 @@ def _refuse_before(command: str, question: Question) -> None:
 def _networks(request: Request) -> None:
     """Show one network, and a layer of its kind where its stages agree; or a list of networks."""
     request = request.without("a padding is chosen for --op standard, depthwise or separable", ("padding",))
+    request = request.without("it is of one layer, with --op", OP_ONLY)
     choices = request.network.choices()
     if len(choices) > 1 or request.network.differs_by_stage(choices[0]):
         request = request.without("a list, or a choice that differs by stage, shows networks", LAYER_ONLY)
@@ -157,37 +142,6 @@ def _networks(request: Request) -> None:
         _one(request, choices[0])
     else:
         _many(request.without("a list of configurations has no place", ("per_layer",)), choices)
-
-
-def _one_kind(op: str, request: Request) -> None:
-    """Cost one layer of a kind, and show the other kinds beside it."""
-    (alpha, beta), *more = request.network.choices()
-    if more or isinstance(alpha, tuple) or isinstance(beta, tuple):
-        raise ValueError("--op costs one layer: it needs one alpha and one beta")
-    request = _without_idle(op, request)
-    layer = request.layer.layer(request.network, alpha, beta)
-    cost = layer_cost(op, layer)
-    tables = [quantities_table(cost, request.dtype), kinds_table(layer, op, request.dtype)]
-    warn(layer_notes(layer) if op in ("octave", "pwise") else [])
-    if op == "pwise" and not layer.widths():
-        warn(["no path is compressed: a pwise layer needs --paths that exist at its --alpha"])
-    payload = {"op": op, "dtype": request.dtype, "cost": quantities(cost, request.dtype)}
-    show("layer", tables, request.format, payload | request.question.said())
-
-
-def _without_idle(op: str, request: Request) -> Request:
-    """Return the request without the options that this kind of layer does not have."""
-    if op in ("octave", "pwise"):
-        request = request.without("an octave layer's padding keeps its size", ("padding",))
-    else:
-        request = request.without(f"a {op} layer has no branches", BRANCHES_ONLY)
-    if op == "octave":
-        request = request.without("an octave layer has no bottlenecks (see --op pwise)", BOTTLENECK_ONLY)
-    if op in FIXED_GROUPS:
-        request = request.without(f"the groups of a {op} layer are fixed", ("groups",))
-    if op == "pointwise":
-        request = request.without("a pointwise layer is 1x1", ("kernel", "padding", "dilation"))
-    return request
 
 
 def _one(request: Request, choice: Choice) -> None:

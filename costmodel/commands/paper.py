@@ -60,7 +60,8 @@ def paper(
     elif table is not None:
         _one_table(printed, table, format, question)
     else:
-        _compare(printed, [records, runs], verify, format, question)
+        missing = [name for name, folder in (("runs", runs), ("records", records)) if not folder.is_dir()]
+        _compare(printed, [records, runs], verify, format, question.idle(missing))
 
 
 def _check_one(**options: object) -> None:

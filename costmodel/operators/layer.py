@@ -40,6 +40,8 @@ class Layer:
     stride_rule: str = "C"
     between: str = "none"
     batch: int = 1
+    depthwise: bool = False  # of an octave layer: channels one by one, in the paths HH and LL
+    exchange: bool = False  # with depthwise: in HL and LH too
 
     def __post_init__(self) -> None:
         check_sizes(c_in=self.c_in, c_out=self.c_out, size=self.size, batch=self.batch)
@@ -64,6 +66,8 @@ class Layer:
             self.groups,
             self.bias,
             self.stride_rule,
+            self.depthwise,
+            self.exchange,
         )
 
     def widths(self) -> dict[str, Size]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 from costmodel.convention import Cost
 from costmodel.operators.layer import KINDS, Layer, layer_cost, path_formulas
 from costmodel.operators.recorder import Operator
+from costmodel.operators.spatial import SPATIAL_KINDS, SpatialLayer
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
-from costmodel.sizes import Pair, Size
+from costmodel.sizes import Size
 from costmodel.tables.counting import ELEMENT_PARTS, Totals, work_heading
+
+Sides = tuple[Size, ...]
 
 
 def layer_table(layer: Layer, totals: Totals) -> Table:
@@ -67,10 +71,25 @@ def kinds_table(layer: Layer, chosen: str, dtype: str) -> Table:
     Raises ValueError where the chosen kind cannot have these sizes.
     """
     layer_cost(chosen, layer)
-    base = layer_cost("standard", layer)
-    rows = [
-        _kind_row(kind, cost, base, dtype, kind == chosen) for kind, cost in _possible_kinds(layer, chosen)
-    ]
+    return _kinds(dict(_possible_kinds(layer, chosen)), chosen, dtype, _layer_title(layer))
+
+
+def spatial_kinds_table(layer: SpatialLayer, chosen: str, dtype: str) -> Table:
+    """Return one row per kind of layer of the same sizes, in any number of dimensions.
+
+    Raises ValueError where the chosen kind cannot have these sizes.
+    """
+    SPATIAL_KINDS[chosen](layer)
+    costs = {}
+    for kind, cost in SPATIAL_KINDS.items():
+        with suppress(ValueError):  # these sizes do not exist for this kind: nothing to compare
+            costs[kind] = cost(layer)
+    return _kinds(costs, chosen, dtype, _spatial_title(layer, chosen))
+
+
+def _kinds(costs: Mapping[str, Cost], chosen: str, dtype: str, title: str) -> Table:
+    base = costs.get("standard")
+    rows = [_kind_row(kind, cost, base, dtype, kind == chosen) for kind, cost in costs.items()]
     columns = [
         Column("chosen", ""),
         Column("op", "op"),
@@ -82,7 +101,7 @@ def kinds_table(layer: Layer, chosen: str, dtype: str) -> Table:
         Column("calls", "calls", "count"),
         Column("intensity", "MAC/B", "ratio"),
     ]
-    return Table("kinds", _layer_title(layer), columns, rows)
+    return Table("kinds", title, columns, rows)
 
 
 def quantities(cost: Cost, dtype: str) -> dict[str, Any]:
@@ -141,15 +160,27 @@ def _form(*channels: Size) -> str:
 
 
 def _layer_title(layer: Layer) -> str:
-    sizes = f"{layer.kernel[0]}x{layer.kernel[1]}, {layer.c_in} → {layer.c_out} channels"
-    title = f"Layer: {sizes}, input {layer.size[0]}x{layer.size[1]}"
-    title += f", stride {layer.stride}" if layer.stride != 1 else ""
-    title += f", padding {_sides(layer.padding)}" if layer.padding is not None else ""
-    return title + (f", batch {layer.batch}" if layer.batch != 1 else "") + _alpha_text(layer)
+    more = [f"padding {_sides(layer.padding)}"] if layer.padding is not None else []
+    return _title(layer, layer.size, layer.kernel, more) + _alpha_text(layer)
 
 
-def _sides(sides: Pair) -> str:
-    return str(sides[0]) if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+def _spatial_title(layer: SpatialLayer, chosen: str) -> str:
+    more = [f"padding {_sides(layer.padding)}"] if layer.padding is not None else []
+    more += [f"output padding {_sides(layer.output_padding)}"] if layer.output_padding is not None else []
+    output = replace(layer, transposed=chosen == "transposed").output
+    return _title(layer, layer.size, layer.kernel, [*more, f"output {'x'.join(map(str, output))}"])
+
+
+def _title(layer: Layer | SpatialLayer, size: Sides, kernel: Sides, more: Iterable[str]) -> str:
+    sizes = ["x".join(map(str, sides)) for sides in (kernel, size)]
+    parts = [f"Layer: {sizes[0]}", f"{layer.c_in} → {layer.c_out} channels", f"input {sizes[1]}"]
+    parts += [f"stride {layer.stride}"] if layer.stride != 1 else []
+    parts += [*more, *([f"batch {layer.batch}"] if layer.batch != 1 else [])]
+    return ", ".join(parts)
+
+
+def _sides(sides: Sides) -> str:
+    return str(sides[0]) if len(set(sides)) == 1 else "x".join(map(str, sides))
 
 
 def _alpha_text(layer: Layer) -> str:
@@ -178,14 +209,14 @@ def _distinct_kinds(layer: Layer) -> list[str]:
     return [kind for kind in KINDS if not same.get(kind)]
 
 
-def _kind_row(kind: str, cost: Cost, base: Cost, dtype: str, chosen: bool) -> dict[str, Any]:
+def _kind_row(kind: str, cost: Cost, base: Cost | None, dtype: str, chosen: bool) -> dict[str, Any]:
     return {
         "chosen": chosen,
         "op": kind,
         "params": cost.params,
-        "params_vs_standard": change(cost.params, base.params),
+        "params_vs_standard": change(cost.params, base.params) if base else None,
         "macs": cost.macs,
-        "macs_vs_standard": change(cost.macs, base.macs),
+        "macs_vs_standard": change(cost.macs, base.macs) if base else None,
         "activations": cost.activations,
         "calls": cost.calls,
         "intensity": cost.intensity(dtype),

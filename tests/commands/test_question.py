@@ -23,7 +23,58 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
+OF_COMMANDS = [
+    (
+        "search",
+        "resnet8,resnet14",
+        "--alpha",
+        "0,1/2",
+        "--paths",
+        "HL",
+        "--paths",
+        "LL,HL",
+        "--width",
+        "8,12",
+    ),
+    ("search", "--model", "resnet8", "--alpha", "1/4", "--per-stage", "--constraint", "keep-hh,same-beta"),
+    ("search", "resnet8", "--max-latency", "5ms", "--machine", "25G,10G,5us", "--maximise", "params"),
+    (
+        "sweep",
+        "resnet8",
+        "--alpha",
+        "0:1:1/2",
+        "--unit",
+        "flop",
+        "--quantity",
+        "macs,bytes",
+        "--dtype",
+        "FP16",
+    ),
+    (
+        "sweep",
+        "--model",
+        "resnet8",
+        "--alpha",
+        "1/2",
+        "--count",
+        "conv,bn",
+        "--size",
+        "31",
+        "--width-rule",
+        "min",
+    ),
+    ("diff", "resnet8 --size 16", "--alpha 1/4 --model resnet8", "--all", "--quantity", "calls"),
+    ("verify", "resnet8", "--alpha", "1/2", "--width", "4", "--size", "16", "--batch", "2"),
+    ("verify", "--model", "torch.nn:ReLU", "--input", "1,3"),
+    ("equations", "--alpha", "0.3", "--beta", "2,4", "--kernel", "5", "--width-rule", "MEAN"),
+    ("explain", "PWISE"),
+    ("paper",),
+    ("paper", "--table", "2"),
+    ("cost", "torch.nn:Conv2d(3, 8, 3)", "--input", "1,3,9,9", "--unit", "FLOP"),
+]
+
+
+@pytest.mark.parametrize("words", [*QUESTIONS, *OF_COMMANDS], ids=" ".join)
 def test_a_result_can_be_asked_for_again(pwoct_cost: Run, words: tuple[str, ...]) -> None:
     first = pwoct_cost(*words, "--format", "json")
     program, *again = shlex.split(first.json["command_line"])
@@ -32,7 +83,7 @@ def test_a_result_can_be_asked_for_again(pwoct_cost: Run, words: tuple[str, ...]
     assert pwoct_cost(*again).out == first.out
 
 
-@pytest.mark.parametrize("words", QUESTIONS[:5], ids=" ".join)
+@pytest.mark.parametrize("words", [*QUESTIONS[:3], *OF_COMMANDS[::3]], ids=" ".join)
 def test_each_row_of_the_csv_says_how_it_was_asked_for(pwoct_cost: Run, words: tuple[str, ...]) -> None:
     found = list(csv.DictReader(io.StringIO(pwoct_cost(*words, "--format", "csv").out)))
     as_json = pwoct_cost(*words, "--format", "json").json["command_line"]
@@ -65,7 +116,8 @@ def test_the_question_has_what_was_typed_and_the_defaults(pwoct_cost: Run) -> No
 
 def test_the_question_has_nothing_without_effect(pwoct_cost: Run) -> None:
     layer = pwoct_cost("--op", "pointwise", "--format", "json").json["question"]
-    assert layer == {"op": "pointwise", "c_in": 16, "size": "32", "stride": 1, "batch": 1, "dtype": "float32"}
+    sizes = {"c_in": 16, "size": "32", "stride": 1, "dim": 2, "batch": 1}
+    assert layer == {"op": "pointwise", "dtype": "float32", **sizes}
     networks = pwoct_cost("--alpha", "0,1/4", "--format", "json").json["question"]
     assert not {"c_in", "kernel", "stride", "groups", "dtype", "op", "version"} & set(networks)
 

@@ -12,6 +12,7 @@ from costmodel.commands.shared import reading
 from costmodel.commands.shared.vocabulary import WORDS, canonical, fold
 from costmodel.networks.resnet import ResNetDesign, named
 from costmodel.operators.layer import Layer
+from costmodel.operators.spatial import SpatialLayer
 from costmodel.rounding import check_alpha, check_beta
 
 Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one, or three: one per stage
@@ -126,6 +127,10 @@ class LayerOptions:
     alpha_in: str | None = None
     alpha_out: str | None = None
     batch: int = 1
+    depthwise: bool = False
+    exchange: bool = False
+    dim: int = 2
+    output_padding: str | None = None
 
     def layer(self, of: NetworkOptions, alpha: Fraction, beta: Fraction) -> Layer:
         """Return the layer with an alpha and a beta. Raises ValueError where it cannot be."""
@@ -135,7 +140,7 @@ class LayerOptions:
             size=reading.sides(of.size, "size"),
             kernel=reading.sides(self.kernel, "kernel", ("3", "3x5")),
             stride=self.stride,
-            padding=None if self.padding is None else reading.paddings(self.padding),
+            padding=None if self.padding is None else self._pair(self.padding, "padding"),
             dilation=self.dilation,
             groups=self.groups,
             bias=self.bias,
@@ -147,7 +152,33 @@ class LayerOptions:
             stride_rule=of.stride_rule,
             between=of.between,
             batch=self.batch,
+            depthwise=self.depthwise,
+            exchange=self.exchange,
         )
+
+    def spatial(self, size: str, *, transposed: bool) -> SpatialLayer:
+        """Return the layer in its number of dimensions. Raises ValueError where it cannot be."""
+        return SpatialLayer(
+            c_in=self.c_in,
+            c_out=16 if self.c_out is None else self.c_out,
+            size=reading.lengths(size, "size", self.dim),
+            kernel=reading.lengths(self.kernel, "kernel", self.dim),
+            stride=self.stride,
+            padding=self._paddings(self.padding, "padding"),
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=self.bias,
+            batch=self.batch,
+            transposed=transposed,
+            output_padding=self._paddings(self.output_padding, "output-padding"),
+        )
+
+    def _paddings(self, text: str | None, name: str) -> tuple[int, ...] | None:
+        return None if text is None else reading.lengths(text, name, self.dim, least=0)
+
+    def _pair(self, text: str, name: str) -> tuple[int, int]:
+        high, wide = reading.lengths(text, name, 2, least=0)
+        return high, wide
 
 
 def values(

@@ -120,16 +120,21 @@ def sides(text: str, name: str, examples: tuple[str, str] = ("32", "32x48")) -> 
     return _side(match[1], name, text), _side(match[2] or match[1], name, text)
 
 
-def paddings(text: str) -> tuple[int, int]:
-    """Read a padding: 0, 1 or 1x2.
+def lengths(text: str, name: str, dimensions: int, least: int = 1) -> tuple[int, ...]:
+    """Read a whole number per dimension, or one for all of them.
 
-    >>> paddings("0"), paddings("1x2")
-    ((0, 0), (1, 2))
+    >>> lengths("16", "size", 3), lengths("4x5", "size", 2), lengths("0", "padding", 2, least=0)
+    ((16, 16, 16), (4, 5), (0, 0))
     """
-    match = re.fullmatch(r"0*(\d+)(?:[xX]0*(\d+))?", text, re.ASCII)
-    if match is None:
-        raise ValueError(f"padding must be a whole number such as 1, or two such as 1x2, got {text}")
-    return _side(match[1], "padding", text), _side(match[2] or match[1], "padding", text)
+    parts = text.lower().split("x")
+    whole = all(re.fullmatch(r"[0-9]+", part) for part in parts)
+    numbers = [_side(part.lstrip("0") or "0", name, text) for part in parts] if whole else [-1]
+    if min(numbers) < least or len(parts) not in (1, dimensions):
+        example = "x".join(("1", "2", "3")[:dimensions])
+        several = f", or {dimensions} such as {example}" if dimensions > 1 else ""
+        kind = "positive whole" if least else "whole"
+        raise ValueError(f"{name} must be a {kind} number such as 1{several}, got {text}")
+    return tuple(numbers) * (dimensions if len(numbers) == 1 else 1)
 
 
 def _side(digits: str, name: str, text: str) -> int:

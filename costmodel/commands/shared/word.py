@@ -27,7 +27,7 @@ PLANS = ("auto", "reference", "lean", "blocked", "folded", "native")
 # The closed sets of values.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "op": tuple(KINDS),
+    "op": (*KINDS, "transposed"),
     "paths": (*PATHS, "all", "none"),
     "width-rule": tuple(WIDTH_RULES),
     "stride-rule": STRIDE_RULES,

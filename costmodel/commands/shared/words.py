@@ -80,6 +80,10 @@ TABLE: tuple[Word, ...] = (
     Word("dilation", "--dilation", "The layer's dilation."),
     Word("groups", "--groups", "The groups of the layer's kxk convolutions."),
     Word("bias", "--bias", "The layer has a bias."),
+    Word("depthwise", "--depthwise", "An octave layer that convolves channels one by one: HH and LL."),
+    Word("exchange", "--exchange", "With --depthwise: HL and LH too."),
+    Word("dim", "--dim", "Dimensions of the layer's maps: 1, 2 or 3."),
+    Word("output-padding", "--output-padding", "Added to a transposed layer's output size: 0 or 1x0."),
     Word("alpha-in", "--alpha-in", "The layer's input alpha, if not --alpha."),
     Word("alpha-out", "--alpha-out", "The layer's output alpha, if not --alpha."),
     # What is counted, and how it is shown

@@ -1,0 +1,81 @@
+"""One layer of a kind, beside the other kinds of the same sizes: `pwoct-cost --op`."""
+
+from __future__ import annotations
+
+from costmodel.commands.shared.errors import warn
+from costmodel.commands.shared.request import (
+    BOTTLENECK_ONLY,
+    BRANCHES_ONLY,
+    DEPTHWISE_OCTAVE,
+    Request,
+)
+from costmodel.commands.shared.showing import show
+from costmodel.convention import Cost
+from costmodel.operators.layer import Layer, layer_cost, layer_notes
+from costmodel.operators.spatial import SPATIAL_KINDS
+from costmodel.report import Table
+from costmodel.tables.layer import kinds_table, quantities, quantities_table, spatial_kinds_table
+
+OCTAVE_KINDS = ("octave", "pwise")
+FIXED_GROUPS = ("pointwise", "depthwise", "separable")
+
+
+def show_one_layer(op: str, request: Request) -> None:
+    """Cost one layer of a kind, and show the other kinds beside it."""
+    request = _without_idle(op, request)
+    if request.layer.dim != 2 or op == "transposed":
+        cost, kinds = _spatial(op, request)
+    else:
+        cost, kinds = _planar(op, request)
+    payload = {"op": op, "dtype": request.dtype, "cost": quantities(cost, request.dtype)}
+    tables = [quantities_table(cost, request.dtype), kinds]
+    show("layer", tables, request.format, payload | request.question.said())
+
+
+def _planar(op: str, request: Request) -> tuple[Cost, Table]:
+    """Cost a layer in two dimensions, which may have branches."""
+    (alpha, beta), *more = request.network.choices()
+    if more or isinstance(alpha, tuple) or isinstance(beta, tuple):
+        raise ValueError("--op costs one layer: it needs one alpha and one beta")
+    layer = request.layer.layer(request.network, alpha, beta)
+    cost = layer_cost(op, layer)
+    if op in OCTAVE_KINDS:
+        warn(_notes(op, layer))
+    return cost, kinds_table(layer, op, request.dtype)
+
+
+def _notes(op: str, layer: Layer) -> list[str]:
+    missing = "no path is compressed: a pwise layer needs --paths that exist at its --alpha"
+    return [*layer_notes(layer), *([missing] if op == "pwise" and not layer.widths() else [])]
+
+
+def _spatial(op: str, request: Request) -> tuple[Cost, Table]:
+    """Cost a layer in one, two or three dimensions, or a transposed one."""
+    if op not in SPATIAL_KINDS:
+        needed = f"{', '.join(SPATIAL_KINDS)}; octave layers are defined in two dimensions"
+        raise ValueError(f"op with --dim {request.layer.dim} must be one of {needed}, got {op}")
+    layer = request.layer.spatial(request.network.size, transposed=op == "transposed")
+    return SPATIAL_KINDS[op](layer), spatial_kinds_table(layer, op, request.dtype)
+
+
+def _without_idle(op: str, request: Request) -> Request:
+    """Return the request without the options that this kind of layer does not have."""
+    if op in OCTAVE_KINDS:
+        request = request.without("an octave layer's padding keeps its size", ("padding",))
+    else:
+        request = request.without(f"a {op} layer has no branches", (*BRANCHES_ONLY, *DEPTHWISE_OCTAVE))
+    if op == "octave":
+        request = request.without("an octave layer has no bottlenecks (see --op pwise)", BOTTLENECK_ONLY)
+    if op == "pwise":
+        request = request.without("a bottleneck is not depthwise (see --op octave)", DEPTHWISE_OCTAVE)
+    if op in FIXED_GROUPS:
+        request = request.without(f"the groups of a {op} layer are fixed", ("groups",))
+    if op == "octave" and request.layer.depthwise:
+        request = request.without("the groups of depthwise paths are fixed", ("groups",))
+    elif op == "octave":
+        request = request.without("only depthwise paths can be without it", ("exchange",))
+    if op == "pointwise":
+        request = request.without("a pointwise layer is 1x1", ("kernel", "padding", "dilation"))
+    if op != "transposed":
+        request = request.without("it is of transposed convolutions", ("output_padding",))
+    return request

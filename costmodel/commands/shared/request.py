@@ -1,0 +1,39 @@
+"""What the calculator is asked: made once, of all its options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from costmodel.commands.shared.options import COMPRESSION, LayerOptions, NetworkOptions
+from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.showing import Format
+from costmodel.tables.counting import Totals
+
+# Options that mean something only for a layer with branches, for one convolution, or for a network.
+BRANCHES_ONLY = (*COMPRESSION, "alpha_in", "alpha_out")
+BOTTLENECK_ONLY = ("beta", "paths", "width_rule", "between")
+DEPTHWISE_OCTAVE = ("depthwise", "exchange")
+SPATIAL = ("dim", "output_padding")
+SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias", *DEPTHWISE_OCTAVE, *SPATIAL)
+LAYER_ONLY = ("c_in", "c_out", *SHAPE, "alpha_in", "alpha_out")
+NETWORK_ONLY = ("model", "width", "classes", "in_channels", "count", "unit", "per_layer")
+# Of the calculator's layer, what needs --op to say what kind of layer it is.
+OP_ONLY = ("padding", *DEPTHWISE_OCTAVE, *SPATIAL)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of the calculator, and what of them has an effect."""
+
+    network: NetworkOptions
+    layer: LayerOptions
+    totals: Totals
+    dtype: str
+    per_layer: bool
+    format: Format
+    question: Question
+
+    def without(self, why: str, names: Sequence[str]) -> Request:
+        """Return the request without options that mean nothing. Raises ValueError where one was typed."""
+        return replace(self, question=self.question.without(f"does not apply here: {why}", names))
