@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -89,3 +90,97 @@ def test_latex_escapes_what_latex_reads() -> None:
     text = to_latex([TABLE])
     assert r"HH & 1,296 & -25.0 \% & $c_{H}^{2} k^{2}$ \\" in text
     assert text.splitlines()[1] == r"\begin{tabular}{lrrl}"
+
+
+HOSTILE = "\x1b[31m=1+1|a_b*c <x> [y] `z` 50 % & #1 $5 {k} ~ ^ \\ --dry\u202e\nlast"
+
+
+def table_of(text: str) -> Table:
+    return Table(
+        "runs",
+        f"Runs of {text}",
+        [Column("name", "run"), Column("n", "n", "count")],
+        [{"name": text, "n": 1}],
+    )
+
+
+@pytest.mark.parametrize("write", [to_csv, to_markdown, to_latex, lambda tables: to_json("runs", {}, tables)])
+def test_no_format_passes_on_what_a_terminal_obeys(write: Callable[[list[Table]], str]) -> None:
+    text = write([table_of(HOSTILE)])
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "31m" in text
+    assert "last" in text
+
+
+def test_json_keeps_every_character_of_a_name() -> None:
+    for ascii_only in (False, True):
+        text = to_json("runs", {"título": HOSTILE}, [table_of("\x9b\x7f")], ascii_only=ascii_only)
+        assert text.isascii() is ascii_only
+        document = json.loads(text)
+        assert document["título"] == HOSTILE
+        assert document["runs"][0]["name"] == "\x9b\x7f"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("--cmd|' /C calc'!A0", "'--cmd|' /C calc'!A0"),
+        ("-1/4", "-1/4"),
+        ("-84.3 %", "-84.3 %"),
+        ("-1e-05", "-1e-05"),
+        (
+            "--model resnet56 --alpha 1/8+1/4+1/2 --paths HL,LH",
+            "--model resnet56 --alpha 1/8+1/4+1/2 --paths HL,LH",
+        ),
+        ("a=1", "a=1"),
+    ],
+)
+def test_a_spreadsheet_computes_no_text(text: str, written: str) -> None:
+    (_, row) = csv.reader(io.StringIO(to_csv([table_of(text)])))
+    assert row == [written, "1"]
+
+
+def test_markdown_keeps_a_row_in_its_cells() -> None:
+    text = to_markdown([table_of("a|b*c_d`e<f>[g]\\h")])
+    assert text.splitlines()[-1] == r"| a\|b\*c\_d\`e\<f>\[g\]\\h | 1 |"
+    assert text.splitlines()[0] == r"**Runs of a\|b\*c\_d\`e\<f>\[g\]\\h**"
+
+
+def test_latex_escapes_every_special_character() -> None:
+    text = to_latex([table_of(r"a&b%c$d#e_f{g}h~i^j\k<l>m|n--o → p")])
+    escaped = (
+        r"a\&b\%c\$d\#e\_f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k$<$l$>$m$|$n-{}-o"
+        r" $\to$ p & 1 \\"
+    )
+    assert escaped in text.splitlines()
+
+
+def test_a_title_cannot_leave_its_comment() -> None:
+    lines = to_latex([table_of("x\n\\input{/etc/passwd}")]).splitlines()
+    assert lines[0] == r"% Runs of x\n\input{/etc/passwd}"
+    assert lines[1] == r"\begin{tabular}{lr}"
+
+
+@pytest.mark.parametrize(
+    ("formula", "mathematics"),
+    [
+        ("c_H**2*h*k**2*w/4", r"$\frac{c_{H}^{2} h k^{2} w}{4}$"),
+        ("m*(c_H + c_L + k**2*m)", r"$m \left(c_{H} + c_{L} + k^{2} m\right)$"),
+        ("sqrt(4*r + (r + 1)**2)/2", r"$\frac{\sqrt{4 r + \left(r + 1\right)^{2}}}{2}$"),
+        ("alpha*S*E*I*Q", r"$E I Q S \alpha$"),
+        ("0", "$0$"),
+    ],
+)
+def test_latex_writes_formulas_as_mathematics(formula: str, mathematics: str) -> None:
+    table = Table("f", "Formulas", [Column("formula", "formula", "formula")], [{"formula": formula}])
+    assert f"{mathematics} \\\\" in to_latex([table]).splitlines()
+
+
+def test_what_is_no_formula_is_never_evaluated() -> None:
+    table = Table("f", "F", [Column("f", "f", "formula")], [{"f": "__import__('os').system('x')"}])
+    assert r"\_\_import\_\_('os').system('x') \\" in to_latex([table]).splitlines()
