@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.commands.shared.errors import say
+from costmodel.commands.shared.terminal import console
 from costmodel.commands.shared.training import DataOption, reported
 from costmodel.commands.shared.vocabulary import option
+from costmodel.text import visible
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Fetch and check CIFAR-10.")
 
@@ -41,7 +43,8 @@ def check(
         where = where or data
         assert where is not None
         found = load_cifar10(where)
-    print(f"{where}: CIFAR-10, {len(found.train):,} images to train on and {len(found.test):,} to test on")
+    counts = f"{len(found.train):,} images to train on and {len(found.test):,} to test on"
+    print(f"{visible(str(where))}: CIFAR-10, {counts}")
 
 
 class _Bar:
@@ -68,11 +71,10 @@ class _Bar:
         say("pwoct-cost: fetched")
 
     def _open(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
         self.bar = Progress(
-            BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+            BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console(stderr=True)
         )
         self.task = self.bar.add_task("", total=self.total)
         self.bar.start()

@@ -12,6 +12,7 @@ from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, check_fold
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import RunsOption
 from costmodel.commands.shared.vocabulary import option
 from costmodel.paper.printed import Paper, read_paper
@@ -110,8 +111,9 @@ def _compare(printed: Paper, folders: list[Path], verify: bool, format: Format, 
     from costmodel.paper.records import accuracy_table
     from costmodel.paper.slips import slip_table
 
-    found, known = cells.cells(printed), _records(folders)
-    networks, layers = _instantiated(printed) if verify else ({}, {})
+    with at_work("counting the paper's networks"):
+        found, known = cells.cells(printed), _records(folders)
+        networks, layers = _instantiated(printed) if verify else ({}, {})
     claims = verdicts.claim_table(verdicts.evidence(printed, found, layers))
     counted = [cells.counted_table(printed, networks), cells.layer_table(layers)] if verify else []
     tables = [
@@ -136,6 +138,7 @@ def _records(folders: list[Path]) -> list[Record]:
         return read_records(folders)
 
 
+@at_work("searching the readings of the paper")
 def _reading_tables(printed: Paper) -> list[Table]:
     from costmodel.paper import reading_tables as tables
     from costmodel.paper.axes import reading_table
@@ -151,6 +154,7 @@ def _reading_tables(printed: Paper) -> list[Table]:
     ]
 
 
+@at_work("costing what a user can choose")
 def _choice_tables(printed: Paper) -> list[Table]:
     from costmodel.paper import choices as user
 
@@ -173,6 +177,7 @@ def _draw(path: Path, found: Any = None) -> None:
     say(f"wrote {path}")
 
 
+@at_work("writing the report")
 def _write_document(printed: Paper, path: Path, records: Path) -> None:
     """Write the page, and its figure beside it; measured accuracies come from kept records alone."""
     require("matplotlib", "plot")

@@ -14,7 +14,9 @@ from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
 from costmodel.commands.shared.space_options import read_space
+from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.vocabulary import argument, option
+from costmodel.report import counted
 
 if TYPE_CHECKING:
     from costmodel.report import Table
@@ -98,14 +100,15 @@ def search(
             classes=classes,
             in_channels=in_channels,
         )
-        found = search(
-            space,
-            budgets,
-            minimise=listed(minimise),
-            maximise=listed(maximise),
-            dtype=dtype,
-            machine=None if machine is None else read_machine(machine, dtype),
-        )
+        with at_work(f"searching {counted(space.size, 'configuration')}"):
+            found = search(
+                space,
+                budgets,
+                minimise=listed(minimise),
+                maximise=listed(maximise),
+                dtype=dtype,
+                machine=None if machine is None else read_machine(machine, dtype),
+            )
         question = Question.of(
             ctx,
             models=names,

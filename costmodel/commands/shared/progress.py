@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.shared.errors import say
+from costmodel.commands.shared.terminal import console
+from costmodel.text import restated, visible
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
@@ -31,7 +33,7 @@ def summary(metrics: dict[str, Any], epochs: int) -> str:
 
 
 class Lines:
-    """One line an epoch, on stderr."""
+    """One line per epoch, on stderr."""
 
     epochs = 0
 
@@ -58,7 +60,6 @@ class Live(Lines):
     """A line that is renewed while an epoch runs, and one that stays for each epoch."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.bar = Progress(
@@ -67,7 +68,7 @@ class Live(Lines):
             TextColumn("{task.fields[status]}"),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True, highlight=False),
+            console=console(stderr=True),
         )
         self.looked_at = 0.0
 
@@ -96,7 +97,7 @@ class Live(Lines):
 
     def note(self, message: str) -> None:
         """Pass a message on, above the line."""
-        self.bar.console.print(f"pwoct-cost: {message}", soft_wrap=True)
+        self.bar.console.print(visible(restated(f"pwoct-cost: {message}")), soft_wrap=True)
 
     def close(self) -> None:
         """Remove the line."""

@@ -41,7 +41,7 @@ def at_work(doing: str) -> Iterator[None]:
 
     # The spinner's characters are ASCII, which every terminal has.
     columns = SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=out, transient=True) as shown:
+    with Progress(*columns, console=out, transient=True, refresh_per_second=4) as shown:
         shown.add_task(doing, total=None)
         yield
 
