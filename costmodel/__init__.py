@@ -1,17 +1,70 @@
 """An exact, analytical cost model for convolutions: standard, grouped, depthwise, Octave, Pointwise Octave.
 
-Every formula is a pure function of sizes. It takes whole numbers and returns whole numbers, or takes
-sympy symbols and returns the formula. Nothing here imports torch, but for the files that compare the
-formulas with code that runs (`measure`, `verify`, `prove`).
+    layer(...)      one layer: cost(), formula(), per_path()
+    network(...)    a CIFAR ResNet: cost(), formula(), per_layer(), difference(other)
+    grid(...)       many configurations at once; pareto(...) those that no other one beats
+    trace(...)      any `nn.Module`: what ran, operator by operator, and what it costs
+    verify(...)     formulas against independent counters; prove(...) against symbolic traces of the code
+
+Costs are exact integers, or sympy expressions. Results are plain data: `to_dict()` gives dicts and lists,
+`to_frame()` a DataFrame where pandas is installed. Each name is imported when it is first used, so that
+`import costmodel` loads neither sympy nor torch; only trace, verify and prove need torch.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from costmodel.convention import Cost
+    from costmodel.public.checked import Proofs, Verification, prove, verify
+    from costmodel.public.layers import CostedLayer, layer
+    from costmodel.public.many import grid, pareto
+    from costmodel.public.networks import CostedNetwork, network
+    from costmodel.public.rows import Rows
+    from costmodel.tracing import trace
+
+__all__ = [
+    "Cost",
+    "CostedLayer",
+    "CostedNetwork",
+    "Proofs",
+    "Rows",
+    "Verification",
+    "grid",
+    "layer",
+    "network",
+    "pareto",
+    "prove",
+    "trace",
+    "verify",
+]
+
+_HOME = {
+    "Cost": "costmodel.convention",
+    "CostedLayer": "costmodel.public.layers",
+    "CostedNetwork": "costmodel.public.networks",
+    "Proofs": "costmodel.public.checked",
+    "Rows": "costmodel.public.rows",
+    "Verification": "costmodel.public.checked",
+    "grid": "costmodel.public.many",
+    "layer": "costmodel.public.layers",
+    "network": "costmodel.public.networks",
+    "pareto": "costmodel.public.many",
+    "prove": "costmodel.public.checked",
+    "trace": "costmodel.tracing",
+    "verify": "costmodel.public.checked",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Look the version up when it is asked for: reading it takes longer than importing the package."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("pwoct-cost")
-    raise AttributeError(f"module {__name__} has no attribute {name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -110,6 +110,19 @@ class Cost:
         """Return the cost with symbols replaced; whole numbers come back as Python integers."""
         return self.map(lambda value: whole(sp.sympify(value).subs(values)))
 
+    def to_dict(self) -> dict[str, int | str]:
+        """Return every quantity by its name: an integer, or the text of a formula.
+
+        >>> Cost(weights=144, macs=9216).to_dict()["params"]
+        144
+        """
+        names = ("params", "macs", "macs_training", "element_ops", *QUANTITIES)
+        values = {name: getattr(self, name) for name in names}
+        return {
+            name: value if isinstance(value, int) else str(sp.factor_terms(value))
+            for name, value in values.items()
+        }
+
     def formula(self, quantity: str) -> str:
         """Return one quantity as text, its common factors taken out.
 

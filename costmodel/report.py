@@ -167,6 +167,15 @@ def to_latex(tables: Iterable[Table]) -> str:
     return "\n\n".join(map(_latex_table, tables))
 
 
+def plain_rows(table: Table) -> list[dict[str, Any]]:
+    """Return the rows of a table by the keys of its columns, in values that JSON knows.
+
+    >>> plain_rows(Table("t", "T", [Column("share", "share", "percent")], [{"share": Fraction(1, 4)}]))
+    [{'share': 0.25}]
+    """
+    return [_typed_row(table, row) for row in table.rows]
+
+
 def _typed_row(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
     return {column.key: _plain(row.get(column.key), column.kind) for column in table.columns}
 

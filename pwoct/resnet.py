@@ -164,7 +164,7 @@ def resnet(
 
 
 def build(name: str, **options: Any) -> ResNet:
-    """Return the network `name` of `MODELS`; the options are those of `resnet`.
+    """Return the network of a name: resnet and its depth, 6n + 2. The options are those of `resnet`.
 
     Raises:
         ValueError: if the name is unknown or an option is out of its range.
@@ -172,8 +172,14 @@ def build(name: str, **options: Any) -> ResNet:
     >>> len(build("resnet20", alpha=0.5).stages[0])
     3
     """
-    check_choice("model", name, MODELS)
-    return resnet(MODELS[name], **options)
+    digits = name.removeprefix("resnet")
+    is_depth = digits.isdecimal() and int(digits) % 6 == 2 and int(digits) > 2
+    if not name.startswith("resnet") or not is_depth:
+        known = ", ".join(MODELS)
+        raise ValueError(
+            f"model must be resnetN with N = 6n + 2 and n of at least 1, such as {known}, got {name}"
+        )
+    return resnet(int(digits), **options)
 
 
 def _blocks_a_stage(depth: int) -> int:

@@ -27,6 +27,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
     "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing"}),
+    "public": frozenset({".", "operators", "networks", "grids", "search", "tables", "checks"}),
+    "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
     "commands/shared": frozenset(
         {".", "operators", "networks", "grids", "search", "tables", "figures"} | {"models", "tracing"}
     ),
@@ -83,6 +85,8 @@ def read(path: str) -> str:
 
 def folder_of(path: str) -> str:
     """The folder of costmodel in which a file lies, as the table above names it."""
+    if path == "costmodel/__init__.py":
+        return "face"
     parents = Path(path).relative_to("costmodel").parent.parts
     return "/".join(parents[:2] if parents[:2] == ("commands", "shared") else parents[:1]) or "."
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from torch import Tensor, nn
 
 from costmodel.checks.comparison import Report
 from costmodel.checks.verify import verify_operators
+from costmodel.networks.resnet import depth_of
 from costmodel.operators.octave import PATHS, OctaveLayer, octave_map
 from costmodel.operators.pwise_octave import record_pwise_octave
 from costmodel.operators.recorder import Operator, Recorder
@@ -19,6 +23,7 @@ from costmodel.rounding import WIDTH_RULES, hidden, split
 from pwoct.branches import Octave
 from pwoct.channels import hidden_channels, split_channels
 from pwoct.pwise_octave import PwiseOctConv
+from pwoct.resnet import build
 
 ALPHAS = st.sampled_from(["0", "1/8", "0.2", "1/4", "1/3", "1/2", "5/8", "3/4", "1"])
 BETAS = st.sampled_from(["1", "3/2", "2", "4"])
@@ -46,6 +51,21 @@ def test_both_sides_give_bottlenecks_one_width(c_in: int, c_out: int, beta: Any,
     from costmodel.rounding import check_beta
 
     assert hidden(c_in, c_out, check_beta(beta), rule) == hidden_channels(c_in, c_out, beta, rule)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet8", "resnet14", "resnet20", "resnet62", "resnet2", "resnet9", "resnet", "resnet-8", "vgg11"],
+)
+def test_both_sides_know_the_same_networks(name: str) -> None:
+    def is_known(read: Callable[[str], object]) -> bool:
+        try:
+            read(name)
+        except ValueError:
+            return False
+        return True
+
+    assert is_known(depth_of) == is_known(partial(build, width=1))
 
 
 class Net(nn.Module):

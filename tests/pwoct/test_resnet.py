@@ -153,8 +153,11 @@ def test_options_that_do_not_fit(options, message):
 
 
 def test_unknown_model():
-    with pytest.raises(ValueError, match=r"model must be one of resnet20, .*, got 'resnet50'"):
-        build("resnet50")
+    message = r"^model must be resnetN with N = 6n \+ 2 and n of at least 1, such as resnet20, .*, got "
+    for name in ("resnet50x", "resnet2", "resnet21", "vgg16", "resnet", "resnet-20"):
+        with pytest.raises(ValueError, match=message + name):
+            build(name)
+    assert len(build("resnet8", width=4).stages[0]) == 1
 
 
 def small(**options):

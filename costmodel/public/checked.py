@@ -1,0 +1,112 @@
+"""`costmodel.verify` and `costmodel.prove`: formulas against code that runs; these two need PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from costmodel.public.rows import Rows
+from costmodel.sizes import check_choice
+
+if TYPE_CHECKING:
+    from costmodel.checks.prove import Claim
+
+SUBJECTS = ("operators", "octave", "networks")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found: the verdict is "agrees", "partly compared" or "differs"."""
+
+    verdict: str
+    differences: list[str]
+    numbers_compared: int
+    layers: Rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "verdict": self.verdict,
+            "differences": list(self.differences),
+            "numbers_compared": self.numbers_compared,
+            "layers": self.layers.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """Theorems, each with its domain, method and verdict."""
+
+    holds: bool
+    failures: list[str]
+    theorems: Rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        theorems = self.theorems.to_dict()
+        return {"holds": self.holds, "failures": list(self.failures), "theorems": theorems}
+
+
+def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verification:
+    """Count a network that runs, and compare every count with the formulas.
+
+    model: the name of a CIFAR ResNet, with the options of `costmodel.network` and `batch`; or any
+        `nn.Module`, which is run on `inputs`.
+
+    Raises ValueError where a name is unknown, an option is outside its range, or the module does not run.
+
+    >>> verify("resnet8", alpha="1/4", paths=["LL"]).verdict
+    'agrees'
+    """
+    if isinstance(model, str):
+        return _verify_named(model, **options)
+    if options:
+        raise ValueError(f"a module that is given takes no options, got {', '.join(options)}")
+    from costmodel.checks.foreign_report import layer_table
+    from costmodel.checks.verify_foreign import verify_module
+
+    report = verify_module(model, list(inputs))
+    table = layer_table(report, short=False)
+    return Verification(report.verdict, report.differences, report.numbers_compared, Rows.of(table))
+
+
+def _verify_named(name: str, **options: Any) -> Verification:
+    from costmodel.checks.verify import verify_named
+    from costmodel.checks.verify_report import full_table
+
+    report = verify_named(name, **options)
+    partly = "differs" if report.differences else "partly compared"
+    verdict = "agrees" if report.passes(strict=True) else partly
+    return Verification(verdict, report.differences, report.numbers_compared, Rows.of(full_table(report)))
+
+
+def prove(*subjects: str, every: bool = False) -> Proofs:
+    """Run code on symbolic sizes, and show that what it counts minus the formula is zero.
+
+    subjects: some of operators, octave, networks; none stands for all three. `every` takes all theorems.
+
+    Raises ValueError where a subject is unknown.
+    """
+    for subject in subjects:
+        check_choice("subject", subject, SUBJECTS)
+    from costmodel.checks.proof_report import theorem_table
+    from costmodel.checks.prove import prove as tried
+
+    theorems = list(tried(_claims(subjects or SUBJECTS, every)))
+    failures = [f"{theorem.claim.name}: {text}" for theorem in theorems for text in theorem.failures]
+    holds = all(theorem.holds for theorem in theorems)
+    return Proofs(holds, failures, Rows.of(theorem_table(theorems)))
+
+
+def _claims(subjects: Sequence[str], every: bool) -> Iterator[Claim]:
+    from costmodel.checks.network_theorems import network_claims
+    from costmodel.checks.octave_theorems import octave_claims
+    from costmodel.checks.theorems import operator_claims
+
+    if "operators" in subjects:
+        yield from operator_claims(pairs=every)
+    if "octave" in subjects:
+        yield from octave_claims(every=every)
+    if "networks" in subjects:
+        yield from network_claims(every=every)

@@ -1,0 +1,103 @@
+"""`costmodel.layer`: the cost of one layer, as numbers, as formulas, and path by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from costmodel.convention import Cost
+from costmodel.networks.stages import path_set
+from costmodel.operators.layer import Layer, layer_cost, layer_notes, path_formulas
+from costmodel.public.rows import Rows
+from costmodel.rounding import RatioLike, check_alpha, check_beta
+from costmodel.sizes import pair
+from costmodel.tables.counting import Totals
+from costmodel.tables.layer import layer_table
+
+
+@dataclass(frozen=True)
+class CostedLayer:
+    """A layer of one kind. Made by `costmodel.layer`."""
+
+    op: str
+    sizes: Layer
+
+    def cost(self) -> Cost:
+        """Return what the layer costs, in exact integers."""
+        return layer_cost(self.op, self.sizes)
+
+    def formula(self) -> dict[str, Cost]:
+        """Return the cost of each path as formulas, for an octave layer with or without bottlenecks.
+
+        Raises ValueError for a layer without paths.
+        """
+        if self.op not in ("octave", "pwise"):
+            raise ValueError(f"only octave and pwise layers have paths, got {self.op}")
+        return path_formulas(self.sizes)
+
+    def per_path(self) -> Rows:
+        """Return one row for each path, their sum, and the standard convolution of the same sizes."""
+        return Rows.of(layer_table(self.sizes, Totals()))
+
+    def notes(self) -> list[str]:
+        """Return one sentence for each place where the rounding rule acted."""
+        return layer_notes(self.sizes)
+
+
+def layer(
+    op: str | None = None,
+    *,
+    c_in: int = 16,
+    c_out: int = 16,
+    size: int | Iterable[int] = 32,
+    kernel: int | Iterable[int] = 3,
+    stride: int = 1,
+    padding: int | Iterable[int] | None = None,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+    alpha: RatioLike = 0,
+    alpha_in: RatioLike | None = None,
+    alpha_out: RatioLike | None = None,
+    beta: RatioLike = 2,
+    paths: Iterable[str] = (),
+    width_rule: str = "out",
+    stride_rule: str = "C",
+    between: str = "none",
+    batch: int = 1,
+) -> CostedLayer:
+    """Return a layer to be costed; `size` is the input's (h, w).
+
+    Without `op` it is what the choices make it: pwise with paths, octave with an alpha, else standard.
+    Raises ValueError where a value is outside its range or the kind of layer cannot have these sizes.
+
+    >>> layer(alpha="1/4").cost().macs
+    1585152
+    >>> layer(alpha="1/4", paths=["LL"]).formula()["LL"].formula("params")
+    'm*(2*c_L + k**2*m)'
+    """
+    compressed = path_set(paths)
+    ends = [alpha if end is None else end for end in (alpha_in, alpha_out)]
+    one, two = (check_alpha(end, name) for end, name in zip(ends, ("alpha_in", "alpha_out"), strict=True))
+    sizes = Layer(
+        c_in,
+        c_out,
+        pair(size),
+        pair(kernel),
+        stride,
+        None if padding is None else pair(padding),
+        dilation,
+        groups,
+        bias,
+        one,
+        two,
+        check_beta(beta),
+        compressed,
+        width_rule,
+        stride_rule,
+        between,
+        batch,
+    )
+    made = CostedLayer(op or ("pwise" if compressed else "octave" if one or two else "standard"), sizes)
+    made.cost()  # refuses what does not exist
+    return made

@@ -1,0 +1,87 @@
+"""`costmodel.grid` and `costmodel.pareto`: many configurations at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from costmodel.grids.grid import grid as all_of
+from costmodel.grids.quantities import amount, grid_quantities
+from costmodel.networks.resnet import depth_of
+from costmodel.networks.wording import joined, path_text
+from costmodel.public.rows import Rows
+from costmodel.search.search import search
+from costmodel.search.search_table import front_table
+from costmodel.search.space import space
+
+
+def grid(
+    models: str | Iterable[str] = "resnet56",
+    *,
+    alphas: Iterable[Any] = (0,),
+    betas: Iterable[Any] = (2,),
+    path_sets: Iterable[Any] = ((),),
+    widths: Iterable[int] = (16,),
+    quantities: Sequence[str] = ("params", "macs"),
+    dtype: str = "float32",
+    **options: Any,
+) -> Rows:
+    """Return one row for each combination of the values: the configuration, and its quantities.
+
+    Quantities are those of `pwoct-cost sweep`: params, macs, activations, bytes, training-macs, element-ops,
+    calls. Options: width_rule, stride_rule, between, classes, in_channels, size, batch. Raises ValueError
+    where a name is unknown, a value is outside its range, or a count may exceed 64 bits.
+
+    >>> rows = grid("resnet20", alphas=[0, "1/4", "1/2"])
+    >>> [row["macs"] for row in rows]
+    [40813184, 28230272, 18989696]
+    """
+    depths = [depth_of(name) for name in _names(models)]
+    configurations = all_of(alphas, betas, path_sets, depths, widths)
+    counts = grid_quantities(configurations, quantities, dtype, **options)
+    columns = {name: values.tolist() for name, values in counts.items()}
+    return Rows(
+        _configuration(configurations.network(i)) | {name: values[i] for name, values in columns.items()}
+        for i in range(len(configurations))
+    )
+
+
+def pareto(
+    models: str | Iterable[str] = "resnet56",
+    *,
+    budgets: Mapping[str, int | str] | None = None,
+    minimise: Sequence[str] = (),
+    maximise: Sequence[str] = (),
+    alphas: Iterable[Any] = ("0", "1/4", "1/2", "3/4"),
+    betas: Iterable[Any] = (2,),
+    dtype: str = "float32",
+    **options: Any,
+) -> Rows:
+    """Return the exact Pareto front of the configurations within the budgets, one row for each point.
+
+    Budgets are the most of a quantity: {"macs": "40M", "params": 450_000}. Options are those of
+    `costmodel.search.space.space`: path_sets, width_rules, per_stage, constraints, widths, and further ones
+    of the networks. Raises ValueError where nothing fits, and names the nearest.
+
+    >>> front = pareto(budgets={"macs": "40M"}, alphas=[0, "1/4"])
+    >>> front[0]["params"], front[0]["macs"], front[0]["options"]
+    (409482, 36473472, '--model resnet56 --alpha 1/4 --beta 2 --paths all')
+    """
+    searched = space([depth_of(name) for name in _names(models)], alphas, betas, **options)
+    limits = {name: amount(str(budget)) for name, budget in (budgets or {}).items()}
+    found = search(searched, limits, minimise=minimise, maximise=maximise, dtype=dtype)
+    return Rows.of(front_table(found, range(len(found))))
+
+
+def _names(models: str | Iterable[str]) -> list[str]:
+    return [models] if isinstance(models, str) else list(models)
+
+
+def _configuration(net: Any) -> dict[str, Any]:
+    return {
+        "model": f"resnet{net.backbone.depth}",
+        "width": net.backbone.width,
+        "alpha": joined(stage.alpha for stage in net.stages),
+        "beta": joined(stage.beta for stage in net.stages),
+        "paths": joined(path_text(stage.paths) for stage in net.stages),
+    }

@@ -1,0 +1,104 @@
+"""`costmodel.network`: a CIFAR ResNet as numbers, as a closed form, and layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from costmodel.convention import Cost
+from costmodel.networks.closed_form import closed_form
+from costmodel.networks.resnet import ResNetDesign, named, rounding_notes
+from costmodel.networks.stages import STAGES
+from costmodel.networks.wording import describe, options_of
+from costmodel.operators.recorder import cost_of, saved_elements
+from costmodel.public.rows import Rows
+from costmodel.tables.counting import Totals
+from costmodel.tables.diff import diff_table
+from costmodel.tables.network import network_table, per_layer_table
+
+
+@dataclass(frozen=True)
+class CostedNetwork:
+    """A CIFAR ResNet: plain, octave or pointwise octave. Made by `costmodel.network`."""
+
+    design: ResNetDesign
+
+    def cost(self, batch: int = 1) -> Cost:
+        """Return what the network costs, in exact integers."""
+        operators = self.design.operators(batch) if batch != 1 else self.design.folded()
+        return cost_of(operators)
+
+    def saved_bytes(self, batch: int = 1, element_bytes: int = 4) -> int:
+        """Return the bytes that a training step keeps for the backward pass."""
+        return int(saved_elements(self.design.operators(batch))) * element_bytes
+
+    def formula(self, form: str = "channels") -> Cost:
+        """Return the cost as formulas for every depth 6n + 2 with n >= 2.
+
+        The form "channels" is in n, the channels c_H1, c_L1, ... and the widths m; "floors" in n, alpha and
+        beta, with the rounding rule; "whole" the same without floors. Raises ValueError where a form is
+        unknown, and where "floors" or "whole" are asked of stages that differ in alpha or beta.
+
+        >>> str(network("resnet20").formula("whole").params)
+        '97216*n - 19366'
+        """
+        net, backbone = self.design, self.design.backbone
+        if form != "channels":
+            _check_alike(net, form)
+        return closed_form(
+            [stage.paths for stage in net.stages],
+            form=form,
+            branches=[_branches(net, stage) for stage in STAGES],
+            width=backbone.width,
+            width_rule=net.width_rule,
+            stride_rule=backbone.stride_rule,
+            between=net.between,
+            classes=backbone.classes,
+            in_channels=backbone.in_channels,
+            size=backbone.size,
+        )
+
+    def per_layer(self) -> Rows:
+        """Return one row for each layer, in the order in which they run, and the sum."""
+        return Rows.of(per_layer_table(self.design, Totals()))
+
+    def compared(self) -> Rows:
+        """Return the plain network, the octave one and this one, each compared with the first two."""
+        return Rows.of(network_table(self.design, Totals()))
+
+    def difference(self, other: CostedNetwork) -> Rows:
+        """Return one row for each layer in which another network differs from this one, and the sum."""
+        return Rows.of(diff_table(self.design, other.design))
+
+    def notes(self) -> list[str]:
+        """Return one sentence for each place where the rounding rule acted."""
+        return rounding_notes(self.design)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the network's choices and its cost as plain values."""
+        said = {"model": f"resnet{self.design.backbone.depth}", **describe(self.design.stages)}
+        return said | {"options": options_of(self.design), "cost": self.cost().to_dict()}
+
+
+def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
+    """Return a network to be costed, by its name.
+
+    Options: alpha, beta and paths, one value or three, one a stage; width_rule, stride_rule, between, width,
+    classes, in_channels, size. Raises ValueError where the name is unknown or a value is outside its range.
+
+    >>> network("resnet56", alpha="1/4", beta=2, paths=["HL", "LH", "LL"]).cost().macs
+    79309440
+    """
+    return CostedNetwork(named(model, **options))
+
+
+def _check_alike(net: ResNetDesign, form: str) -> None:
+    alphas = {stage.alpha for stage in net.stages}
+    betas = {stage.beta for stage in net.stages if stage.paths}
+    if len(alphas) > 1 or len(betas) > 1:
+        raise ValueError(f"the form {form} has one alpha and one beta, but the stages differ: take channels")
+
+
+def _branches(net: ResNetDesign, stage: int) -> str:
+    high, low = net.split(stage)
+    return "HL" if high and low else "H" if high else "L"

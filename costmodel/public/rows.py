@@ -1,0 +1,57 @@
+"""Results as plain data: rows of numbers and texts, and a DataFrame where pandas is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, overload
+
+from costmodel.report import Table, plain_rows
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of a result, each a dict with the same keys; None stands for an empty cell.
+
+    >>> rows = Rows([{"layer": "stem", "macs": 442368}, {"layer": "fc", "macs": 640}])
+    >>> len(rows), rows[1]["macs"]
+    (2, 640)
+    """
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._rows = [dict(row) for row in rows]
+
+    @classmethod
+    def of(cls, table: Table) -> Rows:
+        """Return the rows of a table as the JSON of the command line has them."""
+        return cls(plain_rows(table))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | Rows:
+        return Rows(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def __repr__(self) -> str:
+        keys = ", ".join(self._rows[0]) if self._rows else ""
+        return f"<{len(self)} rows: {keys}>"
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return the rows as a list of dicts."""
+        return [dict(row) for row in self._rows]
+
+    def to_frame(self) -> Any:
+        """Return the rows as a `pandas.DataFrame`.
+
+        Raises ImportError where pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError:
+            raise ImportError(
+                "a DataFrame needs pandas (pip install 'pwoct-cost[frames]'); to_dict() does without"
+            ) from None
+        return pandas.DataFrame(self._rows)
