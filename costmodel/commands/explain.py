@@ -9,22 +9,25 @@ import typer
 from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
-from costmodel.operators.explain import EXPLANATIONS, SHOWN, Explanation, explanation
+from costmodel.operators.registry import OperatorEntry, operators
+from costmodel.operators.registry import operator as operator_of
 from costmodel.report import Column, Table
 
 app = typer.Typer(add_completion=False)
+
+SHOWN = ("params", "macs", "macs_training", "activations", "element_ops", "elements_read", "elements_written")
 
 
 @app.command()
 def explain(
     ctx: typer.Context,
-    operator: Annotated[str, typer.Argument(help=f"One of {', '.join(EXPLANATIONS)}.")],
+    operator: Annotated[str, typer.Argument(help=f"One of {', '.join(operators())}.")],
     format: FormatOption = Format.table,
 ) -> None:
     """Explain an operator: how its cost is derived, the formulas, and where they come from."""
     with bad_input():
-        name = operator.lower() if operator.lower() in EXPLANATIONS else operator
-        chosen = explanation(name)
+        name = operator.lower() if operator.lower() in operators() else operator
+        chosen = operator_of(name)
     payload = {"operator": name, "derivation": chosen.derivation, "sources": chosen.sources}
     intro = [chosen.title, "", " ".join(chosen.derivation), ""]
     notes = [f"Source: {source}." for source in chosen.sources]
@@ -33,11 +36,11 @@ def explain(
     )
 
 
-def formulas(chosen: Explanation) -> Table:
+def formulas(chosen: OperatorEntry) -> Table:
     """Return one row for each quantity of each part that is not 0."""
     rows = [
         {"part": part, "quantity": quantity.replace("_", " "), "formula": cost.formula(quantity)}
-        for part, cost in chosen.costs().items()
+        for part, cost in chosen.formulas().items()
         for quantity in SHOWN
         if getattr(cost, quantity) != 0
     ]

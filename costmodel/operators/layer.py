@@ -1,8 +1,7 @@
-"""One layer of any kind, by number and by formula: what the calculator costs and `explain` explains."""
+"""One layer of any kind: its sizes and choices, what it costs, and the formulas of its paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -85,7 +84,8 @@ class Layer:
         return rec.operators
 
 
-def _standard(layer: Layer) -> Cost:
+def standard_layer(layer: Layer) -> Cost:
+    """Return what the layer costs as a standard or grouped convolution."""
     return convolution(
         layer.c_in,
         layer.c_out,
@@ -100,13 +100,15 @@ def _standard(layer: Layer) -> Cost:
     )
 
 
-def _pointwise(layer: Layer) -> Cost:
+def pointwise_layer(layer: Layer) -> Cost:
+    """Return what the layer costs as a 1x1 convolution."""
     return pointwise(
         layer.c_in, layer.c_out, layer.size, stride=layer.stride, bias=layer.bias, batch=layer.batch
     )
 
 
-def _depthwise(layer: Layer) -> Cost:
+def depthwise_layer(layer: Layer) -> Cost:
+    """Return what the layer costs as a depthwise convolution; c_out is a multiple of c_in."""
     if isinstance(layer.c_out, int) and isinstance(layer.c_in, int) and layer.c_out % layer.c_in:
         channels = f"{layer.c_in} -> {layer.c_out}"
         raise ValueError(f"a depthwise convolution needs c_out to be a multiple of c_in, got {channels}")
@@ -123,7 +125,8 @@ def _depthwise(layer: Layer) -> Cost:
     )
 
 
-def _separable(layer: Layer) -> Cost:
+def separable_layer(layer: Layer) -> Cost:
+    """Return what the layer costs as a depthwise convolution and a pointwise one."""
     return separable(
         layer.c_in,
         layer.c_out,
@@ -137,35 +140,14 @@ def _separable(layer: Layer) -> Cost:
     )
 
 
-def _octave(layer: Layer) -> Cost:
+def octave_layer(layer: Layer) -> Cost:
+    """Return what the layer costs as an octave convolution without bottlenecks."""
     return cost_of(replace(layer, paths=frozenset()).operators())
 
 
-def _pwise(layer: Layer) -> Cost:
+def pwise_layer(layer: Layer) -> Cost:
+    """Return what the layer costs as an octave convolution with its bottlenecks."""
     return cost_of(layer.operators())
-
-
-KINDS: Mapping[str, Callable[[Layer], Cost]] = {
-    "standard": _standard,
-    "pointwise": _pointwise,
-    "depthwise": _depthwise,
-    "separable": _separable,
-    "octave": _octave,
-    "pwise": _pwise,
-}
-
-
-def layer_cost(kind: str, layer: Layer) -> Cost:
-    """Return the cost of a layer of one of the KINDS.
-
-    Raises ValueError where the kind is unknown or cannot have these sizes.
-
-    >>> layer_cost("standard", Layer()).weights
-    2304
-    """
-    if kind not in KINDS:
-        raise ValueError(f"op must be one of {', '.join(KINDS)}, got {kind}")
-    return KINDS[kind](layer)
 
 
 def path_formulas(layer: Layer) -> dict[str, Cost]:

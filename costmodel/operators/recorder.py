@@ -132,30 +132,30 @@ class Recorder:
             input_grad=input_grad,
         )
         h, w = (output_size(n, k, stride, None, dilation) for n, k in zip(x.size, kernel, strict=True))
-        return self._note(name, "conv", cost, FeatureMap(c_out, (h, w), name), saves=(x,))
+        return self.note(name, "conv", cost, FeatureMap(c_out, (h, w), name), saves=(x,))
 
     def bn(self, name: str, x: FeatureMap) -> FeatureMap:
         """Record a batch normalisation; it saves its input, the batch's mean and inverse deviation."""
         cost = elementwise.batch_norm(x.channels, x.elements(self.batch))
         statistics = Saved(f"{name}:statistics", 2 * x.channels)
-        return self._note(name, "bn", cost, _renamed(x, name), saves=(x,), extra=(statistics,))
+        return self.note(name, "bn", cost, _renamed(x, name), saves=(x,), extra=(statistics,))
 
     def relu(self, name: str, x: FeatureMap) -> FeatureMap:
         """Record a ReLU; it saves its output."""
         y = _renamed(x, name)
-        return self._note(name, "activation", elementwise.activation(x.elements(self.batch)), y, saves=(y,))
+        return self.note(name, "activation", elementwise.activation(x.elements(self.batch)), y, saves=(y,))
 
     def pool(self, name: str, x: FeatureMap, window: Size = 2) -> FeatureMap:
         """Record an average pooling over windows of that size and stride; it saves its input."""
         y = FeatureMap(x.channels, (ceil_div(x.size[0], window), ceil_div(x.size[1], window)), name)
         cost = elementwise.average_pool(x.elements(self.batch), y.elements(self.batch))
-        return self._note(name, "pool", cost, y, saves=(x,))
+        return self.note(name, "pool", cost, y, saves=(x,))
 
     def global_pool(self, name: str, x: FeatureMap) -> FeatureMap:
         """Record the mean over all positions; it saves nothing."""
         y = FeatureMap(x.channels, (1, 1), name)
         cost = elementwise.average_pool(x.elements(self.batch), y.elements(self.batch))
-        return self._note(name, "pool", cost, y)
+        return self.note(name, "pool", cost, y)
 
     def upsample(self, name: str, x: FeatureMap, size: Pair) -> FeatureMap:
         """Record a nearest-neighbour upsampling by 2, cropped to a size; the crop is a view and free."""
@@ -164,7 +164,7 @@ class Recorder:
         # Torch repeats a single pixel without copying it.
         storage = (x.view_of or x) if x.size == (1, 1) else None
         doubled = FeatureMap(x.channels, (2 * x.size[0], 2 * x.size[1]), name, storage)
-        return self._note(name, "upsample", cost, doubled if size == doubled.size else doubled.cropped(size))
+        return self.note(name, "upsample", cost, doubled if size == doubled.size else doubled.cropped(size))
 
     def add(self, name: str, x: FeatureMap, y: FeatureMap) -> FeatureMap:
         """Record the sum of two maps of one shape."""
@@ -172,19 +172,19 @@ class Recorder:
             raise ValueError(
                 f"{name}: can't add {x.name} {x.channels}x{x.size} and {y.name} {y.channels}x{y.size}"
             )
-        return self._note(name, "add", elementwise.add(x.elements(self.batch)), _renamed(x, name))
+        return self.note(name, "add", elementwise.add(x.elements(self.batch)), _renamed(x, name))
 
     def concatenate(self, name: str, x: FeatureMap, y: FeatureMap) -> FeatureMap:
         """Record a concatenation along the channels."""
         both = FeatureMap(x.channels + y.channels, x.size, name)
-        return self._note(name, "concatenate", elementwise.concatenate(both.elements(self.batch)), both)
+        return self.note(name, "concatenate", elementwise.concatenate(both.elements(self.batch)), both)
 
     def linear(self, name: str, x: FeatureMap, c_out: Size) -> FeatureMap:
         """Record a linear layer with bias; it saves its input."""
         cost = linear(x.channels, c_out, batch=self.batch)
-        return self._note(name, "linear", cost, FeatureMap(c_out, (1, 1), name), saves=(x,))
+        return self.note(name, "linear", cost, FeatureMap(c_out, (1, 1), name), saves=(x,))
 
-    def _note(
+    def note(
         self,
         name: str,
         part: str,
@@ -193,6 +193,11 @@ class Recorder:
         saves: tuple[FeatureMap, ...] = (),
         extra: tuple[Saved, ...] = (),
     ) -> FeatureMap:
+        """Record an operator of a part (one of PARTS) and return the map that it produces.
+
+        It saves the maps in `saves` for the backward pass, and the tensors in `extra`. All other methods
+        record by this one.
+        """
         stored = (x.view_of or x for x in saves)
         saved = (*(Saved(x.name, x.elements(self.batch)) for x in stored), *extra)
         channels = (saves[0] if saves else produced).channels, produced.channels

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from costmodel.convention import Cost
 from costmodel.networks.closed_form import network_cost
-from costmodel.operators.layer import Layer, layer_cost
+from costmodel.operators.layer import Layer
+from costmodel.operators.registry import layer_cost
 from costmodel.paper.counting import PRINTED, Reading
 from costmodel.paper.printed import EXPONENTS, Paper, PrintedRow
 from costmodel.report import Column, Table

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from costmodel.convention import Cost
 from costmodel.networks.stages import path_set
-from costmodel.operators.layer import Layer, layer_cost, layer_notes, path_formulas
+from costmodel.operators.layer import Layer, layer_notes, path_formulas
+from costmodel.operators.registry import layer_cost, operator
 from costmodel.public.rows import Rows
 from costmodel.rounding import RatioLike, check_alpha, check_beta
 from costmodel.sizes import pair
@@ -27,13 +28,9 @@ class CostedLayer:
         return layer_cost(self.op, self.sizes)
 
     def formula(self) -> dict[str, Cost]:
-        """Return the cost of each path as formulas, for an octave layer with or without bottlenecks.
-
-        Raises ValueError for a layer without paths.
-        """
-        if self.op not in ("octave", "pwise"):
-            raise ValueError(f"only octave and pwise layers have paths, got {self.op}")
-        return path_formulas(self.sizes)
+        """Return the cost as formulas: of each path, or of the operator where it has no branches."""
+        entry = operator(self.op)
+        return path_formulas(self.sizes) if entry.has_branches else dict(entry.formulas())
 
     def per_path(self) -> Rows:
         """Return one row for each path, their sum, and the standard convolution of the same sizes."""

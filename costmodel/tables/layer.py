@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.convention import Cost
-from costmodel.operators.layer import KINDS, Layer, layer_cost, path_formulas
+from costmodel.operators.layer import Layer, path_formulas
 from costmodel.operators.recorder import Operator
+from costmodel.operators.registry import layer_cost, layer_kinds, operator
 from costmodel.operators.spatial import SPATIAL_KINDS, SpatialLayer
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
 from costmodel.sizes import Size
@@ -190,7 +191,7 @@ def _alpha_text(layer: Layer) -> str:
 
 
 def _possible_kinds(layer: Layer, chosen: str) -> Iterable[tuple[str, Cost]]:
-    for kind in KINDS:
+    for kind in layer_kinds():
         if kind in _distinct_kinds(layer) or kind == chosen:
             try:
                 yield kind, layer_cost(kind, layer)
@@ -204,9 +205,9 @@ def _distinct_kinds(layer: Layer) -> list[str]:
     A padding of one's own is none of an octave layer's.
     """
     if layer.padding is not None:
-        return [kind for kind in KINDS if kind not in ("octave", "pwise")]
+        return [kind for kind in layer_kinds() if not operator(kind).has_branches]
     same = {"octave": not layer.alpha_in and not layer.alpha_out, "pwise": not layer.widths()}
-    return [kind for kind in KINDS if not same.get(kind)]
+    return [kind for kind in layer_kinds() if not same.get(kind)]
 
 
 def _kind_row(kind: str, cost: Cost, base: Cost | None, dtype: str, chosen: bool) -> dict[str, Any]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from costmodel.commands.shared.errors import warn
 from costmodel.commands.shared.request import (
-    BOTTLENECK_ONLY,
     BRANCHES_ONLY,
     DEPTHWISE_OCTAVE,
     Request,
 )
 from costmodel.commands.shared.showing import show
 from costmodel.convention import Cost
-from costmodel.operators.layer import Layer, layer_cost, layer_notes
+from costmodel.operators.layer import Layer, layer_notes
+from costmodel.operators.registry import layer_cost, layer_kinds, operator
 from costmodel.operators.spatial import SPATIAL_KINDS
 from costmodel.report import Table
 from costmodel.tables.layer import kinds_table, quantities, quantities_table, spatial_kinds_table
-
-OCTAVE_KINDS = ("octave", "pwise")
-FIXED_GROUPS = ("pointwise", "depthwise", "separable")
 
 
 def show_one_layer(op: str, request: Request) -> None:
@@ -39,7 +36,7 @@ def _planar(op: str, request: Request) -> tuple[Cost, Table]:
         raise ValueError("--op costs one layer: it needs one alpha and one beta")
     layer = request.layer.layer(request.network, alpha, beta)
     cost = layer_cost(op, layer)
-    if op in OCTAVE_KINDS:
+    if operator(op).has_branches:
         warn(_notes(op, layer))
     return cost, kinds_table(layer, op, request.dtype)
 
@@ -60,22 +57,17 @@ def _spatial(op: str, request: Request) -> tuple[Cost, Table]:
 
 def _without_idle(op: str, request: Request) -> Request:
     """Return the request without the options that this kind of layer does not have."""
-    if op in OCTAVE_KINDS:
+    entry = operator(op) if op in layer_kinds() else None  # an unknown kind is refused where it is costed
+    if entry and entry.has_branches:
         request = request.without("an octave layer's padding keeps its size", ("padding",))
     else:
         request = request.without(f"a {op} layer has no branches", (*BRANCHES_ONLY, *DEPTHWISE_OCTAVE))
-    if op == "octave":
-        request = request.without("an octave layer has no bottlenecks (see --op pwise)", BOTTLENECK_ONLY)
-    if op == "pwise":
-        request = request.without("a bottleneck is not depthwise (see --op octave)", DEPTHWISE_OCTAVE)
-    if op in FIXED_GROUPS:
-        request = request.without(f"the groups of a {op} layer are fixed", ("groups",))
+    for reason, options in entry.fixed.items() if entry else ():
+        request = request.without(reason, options)
     if op == "octave" and request.layer.depthwise:
         request = request.without("the groups of depthwise paths are fixed", ("groups",))
     elif op == "octave":
         request = request.without("only depthwise paths can be without it", ("exchange",))
-    if op == "pointwise":
-        request = request.without("a pointwise layer is 1x1", ("kernel", "padding", "dilation"))
     if op != "transposed":
         request = request.without("it is of transposed convolutions", ("output_padding",))
     return request

@@ -12,7 +12,6 @@ from costmodel.tables.counting import Totals
 
 # Options that mean something only for a layer with branches, for one convolution, or for a network.
 BRANCHES_ONLY = (*COMPRESSION, "alpha_in", "alpha_out")
-BOTTLENECK_ONLY = ("beta", "paths", "width_rule", "between")
 DEPTHWISE_OCTAVE = ("depthwise", "exchange")
 SPATIAL = ("dim", "output_padding")
 SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias", *DEPTHWISE_OCTAVE, *SPATIAL)

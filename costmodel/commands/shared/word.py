@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from costmodel.convention import DTYPE_BYTES
 from costmodel.networks.resnet import MODELS
-from costmodel.operators.layer import KINDS
 from costmodel.operators.octave import PATHS, STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
+from costmodel.operators.registry import layer_kinds
 from costmodel.operators.rules import MULTIPLYING, PARTS
 from costmodel.rounding import WIDTH_RULES
 from costmodel.tables.counting import COUNTS, UNITS
@@ -27,7 +27,7 @@ PLANS = ("auto", "reference", "lean", "blocked", "folded", "native")
 # The closed sets of values.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "op": (*KINDS, "transposed"),
+    "op": (*layer_kinds(), "transposed"),
     "paths": (*PATHS, "all", "none"),
     "width-rule": tuple(WIDTH_RULES),
     "stride-rule": STRIDE_RULES,

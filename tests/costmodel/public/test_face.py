@@ -100,6 +100,7 @@ def test_a_layer_is_what_its_choices_make_it() -> None:
     layer = costmodel.layer(alpha="1/4", paths=PATHS)
     assert layer.per_path()[-2]["macs"] == layer.cost().macs == 1465344
     assert set(layer.formula()) == {"HH", "HL", "LH", "LL"}
+    assert costmodel.layer("pointwise").formula()["pointwise"].formula("params") == "c_in*c_out"
     assert costmodel.layer(alpha="1/3").notes() == ["alpha 1/3 of 16 channels is 5.33333: c_L = 5"]
 
 
@@ -108,8 +109,6 @@ def test_a_layer_that_does_not_exist_is_refused() -> None:
         costmodel.layer(alpha=2)
     with pytest.raises(ValueError, match=r"^groups must divide the channels 16 -> 16, got 3$"):
         costmodel.layer(groups=3)
-    with pytest.raises(ValueError, match=r"^only octave and pwise layers have paths, got standard$"):
-        costmodel.layer().formula()
 
 
 def test_a_grid_has_a_row_for_each_configuration() -> None:

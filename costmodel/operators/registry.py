@@ -1,0 +1,272 @@
+"""The registry of operators: for each its derivation, formulas and sources, and how a layer of it is costed.
+
+`pwoct-cost explain`, `--op` and the comparison of kinds of layers read it, and tests ask that every operator
+has a theorem. docs/adding-an-operator.md tells how to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import sympy as sp
+
+from costmodel.convention import Cost
+from costmodel.operators import elementwise
+from costmodel.operators.depthwise import depthwise, separable
+from costmodel.operators.layer import (
+    Layer,
+    depthwise_layer,
+    octave_layer,
+    path_formulas,
+    pointwise_layer,
+    pwise_layer,
+    separable_layer,
+    standard_layer,
+)
+from costmodel.operators.octave import PATHS
+from costmodel.operators.pointwise import linear, pointwise
+from costmodel.operators.standard import convolution
+
+c_in, c_out, groups, multiplier, channels, batch = sp.symbols(
+    "c_in c_out g q c b", positive=True, integer=True
+)
+k_h, k_w = sp.symbols("k_h k_w", positive=True, odd=True)
+h, w = sp.symbols("h w", positive=True, integer=True)
+BOTTLENECK_OPTIONS = ("beta", "paths", "width_rule", "between")
+QUARTER = Fraction(1, 4)  # any alpha strictly between 0 and 1 gives the same formulas
+
+
+@dataclass(frozen=True)
+class OperatorEntry:
+    """An operator in words and formulas.
+
+    `formulas` gives its costs, one for each part: the operator itself, or its paths. `layer` costs a layer of
+    this kind; without it, the operator is no layer that `--op` offers. `fixed` names options of a layer that
+    this kind does not have, by the reason. `theorem` is how the names of the theorems about it begin.
+    """
+
+    name: str
+    title: str
+    derivation: tuple[str, ...]
+    sources: tuple[str, ...]
+    formulas: Callable[[], Mapping[str, Cost]]
+    layer: Callable[[Layer], Cost] | None = None
+    has_branches: bool = False
+    fixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    theorem: str | None = None
+
+
+def _standard() -> Mapping[str, Cost]:
+    return {"standard": convolution(c_in, c_out, (k_h, k_w), (h, w), groups=groups, batch=batch)}
+
+
+def _pointwise() -> Mapping[str, Cost]:
+    return {"pointwise": pointwise(c_in, c_out, (h, w), batch=batch)}
+
+
+def _depthwise() -> Mapping[str, Cost]:
+    return {"depthwise": depthwise(channels, (k_h, k_w), (h, w), multiplier=multiplier, batch=batch)}
+
+
+def _separable() -> Mapping[str, Cost]:
+    return {"separable": separable(c_in, c_out, (k_h, k_w), (h, w), batch=batch)}
+
+
+def _linear() -> Mapping[str, Cost]:
+    return {"linear": linear(c_in, c_out, batch=batch)}
+
+
+def _octave() -> Mapping[str, Cost]:
+    return path_formulas(Layer(alpha_in=QUARTER, alpha_out=QUARTER))
+
+
+def _pwise() -> Mapping[str, Cost]:
+    return path_formulas(Layer(alpha_in=QUARTER, alpha_out=QUARTER, paths=frozenset(PATHS)))
+
+
+def _elementwise() -> Mapping[str, Cost]:
+    elements = sp.Symbol("e", positive=True, integer=True)
+    return {
+        "bn": elementwise.batch_norm(channels, elements),
+        "activation": elementwise.activation(elements),
+        "pool": elementwise.average_pool(elements, elements / 4),
+        "upsample": elementwise.upsample(elements, 4 * elements),
+        "add": elementwise.add(elements),
+        "concatenate": elementwise.concatenate(elements),
+    }
+
+
+PAPER = "Inoue and Gotoh, parameter reduction for Octave Convolution"
+OCTCONV = "Chen et al., Drop an Octave, ICCV 2019"
+
+ENTRIES: tuple[OperatorEntry, ...] = (
+    OperatorEntry(
+        "standard",
+        "The standard convolution",
+        (
+            "An output element is a sum over the k_h·k_w taps of the c_in/g channels of its group.",
+            "So a filter has k_h·k_w·c_in/g weights, and c_out filters have c_out times as many.",
+            "Each weight is used once at each output position of each of the b images, also where its tap",
+            "falls on padding. The formulas are for stride 1 and the padding that keeps the size h x w.",
+            "The gradient by the input and the gradient by the weights each meet the same pairs once more.",
+        ),
+        (f"{PAPER}, section 3.1",),
+        _standard,
+        layer=standard_layer,
+        theorem="standard convolution",
+    ),
+    OperatorEntry(
+        "pointwise",
+        "The pointwise convolution",
+        ("A standard convolution with k = 1: an output element is a weighted sum over channels alone.",),
+        (f"{PAPER}, section 3.2",),
+        _pointwise,
+        layer=pointwise_layer,
+        fixed={
+            "the groups of a pointwise layer are fixed": ("groups",),
+            "a pointwise layer is 1x1": ("kernel", "padding", "dilation"),
+        },
+        theorem="pointwise convolution",
+    ),
+    OperatorEntry(
+        "depthwise",
+        "The depthwise convolution, with multiplier q",
+        ("A standard convolution with as many groups as channels: each gives q output channels.",),
+        (f"{PAPER}, section 3.3 (q = 1)",),
+        _depthwise,
+        layer=depthwise_layer,
+        fixed={"the groups of a depthwise layer are fixed": ("groups",)},
+        theorem="depthwise convolution",
+    ),
+    OperatorEntry(
+        "separable",
+        "The depthwise separable convolution",
+        ("A depthwise convolution over positions, then a pointwise one over channels: their costs add up.",),
+        (f"{PAPER}, section 3.3", "Howard et al., MobileNets, 2017, section 3.1"),
+        _separable,
+        layer=separable_layer,
+        fixed={"the groups of a separable layer are fixed": ("groups",)},
+        theorem="separable convolution",
+    ),
+    OperatorEntry(
+        "linear",
+        "The linear layer",
+        ("A pointwise convolution at a single position, with a bias.",),
+        (),
+        _linear,
+        theorem="linear layer",
+    ),
+    OperatorEntry(
+        "octave",
+        "Octave Convolution, path by path",
+        (
+            "Channels are split: c_L = floor(alpha·c) low ones at half resolution, c_H = c - c_L high ones.",
+            "HH convolves high to high at h x w. HL averages 2x2, then convolves, at h/2 x w/2.",
+            "LH convolves at h/2 x w/2, then upsamples. LL convolves low to low at h/2 x w/2.",
+            "Each path is a standard convolution between the channels of its two branches; h and w are even.",
+            "Together they have k²·(c_H + c_L)² weights, as many as a standard convolution, and with",
+            "c_L = alpha·c they do 1 - (3/4)·alpha·(2 - alpha) of its MACs.",
+        ),
+        (
+            f"{OCTCONV}, section 3",
+            f"{PAPER}, equations (1) to (8)",
+        ),
+        _octave,
+        layer=octave_layer,
+        has_branches=True,
+        fixed={
+            "an octave layer has no bottlenecks (see --op pwise)": ("beta", "paths", "width_rule", "between")
+        },
+        theorem="OctConv",
+    ),
+    OperatorEntry(
+        "pwise",
+        "Pointwise Octave Convolution, path by path",
+        (
+            "On a compressed path a 1x1 convolution leads to m channels, a kxk one keeps m, a 1x1 leads out.",
+            "m = max(1, floor(c_out/beta)), where c_in and c_out are the path's own channels.",
+            "The three costs add up: c_in·m + k²·m² + m·c_out weights, each used once a position.",
+        ),
+        (f"{PAPER}, section 5, equations (9) to (14)",),
+        _pwise,
+        layer=pwise_layer,
+        has_branches=True,
+        fixed={"a bottleneck is not depthwise (see --op octave)": ("depthwise", "exchange")},
+        theorem="PwiseOctConv",
+    ),
+    OperatorEntry(
+        "elementwise",
+        "Operators that multiply no matrix, on e input elements",
+        (
+            "Their work is counted in element operations and never mixed into the MACs: normalisation 2 an",
+            "element, activation, adding and upsampling 1 an output element, pooling 1 an input element.",
+        ),
+        ("the convention of this project, after fvcore's for what both count",),
+        _elementwise,
+    ),
+)
+
+_REGISTRY: dict[str, OperatorEntry] = {}
+
+
+def register(entry: OperatorEntry) -> OperatorEntry:
+    """Add an operator to those that the command line and the explanations know.
+
+    Raises ValueError where there is one of that name.
+    """
+    if entry.name in _REGISTRY:
+        raise ValueError(f"there is an operator {entry.name} already")
+    _REGISTRY[entry.name] = entry
+    return entry
+
+
+def unregister(name: str) -> None:
+    """Forget an operator."""
+    del _REGISTRY[name]
+
+
+def operators() -> tuple[str, ...]:
+    """Return the names of all operators."""
+    return tuple(_REGISTRY)
+
+
+def layer_kinds() -> tuple[str, ...]:
+    """Return the names of the operators that a layer can be made of.
+
+    >>> layer_kinds()
+    ('standard', 'pointwise', 'depthwise', 'separable', 'octave', 'pwise')
+    """
+    return tuple(name for name, entry in _REGISTRY.items() if entry.layer)
+
+
+def operator(name: str) -> OperatorEntry:
+    """Return an operator.
+
+    Raises ValueError where there is none of that name.
+
+    >>> operator("pointwise").formulas()["pointwise"].formula("params")
+    'c_in*c_out'
+    """
+    if name not in _REGISTRY:
+        raise ValueError(f"operator must be one of {', '.join(_REGISTRY)}, got {name}")
+    return _REGISTRY[name]
+
+
+def layer_cost(kind: str, layer: Layer) -> Cost:
+    """Return the cost of a layer of a kind.
+
+    Raises ValueError where the kind is unknown or cannot have these sizes.
+
+    >>> layer_cost("standard", Layer()).weights
+    2304
+    """
+    cost = _REGISTRY[kind].layer if kind in _REGISTRY else None
+    if cost is None:
+        raise ValueError(f"op must be one of {', '.join(layer_kinds())}, got {kind}")
+    return cost(layer)
+
+
+for _entry in ENTRIES:
+    register(_entry)
