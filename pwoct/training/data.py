@@ -1,21 +1,28 @@
-"""Image sets held whole in memory; CIFAR-10 from its official binary version, checked by hash.
+"""Image sets held whole in memory; CIFAR-10 from its official files, checked by hash.
 
-The archive is read in memory: nothing is extracted, and no pickle is opened.
+An archive is read in memory: nothing is extracted. The binary version is read as it is. The Python version
+is brought into the same form by `pickles`, which runs nothing that a file names, and must then have the same
+hashes.
 """
 
+import gzip
 import hashlib
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-FOLDER = "cifar-10-batches-bin"
-ARCHIVE = "cifar-10-binary.tar.gz"
+from pwoct.training.pickles import PickleError, records
+
+FOLDER, ARCHIVE = "cifar-10-batches-bin", "cifar-10-binary.tar.gz"
+PYTHON_FOLDER, PYTHON_ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"  # as torchvision stores it
+MOST_BYTES = 32 << 20  # of a file of the set; each has about 31 million
 RECORDS, RECORD_BYTES = 10_000, 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 # SHA-1 of the official files. They decide alike in a folder and in an archive.
@@ -65,7 +72,7 @@ class Dataset:
 
 
 def load_cifar10(where: Path) -> Dataset:
-    """Read CIFAR-10 from a folder with the binary batches or their archive, or from the archive itself.
+    """Read CIFAR-10 from a folder with its batches, binary or Python's, or from their archive.
 
     Raises:
         DataError: if a file is missing, damaged, or not the official one.
@@ -95,45 +102,99 @@ def _members(where: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _source(where: Path) -> Callable[[str], bytes]:
-    """Return the reader of one member by name."""
+    """Return the reader of one member by the name that it has in the binary version."""
     for folder in (where / FOLDER, where):
         if (folder / "data_batch_1.bin").is_file():
             return lambda name: _file(folder / name)
-    archive = where / ARCHIVE if where.is_dir() else where
-    if archive.is_file():
-        content = _unpack(archive)
-        return lambda name: _member(archive, content, name)
-    raise DataError(f"no CIFAR-10 in {where}: it must hold {FOLDER}/ or {ARCHIVE} (the binary version)")
+    for folder in (where / PYTHON_FOLDER, where):
+        if (folder / "data_batch_1").is_file():
+            return lambda name: _converted(folder / _python(name), _file(folder / _python(name)))
+    for archive in (where / ARCHIVE, where / PYTHON_ARCHIVE) if where.is_dir() else (where,):
+        if archive.is_file():
+            content = _unpack(archive)
+            return lambda name: _member(archive, content, name)
+    raise DataError(
+        f"no CIFAR-10 in {where}: it must hold {FOLDER}/ or {ARCHIVE} (the binary version), or torchvision's"
+        f" {PYTHON_FOLDER}/ or {PYTHON_ARCHIVE}"
+    )
+
+
+def _python(name: str) -> str:
+    return name.removesuffix(".bin")
 
 
 def _file(path: Path) -> bytes:
     try:
+        _check_size(path, path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def _check_size(what: object, size: int) -> None:
+    """Refuse what cannot be a file of the set before it is read into memory."""
+    if size > MOST_BYTES:
+        raise DataError(
+            f"{what} is no file of CIFAR-10: it has {size:,} bytes, and must have at most {MOST_BYTES:,}"
+        )
+
+
 def _unpack(archive: Path) -> dict[str, bytes]:
+    wanted = {*SHA1, *map(_python, SHA1)}
+    found: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            wanted = [member for member in tar if member.isfile() and Path(member.name).name in SHA1]
-            return {Path(m.name).name: file.read() for m in wanted if (file := tar.extractfile(m))}
+        with gzip.open(archive) as stream, _tar(stream) as tar:
+            for member in tar:
+                name = Path(member.name).name
+                if member.isfile() and name in wanted:
+                    _check_size(f"{archive}: {name}", member.size)
+                    found[name] = _read(tar, member)
+        return found
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{archive} is truncated or no .tar.gz archive: {error}") from error
 
 
+def _tar(stream: Any) -> tarfile.TarFile:
+    bounded: Any = _Bounded(stream)  # all that reading a tar file needs of a file
+    return tarfile.open(fileobj=bounded)
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return b"" if file is None else file.read()
+
+
+class _Bounded:
+    """A stream that never hands out more at once than a file of the set has, whatever a header asks for."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.tell, self.seek, self._stream = stream.tell, stream.seek, stream
+
+    def read(self, size: int) -> bytes:
+        if size > MOST_BYTES:
+            raise tarfile.ReadError(f"a part of it claims {size:,} bytes")
+        return self._stream.read(size)
+
+
 def _member(archive: Path, content: dict[str, bytes], name: str) -> bytes:
-    if name not in content:
-        raise DataError(f"{archive} lacks {FOLDER}/{name}: is it the binary version?")
-    return content[name]
+    if name in content:
+        return content[name]
+    if _python(name) in content:
+        return _converted(f"{archive}: {_python(name)}", content[_python(name)])
+    raise DataError(f"{archive} lacks {FOLDER}/{name} and {PYTHON_FOLDER}/{_python(name)}: is it CIFAR-10?")
+
+
+def _converted(what: object, content: bytes) -> bytes:
+    try:
+        return records(content)
+    except PickleError as error:
+        raise DataError(f"{what} is no batch of CIFAR-10: {error}") from None
 
 
 def _images(files: list[bytes]) -> Images:
-    records = np.concatenate(
-        [np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES) for content in files]
-    )
-    planes = records[:, 1:].reshape(-1, 3, 32, 32)
+    rows = np.concatenate([np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES) for content in files])
+    planes = rows[:, 1:].reshape(-1, 3, 32, 32)
     pixels = np.ascontiguousarray(
         planes.transpose(0, 2, 3, 1)
     )  # channels last, as the convolutions want them
-    return Images(torch.from_numpy(pixels), torch.from_numpy(records[:, 0].astype(np.int64)))
+    return Images(torch.from_numpy(pixels), torch.from_numpy(rows[:, 0].astype(np.int64)))
