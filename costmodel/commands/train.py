@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-LONGEST_NAME = 200  # bytes: file systems take 255, and names of files beside it are made from it
-
 
 @app.command()
 def train(
@@ -226,7 +224,7 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
 
 
 def _name(config: Config, name: str | None, runs: int) -> str:
-    from pwoct.training.config import default_name
+    from pwoct.training.config import LONGEST_NAME, default_name
 
     if name is None:
         return default_name(config)

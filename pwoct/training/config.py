@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 RECIPES = ("fast", "paper", "keras")
+LONGEST_NAME = 200  # bytes of a run's name: file systems take 255, and a seed may be added
 
 
 class ConfigError(ValueError):
@@ -133,7 +134,14 @@ def default_name(config: Config) -> str:
     changed = differences(base, config) if base is not None else sorted(flat.keys() - set(spoken))
     if changed:
         parts.append(sha256(repr([(key, flat[key]) for key in changed]).encode()).hexdigest()[:6])
-    return "-".join([*parts, f"seed{config.seed}"])
+    return _bounded("-".join([*parts, f"seed{config.seed}"]))
+
+
+def _bounded(name: str) -> str:
+    """Return a name that file systems take: the rest of a long one becomes a digest."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 13]}-{sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _octave_name(model: Model) -> list[str]:

@@ -1,7 +1,7 @@
 """CIFAR-10's Python batches, as torchvision stores them, read without running what a pickle may contain.
 
 Unpickling calls whatever functions a file names. Here it may name what arrays of NumPy are made of, and
-nothing else; even these are not called: stand-ins take what the file passes to them, and only the bytes count.
+nothing else; even these are not called: stand-ins take what the file passes to them. Only the bytes count.
 """
 
 import io

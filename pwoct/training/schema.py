@@ -147,7 +147,7 @@ class MachineSettings(Section):
 class Config(Section):
     """Everything that the numbers of a run depend on."""
 
-    recipe: str
+    recipe: Annotated[str, Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")]  # a part of a run's name
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]

@@ -18,7 +18,8 @@ import pwoct.training.checkpoint
 import pwoct.training.learner
 import pwoct.training.train
 from pwoct.training.checkpoint import CheckpointError
-from pwoct.training.config import compose
+from pwoct.training.config import ConfigError, compose
+from pwoct.training.distributed import LostRanksError
 from pwoct.training.learner import Learner
 from pwoct.training.progress import Progress
 from pwoct.training.signals import StoppedError
@@ -147,7 +148,7 @@ def main() -> int:
         kill_in_save(JOB["stage"], JOB["save"])
     if "break" in JOB:
         break_on_purpose(JOB["break"])
-    config = compose("fast", values={**TINY, **JOB.get("values", {})})
+    config = compose("fast", values={**TINY, **JOB.get("values", {}), **JOB.get("values_too", {})})
     images = synthetic(train=JOB.get("images", 64), test=40, size=16)
     try:
         result = pwoct.training.train.train(
@@ -160,9 +161,10 @@ def main() -> int:
         )
     except StoppedError as stopped:
         return stopped.exit_code
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 5
+    except (CheckpointError, ConfigError, LostRanksError) as error:
+        if "says" in JOB:
+            Path(JOB["says"]).write_text(str(error))
+        return {CheckpointError: 5, ConfigError: 2, LostRanksError: 1}[type(error)]
     return 6 if result.unwritten else 0
 
 

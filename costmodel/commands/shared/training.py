@@ -197,12 +197,12 @@ def check_trainable(config: Config, may_change: Sequence[str] = ()) -> None:
 
     from pwoct.training.config import flatten
 
-    keys = flatten(config)
+    keys = [*flatten(config), "data"]
     for key in may_change:
         if key not in keys:
-            raise ValueError(f"--allow-change needs a key such as {', '.join(list(keys)[:5])}, got {key}")
+            raise ValueError(f"--allow-change needs a key such as {', '.join(keys[:5])}, got {key}")
     on_cpu = config.machine.device == "cpu" or not torch.cuda.is_available()
-    ranks = max(1, config.machine.ranks, int(os.environ.get("WORLD_SIZE", "1")))
+    ranks = max(1, config.machine.ranks, ranks_started())
     check_built(formula_network(config), config.batch // ranks if on_cpu else 0, training=on_cpu)
 
 
@@ -256,6 +256,12 @@ def seed_list(text: str) -> list[int]:
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different, and ranges must rise, got {text}")
     return seeds
+
+
+def ranks_started() -> int:
+    """Return how many processes were started together; 1 where the environment says nothing sensible."""
+    text = os.environ.get("WORLD_SIZE", "1")
+    return int(text) if text.isdecimal() and len(text) < 10 else 1
 
 
 def is_first_rank() -> bool:

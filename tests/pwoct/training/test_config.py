@@ -194,3 +194,26 @@ def test_settling_replaces_every_auto():
 def test_what_the_machine_lacks_is_said(values, message):
     with pytest.raises(ConfigError, match=message):
         settle(compose(values=values))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), float("-inf")])
+@pytest.mark.parametrize(
+    "key", ["schedule.warmup", "optimiser.lr", "optimiser.weight_decay", "optimiser.rest_lr"]
+)
+def test_no_setting_may_be_infinite(key, value):
+    with pytest.raises(ConfigError, match=key.replace(".", "[.]")):
+        compose("fast", values={key: value})
+
+
+@pytest.mark.parametrize("recipe", ["a/../../../X", "..", ".", "", "a b", "a\n", "a" * 65, "\\"])
+def test_a_recipe_of_ones_own_is_a_part_of_a_name(recipe):
+    with pytest.raises(ConfigError, match="recipe"):
+        compose("fast", values={"recipe": recipe})
+    assert compose("fast", values={"recipe": "mine-2.1"}).recipe == "mine-2.1"
+
+
+def test_a_long_name_is_shortened_and_stays_its_own():
+    values = [{"model.alpha": [f"0.{k}{'1' * 90}", "1/3", f"0.{'2' * 90}"]} for k in (1, 2)]
+    names = [default_name(compose("fast", values=value)) for value in values]
+    assert names[0] != names[1]
+    assert [len(name) for name in names] == [200, 200]

@@ -127,3 +127,25 @@ def test_two_ranks_with_dropout_stop_together_and_resume_to_the_same_bits(
     assert newest(stopped / "checkpoints")[0].step in (5, 6)
     assert pair(stopped, job, job) == [0, 0]
     assert difference(state_of(stopped), state_of(whole)) == []
+
+
+def test_ranks_that_would_compute_differently_are_refused(pair, tmp_path):
+    """As where one machine has a compiler and the other has none."""
+    plans = ("reference", "lean")
+    own = [{"values_too": {"machine.plan": plan}, "says": str(tmp_path / plan)} for plan in plans]
+    assert pair(tmp_path / "run", *own) == [2, 2]
+    for plan in plans:
+        assert (tmp_path / plan).read_text() == (
+            "all ranks must train alike, but machine.plan is reference on rank 0, lean on rank 1:"
+            " set it for all"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rank_that_is_killed_ends_the_other_in_one_line(pair, tmp_path):
+    job = {"dropout": 0.0, "says": str(tmp_path / "said")}
+    killed = {**job, "signal_at": 5, "signal": signal.SIGKILL}
+    assert pair(tmp_path / "run", job, killed) == [1, -signal.SIGKILL]
+    said = (tmp_path / "said").read_text()
+    assert said == "another rank is gone, or cannot be reached: this one ends too"
+    assert newest(tmp_path / "run" / "checkpoints")[0].step == 4
