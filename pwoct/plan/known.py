@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.blocks import BasicBlock, OctBlock, OctSequential
 from pwoct.branches import OctBatchNorm2d
 from pwoct.octave import OctConv
 from pwoct.paths import DepthwiseConv2d
@@ -22,7 +22,7 @@ CONVOLUTIONS = (nn.Conv2d, NarrowPointwiseConv2d, DepthwiseConv2d)
 SEQUENCE, BLOCK, LAYER, BRANCHES = "sequence", "block", "octave layer", "octave normalisation"
 PATH, CONVOLUTION, NORMALISATION, LINEAR = "path", "convolution", "normalisation", "linear layer"
 TYPES: dict[str, tuple[type[nn.Module], ...]] = {
-    SEQUENCE: (nn.Sequential,),
+    SEQUENCE: (nn.Sequential, OctSequential),
     BLOCK: (BasicBlock, OctBlock),
     LAYER: (OctConv, PwiseOctConv),
     BRANCHES: (OctBatchNorm2d,),
