@@ -118,8 +118,9 @@ def examine(name: str, seconds: int, forms: bool) -> dict[str, Any]:
         return int(found.total().macs)
 
     step("macs", traced)
-    step("torch_macs", lambda: torch_macs(net, x))
-    if forms and len(shape) == 4 and is_convolutional(result):
+    if not forms:
+        step("torch_macs", lambda: torch_macs(net, x))
+    elif len(shape) == 4 and is_convolutional(result):
         step("form", lambda: form_of(net, x, result))
     result["seconds"] = round(time.process_time() - start, 2)
     return {**result, "built": True}

@@ -85,6 +85,8 @@ def kind_of(raw: Raw) -> str:
 
 def _is_view(raw: Raw) -> bool:
     """Return whether the results are parts of an operand, or there are none."""
+    if torch.Tag.inplace_view in raw.operator.tags:
+        return True
     if raw.operator._schema.is_mutable:
         return False
     operands = {spec.storage for spec in raw.inputs}

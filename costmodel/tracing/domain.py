@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy as sp
 from sympy.core.relational import Relational
 
+from costmodel.tracing.conditions import follows, follows_by_remainders, parts, simplified
+
 SCANNED = 1024  # a bound on a single size is looked for up to here, and then proved for all sizes above
-LARGEST = 2**62  # conditions about larger numbers are about what a machine can address
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,8 @@ def domain(
     it could be.
     """
     known = {s: size for c in conditions for s in c.free_symbols if (size := (fixed or {}).get(s.name))}
-    parts = [part for given in conditions for part in _parts(given.subs(known))]
-    left = list(dict.fromkeys(c for part in parts for c in _simplified(part) if c != sp.true))
+    every = [part for given in conditions for part in parts(given.subs(known))]
+    left = list(dict.fromkeys(c for part in every for c in simplified(part) if c != sp.true))
     residues: dict[sp.Symbol, Residues] = {}
     least = dict.fromkeys(symbols, 1)
     for condition in left[:]:
@@ -146,9 +147,11 @@ def domain(
             left.remove(condition)
         else:
             least[symbol] = max(least.get(symbol, 1), _least(condition, symbol))
+    residues = {symbol: found for symbol, found in residues.items() if found.modulus > 1}
+    single = {s: (r.modulus, min(r.allowed)) for s, r in residues.items() if len(r.allowed) == 1}
+    left = [c for c in left if not follows_by_remainders(c, least, single)]
     for condition in left:
         least.update(_raised(condition, least))
-    residues = {symbol: found for symbol, found in residues.items() if found.modulus > 1}
     return Domain(least, residues, tuple(c for c in left if not follows(c, least)), fixed or {})
 
 
@@ -206,80 +209,7 @@ def _raised(condition: sp.Basic, least: Mapping[sp.Symbol, int]) -> dict[sp.Symb
     return {}
 
 
-def _parts(condition: sp.Basic) -> Iterator[sp.Basic]:
-    if isinstance(condition, sp.And):
-        for part in condition.args:
-            yield from _parts(part)
-    elif condition not in (sp.true, True) and not _is_about_the_machine(condition):
-        yield condition
-
-
-def _simplified(condition: sp.Basic) -> list[sp.Basic]:
-    """Return simpler conditions that say the same: sizes are positive, and 1 % x is 0 only for x = 1."""
-    if not (isinstance(condition, sp.Ne) and condition.rhs == 0):
-        return [condition]
-    factors = [f for f in sp.Mul.make_args(condition.lhs) if not f.is_positive]
-    remainders = [f for f in factors if isinstance(f, sp.Mod) and f.args[0] == 1]
-    others = [f for f in factors if f not in remainders]
-    return [sp.Ne(f.args[1], 1) for f in remainders] + [sp.Ne(f, 0) for f in others]
-
-
-def _is_about_the_machine(condition: sp.Basic) -> bool:
-    return any(number >= LARGEST for number in condition.atoms(sp.Integer))
-
-
 def _least(condition: sp.Basic, symbol: sp.Symbol) -> int:
     """Return the size from which on a condition holds, as far as was scanned; 1 if it goes on changing."""
     failing = _failing(condition, symbol, range(1, SCANNED + 1))
     return 1 if failing and failing[-1] > SCANNED // 2 else max(failing, default=0) + 1
-
-
-def follows(condition: sp.Basic, least: Mapping[sp.Symbol, int]) -> bool:
-    """Return whether a condition is proved to hold from the least sizes on.
-
-    >>> h = sp.Symbol("h", integer=True, positive=True)
-    >>> follows(sp.Ne(sp.floor((h - 1) / 2) + 1, 1), {h: 3}), follows(sp.Eq(sp.Mod(h, 2), 0), {h: 2})
-    (True, False)
-    """
-    if isinstance(condition, sp.Or):
-        return any(follows(part, least) for part in condition.args)
-    if isinstance(condition, sp.And):
-        return all(follows(part, least) for part in condition.args)
-    if not isinstance(condition, Relational):
-        return bool(condition == sp.true)
-    above, strict = _as_positive(condition)
-    return any(_is_positive(difference, least, strict) for difference in above)
-
-
-def _as_positive(condition: Relational) -> tuple[list[sp.Expr], bool]:
-    """Return differences of which one is to be positive, or not negative where it is not strict."""
-    difference = condition.lhs - condition.rhs
-    if isinstance(condition, sp.Ne):
-        return [difference, -difference], True
-    if isinstance(condition, sp.Eq):
-        return [], True
-    rising = isinstance(condition, sp.Gt | sp.Ge)
-    return [difference if rising else -difference], isinstance(condition, sp.Gt | sp.Lt)
-
-
-def _is_positive(difference: sp.Expr, least: Mapping[sp.Symbol, int], strict: bool) -> bool:
-    factors = sp.Mul.make_args(sp.factor_terms(sp.factor(difference)))
-    if not all(_never_falls(factor, least) for factor in factors):
-        return False
-    values = [factor.subs(least) for factor in factors]
-    return all(bool(value > 0 if strict else value >= 0) for value in values)
-
-
-def _never_falls(expression: sp.Expr, least: Mapping[sp.Symbol, int]) -> bool:
-    """Return whether an expression can't fall where a size rises, from the least sizes on."""
-    if not expression.free_symbols or expression.is_Symbol:
-        return True
-    if isinstance(expression, sp.Add | sp.floor | sp.ceiling | sp.Max | sp.Min):
-        return all(_never_falls(part, least) for part in expression.args)
-    if isinstance(expression, sp.Mul):
-        return all(_never_falls(part, least) and bool(part.subs(least) >= 0) for part in expression.args)
-    if isinstance(expression, sp.Pow):
-        base, exponent = expression.args
-        rises = exponent.is_Integer and exponent > 0
-        return bool(rises and _never_falls(base, least) and base.subs(least) >= 0)
-    return False
