@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from costmodel.commands import calculator
 from costmodel.commands.shared.ending import exit_code
+from costmodel.commands.shared.reports import show_reports
 from costmodel.commands.shared.streams import prepare_streams
 from costmodel.commands.shared.vocabulary import fold
 
@@ -95,4 +96,5 @@ app.callback()(calculator.calculate)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `pwoct-cost` and leave with its exit code; whatever goes wrong is one line on stderr."""
     prepare_streams()
+    show_reports()
     sys.exit(exit_code(lambda: app(arguments, prog_name="pwoct-cost", standalone_mode=False)))

@@ -1,15 +1,20 @@
-"""The compiled kernels of the plan "native": built by the C++ compiler of the machine, once, and kept."""
+"""The compiled kernels of the plans "native" and "blocked": built once by the machine's compiler, and kept.
+
+They are kept in a folder that nobody but the user can write, each with its SHA-256. What is not whole is
+built again; where there can be no such folder, they are built for one process.
+"""
 
 import contextlib
 import ctypes
 import hashlib
+import logging
 import os
 import platform
-import shlex
 import shutil
-import subprocess
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,21 +23,15 @@ from threading import Lock
 import pooch
 import torch
 
+from pwoct.plan.compiled.compiler import PATIENCE, CompilerError, compiler, links_openmp, macros, march, run
+
+__all__ = ["CompilerError", "compiler", "load", "why_not"]
+
 SOURCES = Path(__file__).with_name("cpp")
-OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
-# Elsewhere PyTorch brings another OpenMP than the compiler, and a process must not have both.
-OPENMP = ("-fopenmp",) if sys.platform == "linux" else ()
+OPTIONS = ("-O3", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
 COUNTS = ("vector_bytes", "operation_bytes", "step_bytes", "channels", "tile_channels", "side", "has_tiles")
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
-
-
-class CompilerError(RuntimeError):
-    """The kernels could not be compiled, kept or loaded; its text is one line."""
-
-
-def compiler() -> list[str]:
-    """Return the command of the C++ compiler: what the environment variable CXX says, or c++."""
-    return shlex.split(os.environ.get("CXX", "")) or ["c++"]
+LOG = logging.getLogger(__name__)
 
 
 @cache
@@ -59,31 +58,87 @@ _FIRST = Lock()  # so that threads that come at once do not all compile
 def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this processor unless they are in the user's cache.
 
+    A compiler that fails is not asked again in this process.
+
     Raises:
         CompilerError: if the compiler fails, or the cache cannot be used.
     """
     with _FIRST:
-        return _load()
+        found = _load()
+    if isinstance(found, CompilerError):
+        raise CompilerError(str(found))
+    return found
 
 
 @cache
-def _load() -> ctypes.CDLL:
-    sources = sorted(SOURCES.glob("*.cpp"))
-    content = b"".join(path.read_bytes() for path in [*sorted(SOURCES.glob("*.h")), *sources])
-    # A cache may be shared by machines; what the compiler makes of -march=native tells them apart.
-    macros = _run("-march=native", "-dM", "-E", "-x", "c++", os.devnull)
-    made_by = " ".join((*OPTIONS, *OPENMP, *platform.libc_ver(), sys.platform)).encode()
-    key = hashlib.sha256(content + macros + made_by).hexdigest()[:16]
-    library = Path(pooch.os_cache("pwoct-cost")) / f"kernels-{key}.so"
+def _load() -> ctypes.CDLL | CompilerError:
+    folder = Path(pooch.os_cache("pwoct-cost")) / "kernels"
     try:
-        if library.exists():
-            with contextlib.suppress(OSError):  # damaged: it is made again
-                return _opened(library)
-        _build(sources, library)
-        return _opened(library)
+        return _found_or_built(folder)
+    except CompilerError as error:
+        return error
     except OSError as error:
         reason = " ".join(str(error).split())
-        raise CompilerError(f"the kernels cannot be kept in {library.parent} or loaded: {reason}") from error
+        return CompilerError(f"the kernels cannot be kept in {folder} or loaded: {reason}")
+
+
+def _found_or_built(folder: Path) -> ctypes.CDLL:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not _is_private(folder):
+        LOG.warning("others can write in %s: kernels are compiled for this process alone", folder)
+        with tempfile.TemporaryDirectory(prefix="pwoct-kernels-") as private:
+            return _kept_or_built(Path(private))
+    return _kept_or_built(folder)
+
+
+def _kept_or_built(folder: Path) -> ctypes.CDLL:
+    defined, openmp = macros()
+    library = _place(folder, defined, openmp)
+    if not _is_whole(library) and openmp and not links_openmp():
+        openmp = ()
+        library = _place(folder, defined, openmp)
+    if _is_whole(library):
+        with contextlib.suppress(OSError):  # of another system: it is made again
+            return _opened(library)
+    _build(library, openmp)
+    return _opened(library)
+
+
+def _place(folder: Path, defined: bytes, openmp: Sequence[str]) -> Path:
+    """Return where a library is kept: its name tells all that it is made of."""
+    sources = (path.read_bytes() for path in _sources("*.h") + _sources("*.cpp"))
+    made_by = " ".join((*OPTIONS, march(), *openmp, *platform.libc_ver(), sys.platform)).encode()
+    key = hashlib.sha256(b"".join((*sources, defined, made_by))).hexdigest()[:16]
+    return folder / f"kernels-{key}.so"
+
+
+def _sources(pattern: str) -> list[Path]:
+    return sorted(SOURCES.glob(pattern))
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder is the user's own, and others cannot write in it; then nor can they read."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    if hasattr(os, "geteuid"):
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return False
+        folder.chmod(0o700)
+    return True
+
+
+def _digest(library: Path) -> Path:
+    return library.with_name(f"{library.name}.sha256")
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether a library has the SHA-256 that was written when it was built."""
+    try:
+        expected = _digest(library).read_text(encoding="ascii", errors="replace")
+        return hashlib.sha256(library.read_bytes()).hexdigest() == expected.strip()
+    except OSError:
+        return False
 
 
 def _opened(library: Path) -> ctypes.CDLL:
@@ -95,24 +150,20 @@ def _opened(library: Path) -> ctypes.CDLL:
     return kernels
 
 
-def _build(sources: Sequence[Path], library: Path) -> None:
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+def _build(library: Path, openmp: Sequence[str]) -> None:
+    _remove_leftovers(library.parent)
+    with tempfile.TemporaryDirectory(prefix="building-", dir=library.parent) as folder:
         built = Path(folder) / library.name
-        command = (*OPTIONS, *map(str, sources), "-o", str(built))
-        try:
-            _run(*OPENMP, *command)
-        except CompilerError:  # perhaps it has no OpenMP; if that is not why, it fails again
-            _run(*command)
-        built.replace(library)  # whole, whoever else builds it now
+        LOG.info("compiling kernels for this processor; that takes about 20 seconds, once")
+        run(*openmp, march(), *OPTIONS, *map(str, _sources("*.cpp")), "-o", str(built))
+        _digest(built).write_text(hashlib.sha256(built.read_bytes()).hexdigest(), encoding="ascii")
+        for whole in (built, _digest(built)):  # whoever else builds it now
+            whole.replace(library.parent / whole.name)
 
 
-def _run(*arguments: str) -> bytes:
-    command = [*compiler(), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines()
-        reason = next((line for line in said if "error" in line), said[0] if said else str(error))
-        raise CompilerError(f"{' '.join(command)} failed: {reason}") from error
-    return done.stdout
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what compilations left that were killed."""
+    for left in folder.glob("building-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.lstat().st_mtime > 2 * PATIENCE:
+                shutil.rmtree(left)

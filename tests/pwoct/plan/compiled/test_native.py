@@ -1,7 +1,5 @@
 """The plan "native" computes the function of the reference, however images, threads and memory are cut."""
 
-import copy
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,12 +8,10 @@ from torch import nn
 from torch.nn.functional import conv2d
 
 from pwoct.branches import pool, size_of, upsample
-from pwoct.plan import plan_for, with_plan
-from pwoct.plan.compiled import library
+from pwoct.plan import with_plan
 from pwoct.plan.compiled.operations import Map
 from pwoct.plan.compiled.program import Program, ProgramRecorder
 from pwoct.plan.folded.convolve import Convolution, Geometry
-from pwoct.resnet import resnet
 from tests.pwoct.networks import (
     cases,
     images,
@@ -24,7 +20,6 @@ from tests.pwoct.networks import (
     relative_error,
     sizes,
     skip_without,
-    step,
 )
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
@@ -184,106 +179,3 @@ def test_groups_are_refused():
     grouped = Convolution(torch.zeros(4, 1, 3, 3), None, Geometry((1, 1), groups=4))
     with pytest.raises(ValueError, match="without groups and with one stride and dilation, got groups 4"):
         ProgramRecorder(torch.float32).convolve(Map(4, 8, 8), grouped)
-
-
-class TestWithoutACompiler:
-    @pytest.fixture(autouse=True)
-    def forget(self):
-        self.clear()
-        yield
-        self.clear()
-
-    def clear(self):
-        library.why_not.cache_clear()
-        library._load.cache_clear()
-
-    def test_there_is_none(self, monkeypatch):
-        monkeypatch.setenv("CXX", "no-such-compiler")
-        with pytest.raises(
-            ValueError, match=r"does not run here: it needs a C\+\+ compiler, and there is no no-such"
-        ):
-            with_plan(resnet(8), "native")
-        assert plan_for(resnet(8), (128, 3, 32, 32), torch.float32, training=False) == "folded"
-
-    def test_it_fails(self, monkeypatch):
-        monkeypatch.setenv("CXX", f"{sys.executable} -c 'import sys; sys.exit(1)'")
-        with pytest.raises(ValueError, match=r"does not run here: .* -march=native .* failed: "):
-            with_plan(resnet(8), "native")
-
-    @needs_compiler
-    def test_it_says_what_is_wrong(self, monkeypatch, tmp_path):
-        (tmp_path / "kernels.cpp").write_text("int main() { return }")
-        monkeypatch.setattr(library, "SOURCES", tmp_path)
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
-        with pytest.raises(library.CompilerError, match=r"failed: .*error"):
-            library.load()
-        assert not list((tmp_path / "cache").rglob("*.so"))
-
-    @needs_compiler
-    @pytest.mark.usefixtures("one_thread")
-    def test_a_compiler_without_openmp(self, monkeypatch, tmp_path):
-        """Threads of the language compute the same."""
-        model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
-        torch.set_num_threads(3)
-        forwards = [
-            with_plan(model, "native", size=(16, 16)),
-            with_plan(copy.deepcopy(model).train(), "blocked"),
-        ]
-        expected = [forwards[0](x), *step(forwards[1], x[:32])]
-        command = tmp_path / "c++"
-        command.write_text(
-            'for word; do [ "$word" = -fopenmp ] && echo "error: no OpenMP" >&2 && exit 1; done\n'
-            f'exec {" ".join(library.compiler())} "$@"\n',
-            encoding="utf-8",
-        )
-        monkeypatch.setenv("CXX", f"sh {command}")
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
-        self.clear()
-        assert not hasattr(library.load(), "GOMP_parallel")
-        forwards = [
-            with_plan(model, "native", size=(16, 16)),
-            with_plan(copy.deepcopy(model).train(), "blocked"),
-        ]
-        for got, wanted in zip([forwards[0](x), *step(forwards[1], x[:32])], expected, strict=True):
-            assert torch.equal(got, wanted)
-
-    @needs_compiler
-    def test_the_cache_cannot_be_used(self, monkeypatch, tmp_path):
-        (tmp_path / "file").touch()
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "file" / name)
-        with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be kept in .*file"):
-            with_plan(resnet(8), "native")
-
-    @needs_compiler
-    def test_it_is_asked_once(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
-        library.load()
-        (built,) = tmp_path.rglob("*.so")
-        before = built.stat()
-        library._load.cache_clear()
-        library.load()
-        assert [*tmp_path.rglob("*.so")] == [built]
-        assert built.stat() == before
-
-    @needs_compiler
-    def test_a_damaged_one_is_made_again(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "whole")
-        library.load()
-        (whole,) = tmp_path.rglob("*.so")
-        damaged = tmp_path / "damaged" / whole.name
-        damaged.parent.mkdir()
-        damaged.touch()
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: damaged.parent)
-        library._load.cache_clear()
-        assert library.load().pwoct_vector_bytes() in (16, 32, 64)
-        assert damaged.stat().st_size == whole.stat().st_size
-
-    @needs_compiler
-    def test_a_compiler_with_options(self, monkeypatch, tmp_path):
-        monkeypatch.setenv("CXX", f"{' '.join(library.compiler())} -DANYTHING")
-        monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / name)
-        assert library.why_not(torch.float32) is None
-
-    def test_a_type_that_no_kernel_has(self):
-        with pytest.raises(ValueError, match="compute in float32, float64, bfloat16, not in float16"):
-            with_plan(resnet(8), "native", dtype=torch.float16)

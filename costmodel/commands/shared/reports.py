@@ -1,0 +1,24 @@
+"""What `pwoct` reports while it works, such as that it compiles, as lines on stderr."""
+
+from __future__ import annotations
+
+import logging
+
+from costmodel.commands.shared.errors import say
+
+
+class Reports(logging.Handler):
+    """Prints each report as one line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a report."""
+        say(record.getMessage())
+
+
+def show_reports() -> None:
+    """Show what `pwoct` reports; on its own, the package prints nothing but warnings."""
+    logger = logging.getLogger("pwoct")
+    if not any(isinstance(handler, Reports) for handler in logger.handlers):
+        logger.addHandler(Reports())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -1,0 +1,101 @@
+"""The C++ compiler of the machine: what it is called, whether it has OpenMP, and a run of it."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+# Seconds after which a compiler is ended: 30 times as long as it takes, 5 times as long on a busy machine.
+PATIENCE = 600
+OMP_TEST = '#include <omp.h>\nextern "C" int threads() { return omp_get_max_threads(); }\n'
+# Elsewhere PyTorch brings another OpenMP than the compiler, and a process must not have both.
+OPENMP = ("-fopenmp",) if sys.platform == "linux" else ()
+
+
+class CompilerError(RuntimeError):
+    """The kernels could not be compiled, kept or loaded; its text is one line."""
+
+
+def compiler() -> list[str]:
+    """Return the command of the C++ compiler: what the environment variable CXX says, or c++."""
+    return shlex.split(os.environ.get("CXX", "")) or ["c++"]
+
+
+def march() -> str:
+    """Return the option that names the processor; PWOCT_MARCH names another, such as haswell for AVX2."""
+    return f"-march={os.environ.get('PWOCT_MARCH') or 'native'}"
+
+
+def run(*arguments: str, text: str = "") -> bytes:
+    """Return what the compiler writes for these arguments, and `text` on its standard input.
+
+    It and what it starts end with this call, also if that is interrupted.
+
+    Raises:
+        CompilerError: if it fails, cannot be started, or takes longer than `PATIENCE`.
+    """
+    command = [*compiler(), *arguments]
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            try:
+                out, err = process.communicate(text.encode(), PATIENCE)
+            finally:
+                _end(process)
+    except subprocess.TimeoutExpired as error:
+        raise CompilerError(f"{shlex.join(command)} was ended after {PATIENCE} seconds") from error
+    except OSError as error:
+        raise CompilerError(f"{shlex.join(command)} failed: {error}") from error
+    if process.returncode:
+        raise CompilerError(f"{shlex.join(command)} failed: {_reason(process.returncode, err)}")
+    return out
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that still runs, and all that it has started."""
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _reason(code: int, err: bytes) -> str:
+    said = err.decode(errors="replace").strip().splitlines()
+    if code < 0:
+        return f"it was ended by signal {-code}"
+    return next((line for line in said if "error" in line), said[0] if said else f"it ended with code {code}")
+
+
+def macros() -> tuple[bytes, Sequence[str]]:
+    """Return the macros that the compiler defines for this processor, and its options for OpenMP.
+
+    A cache may be shared by machines; what the compiler makes of -march=native tells them apart. Without
+    OpenMP the options are none.
+
+    Raises:
+        CompilerError: if it fails.
+    """
+    arguments = (march(), "-dM", "-E", "-x", "c++", os.devnull)
+    if OPENMP:
+        try:
+            return run(*OPENMP, *arguments), OPENMP
+        except CompilerError:  # if OpenMP is not why, it fails again
+            pass
+    return run(*arguments), ()
+
+
+def links_openmp() -> bool:
+    """Whether a library that uses OpenMP can be built: a compiler may know it without having its files."""
+    try:
+        run(*OPENMP, "-shared", "-fPIC", "-o", os.devnull, "-x", "c++", "-", text=OMP_TEST)
+    except CompilerError:
+        return False
+    return True
