@@ -50,7 +50,11 @@ class OctBlock(BasicBlock):
         shortcut: nn.Module | None = None,
     ) -> None:
         super().__init__(conv1, bn1, conv2, bn2, shortcut)
-        self.stride = conv1.stride
+
+    @property
+    def stride(self) -> int:
+        """That of the first convolution."""
+        return self.conv1.stride  # type: ignore[return-value]
 
     def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave:  # type: ignore[override]
         """Add the residual of (high, low).

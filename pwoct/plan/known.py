@@ -15,14 +15,16 @@ from pwoct.octave import OctConv
 from pwoct.paths import DepthwiseConv2d
 from pwoct.pointwise import NarrowPointwiseConv2d
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
-from pwoct.resnet import ResNet
+from pwoct.resnet import ResNet, blocks
 
 PARTS = ("stem", "stem_bn", "stages", "fc")
 CONVOLUTIONS = (nn.Conv2d, NarrowPointwiseConv2d, DepthwiseConv2d)
-SEQUENCE, BLOCK, LAYER, BRANCHES = "sequence", "block", "octave layer", "octave normalisation"
+SEQUENCE, OCTAVE_SEQUENCE, BLOCK = "sequence", "sequence of octave blocks", "block"
+LAYER, BRANCHES = "octave layer", "octave normalisation"
 PATH, CONVOLUTION, NORMALISATION, LINEAR = "path", "convolution", "normalisation", "linear layer"
 TYPES: dict[str, tuple[type[nn.Module], ...]] = {
     SEQUENCE: (nn.Sequential, OctSequential),
+    OCTAVE_SEQUENCE: (OctSequential,),
     BLOCK: (BasicBlock, OctBlock),
     LAYER: (OctConv, PwiseOctConv),
     BRANCHES: (OctBatchNorm2d,),
@@ -31,7 +33,7 @@ TYPES: dict[str, tuple[type[nn.Module], ...]] = {
     NORMALISATION: (nn.BatchNorm2d,),
     LINEAR: (nn.Linear,),
 }
-FRAME = (SEQUENCE, BLOCK, LAYER, BRANCHES)  # roles whose forward every plan replaces
+FRAME = (SEQUENCE, OCTAVE_SEQUENCE, BLOCK, LAYER, BRANCHES)  # roles whose forward every plan replaces
 
 
 def refusal(plan: str, model: nn.Module, reason: str) -> ValueError:
@@ -129,11 +131,13 @@ def places(model: nn.Module, *, layers: bool) -> Iterator[KnownPlace]:
 
 
 def _frame(model: nn.Module) -> Iterator[KnownPlace]:
-    roles = (CONVOLUTION, NORMALISATION, SEQUENCE, LINEAR)
+    octave = any(isinstance(block, OctBlock) for block in blocks(model.stages))  # type: ignore[arg-type]
+    sequence = OCTAVE_SEQUENCE if octave else SEQUENCE
+    roles = (CONVOLUTION, NORMALISATION, sequence, LINEAR)
     for part, role in zip(PARTS, roles, strict=True):
         yield KnownPlace(part, getattr(model, part), role)
     for number, stage in model.stages.named_children():  # type: ignore[union-attr]
-        yield KnownPlace(f"stages.{number}", stage, SEQUENCE)
+        yield KnownPlace(f"stages.{number}", stage, sequence)
         for position, block in stage.named_children():
             name = f"stages.{number}.{position}"
             yield KnownPlace(name, block, BLOCK)

@@ -8,7 +8,7 @@ import torch.nn.utils.prune
 from torch import nn
 from torch.nn.functional import conv2d
 
-from pwoct.blocks import BasicBlock, OctBlock
+from pwoct.blocks import BasicBlock, OctBlock, OctSequential
 from pwoct.branches import Octave
 from pwoct.octave import OctConv
 from pwoct.plan import PLANS, plan_for, why_not, with_plan
@@ -54,7 +54,7 @@ def subclass_of_a_plain_block():
 @change(ALL_PLANS)
 def subclass_of_an_octave_block():
     model = octave()
-    of_class(model.stages[0][0], OctBlock, forward=lambda self, x: OctBlock.forward(self, 2 * x))
+    of_class(model.stages[0][0], OctBlock, forward=lambda self, x, size: OctBlock.forward(self, 2 * x, size))
     return model
 
 
@@ -66,6 +66,13 @@ def subclass_of_an_octave_layer():
         layer,
         forward=lambda self, x: Octave(*(2 * b for b in layer.forward(self, x))),
     )
+    return model
+
+
+@change(ALL_PLANS)
+def stages_that_do_not_tell_their_size():
+    model = octave()
+    model.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in model.stages))
     return model
 
 
@@ -296,6 +303,6 @@ def test_a_snapshot_in_float64_is_that_of_the_network_in_float64(plan):
 
 def test_an_octave_map_before_a_plain_block():
     model = octave()
-    model.stages[2] = network({}, depth=8).stages[2]
+    model.stages[2] = OctSequential(*network({}, depth=8).stages[2])
     with pytest.raises(ValueError, match="needs a high branch alone, got a low one too"):
         with_plan(model, "lean")(images(SIZE, 2).float())
