@@ -162,9 +162,19 @@ def _layer_tables(request: Request, choice: Choice) -> list[Table]:
     alpha, beta = choice
     if isinstance(alpha, tuple) or isinstance(beta, tuple) or request.network.differs_by_stage(choice):
         return []
-    layer = request.layer.layer(request.network, alpha, beta)
+    layer = _shown_layer(request).layer(request.network, alpha, beta)
     warn([f"layer: {note}" for note in layer_notes(layer)])
     return [layer_table(layer, request.totals), formula_table(layer, request.totals)]
+
+
+def _shown_layer(request: Request) -> LayerOptions:
+    """Return the options of a layer of the network's first stage, but for the channels that were typed."""
+    layer, width, typed = request.layer, request.network.width, request.question.typed
+    return replace(
+        layer,
+        c_in=layer.c_in if "c_in" in typed else width,
+        c_out=layer.c_out if "c_out" in typed else width,
+    )
 
 
 def _many(request: Request, choices: Sequence[Choice]) -> None:

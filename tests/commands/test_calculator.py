@@ -229,3 +229,30 @@ def test_the_calculator_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "channels"),
+    [
+        (["--width", "32"], (32, 32)),
+        (["--width", "5", "--c-out", "7"], (5, 7)),
+        (["--width", "32", "--c-in", "16"], (16, 32)),
+        ([], (16, 16)),
+    ],
+)
+def test_the_layer_above_a_network_is_of_its_first_stage(
+    pwoct_cost: Run, options: list[str], channels: tuple[int, int]
+) -> None:
+    ran = pwoct_cost("--model", "resnet8", *options, "--format", "json")
+    (standard,) = [row for row in ran.json["layer"] if row["path"] == "standard"]
+    assert standard["params"] == 9 * channels[0] * channels[1]
+    assert standard["channels"] == "→".join(map(str, channels))
+
+
+def test_a_beta_that_fits_the_network_fits_the_layer_above_it(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("--width", "32", "--beta", "32", "--paths", "HH", "--format", "json")
+    assert ran.code == 0
+    assert ran.json["layer"][0]["channels"] == "32→1→1→32"
+    assert pwoct_cost("--width", "32", "--beta", "33", "--paths", "HH").err == (
+        "pwoct-cost: error: beta must be at most the 32 output channels of stage 1, got 33\n"
+    )

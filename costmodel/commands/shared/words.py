@@ -67,8 +67,13 @@ TABLE: tuple[Word, ...] = (
     Word("batch", "--batch", "Images in a batch."),
     # One layer
     Word("op", "--op", f"Cost one layer of a kind: {_some('op')}.", "op"),
-    Word("c-in", "--c-in", "The layer's input channels."),
-    Word("c-out", "--c-out", "The layer's output channels. Default: 16; depthwise: as many as the input."),
+    Word("c-in", "--c-in", "The layer's input channels. Above a network, its first stage's."),
+    Word(
+        "c-out",
+        "--c-out",
+        "The layer's output channels. Default: 16; above a network, its first stage's; depthwise: as many as "
+        "the input.",
+    ),
     Word("kernel", "--kernel", "The layer's kernel: 3 or 3x5."),
     Word("kernel-one", "--kernel", "Kernel size: 1, 3, 5, ..."),
     Word("stride", "--stride", "The layer's stride."),
