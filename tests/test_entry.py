@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -30,7 +31,26 @@ def test_another_module_named_cli_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "cli.py").write_text("raise SystemExit('not this one')\n")
     done = started("explain", "pointwise", "--format", "csv", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("part,quantity,formula\n")
+    assert done.stdout.startswith("part,quantity,formula,command_line\n")
+
+
+@pytest.mark.parametrize("name", ["cli:net"])
+def test_a_network_in_a_module_named_cli_is_verified(tmp_path: Path, name: str) -> None:
+    (tmp_path / "cli.py").write_text("from torch import nn\ndef net():\n    return nn.Conv2d(3, 4, 3)\n")
+    # The folder of this project stands first, as in an environment where it is installed for editing.
+    begin = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", f"{begin}; from costmodel.__main__ import main; main()"),
+            *("verify", name, "--input", "1,3,8,8", "--format", "json"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "agrees"
 
 
 def test_ctrl_c_during_an_import_ends_at_once_and_without_a_word(tmp_path: Path) -> None:

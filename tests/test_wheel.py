@@ -65,3 +65,9 @@ def test_the_main_command_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> No
     out = run(command, "--alpha", "0.25", "--beta", "2", "--paths", "HL,LH,LL", cwd=tmp_path)
     assert "696,150" in out
     assert "79,309,440" in out
+    (tmp_path / "cli.py").write_text("raise SystemExit('not this one')\n")
+    beside = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for words in ([command], [python, "-m", "costmodel"]):
+        again = [*words, "--alpha", "0.25", "--beta", "2", "--paths", "HL,LH,LL"]
+        done = subprocess.run(again, cwd=tmp_path, env=beside, capture_output=True, text=True, check=True)
+        assert done.stdout == out

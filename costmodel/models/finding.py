@@ -68,7 +68,10 @@ def _file_module(place: str) -> ModuleType:
 
 @contextmanager
 def _importable_from(folder: str) -> Iterator[None]:
-    """Let modules be found in a folder, now and when functions import later."""
-    if folder not in sys.path:
+    """Let modules be found in a folder before all others, now and when functions import later.
+
+    Before: a module of the user's own that is called like one of this project, `cli` for example, is meant.
+    """
+    if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
     yield
