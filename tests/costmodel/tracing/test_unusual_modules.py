@@ -1,0 +1,356 @@
+"""Modules on which counters and class-based formulas go wrong: each with its value by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils.rnn import pack_padded_sequence
+from torch.utils.checkpoint import checkpoint
+
+from costmodel.tracing import Trace, TraceError, trace
+
+IMAGE = torch.zeros(1, 2, 5, 5)
+ONE = 3 * 3 * 2 * 4 * 9  # MACs of Conv2d(2, 4, 3) on IMAGE
+
+
+class Same(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (1, 1, 1, 1)), self.weight, self.bias)
+
+
+class LowRank(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(8, 6, bias=False)
+        self.a, self.b = nn.Parameter(torch.zeros(2, 8)), nn.Parameter(torch.zeros(6, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x @ self.a.T @ self.b.T
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation, as in NFNets: the weight is normalised, scaled, and then convolved with."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 4, 3)
+        self.gain = nn.Parameter(torch.ones(4, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = self.weight.reshape(1, 4, -1)
+        weight = F.batch_norm(flat, None, None, weight=self.gain.view(-1), training=True)
+        return F.conv2d(x, weight.reshape_as(self.weight), self.bias)
+
+
+class Masked(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(2, 4, 3)
+        self.strength = nn.Parameter(torch.ones(()))
+        self.register_buffer("mask", torch.ones(4, 2, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.mask * self.strength, self.bias)
+
+
+class Sliced(nn.Conv2d):
+    """Uses half of its filters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.bias is not None
+        return F.conv2d(x, self.weight[:2], self.bias[:2])
+
+
+class WithVector(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.mv(torch.zeros(8, 16), torch.zeros(16)).sum()
+
+
+class TwoArguments(nn.Conv2d):
+    def forward(self, x: Tensor, scale: float = 1.0, *, shift: float = 0.0) -> tuple[Tensor, float]:
+        return super().forward(x) * scale + shift, scale
+
+
+class Convolves(nn.Module):
+    """Calls its convolution in some way."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.conv, self.how = nn.Conv2d(2, 4, 3), how
+
+    def forward(self, x: Tensor) -> Any:
+        if self.how == "directly":
+            return self.conv.forward(x)
+        if self.how == "functionally":
+            return functional_call(self.conv, dict(self.conv.named_parameters()), (x,))
+        if self.how == "in a dataclass":
+            return Result(self.conv(x))
+        if self.how == "unused":
+            self.conv(x)
+            return x
+        return self.conv(x) * (1 if torch.rand(()) > 2 else 2)
+
+
+@dataclass
+class Result:
+    y: Tensor
+
+
+CASES: dict[str, tuple[nn.Module, int, int]] = {  # MACs and parameters
+    "pads by itself": (Same(2, 4, 3), 25 * 4 * 18, 76),
+    "weight standardisation": (Standardised(), ONE, 80),
+    "masked, with a scalar": (Masked(), ONE, 77),
+    "slices its weight": (Sliced(2, 4, 3), ONE // 2, 76),
+    "a product by hand besides": (WithVector(2, 4, 3), ONE + 128, 76),
+    "returns a tuple, takes more arguments": (TwoArguments(2, 4, 3), ONE, 76),
+    "direct forward": (Convolves("directly"), ONE, 76),
+    "functional call": (Convolves("functionally"), ONE, 76),
+    "dataclass": (Convolves("in a dataclass"), ONE, 76),
+    "unused result": (Convolves("unused"), ONE, 76),
+    "random in eval mode": (Convolves("at random"), ONE, 76),
+    "weight_norm": (nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 4, 3)), ONE, 80),
+    "spectral_norm": (nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 4, 3)), ONE + 4 * 18 + 4, 76),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_ran_is_counted(case: str) -> None:
+    model, macs, parameters = CASES[case]
+    traced = trace(model, [IMAGE], training=True)
+    assert (traced.total().macs, traced.parameters.all) == (macs, parameters)
+    assert traced.uncovered() == ()
+    assert traced.training is not None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Lazy modules:UserWarning")
+@pytest.mark.parametrize("kind", ["scripted", "lazy"])
+def test_scripted_and_lazy_modules(kind: str) -> None:
+    plain = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU())
+    model = torch.jit.script(plain) if kind == "scripted" else nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU())
+    traced = trace(model, [IMAGE], training=True)
+    assert (traced.total().macs, traced.parameters.all) == (ONE, 76)
+    assert traced.training is not None
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_same_padding_has_the_activations_of_its_output() -> None:
+    assert trace(Same(2, 4, 3), [torch.zeros(1, 2, 4, 4)]).total().activations == 64
+
+
+def test_a_low_rank_update_is_counted_with_its_parameters() -> None:
+    traced = trace(LowRank(), [torch.zeros(3, 8)])
+    assert (traced.total().macs, traced.parameters.all) == (228, 76)
+    assert traced.parameters.unused == ()
+
+
+def test_work_on_weights_is_apart() -> None:
+    work = trace(Standardised(), [IMAGE]).on_weights()
+    assert (work.macs, work.bn_ops) == (0, 2 * 72)
+    merged = trace(Merged(), [torch.zeros(3, 8)])
+    assert (merged.total().macs, merged.on_weights().macs) == (144 + 96, 96)
+
+
+class Merged(LowRank):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight + self.b @ self.a)
+
+
+def test_gradients_disabled_at_import_change_nothing() -> None:
+    model = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False))
+    with disabled_gradients():
+        training = trace(model, [torch.zeros(1, 8)], training=True).training
+    assert training is not None
+    assert training.macs == 2 * 64 + 3 * 64
+    with disabled_gradients():
+        encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        traced = trace(encoder, [torch.zeros(1, 5, 8)])
+    assert traced.by_module()["linear1"].macs == traced.by_module()["linear2"].macs == 640
+
+
+@contextmanager
+def disabled_gradients() -> Iterator[None]:
+    torch.set_grad_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(True)
+
+
+class Summed(nn.Module):
+    def __init__(self, equation: str) -> None:
+        super().__init__()
+        self.conv, self.equation = nn.Conv2d(3, 4, 1), equation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum(self.equation, self.conv(x))
+
+
+@pytest.mark.parametrize("equation", ["bchw->bc", "bchw->bhwc", "bchw->"])
+def test_sums_and_permutations_by_einsum_have_no_macs(equation: str) -> None:
+    assert trace(Summed(equation), [torch.zeros(1, 3, 4, 4)]).total().macs == 192
+
+
+class Detached(nn.Module):
+    """A convolution without gradients, one whose gradient stops, and one that is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(4, 4, 3, padding=1, bias=False) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            y = self.a(x)
+        self.c(y)
+        return self.b(y.detach())
+
+
+def test_training_is_one_real_step() -> None:
+    training = trace(Detached(), [torch.zeros(1, 4, 6, 6)], training=True).training
+    assert training is not None
+    assert training.macs == 4 * (36 * 16 * 9)  # three forward, and the gradient of b's weight
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4, bias=False)
+        self.b = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Tanh(), nn.Linear(4, 4, bias=False), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = checkpoint(self.b, self.a(x), use_reentrant=False)
+        return y
+
+
+def test_what_checkpointing_computes_again_counts_again() -> None:
+    training = trace(Checkpointed(), [torch.zeros(2, 4)], training=True).training
+    assert training is not None
+    assert training.macs == 32 * (3 + 5 + 2)  # forward, gradients, again
+    assert training.saved_by_module.keys() <= {"", "a", "b"}
+
+
+class Branches(nn.Module):
+    """An auxiliary head that runs in training alone, with a normalisation of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.auxiliary = nn.Linear(8, 8), nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+
+    def forward(self, x: Tensor) -> Any:
+        return (self.main(x), self.auxiliary(x)) if self.training else self.main(x)
+
+
+def test_branches_that_do_not_run_are_not_counted_and_said_to_be_unused() -> None:
+    traced = trace(Branches(), [torch.zeros(2, 8)], training=True)
+    assert (traced.total().macs, traced.total().bn_ops) == (128, 0)
+    assert traced.parameters.unused == tuple(
+        f"auxiliary.{n}" for n in ("0.weight", "0.bias", "1.weight", "1.bias")
+    )
+    assert {m.path: m.executions for m in traced.modules if m.path} == {
+        "main": 1, "auxiliary": 0, "auxiliary.0": 0, "auxiliary.1": 0,
+    }  # fmt: skip
+    assert traced.training is not None
+    assert sum(call.cost.macs for call in traced.training.forward) == 256
+
+
+def test_attention_uses_its_output_projection() -> None:
+    x = torch.zeros(5, 1, 8)
+    traced = trace(nn.MultiheadAttention(8, 2), [x, x, x])
+    assert traced.total().macs == 4 * 5 * 64 + 2 * 25 * 8
+    assert traced.parameters.unused == ()
+
+
+def test_tied_parameters_count_once_and_unregistered_ones_too() -> None:
+    tied = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False))
+    tied[1].weight = tied[0].weight
+    assert trace(tied, [torch.zeros(1, 8)]).parameters.all == 64
+
+    class ByHand(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.matrices = [nn.Parameter(torch.zeros(8, 8)) for _ in range(2)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.matrices[0] @ self.matrices[1]
+
+    counts = trace(ByHand(), [torch.zeros(1, 8)]).parameters
+    assert (counts.all, counts.unregistered) == (128, 128)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64, torch.float16])
+def test_dtypes_give_the_bytes(dtype: torch.dtype) -> None:
+    (call,) = trace(nn.Conv2d(2, 4, 3, bias=False).to(dtype), [IMAGE.to(dtype)]).calls
+    assert call.bytes_read == (50 + 72) * dtype.itemsize
+
+
+def test_a_look_up_reads_what_it_finds() -> None:
+    (call,) = trace(nn.Embedding(30522, 16), [torch.zeros(1, 5, dtype=torch.int64)]).calls
+    assert (call.kind, call.cost.elements_read, call.bytes_read) == ("embedding", 5 + 80, 5 * 8 + 80 * 4)
+
+
+class Keywords(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3)
+
+    def forward(self, *, image: Tensor, skip: bool = False) -> dict[str, Any]:
+        print("running")
+        self.calls = getattr(self, "calls", 0) + 1
+        return {"first": self.conv(image), "others": [self.conv(input=image)]}
+
+
+def test_keyword_inputs_prints_and_changes_of_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    model = Keywords()
+    traced = trace(model, kwargs={"image": IMAGE})
+    assert [(call.module, call.execution) for call in traced.calls] == [("conv", 1), ("conv", 2)]
+    assert not hasattr(model, "calls")
+    assert capfd.readouterr().out == ""
+
+
+class Packed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.lstm(pack_padded_sequence(x, [5, 3], batch_first=True))
+
+
+def test_packed_sequences_count_the_steps_they_have() -> None:
+    traced = trace(Packed(), [torch.zeros(2, 5, 8)])
+    assert (traced.total().macs, traced.route) == (8 * 16 * 12, "real")
+
+
+def test_kinds_of_recurrent_and_attention_products() -> None:
+    assert kinds(trace(nn.LSTM(8, 4), [torch.zeros(5, 2, 8)])) == {"recurrent"}
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    assert kinds(trace(encoder, [torch.zeros(1, 5, 8)])) == {"attention", "linear"}
+
+
+def kinds(traced: Trace) -> set[str]:
+    return {call.kind for call in traced.calls if call.cost.macs}
+
+
+class Cuda(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cuda()
+
+
+def test_errors_are_one_line() -> None:
+    for model in (nn.Sequential(nn.ReLU(), Cuda()), nn.Sequential(nn.Flatten(), nn.Linear(3, 2))):
+        with pytest.raises(TraceError) as error:
+            trace(model, [IMAGE])
+        assert str(error.value).startswith("1 fails")
+        assert "\n" not in str(error.value)
+
+
+def test_a_step_that_cannot_be_taken_is_a_note() -> None:
+    traced = trace(nn.BatchNorm1d(4), [torch.zeros(1, 4)], training=True)
+    assert traced.training is None
+    assert traced.notes[0].startswith(
+        "no training step: (model) fails: ValueError: Expected more than 1 value"
+    )
