@@ -23,7 +23,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
-    "explorer": frozenset({".", "operators", "grids"}),
+    "explorer": frozenset({".", "operators", "networks", "grids"}),
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
     "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing"}),

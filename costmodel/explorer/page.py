@@ -12,6 +12,7 @@ from costmodel.explorer.formulas import QUANTITIES, formulas_javascript
 from costmodel.explorer.mathematics import mathematics_javascript
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import Grid, grid
+from costmodel.networks.wording import path_list
 
 # In the order in which one needs the other.
 SCRIPTS = (
@@ -96,5 +97,5 @@ def _state(space: Grid, i: int) -> dict[str, str]:
         "depth": str(space.depth[i]),
         "alpha": str(stage.alpha),
         "beta": str(stage.beta),
-        "paths": ",".join(sorted(stage.paths)) or "none",
+        "paths": path_list(stage.paths),
     }

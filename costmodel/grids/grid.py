@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.stages import STAGES, path_set, per_stage
+from costmodel.networks.wording import stage_words
 from costmodel.operators.octave import PATHS
 from costmodel.rounding import RatioLike, as_ratio
 
@@ -121,12 +122,9 @@ class Grid:
 
     def name(self, i: int) -> str:
         """Return configuration i in words; values of the stages are joined by +."""
-        alpha = _joined(_each(self.alpha.numerator, i, self.alpha.at))
-        beta = _joined(_each(self.beta.numerator, i, self.beta.at))
-        paths = _joined(
-            _each(self.paths, i, lambda index: ",".join(PATH_SUBSETS[self.paths[index]]) or "none")
-        )
-        return f"resnet{self.depth[i]} width {self.width[i]} alpha {alpha} beta {beta} paths {paths}"
+        words = stage_words(self.network(i).stages)
+        choices = f"alpha {words.alpha} beta {words.beta} paths {words.paths}"
+        return f"resnet{self.depth[i]} width {self.width[i]} {choices}"
 
 
 def grid(
@@ -154,10 +152,6 @@ def grid(
 def _each(array: IntArray, i: int, read: Callable[[Any], Any]) -> Any:
     """One value of configuration i, or a tuple of three."""
     return read(i) if array.ndim == 1 else tuple(read((i, stage)) for stage in STAGES)
-
-
-def _joined(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _check_shapes(grid: Grid) -> None:

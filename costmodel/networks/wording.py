@@ -1,10 +1,10 @@
-"""A network as the options of `pwoct-cost` that cost it: text to paste."""
+"""A network in words: as the options of `pwoct-cost` that cost it, as values, as what its stages choose."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import Stage, ordered
@@ -27,9 +27,16 @@ def path_text(paths: Collection[str]) -> str:
     >>> path_text({"LL", "HL"}), path_text(()), path_text(("HH", "HL", "LH", "LL"))
     ('HL,LL', 'none', 'all')
     """
-    if len(paths) in (0, len(PATHS)):
-        return "all" if paths else "none"
-    return ",".join(path for path in PATHS if path in paths)
+    return "all" if len(paths) == len(PATHS) else path_list(paths)
+
+
+def path_list(paths: Collection[str]) -> str:
+    """Return a set of paths one by one.
+
+    >>> path_list({"LL", "HL"}), path_list(()), path_list(("HH", "HL", "LH", "LL"))
+    ('HL,LL', 'none', 'HH,HL,LH,LL')
+    """
+    return ",".join(ordered(paths)) or "none"
 
 
 def joined(values: Iterable[str | Fraction]) -> str:
@@ -40,6 +47,28 @@ def joined(values: Iterable[str | Fraction]) -> str:
     """
     texts = [str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else "+".join(texts)
+
+
+class StageWords(NamedTuple):
+    """What the stages of a network choose, in words."""
+
+    alpha: str
+    beta: str
+    paths: str
+
+
+def stage_words(stages: Sequence[Stage]) -> StageWords:
+    """Return what the stages choose, each as `joined` does.
+
+    >>> from costmodel.networks.resnet import resnet
+    >>> stage_words(resnet(20, alpha=["1/4", "1/4", 0], paths=["LL", "HL"]).stages)
+    StageWords(alpha='1/4+1/4+0', beta='2', paths='HL,LL')
+    """
+    return StageWords(
+        joined(stage.alpha for stage in stages),
+        joined(stage.beta for stage in stages),
+        joined(path_list(stage.paths) for stage in stages),
+    )
 
 
 def _options(net: ResNetDesign) -> dict[str, str | None]:

@@ -16,7 +16,7 @@ import numpy as np
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import PATH_SUBSETS, grid
 from costmodel.networks.resnet import resnet
-from costmodel.networks.stages import ordered
+from costmodel.networks.wording import path_text
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import cost_of
 from costmodel.paper.cells import built_cost
@@ -186,7 +186,7 @@ def _described(choice: PricedChoice) -> dict[str, Any]:
     return {
         "alpha": str(choice.alpha),
         "beta": str(choice.beta) if has_bottlenecks else None,
-        "paths": ("all" if len(choice.paths) == len(PATHS) else ",".join(ordered(choice.paths))) or None,
+        "paths": path_text(choice.paths) if choice.paths else None,
         "width_rule": choice.width_rule if has_bottlenecks else None,
         "choice_params": choice.params,
         "choice_macs": choice.macs,

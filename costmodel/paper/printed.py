@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib.resources import files
 
 from costmodel.networks.resnet import ResNetDesign, resnet
-from costmodel.networks.stages import ordered
+from costmodel.networks.wording import path_text
 
 BETA = Fraction(2)
 # Of what power of ten a printed count is a multiple.
@@ -46,7 +46,7 @@ class PrintedRow:
     @property
     def path_text(self) -> str:
         """The paths that are bottlenecks."""
-        return "all" if len(self.paths) == 4 else ",".join(ordered(self.paths))
+        return path_text(self.paths) if self.paths else ""
 
     @property
     def label(self) -> str:

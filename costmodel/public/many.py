@@ -8,7 +8,7 @@ from typing import Any
 from costmodel.grids.grid import grid as all_of
 from costmodel.grids.quantities import amount, grid_quantities
 from costmodel.networks.resnet import depth_of
-from costmodel.networks.wording import joined, path_text
+from costmodel.networks.wording import stage_words
 from costmodel.public.rows import Rows
 from costmodel.search.search import search
 from costmodel.search.search_table import front_table
@@ -81,7 +81,5 @@ def _configuration(net: Any) -> dict[str, Any]:
     return {
         "model": f"resnet{net.backbone.depth}",
         "width": net.backbone.width,
-        "alpha": joined(stage.alpha for stage in net.stages),
-        "beta": joined(stage.beta for stage in net.stages),
-        "paths": joined(path_text(stage.paths) for stage in net.stages),
+        **stage_words(net.stages)._asdict(),
     }

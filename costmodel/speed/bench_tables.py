@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from costmodel.networks.resnet import ResNetDesign
+from costmodel.networks.wording import stage_words
 from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table
 from costmodel.speed.roofline import Machine, estimate
@@ -68,18 +69,13 @@ def describe(design: ResNetDesign) -> str:
     >>> from costmodel.networks.resnet import named
     >>> describe(named("resnet20")), describe(named("resnet20", alpha="1/4", paths=["HL"]))
     ('plain', 'alpha 1/4, HL by 2')
+    >>> describe(named("resnet20", alpha=["1/4", "1/4", "1/2"]))
+    'alpha 1/4+1/4+1/2'
     """
     if design.is_plain:
         return "plain"
-    alpha, beta, paths = (
-        "+".join(dict.fromkeys(values))
-        for values in (
-            [str(stage.alpha) for stage in design.stages],
-            [str(stage.beta) for stage in design.stages],
-            [",".join(sorted(stage.paths)) or "none" for stage in design.stages],
-        )
-    )
-    return f"alpha {alpha}" + (f", {paths} by {beta}" if design.is_compressed else "")
+    words = stage_words(design.stages)
+    return f"alpha {words.alpha}" + (f", {words.paths} by {words.beta}" if design.is_compressed else "")
 
 
 def layer_table(

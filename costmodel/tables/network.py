@@ -9,8 +9,8 @@ from typing import Any
 
 from costmodel.networks.network import layers
 from costmodel.networks.resnet import ResNetDesign
-from costmodel.networks.stages import Stage, ordered
-from costmodel.networks.wording import kind_of
+from costmodel.networks.stages import Stage
+from costmodel.networks.wording import kind_of, stage_words
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
 from costmodel.tables.counting import Totals
@@ -46,9 +46,10 @@ def configurations_table(nets: Sequence[ResNetDesign], totals: Totals) -> Table:
             [_uncompressed(net, keep_alpha=True) for net in nets],
         )
     )
+    words_of_all = [stage_words(net.stages) for net in nets]
     rows = [
-        {"alpha": _joined(net, "alpha"), "beta": _joined(net, "beta"), **_changes(*of_net)}
-        for net, *of_net in zip(nets, counts, plain, octave, strict=True)
+        {"alpha": words.alpha, "beta": words.beta, **_changes(*of_net)}
+        for words, *of_net in zip(words_of_all, counts, plain, octave, strict=True)
     ]
     columns = [Column("alpha", "alpha"), Column("beta", "beta"), *_compared_columns(totals, with_octave=True)]
     return Table("configurations", _configurations_title(nets[0], totals), columns, rows)
@@ -78,7 +79,7 @@ def per_layer_table(net: ResNetDesign, totals: Totals) -> Table:
 
 def _configurations_title(net: ResNetDesign, totals: Totals) -> str:
     """What all configurations share: they differ in alpha and beta."""
-    return f"Configurations of {_backbone_title(net, totals)}, bottlenecks on {_path_sets(net)}"
+    return f"Configurations of {_backbone_title(net, totals)}, bottlenecks on {stage_words(net.stages).paths}"
 
 
 def _count_all(nets: Sequence[ResNetDesign], totals: Totals) -> list[dict[str, Any]]:
@@ -124,11 +125,6 @@ def _changes_of(key: str, with_octave: bool) -> list[Column]:
     return [plain, octave] if with_octave else [plain]
 
 
-def _joined(net: ResNetDesign, name: str) -> str:
-    values = [str(getattr(stage, name)) for stage in net.stages]
-    return values[0] if len(set(values)) == 1 else "+".join(values)
-
-
 def _backbone_title(net: ResNetDesign, totals: Totals) -> str:
     backbone = net.backbone
     shape = "x".join(map(str, (backbone.in_channels, *backbone.size)))
@@ -140,10 +136,9 @@ def _network_title(net: ResNetDesign, totals: Totals) -> str:
     title = _backbone_title(net, totals)
     if net.is_plain:
         return title
-    title += f", alpha {_joined(net, 'alpha')}"
-    if not net.is_compressed:
-        return title
-    return f"{title}, beta {_joined(net, 'beta')}, bottlenecks on {_path_sets(net)}"
+    words = stage_words(net.stages)
+    title += f", alpha {words.alpha}"
+    return f"{title}, beta {words.beta}, bottlenecks on {words.paths}" if net.is_compressed else title
 
 
 def _layer_row(
@@ -153,8 +148,3 @@ def _layer_row(
     shares = {f"{key}_share": Fraction(n, whole[key]) if whole[key] else None for key, n in counts.items()}
     activations = totals.batch * cost.activations
     return {"layer": name, **counts, **shares, "activations": activations, "calls": cost.calls}
-
-
-def _path_sets(net: ResNetDesign) -> str:
-    sets = [",".join(ordered(stage.paths)) or "none" for stage in net.stages]
-    return sets[0] if len(set(sets)) == 1 else "+".join(sets)
