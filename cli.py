@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -93,8 +94,14 @@ app = typer.Typer(
 app.callback()(calculator.calculate)
 
 
+@cache
+def command() -> Any:
+    """Return `pwoct-cost` as a command; built once, since Typer reads every signature anew each time."""
+    return get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `pwoct-cost` and leave with its exit code; whatever goes wrong is one line on stderr."""
     prepare_streams()
     show_reports()
-    sys.exit(exit_code(lambda: app(arguments, prog_name="pwoct-cost", standalone_mode=False)))
+    sys.exit(exit_code(lambda: command()(arguments, prog_name="pwoct-cost", standalone_mode=False)))
