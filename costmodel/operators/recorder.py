@@ -79,6 +79,7 @@ class Operator:
     saved: tuple[Saved, ...] = ()
     place: Place = NOWHERE
     channels: Pair | None = None  # of the input and the output
+    size: Pair | None = None  # height and width of the output
 
     @property
     def has_weights(self) -> bool:
@@ -201,7 +202,7 @@ class Recorder:
         stored = (x.view_of or x for x in saves)
         saved = (*(Saved(x.name, x.elements(self.batch)) for x in stored), *extra)
         channels = (saves[0] if saves else produced).channels, produced.channels
-        self.operators.append(Operator(name, part, cost, saved, self._place, channels))
+        self.operators.append(Operator(name, part, cost, saved, self._place, channels, produced.size))
         return produced
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 
 from costmodel.convention import Cost
+from costmodel.networks.network import layers
 from costmodel.operators.recorder import Operator
-from costmodel.speed.roofline import channels_of, filling
+from costmodel.speed.roofline import TILE, channels_of, fill, filling
 
 # Widest map, in channels, into which a layer's high and low pixels are packed.
 PACKED_CHANNELS = {"float32": 32, "bfloat16": 64}
@@ -14,17 +16,47 @@ PACKED_CHANNELS = {"float32": 32, "bfloat16": 64}
 _STEPS = ("reduce", "spatial", "expand")  # the convolutions of a bottleneck
 
 
-def folded(layer: Sequence[Operator], dtype: str) -> list[Operator]:
+def folded_layers(operators: Iterable[Operator], dtype: str) -> Iterator[tuple[str, list[Operator]]]:
+    """Yield the layers of a network with what is left of them by plan "folded".
+
+    Blocks keep their maps packed where both of their layers can, and lead from the same channels to the same.
+    """
+    found = list(layers(list(operators)))
+    blocks: dict[str, list[list[Operator]]] = {}
+    for name, layer in found:
+        if any(operator.part == "conv" for operator in layer):
+            blocks.setdefault(name.rpartition(".")[0], []).append(layer)
+    packing = {name for name, block in blocks.items() if _keeps_packed(block, dtype)}
+    for name, layer in found:
+        yield name, folded(layer, dtype, packs=name.rpartition(".")[0] in packing)
+
+
+def folded(layer: Sequence[Operator], dtype: str, *, packs: bool = True) -> list[Operator]:
     """Return the operators of a layer that are left by plan "folded".
 
     Convolutions normalise, rectify and add. Narrow octave layers become one convolution between packed maps,
     bottlenecks one convolution where that takes fewer vectors than their 1x1 convolutions.
+
+    packs: whether its block keeps its maps packed, if the layer can.
     """
     groups = list(_groups(layer))
-    single = [merged(*group) if len(group) > 1 else group[0] for group in groups]
-    if _is_packed(single, dtype):
-        return [packed(single)]
+    single = _single(groups)
+    if packs and _is_packed(single, dtype):
+        return [packed(single, dtype)]
     return [operator for group in groups for operator in _merge_if_better(group, "float32")]
+
+
+def _single(groups: Iterable[list[Operator]]) -> list[Operator]:
+    return [merged(*group) if len(group) > 1 else group[0] for group in groups]
+
+
+def _keeps_packed(block: Sequence[Sequence[Operator]], dtype: str) -> bool:
+    """Whether the layers with weights are two that can be packed, of the same channels."""
+    paths = [_single(_groups(layer)) for layer in block]
+    if len(paths) != 2 or not all(_is_packed(single, dtype) for single in paths):
+        return False
+    first, second = ([op.channels for op in single if op.part == "conv"] for single in paths)
+    return first == second
 
 
 def native(layer: Sequence[Operator]) -> list[Operator]:
@@ -60,15 +92,31 @@ def _is_packed(paths: Sequence[Operator], dtype: str) -> bool:
     if found.keys() != {"hh", "hl", "lh", "ll"}:
         return False
     (high, high_out), (low, low_out) = channels_of(found["hh"]), channels_of(found["ll"])
-    is_3x3 = found["ll"].cost.weights == 9 * low * low_out
-    return (high, low) == (high_out, low_out) and is_3x3 and 4 * high + low <= PACKED_CHANNELS[dtype]
+    is_3x3 = all(op.cost.weights == 9 * prod(channels_of(op)) for op in found.values())
+    keeps = (high, low) == (high_out, low_out) and _has_even_size(found["hh"])
+    return keeps and is_3x3 and 4 * high + low <= PACKED_CHANNELS.get(dtype, 0)
 
 
-def packed(paths: Sequence[Operator]) -> Operator:
+def _has_even_size(operator: Operator) -> bool:
+    return operator.size is not None and all(int(n) % 2 == 0 for n in operator.size)
+
+
+def packed_channels(high: int, low: int, dtype: str) -> int:
+    """Return the channels of a packed map; in bfloat16 whole tiles, if they are nearly filled.
+
+    >>> packed_channels(4, 12, "bfloat16"), packed_channels(8, 8, "bfloat16")
+    (32, 40)
+    """
+    channels = 4 * high + low
+    filled = fill(channels, TILE)
+    return filled if dtype == "bfloat16" and 7 * channels >= 6 * filled else channels
+
+
+def packed(paths: Sequence[Operator], dtype: str) -> Operator:
     """Return the one convolution of an octave layer between maps of 4 c_H + c_L low-resolution channels."""
     found = {operator.name.rpartition(".")[2]: operator for operator in paths}
     high, low = channels_of(found["hh"])[0], channels_of(found["ll"])[0]
-    channels, pixels = 4 * high + low, found["ll"].cost.activations // low
+    channels, pixels = packed_channels(high, low, dtype), found["ll"].cost.activations // low
     weights = 9 * channels * channels
     cost = Cost(
         weights=weights,
@@ -78,7 +126,8 @@ def packed(paths: Sequence[Operator]) -> Operator:
         elements_written=channels * pixels,
         calls=1,
     )
-    return Operator(found["hh"].name.rpartition(".")[0], "conv", cost, channels=(channels, channels))
+    name, size = found["hh"].name.rpartition(".")[0], found["ll"].size
+    return Operator(name, "conv", cost, channels=(channels, channels), size=size)
 
 
 def merged(reduce: Operator, spatial: Operator, expand: Operator) -> Operator:
@@ -105,4 +154,5 @@ def merged(reduce: Operator, spatial: Operator, expand: Operator) -> Operator:
         elements_written=outputs,
         calls=1,
     )
-    return Operator(reduce.name.removesuffix(".reduce"), "conv", cost, channels=(c_in, c_out))
+    name = reduce.name.removesuffix(".reduce")
+    return Operator(name, "conv", cost, channels=(c_in, c_out), size=expand.size)

@@ -8,7 +8,7 @@ from math import exp, log
 
 from costmodel.networks.network import layers
 from costmodel.operators.recorder import Operator
-from costmodel.speed.folding import folded, native
+from costmodel.speed.folding import folded_layers, native
 from costmodel.speed.roofline import Machine, estimate
 from costmodel.speed.winograd import by_winograd
 
@@ -31,9 +31,8 @@ def seconds(
     if plan in ("reference", "lean"):
         return sum(estimate(op, machine, dtype, training=training).seconds for op in found)
     if plan == "folded":
-        return sum(
-            estimate(op, machine, dtype).seconds for _, layer in layers(found) for op in folded(layer, dtype)
-        )
+        left = (op for _, layer in folded_layers(found, dtype) for op in layer)
+        return sum(estimate(op, machine, dtype).seconds for op in left)
     # The package's own kernels: one call in all, whole vectors whatever the channels.
     if plan == "native":
         found = [op for _, layer in layers(found) for op in native(layer)]

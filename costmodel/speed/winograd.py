@@ -15,8 +15,8 @@ TRANSFORMS = 3  # what transforming maps takes, over the output channels: fitted
 def by_winograd(operator: Operator) -> Operator:
     """Return an operator with the MACs that take as long as what the package's kernels compute.
 
-    Source of the method: Lavin and Gray (2016), section 4.1. Any 9 taps count as 3 x 3, and maps as
-    whole tiles.
+    Source of the method: Lavin and Gray (2016), section 4.1. Any 9 taps count as 3 x 3.
+    Maps must be whole tiles of 2 x 4 pixels.
 
     >>> from costmodel.operators.recorder import FeatureMap, Recorder
     >>> rec = Recorder()
@@ -46,6 +46,8 @@ def _scaled(operator: Operator, transforms: int) -> Operator:
     pixels_in = Fraction(int(cost.elements_read - cost.weights - cost.biases), c_in)
     if cost.weights != 9 * c_in * c_out or pixels_in != Fraction(int(cost.activations), c_out):
         return operator  # another kernel or stride
+    if not _has_whole_tiles(operator):
+        return operator
     changed = replace(
         cost,
         macs=cost.macs * _share(c_in, c_out, transforms),
@@ -53,6 +55,13 @@ def _scaled(operator: Operator, transforms: int) -> Operator:
         macs_weight_grad=cost.macs_weight_grad * _share_of_weights(c_in, c_out, transforms),
     )
     return replace(operator, cost=changed)
+
+
+def _has_whole_tiles(operator: Operator) -> bool:
+    if operator.size is None:
+        raise ValueError(f"{operator.name} was recorded without the size of its output")
+    height, width = (int(n) for n in operator.size)
+    return height % 2 == 0 and width % 4 == 0
 
 
 def _share(c_in: int, c_out: int, transforms: int) -> Fraction:
