@@ -14,7 +14,7 @@ from costmodel.commands.shared.limits import check_built, check_threads
 from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, one_model
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.report import Table, counted
@@ -87,7 +87,7 @@ def bench(
             size=size,
         )
         designs = _designs(options)
-        warn_rounding(designs)
+        warn_about(designs)
         settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
         check_threads(threads)
         for design in designs:

@@ -14,7 +14,7 @@ from costmodel.commands.shared.one_layer import show_one_layer
 from costmodel.commands.shared.options import Choice, LayerOptions, NetworkOptions
 from costmodel.commands.shared.question import Question, flags
 from costmodel.commands.shared.request import LAYER_ONLY, NETWORK_ONLY, OP_ONLY, Request
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.vocabulary import option
 from costmodel.convention import dtype_bytes
 from costmodel.networks.resnet import ResNetDesign
@@ -151,7 +151,7 @@ def _one(request: Request, choice: Choice) -> None:
     if request.per_layer:
         check_listed(net)
         tables.append(per_layer_table(net, totals))
-    warn_rounding([net])
+    warn_about([net])
     warn(_missing_paths(net))
     payload = {"model": request.network.model, "unit": totals.unit, **describe(net.stages)}
     show("calculator", tables, request.format, payload | request.question.said())
@@ -181,7 +181,7 @@ def _many(request: Request, choices: Sequence[Choice]) -> None:
     """Show one row per configuration."""
     nets = [request.network.network(choice) for choice in choices]
     warn(list(dict.fromkeys(note for net in nets for note in _missing_paths(net))))
-    warn_rounding(nets)
+    warn_about(nets)
     table = configurations_table(nets, request.totals)
     payload = {"model": request.network.model, "unit": request.totals.unit}
     show("calculator", [table], request.format, payload | request.question.said())

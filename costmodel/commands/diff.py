@@ -14,7 +14,7 @@ from costmodel.commands.shared.limits import check_listed
 from costmodel.commands.shared.options import NETWORK_WORDS, read_network
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.training import RunsOption, formula_network, reported
 from costmodel.commands.shared.vocabulary import fold, option
 from costmodel.networks.resnet import ResNetDesign
@@ -76,7 +76,7 @@ def diff(
             check_listed(side.network)
         tables = _tables(sides, measured, unchanged=all, narrowed=format is Format.table)
     for side in sides:
-        warn_rounding([side.network])
+        warn_about([side.network])
     options = {name: options_of(side.network) for name, side in zip("ab", sides, strict=True)}
     question = Question.of(ctx, quantity=joined(measured.names))
     intro = [f"{name.upper()}: {text}" for name, text in options.items()]

@@ -12,7 +12,7 @@ from costmodel.commands.shared.options import DEFAULT_MODEL
 from costmodel.commands.shared.plotting import check_plot, draw_result
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.space_options import read_space
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.vocabulary import argument, option
@@ -134,7 +134,7 @@ def _show(found: Found, said: Mapping[str, Any], rows: int, format: Format) -> N
         _show_on_terminal(table)
     else:
         show("search", [table], format, said)
-    warn_rounding([found.point(i).network for i in (range(len(found)) if complete else shown)])
+    warn_about([found.point(i).network for i in (range(len(found)) if complete else shown)])
     if not complete and len(shown) < len(found):
         say(
             f"{len(shown)} of {len(found):,} points, spread over the front; --format json or csv has them all"

@@ -11,7 +11,7 @@ from costmodel.commands.shared.options import MODEL_ARGUMENT, one_model
 from costmodel.commands.shared.plotting import check_plot, draw_result
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import MOST_CONFIGURATIONS, joined, listed
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.space_options import read_space
 from costmodel.commands.shared.vocabulary import argument, option
 
@@ -65,7 +65,7 @@ def sweep(
         if space.size > MOST_CONFIGURATIONS:
             raise ValueError(f"at most {MOST_CONFIGURATIONS:,} rows fit in a table, got {space.size:,}")
         depth, rule = space.depths[0], space.width_rules[0]
-        warn_rounding([space.network(depth, rule, (pick,) * 3) for pick in range(space.size)])
+        warn_about([space.network(depth, rule, (pick,) * 3) for pick in range(space.size)])
         table = sweep_table(space, measured)
         question = Question.of(ctx, model=name, named_model=None, quantity=joined(measured.names))
         payload = {"model": name, "quantities": list(measured.names), "dtype": dtype} | question.said()

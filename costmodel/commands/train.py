@@ -11,7 +11,7 @@ import typer
 
 from costmodel.commands.shared.errors import UNSAVED, fail, require, say
 from costmodel.commands.shared.options import one_model
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
     DataOption,
@@ -123,7 +123,7 @@ def train(
         configs = [compose(recipe, file=config, values=each) for each in chosen]
         folders = [runs / _name(each, name, len(configs)) for each in configs]
         check_trainable(configs[0], allow_change or [])
-        warn_rounding([formula_network(configs[0])])
+        warn_about([formula_network(configs[0])])
         images = open_dataset(configs[0].data.dataset, data)
         check_images(images, classes=classes, in_channels=in_channels, size=size)
         if dry_run:

@@ -21,7 +21,7 @@ from costmodel.commands.shared.network import (
 )
 from costmodel.commands.shared.options import NetworkOptions, one_model
 from costmodel.commands.shared.question import Question
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_rounding
+from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.terminal import at_work, followed
 from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.report import counted
@@ -116,7 +116,7 @@ def _verify_network(options: NetworkOptions, batch: int) -> Report:
     # An unknown name, or a value out of its range, is said before torch is loaded.
     network = options.only()
     check_built(network, batch, training=True)
-    warn_rounding([network])
+    warn_about([network])
 
     with at_work(f"counting {options.model} in four ways"):
         from costmodel.checks.verify import verify_named

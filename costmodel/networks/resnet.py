@@ -26,6 +26,9 @@ from costmodel.sizes import Pair, Size, check_choice, pair
 
 MODELS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
 
+# Depths at which ResNet means a network for ImageNet to most people (He et al. 2016, both papers).
+IMAGENET_DEPTHS = (18, 34, 50, 101, 152, 200)
+
 
 @dataclass(frozen=True)
 class ResNetDesign:
@@ -137,6 +140,8 @@ def depth_of(name: str) -> int:
         return int(digits)
     near = _nearest(name, digits)
     hint = f"; did you mean {near}?" if near else ""
+    if digits.isdecimal() and int(digits) in IMAGENET_DEPTHS:
+        hint += f" ImageNet's is `pwoct-cost cost timm:{name}`"
     raise ValueError(
         f"unknown model {name}: need resnetN with N = 6n + 2, n >= 1, such as {', '.join(MODELS)}{hint}"
     )
@@ -155,6 +160,23 @@ def _check_widths(net: ResNetDesign) -> None:
             raise ValueError(
                 f"beta must be at most the {channels} output channels of stage {stage + 1}, got {choice.beta}"
             )
+
+
+def depth_note(depth: int) -> str:
+    """Say that a depth means another network to most people; nothing where it does not.
+
+    >>> depth_note(56)
+    ''
+    >>> print(depth_note(152).partition(";")[0])
+    resnet152 is here the network for CIFAR of that depth, not ImageNet's ResNet-152
+    """
+    if depth not in IMAGENET_DEPTHS:
+        return ""
+    usual = min(MODELS, key=lambda model: (abs(MODELS[model] - depth), -MODELS[model]))
+    return (
+        f"resnet{depth} is here the network for CIFAR of that depth, not ImageNet's ResNet-{depth};"
+        f" that one is `pwoct-cost cost timm:resnet{depth}`, and the usual one for CIFAR is {usual}"
+    )
 
 
 def rounding_notes(net: ResNetDesign) -> list[str]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.networks.network import layers
-from costmodel.networks.resnet import ResNetDesign
+from costmodel.networks.resnet import IMAGENET_DEPTHS, ResNetDesign
 from costmodel.networks.stages import Stage
 from costmodel.networks.wording import kind_of, stage_words
 from costmodel.operators.recorder import Operator, cost_of
@@ -129,7 +129,8 @@ def _backbone_title(net: ResNetDesign, totals: Totals) -> str:
     backbone = net.backbone
     shape = "x".join(map(str, (backbone.in_channels, *backbone.size)))
     batch = f"{totals.batch} images of " if totals.batch > 1 else ""
-    return f"resnet{backbone.depth}, input {batch}{shape}"
+    kind = " for CIFAR" if backbone.depth in IMAGENET_DEPTHS else ""
+    return f"resnet{backbone.depth}{kind}, input {batch}{shape}"
 
 
 def _network_title(net: ResNetDesign, totals: Totals) -> str:

@@ -13,7 +13,7 @@ from costmodel.commands.shared.errors import warn
 from costmodel.commands.shared.layout import column_widths, lines_of, row_width
 from costmodel.commands.shared.streams import encodable, lacks_unicode
 from costmodel.commands.shared.terminal import console
-from costmodel.networks.resnet import ResNetDesign, rounding_notes
+from costmodel.networks.resnet import ResNetDesign, depth_note, rounding_notes
 from costmodel.report import Table, to_csv, to_json, to_latex, to_markdown
 from costmodel.text import visible
 
@@ -36,8 +36,13 @@ FormatOption: TypeAlias = Annotated[
 ]
 
 
-def warn_rounding(nets: Sequence[ResNetDesign]) -> None:
-    """Say on stderr where the rounding rule acted in a network, or in how many of several."""
+def warn_about(nets: Sequence[ResNetDesign]) -> None:
+    """Say on stderr where a network may not be the one that is meant, and where the rounding rule acted.
+
+    Of several networks it is said in how many sizes were rounded.
+    """
+    depths = dict.fromkeys(int(net.backbone.depth) for net in nets)
+    warn([note for note in map(depth_note, depths) if note])
     notes = [rounding_notes(net) for net in nets]
     if len(nets) == 1:
         warn(notes[0])
