@@ -79,9 +79,16 @@ def test_a_whole_grid() -> None:
 def test_known_counts() -> None:
     """The plain network, octave convolutions, and bottlenecks on all paths but HH, and on all."""
     known = grid([0, "1/4"], [2], [(), ("HL", "LH", "LL"), ("HH", "HL", "LH", "LL")])
+    # All inner convolutions of alpha = 0 compressed to c/2: c·c/2 + 9·(c/2)² + c/2·c = 13/4·c² weights each.
+    first = 9 * 16 * 16 + 17 * 13 * 16 * 16 // 4
+    second = (16 * 16 + 9 * 16 * 16 + 16 * 32) + 17 * 13 * 32 * 32 // 4
+    third = (32 * 32 + 9 * 32 * 32 + 32 * 64) + 16 * 13 * 64 * 64 // 4 + 9 * 64 * 64
+    shortcuts, stem, head, bn = (16 * 32, 32 * 64), 27 * 16, 64 * 10, 2 * (16 + 18 * (16 + 32 + 64))
+    params = first + second + third + sum(shortcuts) + stem + head + 10 + bn
+    macs = (first + stem) * 32**2 + (second + shortcuts[0]) * 16**2 + (third + shortcuts[1]) * 8**2 + head
     results = evaluate(known)
-    assert results["params"].tolist()[1:] == [855_578, results["params"][2], 855_578, 696_150, 409_482]
-    assert results["macs"].tolist()[3:] == [85_295_744, 79_309_440, 36_473_472]
+    assert results["params"].tolist() == [855_578, 855_578, params, 855_578, 696_150, 409_482]
+    assert results["macs"].tolist() == [125_747_840, 125_747_840, macs, 85_295_744, 79_309_440, 36_473_472]
 
 
 @pytest.mark.parametrize("rule", ["A", "B", "C"])

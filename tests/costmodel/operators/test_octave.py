@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import sympy as sp
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costmodel.convention import QUANTITIES
@@ -175,9 +175,15 @@ def test_an_input_without_an_expected_branch_is_refused() -> None:
         record_octave(Recorder(), "conv", octave_map((12, 0), 8), layer)
 
 
-@given(layers())
-@settings(max_examples=100)
-def test_every_branch_with_channels_is_reached(layer: brute_force.Layer) -> None:
-    assume(not layer.widths)
-    paths = as_layer(layer).paths
-    assert {path[1] for path in paths} == {b for b, c in zip("HL", layer.c_out, strict=True) if c}
+@pytest.mark.parametrize("c_in", [(2, 2), (2, 0), (0, 2)])
+@pytest.mark.parametrize("c_out", [(2, 2), (2, 0), (0, 2)])
+@pytest.mark.parametrize("options", [{}, {"depthwise": True}, {"depthwise": True, "exchange": True}])
+def test_every_branch_with_channels_is_reached_or_the_layer_refused(
+    c_in: tuple[int, int], c_out: tuple[int, int], options: dict[str, bool]
+) -> None:
+    needed, sources = ({b for b, c in zip("HL", ends, strict=True) if c} for ends in (c_out, c_in))
+    if options == {"depthwise": True} and not needed <= sources:
+        with pytest.raises(ValueError, match=r"^no path leads into the [HL] branch"):
+            OctaveLayer(c_in, c_out, **options)
+        return
+    assert {path[1] for path in OctaveLayer(c_in, c_out, **options).paths} == needed

@@ -83,7 +83,7 @@ def test_packed_stages_are_the_reference_in_float64(monkeypatch):
 def test_lean_shares_the_parameters_and_the_state_dict():
     model = network({"alpha": "1/2"})
     lean = with_plan(model, "lean")
-    assert [p is q for p, q in zip(model.parameters(), lean.parameters(), strict=True)]
+    assert all(p is q for p, q in zip(model.parameters(), lean.parameters(), strict=True))
     other = network({"alpha": "1/2"})
     other.load_state_dict(lean.state_dict())
     with_plan(other, "lean").load_state_dict(model.state_dict())
