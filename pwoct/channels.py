@@ -5,7 +5,7 @@ Every ratio is a `Fraction`, so that no channel is lost or gained by binary roun
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
@@ -130,14 +130,16 @@ def hidden_channels(c_in: int, c_out: int, beta: Ratio, rule: str = "out") -> in
     >>> hidden_channels(4, 12, 2), hidden_channels(4, 12, 2, "mean"), hidden_channels(1, 1, 2)
     (6, 4, 1)
     """
-    width = {
-        "out": Fraction(c_out),
-        "in": Fraction(c_in),
-        "min": Fraction(min(c_in, c_out)),
-        "mean": Fraction(c_in + c_out, 2),
-    }
     check_choice("width_rule", rule, WIDTH_RULES)
-    return max(1, floor(width[rule] / as_beta(beta)))
+    return max(1, floor(_WIDTHS[rule](c_in, c_out) / as_beta(beta)))
+
+
+_WIDTHS: Mapping[str, Callable[[int, int], Fraction]] = {
+    "out": lambda _, c_out: Fraction(c_out),
+    "in": lambda c_in, _: Fraction(c_in),
+    "min": lambda c_in, c_out: Fraction(min(c_in, c_out)),
+    "mean": lambda c_in, c_out: Fraction(c_in + c_out, 2),
+}
 
 
 def check_positive(**sizes: int) -> None:

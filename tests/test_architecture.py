@@ -26,7 +26,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "explorer": frozenset({".", "operators", "networks", "grids"}),
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
-    "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing"}),
+    "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing", "grids"}),
     "public": frozenset({".", "operators", "networks", "grids", "search", "tables", "checks"}),
     "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
     "commands/shared": frozenset(

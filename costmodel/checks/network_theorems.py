@@ -1,157 +1,215 @@
-"""What is proved of whole networks: every layer, for all widths, splits, bottleneck widths and image sizes.
+"""What is proved of whole networks: every layer, for all widths, alphas, betas and image sizes of the domain.
 
-For all depths: a stage of n blocks has a first one, a last one, and n - 2 alike in between, made by the same
-code on the same sizes. What a network costs is therefore affine in n from n = 2 on, and two depths fix it.
+Both sides get the same options: formulas are those of `costmodel.networks.resnet.resnet`, which the
+calculator prints, the code is `pwoct.resnet.resnet`. For all depths that are named: a stage of b blocks
+has a first one, a last one, and b - 2 alike in between; `network_depths` reads off the built modules that
+they are alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import product
+from typing import Any
+from unittest.mock import patch
 
 import sympy as sp
 from torch import nn
 
-from costmodel.checks.octave_theorems import SUBSETS
-from costmodel.checks.prove import Case, Claim
-from costmodel.checks.symbolic import Dimensions, size
-from costmodel.checks.theorems import IMAGE, h, n, residue_sizes, w
-from costmodel.networks.network import Backbone, record_resnet
+from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.quotients import size
+from costmodel.checks.prove import Case, Claim, Sizes
+from costmodel.checks.theorems import h, n, residue_sizes, w
+from costmodel.networks.resnet import resnet as formulas
 from costmodel.networks.stages import STAGES
-from costmodel.operators.octave import PATHS, PathConvolution, PathRequest
-from costmodel.operators.pwise_octave import BETWEEN, compressing
-from costmodel.sizes import Pair, Size
-from pwoct.resnet import resnet
+from costmodel.operators.octave import PATHS
+from costmodel.operators.pwise_octave import BETWEEN
+from costmodel.operators.recorder import Operator
+from costmodel.sizes import Pair
+from pwoct import resnet as code
 
 WIDTH, IN_CHANNELS, CLASSES = size("c"), size("c_image"), size("classes")
 LOW = [size(f"c_L{stage + 1}") for stage in STAGES]
-HIDDEN = [{branch: size(f"m_{branch}{stage + 1}") for branch in "HL"} for stage in STAGES]
-
-BETA = Fraction(7, 2)
-NUMBERS = (
-    {WIDTH: 100, LOW[0]: 23, LOW[1]: 59, LOW[2]: 171, IN_CHANNELS: 5, CLASSES: 11},
-    {WIDTH: 90, LOW[0]: 31, LOW[1]: 83, LOW[2]: 121, IN_CHANNELS: 4, CLASSES: 13},
-)
+HIGH = [size(f"c_H{stage + 1}") for stage in STAGES]  # another way to write the width
+ALPHA = [(size(f"p_alpha{stage + 1}"), size(f"q_alpha{stage + 1}")) for stage in STAGES]
+BETA = [(size(f"p_beta{stage + 1}"), size(f"q_beta{stage + 1}")) for stage in STAGES]
 PERIOD = 8  # of image sizes: two strides, and the low branch
+
+TRIALS: Sequence[dict[sp.Symbol, int]] = (
+    {WIDTH: 90, IN_CHANNELS: 5, CLASSES: 11, n: 6, h: 3, w: 4},
+    {WIDTH: 240, IN_CHANNELS: 3, CLASSES: 10, n: 7, h: 4, w: 11},
+    {WIDTH: 77, IN_CHANNELS: 4, CLASSES: 16, n: 8, h: 5, w: 2},
+)
+RATIOS = (("2/9", "1/3", "3/7"), ("1/4", "3/8", "5/8"), ("3/7", "1/5", "2/11"))  # alphas of each stage
+DIVISORS = ("7/2", "3", "4")  # betas
 
 
 @dataclass(frozen=True)
-class TheoremDesign:
-    """A network's choices in symbols; None as the paths is the plain network."""
+class Network:
+    """A network of a claim; `alphas` are "" for any, or the number that a stage has."""
 
-    paths: tuple[str, ...] | None
+    paths: tuple[tuple[str, ...], ...] = ((), (), ())
+    alphas: tuple[str, ...] = ("", "", "")
+    rule: str = "C"
     between: str = "none"
+    width_rule: str = "out"
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether every convolution is a standard one."""
-        return self.paths is None
+    def options(self, v: Sizes) -> dict[str, Any]:
+        """Return what both sides are told."""
+        return {
+            "alpha": [Fraction(self.alphas[s] or Fraction(*map(v, ALPHA[s]))) for s in STAGES],
+            "beta": [Fraction(*map(v, BETA[s])) if self.paths[s] else Fraction(2) for s in STAGES],
+            "paths": [list(paths) for paths in self.paths],
+            "width_rule": self.width_rule,
+            "stride_rule": self.rule,
+            "between": self.between,
+            "width": v(WIDTH),
+            "classes": v(CLASSES),
+            "in_channels": v(IN_CHANNELS),
+        }
+
+    def make(self, blocks: int, v: Sizes) -> nn.Module:
+        """Return the network; its first weights are not drawn."""
+        with patch.object(code, "he_normal_", lambda _: None):
+            return code.resnet(6 * blocks + 2, **self.options(v))
+
+    def formulas(self, blocks: int, image: Pair, v: Sizes) -> Sequence[Operator]:
+        """Return what the formulas say of it."""
+        net = formulas(6 * blocks + 2, size=(v(image[0]), v(image[1])), **self.options(v))
+        return net.operators(v(n))
 
     def split(self, stage: int) -> Pair:
         """Return the (high, low) channels of a stage."""
-        channels = WIDTH * 2**stage
-        return (channels, 0) if self.is_plain else (channels - LOW[stage], LOW[stage])
+        everything = WIDTH * 2**stage
+        known = {"0": (everything, sp.Integer(0)), "1": (sp.Integer(0), everything)}
+        return known.get(self.alphas[stage], (everything - LOW[stage], LOW[stage]))
 
-    def convolve(self, source: int, stage: int) -> PathConvolution:  # noqa: ARG002 - see `width`
-        """Return what records a path."""
+    def quotients(self) -> dict[sp.Expr, sp.Symbol]:
+        """Return what is rounded to splits and widths, and the names of what it is rounded to."""
+        found: dict[sp.Expr, sp.Symbol] = {}
+        for stage in STAGES:
+            above, below = ALPHA[stage]
+            if not self.alphas[stage]:
+                found[sp.expand(WIDTH * 2**stage * above / below)] = LOW[stage]
+            for source, path in product((stage - 1, stage), self.paths[stage]):
+                if source < 0:
+                    continue
+                ends = self.split(source)["HL".index(path[0])], self.split(stage)["HL".index(path[1])]
+                if 0 in ends:
+                    continue
+                chosen = {"out": ends[1], "in": ends[0], "mean": (ends[0] + ends[1]) / 2}[self.width_rule]
+                quotient = sp.expand(chosen * BETA[stage][1] / BETA[stage][0])
+                found.setdefault(quotient, size(f"m_{path}{source + 1}{stage + 1}"))
+        return found
 
-        def width(request: PathRequest) -> Size | None:
-            """By the rule "out", it depends on the branch that the path leads to."""
-            return HIDDEN[stage][request.path[1]] if request.path in (self.paths or ()) else None
+    def domain(self) -> Domain:
+        """Return for which sizes a case is a proof."""
+        used = [x for s in STAGES if not self.alphas[s] for x in ALPHA[s]]
+        used += [x for s in STAGES if self.paths[s] for x in BETA[s]]
+        least = {**dict.fromkeys((n, h, w, WIDTH, IN_CHANNELS, CLASSES), 2), **dict.fromkeys(used, 1)}
+        facts: list[sp.Expr] = []
+        worlds: list[Mapping[sp.Symbol, sp.Expr]] = []
+        for s in STAGES:
+            if not self.alphas[s]:
+                facts += [ALPHA[s][1] - ALPHA[s][0], self.split(s)[0] - 2]
+                worlds.append({WIDTH: (HIGH[s] + LOW[s]) / 2**s})
+                least[HIGH[s]] = 2
+            if self.paths[s]:
+                facts += [BETA[s][0] - BETA[s][1], WIDTH * 2**s * BETA[s][1] - BETA[s][0]]
+        least.update(dict.fromkeys(self.quotients().values(), 2))
+        return Domain(least, tuple(facts), tuple(worlds), self.quotients())
 
-        return compressing(width, self.between)
+    def numbers(self, trial: int) -> dict[sp.Symbol, int]:
+        """Return sample (0) or instance."""
+        full = dict(TRIALS[trial])
+        for s in STAGES:
+            alpha, beta = Fraction(RATIOS[trial][s]), Fraction(DIVISORS[trial])
+            full.update({ALPHA[s][0]: alpha.numerator, ALPHA[s][1]: alpha.denominator})
+            full.update({BETA[s][0]: beta.numerator, BETA[s][1]: beta.denominator})
+        for quotient, named in self.quotients().items():
+            full[named] = int(sp.floor(quotient.subs(full)))
+        full.update({HIGH[s]: full[WIDTH] * 2**s - full.get(LOW[s], 0) for s in STAGES})
+        return full
+
+    def case(self, blocks: int, image: Pair, instances: int = 0) -> Case:
+        """Return the run of a network of 6 `blocks` + 2 layers on images of a size."""
+        sides = [sp.sympify(side) for side in image]
+        domain = self.domain()
+        unused = {h, w} - set().union(*(side.free_symbols for side in sides))
+        least = {symbol: least for symbol, least in domain.least.items() if symbol not in unused}
+        domain = Domain(least, domain.facts, domain.worlds, domain.rounded)
+        return Case(
+            f"resnet{6 * blocks + 2}, image {image[0]} x {image[1]}",
+            domain,
+            partial(self.make, blocks),
+            partial(self.formulas, blocks, image),
+            [(n, IN_CHANNELS, *sides)],
+            self.numbers(0),
+            [self.numbers(trial) for trial in range(1, 1 + instances)],
+            work=all(side > 16 for side in sides if side.is_Integer),
+        )
+
+
+PLAIN = Network(alphas=("0", "0", "0"))
+OCT = Network()
+PWISE = Network((PATHS,) * 3)
+MIXED = Network((("LH",), PATHS, ("HL", "LL")))
+EVEN = (PERIOD * h, PERIOD * w)
 
 
 def network_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claims about networks; `every` takes all paths, stride rules, bottlenecks, and odd sizes."""
-    for kind in (None, (), PATHS):
-        yield _claim(kind, odd_sizes=every)
+    """Yield the claims about networks; `every` takes more depths, residues, rules and patterns of
+    branches."""
+    for name, network in {"plain": PLAIN, "Oct": OCT, "PwiseOct, all paths": PWISE}.items():
+        blocks = (1, 2, 3, 4) if every else _BLOCKS[name]
+        yield Claim(f"ResNet {name}, image 8h x 8w", partial(_depths, network, blocks))
+    yield Claim("ResNet-8 PwiseOct, other paths in each stage", partial(_depths, MIXED, (1,)))
+    yield Claim("ResNet-8, image 8h+r x 8w+s", partial(_odd, every))
+    yield Claim("ResNet-8, images of less than 8", partial(_small, every))
+    yield Claim("ResNet-8, alpha 0 or 1 in single stages", partial(_patterns, every))
     if every:
-        for paths in SUBSETS[1:-1]:
-            yield _claim(paths)
-        for rule in "AB":
-            yield _claim(PATHS, rule)
-        for between in BETWEEN[1:]:
-            yield _claim(PATHS, between=between)
+        yield from _more_claims()
 
 
-def _claim(
-    paths: tuple[str, ...] | None, rule: str = "C", between: str = "none", *, odd_sizes: bool = False
-) -> Claim:
-    kind = "plain" if paths is None else f"PwiseOct {','.join(paths)}" if paths else "Oct"
-    symbols = [
-        "n",
-        "c",
-        "c_image",
-        "classes",
-        *([] if paths is None else ["c_L1, c_L2, c_L3 of c, 2c, 4c"]),
-        *(["m_H1, ..., m_L3"] if paths else []),
-    ]
-    residues = "8h, 8w" + ("; for b = 1 also 8h + r, 8w + s (each r, each s)" if odd_sizes else "")
-    changed = [f", rule {rule}"] * (rule != "C") + [f", between {between}"] * (between != "none")
-    return Claim(
-        "".join([f"ResNet-(6b+2) {kind}", *changed]),
-        f"{', '.join(symbols)}, b; image {residues}",
-        partial(_cases, paths, rule, between, odd_sizes),
-        grid="b in {2, 3}, and b = 1 alone: degree 1 from b = 2 on, since all blocks of a stage but its "
-        "first and last are made and recorded alike",
-    )
+_BLOCKS = {"plain": (1, 2, 3), "Oct": (1, 2), "PwiseOct, all paths": (3,)}
 
 
-def _cases(paths: tuple[str, ...] | None, rule: str, between: str, odd_sizes: bool) -> Iterator[Case]:
-    for blocks in (1, 2, 3):
-        yield network_case(blocks, paths, rule, (PERIOD * h, PERIOD * w), between)
-    if odd_sizes:
-        for image in residue_sizes(PERIOD, pairs=False):
-            yield network_case(1, paths, rule, image, between)
+def _more_claims() -> Iterator[Claim]:
+    for rule in "AB":
+        network = Network((PATHS,) * 3, rule=rule)
+        yield Claim(f"ResNet-8 PwiseOct, rule {rule}", partial(_depths, network, (1,)))
+    for between in BETWEEN[1:]:
+        network = Network((PATHS,) * 3, between=between)
+        yield Claim(f"ResNet-8 PwiseOct, between {between}", partial(_depths, network, (1,)))
+    for width_rule in ("in", "mean"):
+        network = Network((PATHS,) * 3, width_rule=width_rule)
+        yield Claim(f"ResNet-8 PwiseOct, width rule {width_rule}", partial(_depths, network, (1,)))
+    for path in PATHS:
+        yield Claim(f"ResNet-8 PwiseOct {path}", partial(_depths, Network(((path,),) * 3), (1,)))
 
 
-def network_case(
-    blocks: int, paths: tuple[str, ...] | None, rule: str, image: Pair, between: str = "none"
-) -> Case:
-    """Return the run of a network of 6 `blocks` + 2 layers on images of a size."""
-    backbone = Backbone(blocks, WIDTH, CLASSES, IN_CHANNELS, image, rule)
-    return Case(
-        partial(_build, blocks, paths, rule, between),
-        _dimensions(paths),
-        [(n, IN_CHANNELS, *image)],
-        record_resnet(backbone, TheoremDesign(paths, between), n),
-        IMAGE,
-        sums=[{WIDTH: (size(f"c_H{stage + 1}") + LOW[stage]) / 2**stage} for stage in STAGES],
-    )
+def _depths(network: Network, blocks: Sequence[int]) -> Iterator[Case]:
+    for count in blocks:
+        yield network.case(count, EVEN, instances=2 if count == blocks[0] else 0)
 
 
-def _build(
-    blocks: int, paths: tuple[str, ...] | None, rule: str, between: str, v: Mapping[sp.Symbol, int]
-) -> nn.Module:
-    alphas = [Fraction(v[LOW[stage]], v[WIDTH] * 2**stage) for stage in STAGES]
-    return resnet(
-        6 * blocks + 2,
-        alpha=0 if paths is None else alphas,
-        beta=BETA,
-        paths=paths or (),
-        stride_rule=rule,
-        between=between,
-        width=v[WIDTH],
-        classes=v[CLASSES],
-        in_channels=v[IN_CHANNELS],
-    )
+def _odd(every: bool) -> Iterator[Case]:
+    for network in (PLAIN, OCT, PWISE) if every else (OCT,):
+        sizes = residue_sizes(PERIOD, pairs=False)
+        for image in sizes if every else sizes[1:2]:
+            yield network.case(1, image)
 
 
-def _dimensions(paths: tuple[str, ...] | None) -> Dimensions:
-    sizes: list[Size] = [WIDTH * 2**stage for stage in STAGES] + [IN_CHANNELS, CLASSES]
-    if paths is not None:
-        sizes += [branch for stage in STAGES for branch in TheoremDesign(paths).split(stage)]
-        sizes += [hidden for by_branch in HIDDEN for hidden in by_branch.values()]
-    return Dimensions(tuple(sizes), tuple({**v, **_hidden(v)} for v in NUMBERS))
+def _small(every: bool) -> Iterator[Case]:
+    for side in range(1, 8) if every else (3, 5):
+        yield OCT.case(1, (side, (2 * side) % 7 + 1))
 
 
-def _hidden(v: Mapping[sp.Symbol, int]) -> dict[sp.Symbol, int]:
-    found = {}
-    for stage in STAGES:
-        low = v[LOW[stage]]
-        for branch, channels in (("H", v[WIDTH] * 2**stage - low), ("L", low)):
-            found[HIDDEN[stage][branch]] = int(channels / BETA)
-    return found
+def _patterns(every: bool) -> Iterator[Case]:
+    some = (("", "0", "1"), ("1", "", "0"), ("0", "1", ""))
+    patterns = [p for p in product(("", "0", "1"), repeat=3) if p not in (("",) * 3, ("0",) * 3)]
+    for alphas in patterns if every else some:
+        yield Network((PATHS,) * 3, alphas=alphas).case(1, EVEN)

@@ -1,4 +1,4 @@
-"""The tables of proofs: theorems with method and verdict, the reasons of grids, what is not proved."""
+"""The tables of proofs: theorems with domain and verdict, what is checked at points, what fails."""
 
 from __future__ import annotations
 
@@ -11,44 +11,70 @@ if TYPE_CHECKING:
     from costmodel.checks.prove import Theorem
 
 PROVED, REFUTED = "proved", "not proved"
+CHECKED, DIFFERS = "agrees", "differs"
 
 
 def theorem_table(theorems: Sequence[Theorem]) -> Table:
-    """Return a row a theorem."""
+    """Return one row per theorem that is proved for all sizes of its domain."""
     rows = [
         {
             "theorem": theorem.claim.name,
-            "for_all": theorem.claim.for_all,
-            "method": theorem.claim.method,
-            "runs": theorem.runs,
+            "runs": len(theorem.runs),
+            "conditions": sum(len(run.conditions) for run in theorem.runs),
+            "instances": sum(len(run.instances) for run in theorem.runs),
             "verdict": PROVED if theorem.holds else REFUTED,
         }
         for theorem in theorems
+        if theorem.claim.kind == "proved"
     ]
     columns = [
         Column("theorem", "formula = code for"),
-        Column("for_all", "for all (each at least 2)"),
-        Column("method", "method"),
         Column("runs", "runs", "count"),
+        Column("conditions", "conditions decided", "count"),
+        Column("instances", "instances", "count"),
         Column("verdict", "verdict"),
     ]
-    title = "MACs, activation elements and parameters, layer by layer: traced code minus formula is zero"
+    title = (
+        "MACs, activations, parameters of each layer; calls, traffic, work: traced code minus formula is zero"
+    )
     return Table("theorems", title, columns, rows)
 
 
-def grid_table(theorems: Sequence[Theorem]) -> Table:
-    """Return a row for each reason why numbers on a grid are enough."""
-    reasons: dict[str, list[str]] = {}
-    for theorem in theorems:
-        if theorem.claim.grid:
-            reasons.setdefault(theorem.claim.grid, []).append(theorem.claim.name)
-    rows = [{"grid": grid, "theorems": "; ".join(names)} for grid, names in reasons.items()]
-    columns = [Column("theorems", "proved on a grid"), Column("grid", "numbers, and why they are enough")]
-    return Table("grids", "Where a quantity took numbers", columns, rows)
+def domain_table(theorems: Sequence[Theorem]) -> Table:
+    """Return one row per run: for which sizes exactly it is a proof."""
+    rows = [
+        {"theorem": theorem.claim.name, "run": run.case.name, "domain": run.case.domain.text()}
+        for theorem in theorems
+        if theorem.claim.kind == "proved"
+        for run in theorem.runs
+    ]
+    columns = [Column("theorem", "theorem"), Column("run", "run"), Column("domain", "domain: whole numbers")]
+    return Table("domains", "Exact domains", columns, rows)
+
+
+def checked_table(theorems: Sequence[Theorem]) -> Table:
+    """Return one row per claim that is not proved, but checked at points."""
+    rows = [
+        {
+            "claim": theorem.claim.name,
+            "points": theorem.claim.for_all,
+            "numbers": sum(len(run.compared) for run in theorem.runs),
+            "verdict": CHECKED if theorem.holds else DIFFERS,
+        }
+        for theorem in theorems
+        if theorem.claim.kind == "checked"
+    ]
+    columns = [
+        Column("claim", "not proved, checked"),
+        Column("points", "at"),
+        Column("numbers", "numbers", "count"),
+        Column("verdict", "verdict"),
+    ]
+    return Table("checked", "Not proved for all sizes, but checked at points", columns, rows)
 
 
 def failure_table(theorems: Sequence[Theorem]) -> Table:
-    """Return a row for each thing that keeps a theorem from being proved."""
+    """Return one row for each thing that keeps a theorem from being proved."""
     rows = [
         {"theorem": theorem.claim.name, "failure": failure}
         for theorem in theorems

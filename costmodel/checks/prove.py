@@ -1,48 +1,92 @@
-"""Proofs that formulas and code agree for all sizes: traced expression minus formula simplifies to zero.
+"""Proofs that formulas and code agree for all sizes of a domain.
 
-Two methods. "symbolic": the code ran on symbols for all quantities named under "for all", and the difference
-of the two expressions is zero as a polynomial. "grid": besides, some quantity took numbers; both sides are
-polynomials in it of degree at most d and agree at d + 1 numbers, so they are the same polynomial. The claim
-says which numbers, and why the degree is at most d.
+The formulas of the calculator and the constructor and forward pass of the code run on the same recorded
+sizes. What they say of every layer is then a polynomial in these sizes, and the difference must be the
+polynomial 0. Every question that either side asked of a size must be decided, for the whole domain, by
+`decide`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy as sp
 from torch import nn
 
-from costmodel.checks.symbolic import (
-    Dimensions,
-    NotSymbolicError,
-    Traced,
-    Tracer,
-    follows,
-    symbolic_shapes,
-)
+from costmodel.checks.dispatched import Work, work_by_formula
+from costmodel.checks.instances import counted
+from costmodel.checks.proof.decide import Step, UndecidedError, decide
+from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.ratios import unreduced_ratios
+from costmodel.checks.proof.recorded import Record, Recorded, expression
+from costmodel.checks.symbolic import NotSymbolicError, Traced, Tracer
 from costmodel.operators.recorder import Operator
 from costmodel.sizes import Size
 
-Build = Callable[[Mapping[sp.Symbol, int]], nn.Module]
+Numbers = Mapping[sp.Symbol, int]
 
 QUANTITIES = ("macs", "activations", "params")
 NAMES = {"macs": "MACs", "activations": "activation elements", "params": "parameters"}
 
 
+class Sizes:
+    """The sizes of a run by their expressions: recorded ones, or plain numbers where there is no record."""
+
+    def __init__(self, numbers: Numbers, record: Record | None = None) -> None:
+        self._numbers, self._record = numbers, record
+
+    def __call__(self, size: Size) -> Any:
+        """Return a size."""
+        value = int(sp.sympify(size).subs(self._numbers))
+        return value if self._record is None else self._record.size(sp.sympify(size), value)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two expressions that must be the same polynomial: what the code does, and what the formula says."""
+
+    name: str
+    quantity: str
+    code: sp.Expr
+    formula: sp.Expr
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they are the same."""
+        return is_zero(self.code - self.formula)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {NAMES.get(self.quantity, self.quantity)}: "
+            f"code {sp.factor(self.code)}, formula {sp.factor(self.formula)}"
+        )
+
+
 @dataclass(frozen=True)
 class Case:
-    """One run: a module, how its sizes are named, its inputs, and its operators by the formulas."""
+    """One run: what makes the module, what the formulas say of it, and for which sizes."""
 
-    build: Build
-    dimensions: Dimensions
+    name: str
+    domain: Domain
+    make: Callable[[Sizes], nn.Module]
+    formulas: Callable[[Sizes], Sequence[Operator]]
     inputs: Sequence[tuple[Size, ...]]
-    operators: Sequence[Operator]
-    sizes: Mapping[sp.Symbol, int]  # numbers to try batch and image sizes with
-    attributes: Mapping[str, Size | tuple[Size, ...]] = field(default_factory=dict)
-    # Sums that are sizes too: conditions may be decided with a symbol written as one of them.
-    sums: Sequence[Mapping[sp.Symbol, sp.Expr]] = ()
+    sample: Numbers  # chooses the road; the conditions say for which other sizes it is the same road
+    instances: Sequence[Numbers] = ()  # at which the traced counts are compared with those of a plain run
+    # Whether calls, traffic and work are compared: not where a map has one pixel, which is upsampled by a
+    # view.
+    work: bool = True
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Pairs of expressions or numbers that must be equal, without a run of code on symbols."""
+
+    name: str
+    domain: Domain
+    pairs: Callable[[], Iterable[Compared]]
 
 
 @dataclass(frozen=True)
@@ -50,14 +94,21 @@ class Claim:
     """What is to be proved; it holds if every case does."""
 
     name: str
-    for_all: str
-    cases: Callable[[], Iterable[Case]]
-    grid: str = ""  # for the method "grid": which numbers, and why the degree is at most that
+    cases: Callable[[], Iterable[Case | Identity]]
+    # "proved", or "checked" where the cases are points of the domain and no proof for all of it.
+    kind: str = "proved"
+    for_all: str = ""  # the domain in words, where the cases do not say it
 
-    @property
-    def method(self) -> str:
-        """How it is proved: symbolic or grid."""
-        return "grid" if self.grid else "symbolic"
+
+@dataclass
+class Run:
+    """What came of one case."""
+
+    case: Case | Identity
+    compared: list[Compared] = field(default_factory=list)
+    conditions: dict[sp.Basic, Step] = field(default_factory=dict)  # and why each follows
+    instances: list[tuple[Numbers, int]] = field(default_factory=list)  # and the MACs that were counted
+    failures: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,86 +116,158 @@ class Theorem:
     """A claim and what came of it."""
 
     claim: Claim
-    runs: int
-    failures: tuple[str, ...]
+    runs: Sequence[Run]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What keeps it from being proved."""
+        found = dict.fromkeys(failure for run in self.runs for failure in run.failures)
+        return tuple(found) if self.runs else ("nothing was run",)
 
     @property
     def holds(self) -> bool:
         """Whether every case was proved."""
-        return self.runs > 0 and not self.failures
+        return not self.failures
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains of the runs, in words."""
+        return list(dict.fromkeys(run.case.domain.text() for run in self.runs))
 
 
 def prove(claims: Iterable[Claim]) -> Iterator[Theorem]:
     """Try to prove claims, one after the other."""
     for claim in claims:
-        results = [failures(case) for case in claim.cases()]
-        found = dict.fromkeys(failure for result in results for failure in result)
-        yield Theorem(claim, len(results), tuple(found))
+        results = [run(case) if isinstance(case, Case) else equal(case) for case in claim.cases()]
+        yield Theorem(claim, results)
 
 
 def failures(case: Case) -> list[str]:
     """Return what keeps a case from being proved, layer by layer; nothing where it is proved."""
-    sample = {**case.dimensions.samples[0], **case.sizes}
+    return run(case).failures
+
+
+def equal(case: Identity) -> Run:
+    """Compare the pairs of an identity."""
+    found = Run(case)
     try:
-        shapes = symbolic_shapes(case.build, case.dimensions)
-        tracer = Tracer(sample)
-        traced = tracer.run(case.build(case.dimensions.samples[0]), shapes, case.inputs, case.attributes)
+        found.compared += case.pairs()
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        found.failures.append(f"{case.name}: it fails: {lines[0]}")
+    found.failures += [str(pair) for pair in found.compared if not pair.agrees]
+    return found
+
+
+def run(case: Case) -> Run:
+    """Run both sides of a case on recorded sizes, compare them, and decide what they asked."""
+    found = Run(case)
+    record = Record({sp.expand(q): sp.sympify(r) for q, r in case.domain.rounded.items()})
+    tracer = Tracer(record, case.sample)
+    sizes = Sizes(case.sample, record)
+    try:
+        operators = _recorded(case, sizes)
+        traced = tracer.run(tracer.make(lambda: case.make(sizes)), case.inputs)
+        found.failures += _unknown(traced, operators)
+        found.compared += _comparisons(traced, operators, work=case.work)
+        found.failures += [str(pair) for pair in found.compared if not pair.agrees]
+        _decide_all(found, traced.conditions)
+        for numbers in filter(case.domain.holds, case.instances):
+            _meet(found, case, numbers, traced)
     except NotSymbolicError as error:
-        return [str(error)]
-    unproved = [c for c in traced.conditions if not any(follows(c.subs(s)) for s in ({}, *case.sums))]
-    return [f"holds only if {c}" for c in unproved] + list(_differences(traced, case.operators))
+        found.failures.append(str(error))
+    return found
 
 
-def _differences(traced: Traced, operators: Sequence[Operator]) -> Iterator[str]:
-    layers = [operator for operator in operators if operator.has_weights]
-    yield from _unknown(traced, operators)
-    for operator in layers:
-        yield from _layer_differences(traced, operator)
-    for operator in operators:
-        if operator.part == "bn":
-            yield from _difference(traced.params, operator, "params")
-    yield from _total_difference("macs", traced.macs[""], layers)
-    yield from _total_difference("params", sum(traced.params.values()), operators)
+def _recorded(case: Case, sizes: Sizes) -> Sequence[Operator]:
+    with unreduced_ratios():
+        try:
+            return case.formulas(sizes)
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise NotSymbolicError(f"(formulas): they fail on symbolic sizes: {lines[0]}") from error
+
+
+def _decide_all(found: Run, conditions: Iterable[sp.Basic]) -> None:
+    for condition in conditions:
+        try:
+            found.conditions[condition] = decide(condition, found.case.domain)
+        except UndecidedError:
+            found.failures.append(f"holds only if {condition}")
+
+
+def _meet(found: Run, case: Case, numbers: Numbers, traced: Traced) -> None:
+    """Compare the traced counts with those that a plain run on numbers has."""
+    sizes = Sizes(numbers)
+    shapes = [tuple(map(sizes, shape)) for shape in case.inputs]
+    try:
+        macs, params = counted(lambda: case.make(sizes), shapes)
+    except Exception as error:
+        found.failures.append(f"at {_text(numbers)} the code fails: {str(error).splitlines()[0]}")
+        return
+    expected = {"MACs": traced.macs[""], "parameters": sp.Add(*traced.params.values())}
+    for (what, expr), count in zip(expected.items(), (macs, params), strict=True):
+        if expr.subs(numbers) != count:
+            found.failures.append(f"at {_text(numbers)}: {count} {what}, but traced {expr.subs(numbers)}")
+    found.instances.append((numbers, macs))
+
+
+def _text(numbers: Numbers) -> str:
+    return ", ".join(f"{symbol} = {value}" for symbol, value in sorted(numbers.items(), key=str))
 
 
 def _unknown(traced: Traced, operators: Sequence[Operator]) -> Iterator[str]:
-    """Yield what only the code has: layers that run, and other modules with parameters."""
+    """Yield what only one side has: layers that run, and other modules with parameters."""
     known = {operator.name for operator in operators if operator.has_weights or operator.part == "bn"}
     for name in dict.fromkeys((*traced.activations, *traced.params)):
         if name not in known:
             what = "a layer" if name in traced.activations else "parameters"
             yield f"{name or '(model)'}: the code has {what} that the formulas have not"
+    for operator in operators:
+        if operator.has_weights and operator.name not in traced.activations:
+            yield f"{operator.name}: the formulas have a layer that the code has not"
 
 
-def _total_difference(quantity: str, counted: sp.Expr, operators: Sequence[Operator]) -> Iterator[str]:
-    formula = sum(getattr(operator.cost, quantity) for operator in operators)
-    if not is_zero(counted - formula):
-        yield f"all layers: {NAMES[quantity]}: {_values(counted, formula)}"
+def _comparisons(traced: Traced, operators: Sequence[Operator], *, work: bool) -> Iterator[Compared]:
+    for operator in operators:
+        if operator.has_weights:
+            for quantity in QUANTITIES:
+                yield _compared(operator.name, quantity, getattr(traced, quantity), operator)
+        elif operator.part == "bn":
+            yield _compared(operator.name, "params", traced.params, operator)
+    layers = [operator for operator in operators if operator.has_weights]
+    yield Compared("all layers", "macs", traced.macs[""], _sum("macs", layers))
+    yield Compared("all layers", "params", sp.Add(*traced.params.values()), _sum("params", operators))
+    if work:
+        yield from _work(traced, operators)
 
 
-def _layer_differences(traced: Traced, operator: Operator) -> Iterator[str]:
-    if operator.name not in traced.activations:
-        yield f"{operator.name}: the formulas have a layer that the code has not"
-        return
-    for quantity in QUANTITIES:
-        yield from _difference(getattr(traced, quantity), operator, quantity)
+def _compared(name: str, quantity: str, counts: Mapping[str, sp.Expr], operator: Operator) -> Compared:
+    formula = expression(getattr(operator.cost, quantity))
+    return Compared(name, quantity, counts.get(name, sp.Integer(0)), formula)
 
 
-def _difference(counts: Mapping[str, sp.Expr], operator: Operator, quantity: str) -> Iterator[str]:
-    counted, formula = counts.get(operator.name, sp.Integer(0)), getattr(operator.cost, quantity)
-    if not is_zero(counted - formula):
-        yield f"{operator.name}: {NAMES[quantity]}: {_values(counted, formula)}"
+def _sum(quantity: str, operators: Sequence[Operator]) -> sp.Expr:
+    return sp.Add(*(expression(getattr(operator.cost, quantity)) for operator in operators))
 
 
-def _values(counted: sp.Expr, formula: Size) -> str:
-    return f"code {sp.factor(counted)}, formula {sp.factor(formula)}"
+def _work(traced: Traced, operators: Sequence[Operator]) -> Iterator[Compared]:
+    """Yield, for each kind of operator: calls, elements read, elements written, operations on elements."""
+    formulas = work_by_formula(operators)
+    for part in dict.fromkeys((*formulas, *traced.work)):
+        pairs = zip(traced.work.get(part, Work()), formulas.get(part, Work()), strict=True)
+        for what, (code, formula) in zip(Work._fields, pairs, strict=True):
+            yield Compared(f"all {part} operators", what, sp.sympify(code), expression(formula))
 
 
 def is_zero(difference: sp.Expr) -> bool:
-    """Return whether an expression is zero whatever its symbols are.
+    """Return whether an expression is the polynomial 0.
 
     >>> n = sp.Symbol("n", integer=True)
     >>> is_zero((n + 1) ** 2 - n**2 - 2 * n - 1), is_zero(n - sp.floor(n / 2))
     (True, False)
     """
     return bool(sp.expand(difference) == 0)
+
+
+__all__ = ["Case", "Claim", "Compared", "Recorded", "Run", "Sizes", "Theorem", "failures", "prove", "run"]

@@ -1,16 +1,19 @@
-"""Run the code of an `nn.Module` with symbols for sizes, and read its counts off as sympy expressions.
+"""Make and run an `nn.Module` on symbols for sizes, and read its counts off as sympy expressions.
 
-Parameters and inputs are fake tensors: they have a shape and no data. A shape's entries are symbols, so one
-run stands for all sizes, as long as no branch of the code depended on them. Every such branch is recorded by
-the tracer as a condition; a run is a proof only where all of them follow from the sizes being at least 2.
+The constructor runs on recorded sizes, and its tensors are fake ones: they have a shape and no data. The
+shape's entries are symbols, so that one run of constructor and forward pass stands for all sizes, as long
+as no branch of the code depended on them. Every such branch is recorded as a condition; a run is a proof
+only for sizes for which all of them hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -18,115 +21,81 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import functional_call
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
-from torch.utils._sympy.functions import FloorDiv
-from torch.utils._sympy.functions import Max as TorchMax
 from torch.utils.flop_counter import FlopCounterMode
 
+from costmodel.checks.dispatched import Dispatched, Work
 from costmodel.checks.measure import WEIGHTED, flops_by_module, mode
 from costmodel.checks.observe import Running
+from costmodel.checks.patches import INITIALISED, one_algorithm, without_initial_weights
+from costmodel.checks.proof.decide import follows
+from costmodel.checks.proof.quotients import floor_of, size
+from costmodel.checks.proof.ratios import unreduced_ratios
+from costmodel.checks.proof.recorded import (
+    Record,
+    expression,
+    is_recorded,
+)
 from costmodel.sizes import Size
 
-LARGEST = sp.Integer(2**63 - 1)
-LEAST = 2  # a proof holds for all symbols from here on: code may treat 1 apart, where a size can broadcast
+__all__ = ["NotSymbolicError", "Traced", "Tracer", "follows", "size"]
+
+FACTORIES = ("empty", "zeros", "ones", "full", "rand", "randn")
 
 
 class NotSymbolicError(ValueError):
-    """A module whose code can't be run, or whose sizes can't be named, by symbols."""
-
-
-def size(name: str) -> sp.Symbol:
-    """Return the symbol of a size: a positive whole number."""
-    return sp.Symbol(name, positive=True, integer=True)
-
-
-@dataclass(frozen=True)
-class Dimensions:
-    """All sizes that a module's parameters may have, as expressions in symbols, and numbers to try them with.
-
-    A constructor is run on numbers. Sizes of parameters are recognised by their values, which must be
-    distinct; with two sets of numbers, so that no size is recognised by chance.
-    """
-
-    sizes: tuple[Size, ...]
-    samples: tuple[Mapping[sp.Symbol, int], ...]
-
-    def named(self, sample: Mapping[sp.Symbol, int]) -> dict[int, Size]:
-        """Return the sizes by their values in a sample."""
-        values = {int(sp.sympify(s).subs(sample)): s for s in self.sizes}
-        if len(values) != len(self.sizes):
-            raise ValueError(f"a sample must tell the sizes {self.sizes} apart, got {sample}")
-        return values
-
-
-Shapes = dict[str, tuple[Size, ...]]
-
-
-def symbolic_shapes(build: Callable[[Mapping[sp.Symbol, int]], nn.Module], sizes: Dimensions) -> Shapes:
-    """Return the shape of each parameter and buffer in symbols.
-
-    Raises NotSymbolicError where a size is none of those that are known, or changes its name between samples.
-    """
-    found = [_named_shapes(build(sample), sizes.named(sample)) for sample in sizes.samples]
-    for shapes in found[1:]:
-        for name, shape in shapes.items():
-            if shape != found[0].get(name):
-                raise NotSymbolicError(f"{name}: {found[0].get(name)} in one sample, {shape} in another")
-    return found[0]
-
-
-def _named_shapes(model: nn.Module, names: Mapping[int, Size]) -> Shapes:
-    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {name: _named_shape(name, tuple(tensor.shape), names) for name, tensor in state.items()}
-
-
-def _named_shape(name: str, shape: tuple[int, ...], names: Mapping[int, Size]) -> tuple[Size, ...]:
-    channels, kernel = shape[:2], shape[2:]
-    for channel in channels:
-        if channel not in names and channel != 1:
-            known = ", ".join(f"{s} = {value}" for value, s in names.items())
-            raise NotSymbolicError(f"{name}: size {channel} is none of {known}")
-    return tuple(names.get(extent, extent) for extent in (*channels, *kernel))
+    """A module whose code can't be made or run with symbols for sizes."""
 
 
 @dataclass
 class Traced:
-    """What one symbolic run counted, by module, and the conditions under which it holds."""
+    """What one symbolic run counted, by module and by kind of operator, and the conditions under which it
+    holds."""
 
     macs: dict[str, sp.Expr] = field(default_factory=dict)
     params: dict[str, sp.Expr] = field(default_factory=dict)
     activations: dict[str, sp.Expr] = field(default_factory=dict)
+    work: dict[str, Work] = field(default_factory=dict)
     conditions: list[sp.Basic] = field(default_factory=list)
+    outputs: list[tuple[sp.Expr, ...]] = field(default_factory=list)
 
 
 class Tracer:
-    """Runs modules on symbolic sizes."""
+    """Makes and runs modules on sizes that a record knows."""
 
-    def __init__(self, samples: Mapping[sp.Symbol, int]) -> None:
+    def __init__(self, record: Record, samples: Mapping[sp.Symbol, int]) -> None:
         # No size is 0 or 1 by itself, and equal samples are no reason to take two sizes for one.
         self._env = ShapeEnv(specialize_zero_one=False, duck_shape=False)
-        self._ints = {symbol: self._symint(symbol, hint) for symbol, hint in samples.items()}
-        self._symbols = {i.node.expr: symbol for symbol, i in self._ints.items()}
+        self._record = record
+        self._samples = samples
+        self._known: dict[sp.Expr, torch.SymInt] = {}
+        self._symbols: dict[sp.Expr, sp.Expr] = {}  # what each of the tracer's symbols stands for
+        self._ours: dict[Any, Any] = {}
+        record.meet = self.symint
 
-    def _symint(self, symbol: sp.Symbol, hint: int) -> torch.SymInt:
-        source = ConstantSource(f"size_{symbol.name}")
+    def symint(self, value: Any) -> Any:
+        """Return a size, recorded or plain, as torch computes with it.
+
+        Each expression is a symbol of its own to the tracer, whose conditions stay short that way; conditions
+        and counts are translated back before anything is decided.
+        """
+        if not is_recorded(value) and not isinstance(value, sp.Expr):
+            return value
+        expr = expression(value) if is_recorded(value) else value
+        if expr.is_Integer:
+            return int(expr)
+        if expr not in self._known:
+            self._known[expr] = self._created(expr)
+        return self._known[expr]
+
+    def _created(self, expr: sp.Expr) -> torch.SymInt:
+        source = ConstantSource(f"size_{len(self._known)}")
+        hint = int(expr.subs(self._samples))
         created = self._env.create_symbol(hint, source, DimDynamic.DYNAMIC, None)
         made = self._env.create_symintnode(created, hint=hint, source=source)
         assert isinstance(made, torch.SymInt)
+        self._symbols[created] = expr
         return made
-
-    def symint(self, expression: Size) -> Any:
-        """Return a size that torch computes with."""
-        if isinstance(expression, int):
-            return expression
-        if expression in self._ints:
-            return self._ints[expression]
-        symbols = sorted(expression.free_symbols, key=str)
-        return sp.lambdify(symbols, expression, "math")(*(self._ints[symbol] for symbol in symbols))
-
-    def _symints(self, value: Size | tuple[Size, ...]) -> Any:
-        return tuple(map(self.symint, value)) if isinstance(value, tuple) else self.symint(value)
 
     def expression(self, value: Any) -> sp.Expr:
         """Return what torch computed, in our symbols."""
@@ -134,42 +103,122 @@ class Tracer:
             return sp.Integer(value)
         return self._translated(value.node.expr)
 
-    def run(
-        self,
-        model: nn.Module,
-        shapes: Shapes,
-        inputs: Sequence[tuple[Size, ...]],
-        attributes: Mapping[str, Size | tuple[Size, ...]] | None = None,
-    ) -> Traced:
+    def make(self, construct: Callable[[], nn.Module]) -> nn.Module:
+        """Return a module that a constructor makes of recorded sizes.
+
+        Raises NotSymbolicError where the constructor fails.
+        """
+        with self._fake_tensors(), unreduced_ratios(), self._factories(), without_initial_weights():
+            try:
+                model = construct()
+            except Exception as error:
+                raise NotSymbolicError(_reason("the constructor fails on symbolic sizes", error)) from error
+        for module in model.modules():
+            if isinstance(module, INITIALISED):  # torch's own layers hand their attributes to compiled code
+                for name, value in vars(module).items():
+                    vars(module)[name] = self._as_symints(value)
+        return model
+
+    def _as_symints(self, value: Any) -> Any:
+        if is_recorded(value):
+            return self.symint(value)
+        if type(value) in (tuple, list) and any(map(is_recorded, value)):
+            return type(value)(map(self.symint, value))
+        return value
+
+    @contextmanager
+    def _factories(self) -> Iterator[None]:
+        """Let tensors be made of recorded sizes."""
+        originals = {name: getattr(torch, name) for name in FACTORIES}
+
+        def make(name: str, *arguments: Any, **options: Any) -> Tensor:
+            plain = [
+                tuple(map(self.symint, a)) if isinstance(a, tuple | list | torch.Size) else self.symint(a)
+                for a in arguments
+            ]
+            return originals[name](*plain, **options)  # type: ignore[no-any-return]
+
+        for name in FACTORIES:
+            setattr(torch, name, partial(make, name))
+        try:
+            yield
+        finally:
+            for name, original in originals.items():
+                setattr(torch, name, original)
+
+    def run(self, model: nn.Module, inputs: Sequence[tuple[Size, ...]]) -> Traced:
         """Run a model forward, in eval mode, on tensors of those shapes.
 
-        `attributes`, such as `conv.groups`, are given symbolic values before.
-
-        Raises NotSymbolicError, which names the module, where the code fails on symbols.
+        Raises NotSymbolicError, which names the module, where the code fails on symbols, changes itself,
+        or holds tensors that are neither parameters nor buffers.
         """
-        traced = Traced(params=_parameters(model, shapes))
-        for path, value in (attributes or {}).items():
-            module, _, name = path.rpartition(".")
-            setattr(model.get_submodule(module), name, self._symints(value))
+        before = self._states(model)
+        traced = Traced(params=self._parameters(model))
         with ExitStack() as stack:
             stack.enter_context(mode(model, training=False))
             stack.enter_context(self._fake_tensors())
-            stack.enter_context(_one_algorithm())
+            stack.enter_context(one_algorithm())
             stack.enter_context(torch.no_grad())
             stack.enter_context(self._noted_activations(model, traced))
-            state = {name: self._empty(shape) for name, shape in shapes.items()}
-            tensors = tuple(self._empty(shape) for shape in inputs)
+            tensors = tuple(torch.empty([self.symint(extent) for extent in shape]) for shape in inputs)
             running = Running(model)
             stack.enter_context(running.watched())
             counter = stack.enter_context(FlopCounterMode(display=False))
+            seen = stack.enter_context(Dispatched())
             try:
-                functional_call(model, state, tensors)
-            except (RuntimeError, ValueError, TypeError) as error:
+                outputs = model(*tensors)
+            except Exception as error:
                 raise NotSymbolicError(running.failed(error, " on symbolic sizes")) from error
+        _check_unchanged(before, self._states(model))
         flops = flops_by_module(model, counter)
         traced.macs = {name: self.expression(count) / 2 for name, count in flops.items()}
-        traced.conditions = list(dict.fromkeys(self._translated(guard.expr) for guard in self._env.guards))
+        traced.work = {part: Work(*map(self.expression, work)) for part, work in seen.work.items()}
+        traced.outputs = [tuple(map(self.expression, y.shape)) for y in _tensors(outputs)]
+        guards = (self._translated(guard.expr) for guard in self._env.guards)
+        traced.conditions = list(dict.fromkeys((*self._record.conditions, *guards)))
         return traced
+
+    def _parameters(self, model: nn.Module) -> dict[str, sp.Expr]:
+        found: dict[str, sp.Expr] = {}
+        for name, parameter in model.named_parameters():
+            module = name.rpartition(".")[0]
+            found[module] = found.get(module, sp.Integer(0)) + sp.prod(map(self.expression, parameter.shape))
+        return found
+
+    def _states(self, model: nn.Module) -> State:
+        """Return what each module holds besides its hooks: numbers, texts, and shapes of tensors.
+
+        Raises NotSymbolicError where a module holds a tensor that no optimiser would find and no file
+        would keep.
+        """
+        found: State = defaultdict(dict)
+        for module_name, module in model.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Tensor):
+                    where = module_name or "(model)"
+                    raise NotSymbolicError(
+                        f"{where}: {name} is a tensor, but neither a parameter nor a buffer"
+                    )
+                if "hook" not in name and name != "training":
+                    found[module_name][name] = self._state(value)
+        return found
+
+    def _state(self, value: Any) -> Any:
+        if is_recorded(value):
+            return value.expr
+        if isinstance(value, torch.SymInt):
+            return self.expression(value)
+        if isinstance(value, Fraction):
+            return self._state(value.numerator), self._state(value.denominator)
+        if isinstance(value, Tensor):
+            return "tensor", tuple(map(self.expression, value.shape))
+        if isinstance(value, nn.Module):
+            return type(value).__name__, id(value)
+        if isinstance(value, dict):
+            return {key: self._state(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._state(inner) for inner in value]
+        return str(value)
 
     def _fake_tensors(self) -> FakeTensorMode:
         fake = FakeTensorMode(shape_env=self._env, allow_non_fake_inputs=True)
@@ -190,67 +239,58 @@ class Tracer:
             for handle in handles:
                 handle.remove()
 
-    def _empty(self, shape: tuple[Size, ...]) -> Tensor:
-        return torch.empty([self.symint(extent) for extent in shape])
+    def _translated(self, expr: Any) -> Any:
+        """Return what the tracer says in our symbols, with rounded quotients as polynomials where they
+        are."""
+        if expr not in self._ours:
+            self._ours[expr] = self._in_ours(expr)
+        return self._ours[expr]
 
-    def _translated(self, expression: Any) -> sp.Expr:
-        floors = expression.replace(FloorDiv, lambda a, b: sp.floor(a / b))
-        return floors.replace(TorchMax, sp.Max).xreplace(self._symbols)
-
-
-@cache
-def follows(condition: sp.Basic) -> bool:
-    """Return whether a condition follows from all of its symbols being at least 2.
-
-    >>> n = size("n")
-    >>> follows(n * n > 3), follows(sp.Ne(n, 1)), follows(n < 16)
-    (True, True, False)
-    """
-    if isinstance(condition, sp.And):
-        return all(map(follows, condition.args))
-    if isinstance(condition, sp.Or):
-        return any(map(follows, condition.args))
-    if not isinstance(condition, sp.core.relational.Relational):
-        return bool(condition == sp.true)
-    if condition.has(LARGEST):
-        return True  # a size that the machine can represent: no theorem is about others
-    above = {symbol: LEAST + sp.Dummy(nonnegative=True, integer=True) for symbol in condition.free_symbols}
-    return _is_decided(type(condition), sp.expand((condition.lhs - condition.rhs).subs(above)))
+    def _in_ours(self, expr: Any) -> Any:
+        if expr in self._symbols:
+            return self._symbols[expr]
+        if not expr.args:
+            return expr
+        arguments = [self._translated(argument) for argument in expr.args]
+        function = _FUNCTIONS.get(type(expr).__name__, expr.func)
+        translated = function(*arguments)
+        return sp.expand(translated) if isinstance(translated, sp.Expr) else translated
 
 
-def _is_decided(relation: type, difference: sp.Expr) -> bool:
-    """Return whether a relation to 0 holds whatever nonnegative values the symbols have."""
-    terms = sp.Add.make_args(difference)
-    constant = difference.subs(dict.fromkeys(difference.free_symbols, 0))
-    rises, falls = all(t.is_nonnegative for t in terms), all(t.is_nonpositive for t in terms)
-    positive, negative = rises and constant > 0, falls and constant < 0
-    return bool(
-        {
-            sp.StrictGreaterThan: positive,
-            sp.GreaterThan: rises,
-            sp.StrictLessThan: negative,
-            sp.LessThan: falls,
-            sp.Unequality: positive or negative,
-            sp.Equality: difference == 0,
-        }[relation]
-    )
+def _floor_div(a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    return floor_of(sp.expand(sp.cancel(a / b)))
 
 
-def _parameters(model: nn.Module, shapes: Shapes) -> dict[str, sp.Expr]:
-    found: dict[str, sp.Expr] = {}
-    for name, _ in model.named_parameters():
-        module = name.rpartition(".")[0]
-        found[module] = found.get(module, sp.Integer(0)) + sp.prod(shapes[name])
-    return found
+def _mod(a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    return sp.expand(a - b * _floor_div(a, b))
 
 
-@contextmanager
-def _one_algorithm() -> Iterator[None]:
-    """Keep torch from choosing a convolution's algorithm by the size of the batch: a condition, otherwise."""
-    onednn: Any = torch.backends.mkldnn
-    enabled, onednn.enabled = onednn.enabled, False
-    try:
-        with torch.backends.nnpack.flags(enabled=False):
-            yield
-    finally:
-        onednn.enabled = enabled
+# What the tracer's own functions are; any other is left as it is, and then no condition with it is decided.
+_FUNCTIONS: Mapping[str, Callable[..., sp.Basic]] = {
+    "FloorDiv": _floor_div,
+    "CleanDiv": _floor_div,
+    "Mod": _mod,
+    "PythonMod": _mod,
+    "Max": sp.Max,
+    "Min": sp.Min,
+}
+
+
+def _tensors(outputs: Any) -> Iterable[Tensor]:
+    return (y for y in torch.utils._pytree.tree_leaves(outputs) if isinstance(y, Tensor))
+
+
+State = dict[str, dict[str, Any]]
+
+
+def _reason(what: str, error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"(model): {what}: {lines[0]}"
+
+
+def _check_unchanged(before: State, after: State) -> None:
+    for module in {**before, **after}:
+        for name in {**before.get(module, {}), **after.get(module, {})}:
+            old, new = (states.get(module, {}).get(name) for states in (before, after))
+            if old != new:
+                raise NotSymbolicError(f"{module or '(model)'}: the code changes itself: {name}")

@@ -1,30 +1,41 @@
-"""What is proved of operators and octave layers: every claim, with the runs that it rests on.
+"""What is proved of single operators, as torch's own modules run them.
 
 An image size is P q + r: the sizes behind strides and poolings are then polynomials in q. Residues r run from
 0 to P - 1 along both axes; a claim says whether in all pairs, or each with another along the second axis.
+What torch treats apart (a single channel, no padding, dilation 1, a map of one row) is met one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import chain, combinations, product
 from typing import Any
 
 import sympy as sp
 from torch import Tensor, nn
 
-from costmodel.checks.prove import Case, Claim
-from costmodel.checks.symbolic import Dimensions, size
+from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.quotients import size
+from costmodel.checks.prove import Case, Claim, Sizes
 from costmodel.convention import Cost
 from costmodel.operators.depthwise import depthwise, separable
-from costmodel.operators.pointwise import linear, pointwise
+from costmodel.operators.layer import Layer, layer_cost
+from costmodel.operators.pointwise import linear
 from costmodel.operators.recorder import Operator
 from costmodel.operators.standard import convolution
-from costmodel.sizes import Pair
+from costmodel.sizes import Pair, Size
 
-n, h, w = size("n"), size("h"), size("w")
-IMAGE: Mapping[sp.Symbol, int] = {n: 5, h: 23, w: 37}
+n, h, w = map(size, "nhw")
+c_in, c_out, p, q, d, g, t, s, k, i, j = map(size, ("c_in", "c_out", *"pqdgtskij"))
+K_H, K_W = 2 * p + 1, 2 * q + 1
+
+# Instances meet 0 and other residues of 2, 3, 4, 5, 7, 8, 11 and 16: 240 = 3 * 5 * 16, 77 = 7 * 11, 241 is
+# prime.
+INSTANCES = (240, 77, 241, 58)
+SAMPLES = (19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)  # distinct, and of no small divisor
+
+Parts = Sequence[tuple[str, str, Cost]]
 
 
 def residue_sizes(period: int, *, pairs: bool) -> list[Pair]:
@@ -34,10 +45,12 @@ def residue_sizes(period: int, *, pairs: bool) -> list[Pair]:
     return [(period * h + r, period * w + s) for r, s in chosen]
 
 
-def residue_text(period: int, *, pairs: bool) -> str:
-    """Return what `residue_sizes` takes, in words."""
-    which = "all pairs r, s" if pairs else "each r, each s"
-    return f"image {period}h + r, {period}w + s ({which})"
+def spread(symbols: Sequence[sp.Symbol], values: Sequence[int] = INSTANCES) -> list[dict[sp.Symbol, int]]:
+    """Return one set of numbers for each value, in which every symbol meets every value in turn."""
+    return [
+        {symbol: values[(i + turn) % len(values)] for i, symbol in enumerate(symbols)}
+        for turn in range(len(values))
+    ]
 
 
 class Named(nn.Module):
@@ -53,147 +66,205 @@ class Named(nn.Module):
 
 
 def operator_claims(*, pairs: bool = False) -> Iterator[Claim]:
-    """Yield the claims about single operators, as torch's own modules run them."""
-    yield Claim("standard convolution", "n, c_in, c_out, h, w, odd k_h, k_w, dilation", lambda: [_standard()])
-    yield Claim(
-        "standard convolution, any stride and padding",
-        "n, c_in, c_out, h, w > dilation (k - 1), k, stride, padding, dilation",
-        lambda: [_any_stride()],
-    )
+    """Yield the claims about single operators."""
+    for name, (symbols, small, build) in _OPERATORS.items():
+        yield Claim(name, partial(_small_cases, symbols, small, build, every=pairs))
     for stride in (2, 3):
-        cases = partial(_strided, stride, pairs)
-        domain = f"n, c_in, c_out; {residue_text(stride, pairs=pairs)}"
-        yield Claim(f"standard 3x3 convolution, stride {stride}", domain, cases)
-    yield Claim("grouped convolution", "n, groups, channels per group, h, w, odd k", lambda: [_grouped()])
-    yield Claim("depthwise convolution", "n, channels, multiplier, h, w, odd k", lambda: [_depthwise()])
-    yield Claim("pointwise convolution", "n, c_in, c_out, h, w", lambda: [_pointwise()])
-    yield Claim("separable convolution", "n, c_in, c_out, h, w, odd k", lambda: [_separable()])
-    yield Claim("linear layer", "n, c_in, c_out", lambda: [_linear()])
-
-
-c_in, c_out, p, q, d, g, t, s = map(size, ("c_in", "c_out", "p", "q", "d", "g", "t", "s"))
-K_H, K_W = 2 * p + 1, 2 * q + 1
-CHANNELS = ({c_in: 101, c_out: 137}, {c_in: 61, c_out: 89})
-KERNELS = ({p: 3, q: 5}, {p: 4, q: 6})
-STRIDED = ({size("k"): 7, s: 3, p: 4, d: 6}, {size("k"): 9, s: 4, p: 2, d: 3})
-GROUPS = ({g: 19, c_in: 23, c_out: 29}, {g: 17, c_in: 31, c_out: 37})
-
-
-def _samples(*parts: tuple[Mapping[sp.Symbol, int], Mapping[sp.Symbol, int]]) -> tuple[Any, Any]:
-    first: dict[sp.Symbol, int] = {}
-    second: dict[sp.Symbol, int] = {}
-    for one, two in parts:
-        first.update(one)
-        second.update(two)
-    return first, second
-
-
-def _one(name: str, part: str, cost: Cost) -> Operator:
-    return Operator(name, part, cost)
-
-
-def _standard() -> Case:
-    samples = _samples(CHANNELS, KERNELS, ({d: 3}, {d: 2}))
-    return Case(
-        lambda v: Named(nn.Conv2d(v[c_in], v[c_out], (2 * v[p] + 1, 2 * v[q] + 1), dilation=v[d])),
-        Dimensions((c_in, c_out, K_H, K_W), samples),
-        [(n, c_in, h, w)],
-        [_one("op", "conv", convolution(c_in, c_out, (K_H, K_W), (h, w), dilation=d, bias=True, batch=n))],
-        IMAGE,
-        {"op.padding": (d * p, d * q), "op.dilation": (d, d)},
-    )
-
-
-def _any_stride() -> Case:
-    k = size("k")
-    image = d * (k - 1) + h, d * (k - 1) + w
-    cost = convolution(c_in, c_out, k, image, stride=s, padding=p, dilation=d, batch=n)
-    return Case(
-        lambda v: Named(nn.Conv2d(v[c_in], v[c_out], v[k], v[s], v[p], v[d], bias=False)),
-        Dimensions(
-            (c_in, c_out, k), _samples(CHANNELS, ({k: 7, s: 3, p: 4, d: 6}, {k: 9, s: 4, p: 2, d: 3}))
-        ),
-        [(n, c_in, *image)],
-        [_one("op", "conv", cost)],
-        IMAGE,
-        {"op.padding": (p, p), "op.dilation": (d, d), "op.stride": (s, s)},
-    )
-
-
-def _strided(stride: int, pairs: bool) -> list[Case]:
-    return [
-        Case(
-            lambda v: Named(nn.Conv2d(v[c_in], v[c_out], 3, stride, padding=1, bias=False)),
-            Dimensions((c_in, c_out), CHANNELS),
-            [(n, c_in, *image)],
-            [_one("op", "conv", convolution(c_in, c_out, 3, image, stride=stride, batch=n))],
-            IMAGE,
+        yield Claim(
+            f"standard convolution, stride {stride}, any odd kernel and dilation",
+            partial(_strided, stride, pairs),
         )
-        for image in residue_sizes(stride, pairs=pairs)
-    ]
 
 
-def _grouped() -> Case:
-    cost = convolution(g * c_in, g * c_out, (K_H, K_W), (h, w), groups=g, batch=n)
-    return Case(
-        lambda v: Named(
-            nn.Conv2d(v[g] * v[c_in], v[g] * v[c_out], (2 * v[p] + 1, 2 * v[q] + 1), groups=v[g], bias=False)
-        ),
-        Dimensions((c_in, g * c_in, g * c_out, K_H, K_W), _samples(GROUPS, KERNELS)),
-        [(n, g * c_in, h, w)],
-        [_one("op", "conv", cost)],
-        IMAGE,
-        {"op.padding": (p, q), "op.groups": g},
-    )
+# What an operator is, for sizes that are symbols or small numbers: its module, formulas and input.
+Build = Callable[[Mapping[sp.Symbol, Size]], tuple[Callable[[Sizes], nn.Module], Any, tuple[Size, ...]]]
 
 
-def _depthwise() -> Case:
-    cost = depthwise(c_in, (K_H, K_W), (h, w), multiplier=t, batch=n)
-    return Case(
-        lambda v: Named(
-            nn.Conv2d(v[c_in], v[t] * v[c_in], (2 * v[p] + 1, 2 * v[q] + 1), groups=v[c_in], bias=False)
-        ),
-        Dimensions((c_in, t * c_in, K_H, K_W), _samples(CHANNELS, KERNELS, ({t: 3}, {t: 2}))),
-        [(n, c_in, h, w)],
-        [_one("op", "conv", cost)],
-        IMAGE,
-        {"op.padding": (p, q), "op.groups": c_in},
-    )
+def _small_cases(
+    symbols: Mapping[sp.Symbol, int], small: Mapping[sp.Symbol, int], build: Build, *, every: bool
+) -> Iterator[Case]:
+    """Yield the case for all sizes, and one for each set of sizes that are as small as can be.
+
+    Without `every`, these sets are single sizes, and all of them together.
+    """
+    sets = list(chain.from_iterable(combinations(small, count) for count in range(len(small) + 1)))
+    for chosen in sets if every else [one for one in sets if len(one) in (0, 1, len(small))]:
+        yield _case(symbols, {symbol: small[symbol] for symbol in chosen}, build)
 
 
-def _pointwise() -> Case:
-    return Case(
-        lambda v: Named(nn.Conv2d(v[c_in], v[c_out], 1, bias=False)),
-        Dimensions((c_in, c_out), CHANNELS),
-        [(n, c_in, h, w)],
-        [_one("op", "conv", pointwise(c_in, c_out, (h, w), batch=n))],
-        IMAGE,
-    )
+def _case(symbols: Mapping[sp.Symbol, int], fixed: Mapping[sp.Symbol, int], build: Build) -> Case:
+    free = [symbol for symbol in symbols if symbol not in fixed]
+    make, formulas, shape = build({**{symbol: symbol for symbol in symbols}, **fixed})
+    domain = Domain({symbol: symbols[symbol] for symbol in free})
+    text = ", ".join(f"{symbol} = {value}" for symbol, value in fixed.items())
+    sample = dict(zip(free, SAMPLES, strict=False))
+    inputs = [tuple(sp.sympify(extent) for extent in shape)]
+    return Case(text, domain, make, formulas, inputs, sample, spread(free))
 
 
-def _separable() -> Case:
-    def build(v: Mapping[sp.Symbol, int]) -> nn.Module:
-        kernel = (2 * v[p] + 1, 2 * v[q] + 1)
-        first = nn.Conv2d(v[c_in], v[c_in], kernel, groups=v[c_in], bias=False)
-        return nn.Sequential(first, nn.Conv2d(v[c_in], v[c_out], 1, bias=False))
-
-    first = depthwise(c_in, (K_H, K_W), (h, w), batch=n)
-    both = separable(c_in, c_out, (K_H, K_W), (h, w), batch=n)
-    return Case(
-        build,
-        Dimensions((c_in, c_out, K_H, K_W), _samples(CHANNELS, KERNELS)),
-        [(n, c_in, h, w)],
-        [_one("0", "conv", first), _one("1", "conv", both - first)],
-        IMAGE,
-        {"0.padding": (p, q), "0.groups": c_in},
-    )
+def _operators(*parts: tuple[str, str, Cost]) -> list[Operator]:
+    return [Operator(*part) for part in parts]
 
 
-def _linear() -> Case:
-    return Case(
-        lambda v: Named(nn.Linear(v[c_in], v[c_out])),
-        Dimensions((c_in, c_out), CHANNELS),
-        [(n, c_in)],
-        [_one("op", "linear", linear(c_in, c_out, batch=n))],
-        IMAGE,
-    )
+def _standard(z: Mapping[sp.Symbol, Size]) -> Any:
+    kernel = 2 * z[p] + 1, 2 * z[q] + 1
+
+    def make(v: Sizes) -> nn.Module:
+        padding = v(z[d]) * v(z[p]), v(z[d]) * v(z[q])
+        k_h, k_w = map(v, kernel)
+        return Named(nn.Conv2d(v(z[c_in]), v(z[c_out]), (k_h, k_w), padding=padding, dilation=v(z[d])))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        k_h, k_w = map(v, kernel)
+        layer = Layer(
+            v(z[c_in]), v(z[c_out]), (v(z[h]), v(z[w])), (k_h, k_w), dilation=v(z[d]), bias=True, batch=v(z[n])
+        )
+        return _operators(("op", "conv", layer_cost("standard", layer)))
+
+    return make, formulas, (z[n], z[c_in], z[h], z[w])
+
+
+def _any_stride(z: Mapping[sp.Symbol, Size]) -> Any:
+    # Every image that leaves at least two rows and columns: h + 1 and w + 1 of them, and what padding adds.
+    reach = z[d] * (z[k] - 1) + 1
+    image = reach + z[s] * z[h] + z[i], reach + z[s] * z[w] + z[j]
+
+    def make(v: Sizes) -> nn.Module:
+        return Named(nn.Conv2d(v(z[c_in]), v(z[c_out]), v(z[k]), v(z[s]), v(z[p]), v(z[d]), bias=False))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        options = {"stride": v(z[s]), "padding": v(z[p]), "dilation": v(z[d]), "batch": v(z[n])}
+        cost = convolution(v(z[c_in]), v(z[c_out]), v(z[k]), (v(image[0]), v(image[1])), **options)
+        return _operators(("op", "conv", cost))
+
+    return make, formulas, (z[n], z[c_in], *image)
+
+
+def _grouped(z: Mapping[sp.Symbol, Size]) -> Any:
+    kernel, channels = (2 * z[p] + 1, 2 * z[q] + 1), (z[g] * z[c_in], z[g] * z[c_out])
+
+    def make(v: Sizes) -> nn.Module:
+        (k_h, k_w), (a, b) = map(v, kernel), map(v, channels)
+        return Named(nn.Conv2d(a, b, (k_h, k_w), padding=(v(z[p]), v(z[q])), groups=v(z[g]), bias=False))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        (k_h, k_w), (a, b) = map(v, kernel), map(v, channels)
+        layer = Layer(a, b, (v(z[h]), v(z[w])), (k_h, k_w), groups=v(z[g]), batch=v(z[n]))
+        return _operators(("op", "conv", layer_cost("standard", layer)))
+
+    return make, formulas, (z[n], channels[0], z[h], z[w])
+
+
+def _depthwise(z: Mapping[sp.Symbol, Size]) -> Any:
+    kernel = 2 * z[p] + 1, 2 * z[q] + 1
+
+    def make(v: Sizes) -> nn.Module:
+        k_h, k_w = map(v, kernel)
+        c, padding = v(z[c_in]), (v(z[p]), v(z[q]))
+        return Named(nn.Conv2d(c, v(z[t] * z[c_in]), (k_h, k_w), padding=padding, groups=c, bias=False))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        k_h, k_w = map(v, kernel)
+        layer = Layer(v(z[c_in]), v(z[t] * z[c_in]), (v(z[h]), v(z[w])), (k_h, k_w), batch=v(z[n]))
+        return _operators(("op", "conv", layer_cost("depthwise", layer)))
+
+    return make, formulas, (z[n], z[c_in], z[h], z[w])
+
+
+def _pointwise(z: Mapping[sp.Symbol, Size]) -> Any:
+    def make(v: Sizes) -> nn.Module:
+        return Named(nn.Conv2d(v(z[c_in]), v(z[c_out]), 1, bias=False))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        layer = Layer(v(z[c_in]), v(z[c_out]), (v(z[h]), v(z[w])), batch=v(z[n]))
+        return _operators(("op", "conv", layer_cost("pointwise", layer)))
+
+    return make, formulas, (z[n], z[c_in], z[h], z[w])
+
+
+def _separable(z: Mapping[sp.Symbol, Size]) -> Any:
+    kernel = 2 * z[p] + 1, 2 * z[q] + 1
+
+    def make(v: Sizes) -> nn.Module:
+        (k_h, k_w), c, padding = map(v, kernel), v(z[c_in]), (v(z[p]), v(z[q]))
+        first = nn.Conv2d(c, c, (k_h, k_w), padding=padding, groups=c, bias=False)
+        return nn.Sequential(first, nn.Conv2d(c, v(z[c_out]), 1, bias=False))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        (k_h, k_w), image, batch = map(v, kernel), (v(z[h]), v(z[w])), v(z[n])
+        first = depthwise(v(z[c_in]), (k_h, k_w), image, batch=batch)
+        both = separable(v(z[c_in]), v(z[c_out]), (k_h, k_w), image, batch=batch)
+        return _operators(("0", "conv", first), ("1", "conv", both - first))
+
+    return make, formulas, (z[n], z[c_in], z[h], z[w])
+
+
+def _linear(z: Mapping[sp.Symbol, Size]) -> Any:
+    def make(v: Sizes) -> nn.Module:
+        return Named(nn.Linear(v(z[c_in]), v(z[c_out])))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        return _operators(("op", "linear", linear(v(z[c_in]), v(z[c_out]), batch=v(z[n]))))
+
+    return make, formulas, (z[n], z[c_in])
+
+
+PLACES = {n: 2, h: 2, w: 2}
+ONES = {n: 1, h: 1, w: 1}
+CHANNELS = {c_in: 2, c_out: 2}
+KERNEL = {p: 1, q: 1}
+_POINT = {p: 0, q: 0}
+# By name: the least value of each symbol, and the values below it that are met one by one.
+_OPERATORS: Mapping[str, tuple[Mapping[sp.Symbol, int], Mapping[sp.Symbol, int], Build]] = {
+    "standard convolution, odd kernel 2p+1 x 2q+1, dilation d": (
+        {**PLACES, **CHANNELS, **KERNEL, d: 2},
+        {**ONES, c_in: 1, c_out: 1, **_POINT, d: 1},
+        _standard,
+    ),
+    "standard convolution, any kernel, stride and padding, image d(k-1)+1+sh+i x d(k-1)+1+sw+j": (
+        {n: 2, h: 1, w: 1, i: 0, j: 0, **CHANNELS, k: 2, s: 2, p: 1, d: 2},
+        {n: 1, c_in: 1, c_out: 1, k: 1, s: 1, p: 0, d: 1},
+        _any_stride,
+    ),
+    "grouped convolution, g groups": (
+        {**PLACES, **CHANNELS, **KERNEL, g: 2},
+        {**ONES, c_in: 1, c_out: 1, **_POINT, g: 1},
+        _grouped,
+    ),
+    "depthwise convolution, multiplier t": (
+        {**PLACES, c_in: 2, **KERNEL, t: 2},
+        {**ONES, c_in: 1, **_POINT, t: 1},
+        _depthwise,
+    ),
+    "pointwise convolution": ({**PLACES, **CHANNELS}, {**ONES, c_in: 1, c_out: 1}, _pointwise),
+    "separable convolution": (
+        {**PLACES, **CHANNELS, **KERNEL},
+        {**ONES, c_in: 1, c_out: 1, **_POINT},
+        _separable,
+    ),
+    "linear layer": ({n: 2, **CHANNELS}, {n: 1, c_in: 1, c_out: 1}, _linear),
+}
+
+
+def _strided(stride: int, pairs: bool) -> Iterator[Case]:
+    symbols = {n: 1, h: 1, w: 1, c_in: 2, c_out: 2, p: 1, d: 2}
+    for image in residue_sizes(stride, pairs=pairs):
+        yield _case(symbols, {}, partial(_strided_build, stride, image))
+    yield _case(symbols, {d: 1}, partial(_strided_build, stride, residue_sizes(stride, pairs=False)[0]))
+
+
+def _strided_build(stride: int, image: Pair, z: Mapping[sp.Symbol, Size]) -> Any:
+    kernel = 2 * z[p] + 1
+
+    def make(v: Sizes) -> nn.Module:
+        options = {"padding": v(z[d]) * v(z[p]), "dilation": v(z[d]), "bias": False}
+        return Named(nn.Conv2d(v(z[c_in]), v(z[c_out]), v(kernel), stride, **options))
+
+    def formulas(v: Sizes) -> list[Operator]:
+        sides = v(kernel), v(kernel)
+        layer = Layer(
+            v(z[c_in]), v(z[c_out]), (v(image[0]), v(image[1])), sides, stride, dilation=v(z[d]), batch=v(z[n])
+        )
+        return _operators(("op", "conv", layer_cost("standard", layer)))
+
+    return make, formulas, (z[n], z[c_in], *image)

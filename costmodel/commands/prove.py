@@ -1,73 +1,124 @@
-"""`pwoct-cost prove`: formulas and code agree on MACs, activations and parameters, for all sizes it names."""
+"""`pwoct-cost prove`: formulas and code agree on every layer, for all sizes of the domains that it names."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import followed
 from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
-    from costmodel.checks.prove import Claim
+    from costmodel.checks.prove import Claim, Theorem
 
 app = typer.Typer(add_completion=False)
 
 
 class Subject(StrEnum):
-    """What theorems are about."""
+    """What claims are about."""
 
+    points = "points"
     operators = "operators"
     octave = "octave"
     networks = "networks"
+    calculator = "calculator"
 
 
 @app.command()
 def prove(
     ctx: typer.Context,
     subjects: Annotated[
-        list[Subject] | None, typer.Argument(case_sensitive=False, help="What to prove. Default: all three.")
+        list[Subject] | None,
+        typer.Argument(case_sensitive=False, help="What to prove. Default: everything."),
     ] = None,
     all: Annotated[bool, option("every-theorem")] = False,
+    domains: Annotated[bool, typer.Option("--domains", help="Print the exact domain of every run.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write all steps to a JSON file, for --check or another program.")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Check a certificate with sympy alone; nothing is run or traced.")
+    ] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Run the layers' and networks' code on symbols, and show that traced minus formula is zero.
+    """Run formulas, constructors and forward passes on symbols, and show that traced minus formula is zero.
 
-    It counts MACs, activations and parameters: of layers for all sizes, of networks for images 8h x 8w.
-    Exit code 1 where a theorem is not proved.
+    Exit code 1 where a theorem is not proved, or a step of a certificate does not hold.
     """
-    from costmodel.checks import proof_report as tables
+    if check is not None:
+        with bad_input():
+            _check(check)
+        return
     from costmodel.checks.prove import prove as try_to_prove
 
     claims = list(_claims(subjects or list(Subject), every=all))
     theorems = list(followed(try_to_prove(claims), "theorems", len(claims)))
-    shown = [tables.theorem_table(theorems), tables.grid_table(theorems), tables.failure_table(theorems)]
-    shown = [table for table in shown if table.rows or format is Format.json]
+    if certificate is not None:
+        with bad_input():
+            _write(certificate, theorems)
+    _show(theorems, format, Question.of(ctx).said(), domains=domains)
     failed = [theorem for theorem in theorems if not theorem.holds]
-    runs = sum(theorem.runs for theorem in theorems)
-    summary = f"{len(theorems) - len(failed)} of {len(theorems)} theorems proved, {runs} symbolic runs."
-    show("prove", shown, format, {"proved": not failed} | Question.of(ctx).said(), notes=[summary])
     for theorem in failed:
-        why = theorem.failures[0] if theorem.failures else "nothing was run"
-        say(f"pwoct-cost: not proved: {theorem.claim.name}: {why}")
+        say(f"pwoct-cost: not proved: {theorem.claim.name}: {theorem.failures[0]}")
     if failed:
         raise typer.Exit(CHECK_FAILED)
 
 
 def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:
-    from costmodel.checks.network_theorems import network_claims
-    from costmodel.checks.octave_theorems import octave_claims
-    from costmodel.checks.theorems import operator_claims
+    from costmodel.checks.claims import CLAIMS
 
-    if Subject.operators in subjects:
-        yield from operator_claims(pairs=every)
-    if Subject.octave in subjects:
-        yield from octave_claims(every=every)
-    if Subject.networks in subjects:
-        yield from network_claims(every=every)
+    for subject in Subject:
+        if subject in subjects:
+            for claims in CLAIMS[subject]:
+                yield from claims(every)
+
+
+def _show(theorems: list[Theorem], format: Format, said: dict[str, Any], *, domains: bool) -> None:
+    from costmodel.checks import proof_report as tables
+
+    shown = [tables.theorem_table(theorems), tables.checked_table(theorems), tables.failure_table(theorems)]
+    if domains or format is Format.json:
+        shown.insert(1, tables.domain_table(theorems))
+    shown = [table for table in shown if table.rows or format is Format.json]
+    proved = [theorem for theorem in theorems if theorem.claim.kind == "proved"]
+    holding = sum(theorem.holds for theorem in proved)
+    runs = sum(len(theorem.runs) for theorem in proved)
+    summary = f"{holding} of {len(proved)} theorems proved, {runs} runs."
+    payload = {"proved": all(theorem.holds for theorem in theorems)} | said
+    show("prove", shown, format, payload, notes=[summary])
+
+
+def _write(path: Path, theorems: list[Theorem]) -> None:
+    from costmodel.checks.proof.certificate import certificate
+
+    try:
+        path.write_text(json.dumps(certificate(theorems), indent=1), encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"can't write {path}: {error.strerror}") from error
+
+
+def _check(path: Path) -> None:
+    from costmodel.checks.proof.check_certificate import faults
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = list(faults(content))
+    except OSError as error:
+        raise ValueError(f"can't read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
+        raise ValueError(f"{path} is no certificate of prove: {type(error).__name__}: {error}") from error
+    for fault in found:
+        say(f"pwoct-cost: {fault}")
+    if found:
+        raise typer.Exit(CHECK_FAILED)
+    theorems = content["theorems"]
+    runs = sum(len(theorem["runs"]) for theorem in theorems)
+    typer.echo(f"every step holds: {len(theorems)} claims, {runs} runs")

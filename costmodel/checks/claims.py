@@ -1,0 +1,21 @@
+"""All claims, by what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from costmodel.checks.calculator_theorems import calculator_claims
+from costmodel.checks.depth_theorems import depth_claims
+from costmodel.checks.network_theorems import network_claims
+from costmodel.checks.octave_theorems import octave_claims
+from costmodel.checks.point_theorems import point_claims
+from costmodel.checks.prove import Claim
+from costmodel.checks.theorems import operator_claims
+
+CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
+    "points": [lambda every: point_claims(every=every)],
+    "operators": [lambda every: operator_claims(pairs=every)],
+    "octave": [lambda every: octave_claims(every=every)],
+    "networks": [lambda every: depth_claims(every=every), lambda every: network_claims(every=every)],
+    "calculator": [lambda every: calculator_claims(every=every)],
+}

@@ -1,0 +1,79 @@
+"""That the inner blocks of a stage are alike, read off the built modules of every named depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import sympy as sp
+import torch
+from torch import Tensor, nn
+
+from costmodel.checks.proof.domain import Domain
+from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.operators.octave import PATHS
+from pwoct import resnet as code
+
+DEPTHS = (14, 20, 26, 32, 38, 44, 50, 56, 110)
+OPTIONS: Sequence[dict[str, Any]] = (
+    {},
+    {"alpha": "1/4", "beta": 2, "paths": list(PATHS)},
+    {
+        "alpha": ["1/8", "0", "3/8"],
+        "beta": [2, 3, 4],
+        "paths": [["HL"], ["HH"], ["LH", "LL"]],
+        "between": "bn",
+    },
+)
+
+
+def depth_claims(*, every: bool = False) -> Iterator[Claim]:
+    """Yield the claim that blocks are alike; `every` takes ResNet-1202 too."""
+    depths = (*DEPTHS, 1202) if every else DEPTHS
+    text = f"depths {', '.join(map(str, depths))}; {len(OPTIONS)} configurations"
+    yield Claim(
+        "blocks of every named depth are those of ResNet-20", partial(_alike, depths), "checked", text
+    )
+
+
+def _alike(depths: Sequence[int]) -> Iterator[Identity]:
+    for index, options in enumerate(OPTIONS):
+        yield Identity(f"configuration {index + 1}", Domain({}), partial(_pairs, depths, options))
+
+
+def _pairs(depths: Sequence[int], options: dict[str, Any]) -> Iterator[Compared]:
+    known = _stages(20, options)  # a first, an inner and a last block
+    for depth in depths:
+        stages = _stages(depth, options)
+        for place, (blocks, three) in enumerate(zip(stages, known, strict=True)):
+            wanted = [three[0], *[three[1]] * (len(blocks) - 2), three[2]]
+            name = f"resnet{depth}, stage {place + 1}"
+            different = sum(block != other for block, other in zip(blocks, wanted, strict=True))
+            yield Compared(name, "blocks unlike those of ResNet-20", sp.Integer(different), sp.Integer(0))
+
+
+def _stages(depth: int, options: dict[str, Any]) -> list[list[Any]]:
+    with torch.device("meta"), patch.object(code, "he_normal_", lambda _: None):
+        model = code.resnet(depth, **options)
+    stages: Any = model.stages
+    return [[fingerprint(block) for block in stage] for stage in stages]
+
+
+def fingerprint(value: Any) -> Any:
+    """Return all that the forward pass of a module can depend on: its code, attributes, shapes, and
+    children's.
+
+    Two modules with one fingerprint run the same code on the same sizes.
+    """
+    if isinstance(value, Tensor):
+        return "tensor", tuple(value.shape)
+    if isinstance(value, nn.Module):
+        # A forward function of its own, on one object, would be seen as an attribute.
+        return type(value), fingerprint({k: v for k, v in vars(value).items() if "hook" not in k})
+    if isinstance(value, dict):
+        return tuple((key, fingerprint(inner)) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(fingerprint, value))
+    return value if callable(value) else repr(value)

@@ -1,0 +1,116 @@
+"""The ATen operators that run, by part: how many, what they read and write, and their work on elements.
+
+MACs are counted elsewhere; this is the rest of a cost: calls, traffic, and the work of operators that
+multiply no matrix. Sizes may be symbols.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from costmodel.operators.recorder import Operator
+
+# Which part an ATen operator belongs to; a copy of repeated pixels is an upsampling.
+PARTS: Mapping[str, str] = {
+    "convolution": "conv",
+    "addmm": "linear",
+    "native_batch_norm": "bn",
+    "_native_batch_norm_legit_no_training": "bn",
+    "relu": "activation",
+    "avg_pool2d": "pool",
+    "mean": "pool",
+    "clone": "upsample",
+    "cat": "concatenate",
+    "add": "add",
+}
+# These move nothing: they make views, and the empty statistics of a normalisation that does not train.
+FREE = frozenset(
+    (
+        "_unsafe_view",
+        "alias",
+        "detach",
+        "device",
+        "empty",
+        "expand",
+        "permute",
+        "slice",
+        "t",
+        "unsqueeze",
+        "view",
+    )
+)
+
+
+class Work(NamedTuple):
+    """What the operators of one part do."""
+
+    calls: Any = 0
+    reads: Any = 0  # elements of the inputs and weights, each once
+    outputs: Any = 0  # elements
+    operations: Any = 0  # on elements, as `costmodel.convention` counts them
+
+    def plus(self, other: Iterable[Any]) -> Work:
+        """Return the work of both."""
+        return Work(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class Dispatched(TorchDispatchMode):
+    """Notes the work of all ATen operators that run, by part; an operator of no part is a part of its own
+    name."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.work: dict[str, Work] = defaultdict(Work)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator, and note it."""
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name not in FREE:
+            part = PARTS.get(name, name)
+            self.work[part] = self.work[part].plus(_work(part, name, args, result))
+        return result
+
+
+def _work(part: str, name: str, args: Sequence[Any], result: Any) -> Work:
+    inputs = [x for x in torch.utils._pytree.tree_leaves(args) if isinstance(x, Tensor)]
+    outputs = [x for x in torch.utils._pytree.tree_leaves(result) if isinstance(x, Tensor)]
+    output = outputs[0].numel() if outputs else 0
+    has_bias = name == "addmm" or (name == "convolution" and args[2] is not None)
+    operations = {
+        "conv": output if has_bias else 0,
+        "linear": output if has_bias else 0,
+        "bn": 2 * output,
+        "pool": distinct_elements(inputs[0]) if inputs else 0,
+        "concatenate": 0,
+    }
+    return Work(1, sum(map(distinct_elements, inputs)), output, operations.get(part, output))
+
+
+def distinct_elements(x: Tensor) -> Any:
+    """Return the elements of a tensor; one that is repeated by a stride of 0 counts once."""
+    return prod(size for size, stride in zip(x.shape, x.stride(), strict=True) if not _repeats(size, stride))
+
+
+def _repeats(size: Any, stride: Any) -> bool:
+    # A stride is a product of sizes, and 0 only as a number: no size is asked whether it is 0.
+    return isinstance(stride, int) and stride == 0 and not (isinstance(size, int) and size == 1)
+
+
+def work_by_formula(operators: Iterable[Operator]) -> dict[str, Work]:
+    """Return the work of recorded operators by part."""
+    work: dict[str, Work] = defaultdict(Work)
+    for operator in operators:
+        cost = operator.cost
+        outputs = cost.activations + cost.other_outputs
+        work[operator.part] = work[operator.part].plus(
+            (cost.calls, cost.elements_read, outputs, cost.element_ops)
+        )
+    return dict(work)

@@ -1,0 +1,47 @@
+"""A module made and counted with plain numbers, without memory: what a traced count is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from costmodel.checks.measure import WEIGHTED, flop_counter_macs, parameters_by_module
+
+
+def counted(make: Callable[[], nn.Module], shapes: Sequence[tuple[Any, ...]]) -> tuple[int, int]:
+    """Return MACs by `FlopCounterMode`, and parameters, of a module on inputs of those shapes."""
+    with torch.device("meta"):
+        module = make()
+        inputs = [torch.empty(shape) for shape in shapes]
+    params = sum(parameter.numel() for parameter in module.parameters())
+    return flop_counter_macs(module, inputs)[""], params
+
+
+def counted_by_module(
+    make: Callable[[], nn.Module], shapes: Sequence[tuple[Any, ...]]
+) -> dict[str, dict[str, int]]:
+    """Return MACs, activation elements and parameters of each layer, and parameters of each other module."""
+    with torch.device("meta"):
+        model = make()
+        inputs = [torch.empty(shape) for shape in shapes]
+    activations: dict[str, int] = {}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
+
+    def note(name: str, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        activations[name] = activations.get(name, 0) + output.numel()
+
+    handles = [module.register_forward_hook(partial(note, name)) for name, module in layers.items()]
+    macs = flop_counter_macs(model, inputs)
+    for handle in handles:
+        handle.remove()
+    by_layer = {name: macs.get(name, 0) for name in layers}
+    outside = macs[""] - sum(by_layer.values())
+    return {
+        "macs": {**by_layer, **({"(outside all layers)": outside} if outside else {})},
+        "activations": activations,
+        "params": parameters_by_module(model),
+    }

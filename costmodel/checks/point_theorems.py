@@ -1,0 +1,159 @@
+"""What is not proved for all sizes: layers and networks of every option, checked at random points.
+
+The points are the same in every run. Numbers are small, so that divisibility, sizes of 1, and ratios such
+as 3/8 come about by themselves; nothing is rounded to what the code likes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import sympy as sp
+import torch
+from torch import nn
+
+from costmodel.checks.instances import counted_by_module
+from costmodel.checks.octave_case import OctaveNet
+from costmodel.checks.proof.domain import Domain
+from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.networks.resnet import resnet as formulas
+from costmodel.operators.octave import PATHS, STRIDE_RULES, OctaveLayer, octave_map
+from costmodel.operators.pwise_octave import BETWEEN, record_pwise_octave
+from costmodel.operators.recorder import Operator, Recorder
+from costmodel.rounding import WIDTH_RULES, hidden, split
+from pwoct import resnet as code
+from pwoct.pwise_octave import PwiseOctConv
+
+_EIGHTHS = tuple(Fraction(count, 8) for count in range(9))
+_OTHERS = ((1, 5), (2, 7), (1, 3), (2, 5), (3, 5), (2, 3), (5, 6))
+ALPHAS = (*_EIGHTHS, *(Fraction(*ratio) for ratio in _OTHERS))
+BETAS = tuple(Fraction(twice, 2) for twice in (2, 3, 4, 5, 6, 8, 10))
+
+
+def point_claims(*, every: bool = False) -> Iterator[Claim]:
+    """Yield the claims that are checked at points; `every` takes five times as many."""
+    layers, networks = (600, 60) if every else (120, 12)
+    options = (
+        "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, depthwise, width rules"
+    )
+    yield Claim("random layers", partial(_layers, layers), "checked", f"{layers} points; {options}")
+    options = "alpha, beta, paths of each stage, rules, images of 1 to 40, batches of 1 to 6 at random"
+    yield Claim("random networks", partial(_networks, networks), "checked", f"{networks} points; {options}")
+
+
+def _layers(points: int) -> Iterator[Identity]:
+    chosen = random.Random(1)
+    found = 0
+    while found < points:
+        options = _layer_options(chosen)
+        image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
+        try:
+            operators = _formula(options, image, batch)
+        except ValueError:
+            continue  # options that do not fit one another
+        found += 1
+        make, shapes = partial(_layer, options), _shapes(options, image, batch)
+        yield Identity(f"layer {found}", Domain({}), partial(_pairs, str(options), make, shapes, operators))
+
+
+def _layer_options(chosen: random.Random) -> dict[str, Any]:
+    depthwise = chosen.random() < 0.2
+    scale = chosen.choice((1, 1, 2, 3, 4, 8))
+    return {
+        "c_in": scale * chosen.randrange(1, 22),
+        "c_out": scale * chosen.randrange(1, 22),
+        "kernel_size": (chosen.choice((1, 3, 3, 5, 7)), chosen.choice((1, 3, 3, 5, 7))),
+        "alpha_in": chosen.choice(ALPHAS),
+        "alpha_out": chosen.choice(ALPHAS),
+        "paths": [path for path in PATHS if chosen.random() < 0.5],
+        "beta": chosen.choice(BETAS),
+        "width_rule": chosen.choice([*WIDTH_RULES]),
+        "between": chosen.choice(BETWEEN),
+        "stride": chosen.choice((1, 1, 2, 2, 3)),
+        "dilation": chosen.choice((1, 1, 1, 2, 3)),
+        "groups": 1 if depthwise else chosen.choice((1, 1, 1, scale)),
+        "bias": chosen.random() < 0.5,
+        "stride_rule": chosen.choice(STRIDE_RULES),
+        "depthwise": depthwise,
+        "exchange": depthwise and chosen.random() < 0.5,
+    }
+
+
+def _formula(options: dict[str, Any], image: tuple[int, int], batch: int) -> list[Operator]:
+    o = options
+    if o["paths"] and o["beta"] > o["c_out"]:
+        raise ValueError("beta must be at most the output channels")
+    ends = split(o["c_in"], o["alpha_in"]), split(o["c_out"], o["alpha_out"])
+    if o["depthwise"] and not o["exchange"] and [c > 0 for c in ends[0]] != [c > 0 for c in ends[1]]:
+        raise ValueError("depthwise needs the same branches")
+    layer = OctaveLayer(
+        *ends,
+        o["kernel_size"],
+        o["stride"],
+        o["dilation"],
+        o["groups"],
+        o["bias"],
+        o["stride_rule"],
+        o["depthwise"],
+        o["exchange"],
+    )
+    chosen = [path for path in layer.paths if path in o["paths"]]
+    widths = {path: hidden(*layer.channels(path), o["beta"], o["width_rule"]) for path in chosen}
+    rec = Recorder(batch)
+    record_pwise_octave(rec, "conv", octave_map(layer.c_in, image), layer, widths, o["between"])
+    return rec.operators
+
+
+def _layer(options: dict[str, Any]) -> nn.Module:
+    high, low = split(options["c_in"], options["alpha_in"])
+    return OctaveNet(PwiseOctConv(**options), "H" * (high != 0) + "L" * (low != 0))
+
+
+def _shapes(options: dict[str, Any], image: tuple[int, int], batch: int) -> list[tuple[int, ...]]:
+    x = octave_map(split(options["c_in"], options["alpha_in"]), image)
+    return [(batch, branch.channels, *branch.size) for branch in x if branch]
+
+
+def _networks(points: int) -> Iterator[Identity]:
+    chosen = random.Random(2)
+    for index in range(points):
+        depth, batch = chosen.choice((8, 14)), chosen.randrange(1, 7)
+        image = chosen.randrange(1, 41), chosen.randrange(1, 41)
+        options: dict[str, Any] = {
+            "alpha": [chosen.choice(ALPHAS) for _ in range(3)],
+            "beta": [chosen.choice(BETAS) for _ in range(3)],
+            "paths": [[path for path in PATHS if chosen.random() < 0.5] for _ in range(3)],
+            "width_rule": chosen.choice([*WIDTH_RULES]),
+            "stride_rule": chosen.choice(STRIDE_RULES),
+            "between": chosen.choice(BETWEEN),
+            "width": chosen.randrange(5, 40),
+            "classes": chosen.randrange(1, 20),
+            "in_channels": chosen.randrange(1, 6),
+        }
+        operators = formulas(depth, size=image, **options).operators(batch)
+        shape = (batch, options["in_channels"], *image)
+        pairs = partial(_pairs, str(options), partial(_network, depth, options), [shape], operators)
+        yield Identity(f"network {index + 1}", Domain({}), pairs)
+
+
+def _network(depth: int, options: dict[str, Any]) -> nn.Module:
+    with patch.object(code, "he_normal_", lambda _: None):
+        return code.resnet(depth, **options)
+
+
+def _pairs(
+    title: str, make: Any, shapes: list[tuple[int, ...]], operators: list[Operator]
+) -> Iterator[Compared]:
+    with torch.no_grad():
+        counts = counted_by_module(make, shapes)
+    known = {op.name: op.cost for op in operators if op.has_weights or op.part == "bn"}
+    for name in dict.fromkeys((*known, *(name for by_name in counts.values() for name in by_name))):
+        for quantity, by_name in counts.items():
+            formula = getattr(known[name], quantity) if name in known else 0
+            pair = sp.Integer(by_name.get(name, 0)), sp.Integer(formula)
+            yield Compared(f"{name} of {title}", quantity, *pair)

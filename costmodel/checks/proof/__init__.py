@@ -1,0 +1,1 @@
+"""Proofs: sizes that record what is asked of them, a decision procedure, a tracer, theorems, certificates."""
