@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from costmodel.checks.network_theorems import network_case
+from costmodel.checks.network_theorems import EVEN, OCT, PLAIN, Network
 from costmodel.checks.prove import failures
-from costmodel.checks.theorems import h, w
 from costmodel.checks.verify import verify_named
 from costmodel.convention import Cost
 from costmodel.operators import pwise_octave, recorder
@@ -54,9 +53,9 @@ def test_a_wrong_formula_of_convolutions(
     defect: Callable[..., Cost], wrong: set[str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "convolution", defect)
-    options, paths = ({}, None) if kind == "plain" else ({"alpha": "1/4"}, ())
+    options, network = ({}, PLAIN) if kind == "plain" else ({"alpha": "1/4"}, OCT)
     verified = whole_layers_of(verify_named("resnet8", batch=2, **options).differences)
-    proved = whole_layers_of(failures(network_case(1, paths, "C", (8 * h, 8 * w))))
+    proved = whole_layers_of(failures(network.case(1, EVEN)))
     assert wrong <= verified
     assert wrong <= proved
     if defect is forgets_strides:
@@ -70,7 +69,7 @@ def test_a_bottleneck_without_its_first_convolution_in_the_formula(monkeypatch: 
 
     monkeypatch.setattr(pwise_octave, "record_bottleneck", record)
     verified = verify_named("resnet8", alpha="1/4", paths=["LL"]).differences
-    proved = failures(network_case(1, ("LL",), "C", (8 * h, 8 * w)))
+    proved = failures(Network((("LL",),) * 3).case(1, EVEN))
     bottlenecks = {f"stages.{layer}.ll" for layer in ("0.0.conv2", "1.0.conv1", "1.0.conv2", "2.0.conv1")}
     parts = {f"{name}.{part}" for name in bottlenecks for part in ("reduce", "spatial", "expand")}
     assert layers_of(proved) == parts
@@ -99,7 +98,7 @@ def test_a_block_with_the_wrong_alpha(other: str, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(code, "_block_specs", specs)
     verified = verify_named("resnet14", alpha=["1/4", "1/2", "1/8"]).differences
-    proved = failures(network_case(2, (), "C", (8 * h, 8 * w)))
+    proved = failures(OCT.case(2, EVEN))
     for found in (verified, proved):
         assert found[0].startswith("stages.0.1.conv1.hh")
         assert {name[: len("stages.0.1")] for name in layers_of(found)} == {"stages.0.1"}
