@@ -98,7 +98,7 @@ def hidden(c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out")
 
 def _readable(ratio: Fraction, name: str, given: Fraction | float | str) -> Fraction:
     """Return a ratio that can be written out, or raise ValueError."""
-    if max(abs(ratio.numerator), ratio.denominator) >= 10**MOST_DIGITS:
+    if any(part >= 10**MOST_DIGITS for part in (abs(ratio.numerator), ratio.denominator)):
         raise ValueError(f"{name} must be a ratio of numbers with at most {MOST_DIGITS} digits, got {given}")
     return ratio
 

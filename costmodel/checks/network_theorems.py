@@ -19,6 +19,7 @@ from unittest.mock import patch
 import sympy as sp
 from torch import nn
 
+from costmodel.checks.octave_case import NARROW
 from costmodel.checks.proof.domain import Domain
 from costmodel.checks.proof.quotients import size
 from costmodel.checks.prove import Case, Claim, Sizes
@@ -114,12 +115,14 @@ class Network:
         worlds: list[Mapping[sp.Symbol, sp.Expr]] = []
         for s in STAGES:
             if not self.alphas[s]:
-                facts += [ALPHA[s][1] - ALPHA[s][0], self.split(s)[0] - 2]
+                facts += [ALPHA[s][1] - ALPHA[s][0], self.split(s)[0] - NARROW]
                 worlds.append({WIDTH: (HIGH[s] + LOW[s]) / 2**s})
-                least[HIGH[s]] = 2
+                least[HIGH[s]] = NARROW
             if self.paths[s]:
                 facts += [BETA[s][0] - BETA[s][1], WIDTH * 2**s * BETA[s][1] - BETA[s][0]]
         least.update(dict.fromkeys(self.quotients().values(), 2))
+        # Strided 1x1 convolutions of fewer channels are of another class: they are checked at points.
+        least.update({x: NARROW for x in (WIDTH, *LOW) if x in least})
         return Domain(least, tuple(facts), tuple(worlds), self.quotients())
 
     def numbers(self, trial: int) -> dict[sp.Symbol, int]:

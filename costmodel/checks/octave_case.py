@@ -37,6 +37,7 @@ ALPHA_IN, ALPHA_OUT, BETA = (
 )
 K_P, K_Q, D = map(size, ("p", "q", "d"))
 WIDTHS = {path: size(f"m_{path}") for path in PATHS}
+NARROW = 16  # strided 1x1 convolutions of fewer channels are of another class
 CHANNELS: Mapping[sp.Symbol, int] = {C_H: 101, C_L: 137, F_H: 211, F_L: 307}
 
 
@@ -75,6 +76,7 @@ class ClaimedLayer:
     alike: bool = False  # all branches have c_H channels
     small: Mapping[sp.Symbol, int] | None = None  # sizes that are numbers
     widths: int | None = None  # of bottlenecks that are rounded to that number
+    narrow: bool = False  # fewer than 16 input channels in each branch
 
     @property
     def period(self) -> int:
@@ -198,6 +200,8 @@ class ClaimedLayer:
             found.append({**base, **values, G: (8, 7, 11, 5)[turn], BETA[0]: 3 + turn, BETA[1]: 1})
         if self.group != 1:  # widths that groups divide
             found = [{**numbers, BETA[0]: 1, BETA[1]: 1} for numbers in found]
+        if self.narrow:
+            found = [{**numbers, C_H: 11 + turn, C_L: 13 - turn} for turn, numbers in enumerate(found)]
         return [{**numbers, **(self.small or {})} for numbers in found]
 
     def completed(self, numbers: dict[sp.Symbol, int]) -> dict[sp.Symbol, int]:
@@ -238,6 +242,11 @@ class ClaimedLayer:
         ratios = (*ALPHA_IN, *ALPHA_OUT, *BETA, K_P, K_Q)
         least = {x: 1 if x in ratios else 2 for x in self.symbols()}
         facts: list[sp.Expr] = []
+        inputs = [x for x in (C_H, C_L) if x in least and self.compressed and self.stride > 1]
+        if self.narrow:
+            facts += [NARROW - 1 - x for x in inputs]
+        else:
+            least.update(dict.fromkeys(inputs, NARROW))
         rounded: dict[sp.Expr, sp.Expr] = {}
         for pair, (above, below) in zip(self.channels(), (ALPHA_IN, ALPHA_OUT), strict=True):
             if 0 not in pair:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
 
-from costmodel.checks.octave_case import C_H, C_L, F_H, F_L, K_P, K_Q, D, ClaimedLayer
+from costmodel.checks.octave_case import C_H, C_L, F_H, F_L, K_P, K_Q, ClaimedLayer, D
 from costmodel.checks.prove import Case, Claim
 from costmodel.checks.theorems import h, n, residue_sizes, w
 from costmodel.operators.octave import PATHS
@@ -84,6 +84,8 @@ def _bottleneck_claims(every: bool) -> Iterator[Claim]:
         layers = [ClaimedLayer(compressed=PATHS, width_rule=rule)]
         yield _claim(f"PwiseOctConv {','.join(PATHS)}, width rule {rule}", layers, every, short=True)
     raised = [ClaimedLayer(compressed=PATHS, widths=1), ClaimedLayer(("H", "H"), ("HH",), widths=1)]
+    narrow = [ClaimedLayer(compressed=PATHS, stride=2, narrow=True)]
+    yield _claim("strided bottlenecks of fewer than 16 input channels", narrow, every, short=True)
     yield _claim("widths of bottlenecks that are rounded to 0 or 1", raised, every, short=True)
 
 

@@ -117,7 +117,13 @@ def _standard(z: Mapping[sp.Symbol, Size]) -> Any:
     def formulas(v: Sizes) -> list[Operator]:
         k_h, k_w = map(v, kernel)
         layer = Layer(
-            v(z[c_in]), v(z[c_out]), (v(z[h]), v(z[w])), (k_h, k_w), dilation=v(z[d]), bias=True, batch=v(z[n])
+            v(z[c_in]),
+            v(z[c_out]),
+            (v(z[h]), v(z[w])),
+            (k_h, k_w),
+            dilation=v(z[d]),
+            bias=True,
+            batch=v(z[n]),
         )
         return _operators(("op", "conv", layer_cost("standard", layer)))
 
@@ -263,7 +269,13 @@ def _strided_build(stride: int, image: Pair, z: Mapping[sp.Symbol, Size]) -> Any
     def formulas(v: Sizes) -> list[Operator]:
         sides = v(kernel), v(kernel)
         layer = Layer(
-            v(z[c_in]), v(z[c_out]), (v(image[0]), v(image[1])), sides, stride, dilation=v(z[d]), batch=v(z[n])
+            v(z[c_in]),
+            v(z[c_out]),
+            (v(image[0]), v(image[1])),
+            sides,
+            stride,
+            dilation=v(z[d]),
+            batch=v(z[n]),
         )
         return _operators(("op", "conv", layer_cost("standard", layer)))
 

@@ -1,56 +1,137 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from costmodel.checks import theorems
+from costmodel.checks import claims
+from costmodel.checks.proof import check_certificate
 from costmodel.checks.prove import Claim
 
 Run = Callable[..., Any]
+OPERATORS = claims.CLAIMS["operators"]
+
+
+@pytest.fixture
+def linear_only(monkeypatch: pytest.MonkeyPatch) -> Claim:
+    """Let the linear layer be all that there is to prove of operators."""
+    (linear,) = (claim for claim in OPERATORS[0](False) if claim.name == "linear layer")
+    monkeypatch.setitem(claims.CLAIMS, "operators", [lambda every: [linear]])
+    return linear
 
 
 def test_operators_are_proved(pwoct_cost: Run) -> None:
     result = pwoct_cost("prove", "operators", "--format", "json")
     assert result.code == 0
     assert result.json["proved"] is True
-    assert [row["theorem"] for row in result.json["theorems"]] == [
-        "standard convolution",
-        "standard convolution, any stride and padding",
-        "standard 3x3 convolution, stride 2",
-        "standard 3x3 convolution, stride 3",
-        "grouped convolution",
-        "depthwise convolution",
-        "pointwise convolution",
-        "separable convolution",
-        "linear layer",
-    ]
-    assert {row["method"] for row in result.json["theorems"]} == {"symbolic"}
+    names = [row["theorem"] for row in result.json["theorems"]]
+    assert len(names) == 9
+    assert {"pointwise convolution", "separable convolution", "linear layer"} <= set(names)
     assert {row["verdict"] for row in result.json["theorems"]} == {"proved"}
+    domains = {(row["theorem"], row["domain"]) for row in result.json["domains"]}
+    assert ("linear layer", "c_in, c_out, n >= 2") in domains
+    assert ("linear layer", "c_in, c_out >= 2") in domains  # and a batch of 1
 
 
-def test_a_table_fits_the_terminal(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    claims = list(theorems.operator_claims())
-    monkeypatch.setattr(theorems, "operator_claims", lambda pairs: claims[-1:])
+def test_a_table_fits_the_terminal(pwoct_cost: Run, linear_only: Claim) -> None:
     ran = pwoct_cost("prove", "operators")
     assert ran.code == 0
-    assert "linear layer" in ran.out
+    assert linear_only.name in ran.out
     assert "1 of 1 theorems proved" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
 def test_a_claim_that_fails_is_exit_code_1(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = Claim("a claim without runs", "n", list)
-    linear = list(theorems.operator_claims())[-1]
-    monkeypatch.setattr(theorems, "operator_claims", lambda pairs: [linear, nothing])
+    nothing = Claim("a claim without runs", list)
+    monkeypatch.setitem(claims.CLAIMS, "operators", [lambda every: [nothing]])
     ran = pwoct_cost("prove", "operators")
     assert ran.code == 1
-    assert "pwoct-cost: not proved: a claim without runs" in ran.err
-    assert "1 of 2 theorems proved" in ran.out
+    assert "pwoct-cost: not proved: a claim without runs: nothing was run" in ran.err
+    assert "0 of 1 theorems proved" in ran.out
 
 
 def test_an_unknown_subject_is_refused(pwoct_cost: Run) -> None:
     ran = pwoct_cost("prove", "everything")
     assert ran.code == 2
     assert ran.err.count("\n") == 1
+
+
+@pytest.fixture
+def certificate(pwoct_cost: Run, linear_only: Claim, tmp_path: Path) -> Path:
+    path = tmp_path / "certificate.json"
+    assert pwoct_cost("prove", "operators", "--certificate", str(path)).code == 0
+    return path
+
+
+def test_a_certificate_is_checked_by_the_command_and_by_a_script_alone(
+    pwoct_cost: Run, certificate: Path
+) -> None:
+    ran = pwoct_cost("prove", "--check", str(certificate))
+    assert (ran.code, ran.out) == (0, "every step holds: 1 claims, 5 runs\n")
+    script = str(Path(check_certificate.__file__))
+    alone = subprocess.run([sys.executable, "-I", script, str(certificate)], capture_output=True, text=True)
+    assert (alone.returncode, alone.stderr) == (0, "")
+
+
+def test_the_script_imports_nothing_of_the_project_and_is_short() -> None:
+    text = Path(check_certificate.__file__).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert "costmodel" not in text
+    assert "import torch" not in text
+
+
+def _formula(run: Any) -> None:
+    run["compared"][0][3] += " + 1"
+
+
+def _condition(run: Any) -> None:
+    run["conditions"].append(["n > 2", {"rule": "polynomial"}])
+
+
+def _instance(run: Any) -> None:
+    run["instances"][0][1] += 1
+
+
+def _floor(run: Any) -> None:
+    run["conditions"].append(["Ne(Mod(n + 1, 2), 0)", {"rule": "polynomial"}])
+
+
+def _skipped_residue(run: Any) -> None:
+    case = {"rule": "polynomial"}
+    step = {"rule": "residues", "modulus": {"n": 2}, "cases": [case, case]}
+    run["conditions"].append(["Ne(Mod(n + 1, 2), 0)", step])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (_formula, "op: macs: c_in*c_out*n is not c_in*c_out*n + 1"),
+        (_condition, "n > 2 does not follow"),
+        (_instance, "MACs were counted at"),
+        (_floor, "Ne(Mod(n + 1, 2), 0) does not follow"),
+        (_skipped_residue, "Ne(Mod(n + 1, 2), 0) does not follow"),
+    ],
+)
+def test_a_certificate_that_was_changed_is_refused(
+    change: Any, fault: str, pwoct_cost: Run, certificate: Path
+) -> None:
+    content = json.loads(certificate.read_text(encoding="utf-8"))
+    change(content["theorems"][0]["runs"][0])
+    certificate.write_text(json.dumps(content), encoding="utf-8")
+    ran = pwoct_cost("prove", "--check", str(certificate))
+    assert ran.code == 1
+    assert fault in ran.err
+
+
+@pytest.mark.parametrize("text", ["{}", "no", '{"theorems": [{}]}'])
+def test_what_is_no_certificate_is_bad_input(text: str, pwoct_cost: Run, tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(text, encoding="utf-8")
+    ran = pwoct_cost("prove", "--check", str(path))
+    assert ran.code == 2
+    assert "is no certificate of prove" in ran.err
