@@ -15,10 +15,10 @@ from typing import Any
 
 import sympy as sp
 
-from costmodel.checks.network_theorems import EVEN, MIXED, OCT, PLAIN, PWISE, Network
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.network_theorems import EVEN, MIXED, OCT, PLAIN, PWISE, ClaimedNetwork
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.ratios import unreduced_ratios
-from costmodel.checks.proof.recorded import Record, expression
+from costmodel.checks.proof.recorded import SizeRecord, expression
 from costmodel.checks.prove import Claim, Compared, Identity, Sizes
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.grids.evaluate import SUMS, evaluate_networks
@@ -64,8 +64,8 @@ def _folded(every: bool) -> Iterator[Identity]:
             yield Identity(title, network.domain(), partial(_folded_pairs, title, network, count))
 
 
-def _folded_pairs(title: str, network: Network, blocks: int) -> Iterator[Compared]:
-    record = Record({sp.expand(q): sp.sympify(r) for q, r in network.domain().rounded.items()})
+def _folded_pairs(title: str, network: ClaimedNetwork, blocks: int) -> Iterator[Compared]:
+    record = SizeRecord({sp.expand(q): sp.sympify(r) for q, r in network.domain().rounded.items()})
     v = Sizes(network.numbers(0), record)
     with unreduced_ratios():
         net = resnet(6 * blocks + 2, size=(v(EVEN[0]), v(EVEN[1])), **network.options(v))
@@ -103,7 +103,7 @@ _CONFIGURATIONS: Sequence[dict[str, Any]] = (
 def _at_depths(depths: Sequence[int]) -> Iterator[Identity]:
     for depth in depths:
         title = f"resnet{depth}"
-        yield Identity(title, Domain({}), partial(_depth_pairs, title, depth))
+        yield Identity(title, SizeDomain({}), partial(_depth_pairs, title, depth))
 
 
 def _depth_pairs(title: str, depth: int) -> Iterator[Compared]:
@@ -129,7 +129,7 @@ _CLOSED: Sequence[tuple[str, dict[str, Any], dict[str, Any]]] = (
 def _closed(closed: Sequence[tuple[str, dict[str, Any], dict[str, Any]]]) -> Iterator[Identity]:
     for index, (branches, ratios, options) in enumerate(closed):
         title = f"closed form {index + 1}"
-        yield Identity(title, Domain({}), partial(_closed_pairs, title, branches, ratios, options))
+        yield Identity(title, SizeDomain({}), partial(_closed_pairs, title, branches, ratios, options))
 
 
 def _closed_pairs(
@@ -156,7 +156,7 @@ def _is_whole(net: ResNetDesign) -> bool:
 
 
 def _grids(points: int) -> Iterator[Identity]:
-    yield Identity("grid", Domain({}), partial(_grid_pairs, points))
+    yield Identity("grid", SizeDomain({}), partial(_grid_pairs, points))
 
 
 def _grid_pairs(points: int) -> Iterator[Compared]:
@@ -204,7 +204,7 @@ _LAYERS: Sequence[Layer] = (
 def _paths() -> Iterator[Identity]:
     for index, layer in enumerate(_LAYERS):
         title = f"layer {index + 1}"
-        yield Identity(title, Domain({}), partial(_path_pairs, title, layer))
+        yield Identity(title, SizeDomain({}), partial(_path_pairs, title, layer))
 
 
 def _path_pairs(title: str, layer: Layer) -> Iterator[Compared]:

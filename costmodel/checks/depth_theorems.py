@@ -11,7 +11,7 @@ import sympy as sp
 import torch
 from torch import Tensor, nn
 
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.operators.octave import PATHS
 from pwoct import resnet as code
@@ -40,7 +40,7 @@ def depth_claims(*, every: bool = False) -> Iterator[Claim]:
 
 def _alike(depths: Sequence[int]) -> Iterator[Identity]:
     for index, options in enumerate(OPTIONS):
-        yield Identity(f"configuration {index + 1}", Domain({}), partial(_pairs, depths, options))
+        yield Identity(f"configuration {index + 1}", SizeDomain({}), partial(_pairs, depths, options))
 
 
 def _pairs(depths: Sequence[int], options: dict[str, Any]) -> Iterator[Compared]:

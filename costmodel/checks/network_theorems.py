@@ -20,7 +20,7 @@ import sympy as sp
 from torch import nn
 
 from costmodel.checks.octave_case import NARROW
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.quotients import size
 from costmodel.checks.prove import Case, Claim, Sizes
 from costmodel.checks.theorems import h, n, residue_sizes, w
@@ -49,7 +49,7 @@ DIVISORS = ("7/2", "3", "4")  # betas
 
 
 @dataclass(frozen=True)
-class Network:
+class ClaimedNetwork:
     """A network of a claim; `alphas` are "" for any, or the number that a stage has."""
 
     paths: tuple[tuple[str, ...], ...] = ((), (), ())
@@ -106,7 +106,7 @@ class Network:
                 found.setdefault(quotient, size(f"m_{path}{source + 1}{stage + 1}"))
         return found
 
-    def domain(self) -> Domain:
+    def domain(self) -> SizeDomain:
         """Return for which sizes a case is a proof."""
         used = [x for s in STAGES if not self.alphas[s] for x in ALPHA[s]]
         used += [x for s in STAGES if self.paths[s] for x in BETA[s]]
@@ -123,7 +123,7 @@ class Network:
         least.update(dict.fromkeys(self.quotients().values(), 2))
         # Strided 1x1 convolutions of fewer channels are of another class: they are checked at points.
         least.update({x: NARROW for x in (WIDTH, *LOW) if x in least})
-        return Domain(least, tuple(facts), tuple(worlds), self.quotients())
+        return SizeDomain(least, tuple(facts), tuple(worlds), self.quotients())
 
     def numbers(self, trial: int) -> dict[sp.Symbol, int]:
         """Return sample (0) or instance."""
@@ -143,7 +143,7 @@ class Network:
         domain = self.domain()
         unused = {h, w} - set().union(*(side.free_symbols for side in sides))
         least = {symbol: least for symbol, least in domain.least.items() if symbol not in unused}
-        domain = Domain(least, domain.facts, domain.worlds, domain.rounded)
+        domain = SizeDomain(least, domain.facts, domain.worlds, domain.rounded)
         return Case(
             f"resnet{6 * blocks + 2}, image {image[0]} x {image[1]}",
             domain,
@@ -156,10 +156,10 @@ class Network:
         )
 
 
-PLAIN = Network(alphas=("0", "0", "0"))
-OCT = Network()
-PWISE = Network((PATHS,) * 3)
-MIXED = Network((("LH",), PATHS, ("HL", "LL")))
+PLAIN = ClaimedNetwork(alphas=("0", "0", "0"))
+OCT = ClaimedNetwork()
+PWISE = ClaimedNetwork((PATHS,) * 3)
+MIXED = ClaimedNetwork((("LH",), PATHS, ("HL", "LL")))
 EVEN = (PERIOD * h, PERIOD * w)
 
 
@@ -182,19 +182,19 @@ _BLOCKS = {"plain": (1, 2, 3), "Oct": (1, 2), "PwiseOct, all paths": (3,)}
 
 def _more_claims() -> Iterator[Claim]:
     for rule in "AB":
-        network = Network((PATHS,) * 3, rule=rule)
+        network = ClaimedNetwork((PATHS,) * 3, rule=rule)
         yield Claim(f"ResNet-8 PwiseOct, rule {rule}", partial(_depths, network, (1,)))
     for between in BETWEEN[1:]:
-        network = Network((PATHS,) * 3, between=between)
+        network = ClaimedNetwork((PATHS,) * 3, between=between)
         yield Claim(f"ResNet-8 PwiseOct, between {between}", partial(_depths, network, (1,)))
     for width_rule in ("in", "mean"):
-        network = Network((PATHS,) * 3, width_rule=width_rule)
+        network = ClaimedNetwork((PATHS,) * 3, width_rule=width_rule)
         yield Claim(f"ResNet-8 PwiseOct, width rule {width_rule}", partial(_depths, network, (1,)))
     for path in PATHS:
-        yield Claim(f"ResNet-8 PwiseOct {path}", partial(_depths, Network(((path,),) * 3), (1,)))
+        yield Claim(f"ResNet-8 PwiseOct {path}", partial(_depths, ClaimedNetwork(((path,),) * 3), (1,)))
 
 
-def _depths(network: Network, blocks: Sequence[int]) -> Iterator[Case]:
+def _depths(network: ClaimedNetwork, blocks: Sequence[int]) -> Iterator[Case]:
     for count in blocks:
         yield network.case(count, EVEN, instances=2 if count == blocks[0] else 0)
 
@@ -215,4 +215,4 @@ def _patterns(every: bool) -> Iterator[Case]:
     some = (("", "0", "1"), ("1", "", "0"), ("0", "1", ""))
     patterns = [p for p in product(("", "0", "1"), repeat=3) if p not in (("",) * 3, ("0",) * 3)]
     for alphas in patterns if every else some:
-        yield Network((PATHS,) * 3, alphas=alphas).case(1, EVEN)
+        yield ClaimedNetwork((PATHS,) * 3, alphas=alphas).case(1, EVEN)

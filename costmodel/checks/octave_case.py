@@ -18,7 +18,7 @@ from typing import Any
 import sympy as sp
 from torch import Tensor, nn
 
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.quotients import size
 from costmodel.checks.prove import Case, Sizes
 from costmodel.checks.theorems import INSTANCES, h, n, w
@@ -237,7 +237,7 @@ class ClaimedLayer:
         chosen = {p: sp.expand(by_rule[self.width_rule](*pair) * ratio) for p, pair in existing.items()}
         return {path: self.at(quotient) for path, quotient in chosen.items()}
 
-    def domain(self, numbers: Mapping[sp.Symbol, int]) -> Domain:
+    def domain(self, numbers: Mapping[sp.Symbol, int]) -> SizeDomain:
         """Return for which sizes the case is a proof."""
         ratios = (*ALPHA_IN, *ALPHA_OUT, *BETA, K_P, K_Q)
         least = {x: 1 if x in ratios else 2 for x in self.symbols()}
@@ -261,7 +261,7 @@ class ClaimedLayer:
                 rounded[quotient] = self.group * WIDTHS[path]
                 least[WIDTHS[path]] = 2
         facts += _ordered(self.channels()) if self.width_rule == "min" else []
-        return Domain(least, tuple(facts), rounded=rounded)
+        return SizeDomain(least, tuple(facts), rounded=rounded)
 
 
 def _ordered(channels: tuple[Any, Any]) -> list[sp.Expr]:

@@ -19,7 +19,7 @@ from torch import nn
 
 from costmodel.checks.instances import counted_by_module
 from costmodel.checks.octave_case import OctaveNet
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.networks.resnet import resnet as formulas
 from costmodel.operators.octave import PATHS, STRIDE_RULES, OctaveLayer, octave_map
@@ -58,7 +58,9 @@ def _layers(points: int) -> Iterator[Identity]:
             continue  # options that do not fit one another
         found += 1
         make, shapes = partial(_layer, options), _shapes(options, image, batch)
-        yield Identity(f"layer {found}", Domain({}), partial(_pairs, str(options), make, shapes, operators))
+        yield Identity(
+            f"layer {found}", SizeDomain({}), partial(_pairs, str(options), make, shapes, operators)
+        )
 
 
 def _layer_options(chosen: random.Random) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def _networks(points: int) -> Iterator[Identity]:
         operators = formulas(depth, size=image, **options).operators(batch)
         shape = (batch, options["in_channels"], *image)
         pairs = partial(_pairs, str(options), partial(_network, depth, options), [shape], operators)
-        yield Identity(f"network {index + 1}", Domain({}), pairs)
+        yield Identity(f"network {index + 1}", SizeDomain({}), pairs)
 
 
 def _network(depth: int, options: dict[str, Any]) -> nn.Module:

@@ -18,9 +18,9 @@ from torch import nn
 from costmodel.checks.dispatched import Work, work_by_formula
 from costmodel.checks.instances import counted
 from costmodel.checks.proof.decide import Step, UndecidedError, decide
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.ratios import unreduced_ratios
-from costmodel.checks.proof.recorded import Record, Recorded, expression
+from costmodel.checks.proof.recorded import SizeRecord, expression
 from costmodel.checks.symbolic import NotSymbolicError, Traced, Tracer
 from costmodel.operators.recorder import Operator
 from costmodel.sizes import Size
@@ -34,7 +34,7 @@ NAMES = {"macs": "MACs", "activations": "activation elements", "params": "parame
 class Sizes:
     """The sizes of a run by their expressions: recorded ones, or plain numbers where there is no record."""
 
-    def __init__(self, numbers: Numbers, record: Record | None = None) -> None:
+    def __init__(self, numbers: Numbers, record: SizeRecord | None = None) -> None:
         self._numbers, self._record = numbers, record
 
     def __call__(self, size: Size) -> Any:
@@ -69,7 +69,7 @@ class Case:
     """One run: what makes the module, what the formulas say of it, and for which sizes."""
 
     name: str
-    domain: Domain
+    domain: SizeDomain
     make: Callable[[Sizes], nn.Module]
     formulas: Callable[[Sizes], Sequence[Operator]]
     inputs: Sequence[tuple[Size, ...]]
@@ -85,7 +85,7 @@ class Identity:
     """Pairs of expressions or numbers that must be equal, without a run of code on symbols."""
 
     name: str
-    domain: Domain
+    domain: SizeDomain
     pairs: Callable[[], Iterable[Compared]]
 
 
@@ -101,7 +101,7 @@ class Claim:
 
 
 @dataclass
-class Run:
+class ProofRun:
     """What came of one case."""
 
     case: Case | Identity
@@ -116,7 +116,7 @@ class Theorem:
     """A claim and what came of it."""
 
     claim: Claim
-    runs: Sequence[Run]
+    runs: Sequence[ProofRun]
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -147,9 +147,9 @@ def failures(case: Case) -> list[str]:
     return run(case).failures
 
 
-def equal(case: Identity) -> Run:
+def equal(case: Identity) -> ProofRun:
     """Compare the pairs of an identity."""
-    found = Run(case)
+    found = ProofRun(case)
     try:
         found.compared += case.pairs()
     except Exception as error:
@@ -159,10 +159,10 @@ def equal(case: Identity) -> Run:
     return found
 
 
-def run(case: Case) -> Run:
+def run(case: Case) -> ProofRun:
     """Run both sides of a case on recorded sizes, compare them, and decide what they asked."""
-    found = Run(case)
-    record = Record({sp.expand(q): sp.sympify(r) for q, r in case.domain.rounded.items()})
+    found = ProofRun(case)
+    record = SizeRecord({sp.expand(q): sp.sympify(r) for q, r in case.domain.rounded.items()})
     tracer = Tracer(record, case.sample)
     sizes = Sizes(case.sample, record)
     try:
@@ -188,7 +188,7 @@ def _recorded(case: Case, sizes: Sizes) -> Sequence[Operator]:
             raise NotSymbolicError(f"(formulas): they fail on symbolic sizes: {lines[0]}") from error
 
 
-def _decide_all(found: Run, conditions: Iterable[sp.Basic]) -> None:
+def _decide_all(found: ProofRun, conditions: Iterable[sp.Basic]) -> None:
     for condition in conditions:
         try:
             found.conditions[condition] = decide(condition, found.case.domain)
@@ -196,7 +196,7 @@ def _decide_all(found: Run, conditions: Iterable[sp.Basic]) -> None:
             found.failures.append(f"holds only if {condition}")
 
 
-def _meet(found: Run, case: Case, numbers: Numbers, traced: Traced) -> None:
+def _meet(found: ProofRun, case: Case, numbers: Numbers, traced: Traced) -> None:
     """Compare the traced counts with those that a plain run on numbers has."""
     sizes = Sizes(numbers)
     shapes = [tuple(map(sizes, shape)) for shape in case.inputs]
@@ -268,6 +268,3 @@ def is_zero(difference: sp.Expr) -> bool:
     (True, False)
     """
     return bool(sp.expand(difference) == 0)
-
-
-__all__ = ["Case", "Claim", "Compared", "Recorded", "Run", "Sizes", "Theorem", "failures", "prove", "run"]

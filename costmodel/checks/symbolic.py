@@ -31,11 +31,7 @@ from costmodel.checks.patches import INITIALISED, one_algorithm, without_initial
 from costmodel.checks.proof.decide import follows
 from costmodel.checks.proof.quotients import floor_of, size
 from costmodel.checks.proof.ratios import unreduced_ratios
-from costmodel.checks.proof.recorded import (
-    Record,
-    expression,
-    is_recorded,
-)
+from costmodel.checks.proof.recorded import SizeRecord, expression, is_recorded
 from costmodel.sizes import Size
 
 __all__ = ["NotSymbolicError", "Traced", "Tracer", "follows", "size"]
@@ -63,7 +59,7 @@ class Traced:
 class Tracer:
     """Makes and runs modules on sizes that a record knows."""
 
-    def __init__(self, record: Record, samples: Mapping[sp.Symbol, int]) -> None:
+    def __init__(self, record: SizeRecord, samples: Mapping[sp.Symbol, int]) -> None:
         # No size is 0 or 1 by itself, and equal samples are no reason to take two sizes for one.
         self._env = ShapeEnv(specialize_zero_one=False, duck_shape=False)
         self._record = record

@@ -15,14 +15,15 @@ from typing import Any
 import sympy as sp
 from torch import Tensor, nn
 
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.quotients import size
 from costmodel.checks.prove import Case, Claim, Sizes
 from costmodel.convention import Cost
 from costmodel.operators.depthwise import depthwise, separable
-from costmodel.operators.layer import Layer, layer_cost
+from costmodel.operators.layer import Layer
 from costmodel.operators.pointwise import linear
 from costmodel.operators.recorder import Operator
+from costmodel.operators.registry import layer_cost
 from costmodel.operators.standard import convolution
 from costmodel.sizes import Pair, Size
 
@@ -95,7 +96,7 @@ def _small_cases(
 def _case(symbols: Mapping[sp.Symbol, int], fixed: Mapping[sp.Symbol, int], build: Build) -> Case:
     free = [symbol for symbol in symbols if symbol not in fixed]
     make, formulas, shape = build({**{symbol: symbol for symbol in symbols}, **fixed})
-    domain = Domain({symbol: symbols[symbol] for symbol in free})
+    domain = SizeDomain({symbol: symbols[symbol] for symbol in free})
     text = ", ".join(f"{symbol} = {value}" for symbol, value in fixed.items())
     sample = dict(zip(free, SAMPLES, strict=False))
     inputs = [tuple(sp.sympify(extent) for extent in shape)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import sympy as sp
 
-    from costmodel.checks.proof.domain import Domain
-    from costmodel.checks.prove import Run, Theorem
+    from costmodel.checks.proof.domain import SizeDomain
+    from costmodel.checks.prove import ProofRun, Theorem
 
 SCHEMA = 1
 
@@ -36,7 +36,7 @@ def certificate(theorems: Iterable[Theorem]) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: ProofRun) -> dict[str, Any]:
     return {
         "name": run.case.name,
         "domain": _domain(run.case.domain),
@@ -47,7 +47,7 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _domain(domain: Domain) -> dict[str, Any]:
+def _domain(domain: SizeDomain) -> dict[str, Any]:
     return {
         "least": _numbers(domain.least),
         "facts": list(map(str, domain.facts)),

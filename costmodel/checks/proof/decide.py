@@ -25,7 +25,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.relational import Relational
 
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.quotients import whole_quotient
 
 MACHINE = 2**62  # the tracer compares sizes with the largest number of a machine: no theorem is about others
@@ -53,7 +53,7 @@ class _Setting:
         return replace(self, least={**self.least, **least}, facts=facts, worlds=worlds)
 
 
-def follows(condition: sp.Basic, domain: Domain | None = None) -> bool:
+def follows(condition: sp.Basic, domain: SizeDomain | None = None) -> bool:
     """Return whether a condition is decided to hold; without a domain, for all sizes of at least 2.
 
     >>> n = sp.Symbol("n", integer=True)
@@ -61,13 +61,13 @@ def follows(condition: sp.Basic, domain: Domain | None = None) -> bool:
     (True, True, False, False)
     """
     try:
-        decide(condition, domain or Domain(dict.fromkeys(condition.free_symbols, LEAST)))
+        decide(condition, domain or SizeDomain(dict.fromkeys(condition.free_symbols, LEAST)))
     except UndecidedError:
         return False
     return True
 
 
-def decide(condition: sp.Basic, domain: Domain) -> Step:
+def decide(condition: sp.Basic, domain: SizeDomain) -> Step:
     """Return the steps by which a condition follows from a domain.
 
     Raises UndecidedError where it does not follow by these steps, or lies outside the class.

@@ -9,7 +9,7 @@ import sympy as sp
 
 
 @dataclass(frozen=True)
-class Domain:
+class SizeDomain:
     """Whole numbers, each from its least value on, for which the facts hold."""
 
     least: Mapping[sp.Symbol, int]

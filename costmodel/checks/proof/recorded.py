@@ -31,7 +31,7 @@ RELATIONS: Mapping[Callable[[Any, Any], Any], tuple[Relation, Relation]] = {
 
 
 @dataclass
-class Record:
+class SizeRecord:
     """What a run asked of its sizes, and the quotients whose rounded values have a name."""
 
     quotients: Mapping[sp.Expr, sp.Expr] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Recorded:
 
     __slots__ = ("expr", "record", "value")
 
-    def __init__(self, expr: sp.Expr, value: int, record: Record) -> None:
+    def __init__(self, expr: sp.Expr, value: int, record: SizeRecord) -> None:
         self.expr, self.value, self.record = expr, value, record
 
     @property  # type: ignore[misc]

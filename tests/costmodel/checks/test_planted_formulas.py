@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.checks.network_theorems import EVEN, OCT, PLAIN, Network
+from costmodel.checks.network_theorems import EVEN, OCT, PLAIN, ClaimedNetwork
 from costmodel.checks.prove import failures
 from costmodel.checks.verify import verify_named
 from costmodel.convention import Cost
@@ -69,7 +69,7 @@ def test_a_bottleneck_without_its_first_convolution_in_the_formula(monkeypatch: 
 
     monkeypatch.setattr(pwise_octave, "record_bottleneck", record)
     verified = verify_named("resnet8", alpha="1/4", paths=["LL"]).differences
-    proved = failures(Network((("LL",),) * 3).case(1, EVEN))
+    proved = failures(ClaimedNetwork((("LL",),) * 3).case(1, EVEN))
     bottlenecks = {f"stages.{layer}.ll" for layer in ("0.0.conv2", "1.0.conv1", "1.0.conv2", "2.0.conv1")}
     parts = {f"{name}.{part}" for name in bottlenecks for part in ("reduce", "spatial", "expand")}
     assert layers_of(proved) == parts

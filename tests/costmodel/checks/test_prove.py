@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.checks.claims import CLAIMS
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.quotients import size
 from costmodel.checks.prove import Case, Claim, Theorem, failures, prove
 from costmodel.checks.theorems import h, n, residue_sizes, w
@@ -66,7 +66,7 @@ def case_of(make: Any, formulas: Any = None, instances: Any = ()) -> Case:
 
     return Case(
         "a model",
-        Domain({a: 2, b: 2, n: 2}),
+        SizeDomain({a: 2, b: 2, n: 2}),
         make,
         formulas or by_default,
         [(n, a)],

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costmodel.checks.proof.decide import UndecidedError, decide, follows
-from costmodel.checks.proof.domain import Domain
+from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.quotients import size
 
 a, b, n = size("a"), size("b"), size("n")
@@ -84,7 +84,7 @@ def test_conditions_that_some_size_breaks(condition: sp.Basic) -> None:
     ids=str,
 )
 def test_what_lies_outside_the_class_is_refused_by_name(condition: sp.Basic, why: str) -> None:
-    domain = Domain({a: 2, b: 2})
+    domain = SizeDomain({a: 2, b: 2})
     if condition == sp.true:  # sympy itself knew
         return
     with pytest.raises(UndecidedError, match=why):
@@ -98,11 +98,11 @@ def test_symbols_that_are_no_whole_numbers_are_refused() -> None:
 
 def test_facts_and_other_ways_to_write_a_size() -> None:
     c, low, high = map(size, ("c", "c_L", "c_H"))
-    domain = Domain({c: 2, low: 2}, facts=(c - low - 2,))
+    domain = SizeDomain({c: 2, low: 2}, facts=(c - low - 2,))
     assert decide(c - low >= 2, domain)["fact"] == 0
     with pytest.raises(UndecidedError):
         decide((c - low) * low >= 4, domain)
-    written = Domain({c: 2, low: 2, high: 2}, worlds=({c: high + low},))
+    written = SizeDomain({c: 2, low: 2, high: 2}, worlds=({c: high + low},))
     assert decide((c - low) * low >= 4, written)["world"] == 0
     with pytest.raises(UndecidedError):
         decide(c - low >= 3, written)
@@ -111,7 +111,7 @@ def test_facts_and_other_ways_to_write_a_size() -> None:
 def test_a_size_that_is_written_in_residues_is_not_written_otherwise_any_more() -> None:
     """c = c_H + c_L says nothing of the q in c_L = 2 q + r: then even c >= 2 c_L would seem to follow."""
     c, low, high = map(size, ("c", "c_L", "c_H"))
-    written = Domain({c: 2, low: 2, high: 2}, worlds=({c: high + low},))
+    written = SizeDomain({c: 2, low: 2, high: 2}, worlds=({c: high + low},))
     with pytest.raises(UndecidedError):
         decide(c - 2 * low + sp.Mod(low, 2) >= 0, written)
 
