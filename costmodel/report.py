@@ -1,4 +1,4 @@
-"""Tables of results as text: JSON, CSV, Markdown, LaTeX. The terminal is the commands' business."""
+"""Tables of results as text: JSON, CSV, Markdown. LaTeX is in `costmodel.latex`, the terminal in the commands."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
-
-import sympy as sp
 
 from costmodel.text import OBEYED, visible
 
@@ -162,11 +160,6 @@ def to_markdown(tables: Iterable[Table]) -> str:
     return "\n\n".join(map(_markdown_table, tables))
 
 
-def to_latex(tables: Iterable[Table]) -> str:
-    """Return tables as LaTeX, one `tabular` each for the package booktabs, under its title as a comment."""
-    return "\n\n".join(map(_latex_table, tables))
-
-
 def plain_rows(table: Table) -> list[dict[str, Any]]:
     """Return the rows of a table by the keys of its columns, in values that JSON knows.
 
@@ -241,68 +234,3 @@ def _escape_markdown(text: str) -> str:
     a\\|b \\*c\\* \\<d>
     """
     return re.sub(r"[\\|*_`<\[\]]", r"\\\g<0>", text)
-
-
-def _latex_table(table: Table) -> str:
-    alignment = "".join("r" if column.kind in NUMERIC else "l" for column in table.columns)
-    rows = [[_latex_cell(row.get(column.key), column.kind) for column in table.columns] for row in table.rows]
-    lines = [
-        f"% {visible(table.title)}",
-        f"\\begin{{tabular}}{{{alignment}}}",
-        "\\toprule",
-        _latex_row(_escape_latex(column.heading) for column in table.columns),
-        "\\midrule",
-        *map(_latex_row, rows),
-        "\\bottomrule",
-        "\\end{tabular}",
-    ]
-    return "\n".join(lines)
-
-
-def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _latex_cell(value: Any, kind: Kind) -> str:
-    if kind == "formula" and value is not None and _FORMULA.fullmatch(str(value)):
-        return _latex_formula(str(value))
-    return _escape_latex(cell(value, kind))
-
-
-_NAME = r"[^\W\d]\w*"
-_FORMULA = re.compile(rf"(?:{_NAME}|[\d\s*+\-/().,])+")  # in Python's notation: names, numbers, operators
-_FUNCTIONS = {"sqrt", "Min", "Max", "floor", "ceiling"}
-
-
-def _latex_formula(formula: str) -> str:
-    """Return a formula in Python's notation as mathematics.
-
-    >>> _latex_formula("c_H**2*h*w/4")
-    '$\\\\frac{c_{H}^{2} h w}{4}$'
-    """
-    names = set(re.findall(_NAME, formula)) - _FUNCTIONS
-    return f"${sp.latex(sp.sympify(formula, {name: sp.Symbol(name) for name in names}))}$"
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "--": "-{}-",  # two hyphens would become a dash
-    **{char: f"${char}$" for char in "<>|"},
-    "→": r"$\to$",
-    "·": r"$\cdot$",
-    "×": r"$\times$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "…": r"\dots{}",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    **{char: rf"\textsuperscript{{{power}}}" for power, char in enumerate("²³⁴", start=2)},
-}
-_IN_LATEX = re.compile("|".join(map(re.escape, _LATEX)))
-
-
-def _escape_latex(text: str) -> str:
-    return _IN_LATEX.sub(lambda found: _LATEX[found[0]], text)

@@ -215,3 +215,46 @@ def test_no_two_modules_define_a_class_of_one_name() -> None:
 
 def test_the_search_for_classes_can_fail() -> None:
     assert classes("class A:\n    class B: ...\ndef f():\n    class C: ...\n") == ["A"]
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function from its first statement on, its docstring aside."""
+    first = function.body[0]
+    has_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    statements = function.body[1:] if has_docstring else function.body
+    return (function.end_lineno or 0) - statements[0].lineno + 1 if statements else 0
+
+
+# Commands that build one request out of their options, line by line.
+LONG_BODIES = {
+    ("costmodel/commands/bench.py", "bench"),
+    ("costmodel/commands/calculator.py", "calculate"),
+    ("costmodel/commands/search.py", "search"),
+    ("costmodel/commands/train.py", "train"),
+}
+
+
+@pytest.mark.parametrize("path", files("costmodel") + files("pwoct"))
+def test_modules_and_functions_are_short(path: str) -> None:
+    source = read(path)
+    assert source.count("\n") <= 300
+    long = {
+        (path, node.name)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > 40
+    }
+    assert long <= LONG_BODIES
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("def f():\n    return 1", 1),
+        ('def f(\n    a,\n    b,\n):\n    """Say."""\n    a = 1\n    return a', 2),
+        ('def f():\n    """Say."""', 0),
+    ],
+)
+def test_the_count_of_lines_can_fail(source: str, lines: int) -> None:
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    assert body_lines(function) == lines

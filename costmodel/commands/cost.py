@@ -24,7 +24,7 @@ from costmodel.commands.shared.vocabulary import option
 from costmodel.report import counted
 
 if TYPE_CHECKING:
-    from costmodel.tables.traced import TracedTotal
+    from costmodel.tables.traced_total import TracedTotal
     from costmodel.tracing.calls import Trace
 
 app = typer.Typer(add_completion=False)
@@ -60,7 +60,7 @@ def cost(
     """
     question = Question.of(ctx)
     with bad_input():
-        from costmodel.tables.traced import parse_total
+        from costmodel.tables.traced_total import parse_total
 
         choice = parse_total(count, unit)
         with within(timeout, network):

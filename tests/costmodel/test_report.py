@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import pytest
 
-from costmodel.report import Column, Table, cell, change, to_csv, to_json, to_latex, to_markdown
+from costmodel.latex import to_latex
+from costmodel.report import Column, Table, cell, change, to_csv, to_json, to_markdown
 
 TABLE = Table(
     "paths",

@@ -13,8 +13,9 @@ from costmodel.commands.shared.errors import warn
 from costmodel.commands.shared.layout import column_widths, lines_of, row_width
 from costmodel.commands.shared.streams import encodable, lacks_unicode
 from costmodel.commands.shared.terminal import console
+from costmodel.latex import to_latex
 from costmodel.networks.resnet import ResNetDesign, depth_note, rounding_notes
-from costmodel.report import Table, to_csv, to_json, to_latex, to_markdown
+from costmodel.report import Table, to_csv, to_json, to_markdown
 from costmodel.text import visible
 
 if TYPE_CHECKING:

@@ -1,0 +1,65 @@
+"""What enters a total of a traced network, and its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from costmodel.operators.rules import MULTIPLYING, PARTS
+from costmodel.sizes import Size
+from costmodel.tables.counting import PREFIXES, UNITS
+from costmodel.tracing.calls import Call, element_ops
+
+SHORT_NAMES: Mapping[str, str] = {"conv": "convolution"}  # as the calculator calls them
+NAMES = (*MULTIPLYING, *PARTS)
+
+
+@dataclass(frozen=True)
+class TracedTotal:
+    """What enters a total, and its unit: the kinds that multiply, and parts of the element operations."""
+
+    names: frozenset[str] = frozenset(MULTIPLYING)
+    unit: str = "mac"
+    prefix: str = ""  # k, M or G: how the work is shown
+
+    @property
+    def heading(self) -> str:
+        """What a total of that choice is called.
+
+        >>> TracedTotal(frozenset(("convolution", "bn")), "flop").heading
+        'FLOPs of convolution + bn'
+        """
+        unit = self.prefix + ("FLOPs" if self.unit == "flop" else "MACs")
+        kinds = [name for name in MULTIPLYING if name in self.names]
+        parts = [name for name in PARTS if name in self.names]
+        return " + ".join(
+            [unit if len(kinds) == len(MULTIPLYING) else f"{unit} of {', '.join(kinds)}", *parts]
+        )
+
+    def work(self, calls: Iterable[Call]) -> Size:
+        """Return the chosen work of calls, in the unit; an element operation counts once."""
+        calls = list(calls)
+        macs = sum(call.cost.macs for call in calls if call.kind in self.names)
+        ops = element_ops(calls)
+        apart = sum(count for part, count in ops.items() if part in self.names)
+        return (2 * macs if self.unit == "flop" else macs) + apart
+
+
+def parse_total(count: str | None, unit: str) -> TracedTotal:
+    """Read what enters a total.
+
+    Raises ValueError for an unknown part or unit.
+
+    >>> sorted(parse_total("conv,bn", "mac").names)
+    ['bn', 'convolution']
+    """
+    if unit not in UNITS:
+        raise ValueError(f"unit must be mac or flop, got {unit}; k, M or G may stand before it: Mmac")
+    prefix = unit[0] if unit[0] in PREFIXES else ""
+    unit = unit.removeprefix(prefix)
+    if count is None:
+        return TracedTotal(unit=unit, prefix=prefix)
+    names = [SHORT_NAMES.get(name, name) for name in count.lower().split(",")]
+    if wrong := [name for name in names if name not in NAMES]:
+        raise ValueError(f"count must be some of {','.join(NAMES)}, got {wrong[0] or 'nothing'}")
+    return TracedTotal(frozenset(names), unit, prefix)
