@@ -52,6 +52,20 @@ WORDS = [
     "\x00",
     "%s",
 ]
+# What any option may be given: what terminals obey, names that file systems refuse, numbers that do not end.
+HOSTILE = [
+    "\x1b[31mred",
+    "\u202etxt.exe",
+    "\udcff",
+    "n" * 300,
+    "9" * 30,
+    "1e-400",
+    "inf",
+    "[red]",
+    "=1+1",
+    "~",
+    "/",
+]
 
 OPTIONS: dict[str, list[str]] = {
     "--alpha": RATIOS,
@@ -108,6 +122,9 @@ SEARCHED = {
 }
 NETWORKS = ["resnet8", "resnet8 --alpha 1/4", "resnet14 --paths=HL --alpha 0.5", "resnet8 --alpha", "--x 1"]
 NETWORKS += ["resnet8 --width 4 --size 5x7", "resnet8 'x", "", "nowhere/run", "resnet8 --alpha 1/4 --alpha 0"]
+
+
+OBEYED_HERE = set("\x1b\u202e\udcff\x00")
 
 
 @dataclass(frozen=True)
@@ -227,6 +244,22 @@ COMMANDS = {
         {"--data": [".", "nowhere"], "--plan": ["lean", *WORDS], "": ["x"]},
         frozenset({2}),
     ),
+    "cost": Command(
+        ("--input", "1,3,8,8"),
+        {
+            "": [
+                "no.such:model",
+                "math:pi",
+                "torch.nn:Identity()",
+                "torch.nn:Conv2d(3,4,3)",
+                ":",
+                "x.py:y",
+                *WORDS,
+            ],
+            "--input": ["1,3,8,8", "x", "", "0", "1,3"],
+            "--format": ["json", *WORDS],
+        },
+    ),
     "data check": Command(("nowhere",), {"": ["x", ""]}, frozenset({2, 4})),
 }
 
@@ -234,7 +267,9 @@ COMMANDS = {
 def arguments(options: Mapping[str, Sequence[str]], flags: Sequence[str], most: int) -> Arguments:
     """Lists of options with a value each, of values alone, and of flags."""
     option = st.sampled_from(sorted(options)).flatmap(
-        lambda name: st.sampled_from(options[name]).map(lambda value: [name, value] if name else [value])
+        lambda name: st.sampled_from([*options[name], *HOSTILE]).map(
+            lambda value: [name, value] if name else [value]
+        )
     )
     flag = st.sampled_from(flags).map(lambda word: [word])
     parts = st.lists(st.one_of(*[option] * 5, flag), max_size=most)
@@ -252,12 +287,13 @@ def leave_code(words: Sequence[str]) -> int:
     code = int(left.value.code or 0)
     errors = [line for line in err.getvalue().splitlines() if line.startswith("pwoct-cost: error: ")]
     assert "Traceback" not in err.getvalue()
+    assert not set(err.getvalue() + out.getvalue()) & OBEYED_HERE
     assert len(errors) == bool(code)
     assert not (code and out.getvalue())
     return code
 
 
-@settings(max_examples=2500)
+@settings(max_examples=1500)
 @given(arguments(OPTIONS, FLAGS, 7))
 def test_the_calculator_leaves_with_0_or_2(words: list[str]) -> None:
     assert leave_code(words) in (0, 2)
