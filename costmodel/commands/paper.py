@@ -43,12 +43,15 @@ def paper(
     Exit code 1 where a printed count does not follow from the reading, or what is instantiated differs.
     """
     question = Question.of(ctx)
+    typed = question.typed
     with bad_input():
         _check_one(readings=readings, verify=verify, choices=choices, figure=figure, document=document)
         if readings or choices or figure or document:
             question = question.without("shows printed counts alone", ("table",)).idle(("runs", "records"))
+        if table is not None:
+            question = question.without("does not go with --table", ("verify", "runs", "records"))
         check_plot(figure)
-        _check_folders(question.typed, document, records=records, runs=runs)
+        _check_folders(typed, document, records=records, runs=runs)
     printed = read_paper()
     if document is not None:
         _write_document(printed, document, records)
@@ -77,7 +80,6 @@ def _one_table(printed: Paper, number: int, format: Format, question: Question) 
     """Show the printed counts of one table, and say in the first line what becomes of them."""
     from costmodel.paper import cells
 
-    question = question.without("does not go with --table", ("verify",)).idle(("runs", "records"))
     found = [cell for cell in cells.cells(printed) if cell.row.table == number]
     verdict = cells.verdict(found, f"Table {number}")
     quantities = [name for name in cells.QUANTITIES if any(cell.quantity == name for cell in found)]
