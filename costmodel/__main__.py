@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from importlib.util import module_from_spec, spec_from_file_location
 from os.path import abspath, dirname, join
 from typing import TYPE_CHECKING, NoReturn
@@ -26,6 +27,7 @@ def main() -> None:
     """Run the command line, and leave without a traceback whenever Ctrl-C is pressed."""
     signal.signal(signal.SIGINT, interrupt)
     sys.unraisablehook = _unraisable
+    warnings.showwarning = show_warning
     try:
         command_line().main()
     finally:
@@ -46,6 +48,13 @@ def interrupt(number: int, frame: FrameType | None) -> None:
             _leave(number, frame)
         around = around.f_back
     raise KeyboardInterrupt
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Say a warning of a library as a message of ours: one line, without the place in the library's code."""
+    from costmodel.commands.shared.errors import warn
+
+    warn([str(message)])
 
 
 def command_line() -> ModuleType:
