@@ -1,4 +1,4 @@
-"""Tables of results as JSON, CSV and Markdown; LaTeX is in `costmodel.latex`, the terminal in the commands."""
+"""Tables of results as JSON, CSV and Markdown; LaTeX is in `latex`, the terminal in the commands."""
 
 from __future__ import annotations
 
