@@ -17,9 +17,12 @@ from typer.main import get_command
 
 from costmodel.commands import calculator
 from costmodel.commands.shared.ending import exit_code
+from costmodel.commands.shared.errors import show_warning
 from costmodel.commands.shared.reports import show_reports
 from costmodel.commands.shared.streams import prepare_streams
 from costmodel.commands.shared.vocabulary import fold
+
+__all__ = ["app", "main", "show_warning"]
 
 # What a command is, in the order in which a user meets them; each is the module of that name in
 # `costmodel.commands`.

@@ -27,9 +27,10 @@ def main() -> None:
     """Run the command line, and leave without a traceback whenever Ctrl-C is pressed."""
     signal.signal(signal.SIGINT, interrupt)
     sys.unraisablehook = _unraisable
-    warnings.showwarning = show_warning
     try:
-        command_line().main()
+        cli = command_line()
+        warnings.showwarning = cli.show_warning
+        cli.main()
     finally:
         signal.signal(signal.SIGINT, _leave)
         sys.stdout = (
@@ -48,13 +49,6 @@ def interrupt(number: int, frame: FrameType | None) -> None:
             _leave(number, frame)
         around = around.f_back
     raise KeyboardInterrupt
-
-
-def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Say a warning of a library as a message of ours: one line, without the place in the library's code."""
-    from costmodel.commands.shared.errors import warn
-
-    warn([str(message)])
 
 
 def command_line() -> ModuleType:

@@ -91,5 +91,5 @@ def test_ctrl_c_that_cannot_be_raised_ends_too(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_warning_of_a_library_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    entry.show_warning(UserWarning("first\n\x1b[31msecond"), UserWarning, "/place/file.py", 3)
+    entry.command_line().show_warning(UserWarning("first\n\x1b[31msecond"), UserWarning, "/place/file.py", 3)
     assert capsys.readouterr().err == "pwoct-cost: warning: first \\x1b[31msecond\n"

@@ -42,6 +42,11 @@ def warn(messages: Sequence[str]) -> None:
         say(f"pwoct-cost: warning: {message}")
 
 
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Say a warning of a library as a message of ours: one line, without the place in the library's code."""
+    warn([str(message)])
+
+
 @contextmanager
 def bad_input() -> Iterator[None]:
     """Turn a ValueError, which says what was given and what is needed, into one line and exit code 2."""
