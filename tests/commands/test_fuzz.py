@@ -80,6 +80,11 @@ OPTIONS: dict[str, list[str]] = {
     "--stride": NUMBERS,
     "--dilation": NUMBERS,
     "--groups": NUMBERS,
+    "--padding": ["0", "1x2", "same", *NUMBERS],
+    "--output-padding": ["0", "1", "1x0", "-1"],
+    "--dim": ["1", "2", "3", "4"],
+    "--batch": NUMBERS,
+    "--in-channels": NUMBERS,
     "--alpha-in": RATIOS,
     "--alpha-out": RATIOS,
     "--width-rule": [*WORDS, "in", "min"],
@@ -88,12 +93,14 @@ OPTIONS: dict[str, list[str]] = {
     "--width": NUMBERS,
     "--classes": NUMBERS,
     "--dtype": ["float32", "int8", *WORDS],
-    "--unit": ["mac", "flop", *WORDS],
+    "--unit": ["mac", "flop", "Gmac", "KFLOPS", *WORDS],
     "--count": ["conv", "conv,linear", "bn,add,pool", "CONV", *WORDS],
     "--format": ["table", "json", "csv", "md", "latex", *WORDS],
 }
 FLAGS = [
     "--bias",
+    "--depthwise",
+    "--exchange",
     "--per-layer",
     "--version",
     "--help",
@@ -150,12 +157,13 @@ COMMANDS = {
     ),
     "sweep": Command(
         ("--model", "resnet8", "--alpha", "0,1/4", "--paths", "HL"),
-        {**SEARCHED, "--quantity": QUANTITIES},
+        {**SEARCHED, "--quantity": QUANTITIES, "--unit": ["flop", "Mmac", *WORDS], "--count": ["bn", ""]},
     ),
     "search": Command(
         ("--model", "resnet8", "--alpha", "0,1/4", "--beta", "2", "--paths", "HL"),
         {
             **SEARCHED,
+            "--width": ["4,8", "8:16:8", "1/2", *NUMBERS[:4]],
             "--minimise": [*QUANTITIES, "latency"],
             "--maximise": QUANTITIES,
             "--constraint": ["keep-hh", "same-beta,keep-ll", "keep", ""],
