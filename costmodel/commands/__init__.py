@@ -1,1 +1,1 @@
-"""The commands of `pwoct-cost`, one a file: parse, call, show, exit."""
+"""The commands of `pwoct-cost`, one per file: parse, call, show, exit."""

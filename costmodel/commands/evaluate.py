@@ -69,7 +69,7 @@ def evaluate(
 
 
 def class_table(score: Score, classes: tuple[str, ...]) -> Table:
-    """Return a row a class: how many of its images were recognised."""
+    """Return one row per class: how many of its images were recognised."""
     rows = [
         {"class": name, "images": int(score.confusion[k].sum()), "accuracy": percent(score.per_class[k])}
         for k, name in enumerate(classes)
@@ -79,7 +79,7 @@ def class_table(score: Score, classes: tuple[str, ...]) -> Table:
 
 
 def confusion_table(score: Score, classes: tuple[str, ...]) -> Table:
-    """Return the confusion matrix: a row a true class, a column a predicted one."""
+    """Return the confusion matrix: one row per true class, one column per predicted class."""
     rows = [
         {"class": name, **{str(k): int(count) for k, count in enumerate(score.confusion[row])}}
         for row, name in enumerate(classes)

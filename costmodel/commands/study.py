@@ -99,7 +99,7 @@ def _table(name: str) -> int:
 
 
 def _plan_table(planned: Study, part: Shard) -> Table:
-    """Return a row a run of the shard: its folder, what it trains, and how it stands."""
+    """Return one row per run of the shard: its folder, what it trains, and how it stands."""
     rows = [
         {
             "run": planned.path(run).name,

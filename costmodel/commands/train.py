@@ -167,7 +167,7 @@ def tell_unwritten(results: Sequence[Result]) -> None:
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """Return a row a run."""
+    """Return one row per run."""
     rows = [
         {
             "name": result.name,

@@ -118,3 +118,9 @@ def test_a_verdict_can_be_bad() -> None:
     first, *rest = (cell for cell in cells(read_paper()) if cell.row.table == 1)
     text = verdict([replace(first, matches=False), *rest], "Table 1")
     assert text.startswith("Table 1: not all printed counts follow from the reading (parameters 4 of 5,")
+
+
+def test_a_choice_of_parts_adds_no_quantity(pwoct_cost: Run) -> None:
+    words = (*SWEEP, "--quantity", "calls,bytes")
+    chosen = pwoct_cost(*words, "--count", "conv,bn").json["sweep"]
+    assert chosen == pwoct_cost(*words).json["sweep"]

@@ -61,7 +61,7 @@ def wholes(text: str, name: str) -> list[int]:
 
 
 def per_stage(text: str, read: Callable[[str], T]) -> T | tuple[T, ...]:
-    """Read one value, or three joined by +, one a stage.
+    """Read one value, or three joined by +, one per stage.
 
     >>> per_stage("1/4+1/2+3/4", as_ratio)
     (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
