@@ -125,7 +125,7 @@ def hidden_channels(c_in: int, c_out: int, beta: Ratio, rule: str = "out") -> in
     Raises:
         ValueError: if `beta` is below 1 or the rule is unknown.
 
-    Source: Inoue and Goto, eq. (9) and (14), where the width is f/beta (rule "out").
+    Source: Inoue and Gotoh, eq. (9) and (14), where the width is f/beta (rule "out").
 
     >>> hidden_channels(4, 12, 2), hidden_channels(4, 12, 2, "mean"), hidden_channels(1, 1, 2)
     (6, 4, 1)

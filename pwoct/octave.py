@@ -40,7 +40,7 @@ class OctConv(nn.Module):
     Raises:
         ValueError: if an option is out of its range or does not fit the others.
 
-    Source: Chen et al., "Drop an Octave" (ICCV 2019); Inoue and Goto, eq. (1) and (2).
+    Source: Chen et al., "Drop an Octave" (ICCV 2019); Inoue and Gotoh, eq. (1) and (2).
 
     >>> import torch
     >>> layer = OctConv(16, 32, 3, alpha_in=0.25, alpha_out="1/4", stride=2)

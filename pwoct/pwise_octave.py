@@ -30,7 +30,7 @@ class Bottleneck(nn.Module):
     x: (n, c_in, h, w). Returns (n, c_out, ceil(h/stride), ceil(w/stride)); `reduce` has the stride.
     With nothing between them they are one linear map of rank at most m a tap.
 
-    Source: Inoue and Goto, section 5.2, eq. (9) and (14).
+    Source: Inoue and Gotoh, section 5.2, eq. (9) and (14).
 
     >>> path = PathSpec("LH", 4, 12, (3, 3), stride=1, dilation=1, groups=1, depthwise=False, bias=False)
     >>> sum(p.numel() for p in Bottleneck(path, 6).parameters()) == 4 * 6 + 3 * 3 * 6 * 6 + 6 * 12
@@ -82,7 +82,7 @@ class PwiseOctConv(OctConv):
     Raises:
         ValueError: if an option is out of its range or does not fit the others.
 
-    Source: Inoue and Goto, section 5.
+    Source: Inoue and Gotoh, section 5.
 
     >>> layer = PwiseOctConv(16, 16, 3, alpha_in=0.25, alpha_out=0.25, paths=("LH",), beta=2)
     >>> [type(path).__name__ for path in layer.children()]

@@ -142,7 +142,7 @@ def resnet(
     Raises:
         ValueError: if an option is out of its range.
 
-    Source: He et al. (CVPR 2016), section 4.2; Inoue and Goto, section 6.1.
+    Source: He et al. (CVPR 2016), section 4.2; Inoue and Gotoh, section 6.1.
 
     >>> sum(p.numel() for p in resnet(20).parameters())
     272282

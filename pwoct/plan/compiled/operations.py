@@ -49,7 +49,10 @@ class Operation(ctypes.Structure):
 
 @dataclass(eq=False)
 class Map:
-    """A feature map of one block of images; `place` is where it lies, in vectors, once that is decided."""
+    """A feature map of one block of images; two of the same shape are different maps.
+
+    `place` is where it lies in memory, in vectors, once that is decided.
+    """
 
     channels: int
     height: int
@@ -124,16 +127,16 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
 
     The images lie at 0; the result is needed to the end.
     """
-    needed = {id(result): len(steps)}
+    needed: dict[Map, int] = {result: len(steps)}
     for number, one in enumerate(steps):
         for read in one.reads.values():
-            needed[id(read)] = max(number, needed.get(id(read), 0))
+            needed[read] = max(number, needed.get(read, 0))
     images.place, total = 0, images.vectors(group)
     placed = [images]
     for number, one in enumerate(steps):
         if one.output is None or any(one.output is other for other in placed):
             continue  # several steps may write a map, each its own pixels
-        placed = [other for other in placed if needed.get(id(other), 0) >= number]
+        placed = [other for other in placed if needed.get(other, 0) >= number]
         size, place = one.output.vectors(group), 0
         for other in sorted(placed, key=lambda other: other.place):
             if place + size <= other.place:

@@ -57,9 +57,9 @@ class Tape:
         self.steps: list[Step] = []
         self.parameters: list[Tensor] = []
         self.norms: list[tuple[nn.BatchNorm2d, int]] = []
-        self._gradients: dict[int, Map] = {}
+        self._gradients: dict[Map, Map] = {}
         self._backward: list[Callable[[], None]] = []
-        self._constant: set[int] = set()
+        self._constant: set[Map] = set()
 
     @property
     def parameter_count(self) -> int:
@@ -99,16 +99,16 @@ class Tape:
         self._convolve(y, {"input": x, "plus": plus, "doubled": doubled}, places, stride=s, **taps)
 
         def gradient() -> None:
-            dy = self._gradients[id(y)]
+            dy = self._gradients[y]
             self._add_gradient(plus, dy)
             if doubled is not None:
                 self._add_gradient(doubled, self._sum_windows(dy))
             if convolution.weight.requires_grad:
                 self._weight_gradient(x, dy, {**taps, "stride": s, "weight": first})
-            if id(x) not in self._constant:
+            if x not in self._constant:
                 dx = Map(*self._shape(x))
-                self._input_gradient(dx, {"input": dy, "plus": self._gradients.get(id(x))}, places, s, d)
-                self._gradients[id(x)] = dx
+                self._input_gradient(dx, {"input": dy, "plus": self._gradients.get(x)}, places, s, d)
+                self._gradients[x] = dx
 
         self._backward.append(gradient)
         return y
@@ -192,7 +192,7 @@ class Tape:
             raise ValueError(f"{NEEDS} even sizes where a map is upsampled, got {size[0]} x {size[1]}")
         y = Map(x.channels, 2 * x.height, 2 * x.width)
         self._repeat(y, None, x, 1.0)
-        self._backward.append(lambda: self._add_gradient(x, self._sum_windows(self._gradients[id(y)])))
+        self._backward.append(lambda: self._add_gradient(x, self._sum_windows(self._gradients[y])))
         return y
 
     def pool(self, x: Map, by: int) -> Map:
@@ -208,8 +208,8 @@ class Tape:
 
         def gradient() -> None:
             dx = Map(*self._shape(x))
-            self._repeat(dx, self._gradients.get(id(x)), self._gradients[id(y)], 0.25)
-            self._gradients[id(x)] = dx
+            self._repeat(dx, self._gradients.get(x), self._gradients[y], 0.25)
+            self._gradients[x] = dx
 
         self._backward.append(gradient)
         return y
@@ -251,7 +251,7 @@ class Tape:
         before = []
         for x, plus, y, fields in recorded:
             kept = Map(*self._shape(y))  # the gradient where the output was not rectified
-            reads = {"input": self._gradients[id(y)], "result": y if relu else None, "source": x}
+            reads = {"input": self._gradients[y], "result": y if relu else None, "source": x}
             self.steps.append(operations.step(NORMALISATION_SUMS, kept, reads, **fields))
             self._add_gradient(plus, kept)
             before.append(kept)
@@ -260,23 +260,23 @@ class Tape:
             dx = Map(*self._shape(x))
             reads = {"input": kept, "source": x}
             self.steps.append(operations.step(NORMALISATION_GRADIENT, dx, reads, **fields))
-            self._gradients[id(x)] = dx
+            self._gradients[x] = dx
 
     def reverse(self, result: Map, gradient: Map, images: Map, *, to_images: bool) -> Map | None:
         """Record the gradients, given the map of that of the result; return the map of that of the images."""
-        self._gradients = {id(result): gradient}
+        self._gradients = {result: gradient}
         if not to_images:
-            self._constant.add(id(images))
+            self._constant.add(images)
         for record in reversed(self._backward):
             record()
         self._backward.clear()
-        return self._gradients.get(id(images))
+        return self._gradients.get(images)
 
     def _add_gradient(self, x: Map | None, dx: Map) -> None:
         if x is not None:
-            if id(x) in self._gradients:
+            if x in self._gradients:
                 raise ValueError(f"{NEEDS} maps that nothing reads before they are added")
-            self._gradients[id(x)] = dx
+            self._gradients[x] = dx
 
     def _sum_windows(self, x: Map) -> Map:
         y = Map(x.channels, -(-x.height // 2), -(-x.width // 2))

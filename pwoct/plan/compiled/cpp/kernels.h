@@ -1,8 +1,8 @@
 // Kernels on maps in blocks of images: convolutions with their sums and ReLUs, and pooling.
 //
 // A map holds one block of images, in the order [group of channels][row][column][image][channel of the group]:
-// a vector is one pixel of all images of the block. So whole vectors are computed whatever the channels are,
-// at any size, stride and padding, and pooling and upsampling need no shuffles. In float32 a group is one
+// a vector is one pixel of all images of the block. So vectors are full whatever the number of channels, at any
+// size, stride and padding, and pooling and upsampling need no shuffles. In float32 a group is one
 // channel; in bfloat16 it is two, whose products one instruction adds.
 
 #pragma once
@@ -28,10 +28,10 @@ struct Operation {
   int64_t input, output;    // maps; of a gradient's operation, the input is the gradient
   int64_t plus, doubled;    // maps that are added; `doubled`, to all pixels, is at half the size and repeated
   int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned; of Winograd's
-                            // convolution, `source` has the last `source_groups` of its input groups
+                            // convolution, `source` has the last `source_groups` of its groups of input channels
   int64_t weight, bias;     // offsets in weights and biases
   int64_t statistics;       // offset in the sums of each block
-  int64_t groups, channels; // input groups, output channels
+  int64_t groups, channels; // groups of input channels (for gradients of filters: input channels); output channels
   int64_t height, width;    // of the input
   int64_t out_height, out_width;
   int64_t doubled_height, doubled_width;
@@ -110,7 +110,7 @@ static int64_t most_bytes(const Operation *operations, int64_t count, const Byte
   return (most + BYTES - 1) / BYTES * BYTES;
 }
 
-// ReLU; what is no number stays none.
+// ReLU; NaN stays NaN.
 template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 
 // The maps of an operation; those that it does not have are null.
@@ -126,8 +126,8 @@ template <class Type> struct Weights {
   const typename Type::Scalar *bias;
 };
 
-// Adds to PIXELS x COUNT sums what the taps of a kernel bring: of the output pixels (row, column...), of COUNT
-// output channels. AT_EDGE: some of the pixels that are read may lie outside, and count as zero.
+// Accumulates the products of a filter's taps in PIXELS x COUNT sums: for the output pixels (row, column...) of
+// COUNT output channels. AT_EDGE: some of the pixels that are read may lie outside the map, and count as zero.
 template <class Type, int COUNT, int WIDTH, bool AT_EDGE>
 INLINE void multiply_add(const Operation &op, const typename Type::Vector *input,
                          const typename Type::Weight *weight, int64_t row, int64_t column,
@@ -209,7 +209,7 @@ static void convolve_channels(const Operation &op, const Maps<Type> &maps, const
   }
 }
 
-// Computes what channels are left, by as many at once as there are; weights come in the same parts.
+// Computes the channels that are left, as many at once as possible; weights are stored in the same order.
 template <class Type, int COUNT, int WIDTH>
 static void convolve_rest(const Operation &op, const Maps<Type> &maps, Weights<Type> weights, int64_t channel,
                           int64_t row) {

@@ -1,5 +1,5 @@
-// Training steps: each operation is computed for all blocks before the next one that needs sums over all of
-// them. Threads have their own blocks, and wait for each other at barriers alone.
+// Training steps: every operation is computed for all blocks before one that needs sums over all of them. Each
+// thread has its own blocks; threads wait for each other at barriers only.
 
 #include "kernels.h"
 #include "threads.h"
@@ -210,7 +210,7 @@ template <class Type> static int64_t scratch_bytes(const Operation &op) {
   return 0;
 }
 
-// Gradients of kernels. Returns whether the operation is of such a kind.
+// Computes gradients of filters. Returns whether the operation is of such a kind.
 template <class Type>
 static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
                               void *scratch) {

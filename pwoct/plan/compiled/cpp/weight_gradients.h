@@ -1,4 +1,4 @@
-// Gradients of kernels: products of maps, added up over all pixels and images of a block.
+// Gradients of filters: products of maps, summed over all pixels and images of a block.
 
 #pragma once
 

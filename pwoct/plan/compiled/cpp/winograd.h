@@ -1,4 +1,4 @@
-// Convolutions of 3x3 kernels by fewer products: F(2x2, 3x3) of Winograd (Lavin and Gray, 2016, section 4.1).
+// 3x3 convolutions with fewer products: Winograd's F(2x2, 3x3) (Lavin and Gray, 2016, section 4.1).
 //
 // A tile of 2x2 output pixels needs 4x4 input pixels d. With G of weights.py and
 //
@@ -8,13 +8,13 @@
 //        0  1  0 -1
 //
 // it is A' m A, where m is the sum over channels of (G g G') * (B' d B), multiplied element by element: 16
-// products of a channel instead of 36. An infinite pixel makes its whole tile no number.
+// products per channel instead of 36. An infinite pixel turns its whole tile into NaN.
 
 #pragma once
 
 #include "kernels.h"
 
-constexpr int TILES = 2; // of a row, that are transformed at once
+constexpr int TILES = 2; // of a row, transformed at once
 
 // Where a position (row, column) of tiles comes in the order of products: in which part, for which of the four sums.
 struct Place {

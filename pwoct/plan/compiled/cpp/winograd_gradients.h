@@ -1,5 +1,5 @@
-// Gradients of 3x3 kernels by fewer products: the gradient of G g G' is the sum over tiles and images of
-// (A dy A') * (B' d B), 16 products of two channels and a tile instead of 36; see winograd.h.
+// Gradients of 3x3 filters with fewer products: the gradient of G g G' is the sum over tiles and images of
+// (A dy A') * (B' d B), 16 products per pair of channels and tile instead of 36; see winograd.h.
 
 #pragma once
 
