@@ -23,6 +23,8 @@ def test_networks_in_json(capsys):
     )
     assert code == 0
     result = json.loads(out)
+    assert result["question"]["dtype"] == "float32,bfloat16"
+    assert result["command_line"].startswith("pwoct-cost bench resnet8 --alpha 1/2 ")
     assert {
         "inference_float32",
         "training_float32",

@@ -206,6 +206,12 @@ def test_the_network_of_a_result_is_that_of_its_options(pwoct_cost: Run, command
     assert again == document
 
 
+def test_data_are_named_as_an_argument_or_as_everywhere(pwoct_cost: Run) -> None:
+    one, other = pwoct_cost("data", "check", "nowhere"), pwoct_cost("data", "check", "--data", "nowhere")
+    assert (one.code, one.err) == (other.code, other.err) == (4, one.err)
+    assert pwoct_cost("data", "check").code == pwoct_cost("data", "check", "a", "--data", "b").code == 2
+
+
 def test_completion_knows_values() -> None:
     from costmodel.commands.shared.vocabulary import _completion
 
