@@ -40,13 +40,9 @@ def prove(
         typer.Argument(case_sensitive=False, help="What to prove. Default: everything."),
     ] = None,
     all: Annotated[bool, option("every-theorem")] = False,
-    domains: Annotated[bool, typer.Option("--domains", help="Print the exact domain of every run.")] = False,
-    certificate: Annotated[
-        Path | None, typer.Option(help="Write all steps to a JSON file, for --check or another program.")
-    ] = None,
-    check: Annotated[
-        Path | None, typer.Option(help="Check a certificate with sympy alone; nothing is run or traced.")
-    ] = None,
+    domains: Annotated[bool, option("domains")] = False,
+    certificate: Annotated[Path | None, option("certificate")] = None,
+    check: Annotated[Path | None, option("check-certificate")] = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Run formulas, constructors and forward passes on symbols, and show that traced minus formula is zero.

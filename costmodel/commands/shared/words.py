@@ -190,5 +190,8 @@ TABLE: tuple[Word, ...] = (
         "--all",
         "Also all pairs of residues of image sizes, and all networks; takes minutes.",
     ),
+    Word("domains", "--domains", "Print the exact domain of every run."),
+    Word("certificate", "--certificate", "Write all steps to a JSON file, for --check or another program."),
+    Word("check-certificate", "--check", "Check a certificate with sympy alone; nothing is run or traced."),
     *TRAINING_WORDS,
 )
