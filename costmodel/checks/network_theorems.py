@@ -177,7 +177,7 @@ def network_claims(*, every: bool = False) -> Iterator[Claim]:
         yield from _more_claims()
 
 
-_BLOCKS = {"plain": (1, 2, 3), "Oct": (1, 2), "PwiseOct, all paths": (3,)}
+_BLOCKS = {"plain": (1, 2, 3), "Oct": (2,), "PwiseOct, all paths": (2,)}
 
 
 def _more_claims() -> Iterator[Claim]:

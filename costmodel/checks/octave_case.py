@@ -176,7 +176,7 @@ class ClaimedLayer:
             partial(self.formulas, image=image),
             inputs,
             {symbol: numbers[0][symbol] for symbol in domain.least},
-            numbers[1:3],
+            numbers[1:2],
             work=not all(side.is_Integer and side <= self.period for side in image),
         )
 

@@ -1,0 +1,263 @@
+"""Plant defects one by one, and show which check finds each: `python benchmarks/mutants.py [--only TEXT]`.
+
+Two kinds of mutants. Small ones are made from the syntax trees of formulas and layers: an operator, a constant
+or a comparison is changed. Planned ones are conditions, such as "twice the work where 3 divides the batch". Each
+mutant lives in a process of its own, forked before the project is imported; its source exists in memory only.
+
+A mutant meets `prove` claim by claim until one fails, the cheap ones first; if none of these fails, `verify` of
+three networks, and then the rest of `prove`. So what `prove` catches is shown to `verify` with `--every-check`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.abc
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A defect: what it is, and the source of one module that has it."""
+
+    name: str
+    kind: str
+    module: str
+    source: str
+
+
+# Files whose syntax trees are changed, and how many mutants each of them gives.
+SMALL = {
+    "costmodel/operators/standard.py": 10,
+    "costmodel/operators/elementwise.py": 8,
+    "costmodel/operators/octave.py": 8,
+    "costmodel/operators/pwise_octave.py": 4,
+    "costmodel/operators/recorder.py": 8,
+    "costmodel/networks/network.py": 8,
+    "costmodel/networks/resnet.py": 4,
+    "costmodel/rounding.py": 5,
+    "pwoct/octave.py": 9,
+    "pwoct/pwise_octave.py": 3,
+    "pwoct/branches.py": 7,
+    "pwoct/channels.py": 4,
+    "pwoct/paths.py": 5,
+    "pwoct/resnet.py": 9,
+}
+
+OPERATORS = {
+    ast.Mult: ast.Add,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.FloorDiv,
+}
+COMPARISONS = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Gt: ast.GtE, ast.Lt: ast.LtE, ast.In: ast.NotIn}
+
+
+class _Change(ast.NodeTransformer):
+    """Changes the n-th place of a syntax tree that can be changed, and says how."""
+
+    def __init__(self, place: int) -> None:
+        self.left, self.said = place, ""
+
+    def _is_here(self, said: str, node: ast.AST) -> bool:
+        self.left -= 1
+        if self.left == -1:
+            self.said = f"line {getattr(node, 'lineno', 0)}: {said}"
+        return self.left == -1
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        new = OPERATORS.get(type(node.op))
+        text = isinstance(node.left, ast.JoinedStr) or isinstance(node.right, ast.JoinedStr)
+        if new is not None and not text and self._is_here(f"{ast.unparse(node)}: {new.__name__}", node):
+            return ast.BinOp(node.left, new(), node.right)
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        new = COMPARISONS.get(type(node.ops[0]))
+        if new is not None and self._is_here(f"{ast.unparse(node)}: {new.__name__}", node):
+            return ast.Compare(node.left, [new(), *node.ops[1:]], node.comparators)
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if type(node.value) is int and self._is_here(f"{node.value}: {node.value + 1}", node):
+            return ast.copy_location(ast.Constant(node.value + 1), node)
+        if type(node.value) is bool and self._is_here(f"{node.value}: {not node.value}", node):
+            return ast.copy_location(ast.Constant(not node.value), node)
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        if self._is_here(f"{ast.unparse(node)}: {type(other).__name__}", node):
+            return ast.BoolOp(other, node.values)
+        return self.generic_visit(node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        if self._is_here(f"{ast.unparse(node)}: the other way round", node):
+            return ast.IfExp(node.test, node.orelse, node.body)
+        return self.generic_visit(node)
+
+
+def small_mutants() -> Iterator[Mutant]:
+    """Yield mutants of syntax trees, spread evenly over each file."""
+    for path, wanted in SMALL.items():
+        text = (ROOT / path).read_text(encoding="utf-8")
+        counter = _Change(10**6)
+        counter.visit(ast.parse(text))
+        places = 10**6 - counter.left
+        for index in range(wanted):
+            change = _Change((2 * index + 1) * places // (2 * wanted))
+            tree = ast.fix_missing_locations(change.visit(ast.parse(text)))
+            yield Mutant(f"{path} {change.said}", "small", _module(path), ast.unparse(tree))
+
+
+def planned_mutants() -> Iterator[Mutant]:
+    """Yield the mutants of the table beside this file."""
+    for path, group in json.loads((ROOT / "benchmarks/mutants.json").read_text(encoding="utf-8")).items():
+        text = (ROOT / path).read_text(encoding="utf-8")
+        for name, old, new in group:
+            if text.count(old) < 1:
+                raise ValueError(f"{path} has no {old!r} to be changed: {name}")
+            yield Mutant(f"{path} {name}", "planned", _module(path), text.replace(old, new, 1))
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
+class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds one module in memory."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002
+        return importlib.util.spec_from_loader(name, self) if name == self._mutant.module else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._mutant.source, self._mutant.name, "exec"), vars(module))
+
+
+QUICK = (
+    "random",
+    "named depths",
+    "paths =",
+    "linear",
+    "pointwise",
+    "OctConv",
+    "widths",
+    "plain",
+    "Oct, image",
+)
+
+
+def verdict(mutant: Mutant, every_check: bool) -> dict[str, str]:
+    """Return what each check says of a mutant: why it fails, or nothing."""
+    sys.meta_path.insert(0, _Planted(mutant))
+    sys.path.insert(0, str(ROOT))
+    found: dict[str, str] = {}
+    for name, check in {"prove": _prove_quickly, "verify": _verify, "prove, rest": _prove_rest}.items():
+        if found.get("prove") and (name == "prove, rest" or not every_check):
+            continue
+        if name == "prove, rest" and found.get("verify"):
+            continue
+        try:
+            found[name] = check()
+        except BaseException as error:  # an import that fails, too, ends the command
+            found[name] = f"{type(error).__name__}: {error}"[:200]
+    return found
+
+
+def _prove_quickly() -> str:
+    return _prove([claim for claim in _claims() if any(text in claim.name for text in QUICK)], first=True)
+
+
+def _prove_rest() -> str:
+    return _prove(_claims(), first=False)
+
+
+def _claims() -> list[Any]:
+    from costmodel.checks.claims import CLAIMS
+
+    return [claim for group in CLAIMS.values() for claims in group for claim in claims(False)]
+
+
+def _prove(claims: Sequence[Any], *, first: bool) -> str:
+    from itertools import islice
+
+    from costmodel.checks.prove import Case, equal, run
+
+    for claim in claims:
+        proved = claim.kind == "proved"
+        for case in islice(claim.cases(), 1) if first and proved else claim.cases():
+            for failure in (run(case) if isinstance(case, Case) else equal(case)).failures:
+                return f"{claim.name}: {failure}"[:200]
+    return ""
+
+
+def _verify() -> str:
+    from costmodel.checks.verify import verify_named
+
+    for options in ({}, {"alpha": "1/4"}, {"alpha": "1/4", "paths": ["HH", "HL", "LH", "LL"]}):
+        for difference in verify_named("resnet20", **options).differences:
+            return difference[:200]
+    return ""
+
+
+def main() -> None:
+    """Run the campaign, and print one JSON line per mutant."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose name has this text")
+    parser.add_argument("--every-check", action="store_true", help="show each mutant to verify, too")
+    options = parser.parse_args()
+    import fvcore.nn  # noqa: F401 - imported once, before the forks
+    import sympy  # noqa: F401
+    import torch._dynamo
+    import torch.fx.experimental.symbolic_shapes
+
+    torch.set_num_threads(1)
+    for mutant in (*planned_mutants(), *small_mutants()):
+        if options.only in mutant.name:
+            print(
+                json.dumps(
+                    {"mutant": mutant.name, "kind": mutant.kind, **_forked(mutant, options.every_check)}
+                )
+            )
+            sys.stdout.flush()
+
+
+def _forked(mutant: Mutant, every_check: bool) -> dict[str, Any]:
+    reader, writer = os.pipe()
+    started = time.process_time()
+    child = os.fork()
+    if not child:
+        with os.fdopen(writer, "w") as out:
+            out.write(json.dumps(verdict(mutant, every_check)))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answers:
+        text = answers.read()
+    _, _, used = os.wait4(child, 0)
+    spent = used.ru_utime + used.ru_stime + time.process_time() - started
+    return {**(json.loads(text) if text else {"prove": "the process ended"}), "seconds": round(spent, 1)}
+
+
+if __name__ == "__main__":
+    main()
