@@ -1,11 +1,12 @@
 """Plant defects one by one, and show which check finds each: `python benchmarks/mutants.py [--only TEXT]`.
 
-Two kinds of mutants. Small ones are made from the syntax trees of formulas and layers: an operator, a constant
-or a comparison is changed. Planned ones are conditions, such as "twice the work where 3 divides the batch". Each
-mutant lives in a process of its own, forked before the project is imported; its source exists in memory only.
+Two kinds of mutants. Small ones are made from the syntax trees of formulas and layers: an operator, a
+constant or a comparison is changed. Planned ones are conditions, such as "twice the work where 3 divides the
+batch". Each mutant lives in a process of its own, forked before the project is imported; its source exists in
+memory only.
 
-A mutant meets `prove` claim by claim until one fails, the cheap ones first; if none of these fails, `verify` of
-three networks, and then the rest of `prove`. So what `prove` catches is shown to `verify` with `--every-check`.
+A mutant meets `prove` claim by claim until one fails, the cheap ones first; if none of these fails, `verify`
+of three networks, and then the rest of `prove`. `--every-check` shows `verify` the others too.
 """
 
 from __future__ import annotations
