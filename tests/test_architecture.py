@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -258,3 +259,14 @@ def test_the_count_of_lines_can_fail(source: str, lines: int) -> None:
     (function,) = ast.parse(source).body
     assert isinstance(function, ast.FunctionDef)
     assert body_lines(function) == lines
+
+
+@pytest.mark.parametrize(
+    "folder", ["costmodel/checks", "costmodel/paper", "pwoct/plan/compiled", "pwoct/training"]
+)
+def test_the_guide_to_a_hard_folder_names_files_that_exist(folder: str) -> None:
+    text = read(f"{folder}/README.md")
+    named = [name for name in re.findall(r"`([\w/]+(?:\.\w+|/))`", text) if not name.startswith("docs/")]
+    assert len(named) >= 5
+    places = [ROOT / folder, ROOT / folder / "cpp"]
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
