@@ -33,6 +33,7 @@ COMMANDS = {
     "paper": "The paper's tables and claims beside what is computed.",
     "train": "Train a network, or go on with its training.",
     "evaluate": "What a trained network makes of the test set.",
+    "export": "A trained network for other programs, with a model card.",
     "runs": "All runs in a table, or their curves.",
     "data": "Fetch and check CIFAR-10.",
     "study": "Train the networks of one of the paper's tables.",

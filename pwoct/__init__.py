@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pwoct.octave import OctConv
     from pwoct.pwise_octave import PwiseOctConv
     from pwoct.resnet import MODELS, ResNet, build
+    from pwoct.training.loading import load_run
 
-__all__ = ["MODELS", "OctBatchNorm2d", "OctConv", "Octave", "PwiseOctConv", "ResNet", "build"]
+__all__ = ["MODELS", "OctBatchNorm2d", "OctConv", "Octave", "PwiseOctConv", "ResNet", "build", "load_run"]
 
 _HOME = {
     "OctBatchNorm2d": "pwoct.branches",
@@ -22,6 +23,7 @@ _HOME = {
     "MODELS": "pwoct.resnet",
     "ResNet": "pwoct.resnet",
     "build": "pwoct.resnet",
+    "load_run": "pwoct.training.loading",
 }
 
 

@@ -8,32 +8,17 @@ from torch import Tensor, nn
 
 from pwoct.plan import with_plan
 from pwoct.training.augment import Normalise
-from pwoct.training.checkpoint import CheckpointError, newest
+from pwoct.training.checkpoint import CheckpointError
 from pwoct.training.config import Config
 from pwoct.training.data import Dataset
 from pwoct.training.device import settle
 from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score, evaluate
 from pwoct.training.inputs import split_validation
-from pwoct.training.learner import build_model, under
+from pwoct.training.learner import build_model
+from pwoct.training.loading import run_weights
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.weights import load_weights, put_into
-
-
-def run_weights(run: RunFolder) -> dict[str, Tensor]:
-    """Return the weights whose accuracy a run reports; those of its newest checkpoint, if it is not finished.
-
-    Raises:
-        CheckpointError: if there are none, or none that are whole.
-    """
-    if (result := run.result()) is not None:
-        if (fault := run.incomplete(result)) is not None:
-            raise CheckpointError(f"{run.path} is finished, but {fault}: train it again to restore it")
-        return load_weights(run.weights)
-    checkpoint, _ = newest(run.checkpoints)
-    if checkpoint is None:
-        raise CheckpointError(f"{run.path} has no checkpoint yet")
-    return under("average.", checkpoint.training) or checkpoint.model
 
 
 def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) -> nn.Module:

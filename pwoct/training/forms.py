@@ -56,6 +56,15 @@ class PositionForm(Form):
     changes: list[str]
 
 
+class InputForm(Form):
+    """What input.json says of the images that a run's network takes."""
+
+    classes: Annotated[list[str], Field(min_length=1)]
+    shape: Annotated[list[Count], Field(min_length=3, max_length=3)]
+    mean: list[Any]
+    scale: list[float] | float
+
+
 class SessionForm(Form):
     """What environment.json says of one session of a run."""
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from pwoct.training import lock
 from pwoct.training.checkpoint import NO_LINK, CheckpointError, write_atomically
 from pwoct.training.config import Config, ConfigError, validated
-from pwoct.training.forms import Count, Epoch, Seconds, SessionForm, Share, form_of, require
+from pwoct.training.forms import Count, Epoch, InputForm, Seconds, SessionForm, Share, form_of, require
 from pwoct.training.text import read_json, read_text
 
 Metrics = dict[str, Any]
@@ -132,6 +132,21 @@ class RunFolder:
             return validated(tree)
         except ConfigError as error:
             raise self._damaged("config.json", error) from None
+
+    def write_inputs(self, inputs: dict[str, Any]) -> None:
+        """Write which images the network takes: their shape, normalisation and classes."""
+        self._write("input.json", inputs)
+
+    def inputs(self) -> dict[str, Any] | None:
+        """Return what `write_inputs` wrote; None of a run of version 0.1.0."""
+        if not (self.path / "input.json").exists():
+            return None
+        inputs: dict[str, Any] = self._read("input.json")
+        try:
+            require(InputForm, inputs)
+        except ValueError as error:
+            raise self._damaged("input.json", error) from None
+        return inputs
 
     def add_session(self, facts: dict[str, Any]) -> None:
         """Note in environment.json where one more session of this run takes place."""

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from safetensors.torch import save as to_safetensors
@@ -61,9 +62,10 @@ class Saver:
         learner: Learner,
         progress: Progress,
         keeping: Keeping,
+        inputs: dict[str, Any],
     ) -> None:
         self.config, self.data, self.run, self.ranks, self.reporter = config, data, run, ranks, reporter
-        self.learner, self.progress, self.keeping = learner, progress, keeping
+        self.learner, self.progress, self.keeping, self.inputs = learner, progress, keeping, inputs
         self.chosen: dict[str, Tensor] = {}
         self.interval, self.saved_at = 60 * keeping.minutes, time.monotonic()
         self.saved_step, self.failures, self.reason = -1, 0, "on the first rank"
@@ -238,6 +240,7 @@ class Saver:
             set_aside(self.run.checkpoints, self.saved_step, prefix)
         self.run.reopen()
         self.run.write_config(self.config)
+        self.run.write_inputs(self.inputs)
         self.run.add_session(environment(self.config, self.data))
         self.run.rewrite_metrics(self.progress.history)
 

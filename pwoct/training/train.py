@@ -17,6 +17,7 @@ from pwoct.training.distributed import Ranks, joined
 from pwoct.training.evaluation import evaluate
 from pwoct.training.inputs import Batches, split_validation
 from pwoct.training.learner import Learner, settle_plan
+from pwoct.training.loading import described
 from pwoct.training.progress import Progress
 from pwoct.training.record import Metrics, Result, RunFolder
 from pwoct.training.reporter import Quiet, Reporter
@@ -152,8 +153,9 @@ class Session:
         self.held_out = held_out.to(device) if held_out is not None else None
         self.learner = Learner(config, self.classes, images.pixels.shape[-1], ranks)
         self.progress = Progress.on(device, len(self.batches))
+        inputs = described(self.normalise, dataset.classes, images.pixels.shape[1:])
         self.saver = Saver(
-            config, dataset.fingerprint, run, ranks, reporter, self.learner, self.progress, keeping
+            config, dataset.fingerprint, run, ranks, reporter, self.learner, self.progress, keeping, inputs
         )
 
     def fit(self) -> None:

@@ -84,3 +84,30 @@ def test_what_is_no_json_is_named(content, pwoct_cost, tmp_path):
     run = pwoct_cost("runs", "--check", str(tmp_path))
     assert (run.code, run.out) == (2, "")
     assert "mine.json cannot be read as JSON: " in run.err
+
+
+def test_a_run_is_exported_with_a_card(pwoct_cost, records):
+    runs, out = records.parent / "runs", records.parent / "out"
+    out.mkdir()
+    files = ("--safetensors", str(out / "net.safetensors"), "--torch-export", str(out / "net.pt2"))
+    run = pwoct_cost("export", "mi", *files, "--runs", str(runs), "--format", "json")
+    assert run.code == 0
+    assert [row["what"] for row in run.json["files"]] == ["torch.export", "safetensors"]
+    text = (out / "net.pt2.md").read_text()
+    result = json.loads((runs / "mine" / "result.json").read_text())
+    for words in (
+        "A resnet8 of width 4 that classifies synthetic into",
+        f"{100 * result['accuracy']:.2f} % of 512 test images ({result['correct']})",
+        # stem, a stage of 2 convolutions, twice a stage with a projection, and the linear layer
+        f"| 5,166 | {110_592 + 294_912 + 2 * (73_728 + 147_456 + 8_192) + 160:,} |",
+        "Recipe `fast`: muon",
+        f"| net.safetensors | {run.json['files'][1]['sha256']} |",
+    ):
+        assert words in text
+    assert {path.name for path in out.iterdir()} == {"net.safetensors", "net.pt2", "net.pt2.md"}
+
+
+def test_an_export_needs_a_file(pwoct_cost, records):
+    run = pwoct_cost("export", "mine", "--runs", str(records.parent / "runs"))
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith("pwoct-cost: error: nothing to write: give --onnx FILE")

@@ -53,5 +53,8 @@ TRAINING_WORDS: tuple[Word, ...] = (
     Word("curves", "--plot -o", f"Draw the curves {_FIGURE}"),
     Word("record", "--record", "Write a record of each finished run, without its weights, into this folder."),
     Word("check-records", "--check", "Check the records in this folder, and show them instead of runs."),
+    Word("onnx", "--onnx", "Write the network as ONNX into this file."),
+    Word("torch-export", "--torch-export", "Write the network by torch.export into this file (.pt2)."),
+    Word("safetensors", "--safetensors", "Write weights and normalisation into this file."),
     Word("to", "--to", "Folder for the archive. Default: the user's cache."),
 )

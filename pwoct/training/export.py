@@ -1,0 +1,110 @@
+"""Trained networks for other programs: ONNX, torch.export, safetensors. Images go in as they are stored."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from pwoct.training.checkpoint import write_atomically
+from pwoct.training.loading import Classifier, TrainedRun
+
+CLOSE = 1e-4  # of logits, relative to the largest: other programs sum in another order
+
+
+class ExportError(Exception):
+    """What was exported does not compute what the network computes."""
+
+
+def export_onnx(run: TrainedRun, path: Path) -> None:
+    """Write the classifier as ONNX, for any number of images of the run's size; needs onnx and onnxscript.
+
+    Raises:
+        ExportError: if onnxruntime is there and computes something else.
+    """
+    classifier, images = run.classifier(), example(run)
+    with _quiet():
+        program = torch.onnx.export(
+            classifier,
+            (images,),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None  # as it is not written by the exporter itself
+    content = program.model_proto.SerializeToString()
+    _compare("ONNX", classifier, images, _onnx_runtime(content))
+    write_atomically(path, content)
+
+
+def export_program(run: TrainedRun, path: Path) -> None:
+    """Write the classifier by `torch.export`, for any number of images of the run's size.
+
+    Raises:
+        ExportError: if the program computes something else.
+    """
+    classifier, images = run.classifier(), example(run)
+    with _quiet():
+        shapes = ({0: torch.export.Dim("n")},)
+        program = torch.export.export(classifier, (images,), dynamic_shapes=shapes)
+        file = io.BytesIO()
+        torch.export.save(program, file)
+        loaded = torch.export.load(io.BytesIO(file.getvalue())).module()
+    _compare("torch.export", classifier, images, loaded)
+    write_atomically(path, file.getvalue())
+
+
+def export_weights(run: TrainedRun, path: Path) -> None:
+    """Write weights, mean and scale as safetensors; the header says network, classes and an image's shape."""
+    tensors = {name: value.contiguous() for name, value in run.classifier().state_dict().items()}
+    config = run.config.model_dump(mode="json")
+    facts = {"network": config["model"], "classes": run.classes, "shape": run.shape, "run": run.name}
+    write_atomically(path, to_safetensors(tensors, {key: json.dumps(value) for key, value in facts.items()}))
+
+
+def example(run: TrainedRun) -> Tensor:
+    """Return two images of noise, float32 from 0 to 255, the same each time."""
+    h, w, channels = run.shape
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, channels, h, w), generator=generator).float()
+
+
+def _compare(what: str, classifier: Classifier, images: Tensor, other: Callable[..., Tensor] | None) -> None:
+    """Check what was exported on three images, another number than it was traced with."""
+    if other is None:
+        return
+    three = torch.cat([images, images.flip(3)[:1]])
+    with torch.no_grad():
+        expected, found = classifier(three), other(three)
+    if found.shape != expected.shape or not (found - expected).abs().max() <= CLOSE * expected.abs().max():
+        raise ExportError(f"{what}: what was exported does not compute what the network computes")
+
+
+def _onnx_runtime(content: bytes) -> Callable[[Tensor], Tensor] | None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters from telling of their own workings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
