@@ -40,7 +40,7 @@ def layer_table(report: NetworkReport, *, short: bool) -> Table:
         *([] if short else [Column("params_counted", "counted", "count")]),
         Column("verdict", "check"),
     ]
-    return Table("layers", f"{report.title}: formulas beside counts", columns, rows)
+    return Table("layers", "Formulas beside counts", columns, rows)
 
 
 def _is_worth_showing(row: LayerRow) -> bool:
@@ -94,7 +94,7 @@ def defects_table(report: NetworkReport) -> Table:
             groups.setdefault(key, []).append(row.name)
     rows = [
         {
-            "counter": f"{counter} {version}",
+            "counter": f"{counter} {_short(version)}",
             "quantity": "MACs",
             "defect": name,
             "reason": evidence,
@@ -120,11 +120,16 @@ def defects_table(report: NetworkReport) -> Table:
         Column("defect", "known defect"),
         Column("reason", "what shows it"),
         Column("layers", "layers", "count"),
-        Column("name", "first layer"),
+        Column("name", "first", on_terminal=False),
     ]
     return Table(
         "known_defects", "Known defects of the counters, which predict exactly these counts", columns, rows
     )
+
+
+def _short(version: str) -> str:
+    """Return a version without what was built, and when."""
+    return version.partition("+")[0].partition(".post")[0]
 
 
 def disputes_table(report: NetworkReport) -> Table:

@@ -16,6 +16,7 @@ from costmodel.commands.shared.network import (
     TimeoutOption,
     asked,
     run_foreign,
+    traced,
     within,
 )
 from costmodel.commands.shared.question import Question
@@ -69,22 +70,13 @@ def cost(
                 _in_symbols(found, symbols, as_, format, question, per_layer=per_layer)
                 return
             question = question.without("goes with --symbols", ("as_",))
-            trace = _traced(found, training=training or sort == "training")
+            trace = traced(found, training=training or sort == "training")
         order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
         options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
         _show(found, trace, choice, options, format, question)
     if strict and trace.uncovered():
         say(f"pwoct-cost: not covered: {counted(len(trace.uncovered()), 'call')} of operators")
         raise typer.Exit(CHECK_FAILED)
-
-
-def _traced(found: NetworkOnInputs, *, training: bool) -> Trace:
-    from costmodel.tracing.trace import trace
-
-    args, kwargs = found.inputs.values(found.network.device)
-    doing = f"{found.network.name.text} does not run on {found.inputs}"
-    traced: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, training=training)
-    return traced
 
 
 def _in_symbols(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,6 +11,13 @@ from typer.core import TyperCommand
 
 from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.limits import check_listed
+from costmodel.commands.shared.network import (
+    InputOption,
+    InputsOption,
+    TimeoutOption,
+    is_own,
+    traced_within,
+)
 from costmodel.commands.shared.options import NETWORK_WORDS, read_network
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
@@ -23,6 +30,7 @@ from costmodel.report import Column, Table
 
 if TYPE_CHECKING:
     from costmodel.tables.measured import Measured
+    from costmodel.tracing.calls import Trace
     from pwoct.training.record import RunFolder
 
 app = typer.Typer(add_completion=False)
@@ -57,6 +65,9 @@ def diff(
     dtype: Annotated[str, option("dtype")] = "float32",
     unit: Annotated[str, option("unit")] = "mac",
     count: Annotated[str | None, option("count")] = None,
+    input: InputOption = None,
+    inputs: InputsOption = None,
+    timeout: TimeoutOption = None,
     all: Annotated[bool, option("unchanged")] = False,
     runs: RunsOption = Path("runs"),
     format: FormatOption = Format.table,
@@ -64,9 +75,17 @@ def diff(
     """Show what differs between two networks, layer by layer, and for two runs also settings and results.
 
     A network is what `pwoct-cost search` prints, or a model and the calculator's options in one argument.
-    A run is its name in --runs, or its folder.
+    A run is its name in --runs, or its folder. Networks of your own are compared on the same inputs.
     """
+    if is_own(a) or is_own(b):
+        with bad_input():
+            why = "does not go with networks of your own"
+            question = Question.of(ctx).without(why, ("quantity", "dtype"))
+            own = [traced_within(timeout, name, input, inputs) for name in (a, b)]
+            _diff_own(own, (count, unit), format, question, unchanged=all)
+        return
     with bad_input():
+        Question.of(ctx).without("goes with networks of your own", ("input", "inputs", "timeout"))
         from costmodel.tables.diff import LEGEND
         from costmodel.tables.measured import Measured
 
@@ -81,6 +100,28 @@ def diff(
     question = Question.of(ctx, quantity=joined(measured.names))
     intro = [f"{name.upper()}: {text}" for name, text in options.items()]
     show("diff", tables, format, options | question.said(), intro, [f"Paths: {LEGEND}."])
+
+
+def _diff_own(
+    sides: Sequence[tuple[str, Trace]],
+    total: tuple[str | None, str],
+    format: Format,
+    question: Question,
+    *,
+    unchanged: bool,
+) -> None:
+    """Compare two networks of the user's own, or one with a built-in one, on the same inputs."""
+    from costmodel.tables.traced import parse_total
+    from costmodel.tables.traced_diff import traced_diff_table, traced_totals_table
+
+    counting = parse_total(*total)
+    (name_a, a), (name_b, b) = sides
+    tables = [
+        traced_diff_table(a, b, counting, unchanged=unchanged),
+        traced_totals_table(a, b, counting),
+    ]
+    said = {"a": name_a, "b": name_b} | question.said()
+    show("diff", tables, format, said, [f"A: {name_a}", f"B: {name_b}"])
 
 
 def _tables(sides: tuple[Side, Side], measured: Measured, *, unchanged: bool, narrowed: bool) -> list[Table]:

@@ -149,7 +149,7 @@ def _show_own(report: NetworkReport, format: Format, question: Question) -> None
     }
     shown = tables.tables(report, short=format is Format.table)
     notes = [*report.notes, tables.summary(report)]
-    show("verify", shown, format, payload | question.said(), notes=notes)
+    show("verify", shown, format, payload | question.said(), [report.title], notes)
 
 
 def _gaps(report: NetworkReport) -> list[str]:

@@ -133,18 +133,23 @@ class _Quotient(sp.Function):  # type: ignore[misc]
 
 def _exact(expr: Any) -> Any:
     """Return a formula in whole numbers alone: floors, ceilings and fractions become whole quotients."""
-    expr = expr.replace(sp.ceiling, lambda x: -sp.floor(-x))
     floors = {found: sp.Dummy(integer=True) for found in _outer_floors(expr)}
-    inner = {dummy: _Quotient(*_whole_fraction(found.args[0])) for found, dummy in floors.items()}
+    inner = {dummy: _rounded(found) for found, dummy in floors.items()}
     top, bottom = sp.fraction(sp.together(expr.xreplace(floors)))
     if bottom == 1:
         return expr.xreplace(floors).xreplace(inner)
     return _Quotient(top.xreplace(inner), bottom)
 
 
+def _rounded(found: Any) -> Any:
+    """Return a floor or a ceiling as a whole quotient."""
+    top, bottom = _whole_fraction(found.args[0])
+    return _Quotient(sp.expand(top + bottom - 1) if isinstance(found, sp.ceiling) else top, bottom)
+
+
 def _whole_fraction(expr: Any) -> tuple[Any, Any]:
     floors = {found: sp.Dummy(integer=True) for found in _outer_floors(expr)}
-    inner = {dummy: _Quotient(*_whole_fraction(found.args[0])) for found, dummy in floors.items()}
+    inner = {dummy: _rounded(found) for found, dummy in floors.items()}
     top, bottom = sp.fraction(sp.together(expr.xreplace(floors)))
     return sp.expand(top).xreplace(inner), bottom
 

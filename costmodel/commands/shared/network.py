@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import typer
-
 from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
 from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
     from costmodel.models import Network
     from costmodel.models.inputs import Inputs
+    from costmodel.tracing.calls import Trace
 
 NETWORK_HELP = "resnet56, package.module:factory, net.py:Net(width=64), timm:resnet50, net.pt2, net.onnx."
 
@@ -103,6 +102,23 @@ def run_foreign(doing: str, function: Any, *arguments: Any, **options: Any) -> A
         raise
 
 
-def context_is_typed(ctx: typer.Context, name: str) -> bool:
-    """Return whether an option stands on the command line."""
-    return getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
+def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:
+    """Return what runs when a network is called on its inputs.
+
+    Raises ValueError where it does not run.
+    """
+    from costmodel.tracing.trace import trace
+
+    args, kwargs = found.inputs.values(found.network.device)
+    doing = f"{found.network.name.text} does not run on {found.inputs}"
+    result: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, training=training)
+    return result
+
+
+def traced_within(
+    seconds: float | None, name: str, input: Sequence[str] | None, inputs: str | None
+) -> tuple[str, Trace]:
+    """Build and trace a network within a time; return its name with its inputs, and the trace."""
+    with within(seconds, name):
+        found = asked(name, input, inputs)
+        return found.title, traced(found)
