@@ -115,7 +115,7 @@ class NetworkReport:
     @property
     def numbers_compared(self) -> int:
         """How many counts stood beside a formula's value, where not both are nothing."""
-        layers = sum(bool(row.macs or count) for row in self.rows for count in row.counts.values())
+        layers = sum(bool(row.macs or n) for row in self.rows for n in row.counts.values())
         params = sum(row.params_counted is not None and row.params > 0 for row in self.rows)
         return layers + params + sum(bool(row.formula or row.count) for row in self.totals)
 

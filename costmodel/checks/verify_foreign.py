@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from costmodel.checks.foreign import NetworkReport, compare_counts
+from costmodel.checks.counters import Counted
+from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
@@ -16,7 +17,14 @@ from costmodel.models.inputs import Inputs
 from costmodel.models.limits import time_limit
 from costmodel.models.names import Name
 from costmodel.tracing.calls import Trace, TraceError
+from costmodel.tracing.closed_form import ClosedForm, closed_form
+from costmodel.tracing.symbolic import Symbols
 from costmodel.tracing.trace import trace
+
+FORM_SECONDS = 90.0  # that a closed form may take
+# By how much batch, height and width grow: by what most networks take.
+MORE = ((1, 32, 32), (0, 64, 0), (2, 0, 32))
+INTEGERS = frozenset(("int64", "int32", "int16", "int8", "uint8", "bool"))
 
 
 def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = None) -> NetworkReport:
@@ -25,10 +33,16 @@ def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = N
     Raises ValueError where the network does not run on the inputs.
     """
     title = f"{network.name.text}, input {' and '.join(inputs.shapes)}"
-    with CountersApart(job_of(network, inputs), timeout=timeout) as counters:
+    others = other_sizes(inputs)
+    with CountersApart(job_of(network, inputs, others), timeout=timeout) as counters:
         with time_limit(timeout, f"running {network.name.text}"):
             traced, notes = _traced(network, inputs)
-        return compare_counts(title, traced, counters.results(), notes)
+        form, why = _closed_form(network, inputs) if others else (None, "")
+        results = counters.results()
+    report = compare_counts(title, traced, results, [*notes, *([why] if why else [])])
+    if form is None:
+        return report
+    return replace(report, totals=[*report.totals, *at_sizes(form, others, results)])
 
 
 def verify_module(
@@ -52,6 +66,45 @@ def verify_module(
     traced, notes = _traced(network, inputs)
     results: Results = run_here(network, inputs)
     return compare_counts(title, traced, results, notes)
+
+
+def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results) -> list[TotalRow]:
+    """Return the closed form's MACs at other sizes beside what torch's counter says there."""
+    watched = results.get("torch")
+    if not isinstance(watched, Counted):
+        return []
+    rows = []
+    for inputs, count in zip(others, watched.sizes, strict=False):
+        n, _, h, w = inputs.given[0].shape
+        sizes = {"n": n, "h": h, "w": w}
+        if count is not None and form.domain.holds(sizes):
+            formula = int(form.value("macs", **sizes))
+            rows.append(TotalRow(f"MACs at {inputs.shapes[0]}", formula, "torch", count))
+    return rows
+
+
+def other_sizes(inputs: Inputs) -> list[Inputs]:
+    """Return three larger sizes of a single image input; none of other inputs."""
+    if len(inputs.given) != 1 or len(inputs.given[0].shape) != 4 or inputs.given[0].dtype in INTEGERS:
+        return []
+    image = inputs.given[0]
+    n, c, h, w = image.shape
+    return [
+        Inputs((replace(image, shape=(n + more_n, c, h + more_h, w + more_w)),))
+        for more_n, more_h, more_w in MORE
+    ]
+
+
+def _closed_form(network: Network, inputs: Inputs) -> tuple[ClosedForm | None, str]:
+    """Return the closed form in batch and size, or None and why there is none."""
+    args, kwargs = inputs.values(network.device)
+    key: int | str = inputs.given[0].name or 0
+    axes: Symbols = {key: {0: "n", 2: "h", 3: "w"}}
+    try:
+        with time_limit(FORM_SECONDS, "it", ends=False), foreign("it fails on symbols"):
+            return closed_form(network.module, args, axes, kwargs), ""
+    except ValueError as error:
+        return None, f"no closed form, so that no other sizes are compared: {error}"
 
 
 class _InMemory(Network):

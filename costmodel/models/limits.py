@@ -24,11 +24,12 @@ class _OverError(BaseException):
 
 
 @contextmanager
-def time_limit(seconds: float | None, doing: str) -> Iterator[None]:
+def time_limit(seconds: float | None, doing: str, *, ends: bool = True) -> Iterator[None]:
     """Raise TimeLimitError where what runs inside takes longer than that many seconds; None sets no limit.
 
     Code that never comes back to the interpreter can't be interrupted: some seconds later the process ends
-    with one line on stderr and exit code 2. So it does on systems, and in threads, without signals.
+    with one line on stderr and exit code 2. So it does on systems, and in threads, without signals. With
+    `ends` false, it never ends the process.
     """
     if seconds is None:
         yield
@@ -36,7 +37,8 @@ def time_limit(seconds: float | None, doing: str) -> Iterator[None]:
     message = f"{doing} takes longer than {seconds:g} s (--timeout)"
     watchdog = threading.Timer(seconds + GRACE, _end, [message])
     watchdog.daemon = True
-    watchdog.start()
+    if ends:
+        watchdog.start()
     try:
         with _alarm(seconds):
             yield

@@ -127,7 +127,11 @@ def test_any_module_is_verified(pwoct_cost: Run) -> None:
     assert result["verdict"] == "agrees"
     assert {row["defect"] for row in result["known_defects"]} == {"text padding", "grouped weight gradient"}
     assert [row["verdict"] for row in result["layers"]] == ["ok", "known defect"]
-    assert pwoct_cost("verify", "my_models:good", "--input", "2,3,8,8", "--strict").code == 0
+    sizes = {row["quantity"]: row["formula"] for row in result["totals"] if "at" in row["quantity"]}
+    assert sizes == {
+        f"MACs at {n}x3x{h}x{w}": n * (108 + 72) * (h - 2) * (w - 2)
+        for n, h, w in ((3, 40, 40), (2, 72, 8), (4, 8, 40))
+    }
 
 
 @pytest.mark.usefixtures("models")
