@@ -111,8 +111,8 @@ def _diff_own(
     unchanged: bool,
 ) -> None:
     """Compare two networks of the user's own, or one with a built-in one, on the same inputs."""
-    from costmodel.tables.traced import parse_total
     from costmodel.tables.traced_diff import traced_diff_table, traced_totals_table
+    from costmodel.tables.traced_total import parse_total
 
     counting = parse_total(*total)
     (name_a, a), (name_b, b) = sides

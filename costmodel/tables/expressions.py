@@ -11,6 +11,7 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 LANGUAGES = ("text", "latex", "json", "python", "javascript")
+MOST_FACTORED = 12  # terms of a sum that is factored in full; of a longer one common factors are taken out
 # Division that rounds down; that of BigInt rounds to zero.
 DIV = "const div = (a, b) => a >= 0n ? a / b : -((b - 1n - a) / b);"
 
@@ -40,7 +41,9 @@ def tidy(formula: Any) -> Any:
     expr = sp.sympify(formula)
     floors = {found: sp.Dummy(integer=True) for found in _outer_floors(expr)}
     inner = {dummy: found.func(sp.together(tidy(found.args[0]))) for found, dummy in floors.items()}
-    return sp.factor_terms(expr.xreplace(floors)).xreplace(inner)
+    outside = expr.xreplace(floors)
+    few = len(sp.Add.make_args(sp.expand(outside))) <= MOST_FACTORED
+    return (sp.factor if few else sp.factor_terms)(outside).xreplace(inner)
 
 
 def _outer_floors(expr: Any) -> list[Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from costmodel.report import PARAMS_COLUMN, Column, Table, change, counted
 from costmodel.tables.counting import PREFIXES
-from costmodel.tables.traced import TracedTotal, groups, row
+from costmodel.tables.traced import groups, row
+from costmodel.tables.traced_total import TracedTotal
 from costmodel.tracing.calls import Trace
 
 SUM = "sum"
