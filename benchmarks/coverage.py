@@ -52,12 +52,16 @@ def build(name: str) -> tuple[Any, tuple[int, ...]]:
         return net, (1, getattr(net, "in_channels", 3), *net.in_size)
 
 
+class OutOfTime(BaseException):
+    """Not an Exception: a network's errors are caught and tried in another way, and this must not be."""
+
+
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError where something takes more seconds of processor time."""
+    """Raise OutOfTime where something takes more seconds of processor time."""
 
     def stop(*_: Any) -> None:
-        raise TimeoutError(f"more than {seconds} s of processor time")
+        raise OutOfTime(f"more than {seconds} s of processor time")
 
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
