@@ -5,7 +5,7 @@ the meta device; is there a closed form in batch, height and width, equal to the
 Both packages must be installed beside ours; neither is a dependency. A network that a package itself cannot
 build here (an optional package is missing) is replaced by the next one of the sample.
 
-    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--seconds 300] [--forms]
+    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--seconds 300] [--part 1/1] [--forms]
     python benchmarks/coverage.py table RESULTS.jsonl docs/coverage.md
 """
 
@@ -185,7 +185,8 @@ def run(arguments: argparse.Namespace) -> None:
     order = names()
     random.Random(arguments.seed).shuffle(order)
     good = 0
-    for name in order:
+    part, parts = map(int, arguments.part.split("/"))
+    for name in order[part - 1 :: parts]:
         if good == arguments.count:
             break
         if name not in done:
@@ -210,6 +211,7 @@ def main() -> None:
     running.add_argument("--count", type=int, default=300)
     running.add_argument("--seed", type=int, default=14)
     running.add_argument("--seconds", type=int, default=300)
+    running.add_argument("--part", default="1/1", help="which part of the sample, such as 2/3")
     running.add_argument("--forms", action="store_true")
     running.set_defaults(do=run)
     arguments = parser.parse_args()
