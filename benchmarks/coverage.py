@@ -5,8 +5,9 @@ the meta device; is there a closed form in batch, height and width, equal to the
 Both packages must be installed beside ours; neither is a dependency. A network that a package itself cannot
 build here (an optional package is missing) is replaced by the next one of the sample.
 
-    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--seconds 300] [--part 1/1] [--forms]
-    python benchmarks/coverage.py table RESULTS.jsonl docs/coverage.md
+    python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--part 1/1] [--forms]
+
+`coverage_table.py` makes a page of the results.
 """
 
 from __future__ import annotations
@@ -155,11 +156,12 @@ def sizes_in(form: Any, wanted: int = 5) -> Iterator[dict[str, int]]:
     draw = random.Random(str(form.total.macs))
     found = 0
     least = {symbol.name: bound for symbol, bound in form.domain.least.items()}
+    most = {symbol.name: bound for symbol, bound in form.domain.most.items()}
     for _ in range(20000):
         sizes = {
             "n": draw.randint(max(least.get("n", 1), 1), 4),
-            "h": form.domain.fixed.get("h") or draw.randint(least["h"], least["h"] + 160),
-            "w": form.domain.fixed.get("w") or draw.randint(least["w"], least["w"] + 160),
+            "h": form.domain.fixed.get("h") or draw.randint(least["h"], most.get("h", least["h"] + 160)),
+            "w": form.domain.fixed.get("w") or draw.randint(least["w"], most.get("w", least["w"] + 160)),
         }
         if form.domain.holds(sizes) and form.movement.holds(sizes):
             found += 1

@@ -12,9 +12,10 @@ from torch import nn
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.sizes import Size, whole
 from costmodel.tracing.calls import Call, TraceError
-from costmodel.tracing.domain import Domain, domain, written
+from costmodel.tracing.domain import Domain
 from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
+from costmodel.tracing.narrowing import domain, interval
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
 
 EXACT = "exact for the domain"
@@ -148,17 +149,28 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
         layers.setdefault(call.module, []).append(call.cost)
     total = summed(call.cost for call in ran.calls)
     found = domain(ran.conditions, names, ran.fixed)
-    fixed = {name: f"{name} = {size}" for name, size in ran.fixed.items()}
-    fixed |= {name: written(condition) for name, condition in found.bounded.items()}
+    fixed = {
+        name: f"{name} = {size}, fixed by {ran.where.get(name, 'the code')}"
+        for name, size in ran.fixed.items()
+    }
+    fixed |= {symbol.name: _bounded(ran, symbol, most) for symbol, most in found.most.items()}
     return ClosedForm(
         total + Cost(weights=parameter_counts(module, ran.calls).all),
         {path: summed(costs) for path, costs in layers.items()},
         found,
         EXACT,
-        {name: f"{what}, fixed by {ran.where.get(name, 'the code')}" for name, what in fixed.items()},
+        fixed,
         found,
         ran.calls,
     )
+
+
+def _bounded(ran: Symbolic, symbol: sp.Symbol, most: int) -> str:
+    """Return what keeps a size from being larger, and where."""
+    for condition, place in zip(ran.conditions, ran.places, strict=True):
+        if condition.free_symbols == {symbol} and interval(condition, symbol)[1] == most:
+            return f"{symbol.name} <= {most}, bounded by {place}"
+    return f"{symbol.name} <= {most}, bounded by the code"
 
 
 def _with_one(

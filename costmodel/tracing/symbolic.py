@@ -117,6 +117,7 @@ class Symbolic:
 
     calls: tuple[Call, ...]
     conditions: tuple[sp.Basic, ...]
+    places: tuple[str, ...]  # the module and operator after which each condition was known
     fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
     where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did
 
@@ -138,13 +139,14 @@ def run_symbolic(
     ran = run(module, args, kwargs, tensors, training=False, watch=watch)
     translation = Translation(tensors.symbols)
     calls = tuple(price(raw, translation.size) for raw in ran.forward)
+    watch.finish()
     conditions = tuple(translation.expression(guard.expr) for guard in tensors.env.guards)
     fixed = {name: int(s.node.expr) for name, s in tensors.sizes.items() if s.node.expr.is_Integer}
     known = set(tensors.symbols.values())
     strange = {s for call in calls for s in _symbols(call)} - known
     if strange:
         raise TraceError(f"(model): sizes depend on values: {', '.join(sorted(map(str, strange)))}")
-    return Symbolic(calls, conditions, fixed, watch.where)
+    return Symbolic(calls, conditions, tuple(watch.places), fixed, watch.where)
 
 
 def _symbols(call: Call) -> set[Any]:
@@ -154,16 +156,24 @@ def _symbols(call: Call) -> set[Any]:
 
 
 class _Specialisations:
-    """Notes where a symbol becomes a number."""
+    """Notes where conditions arise, and where a symbol becomes a number."""
 
     def __init__(self, tensors: SymbolicTensors) -> None:
         self._tensors = tensors
         self.where: dict[str, str] = {}
+        self.places: list[str] = []
 
     def __call__(self, raw: Raw) -> None:
         """Look at the symbols after an operator ran."""
-        if len(self._tensors.env.replacements) == len(self.where):
-            return
+        if len(self._tensors.env.guards) > len(self.places):
+            self._note(f"{raw.module or '(model)'}: {raw.name}")
+
+    def finish(self) -> None:
+        """Note what came after the last operator."""
+        self._note("the code")
+
+    def _note(self, place: str) -> None:
+        self.places += [place] * (len(self._tensors.env.guards) - len(self.places))
         for name, size in self._tensors.sizes.items():
             if name not in self.where and size.node.expr.is_Integer:
-                self.where[name] = f"{raw.module or '(model)'}: {raw.name}"
+                self.where[name] = place
