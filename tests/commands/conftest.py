@@ -27,7 +27,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium; without one the test is skipped, but fails in CI, where it must run."""
     if not CHROMIUM.exists():
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def explorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page as a file."""
     from costmodel.explorer.page import page
