@@ -97,8 +97,10 @@ def hidden(c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out")
 
 
 def _readable(ratio: Fraction, name: str, given: Fraction | float | str) -> Fraction:
-    """Return a ratio that can be written out, or raise ValueError."""
-    if any(part >= 10**MOST_DIGITS for part in (abs(ratio.numerator), ratio.denominator)):
+    """Return a ratio, or raise ValueError where a short text stands for more digits than anyone reads."""
+    if isinstance(given, str) and any(
+        part >= 10**MOST_DIGITS for part in (abs(ratio.numerator), ratio.denominator)
+    ):
         raise ValueError(f"{name} must be a ratio of numbers with at most {MOST_DIGITS} digits, got {given}")
     return ratio
 

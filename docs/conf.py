@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as version_of
 
+import pwoct.training.record  # noqa: F401 - autodoc imports modules as type checkers see them, which pydantic cannot bear
+
 project = "pwoct-cost"
 author = "the pwoct-cost authors"
 release = version = version_of("pwoct-cost")

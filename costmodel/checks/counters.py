@@ -160,8 +160,9 @@ def _forward(model: nn.Module, inputs: Arguments) -> _Watch:
 
 def _step(model: nn.Module, inputs: Arguments) -> int:
     """The MACs of a step of training: forward, and backward from all outputs that have gradients."""
-    with FlopCounterMode(display=False) as counter:
-        counter.mod_tracker = _NoTracker()
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _NoTracker()  # type: ignore[assignment]  # before it is entered, or its hooks stay
+    with counter:
         outputs = [y for y in tensors(model(*inputs[0], **inputs[1])) if y.requires_grad]
         if outputs:
             torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])

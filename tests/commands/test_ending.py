@@ -59,7 +59,7 @@ def test_an_internal_error_names_its_place_and_what_to_report(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("one line\nand another")
 
-    monkeypatch.setattr("costmodel.commands.explain.explanation", broken)
+    monkeypatch.setattr("costmodel.commands.explain.operator_of", broken)
     run = pwoct_cost("explain", "octave")
     assert (run.code, run.out) == (70, "")
     assert "ZeroDivisionError: one line (costmodel/commands/explain.py:" in run.err

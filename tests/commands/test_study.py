@@ -115,7 +115,7 @@ def test_shards_share_the_runs_between_them(pwoct_cost: Run, tmp_path: Path) -> 
     [
         (["table5"], "table must be one of table1, table2, table3, table4, got table5"),
         (["table1", "--shard", "5/4"], "a shard must be like 1/4, the first of four, got 5/4"),
-        (["table1", "--seeds", "one"], "seeds must be like 0, 0,3 or 0-4, got one"),
+        (["table1", "--seeds", "one"], "seeds must be like 0, 0,3 or 0-4, and of at most 18 digits, got one"),
         (["table1", "--depth", "57"], "model.name must be resnetN with N = 6n + 2"),
         (["table1", "--recipe", "best"], "recipe must be one of fast, paper, keras, got 'best'"),
         (["table1", "--set", "speed=1"], "speed"),

@@ -89,7 +89,7 @@ def test_a_dry_run_leaves_nothing(pwoct_cost, tmp_path):
         (("vgg",), UNKNOWN_MODEL),
         (("--set", "epochs"), "a setting must be key=value, got 'epochs'"),
         (("--seeds", "4-2"), "seeds must be different, and ranges must rise, got 4-2"),
-        (("--seeds", "x"), "seeds must be like 0, 0,3 or 0-4, got x"),
+        (("--seeds", "x"), "seeds must be like 0, 0,3 or 0-4, and of at most 18 digits, got x"),
         (("--name", "a/b"), "name must be that of a folder, got a/b"),
         (("--epochs", "0"), "epochs must be greater than or equal to 1, got 0"),
         (("--batch", "4096"), "batch must be at most 1280 images, got 4096"),

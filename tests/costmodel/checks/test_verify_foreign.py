@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module
 
-from costmodel.checks.counters import Counted
+from costmodel.checks.counters import Counted, count_by_torch
 from costmodel.checks.foreign import AGREES, DIFFERS, PARTLY, NetworkReport, compare_counts
 from costmodel.checks.verify_foreign import verify_module
 from costmodel.tracing import trace
@@ -198,3 +199,10 @@ def test_parameters_that_are_not_counted_alike_differ() -> None:
     report = compare_counts("model", trace(CONV, [IMAGE]), {"torch": result})
     assert report.verdict == DIFFERS
     assert report.differences[0] == "(model): parameters: formula 112, counted 111"
+
+
+def test_nothing_is_left_behind_in_torch() -> None:
+    hooks = module._global_forward_hooks, module._global_forward_pre_hooks
+    before = [len(kept) for kept in hooks]
+    count_by_torch(nn.Conv2d(2, 4, 3), ((torch.zeros(1, 2, 5, 5),), {}))
+    assert [len(kept) for kept in hooks] == before

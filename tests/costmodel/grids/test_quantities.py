@@ -50,9 +50,11 @@ def test_quantities_of_a_cost() -> None:
     assert cost_quantities(cost, NAMED, "bfloat16") == {
         "params": 3 + 2,
         "macs": 5,
+        "flops": 2 * 5,
         "activations": 19,
         "bytes": 2 * (23 + 29),
         "training-macs": 5 + 7 + 11,
+        "training-flops": 2 * (5 + 7 + 11),
         "element-ops": 13 + 17,
         "calls": 31,
     }

@@ -159,7 +159,8 @@ def test_a_frame_needs_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_frame_of_pandas() -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     frame = costmodel.grid("resnet20", alphas=[0, "1/4"]).to_frame()
     assert isinstance(frame, pandas.DataFrame)
-    assert frame["macs"].tolist() == [40813184, 27967616]
+    assert frame["macs"].tolist() == [40813184, 28230272]
