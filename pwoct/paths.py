@@ -31,7 +31,7 @@ class DepthwiseConv2d(nn.Conv2d):
     """A convolution that keeps channels apart; it reads their number from its input, (n, c, h, w)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve each channel by itself."""
+        """Convolve each channel separately."""
         return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, x.shape[1])
 
 

@@ -1,4 +1,4 @@
-"""Formula beside counts, as plain data: a row a module, a check a quantity, a verdict a count.
+"""Formula beside counts, as plain data: one row per module, a check a quantity, a verdict a count.
 
 There is no tolerance. A module without formula, and a formula without module, count as nothing on the missing
 side. A count is excused only where a known defect of its counter predicts exactly that wrong value.

@@ -52,7 +52,7 @@ def verdict(rows: Iterable[Row]) -> str:
 
 
 def full_table(report: Report, name_of: Callable[[str], str] = str) -> Table:
-    """Return a row a layer with every number."""
+    """Return one row per layer with every number."""
     rows = [*grouped(report.rows, name_of), _summed("total", [report.total])]
     columns = [Column("name", "layer"), *_columns((*FORWARD, *TRAINING)), Column("verdict", "verdict")]
     return Table("layers", f"{report.model}: formulas beside counts", columns, rows)
@@ -77,7 +77,7 @@ def short_tables(report: Report, name_of: Callable[[str], str] = str) -> list[Ta
 
 
 def total_table(report: Report) -> Table:
-    """Return a row a counter: its total beside the formula's."""
+    """Return one row per counter: its total beside the formula's."""
     rows = [
         {
             "quantity": NAMES[check.quantity],

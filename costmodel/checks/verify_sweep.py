@@ -76,7 +76,7 @@ def sweep(configurations: Iterable[Configuration], jobs: int) -> Iterator[Outcom
 
 
 def summary_table(outcomes: Sequence[Outcome]) -> Table:
-    """Return a row a depth and kind: networks, modules and numbers compared, and networks that differ."""
+    """Return one row per depth and kind: networks, modules and numbers compared, and networks that differ."""
     groups: dict[tuple[int, str], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault((outcome.configuration.depth, outcome.configuration.kind), []).append(outcome)

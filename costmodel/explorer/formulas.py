@@ -2,7 +2,7 @@
 
 The recorder runs each path of an octave convolution, and each other operator, on sizes that are symbols. The
 expressions that come out are printed as JavaScript: sums and products of whole numbers, and quotients that
-are rounded up in whole numbers too. Nothing on the page is a formula that somebody wrote by hand.
+are rounded up in integer arithmetic too. No formula on the page was written by hand.
 """
 
 from __future__ import annotations

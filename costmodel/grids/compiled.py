@@ -1,7 +1,7 @@
 """Closed forms compiled to NumPy. One serves all configurations in which the same branches have channels.
 
 Which paths are bottlenecks enters a form through symbols that are 0 or 1; depth and base width are symbols
-too. The rounding rule is written here once more, in whole numbers, for columns of configurations.
+too. The rounding rule is written here once more, in integer arithmetic, for columns of configurations.
 """
 
 from __future__ import annotations

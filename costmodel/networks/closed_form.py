@@ -79,7 +79,7 @@ class SymbolicDesign:
     """A design whose channels and widths are symbols.
 
     `branches` says which branches of a stage have channels: "HL", "H" or "L". Without `paths`, the choice of
-    bottlenecks is symbolic too: each path is recorded both ways, each weighed with a symbol that is 0 or 1.
+    bottlenecks is symbolic too: each path is recorded both ways, each weighted by a symbol that is 0 or 1.
     """
 
     width: Size
@@ -114,17 +114,17 @@ class SymbolicDesign:
 
 
 def _both_ways(stage: int, bottleneck: PathConvolution) -> PathConvolution:
-    """Return what records a path plain and as a bottleneck, each weighed with the symbol of its choice."""
+    """Return what records a path plain and as a bottleneck, each weighted by the symbol of its choice."""
 
     def convolve(rec: Recorder, request: PathRequest) -> FeatureMap:
         is_plain, is_bottleneck = choice_symbols(request.path, stage)
-        _weighed(rec, is_plain, partial(plain_path, rec, request))
-        return _weighed(rec, is_bottleneck, partial(bottleneck, rec, request))
+        _weighted(rec, is_plain, partial(plain_path, rec, request))
+        return _weighted(rec, is_bottleneck, partial(bottleneck, rec, request))
 
     return convolve
 
 
-def _weighed(rec: Recorder, weight: sp.Symbol, record: Callable[[], FeatureMap]) -> FeatureMap:
+def _weighted(rec: Recorder, weight: sp.Symbol, record: Callable[[], FeatureMap]) -> FeatureMap:
     start = len(rec.operators)
     y = record()
     rec.operators[start:] = [replace(op, cost=op.cost * weight) for op in rec.operators[start:]]

@@ -90,7 +90,7 @@ def network_values(row: PrintedRow) -> dict[str, Any]:
 
 
 def cell_table(found: list[Cell], quantity: str) -> Table:
-    """Return a row a printed count; MACs have no column with the 1x1 kernels: the reading counts them."""
+    """Return one row per printed count; MACs have no column with the 1x1 kernels: the reading counts them."""
     chosen = [cell for cell in found if cell.quantity == quantity]
     rows = [{**network_values(cell.row), **_values(cell)} for cell in chosen]
     columns = [
@@ -164,14 +164,14 @@ def _values(cell: Cell) -> dict[str, Any]:
 
 
 def counted_table(paper: Paper, counts: Mapping[str, Count]) -> Table:
-    """Return a row a network: what the instantiated one has, and whether the formulas agree."""
+    """Return one row per network: what was instantiated, and whether the formulas agree."""
     rows = [{**network_values(row), **_counted(counts[row.key], built_cost(row))} for row in paper.rows]
     title = "Counts of the instantiated networks, and whether `as built` is the same"
     return Table("instantiated", title, [*network_columns(), *COUNTED_COLUMNS], rows)
 
 
 def layer_table(counts: Mapping[str, Count]) -> Table:
-    """Return a row a layer of section 5.3: what the instantiated one has, and whether the formulas agree."""
+    """Return one row per layer of section 5.3: what was instantiated, and whether the formulas agree."""
     formulas = {name: layer_cost("pwise", layer) for name, layer in LAYERS.items()}
     rows = [{"layer": name, **_counted(count, formulas[name])} for name, count in counts.items()]
     title = "Counts of the instantiated layers of section 5.3, and whether the formulas give the same"

@@ -20,7 +20,7 @@ LAYERS = ((16, 16), (16, 32), (32, 32), (32, 64), (64, 64))
 
 
 def equation_table() -> Table:
-    """Return a row an equation: the paper's form, the derived form, and their difference."""
+    """Return one row per equation: the paper's form, the derived form, and their difference."""
     rows = [
         {
             "equation": f"({equation.number})" if equation.number else equation.section,
@@ -107,7 +107,7 @@ def alpha_table(betas: Sequence[Fraction], kernel: int) -> Table:
 
 
 def layer_saving_table(alpha: Fraction, beta: Fraction = BETA, rule: str = "out", kernel: int = 3) -> Table:
-    """Return what a bottleneck saves on each path of the CIFAR ResNets' layers, in whole numbers."""
+    """Return what a bottleneck saves on each path of the CIFAR ResNets' layers, in integers."""
     rows = [_saving_row(sizes, found) for sizes, found in _savings(alpha, beta, rule, kernel)]
     columns = [
         Column("layer", "layer"),

@@ -143,7 +143,7 @@ def accuracies(records: Iterable[Record]) -> list[Accuracy]:
 
 
 def accuracy_table(paper: Paper, records: list[Record]) -> Table:
-    """Return the printed accuracies beside the measured ones, a row a recipe; empty where none is."""
+    """Return the printed accuracies beside the measured ones, one row per recipe; empty where none is."""
     rows = [
         {**network_values(row), "printed": row.accuracy, **measured}
         for row in paper.rows

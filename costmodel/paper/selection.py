@@ -133,7 +133,7 @@ def _loss(network: StudyNetwork, base: StudyNetwork, accuracy: Accuracy, against
 def accuracy_table(
     chosen: Sequence[StudyNetwork], records: Sequence[Record], dataset: str = "cifar10"
 ) -> Table:
-    """Return a row a network and recipe: the printed accuracy and the measured one."""
+    """Return one row per network and recipe: the printed accuracy and the measured one."""
     rows = [
         {"network": network.label, "trained": network.trained(), "printed": _printed(network), **measured}
         for network in chosen
@@ -158,7 +158,7 @@ def _printed(network: StudyNetwork) -> str | None:
 
 
 def loss_table(found: Sequence[Loss]) -> Table:
-    """Return a row a network with bottlenecks: points lost, their standard error, parameters saved."""
+    """Return one row per network with bottlenecks: points lost, their standard error, parameters saved."""
     rows = [
         {
             "network": loss.network.label,
@@ -222,7 +222,7 @@ def _select(group: Sequence[Loss]) -> Selection:
 
 
 def selection_table(chosen: Sequence[Selection]) -> Table:
-    """Return a row an alpha: the paths chosen, and how far the one left out is behind the next."""
+    """Return one row per alpha: the paths chosen, and how far the one left out is behind the next."""
     rows = [
         {
             "alpha": f"{float(one.alpha):.2f}",

@@ -34,7 +34,7 @@ CHECKS: Mapping[str, Callable[[Paper], str]] = {"alpha": _alpha_check, "ratio": 
 
 
 def slip_table(paper: Paper) -> Table:
-    """Return a row a slip."""
+    """Return one row per slip."""
     rows = [
         {
             "where": slip.where,

@@ -216,7 +216,7 @@ SOURCES = {"tables": "tables", "formulas": "reading", "built": "as built"}
 
 
 def claim_table(known: PaperCounts) -> Table:
-    """Return a row a claim and pair of rows: the printed number, and what each source says of it."""
+    """Return one row per claim and pair of rows: the printed number, and what each source says of it."""
     rows = [
         _claim_row(claim, about, found)
         for claim in known.paper.claims

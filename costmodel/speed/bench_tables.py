@@ -18,7 +18,7 @@ BOUNDS = ("arithmetic", "traffic", "calls")
 
 
 def machine_table(machine: Machine) -> Table:
-    """Return a row a ceiling of the machine."""
+    """Return one row per ceiling of the machine."""
     rows = [
         {"ceiling": f"products of matrices, {dtype}, 10⁹ MACs a second", "value": rate / 1e9}
         for dtype, rate in machine.macs_per_second.items()
@@ -30,7 +30,7 @@ def machine_table(machine: Machine) -> Table:
 
 
 def network_table(setting: BenchSetting, results: Sequence[Measurement]) -> Table:
-    """Return a row a network; the first result is the plain one, the second the same as it is written."""
+    """Return one row per network; the first result is the plain one, the second the same as it is written."""
     columns = [
         Column("network", "network"),
         Column("plan", "plan"),
@@ -81,7 +81,7 @@ def describe(design: ResNetDesign) -> str:
 def layer_table(
     design: ResNetDesign, dtype: str, results: Sequence[LayerMeasurement], machine: Machine
 ) -> Table:
-    """Return a row a distinct layer: its work, its times, its share of the roofline and what bounds it."""
+    """Return one row per distinct layer: work, times, share of the roofline, and the bound."""
     columns = [
         Column("layer", "layer"),
         Column("times", "times", "count"),

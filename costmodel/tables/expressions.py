@@ -53,7 +53,7 @@ def _outer_floors(expr: Any) -> list[Any]:
 
 
 def python(name: str, formula: Any, symbols: Sequence[str], domain: str) -> str:
-    """Return a function of Python that computes a formula exactly, in whole numbers.
+    """Return a function of Python that computes a formula exactly, in integers.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> print(python("macs", 9 * sp.floor((h + 1) / 2), ["h"], "h >= 2"))
@@ -135,7 +135,7 @@ class _Quotient(sp.Function):  # type: ignore[misc]
 
 
 def _exact(expr: Any) -> Any:
-    """Return a formula in whole numbers alone: floors, ceilings and fractions become whole quotients."""
+    """Return a formula in integers alone: floors, ceilings and fractions become integer quotients."""
     floors = {found: sp.Dummy(integer=True) for found in _outer_floors(expr)}
     inner = {dummy: _rounded(found) for found, dummy in floors.items()}
     top, bottom = sp.fraction(sp.together(expr.xreplace(floors)))

@@ -89,7 +89,7 @@ def write(record: Record, folder: Path) -> Path:
 
 
 def as_text(record: Record) -> str:
-    """Return a record as JSON: a line a key, and a line an epoch and a session."""
+    """Return a record as JSON: one line per key, per epoch and per session."""
     return "{\n" + ",\n".join(f" {json.dumps(key)}: {_value(record[key])}" for key in record) + "\n}\n"
 
 

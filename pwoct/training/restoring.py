@@ -1,4 +1,4 @@
-"""Whether and how a run may go on: what was settled before, what changed, what a checkpoint must hold."""
+"""Whether and how a run may resume: what was settled before, what changed, what a checkpoint must hold."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

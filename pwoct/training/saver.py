@@ -42,7 +42,7 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True)
 class Keeping:
-    """How often checkpoints are written, how many are kept, and from which step to go on (default: last)."""
+    """How often checkpoints are written, how many are kept, and from which step to resume (default: the last)."""
 
     minutes: float = 5.0
     keep: int = KEEP
@@ -190,7 +190,7 @@ class Saver:
         return unwritten
 
     def _find(self) -> Checkpoint | None:
-        """The checkpoint to go on from, if there is one."""
+        """The checkpoint to resume from, if there is one."""
         if self.keeping.from_step is not None:
             return chosen(self.run.checkpoints, self.keeping.from_step)
         checkpoint, skipped = newest(self.run.checkpoints)

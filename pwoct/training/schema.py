@@ -83,7 +83,7 @@ class Optimiser(Section):
     """The update rule.
 
     weight_decay is added to the gradient (L2); muon shrinks the weights instead. rest_lr is muon's rate for
-    what are no kernels of convolutions.
+    all parameters other than convolution weights.
     """
 
     name: Literal["sgd", "adam", "muon"]
@@ -100,7 +100,7 @@ class Optimiser(Section):
         if self.name == "adam" and (self.momentum or self.nesterov):
             raise ValueError("adam has no momentum or nesterov of this kind: leave them out")
         if self.name == "muon" and self.rest_lr is None:
-            raise ValueError("muon needs a rest_lr, the learning rate of what are no kernels")
+            raise ValueError("muon needs a rest_lr, the learning rate of all other parameters")
         if self.name != "muon" and self.rest_lr is not None:
             raise ValueError(f"{self.name} has no rest_lr, which muon has alone: set optimiser.rest_lr=none")
         if self.name == "muon" and not self.nesterov:

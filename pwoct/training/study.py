@@ -168,5 +168,5 @@ def _machine(key: str) -> bool:
 
 
 def _machine_keys(run: Config) -> list[str]:
-    """A run may go on on another machine; its record says so."""
+    """A run may resume on another machine; its record says so."""
     return [key for key in flatten(run) if _machine(key)]

@@ -45,7 +45,7 @@ def train(
     the newest `keep` stay. What the configuration leaves to the machine is taken from a run that was begun.
 
     Args:
-        from_step: go on from the checkpoint of this step, and leave later ones aside.
+        from_step: resume from the checkpoint of this step, and set later ones aside.
         signals: open already, if the caller is to be told of signals before and after the run too.
 
     Raises:

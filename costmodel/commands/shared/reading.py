@@ -19,7 +19,7 @@ MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
 def ratios(text: str, check: Callable[[str], Fraction] = as_ratio) -> list[Fraction]:
     """Read a comma-separated list of ratios and ranges `start:stop:step`, the end included.
 
-    Raises ValueError where an item is no number, or a range does not rise.
+    Raises ValueError where an item is not a number or a range does not increase.
 
     >>> [str(ratio) for ratio in ratios("0:0.5:0.25,3/4")]
     ['0', '1/4', '1/2', '3/4']

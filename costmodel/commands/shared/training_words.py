@@ -41,7 +41,7 @@ TRAINING_WORDS: tuple[Word, ...] = (
     Word("runs", "--runs", "Folder of all runs."),
     Word("checkpoint-minutes", "--checkpoint-minutes", "Most time that a crash can cost."),
     Word("keep", "--keep", "How many checkpoints to keep."),
-    Word("from-step", "--from", "Go on from the checkpoint of this step; leave later ones aside."),
+    Word("from-step", "--from", "Resume from the checkpoint of this step; set later ones aside."),
     Word("allow-change", "--allow-change", "Key that may differ from the run's; repeatable."),
     Word("dry-run", "--dry-run", "Build, count, time a step, print the plan."),
     Word("dry-study", "--dry-run", "List the runs and their state."),

@@ -207,6 +207,6 @@ def test_notes_tell_where_a_width_was_raised_to_1() -> None:
 
 
 def test_no_note_on_a_convolution_that_is_never_compressed() -> None:
-    """With one block a stage, the last stage has only the stage change and the last convolution."""
+    """With one block per stage, the last stage has only the stage change and the last convolution."""
     net = resnet(8, alpha="1/4", beta=(2, 2, 5), paths=[[], [], ["LL"]])
     assert rounding_notes(net) == ["LL 8 → 16 at beta 5: 3.2 hidden channels: m = 3"]
