@@ -42,7 +42,7 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True)
 class Keeping:
-    """How often checkpoints are written, how many are kept, and from which step to resume (default: the last)."""
+    """How often checkpoints are written, how many are kept, and the step to resume from (default: last)."""
 
     minutes: float = 5.0
     keep: int = KEEP
