@@ -218,7 +218,7 @@ def totals_table(trace: Trace, choice: TracedTotal) -> Table:
         "activations": ("activations", "output elements of what multiplies"),
         "element_ops": ("element operations", ", ".join(f"{p} {n:,}" for p, n in parts[:3])),
         "bytes": ("bytes moved", "what each operator reads and writes, once"),
-        "intensity": ("MACs a byte", ""),
+        "intensity": ("MACs per byte", ""),
         "calls": ("operator calls", ""),
         "saved_bytes": ("bytes saved", "kept for the backward pass"),
     }
