@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.commands.shared.errors import say
+from costmodel.commands.shared.errors import require, say
+from costmodel.commands.shared.fleet import fleet
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
+    data_folder,
     end_by,
     given,
     is_first_rank,
     open_dataset,
+    ranks_started,
     reported,
     reporter,
     seed_list,
@@ -28,6 +31,8 @@ from costmodel.paper.printed import read_paper
 from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
+    from pwoct.training.data import Dataset
+    from pwoct.training.signals import Signals
     from pwoct.training.study import Shard, Study
 
 app = typer.Typer(add_completion=False)
@@ -47,6 +52,7 @@ def study(
     shard: Annotated[str, option("shard")] = "1/1",
     dataset: Annotated[str | None, option("dataset")] = None,
     data: DataOption = None,
+    cluster: Annotated[str | None, option("cluster")] = None,
     runs: RunsOption = Path("runs"),
     dry_run: Annotated[bool, option("dry-study")] = False,
     quiet: Annotated[bool, option("quiet")] = False,
@@ -59,7 +65,7 @@ def study(
     """
     with stoppable() as signals, reported():
         from pwoct.training.config import parse_setting
-        from pwoct.training.study import Shard, carry_out, plan
+        from pwoct.training.study import Shard, plan
 
         networks = selection.networks(read_paper(), _table(table), depth)
         settings = dict(parse_setting(text) for text in set or [])
@@ -76,20 +82,65 @@ def study(
             frozen = any(network.frozen for network in networks)
             show("study", [_plan_table(planned, part)], format, notes=[FROZEN] if frozen else [])
             return
-        name = planned.runs[0].data.dataset
-        troubles = carry_out(
-            planned,
-            open_dataset(name, data),
-            part,
-            reporting=lambda folder: reporter(folder, quiet, tensorboard=False),
-            note=(lambda _: None)
-            if quiet or not is_first_rank()
-            else lambda text: say(f"pwoct-cost: {text}"),
-            signals=signals,
-        )
+        dataset_name = planned.runs[0].data.dataset
+        images = open_dataset(dataset_name, data)
+        where = _cluster(cluster, planned.threads, len(part.take(planned.runs)))
+        if where is None:
+            troubles = _in_this_process(planned, images, part, quiet, signals)
+        else:
+            folder = data_folder(dataset_name, data)
+            troubles = _on_cluster(where, planned, folder, part, quiet, signals)
         if is_first_rank():
-            _show_results(planned, networks, name, format)
+            _show_results(planned, networks, dataset_name, format)
     end_by(troubles, len(part.take(planned.runs)))
+
+
+def _cluster(asked: str | None, threads: int | None, runs: int) -> str | None:
+    """Return the address of the cluster, "local" for a new one, or None to train in this process.
+
+    Raises ValueError where one is asked for that cannot be had.
+    """
+    from importlib.util import find_spec
+
+    if asked == "none" or (asked is None and (ranks_started() > 1 or find_spec("distributed") is None)):
+        return None
+    require("distributed", "cluster")
+    if ranks_started() > 1:
+        raise ValueError(
+            f"--cluster {asked} does not go with torchrun: a worker of a cluster trains by itself"
+        )
+    from pwoct.training.cluster import local_shape
+
+    if asked is None and local_shape(threads, runs)[0] == 1:
+        return None
+    return asked or "local"
+
+
+def _in_this_process(
+    planned: Study, images: Dataset, part: Shard, quiet: bool, signals: Signals
+) -> dict[str, Exception]:
+    from pwoct.training.study import carry_out
+
+    silent = quiet or not is_first_rank()
+    return carry_out(
+        planned,
+        images,
+        part,
+        reporting=lambda folder: reporter(folder, quiet, tensorboard=False),
+        note=(lambda _: None) if silent else lambda text: say(f"pwoct-cost: {text}"),
+        signals=signals,
+    )
+
+
+def _on_cluster(
+    address: str, planned: Study, data: Path | None, part: Shard, quiet: bool, signals: Signals
+) -> dict[str, Exception]:
+    from pwoct.training.cluster import carry_out_on, connected
+
+    runs = len(part.take(planned.runs))
+    with connected(address, planned.threads, runs) as (client, threads), fleet(runs, quiet) as shown:
+        study = planned.with_threads(threads)
+        return carry_out_on(client, study, data, part, watcher=shown, note=shown.note, signals=signals)
 
 
 def _table(name: str) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,19 @@ class Study:
 
     folder: Path
     runs: tuple[Config, ...]
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads each training has; None where the machine decides."""
+        return self.runs[0].machine.threads or None
+
+    def with_threads(self, threads: int) -> "Study":
+        """Return the same study with another number of threads per training."""
+        machine = {"threads": threads}
+        runs = (
+            run.model_copy(update={"machine": run.machine.model_copy(update=machine)}) for run in self.runs
+        )
+        return replace(self, runs=tuple(runs))
 
     def path(self, run: Config) -> Path:
         """Return the folder of a run; its name does not depend on the machine."""
@@ -144,23 +157,39 @@ def carry_out(
     """
     troubles: dict[str, Exception] = {}
     for run in (shard or Shard()).take(study.runs):
-        folder = study.path(run)
-        try:
-            if study.result(run) is not None:
-                note(f"{folder.name}: done before")
-                continue
-            note(f"{folder.name}: training")
-            with reporting(folder) as reporter:
-                allowed = _machine_keys(run)
-                result = train(run, dataset, folder, reporter=reporter, allow_change=allowed, signals=signals)
-            if result.unwritten:
-                raise UnwrittenError(f"finished, but could not write: {', '.join(result.unwritten)}")
-        except BusyError:
-            note(f"{folder.name}: left to another process, which is training it")
-        except ENDS_ONE_RUN as error:
-            note(f"{folder.name}: {error}")
-            troubles[folder.name] = error
+        trouble = carry_out_run(study, run, dataset, reporting=reporting, note=note, signals=signals)
+        if trouble is not None:
+            troubles[study.path(run).name] = trouble
     return troubles
+
+
+def carry_out_run(
+    study: Study,
+    run: Config,
+    dataset: Dataset,
+    *,
+    reporting: Reporting = lambda _: nullcontext(),
+    note: Callable[[str], object] = lambda _: None,
+    signals: Signals | None = None,
+) -> Exception | None:
+    """Train one run of a study from where it stands; return what ended it, if that was no good end."""
+    folder = study.path(run)
+    try:
+        if study.result(run) is not None:
+            note(f"{folder.name}: done before")
+            return None
+        note(f"{folder.name}: training")
+        with reporting(folder) as reporter:
+            allowed = _machine_keys(run)
+            result = train(run, dataset, folder, reporter=reporter, allow_change=allowed, signals=signals)
+        if result.unwritten:
+            raise UnwrittenError(f"finished, but could not write: {', '.join(result.unwritten)}")
+    except BusyError:
+        note(f"{folder.name}: left to another process, which is training it")
+    except ENDS_ONE_RUN as error:
+        note(f"{folder.name}: {error}")
+        return error
+    return None
 
 
 def _machine(key: str) -> bool:

@@ -10,7 +10,7 @@ Run = Callable[..., Any]
 
 # A study that takes seconds: depth 8, 2 steps of 32 images; with one thread, as any machine has it.
 TINY = [
-    *("--depth", "8", "--dataset", "synthetic", "--epochs", "1", "--quiet"),
+    *("--depth", "8", "--dataset", "synthetic", "--epochs", "1", "--quiet", "--cluster", "none"),
     *("--set", "data.train_images=64", "--set", "batch=32", "--set", "machine.threads=1"),
 ]
 

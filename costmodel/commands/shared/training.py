@@ -158,11 +158,21 @@ def check_images(images: Dataset, *, classes: int | None, in_channels: int | Non
 def open_dataset(name: str, where: Path | None) -> Dataset:
     """Return a data set; CIFAR-10 is looked for in the cache that `data fetch` fills, unless told where."""
     from pwoct.training.config import Data
-    from pwoct.training.data import ARCHIVE, DataError
-    from pwoct.training.download import default_folder
     from pwoct.training.inputs import load_dataset
 
-    config = Data.model_validate({"dataset": name})
+    return load_dataset(Data.model_validate({"dataset": name}), data_folder(name, where))
+
+
+def data_folder(name: str, where: Path | None) -> Path | None:
+    """Return the folder of a data set; None where its images are computed.
+
+    Raises:
+        ValueError: if a folder is given for images that are computed.
+        DataError: if none is given, and the cache has none.
+    """
+    from pwoct.training.data import ARCHIVE, DataError
+    from pwoct.training.download import default_folder
+
     if name == "synthetic" and where is not None:
         raise ValueError(f"synthetic images are computed and not read: --data {where} does not go with them")
     if name == "cifar10" and where is None:
@@ -172,7 +182,7 @@ def open_dataset(name: str, where: Path | None) -> Dataset:
                 "CIFAR-10 is not there: run `pwoct-cost data fetch`, or give --data DIR; "
                 "or take --dataset synthetic, which needs no data"
             )
-    return load_dataset(config, where)
+    return where
 
 
 def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNetDesign:

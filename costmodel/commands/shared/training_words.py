@@ -49,6 +49,11 @@ TRAINING_WORDS: tuple[Word, ...] = (
     Word("quiet", "--quiet", "Print the result alone."),
     Word("study-depth", "--depth", "Depth of all networks. Default: the table's."),
     Word("shard", "--shard", "Train one part of the runs: 1/4, the first of four."),
+    Word(
+        "cluster",
+        "--cluster",
+        "Dask scheduler (tcp://host:port), local, or none. Default: local where cores allow several runs.",
+    ),
     Word("weights", "--weights", "Other weights for the network: .safetensors, or .pth with tensors alone."),
     Word("curves", "--plot -o", f"Draw the curves {_FIGURE}"),
     Word("record", "--record", "Write a record of each finished run, without its weights, into this folder."),

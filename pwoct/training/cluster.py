@@ -1,0 +1,187 @@
+"""A study on a Dask cluster: one training per worker; a run whose worker dies resumes from its checkpoint.
+
+The folder of the runs, and that of the data, must be on a disk that all workers see under the same path.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
+
+from pwoct.training.checkpoint import CheckpointError
+from pwoct.training.signals import Signals, StoppedError
+from pwoct.training.study import Shard, Study
+from pwoct.training.worker import News, Order, carry_out_order, heed
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+LOOK = 0.2  # seconds between two looks at signals
+
+
+class ClusterError(ValueError):
+    """A cluster cannot be reached, or cannot train."""
+
+
+class Watcher(Protocol):
+    """Is told by all workers how their runs go, from a thread of its own."""
+
+    def told(self, news: News) -> None:
+        """A run began, made a few steps, ended an epoch, or ended."""
+
+
+@contextmanager
+def connected(
+    address: str, threads: int | None, runs: int, patience: float = 20.0
+) -> Iterator[tuple[Client, int]]:
+    """Open a client of a cluster, at an address or new; give it, and how many threads each training has.
+
+    A local cluster has as many workers as trainings of `threads` threads fit the cores, but no more than
+    there are runs; without `threads`, one thread per training, and more where cores are left.
+
+    On a cluster that runs already, a training has one thread unless `threads` says otherwise.
+
+    Args:
+        address: of a scheduler, such as tcp://10.0.0.1:8786, or "local".
+        threads: of each training.
+        runs: how many there are.
+        patience: how many seconds to wait for a scheduler.
+
+    Raises:
+        ClusterError: if nothing answers at the address.
+    """
+    from distributed import Client, LocalCluster
+
+    if address != "local":
+        with _reached(address, patience) as client:
+            yield client, threads or 1
+        return
+    workers, threads = local_shape(threads, runs)
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            silence_logs=logging.CRITICAL,
+            memory_limit=0,  # a training needs what it needs: a limit would only kill it
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client, threads
+
+
+def local_shape(threads: int | None, runs: int) -> tuple[int, int]:
+    """Return how many workers a local cluster has, and how many threads each training."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = max(1, min(runs, cores // (threads or 1)))
+    return workers, threads or cores // workers
+
+
+@contextmanager
+def _reached(address: str, patience: float) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=patience)
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        yield client
+
+
+def carry_out_on(
+    client: Client,
+    study: Study,
+    data: Path | None,
+    shard: Shard | None = None,
+    *,
+    watcher: Watcher,
+    note: Callable[[str], object] = lambda _: None,
+    signals: Signals | None = None,
+) -> dict[str, Exception]:
+    """Train the runs of a shard that have not ended on the workers of a cluster; return what ended which.
+
+    Runs begin in the study's order. A worker that dies loses at most what its run did since its checkpoint:
+    another worker resumes it there. A run that kills several workers in turn is given up, as the scheduler
+    decides (distributed.scheduler.allowed-failures). A signal stops all runs after their checkpoints.
+
+    Args:
+        client: of the cluster.
+        study: what is to be trained, in a folder that all workers see.
+        data: the folder of the data set, which all workers see; None for synthetic images.
+        shard: the part of the study to train.
+        watcher: is told how the runs go.
+        note: is told in a line what happens on the cluster.
+        signals: open already, to stop or to save all runs.
+
+    Raises:
+        StoppedError: if a signal stopped the study.
+        ClusterError: if a worker cannot train at all, such as where a package is missing.
+    """
+    signals = signals or Signals()
+    topic = f"pwoct-study-{uuid4().hex}"
+    client.subscribe_topic(topic, lambda event: watcher.told(News(**event[1])))
+    _describe(client, note)
+    folder = study.folder.absolute()
+    orders = [
+        Order(folder, run, data and data.absolute(), topic) for run in (shard or Shard()).take(study.runs)
+    ]
+    futures = {
+        client.submit(carry_out_order, order, key=f"{order.study.path(order.run).name}-{topic}"): order
+        for order in orders
+    }
+    try:
+        with signals.at_work():
+            _await(client, list(futures), topic, signals)
+        return dict(_troubles(futures))
+    finally:
+        client.unsubscribe_topic(topic)
+
+
+def _describe(client: Client, note: Callable[[str], object]) -> None:
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    count = f"{len(workers) or 'no'} worker{'' if len(workers) == 1 else 's'}"
+    note(f"{count}{'' if workers else ' yet'}; dashboard: {client.dashboard_link}")
+    for name, worker in workers.items():
+        if worker["nthreads"] > 1:
+            note(f"{name} trains one run at a time: start it with --nthreads 1, not {worker['nthreads']}")
+
+
+def _await(client: Client, futures: list[Future], topic: str, signals: Signals) -> None:
+    """Wait for all runs, and pass signals on to the workers."""
+    from distributed import wait
+
+    stopping = 0
+    while True:
+        try:
+            wait(futures, timeout=LOOK)
+            break
+        except TimeoutError:
+            pass
+        stopping = stopping or signals.stop
+        if stopping or signals.save:
+            signals.save = False
+            client.run(heed, topic, stopping)  # again and again: a worker may be new
+    if stopping:
+        raise StoppedError(stopping, "while runs were trained; each was saved where it stood")
+
+
+def _troubles(futures: Mapping[Future, Order]) -> Iterator[tuple[str, Exception]]:
+    from distributed.scheduler import KilledWorker
+
+    for future, order in futures.items():
+        name = order.study.path(order.run).name
+        try:
+            trouble = future.result()
+        except KilledWorker as error:
+            trouble = CheckpointError(f"given up: {error}")
+        except ImportError as error:
+            raise ClusterError(f"a worker cannot train: {error}") from None
+        if trouble is not None:
+            yield name, trouble

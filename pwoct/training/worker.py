@@ -1,0 +1,141 @@
+"""The worker's side of a study on a cluster: carries out one run at a time, and tells how it goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pwoct.training.config import Config, Data
+from pwoct.training.data import Dataset
+from pwoct.training.inputs import load_dataset
+from pwoct.training.progress import Progress
+from pwoct.training.signals import Signals
+from pwoct.training.study import Study, carry_out_run
+
+EVERY = 2.0  # seconds between two messages on the steps of a run
+
+
+@dataclass(frozen=True)
+class News:
+    """What a worker tells about a run: how far it is, and a message or the metrics of an epoch."""
+
+    run: str
+    worker: str
+    kind: str  # "started", "stepped", "evaluated", "note", "ended"
+    epochs: int = 0
+    epoch: int = 0
+    done: float = 0.0  # share of all steps
+    loss: float = 0.0
+    seconds: float = 0.0  # of the training so far, in this epoch
+    message: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker needs in order to carry out one run of a study."""
+
+    folder: Path
+    run: Config
+    data: Path | None
+    topic: str
+
+    @property
+    def study(self) -> Study:
+        """The study of this run alone."""
+        return Study(self.folder, (self.run,))
+
+
+_ONE_AT_A_TIME = threading.Lock()  # trainings in one process would share torch's random states
+_OPEN: list[tuple[str, Signals]] = []
+_STOPPED: dict[str, int] = {}  # studies, by their topics, and the signals that stopped them
+
+
+def carry_out_order(order: Order) -> Exception | None:
+    """Train a run on this worker; return what ended it, if that was no good end."""
+    from distributed import get_worker
+
+    worker, path = get_worker(), order.study.path(order.run)
+
+    def tell(kind: str, **what: Any) -> None:
+        worker.log_event(order.topic, asdict(News(path.name, str(worker.name), kind, **what)))
+
+    with _ONE_AT_A_TIME, _heeding(order.topic) as signals:
+        trouble = carry_out_run(
+            order.study,
+            order.run,
+            _dataset(order.run.data.dataset, order.data),
+            reporting=lambda _: _told(tell),
+            note=lambda text: tell("note", message=text),
+            signals=signals,
+        )
+    tell("ended", message=str(trouble or ""))
+    return trouble
+
+
+def heed(topic: str, number: int) -> None:
+    """Stop what this worker trains for a study, as by the signal of that number; at 0, save it."""
+    if number:
+        _STOPPED[topic] = number
+    for study, signals in _OPEN:
+        if study == topic:
+            signals.stop, signals.save = number or signals.stop, number == 0
+
+
+@contextmanager
+def _heeding(topic: str) -> Iterator[Signals]:
+    """Give the signals of a run that begins; where its study was stopped before, those stop it at once."""
+    signals = Signals()
+    signals.stop = _STOPPED.get(topic, 0)
+    _OPEN.append((topic, signals))
+    try:
+        yield signals
+    finally:
+        _OPEN.remove((topic, signals))
+
+
+@lru_cache(maxsize=1)
+def _dataset(name: str, where: Path | None) -> Dataset:
+    return load_dataset(Data.model_validate({"dataset": name}), where)
+
+
+@contextmanager
+def _told(tell: Callable[..., None]) -> Iterator[Telling]:
+    yield Telling(tell)
+
+
+class Telling:
+    """The reporter of a run on a worker: tells whoever started the study, a few times a minute."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self._tell, self._told_at, self._epochs = tell, 0.0, 0
+
+    def started(self, progress: Progress, config: Config) -> None:
+        """Tell where the run begins."""
+        self._epochs = config.epochs
+        self._tell("started", **self._place(progress))
+
+    def stepped(self, progress: Progress) -> None:
+        """Tell how far the run is, unless that was told just before."""
+        if (now := time.monotonic()) - self._told_at >= EVERY:
+            self._told_at = now
+            self._tell("stepped", loss=progress.loss, seconds=progress.seconds, **self._place(progress))
+
+    def evaluated(self, metrics: dict[str, Any]) -> None:
+        """Tell how the epoch went."""
+        done = metrics["epoch"] / self._epochs
+        self._tell("evaluated", epochs=self._epochs, epoch=metrics["epoch"], done=done, metrics=metrics)
+
+    def note(self, message: str) -> None:
+        """Pass a message on."""
+        self._tell("note", message=message)
+
+    def _place(self, progress: Progress) -> dict[str, Any]:
+        done = progress.steps / (self._epochs * progress.steps_per_epoch)
+        return {"epochs": self._epochs, "epoch": progress.epoch + 1, "done": done}

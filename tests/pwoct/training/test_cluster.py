@@ -1,0 +1,216 @@
+"""A study on a local cluster of two workers: a killed one loses nothing, and the bits stay the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pwoct.training.checkpoint import CheckpointError
+from pwoct.training.config import ConfigError
+from pwoct.training.signals import Signals, StoppedError
+from pwoct.training.study import Shard, Study, carry_out, plan
+from pwoct.training.synthetic import synthetic
+from pwoct.training.worker import News
+
+pytest.importorskip("distributed")
+pytestmark = pytest.mark.xdist_group("cluster")  # one cluster for all
+
+NETWORKS = [{"model.alpha": "0"}, {"model.alpha": "1/2"}]
+TINY = {
+    "model.name": "resnet8",
+    "model.width": 4,
+    "data.dataset": "synthetic",
+    "data.train_images": 64,
+    "epochs": 3,
+    "batch": 32,
+    "machine.threads": 1,
+    "machine.precision": "fp32",
+    "machine.plan": "lean",
+}
+
+
+class Heard:
+    """Keeps what workers tell, and may act on it."""
+
+    def __init__(self, act: Callable[[News], object] = lambda _: None) -> None:
+        self.news: list[News] = []
+        self.notes: list[str] = []
+        self._act = act
+
+    def told(self, news: News) -> None:
+        self.news.append(news)
+        self._act(news)
+
+    def of(self, run: str, kind: str) -> list[News]:
+        return [news for news in self.news if (news.run, news.kind) == (run, kind)]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    from pwoct.training.cluster import connected
+
+    with connected("local", 1, 2) as (client, threads):
+        assert threads == 1
+        yield client
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same study, carried out in this process."""
+    study = plan(tmp_path_factory.mktemp("alone"), NETWORKS, [0], values=TINY)
+    assert carry_out(study, synthetic()) == {}
+    return study
+
+
+def carry_out_here(
+    client: Any, study: Study, heard: Heard, signals: Signals | None = None
+) -> dict[str, Exception]:
+    from pwoct.training.cluster import carry_out_on
+
+    return carry_out_on(client, study, None, watcher=heard, note=heard.notes.append, signals=signals)
+
+
+def measured(folder: Path) -> list[dict[str, Any]]:
+    """What a run measured in each epoch, but for times."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def assert_same(study: Study, other: Study) -> None:
+    for run in study.runs:
+        here, there = study.path(run), other.path(run)
+        assert (here / "weights.safetensors").read_bytes() == (there / "weights.safetensors").read_bytes()
+        assert measured(here) == measured(there)
+
+
+def test_a_killed_worker_loses_nothing_and_changes_no_bit(client: Any, alone: Study, tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS, [0], values=TINY)
+    pids = client.run(os.getpid)
+    killed: list[str] = []
+
+    def kill(news: News) -> None:
+        if news.kind == "evaluated" and news.epoch == 1 and not killed:
+            killed.append(news.run)
+            os.kill(pids[news.worker], signal.SIGKILL)
+
+    heard = Heard(kill)
+    assert carry_out_here(client, study, heard) == {}
+    assert_same(study, alone)
+    begun = [(news.epoch, news.done) for news in heard.of(killed[0], "started")]
+    assert begun[0] == (1, 0.0)
+    assert begun[-1][1] > 0  # it went on from its checkpoint
+    assert len(begun) == 2
+
+
+def test_the_view_is_told_of_every_run_and_epoch(client: Any, alone: Study, tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS, [0], values=TINY)
+    heard = Heard()
+    assert carry_out_here(client, study, heard) == {}
+    for run in study.runs:
+        name = study.path(run).name
+        assert [news.epoch for news in heard.of(name, "evaluated")] == [1, 2, 3]
+        assert [news.message for news in heard.of(name, "ended")] == [""]
+        assert heard.of(name, "stepped")[0].loss > 0
+    assert any("dashboard: http://" in note for note in heard.notes)
+    again = Heard()
+    assert carry_out_here(client, study, again) == {}
+    assert sorted(news.message for news in again.news if news.kind == "note") == sorted(
+        f"{study.path(run).name}: done before" for run in study.runs
+    )
+
+
+def test_a_stop_saves_all_runs_which_then_resume_to_the_same_bits(
+    client: Any, alone: Study, tmp_path: Path
+) -> None:
+    study = plan(tmp_path, NETWORKS, [0], values=TINY)
+    signals = Signals()
+
+    def stop(news: News) -> None:
+        if news.kind == "evaluated":
+            signals.stop = signal.SIGTERM
+
+    with pytest.raises(StoppedError, match="stopped by SIGTERM while runs were trained") as stopped:
+        carry_out_here(client, study, Heard(stop), signals)
+    assert stopped.value.exit_code == 143
+    assert [study.state(run) for run in study.runs] != ["done", "done"]
+    assert carry_out_here(client, study, Heard()) == {}
+    assert_same(study, alone)
+
+
+def test_a_request_to_save_reaches_the_workers(client: Any, tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS[:1], [0], values={**TINY, "epochs": 1, "data.train_images": 640})
+    signals = Signals()
+    saved = threading.Event()
+
+    def save(news: News) -> None:
+        if news.kind == "stepped":
+            signals.save = True
+        if news.kind == "ended":
+            saved.set()
+
+    assert carry_out_here(client, study, Heard(save), signals) == {}
+    assert saved.wait(10)
+    assert not signals.save
+
+
+def test_what_ends_one_run_leaves_the_others_alone(client: Any, alone: Study, tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS, [0], values=TINY)
+    broken = study.path(study.runs[0])
+    (broken / "checkpoints").mkdir(parents=True)
+    (broken / "metrics.jsonl").write_text('{"epoch": 1}\n', encoding="utf-8")
+    troubles = carry_out_here(client, study, Heard())
+    assert list(troubles) == [broken.name]
+    assert isinstance(troubles[broken.name], CheckpointError | ValueError)
+    assert study.state(study.runs[1]) == "done"
+
+
+def test_a_configuration_that_no_worker_can_carry_out_is_an_error(client: Any, tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS[:1], [0], values={**TINY, "batch": 1000})
+    with pytest.raises(ConfigError, match="batch must be at most 64 images, got 1000"):
+        carry_out_here(client, study, Heard())
+
+
+def test_a_shard_of_a_study(client: Any, tmp_path: Path) -> None:
+    from pwoct.training.cluster import carry_out_on
+
+    study = plan(tmp_path, NETWORKS, [0], values={**TINY, "epochs": 1})
+    assert carry_out_on(client, study, None, Shard(2, 2), watcher=Heard()) == {}
+    assert [study.state(run) for run in study.runs] == ["open", "done"]
+
+
+def test_no_scheduler_at_the_address() -> None:
+    from pwoct.training.cluster import ClusterError, connected
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    words = f"no Dask scheduler answers at tcp://127.0.0.1:{port}"
+    with pytest.raises(ClusterError, match=words), connected(f"tcp://127.0.0.1:{port}", 1, 1, patience=0.5):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "runs", "shape"),
+    [
+        (8, None, 3, (3, 2)),
+        (8, 2, 100, (4, 2)),
+        (2, 4, 5, (1, 4)),
+        (16, None, 100, (16, 1)),
+        (4, 1, 1, (1, 1)),
+    ],
+)
+def test_a_local_cluster_fits_the_machine(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int | None, runs: int, shape: tuple[int, int]
+) -> None:
+    from pwoct.training.cluster import local_shape
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert local_shape(threads, runs) == shape
