@@ -105,6 +105,11 @@ def _cluster(asked: str | None, threads: int | None, runs: int) -> str | None:
     if asked == "none" or (asked is None and (ranks_started() > 1 or find_spec("distributed") is None)):
         return None
     require("distributed", "cluster")
+    if asked not in (None, "local") and "://" not in asked:
+        raise ValueError(
+            "--cluster must be local, none or the address of a Dask scheduler such as tcp://10.0.0.1:8786, "
+            f"got {asked}"
+        )
     if ranks_started() > 1:
         raise ValueError(
             f"--cluster {asked} does not go with torchrun: a worker of a cluster trains by itself"

@@ -69,6 +69,7 @@ def connected(
             silence_logs=logging.CRITICAL,
             memory_limit=0,  # a training needs what it needs: a limit would only kill it
             host="127.0.0.1",
+            preload="pwoct.training.worker",
             dashboard_address="127.0.0.1:0",
         ) as cluster,
         Client(cluster) as client,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from pwoct.training.config import Config, Data
 from pwoct.training.data import Dataset
 from pwoct.training.inputs import load_dataset
 from pwoct.training.progress import Progress
-from pwoct.training.signals import Signals
+from pwoct.training.signals import SAVE, STOP, Signals
 from pwoct.training.study import Study, carry_out_run
 
 EVERY = 2.0  # seconds between two messages on the steps of a run
@@ -77,6 +78,15 @@ def carry_out_order(order: Order) -> Exception | None:
         )
     tell("ended", message=str(trouble or ""))
     return trouble
+
+
+def dask_setup(worker: object) -> None:  # noqa: ARG001 - Dask gives it
+    """Leave signals to whoever started the study: a Ctrl-C in a terminal reaches its local workers too.
+
+    Dask calls this in each worker that is started with this module as a preload.
+    """
+    for number in STOP if SAVE is None else (*STOP, SAVE):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def heed(topic: str, number: int) -> None:
