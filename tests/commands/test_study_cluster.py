@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,16 @@ def test_ctrl_c_stops_all_workers_and_the_next_call_goes_on(tmp_path: Path, pwoc
     )
     said = []
     assert process.stderr is not None
-    for line in process.stderr:
-        said.append(line)
-        if "epoch 1/400" in line:
-            break
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if "epoch 1/400" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     text = "".join(said) + err
     assert process.returncode == 130, text
     assert out == ""
