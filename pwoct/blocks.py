@@ -5,6 +5,7 @@ from torch.nn.functional import relu
 
 from pwoct.branches import Octave, Size, add, as_octave, per_branch, rebranch, size_of, strided
 from pwoct.octave import OctConv
+from pwoct.shortcut import ZeroPadShortcut
 
 
 class BasicBlock(nn.Module):
@@ -97,5 +98,6 @@ class OctSequential(nn.Sequential):
 
 def _convolve(layer: nn.Module, x: Octave, size: Size | None) -> Octave:
     """Tell a layer the size of its high output only where its input does not."""
-    y: Octave = layer(x) if size is None or x.high is not None else layer(x, size)
+    told = size is None or x.high is not None or isinstance(layer, ZeroPadShortcut)
+    y: Octave = layer(x) if told else layer(x, size)
     return y

@@ -1,6 +1,6 @@
 """Residual networks for small images, with plain, octave and pointwise octave convolutions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -20,11 +20,13 @@ from pwoct.channels import (
     as_paths,
     check_choice,
     check_positive,
+    split_channels,
 )
 from pwoct.he_normal import he_normal_
 from pwoct.octave import STRIDE_RULES, OctConv
 from pwoct.pointwise import pointwise_conv
 from pwoct.pwise_octave import BETWEEN, PwiseOctConv
+from pwoct.shortcut import ZeroPadShortcut, check_shortcut
 
 __all__ = ["MODELS", "ResNet", "build", "resnet"]
 
@@ -100,11 +102,12 @@ class BlockSpec:
 
 @dataclass(frozen=True)
 class OctaveOptions:
-    """Options of every octave layer in a network."""
+    """Options of every octave layer in a network, and its shortcuts."""
 
     width_rule: str
     stride_rule: str
     between: str
+    shortcut: str
 
 
 def resnet(
@@ -116,6 +119,7 @@ def resnet(
     width_rule: str = "out",
     stride_rule: str = "C",
     between: str = "none",
+    shortcut: str = "B",
     width: int = 16,
     classes: int = 10,
     in_channels: int = 3,
@@ -135,6 +139,8 @@ def resnet(
         width_rule: see `PwiseOctConv`.
         stride_rule: see `OctConv`.
         between: see `PwiseOctConv`.
+        shortcut: of a stage change: "B", a 1x1 convolution; "A", no parameters, see `ZeroPadShortcut`. "A"
+            needs stride rule "C", and stages in which no branch has fewer channels than in the one before.
         width: channels of the first stage; the others have twice and four times as many.
         classes: number of logits.
         in_channels: channels of an image.
@@ -142,20 +148,24 @@ def resnet(
     Raises:
         ValueError: if an option is out of its range.
 
-    Source: He et al. (CVPR 2016), section 4.2; Inoue and Gotoh, section 6.1.
+    Source: He et al. (CVPR 2016), sections 3.3 and 4.2; Inoue and Gotoh, section 6.1.
 
     >>> sum(p.numel() for p in resnet(20).parameters())
     272282
+    >>> sum(p.numel() for p in resnet(20, shortcut="A").parameters())
+    269722
     """
     n = _blocks_a_stage(depth)
     check_positive(width=width, classes=classes, in_channels=in_channels)
     check_choice("width_rule", width_rule, WIDTH_RULES)
     check_choice("stride_rule", stride_rule, STRIDE_RULES)
     check_choice("between", between, BETWEEN)
+    check_shortcut(shortcut, stride_rule)
     stages = _stages(alpha, beta, paths)
     plain = all(stage.alpha == 0 and "HH" not in stage.paths for stage in stages)
-    options = OctaveOptions(width_rule, stride_rule, between)
-    row, block = (nn.Sequential, _plain_block) if plain else (OctSequential, partial(_oct_block, options))
+    options = OctaveOptions(width_rule, stride_rule, between, shortcut)
+    row, make = (nn.Sequential, _plain_block) if plain else (OctSequential, _oct_block)
+    block = partial(make, options)
     specs = _block_specs(n, width, stages)
     body = row(*(row(*map(block, of_stage)) for of_stage in specs))
     model = ResNet(body, in_channels=in_channels, width=width, features=4 * width, classes=classes)
@@ -245,15 +255,26 @@ def _block_specs(n: int, width: int, stages: list[StageOptions]) -> Iterator[lis
         yield specs
 
 
-def _plain_block(spec: BlockSpec) -> BasicBlock:
+def _plain_block(options: OctaveOptions, spec: BlockSpec) -> BasicBlock:
     c_in, c_out, stride = spec.c_in, spec.c_out, spec.stride
     return BasicBlock(
         nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(c_out),
         nn.Conv2d(c_out, c_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(c_out),
-        pointwise_conv(c_in, c_out, stride) if spec.changes_shape else None,
+        _shortcut(options, spec, lambda: pointwise_conv(c_in, c_out, stride)),
     )
+
+
+def _shortcut(
+    options: OctaveOptions, spec: BlockSpec, convolution: Callable[[], nn.Module]
+) -> nn.Module | None:
+    if not spec.changes_shape:
+        return None
+    if options.shortcut == "B":
+        return convolution()
+    before, _, behind = spec.alphas
+    return ZeroPadShortcut(split_channels(spec.c_in, before), split_channels(spec.c_out, behind), spec.stride)
 
 
 def _oct_block(options: OctaveOptions, spec: BlockSpec) -> OctBlock:
@@ -274,5 +295,5 @@ def _oct_block(options: OctaveOptions, spec: BlockSpec) -> OctBlock:
         OctBatchNorm2d(c_out, inside),
         conv(c_out, c_out, alpha_in=inside, alpha_out=behind, paths=second),
         OctBatchNorm2d(c_out, behind),
-        shortcut(c_in, c_out, alpha_in=before, alpha_out=behind) if spec.changes_shape else None,
+        _shortcut(options, spec, partial(shortcut, c_in, c_out, alpha_in=before, alpha_out=behind)),
     )

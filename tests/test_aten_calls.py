@@ -37,6 +37,7 @@ PARTS = {
     "mean": "pool",
     "clone": "upsample",
     "cat": "concatenate",
+    "constant_pad_nd": "zero_pad",
     "add": "add",
 }
 # These move nothing: they make views, and the empty statistics of a normalisation that does not train.
@@ -81,6 +82,7 @@ def work_of(part: str, name: str, args: Sequence[Any], result: Any) -> Work:
         "bn": 2 * output,
         "pool": distinct_elements(inputs[0]),
         "concatenate": 0,
+        "zero_pad": 0,
     }
     return Work(1, sum(map(distinct_elements, inputs)), output, operations.get(part, output))
 
@@ -129,6 +131,8 @@ ALL = ("HH", "HL", "LH", "LL")
         {"alpha": "1/4", "stride_rule": "B", "size": (33, 47)},
         {"alpha": ["1/8", "0", "1"], "paths": [["HH"], ["HL"], ["LL"]]},
         {"alpha": "1"},
+        {"shortcut": "A", "size": (33, 47)},
+        {"alpha": "1/4", "shortcut": "A", "size": (35, 32)},
         {"alpha": "0", "paths": ["HH"]},
     ],
     ids=str,

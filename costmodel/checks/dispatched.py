@@ -28,6 +28,7 @@ PARTS: Mapping[str, str] = {
     "mean": "pool",
     "clone": "upsample",
     "cat": "concatenate",
+    "constant_pad_nd": "zero_pad",
     "add": "add",
 }
 # These move nothing: they make views, and the empty statistics of a normalisation that does not train.
@@ -90,6 +91,7 @@ def _work(part: str, name: str, args: Sequence[Any], result: Any) -> Work:
         "bn": 2 * output,
         "pool": distinct_elements(inputs[0]) if inputs else 0,
         "concatenate": 0,
+        "zero_pad": 0,
     }
     return Work(1, sum(map(distinct_elements, inputs)), output, operations.get(part, output))
 

@@ -37,7 +37,7 @@ MOST_LINES = 20  # of differences on stderr; all of them are in the JSON
 # Options that describe a network of ours, and mean nothing for other models.
 NETWORK_ONLY = (
     *("alpha", "beta", "paths", "size", "batch"),
-    *("width_rule", "stride_rule", "between", "width", "classes", "in_channels"),
+    *("width_rule", "stride_rule", "between", "shortcut", "width", "classes", "in_channels"),
 )
 ONE_MODEL = ("model", "named_model", *NETWORK_ONLY, "input", "inputs", "timeout", "strict", "per_module")
 
@@ -55,6 +55,7 @@ def verify(
     width_rule: Annotated[str, option("width-rule")] = "out",
     stride_rule: Annotated[str, option("stride-rule")] = "C",
     between: Annotated[str, option("between")] = "none",
+    shortcut: Annotated[str, option("shortcut")] = "B",
     width: Annotated[int, option("width", min=1)] = 16,
     classes: Annotated[int, option("classes", min=1)] = 10,
     in_channels: Annotated[int, option("in-channels", min=1)] = 3,
@@ -98,6 +99,7 @@ def verify(
                 width_rule=width_rule,
                 stride_rule=stride_rule,
                 between=between,
+                shortcut=shortcut,
                 width=width,
                 classes=classes,
                 in_channels=in_channels,

@@ -52,6 +52,7 @@ class Setting(NamedTuple):
     size: Pair
     batch: int
     stage: int | None
+    shortcut: str = "B"
 
 
 class Columns(NamedTuple):
@@ -124,7 +125,15 @@ def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
     """Return the quantities of a setting as sums of products in which all coefficients are positive."""
     blocks = 1 if kind.single_block else inner + 2
     design = SymbolicDesign(width, kind.branches, None, setting.width_rule, setting.between, kind.is_plain)
-    backbone = Backbone(1, width, setting.classes, setting.in_channels, setting.size, setting.stride_rule)
+    backbone = Backbone(
+        1,
+        width,
+        setting.classes,
+        setting.in_channels,
+        setting.size,
+        setting.stride_rule,
+        setting.shortcut,
+    )
     cost = network_cost(backbone, design, blocks, stage=setting.stage, batch=setting.batch)
     return [sp.expand(getattr(cost, quantity)) for quantity in setting.quantities]
 

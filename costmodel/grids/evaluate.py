@@ -34,11 +34,12 @@ def evaluate(
     size: int | tuple[int, int] = 32,
     batch: int = 1,
     stage: int | None = None,
+    shortcut: str = "B",
 ) -> dict[str, IntArray]:
     """Return quantities of `costmodel.convention.Cost`, each of shape (N,): of the networks, or of a stage.
 
-    Raises ValueError where a quantity, rule or stage is unknown, a size is not positive, or a count might
-    exceed 64 bits.
+    With the shortcut "A", counts hold where no branch loses channels from stage to stage. Raises ValueError
+    where a quantity, rule or stage is unknown, a size is not positive, or a count might exceed 64 bits.
 
     >>> from costmodel.grids.grid import grid
     >>> evaluate(grid(alphas=[0, "1/4"], path_subsets=[("HL", "LH", "LL")]))["macs"].tolist()
@@ -49,7 +50,9 @@ def evaluate(
         check_choice("quantity", name, (*QUANTITIES, *SUMS))
     check_choice("width rule", width_rule, WIDTH_RULES)
     check_choice("between", between, BETWEEN)
-    setting = Setting(names, width_rule, stride_rule, between, classes, in_channels, pair(size), batch, stage)
+    setting = Setting(
+        names, width_rule, stride_rule, between, classes, in_channels, pair(size), batch, stage, shortcut
+    )
     return _evaluate(grid, setting)
 
 
@@ -155,6 +158,7 @@ def _setting_of(net: ResNetDesign) -> tuple[tuple[str, Any], ...]:
         ("width_rule", net.width_rule),
         ("between", net.between),
         ("stride_rule", backbone.stride_rule),
+        ("shortcut", backbone.shortcut),
         ("classes", backbone.classes),
         ("in_channels", backbone.in_channels),
         ("size", backbone.size),

@@ -172,6 +172,7 @@ def closed_form(
     width_rule: str = "out",
     stride_rule: str = "C",
     between: str = "none",
+    shortcut: str = "B",
     classes: Size = 10,
     in_channels: Size = 3,
     size: Size | Iterable[Size] = 32,
@@ -184,7 +185,9 @@ def closed_form(
     alpha and beta with the rounding rule; "whole" is the same without floors, right where every c_L and m is
     whole. `branches` says which branches have channels: "HL" for 0 < alpha < 1, "H" for alpha = 0, "L" for
     alpha = 1; one value, or one a stage. Symbols may stand for width, classes, channels, batch, and for
-    sizes that are multiples of 8. Raises ValueError where a form, path, rule or branch is unknown.
+    sizes that are multiples of 8. With the shortcut "A", a formula holds where no branch loses channels from
+    stage to stage; all stages must have the same branches. Raises ValueError where a form, path, rule or
+    branch is unknown.
 
     >>> str(closed_form(form="whole", branches="H").params)
     '97216*n - 19366'
@@ -195,11 +198,13 @@ def closed_form(
     first, second, third = per_stage(branches if isinstance(branches, str) else tuple(branches), "branches")
     for value in (first, second, third):
         check_choice("branches", value, BRANCHES)
+    if shortcut == "A" and len({first, second, third}) > 1:
+        raise ValueError(f"shortcut A needs stages with the same branches, got {first}, {second}, {third}")
     bottlenecks = tuple(paths_per_stage(paths))
     is_plain = (first, second, third) == ("H",) * 3 and not any("HH" in paths for paths in bottlenecks)
     design = SymbolicDesign(width, (first, second, third), bottlenecks, width_rule, between, is_plain)
     recorded, sizes = _divisible_by_8(pair(size))
-    backbone = Backbone(3, width, classes, in_channels, recorded, stride_rule)
+    backbone = Backbone(3, width, classes, in_channels, recorded, stride_rule, shortcut)
     cost = network_cost(backbone, design, n, stage=stage, batch=batch)
     replacements = [sizes]
     if form != "channels":

@@ -3,7 +3,7 @@
 The network of depth 6n + 2 has a stem, three stages of n blocks with widths w, 2w, 4w, and a linear head.
 Every 3x3 convolution of the blocks is an octave convolution; the first has alpha_in = 0, the last
 alpha_out = 0, and neither is ever compressed. Operator names are those of the modules in `pwoct.resnet`.
-Sources: He et al. (2016), section 4.2; Inoue and Gotoh, section 6.1.
+Sources: He et al. (2016), sections 3.3 and 4.2; Inoue and Gotoh, section 6.1.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Protocol
 from costmodel.networks.stages import STAGES
 from costmodel.operators.octave import OctaveLayer, PathConvolution, plain_path, record_octave, strided
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Operator, Recorder
-from costmodel.sizes import Pair, Size, check_sizes
+from costmodel.sizes import Pair, Size, check_choice, check_sizes
 
+SHORTCUTS = ("A", "B")
 POINTWISE, SPATIAL = (1, 1), (3, 3)
 
 
@@ -30,10 +31,16 @@ class Backbone:
     in_channels: Size = 3
     size: Pair = (32, 32)
     stride_rule: str = "C"
+    shortcut: str = "B"  # of a stage change: a 1x1 convolution, or A: no parameters
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError(f"a stage needs at least 1 block, got {self.n}")
+        check_choice("shortcut", self.shortcut, SHORTCUTS)
+        if self.shortcut == "A" and self.stride_rule != "C":
+            raise ValueError(
+                f"shortcut A keeps every second pixel and needs stride rule C, got {self.stride_rule}"
+            )
         check_sizes(width=self.width, classes=self.classes, in_channels=self.in_channels, size=self.size)
 
     @property
@@ -195,12 +202,23 @@ class _Block:
 
     def _shortcut(self, x: OctaveMap) -> OctaveMap:
         name = f"{self.name}.shortcut"
+        if self.changes_stage and self.backbone.shortcut == "A":
+            return self._padded_shortcut(name, x)
         if self.changes_stage:
             layer = self._layer(self.c_in, self.c_out, self.stride, POINTWISE)
             return self._conv("shortcut", x, layer, plain_path)
         if self.is_first:
             x = self._split_shortcut(name, x)
         return self._joined_shortcut(name, x) if self.is_last else x
+
+    def _padded_shortcut(self, name: str, x: OctaveMap) -> OctaveMap:
+        """Every second pixel of each branch, and zeros for its new channels; no parameters."""
+        return OctaveMap(
+            *(
+                y and self.rec.zero_pad(name, y, c_out, self.stride)
+                for y, c_out in zip(x, self.c_out, strict=True)
+            )
+        )
 
     def _split_shortcut(self, name: str, x: OctaveMap) -> OctaveMap:
         """The high branch is the first c_H channels, the low branch the pooled other c_L; no parameters."""

@@ -87,6 +87,7 @@ def resnet(
     width_rule: str = "out",
     stride_rule: str = "C",
     between: str = "none",
+    shortcut: str = "B",
     width: int = 16,
     classes: int = 10,
     in_channels: int = 3,
@@ -94,13 +95,18 @@ def resnet(
 ) -> ResNetDesign:
     """Return a network of depth 6n + 2; alpha, beta and paths are one value or three, one a stage.
 
-    Raises ValueError where a value is outside its range, a path or rule is unknown, or beta exceeds the
-    output channels.
+    The shortcut of a stage change is B, a 1x1 convolution, or A, without parameters: every second pixel, and
+    zeros for new channels, branch by branch.
+
+    Raises ValueError where a value is outside its range, a path or rule is unknown, beta exceeds the output
+    channels, or shortcut A would lose channels of a branch.
 
     >>> from costmodel.operators.recorder import cost_of
     >>> cost = cost_of(resnet(56).operators())
     >>> cost.params, cost.macs
     (855578, 125747840)
+    >>> cost_of(resnet(20, shortcut="A").operators()).params
+    269722
     """
     blocks, rest = divmod(depth - 2, 6)
     if rest or blocks < 1:
@@ -110,9 +116,10 @@ def resnet(
     alphas = [check_alpha(a) for a in per_stage(alpha, "alpha")]
     betas = [check_beta(b) for b in per_stage(beta, "beta")]
     first, second, third = map(Stage, alphas, betas, paths_per_stage(paths))
-    backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule)
+    backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule, shortcut)
     net = ResNetDesign(backbone, (first, second, third), width_rule, between)
     _check_widths(net)
+    _check_shortcuts(net)
     return net
 
 
@@ -160,6 +167,20 @@ def _check_widths(net: ResNetDesign) -> None:
             raise ValueError(
                 f"beta must be at most the {channels} output channels of stage {stage + 1}, got {choice.beta}"
             )
+
+
+def _check_shortcuts(net: ResNetDesign) -> None:
+    if net.backbone.shortcut == "B":
+        return
+    for stage in STAGES[1:]:
+        is_last = stage == STAGES[-1] and net.backbone.n == 1
+        behind = (net.backbone.channels(stage), 0) if is_last else net.split(stage)
+        for branch, c_in, c_out in zip(("high", "low"), net.split(stage - 1), behind, strict=True):
+            if c_in > c_out or (c_in == 0) != (c_out == 0):
+                raise ValueError(
+                    f"shortcut A keeps all channels of a branch and adds zeros, but the {branch} branch has"
+                    f" {c_in} channels before stage {stage + 1} and {c_out} after the change; take shortcut B"
+                )
 
 
 def depth_note(depth: int) -> str:

@@ -83,6 +83,7 @@ def _options(net: ResNetDesign) -> dict[str, str | None]:
         "paths": joined(path_text(stage.paths) for stage in stages) if compressed else None,
         "width-rule": net.width_rule if compressed and net.width_rule != "out" else None,
         "stride-rule": backbone.stride_rule if backbone.stride_rule != "C" else None,
+        "shortcut": backbone.shortcut if backbone.shortcut != "B" else None,
         "between": net.between if compressed and net.between != "none" else None,
         "width": str(backbone.width) if backbone.width != 16 else None,
         "classes": str(backbone.classes) if backbone.classes != 10 else None,

@@ -52,5 +52,10 @@ def concatenate(elements: Size) -> Cost:
     return _through(elements, elements, Cost())
 
 
+def zero_pad(elements: Size, outputs: Size) -> Cost:
+    """Return the cost of appending zeros: no arithmetic, but all elements are moved, all zeros written."""
+    return _through(elements, outputs, Cost())
+
+
 def _through(read: Size, written: Size, work: Cost) -> Cost:
     return work + Cost(other_outputs=written, elements_read=read, elements_written=written, calls=1)

@@ -180,6 +180,13 @@ class Recorder:
         both = FeatureMap(x.channels + y.channels, x.size, name)
         return self.note(name, "concatenate", elementwise.concatenate(both.elements(self.batch)), both)
 
+    def zero_pad(self, name: str, x: FeatureMap, c_out: Size, stride: int) -> FeatureMap:
+        """Record every `stride`-th pixel of a map, a view, with channels of zeros after its own."""
+        h, w = (ceil_div(side, stride) for side in x.size)
+        kept, padded = FeatureMap(x.channels, (h, w), x.name), FeatureMap(c_out, (h, w), name)
+        cost = elementwise.zero_pad(kept.elements(self.batch), padded.elements(self.batch))
+        return self.note(name, "zero_pad", cost, padded)
+
     def linear(self, name: str, x: FeatureMap, c_out: Size) -> FeatureMap:
         """Record a linear layer with bias; it saves its input."""
         cost = linear(x.channels, c_out, batch=self.batch)

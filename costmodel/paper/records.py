@@ -121,7 +121,8 @@ def record(result: Mapping[str, Any]) -> Record:
         beta=tuple(map(Fraction, model["beta"])),
         paths=tuple(frozenset(filter(None, names.split(","))) for names in model["paths"]),
         frozen=model["freeze_pointwise"],
-        fixed=all(model[key] == value for key, value in FIXED.items()),
+        fixed=all(model[key] == value for key, value in FIXED.items())
+        and model.get("shortcut", "B") == "B",  # older runs have no other, and do not say it
         dataset=config["data"]["dataset"],
         training=json.dumps(training, sort_keys=True),
         recipe=config["recipe"],

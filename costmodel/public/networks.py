@@ -53,6 +53,7 @@ class CostedNetwork:
             width_rule=net.width_rule,
             stride_rule=backbone.stride_rule,
             between=net.between,
+            shortcut=backbone.shortcut,
             classes=backbone.classes,
             in_channels=backbone.in_channels,
             size=backbone.size,
@@ -83,8 +84,9 @@ class CostedNetwork:
 def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
     """Return a network to be costed, by its name.
 
-    Options: alpha, beta and paths, one value or three, one a stage; width_rule, stride_rule, between, width,
-    classes, in_channels, size. Raises ValueError where the name is unknown or a value is outside its range.
+    Options: alpha, beta and paths, one value or three, one a stage; width_rule, stride_rule, between,
+    shortcut, width, classes, in_channels, size. Raises ValueError where the name is unknown or a value is
+    outside its range.
 
     >>> network("resnet56", alpha="1/4", beta=2, paths=["HL", "LH", "LL"]).cost().macs
     79309440

@@ -120,6 +120,7 @@ def build(design: ResNetDesign) -> nn.Module:
         width_rule=design.width_rule,
         stride_rule=backbone.stride_rule,
         between=design.between,
+        shortcut=backbone.shortcut,
         width=int(backbone.width),
         classes=int(backbone.classes),
         in_channels=int(backbone.in_channels),

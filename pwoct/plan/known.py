@@ -16,11 +16,12 @@ from pwoct.paths import DepthwiseConv2d
 from pwoct.pointwise import NarrowPointwiseConv2d
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
 from pwoct.resnet import ResNet, blocks
+from pwoct.shortcut import ZeroPadShortcut
 
 PARTS = ("stem", "stem_bn", "stages", "fc")
 CONVOLUTIONS = (nn.Conv2d, NarrowPointwiseConv2d, DepthwiseConv2d)
 SEQUENCE, OCTAVE_SEQUENCE, BLOCK = "sequence", "sequence of octave blocks", "block"
-LAYER, BRANCHES = "octave layer", "octave normalisation"
+LAYER, BRANCHES, ZERO_PAD = "octave layer", "octave normalisation", "shortcut without parameters"
 PATH, CONVOLUTION, NORMALISATION, LINEAR = "path", "convolution", "normalisation", "linear layer"
 TYPES: dict[str, tuple[type[nn.Module], ...]] = {
     SEQUENCE: (nn.Sequential, OctSequential),
@@ -28,12 +29,20 @@ TYPES: dict[str, tuple[type[nn.Module], ...]] = {
     BLOCK: (BasicBlock, OctBlock),
     LAYER: (OctConv, PwiseOctConv),
     BRANCHES: (OctBatchNorm2d,),
+    ZERO_PAD: (ZeroPadShortcut,),
     PATH: (*CONVOLUTIONS, Bottleneck),
     CONVOLUTION: CONVOLUTIONS,
     NORMALISATION: (nn.BatchNorm2d,),
     LINEAR: (nn.Linear,),
 }
-FRAME = (SEQUENCE, OCTAVE_SEQUENCE, BLOCK, LAYER, BRANCHES)  # roles whose forward every plan replaces
+FRAME = (
+    SEQUENCE,
+    OCTAVE_SEQUENCE,
+    BLOCK,
+    LAYER,
+    BRANCHES,
+    ZERO_PAD,
+)  # roles whose forward every plan replaces
 
 
 def refusal(plan: str, model: nn.Module, reason: str) -> ValueError:
@@ -157,8 +166,10 @@ def _layers(name: str, block: nn.Module) -> Iterator[KnownPlace]:
         module = getattr(block, child)
         if module is None and child == "shortcut":
             continue
+        if isinstance(module, ZeroPadShortcut) and child == "shortcut":
+            role = ZERO_PAD
         yield KnownPlace(f"{name}.{child}", module, role)
-        if role not in FRAME:
+        if role not in (LAYER, BRANCHES):
             continue
         inner = PATH if role == LAYER else NORMALISATION
         for own, found in module.named_children():

@@ -21,6 +21,7 @@ from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
 from pwoct.plan.normalise import normalise
 from pwoct.plan.resample import double, halve
 from pwoct.resnet import ResNet, blocks
+from pwoct.shortcut import ZeroPadShortcut
 
 
 class LeanNetwork(nn.Module):
@@ -80,7 +81,10 @@ def octave_block(block: OctBlock, x: Octave, size: Size) -> Octave:
     """
     maps = Maps(x)
     inner = per_branch(rectify, normalise_branches(block.bn1, convolve(block.conv1, maps, size)))
-    residual = x if block.shortcut is None else convolve(block.shortcut, maps, size)
+    if isinstance(block.shortcut, ZeroPadShortcut):
+        residual: Octave = block.shortcut(x)
+    else:
+        residual = x if block.shortcut is None else convolve(block.shortcut, maps, size)
     y = normalise_branches(block.bn2, convolve(block.conv2, Maps(inner), size))
     if block.shortcut is None:
         residual = rebranch(x, y)

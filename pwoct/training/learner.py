@@ -25,6 +25,7 @@ def build_model(config: Model, classes: int, in_channels: int) -> nn.Module:
         width_rule=config.width_rule,
         stride_rule=config.stride_rule,
         between=config.between,
+        shortcut=config.shortcut,
         width=config.width,
         classes=classes,
         in_channels=in_channels,

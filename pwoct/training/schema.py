@@ -53,6 +53,7 @@ class Model(Section):
     width_rule: Literal["out", "in", "min", "mean"] = "out"
     stride_rule: Literal["A", "B", "C"] = "C"
     between: Literal["none", "bn", "bn_relu"] = "none"
+    shortcut: Literal["A", "B"] = "B"
     width: Annotated[int, Field(ge=1)] = 16
     freeze_pointwise: bool = False
 

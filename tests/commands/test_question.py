@@ -106,6 +106,7 @@ def test_the_question_has_what_was_typed_and_the_defaults(pwoct_cost: Run) -> No
         "width_rule": "out",
         "stride_rule": "C",
         "between": "none",
+        "shortcut": "B",
         "width": 24,
         "classes": 10,
         "in_channels": 3,

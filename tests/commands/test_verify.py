@@ -50,6 +50,13 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
+@pytest.mark.parametrize("options", [[], ["--alpha", "1/4", "--paths", "HL,LL", "--size", "35x33"]])
+def test_shortcuts_without_parameters_agree(pwoct_cost: Run, options: list[str]) -> None:
+    ran = pwoct_cost("verify", "resnet14", "--shortcut", "a", *options)
+    assert ran.code == 0, ran
+    assert "no difference" in ran.out
+
+
 def test_a_network_is_shown_layer_by_layer(pwoct_cost: Run) -> None:
     ran = pwoct_cost("verify", "resnet8")
     assert ran.code == 0

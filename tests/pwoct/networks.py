@@ -30,6 +30,8 @@ NETWORKS = {
     "rule A, low alone": {"alpha": 1, "stride_rule": "A"},
     "rule A, falling": {"alpha": ["1", "1/2", "1/4"], "stride_rule": "A"},
     "rule A, falling to nothing": {"alpha": ["1/2", "1", "0"], "stride_rule": "A"},
+    "zero padding": {"shortcut": "A"},
+    "zero padding, two branches": {"alpha": "1/2", "paths": "LL", "shortcut": "A"},
     "rule B": {"alpha": "1/4", "stride_rule": "B", "paths": "HL"},
 }
 SIZES = [(16, 16), (18, 17), (11, 13)]

@@ -41,6 +41,7 @@ class NetworkOptions:
     width_rule: str = "out"
     stride_rule: str = "C"
     between: str = "none"
+    shortcut: str = "B"
     width: int = 16
     classes: int = 10
     in_channels: int = 3
@@ -105,6 +106,7 @@ class NetworkOptions:
             "width_rule": self.width_rule,
             "stride_rule": self.stride_rule,
             "between": self.between,
+            "shortcut": self.shortcut,
             "width": self.width,
             "classes": self.classes,
             "in_channels": self.in_channels,

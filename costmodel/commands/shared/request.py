@@ -16,7 +16,7 @@ DEPTHWISE_OCTAVE = ("depthwise", "exchange")
 SPATIAL = ("dim", "output_padding")
 SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias", *DEPTHWISE_OCTAVE, *SPATIAL)
 LAYER_ONLY = ("c_in", "c_out", *SHAPE, "alpha_in", "alpha_out")
-NETWORK_ONLY = ("model", "width", "classes", "in_channels", "count", "unit", "per_layer")
+NETWORK_ONLY = ("model", "width", "classes", "in_channels", "shortcut", "count", "unit", "per_layer")
 # Of the calculator's layer, what needs --op to say what kind of layer it is.
 OP_ONLY = ("padding", *DEPTHWISE_OCTAVE, *SPATIAL)
 

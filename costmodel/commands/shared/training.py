@@ -196,6 +196,7 @@ def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNetD
         width_rule=model.width_rule,
         stride_rule=model.stride_rule,
         between=model.between,
+        shortcut=model.shortcut,
         width=model.width,
         size=size,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.convention import DTYPE_BYTES
+from costmodel.networks.network import SHORTCUTS
 from costmodel.networks.resnet import MODELS
 from costmodel.operators.octave import PATHS, STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
@@ -32,6 +33,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "width-rule": tuple(WIDTH_RULES),
     "stride-rule": STRIDE_RULES,
     "between": BETWEEN,
+    "shortcut": SHORTCUTS,
     "dtype": tuple(DTYPE_BYTES),
     "unit": UNITS,
     "count": COUNTS,

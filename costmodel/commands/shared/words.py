@@ -59,6 +59,12 @@ TABLE: tuple[Word, ...] = (
     ),
     Word("stride-rule", "--stride-rule", f"Where a stride acts: {_some('stride-rule')}.", "stride-rule"),
     Word("between", "--between", f"Inside a bottleneck: {_some('between')}.", "between"),
+    Word(
+        "shortcut",
+        "--shortcut",
+        "At stage changes: B, a 1x1 convolution, or A: every second pixel and zeros, no parameters.",
+        "shortcut",
+    ),
     Word("width", "--width", "Channels of the network's first stage."),
     Word("widths", "--width", "Channels of the first stage: 16; several: a list 16,24 or a range 8:32:4."),
     Word("classes", "--classes", "Outputs of the network."),

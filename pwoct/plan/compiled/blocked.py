@@ -21,6 +21,7 @@ from pwoct.plan.compiled.training import Features, Pass, TrainingStep
 from pwoct.plan.known import why_not_known_parts
 from pwoct.plan.lean import LeanNetwork
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, octave_layer, terms
+from pwoct.plan.selecting import as_convolution
 from pwoct.plan.tracing import check_untraced
 from pwoct.pwise_octave import Bottleneck
 from pwoct.resnet import ResNet, blocks
@@ -168,7 +169,9 @@ def _plain_block(block: nn.Module, x: Branches[Tape]) -> Branches[Tape]:
     tape = x.recorder
     (inner,) = tape.normalise([(_convolve(tape, block.conv1, x.high), block.bn1, None)], relu=True)
     y = _convolve(tape, block.conv2, inner)
-    residual = x.high if block.shortcut is None else _convolve(tape, block.shortcut, x.high)
+    residual = x.high
+    if block.shortcut is not None:
+        residual = _convolve(tape, as_convolution(block.shortcut, octave=False), x.high)
     (high,) = tape.normalise([(y, block.bn2, residual)], relu=True)
     return Branches(tape, high, None)
 
@@ -179,7 +182,7 @@ def _octave_block(block: OctBlock, x: Branches[Tape], size: Size) -> Branches[Ta
     inner = _normalise(block.bn1, _octave(conv1, x, size), nothing)
     residual = x
     if block.shortcut is not None:
-        residual = _octave(octave_layer(block.shortcut), x, size)
+        residual = _octave(octave_layer(as_convolution(block.shortcut, octave=True)), x, size)
     elif conv1.split_in != conv2.split_out:
         residual = _octave(rebranching(conv1, conv2), x, size)
     return _normalise(block.bn2, _octave(conv2, inner, size), residual)

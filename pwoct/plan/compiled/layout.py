@@ -9,6 +9,7 @@ from torch import nn
 from pwoct.octave import OctConv
 from pwoct.plan.known import CONVOLUTIONS, is_changed
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
+from pwoct.shortcut import ZeroPadShortcut
 
 _CONVOLUTION = itemgetter(
     *("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
@@ -20,6 +21,7 @@ _OPTIONS: dict[type[nn.Module], Callable[[Mapping[str, Any]], Any]] = {
     **dict.fromkeys(CONVOLUTIONS, _CONVOLUTION),
     **dict.fromkeys((OctConv, PwiseOctConv), _LAYER),
     Bottleneck: itemgetter("between"),
+    ZeroPadShortcut: itemgetter("split_in", "split_out", "stride"),
     nn.BatchNorm2d: _NORMALISATION,
 }
 

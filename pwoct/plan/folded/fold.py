@@ -12,6 +12,7 @@ from pwoct.plan.folded.convolve import Convolution, Geometry
 from pwoct.plan.folded.kernels import merge, scale_and_shift
 from pwoct.plan.known import refusal, why_not_known
 from pwoct.plan.maps import LOW, Term, terms
+from pwoct.plan.selecting import with_convolutions
 from pwoct.pwise_octave import Bottleneck
 from pwoct.resnet import ResNet
 
@@ -59,7 +60,9 @@ def copy_for_folding(plan: str, model: ResNet) -> ResNet:
     """
     if reason := why_not_folded(model):
         raise refusal(plan, model, reason)
-    return copy.deepcopy(model).double()
+    copied = copy.deepcopy(model)
+    with_convolutions(copied)
+    return copied.double()
 
 
 def fold_paths(layers: Sequence[Layer], merges: Merges = merges_bottleneck) -> Iterator[FoldedPath]:
@@ -131,6 +134,8 @@ def check_geometry(convolution: nn.Conv2d) -> None:
 
 def keeps_sizes(convolution: nn.Conv2d) -> bool:
     """Whether a convolution keeps sizes at stride 1, padded by zeros, alike in both directions."""
+    if not isinstance(convolution.stride, tuple) or not isinstance(convolution.dilation, tuple):
+        return False  # set afterwards, to a number
     kernel = _kernel(convolution)
     padding = tuple(d * (k // 2) for d, k in zip(convolution.dilation, kernel, strict=True))
     is_odd = all(k % 2 for k in kernel)

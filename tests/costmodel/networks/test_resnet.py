@@ -36,6 +36,9 @@ def test_plain_networks_layer_by_layer(n: int) -> None:
     [
         (20, {}, 272_282, 40_813_184),
         (56, {}, 855_578, 125_747_840),
+        # He et al. (2016), option A: without the 16x32 and 32x64 kernels of the shortcuts, at 16x16 and 8x8.
+        (20, {"shortcut": "A"}, 272_282 - 512 - 2048, 40_813_184 - 512 * 256 - 2048 * 64),
+        (56, {"alpha": "1/2", "shortcut": "A"}, 853_018, None),
         (56, {"alpha": "1/4"}, 855_578, 85_295_744),
         (56, {"alpha": "1/2"}, 855_578, 56_148_608),
         (56, {"alpha": "3/4"}, 855_578, 38_306_432),
@@ -167,6 +170,20 @@ def test_unknown_names_are_refused_with_the_nearest_known_one(name: str, hint: s
         ({"width_rule": "max"}, r"width rule must be one of out, in, min, mean, got max"),
         ({"stride_rule": "D", "alpha": 1}, r"stride rule must be one of A, B, C, got D"),
         ({"between": "gelu"}, r"between must be one of none, bn, bn_relu, got gelu"),
+        ({"shortcut": "C"}, "shortcut must be one of A, B, got C"),
+        (
+            {"shortcut": "A", "stride_rule": "B"},
+            "shortcut A keeps every second pixel and needs stride rule C, got B",
+        ),
+        (
+            {"shortcut": "A", "alpha": ["1/2", "1/2", "1/8"]},
+            "shortcut A .* low branch has 16 channels before stage 3 and 8 after the change; take shortcut B",
+        ),
+        (
+            {"shortcut": "A", "alpha": [0, "1/2", "1/2"]},
+            "shortcut A .* the low branch has 0 channels before stage 2 and 16 after the change; take .*",
+        ),
+        ({"shortcut": "A", "alpha": "1/2", "depth": 8}, "shortcut A .* 16 channels before stage 3 and 0 .*"),
     ],
 )
 def test_bad_choices_are_refused(options: dict[str, Any], message: str) -> None:
