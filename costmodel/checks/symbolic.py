@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.fx.experimental.symbolic_shapes import DimDynamic
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.checks.dispatched import Dispatched, Work
 from costmodel.checks.measure import WEIGHTED, flops_by_module, mode
 from costmodel.checks.observe import Running
-from costmodel.checks.patches import INITIALISED, one_algorithm, without_initial_weights
+from costmodel.checks.patches import INITIALISED, RecordingEnv, one_algorithm, without_initial_weights
 from costmodel.checks.proof.decide import follows
 from costmodel.checks.proof.quotients import floor_of, size
 from costmodel.checks.proof.ratios import unreduced_ratios
@@ -61,7 +61,7 @@ class Tracer:
 
     def __init__(self, record: SizeRecord, samples: Mapping[sp.Symbol, int]) -> None:
         # No size is 0 or 1 by itself, and equal samples are no reason to take two sizes for one.
-        self._env = ShapeEnv(specialize_zero_one=False, duck_shape=False)
+        self._env = RecordingEnv(specialize_zero_one=False, duck_shape=False)
         self._record = record
         self._samples = samples
         self._known: dict[sp.Expr, torch.SymInt] = {}

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any
@@ -26,6 +27,7 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from costmodel.checks.proof.domain import SizeDomain
+from costmodel.checks.proof.polynomials import minus, no_negative_term, terms
 from costmodel.checks.proof.quotients import whole_quotient
 
 MACHINE = 2**62  # the tracer compares sizes with the largest number of a machine: no theorem is about others
@@ -189,7 +191,7 @@ def _has_ratio(atom: sp.Basic) -> bool:
 def _by_quotient(condition: sp.Basic, atom: sp.Basic, setting: _Setting) -> Step:
     """A quotient of a nonnegative and a positive number, rounded down, is some nonnegative number."""
     above, below = map(sp.expand, sp.fraction(sp.together(atom.args[0])))
-    if not (_is_polynomial(above) and _is_polynomial(below)):
+    if terms(above) is None or terms(below) is None:
         raise UndecidedError(f"{atom} is no quotient of polynomials")
     if _nonnegative(above, setting) is None or _nonnegative(below - 1, setting) is None:
         raise UndecidedError(f"{atom} may be negative")
@@ -207,7 +209,7 @@ def _by_choice(condition: sp.Basic, choice: sp.Basic, setting: _Setting) -> Step
     cases = []
     for chosen in choice.args:
         facts = tuple(sp.expand(sign * (chosen - other)) for other in choice.args if other != chosen)
-        if any(_has_no_negative_term(-fact - 1, setting.least) for fact in facts):
+        if any(_exceeds(-fact, sp.Integer(1), setting.least) for fact in facts):
             cases.append({"rule": "impossible"})
             continue
         inside = replace(setting, facts=(*setting.facts, *facts))
@@ -252,7 +254,7 @@ def _any_sign(
 def _differs(difference: sp.Expr, condition: sp.Basic, setting: _Setting) -> Step:
     constant, rest = _cleared(difference).as_coeff_Add()
     divisor = sp.igcd(0, *(term.as_coeff_Mul()[0] for term in sp.Add.make_args(rest)))
-    if divisor and constant % divisor and _is_polynomial(rest):
+    if divisor and constant % divisor and terms(rest) is not None:
         return {"rule": "divisor", "divisor": int(divisor)}
     return _any_sign(difference, ((1, 1), (-1, 1)), condition, setting)
 
@@ -265,24 +267,24 @@ def _cleared(difference: sp.Expr) -> sp.Expr:
     return sp.expand(difference * sp.ilcm(*(coefficient.q for coefficient in terms), 1))
 
 
-def _is_polynomial(expression: sp.Expr) -> bool:
-    symbols = expression.free_symbols
-    return bool(expression.is_polynomial(*symbols)) and not expression.atoms(sp.Function)
-
-
 def _nonnegative(polynomial: sp.Expr, setting: _Setting) -> Step | None:
     """Return why a polynomial is at least 0, or None."""
-    if not _is_polynomial(polynomial):
+    if terms(polynomial) is None:
         raise UndecidedError(f"{polynomial} is no polynomial")
     if _below_machine(polynomial):
         return {"rule": "machine"}
     for index, world in enumerate(({}, *setting.worlds)):
-        written = sp.expand(polynomial.subs(world))
-        facts = [sp.Integer(0), *(sp.expand(fact.subs(world)) for fact in setting.facts)]
+        written = _written(polynomial, tuple(world.items()))
+        facts = [sp.Integer(0), *(_written(fact, tuple(world.items())) for fact in setting.facts)]
         for fact_index, fact in enumerate(facts):
-            if _has_no_negative_term(written - fact, setting.least):
+            if _exceeds(written, fact, setting.least):
                 return {"rule": "polynomial", "world": index - 1, "fact": fact_index - 1}
     return None
+
+
+@lru_cache(maxsize=2**14)
+def _written(expr: sp.Expr, world: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> sp.Expr:
+    return sp.expand(expr.subs(dict(world)))
 
 
 def _below_machine(polynomial: sp.Expr) -> bool:
@@ -291,10 +293,7 @@ def _below_machine(polynomial: sp.Expr) -> bool:
     return bool(constant >= MACHINE and largest < 2**31)
 
 
-def _has_no_negative_term(polynomial: sp.Expr, least: Mapping[sp.Symbol, int]) -> bool:
-    if not _is_polynomial(polynomial) or any(symbol not in least for symbol in polynomial.free_symbols):
-        return False
-    shifted = sp.expand(
-        polynomial.subs({s: s + least[s] for s in polynomial.free_symbols}, simultaneous=True)
-    )
-    return all(term.as_coeff_Mul()[0] >= 0 for term in sp.Add.make_args(shifted))
+def _exceeds(polynomial: sp.Expr, other: sp.Expr, least: Mapping[sp.Symbol, int]) -> bool:
+    """Return whether the difference of two polynomials has no negative term from the least sizes on."""
+    a, b = terms(polynomial), terms(other)
+    return a is not None and b is not None and no_negative_term(minus(a, b), least)
