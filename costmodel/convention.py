@@ -92,13 +92,14 @@ class Cost:
         return self.macs / moved
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
+        return Cost(*(a + b if a and b else a or b for a, b in zip(_values(self), _values(other), strict=True)))
 
     def __sub__(self, other: Cost) -> Cost:
         return self + other * -1
 
     def __mul__(self, times: Size) -> Cost:
-        return self if times == 1 else Cost(*(value * times for value in _values(self)))
+        # Most quantities of an operator are 0, and sympy is slow to multiply by it.
+        return self if times == 1 else Cost(*(value and value * times for value in _values(self)))
 
     __rmul__ = __mul__
 

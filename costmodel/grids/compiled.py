@@ -139,10 +139,24 @@ def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
 
 
 def _factored(formula: sp.Expr) -> sp.Expr:
-    # One factor for each choice of path: half the arithmetic of the expanded form.
-    choices = [symbol for symbol in formula.free_symbols if symbol.name.startswith(("plain", "pwise"))]
-    parts = sp.collect(formula, sorted(choices, key=str), evaluate=False)
-    return sp.Add(*(choice * sp.factor(coefficient) for choice, coefficient in parts.items()))
+    """Return an expanded formula, linear in the choices of paths, with their common factors taken out."""
+    # A fifth less arithmetic than the expanded form has. Factoring further takes longer than it saves.
+    parts: dict[sp.Expr, list[sp.Expr]] = {}
+    for term in sp.Add.make_args(formula):
+        choice = next((s for s in term.free_symbols if s.name.startswith(("plain", "pwise"))), sp.S.One)
+        parts.setdefault(choice, []).append(term / choice)
+    return sp.Add(*(choice * _common_out(sp.Add(*terms)) for choice, terms in parts.items()))
+
+
+def _common_out(polynomial: sp.Expr) -> sp.Expr:
+    if polynomial.is_number:
+        return polynomial
+    content, primitive = sp.Poly(polynomial).primitive()
+    powers, rest = primitive.terms_gcd()
+    monomial = sp.Mul(*(symbol**power for symbol, power in zip(rest.gens, powers, strict=True)))
+    if monomial == 1 and content != 1:  # sympy would multiply the number into the sum
+        return sp.Mul(content, rest.as_expr(), evaluate=False)
+    return sp.Mul(content, monomial, rest.as_expr())
 
 
 @cache
