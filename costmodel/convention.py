@@ -92,7 +92,8 @@ class Cost:
         return self.macs / moved
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(a + b if a and b else a or b for a, b in zip(_values(self), _values(other), strict=True)))
+        pairs = zip(_values(self), _values(other), strict=True)
+        return Cost(*(a + b if a and b else a or b for a, b in pairs))
 
     def __sub__(self, other: Cost) -> Cost:
         return self + other * -1
