@@ -29,6 +29,24 @@ class Ran:
 
 
 @pytest.fixture
+def counters_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run counters in this process: starting two of their own takes longer than all else that is tested."""
+    from costmodel.checks import isolated, verify_foreign
+
+    class Here(isolated.CountersApart):
+        def __enter__(self) -> Here:
+            return self
+
+        def results(self) -> isolated.Results:
+            job = self._job
+            network = isolated.load(job.network)
+            inputs = isolated._inputs({**isolated.asdict(job)}, network)
+            return isolated.run_here(network, inputs, [isolated.parse(other) for other in job.others])
+
+    monkeypatch.setattr(verify_foreign, "CountersApart", Here)
+
+
+@pytest.fixture
 def pwoct_cost(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """Run `pwoct-cost` in this process, on a terminal 80 columns wide."""
     import cli

@@ -52,6 +52,7 @@ def agrees(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS)
 
 
+@pytest.mark.usefixtures("counters_here")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.page}: {example.command}")
 def test_commands_print_what_the_page_shows(
     example: Example, pwoct_cost: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -52,12 +52,20 @@ def explorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def explorer(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
-    """The page, opened; in the end nothing stands on the console, and nothing else was asked for."""
+@pytest.fixture(scope="session")
+def tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
+    """A tab of the browser, which takes longer to open than the page does to load."""
     from tests.commands.explorer_page import Explorer
 
     opened = Explorer(browser, explorer_file)
-    opened.open()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def explorer(tab: Explorer) -> Iterator[Explorer]:
+    """The page, loaded anew; in the end nothing stands on the console, and nothing else was asked for."""
+    tab.forget()
+    tab.open()
+    yield tab
+    tab.check()

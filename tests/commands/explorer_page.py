@@ -102,8 +102,19 @@ class Explorer:
         shown: dict[str, Any] = self.page.evaluate(READ)
         return shown
 
+    def forget(self) -> None:
+        """Leave the page, and what it may have kept."""
+        self.page.goto("about:blank")
+        self.context.clear_cookies()
+        self.requests.clear()
+        self.console.clear()
+
     def close(self) -> None:
         self.context.close()
+        self.check()
+
+    def check(self) -> None:
+        """Show that the page said nothing on the console and asked for nothing else."""
         assert self.console == []
         assert set(self.requests) <= {self.address}
 

@@ -74,6 +74,7 @@ OF_COMMANDS = [
 ]
 
 
+@pytest.mark.usefixtures("counters_here")
 @pytest.mark.parametrize("words", [*QUESTIONS, *OF_COMMANDS], ids=" ".join)
 def test_a_result_can_be_asked_for_again(pwoct_cost: Run, words: tuple[str, ...]) -> None:
     first = pwoct_cost(*words, "--format", "json")

@@ -143,7 +143,7 @@ def test_any_module_is_verified(pwoct_cost: Run) -> None:
     }
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("models", "counters_here")
 def test_what_is_not_covered_is_listed_and_fails_when_strict(pwoct_cost: Run) -> None:
     ran = pwoct_cost("verify", "my_models:partly", "--input", "1,3,8,8")
     assert ran.code == 0
@@ -154,14 +154,14 @@ def test_what_is_not_covered_is_listed_and_fails_when_strict(pwoct_cost: Run) ->
     assert "pwoct-cost: not covered: (model): no formula for aten._fft_r2c" in strict.err
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("models", "counters_here")
 def test_the_formula_comes_from_the_call_that_ran(pwoct_cost: Run) -> None:
     ran = pwoct_cost("verify", "my_models:reshaped", "--input", "1,3,8,8", "--format", "json")
     assert (ran.code, ran.json["verdict"]) == (0, "agrees")
     assert ran.json["layers"][0]["macs"] == 3 * 4 * 64
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("models", "counters_here")
 def test_a_wrong_formula_differs(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from costmodel.operators import contraction
 

@@ -97,7 +97,7 @@ def spaces(draw: st.DrawFn) -> Space:
 
 
 # Without shrinking: it would take minutes, and the spaces are small as they are.
-@settings(max_examples=50, deadline=None, phases=[Phase.generate])
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])
 @given(st.data())
 def test_a_front_equals_listing_everything(data: st.DataObject) -> None:
     small = data.draw(spaces())
