@@ -12,9 +12,11 @@ from torch import nn
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.sizes import Size, whole
 from costmodel.tracing.calls import Call, TraceError
+from costmodel.tracing.conditions import factors_of
 from costmodel.tracing.domain import Domain
 from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
+from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
 
@@ -101,7 +103,9 @@ def _exact(
     form = _form(module, ran, hints)
     for name in (name for name, size in given.items() if size == 1):
         form = _with_one(form, name, module, args, kwargs, symbols, hints)
-    return form
+    exactly = Exactly(form.domain.residues)
+    layers = {path: exactly.cost(cost) for path, cost in form.per_layer.items()}
+    return replace(form, total=exactly.cost(form.total), per_layer=layers)
 
 
 def _interpolated(
@@ -148,12 +152,13 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
     for call in ran.calls:
         layers.setdefault(call.module, []).append(call.cost)
     total = summed(call.cost for call in ran.calls)
-    found = domain(ran.conditions, names, ran.fixed)
+    found = domain(ran.conditions, names, ran.fixed, hints)
     fixed = {
         name: f"{name} = {size}, fixed by {ran.where.get(name, 'the code')}"
         for name, size in ran.fixed.items()
     }
-    fixed |= {symbol.name: _bounded(ran, symbol, most) for symbol, most in found.most.items()}
+    found = replace(found, places={name: place.partition(": ")[0] for name, place in ran.where.items()})
+    fixed |= {symbol.name: _bounded(ran, found, symbol, hints) for symbol in found.most}
     return ClosedForm(
         total + Cost(weights=parameter_counts(module, ran.calls).all),
         {path: summed(costs) for path, costs in layers.items()},
@@ -165,11 +170,14 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
     )
 
 
-def _bounded(ran: Symbolic, symbol: sp.Symbol, most: int) -> str:
+def _bounded(ran: Symbolic, found: Domain, symbol: sp.Symbol, hints: Mapping[str, int]) -> str:
     """Return what keeps a size from being larger, and where."""
+    most = found.most[symbol]
+    at = {s: hints[s.name] for s in found.least}
     for condition, place in zip(ran.conditions, ran.places, strict=True):
-        if condition.free_symbols == {symbol} and interval(condition, symbol)[1] == most:
-            return f"{symbol.name} <= {most}, bounded by {place}"
+        for part in factors_of(condition, found.least, at) or [condition]:
+            if part.free_symbols == {symbol} and interval(part, symbol)[1] == most:
+                return f"{symbol.name} <= {most}, bounded by {place}"
     return f"{symbol.name} <= {most}, bounded by the code"
 
 
@@ -208,10 +216,6 @@ def _with_one(
     if not differing <= set(MOVEMENT):
         return form
     return replace(form, domain=both, movement=form.movement if differing else both)
-
-
-def _differ(a: Size, b: Size) -> bool:
-    return bool(sp.expand(a - b) != 0)
 
 
 def _joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:

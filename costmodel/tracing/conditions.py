@@ -48,6 +48,34 @@ def _divisibility(condition: sp.Eq) -> list[sp.Basic]:
     return []
 
 
+def factors_of(
+    condition: sp.Basic, least: Mapping[sp.Symbol, int], at: Mapping[sp.Symbol, int]
+) -> list[sp.Basic]:
+    """Return conditions on the factors of a product that is to be a number; none if that is not certain.
+
+    Positive whole numbers with the product 1 are 1 each. For another product, each is what it is at given
+    sizes.
+
+    >>> h, w = sp.symbols("h w", integer=True, positive=True)
+    >>> factors_of(sp.Eq((8 * sp.ceiling(h / 4) - 8) * (w - 1), 8), {h: 5, w: 2}, {})
+    [Eq(w - 1, 1), Eq(ceiling(h/4) - 1, 1)]
+    """
+    if not (isinstance(condition, sp.Eq) and condition.rhs.is_Integer and len(condition.free_symbols) > 1):
+        return []
+    coefficient, *factors = sp.Mul.make_args(sp.Integer(1) * sp.factor(condition.lhs))
+    if not coefficient.is_Integer:
+        coefficient, factors = sp.S.One, [coefficient, *factors]
+    bounded = (f.is_integer and _never_falls(f, least) and f.subs(least) >= 1 for f in factors)
+    if not all(bounded):
+        return []
+    if condition.rhs == coefficient:
+        return [sp.Eq(factor, 1) for factor in factors]
+    values = [factor.subs(at) for factor in factors]
+    if all(value.is_Integer for value in values) and coefficient * sp.prod(values) == condition.rhs:
+        return [sp.Eq(factor, value) for factor, value in zip(factors, values, strict=True)]
+    return []
+
+
 def _is_about_the_machine(condition: sp.Basic) -> bool:
     return any(number >= LARGEST for number in condition.atoms(sp.Integer))
 

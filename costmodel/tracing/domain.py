@@ -52,6 +52,7 @@ class Domain:
     conditions: tuple[sp.Basic, ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
     most: Mapping[sp.Symbol, int] = field(default_factory=dict)  # where code takes no larger ones
+    places: Mapping[str, str] = field(default_factory=dict)  # the modules that fix sizes
 
     @property
     def text(self) -> str:
@@ -59,15 +60,26 @@ class Domain:
 
         >>> n, h, w = sp.symbols("n h w", integer=True, positive=True)
         >>> Domain({n: 1, h: 33, w: 33}, {h: Residues(32, frozenset({0}))}).text
-        'for n >= 1; h, w >= 33; h % 32 = 0'
+        'for n >= 1; h a multiple of 32 and at least 64; w >= 33'
         """
-        by_bound: dict[tuple[int, int | None], list[str]] = {}
+        alike: dict[tuple[int, int | None, int], list[str]] = {}
         for symbol, least in self.least.items():
-            by_bound.setdefault((least, self.most.get(symbol)), []).append(symbol.name)
-        bounds = [_between(", ".join(names), *bound) for bound, names in by_bound.items()]
-        remainders = [residues.text(symbol.name) for symbol, residues in self.residues.items()]
-        fixed = [f"{name} = {size}" for name, size in self.fixed.items()]
-        return f"for {'; '.join([*bounds, *remainders, *fixed, *map(written, self.conditions)])}"
+            modulus = self._divisor(symbol)
+            alike.setdefault((-(-least // modulus) * modulus, self.most.get(symbol), modulus), []).append(
+                symbol.name
+            )
+        sizes = [_sizes(names, *bounds) for bounds, names in alike.items()]
+        remainders = [r.text(s.name) for s, r in self.residues.items() if self._divisor(s) == 1]
+        fixed = [f"{name} = {size}{self._fixed_by(name)}" for name, size in self.fixed.items()]
+        return f"for {'; '.join([*sizes, *remainders, *fixed, *map(written, self.conditions)])}"
+
+    def _divisor(self, symbol: sp.Symbol) -> int:
+        """Return what must divide a size; 1 where nothing must, or where other remainders are allowed."""
+        residues = self.residues.get(symbol)
+        return residues.modulus if residues and residues.allowed == {0} else 1
+
+    def _fixed_by(self, name: str) -> str:
+        return f" (fixed by {self.places[name]})" if name in self.places else ""
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Return whether sizes, by the names of symbols, are in the domain.
@@ -87,8 +99,15 @@ class Domain:
         )
 
 
-def _between(names: str, least: int, most: int | None) -> str:
-    return f"{names} >= {least}" if most is None else f"{least} <= {names} <= {most}"
+def _sizes(names: list[str], least: int, most: int | None, modulus: int) -> str:
+    """Return bounds of sizes as text."""
+    several = ", ".join(names)
+    if modulus == 1:
+        return f"{several} >= {least}" if most is None else f"{least} <= {several} <= {most}"
+    multiples = f"{several} {'a multiple' if len(names) == 1 else 'multiples'} of {modulus}"
+    if most is not None:
+        return f"{multiples} from {least} to {most // modulus * modulus}"
+    return f"{multiples} and at least {least}" if least > modulus else multiples
 
 
 def written(condition: sp.Basic) -> str:

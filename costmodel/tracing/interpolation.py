@@ -7,7 +7,7 @@ sizes that no number of runs can prove: the form says at how many more sizes it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from random import Random
 
@@ -37,6 +37,7 @@ class Interpolation:
         self._bases = [_bases(symbol, axis) for symbol, axis in zip(self._symbols, self._axes, strict=True)]
         self._known: dict[tuple[Size, ...], Size] = {}
         self.points: list[Point] = list(product(*self._axes))
+        self._terms = [self._product(point) for point in self.points]
         self.checks: list[Point] = _further(start, steps, degrees, len(self.points))
 
     def sizes(self, point: Point) -> dict[str, int]:
@@ -70,13 +71,22 @@ class Interpolation:
         if len(set(values)) == 1:
             return values[0]
         if values not in self._known:
-            self._known[values] = whole(sp.expand(sp.Add(*self._terms(values))))
+            self._known[values] = self._sum(values)
         return self._known[values]
 
-    def _terms(self, values: tuple[Size, ...]) -> Iterator[sp.Expr]:
-        for point, value in zip(self.points, values, strict=True):
-            where = zip(self._bases, self._axes, point, strict=True)
-            yield value * sp.prod([bases[axis.index(size)] for bases, axis, size in where])
+    def _sum(self, values: tuple[Size, ...]) -> Size:
+        """Return the sum of values times the polynomials of their points, term by term."""
+        coefficients: dict[sp.Expr, sp.Expr] = {}
+        for terms, value in zip(self._terms, values, strict=True):
+            for monomial, coefficient in terms.items():
+                coefficients[monomial] = coefficients.get(monomial, sp.S.Zero) + value * coefficient
+        return whole(sp.Add(*(coefficient * monomial for monomial, coefficient in coefficients.items())))
+
+    def _product(self, point: Point) -> dict[sp.Expr, sp.Expr]:
+        """Return the terms of the polynomial that is 1 at a point and 0 at the others."""
+        where = zip(self._bases, self._axes, point, strict=True)
+        factors = [bases[axis.index(size)] for bases, axis, size in where]
+        return dict(sp.expand(sp.prod(factors)).as_coefficients_dict())
 
     def _check(self, found: Layers, counted: Layers, point: Point) -> None:
         values = dict(zip(self._symbols, point, strict=True))

@@ -9,24 +9,28 @@ from itertools import pairwise
 import sympy as sp
 from sympy.core.relational import Relational
 
-from costmodel.tracing.conditions import follows, follows_by_remainders, parts, simplified
+from costmodel.tracing.conditions import factors_of, follows, follows_by_remainders, parts, simplified
 from costmodel.tracing.domain import Domain, Residues
 
 SCANNED = 1024  # a bound on a single size is looked for up to here, and then proved for all sizes above
 
 
 def domain(
-    conditions: Sequence[sp.Basic], symbols: Iterable[sp.Symbol], fixed: Mapping[str, int] | None = None
+    conditions: Sequence[sp.Basic],
+    symbols: Iterable[sp.Symbol],
+    fixed: Mapping[str, int] | None = None,
+    at: Mapping[str, int] | None = None,
 ) -> Domain:
     """Return sizes that fulfil conditions: every size of the domain does, by proof.
 
-    Where a condition on several sizes needs it, the least sizes are raised, and the domain is smaller than
-    it could be.
+    Where a condition on several sizes needs it, the least sizes are raised, or the factors of a product are
+    what they are at given sizes; the domain is then smaller than it could be.
     """
     known = {s: size for c in conditions for s in c.free_symbols if (size := (fixed or {}).get(s.name))}
     every = [part for given in conditions for part in parts(given.subs(known))]
     narrowing = _Narrowing(dict.fromkeys(c for part in every for c in simplified(part)), symbols)
     narrowing.take_single_sizes()
+    narrowing.take_products({s: size for s in narrowing.least if (size := (at or {}).get(s.name))})
     narrowing.take_several_sizes()
     return Domain(narrowing.least, narrowing.residues, tuple(narrowing.left), fixed or {}, narrowing.most)
 
@@ -59,6 +63,15 @@ class _Narrowing:
         self.least[symbol] = max(self.least.get(symbol, 1), low)
         if high is not None:
             self.most[symbol] = min(self.most.get(symbol, high), high)
+
+    def take_products(self, at: Mapping[sp.Symbol, int]) -> None:
+        """Put conditions on single sizes in the place of one on their product."""
+        for condition in self.left[:]:
+            found = factors_of(condition, self.least, at)
+            if found:
+                self.left.remove(condition)
+                self.left += found
+        self.take_single_sizes()
 
     def take_several_sizes(self) -> None:
         """Drop what follows; where raising one least size makes a condition follow, raise it."""

@@ -99,8 +99,8 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records dispatched operators.
 
     `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into
-    such as the run computes with; `watch` is told of each call; `shortcut` may
-    know the result of an operator, and `instead` has functions that run in the place of others.
+    such as the run computes with; `watch` is told of each call; `execute` runs an operator in its own way,
+    and `instead` has functions that run in the place of others.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         constants: set[int],
         adopt: Callable[[Tensor], Tensor] | None = None,
         watch: Callable[[Raw], None] | None = None,
-        shortcut: Callable[..., Any] | None = None,
+        execute: Callable[..., Any] | None = None,
         instead: Mapping[Any, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -124,7 +124,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held: list[Any] = []  # lest their storages be freed, and others taken for them
         self._adopt = adopt
         self._watch = watch
-        self._shortcut = shortcut
+        self._execute = execute
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -151,9 +151,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._adopt is not None:
             args, kwargs = self._adopted(args), {name: self._adopted(v) for name, v in kwargs.items()}
         self.running = func
-        result = NotImplemented if self._shortcut is None else self._shortcut(func, args, kwargs)
-        if result is NotImplemented:
-            result = func(*args, **kwargs)
+        result = self._execute(func, args, kwargs) if self._execute else func(*args, **kwargs)
         self.running = None
         inputs = tuple(value for value in leaves(arguments) if isinstance(value, Spec))
         of_weights = bool(inputs) and all(spec.of_weights for spec in inputs)

@@ -25,7 +25,7 @@ class Tensors:
     """What stands for a module's tensors while it runs."""
 
     route = "real"
-    shortcut: Callable[..., Any] | None = None
+    execute: Callable[..., Any] | None = None  # runs an operator in its own way
     instead: Mapping[Any, Callable[..., Any]] | None = None
     mode: AbstractContextManager[Any] = nullcontext()
 
@@ -92,7 +92,7 @@ def run(
         names = {storage_of(p): name for _, name, p in reversed(list(own_parameters(module)))}
         constants = set(map(storage_of, module.buffers()))
         recorder = DispatchRecorder(
-            places, names, constants, tensors.adopt, watch, tensors.shortcut, tensors.instead
+            places, names, constants, tensors.adopt, watch, tensors.execute, tensors.instead
         )
         found = Run(places, recorder.calls)
         if training:

@@ -1,111 +1,181 @@
-"""Shapes of the results of frequent operators, without torch's detour through how it would compute them.
+"""Results of frequent operators on symbolic sizes, without torch's detour through how it would compute them.
 
-On symbolic sizes torch takes a normalisation apart into some ten operators, each of which compares sizes. The
-result has the shape of the input; that is all that a cost needs.
+torch takes a normalisation apart into some ten operators, each of which compares sizes, and asks of each
+result how it lies in memory. The shape of a result, and that it lies in order where its inputs do, is all
+that a cost needs. What is not certain here is left to torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from fractions import Fraction
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._dispatch.python import no_python_dispatcher
 from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-_ACTIVATIONS = frozenset(
+from costmodel.tracing import shape_rules
+from costmodel.tracing.ordered import DENSE, Ordered, mark_views, order_of
+from costmodel.tracing.raw import bound, leaves
+from costmodel.tracing.shape_rules import UnknownShapeError, equal
+
+Arguments = Mapping[str, Any]
+Rule = Callable[[Arguments], list[Any]]
+
+_ELEMENTWISE = frozenset(
     {
         "relu", "relu6", "silu", "gelu", "sigmoid", "tanh", "hardswish", "hardsigmoid", "hardtanh", "elu",
-        "leaky_relu", "mish", "softplus", "exp", "_softmax",
+        "leaky_relu", "mish", "softplus", "exp", "_softmax", "clone", "clamp", "clamp_min", "clamp_max",
+        "neg", "abs", "sqrt", "rsqrt", "add", "sub", "mul", "div", "rsub", "maximum", "minimum",
+        "_prelu_kernel",
     }
 )  # fmt: skip
+# Their results are dense, however their operands lie in memory.
+_OF_ANY_ORDER = frozenset({"mm", "addmm", "bmm", "baddbmm"})
 
 
-def _batch_norm(x: Tensor, *_: Any, **__: Any) -> Any:
-    return torch.empty_like(x), x.new_empty([0]), x.new_empty([0])
+def _convolved(a: Arguments) -> list[Any]:
+    names = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
+    return shape_rules.convolved(a["input"].shape, a["weight"].shape, *(a[name] for name in names))
 
 
-def _layer_norm(x: Tensor, normalized: Any, *_: Any, **__: Any) -> Any:
-    kept = [*x.shape[: x.dim() - len(normalized)], *[1] * len(normalized)]
-    return x.new_empty(x.shape), x.new_empty(kept), x.new_empty(kept)
+def _pooled(axes: int) -> Rule:
+    def rule(a: Arguments) -> list[Any]:
+        settings = (a["kernel_size"], a["stride"], a["padding"], a.get("dilation", 1), a["ceil_mode"])
+        return shape_rules.pooled(a["self"].shape, axes, *settings)
+
+    return rule
 
 
-def _group_norm(x: Tensor, _weight: Any, _bias: Any, n: Any, _c: Any, _hw: Any, groups: int, *_: Any) -> Any:
-    return x.new_empty(x.shape), x.new_empty([n, groups]), x.new_empty([n, groups])
+def _resized(a: Arguments) -> list[Any]:
+    x, sizes = a.get("self", a.get("input")), a["output_size"]
+    if sizes is None:
+        raise UnknownShapeError
+    return [*x.shape[: x.dim() - len(sizes)], *sizes]
 
 
-_NORMALISATIONS: Mapping[str, Callable[..., Any]] = {
-    "_native_batch_norm_legit_no_training": _batch_norm,
-    "native_layer_norm": _layer_norm,
-    "native_group_norm": _group_norm,
+def _reduced(a: Arguments) -> list[Any]:
+    if "dim" not in a:
+        return []
+    return shape_rules.reduced(a["self"].shape, a["dim"], a["keepdim"])
+
+
+def _multiplied(a: Arguments) -> list[Any]:
+    one = next(a[name] for name in ("mat1", "batch1", "self") if name in a)
+    other = next(a[name] for name in ("mat2", "batch2") if name in a)
+    return shape_rules.multiplied(one.shape, other.shape)
+
+
+def _elementwise(a: Arguments) -> list[Any]:
+    return shape_rules.broadcast(
+        [value.shape for value in leaves(list(a.values())) if isinstance(value, Tensor)]
+    )
+
+
+# The shape of an operator's first result. A second one of pooling are the indices, as many.
+_RULES: Mapping[str, Rule] = {
+    "convolution": _convolved,
+    **{f"max_pool{axes}d_with_indices": _pooled(axes) for axes in (2, 3)},
+    **{f"avg_pool{axes}d": _pooled(axes) for axes in (1, 2, 3)},
+    **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d"), _resized),
+    **dict.fromkeys(("mean", "sum", "amax"), _reduced),
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(_OF_ANY_ORDER, _multiplied),
+    "cat": lambda a: shape_rules.joined([x.shape for x in a["tensors"]], a["dim"]),
+    "pixel_shuffle": lambda a: shape_rules.shuffled(a["self"].shape, a["upscale_factor"]),
+    "pixel_unshuffle": lambda a: shape_rules.unshuffled(a["self"].shape, a["downscale_factor"]),
 }
+_VIEWS = frozenset({"view", "_unsafe_view"})
+_WITH_INDICES = frozenset({"max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool2d"})
+_NORMALISATIONS = frozenset(
+    {"_native_batch_norm_legit_no_training", "native_batch_norm", "native_layer_norm", "native_group_norm"}
+)
 
 
-def _resized(x: Tensor, output_size: Any, *_: Any, **__: Any) -> Tensor:
-    return x.new_empty([*x.shape[:2], *output_size])
+class Shortcuts:
+    """Runs operators on tensors without data."""
+
+    def __init__(self, mode: FakeTensorMode) -> None:
+        self._ordered = Ordered(mode)
+
+    def __call__(self, operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Return the result of an operator: by a rule, or as torch finds it where there is none."""
+        name: str = operator.overloadpacket.__name__
+        if operator.namespace == "aten":
+            try:
+                return self._result(name, bound(operator, tuple(args), kwargs))
+            except UnknownShapeError:
+                pass
+        result = operator(*args, **kwargs)
+        if args:
+            mark_views(name, args[0], result)
+        return result
+
+    def _result(self, name: str, a: Arguments) -> Any:
+        if name in _NORMALISATIONS:
+            return self._normalised(name, a)
+        if "upsample" in name and "backward" not in name:
+            return self._new(a, _resized(a))
+        base = name if name in _RULES else name.removesuffix("_")
+        if base in _VIEWS and "size" in a:
+            return self._viewed(a)
+        if base not in _RULES or a.get("dtype") is not None:
+            raise UnknownShapeError
+        dtype = _dtype(a)
+        self._check_order(name, a)
+        shape = _RULES[base](a)
+        if base != name:
+            return _in_place(a["self"], shape)
+        result = self._new(a, shape, dtype)
+        return (result, self._new(a, shape, torch.int64)) if name in _WITH_INDICES else result
+
+    def _viewed(self, a: Arguments) -> Tensor:
+        x = a["self"]
+        if order_of(x) != DENSE:
+            raise UnknownShapeError
+        return self._ordered.view(x, shape_rules.viewed(x.shape, a["size"]))
+
+    def _check_order(self, name: str, a: Arguments) -> None:
+        """Go on only with tensors of known order, so that the result's is known."""
+        if name in _OF_ANY_ORDER or (name == "clone" and a["memory_format"] is torch.contiguous_format):
+            return
+        if a.get("memory_format") not in (None, torch.preserve_format, torch.contiguous_format):
+            raise UnknownShapeError
+        if not all(order_of(value) for value in leaves(list(a.values())) if isinstance(value, Tensor)):
+            raise UnknownShapeError
+
+    def _new(self, a: Arguments, shape: Sequence[Any], dtype: torch.dtype | None = None) -> Tensor:
+        like = next(value for value in leaves(list(a.values())) if isinstance(value, Tensor))
+        return self._ordered.new(like, shape, dtype)
+
+    def _normalised(self, name: str, a: Arguments) -> Any:
+        x = a["input"]
+        if a.get("training"):
+            raise UnknownShapeError
+        statistics: list[Any] = [0]
+        if name == "native_layer_norm":
+            axes = len(a["normalized_shape"])
+            statistics = [*x.shape[: x.dim() - axes], *[1] * axes]
+        elif name == "native_group_norm":
+            statistics = [a["N"], a["group"]]
+        result = self._ordered.new(x, x.shape) if order_of(x) else torch.empty_like(x)
+        return result, self._ordered.new(x, statistics), self._ordered.new(x, statistics)
 
 
-def _interpolate(
-    input: Tensor,  # noqa: A002 - torch calls it so
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,  # noqa: ARG001 - it changes values, not sizes
-    antialias: bool = False,
-) -> Tensor:
-    """Interpolate by the operator itself: on the way to it, torch would turn symbols into numbers."""
-    axes = input.dim() - 2
-    if size is None:
-        factors = scale_factor if isinstance(scale_factor, list | tuple) else [scale_factor] * axes
-        size = [_scaled(n, factor) for n, factor in zip(input.shape[2:], factors, strict=True)]
-    sizes = list(size) if isinstance(size, list | tuple) else [size] * axes
-    if mode == "area" or (mode, axes) not in _INTERPOLATIONS:
-        return torch.nn.functional.interpolate(input, sizes, None, mode, align_corners, None, antialias)
-    name = _INTERPOLATIONS[mode, axes]
-    operator = getattr(torch.ops.aten, f"_{name}_aa" if antialias else name).default
-    corners = [] if mode.startswith("nearest") else [bool(align_corners)]
-    with no_python_dispatcher():  # whose rule would take the operator apart
-        result: Tensor = operator(input, sizes, *corners)
-    return result
+def _in_place(x: Tensor, shape: Sequence[Any]) -> Tensor:
+    if len(x.shape) != len(shape) or not all(map(equal, x.shape, shape)):
+        raise UnknownShapeError
+    return x
 
 
-def _scaled(size: Any, factor: float) -> Any:
-    """Return floor(size factor), exactly as torch's floating-point product gives it for usual factors."""
-    ratio = Fraction(factor).limit_denominator(10**6)
-    return size * ratio.numerator // ratio.denominator
-
-
-_INTERPOLATIONS = {
-    ("nearest", 1): "upsample_nearest1d",
-    ("nearest", 2): "upsample_nearest2d",
-    ("nearest", 3): "upsample_nearest3d",
-    ("nearest-exact", 1): "_upsample_nearest_exact1d",
-    ("nearest-exact", 2): "_upsample_nearest_exact2d",
-    ("nearest-exact", 3): "_upsample_nearest_exact3d",
-    ("linear", 1): "upsample_linear1d",
-    ("bilinear", 2): "upsample_bilinear2d",
-    ("bicubic", 2): "upsample_bicubic2d",
-    ("trilinear", 3): "upsample_trilinear3d",
-}
-
-# Functions that run on symbolic sizes in the place of torch's own.
-INSTEAD: Mapping[Any, Callable[..., Any]] = {torch.nn.functional.interpolate: _interpolate}
-
-
-def shortcut(operator: OpOverload, args: Any, kwargs: Any) -> Any:
-    """Return the result of an operator, or NotImplemented where there is no short way."""
-    if operator.namespace != "aten":
-        return NotImplemented
-    name: str = operator.overloadpacket.__name__
-    if name in _NORMALISATIONS:
-        return _NORMALISATIONS[name](*args, **kwargs)
-    if "upsample" in name and "backward" not in name:
-        return _resized(*args, **kwargs)
-    if name == "native_batch_norm" and args[5] is False:
-        return _batch_norm(*args, **kwargs)
-    if name.removesuffix("_") in _ACTIVATIONS and operator._overloadname == "default":
-        return args[0] if name.endswith("_") else torch.empty_like(args[0])
-    return NotImplemented
+def _dtype(a: Arguments) -> torch.dtype:
+    """Return the dtype of a result: that of all tensors, if that is one of real numbers."""
+    found = {value.dtype for value in leaves(list(a.values())) if isinstance(value, Tensor)}
+    if len(found) != 1:
+        raise UnknownShapeError
+    (dtype,) = found
+    scalars = [value for value in leaves(list(a.values())) if isinstance(value, complex)]
+    if not dtype.is_floating_point or scalars:
+        raise UnknownShapeError
+    return dtype

@@ -15,13 +15,16 @@ from torch import Tensor, nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.fx.experimental.symbolic_shapes import DimDynamic
 
 from costmodel.tracing.calls import Call, TraceError
+from costmodel.tracing.instead import INSTEAD
+from costmodel.tracing.ordered import DENSE, marked
 from costmodel.tracing.pricing import price
+from costmodel.tracing.questions import Questions
 from costmodel.tracing.raw import Raw
 from costmodel.tracing.runs import FakeTensors, run
-from costmodel.tracing.shortcuts import INSTEAD, shortcut
+from costmodel.tracing.shortcuts import Shortcuts
 from costmodel.tracing.substitute import fake
 from costmodel.tracing.translation import Translation
 
@@ -75,12 +78,11 @@ def distinct(sizes: Mapping[str, int]) -> dict[str, int]:
 class SymbolicTensors(FakeTensors):
     """Tensors without data, some sizes of which are symbols."""
 
-    shortcut = staticmethod(shortcut)
     instead = INSTEAD
 
     def __init__(self, hints: Mapping[str, int]) -> None:
         # No size is 0 or 1 by itself, and equal hints are no reason to take two sizes for one.
-        self.env = ShapeEnv(specialize_zero_one=False, duck_shape=False)
+        self.env = Questions(specialize_zero_one=False, duck_shape=False)
         self.sizes = {name: self._size(name, hint) for name, hint in hints.items()}
         self.symbols = {s.node.expr: size_symbol(name) for name, s in self.sizes.items()}
         super().__init__()
@@ -88,6 +90,7 @@ class SymbolicTensors(FakeTensors):
         self.mode.cache_enabled = (
             False  # symbolic shapes do not repeat: looking for them takes half of the time
         )
+        self.execute = Shortcuts(self.mode)
         self.substitutes = type(self.substitutes)(partial(fake, self.mode))
 
     def _size(self, name: str, hint: int) -> Any:
@@ -107,7 +110,7 @@ class SymbolicTensors(FakeTensors):
             for axis, name in axes.items():
                 shape[axis] = self.sizes.get(name, shape[axis])
             with self.mode:
-                made = torch.empty(shape, dtype=tensor.dtype)
+                made = marked(torch.empty(shape, dtype=tensor.dtype), DENSE)
             self.substitutes.put(tensor, made.requires_grad_(tensor.requires_grad))
 
 

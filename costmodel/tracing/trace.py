@@ -26,12 +26,14 @@ def trace(
     kwargs: Mapping[str, Any] | None = None,
     *,
     training: bool = False,
+    with_values: bool = True,
 ) -> Trace:
     """Return what runs when a module is called on inputs, operator by operator, with its cost.
 
     The module is left as it was, but for lazy parameters, which a first run makes. Inputs are tensors, or
     anything that holds tensors; only their shapes and dtypes matter, except to code that reads values. With
-    `training`, one training step is traced too.
+    `training`, one training step is traced too. Code that needs values runs on the CPU, unless `with_values`
+    is False.
 
     Raises TraceError where the module does not run, naming the module and the operator.
 
@@ -42,7 +44,7 @@ def trace(
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)
     except TraceError as error:
-        if sum(p.numel() * p.element_size() for p in module.parameters()) > REAL_BYTES:
+        if not with_values or sum(p.numel() * p.element_size() for p in module.parameters()) > REAL_BYTES:
             raise
         without = str(error)
     found = _traced(module, args, kwargs or {}, Tensors, training)

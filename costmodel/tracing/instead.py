@@ -1,0 +1,93 @@
+"""Functions that run on symbolic sizes in the place of torch's own, on the way to the same operators.
+
+torch's own would turn symbols into numbers (`interpolate`), or ask how tensors lie in memory, which is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._dispatch.python import no_python_dispatcher
+
+from costmodel.tracing.ordered import DENSE, order_of
+
+
+def interpolate(
+    input: Tensor,  # noqa: A002 - torch calls it so
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,  # noqa: ARG001 - it changes values, not sizes
+    antialias: bool = False,
+) -> Tensor:
+    """Interpolate by the operator itself."""
+    axes = input.dim() - 2
+    if size is None:
+        factors = scale_factor if isinstance(scale_factor, list | tuple) else [scale_factor] * axes
+        size = [_scaled(n, factor) for n, factor in zip(input.shape[2:], factors, strict=True)]
+    sizes = list(size) if isinstance(size, list | tuple) else [size] * axes
+    if mode == "area" or (mode, axes) not in _INTERPOLATIONS:
+        return torch.nn.functional.interpolate(input, sizes, None, mode, align_corners, None, antialias)
+    name = _INTERPOLATIONS[mode, axes]
+    operator = getattr(torch.ops.aten, f"_{name}_aa" if antialias else name).default
+    corners = [] if mode.startswith("nearest") else [bool(align_corners)]
+    with no_python_dispatcher():  # whose rule would take the operator apart
+        result: Tensor = operator(input, sizes, *corners)
+    return result
+
+
+def _scaled(size: Any, factor: float) -> Any:
+    """Return floor(size factor), exactly as torch's floating-point product gives it for usual factors."""
+    ratio = Fraction(factor).limit_denominator(10**6)
+    return size * ratio.numerator // ratio.denominator
+
+
+_INTERPOLATIONS = {
+    ("nearest", 1): "upsample_nearest1d",
+    ("nearest", 2): "upsample_nearest2d",
+    ("nearest", 3): "upsample_nearest3d",
+    ("nearest-exact", 1): "_upsample_nearest_exact1d",
+    ("nearest-exact", 2): "_upsample_nearest_exact2d",
+    ("nearest-exact", 3): "_upsample_nearest_exact3d",
+    ("linear", 1): "upsample_linear1d",
+    ("bilinear", 2): "upsample_bilinear2d",
+    ("bicubic", 2): "upsample_bicubic2d",
+    ("trilinear", 3): "upsample_trilinear3d",
+}
+
+
+def _flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:  # noqa: A002 - torch calls it so
+    axes = input.dim()
+    if axes == 0 or order_of(input) != DENSE or not (-axes <= start_dim < axes and -axes <= end_dim < axes):
+        return torch.flatten(input, start_dim, end_dim)
+    start, end = start_dim % axes, end_dim % axes
+    if start >= end:
+        return torch.flatten(input, start_dim, end_dim)
+    return input.view(
+        [*input.shape[:start], math.prod(input.shape[start : end + 1]), *input.shape[end + 1 :]]
+    )
+
+
+def _reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:  # noqa: A002 - torch calls it so
+    wanted = named.get("shape", shape)
+    return input.view(*wanted) if order_of(input) == DENSE else input.reshape(*wanted)
+
+
+def _contiguous(input: Tensor, memory_format: Any = torch.contiguous_format) -> Tensor:  # noqa: A002
+    if memory_format is torch.contiguous_format and order_of(input) == DENSE:
+        return input
+    return input.contiguous(memory_format=memory_format)
+
+
+INSTEAD: Mapping[Any, Callable[..., Any]] = {
+    torch.nn.functional.interpolate: interpolate,
+    **dict.fromkeys((torch.flatten, torch.Tensor.flatten), _flatten),
+    **dict.fromkeys((torch.reshape, torch.Tensor.reshape), _reshape),
+    torch.Tensor.contiguous: _contiguous,
+}

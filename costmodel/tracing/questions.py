@@ -1,0 +1,46 @@
+"""torch's environment of symbolic sizes, which is asked the same questions again and again.
+
+A dense block asks of each of its tensors whether 96 n h w < 2, 128 n h w < 2, ...: all are one question.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+from sympy.core.relational import Relational
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+
+class Questions(ShapeEnv):
+    """A ShapeEnv that takes positive factors out of a question before it looks for the answer."""
+
+    def evaluate_expr(self, orig_expr: sp.Basic, *args: Any, **kwargs: Any) -> sp.Basic:
+        """Return the answer to a question about sizes, and keep it as a condition where it may vary."""
+        return super().evaluate_expr(reduced(orig_expr), *args, **kwargs)
+
+
+def reduced(question: sp.Basic) -> sp.Basic:
+    """Return the same question about whole numbers, without a common positive factor.
+
+    >>> h = sp.Symbol("h", integer=True)
+    >>> reduced(96 * h < 2), reduced(sp.Ne(64 * h, 0)), reduced(sp.Eq(8 * h, 4)), reduced(6 * h <= 13)
+    (h < 1, Ne(h, 0), Eq(8*h, 4), h <= 2)
+    """
+    if not isinstance(question, Relational) or not question.lhs.is_integer:
+        return question
+    factor, rest = question.lhs.as_coeff_Mul()
+    if not (factor.is_Integer and factor > 1):
+        return question
+    other, unit = question.rhs.as_coeff_Mul()
+    if question.rhs.is_Integer and not isinstance(question, sp.Eq | sp.Ne):
+        return question.func(rest, _bound(question, factor))
+    if other % factor == 0 and unit.is_integer:
+        return question.func(rest, other // factor * unit)
+    return question
+
+
+def _bound(question: Relational, factor: sp.Integer) -> sp.Integer:
+    """Return b of x < b, where factor x < c for whole x: rounded up, or down where equality counts."""
+    quotient = question.rhs / factor
+    return sp.ceiling(quotient) if isinstance(question, sp.Lt | sp.Ge) else sp.floor(quotient)
