@@ -174,7 +174,7 @@ def limits(name: str, rate: float, bytes_a_second: float) -> tuple[float, float,
 
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
-    """Seconds a step of every way, by name."""
+    """Seconds per step of every method, by name."""
     depth = int(name.removeprefix("resnet"))
     sessions = {"ours, eager": our_session(name, False)}
     if not arguments.no_compile:
@@ -192,7 +192,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def report(name: str, found: dict[str, float], rate: float, bytes_a_second: float) -> None:
-    """Print the images a second, and what they are a multiple and a share of."""
+    """Print the images per second, the speed-up and the share of the roofline."""
     usual = min(seconds for way, seconds in found.items() if way.startswith("usual"))
     macs, fewer, tensors = limits(name, rate, bytes_a_second)
     print(

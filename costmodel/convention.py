@@ -1,12 +1,12 @@
-"""The convention, said once: what is counted, in which unit, and how counts add up.
+"""The one definition of the convention: what is counted, in which unit, and how counts add up.
 
 * The unit of work is the MAC, one multiply-accumulate; a FLOP count is twice the MACs and says so.
 * Convolutions and linear layers are counted in MACs, with the taps that fall on padding, for the given batch.
-* Batch normalisation, bias, activation, pooling, upsampling and adding are counted apart, in element
-  operations: normalisation 2 an element, bias, activation, adding and (before cropping) upsampling 1 an
-  output element, pooling 1 an input element.
+* Batch normalisation, bias, activation, pooling, upsampling and addition are counted separately, in element
+  operations: normalisation 2 per element; bias, activation, addition and (before cropping) upsampling 1 per
+  output element, pooling 1 per input element.
 * Activations are the output elements of convolutions and linear layers; the outputs of all other operators
-  are counted apart.
+  are counted separately.
 * Memory traffic: each operator reads its inputs and weights once and writes its outputs once; no cache.
 * Counts are exact: Python integers, or sympy expressions where a size is a symbol. There is no tolerance.
 """
@@ -85,7 +85,7 @@ class Cost:
         return self.elements_written * dtype_bytes(dtype)
 
     def intensity(self, dtype: str = "float32") -> Fraction | sp.Expr:
-        """Arithmetic intensity in MACs a byte (twice that in FLOPs a byte); 0 where nothing is moved."""
+        """Arithmetic intensity in MACs per byte (twice that in FLOPs per byte); 0 where nothing is moved."""
         moved = self.bytes_read(dtype) + self.bytes_written(dtype)
         if isinstance(self.macs, int) and isinstance(moved, int):
             return Fraction(self.macs, moved) if moved else Fraction(0)

@@ -1,6 +1,6 @@
 """Octave and Pointwise Octave Convolution for PyTorch: layers, networks, trainer.
 
-The names below are imported when they are first used, so that `import pwoct` does not import torch.
+Each name below is imported on first use, so that `import pwoct` does not import torch.
 """
 
 from importlib import import_module

@@ -60,7 +60,7 @@ class OctBlock(BasicBlock):
     def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave:  # type: ignore[override]
         """Add the residual of (high, low).
 
-        size: (h, w) of the high input, where there is no such branch that tells it.
+        size: (h, w) of the high input, needed if the input has no high branch.
         """
         x = as_octave(x)
         size = size if x.high is None else size_of(x.high)
@@ -88,7 +88,7 @@ class OctSequential(nn.Sequential):
     def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave | Tensor:
         """Compute the blocks one after the other.
 
-        size: (h, w) of the high input, where there is no such branch that tells it.
+        size: (h, w) of the high input, needed if the input has no high branch.
         """
         for child in self.children():
             x = child(x, size)

@@ -1,4 +1,4 @@
-"""Feature maps in two branches, and what is done to each: pool, upsample, add, normalise."""
+"""Feature maps with two branches, and the operations on them: pool, upsample, add, normalise."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -55,7 +55,7 @@ def size_of(x: Tensor) -> Size:
 
 
 def strided(size: Size, stride: int) -> Size:
-    """Return what a stride leaves of a size (h, w).
+    """Return the size (h, w) after a stride, rounded up.
 
     >>> strided((35, 32), 2)
     (18, 16)
@@ -74,7 +74,7 @@ def _repeat_pixels(x: Tensor) -> Tensor:
 
 
 def join(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """Add what two paths bring to one branch; either may be missing.
+    """Add the results of two paths into one branch; either may be missing.
 
     Raises:
         ValueError: if their shapes differ.
@@ -90,7 +90,7 @@ def add(x: Octave, y: Octave) -> Octave:
     """Add two octave feature maps branch by branch.
 
     Raises:
-        ValueError: if shapes differ, or one has a branch that the other has not.
+        ValueError: if shapes differ, or one has a branch that the other lacks.
     """
     for name, a, b in zip(Octave._fields, x, y, strict=True):
         if (a is None) != (b is None):

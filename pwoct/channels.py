@@ -30,7 +30,7 @@ def as_ratio(value: Ratio, name: str = "ratio") -> Fraction:
     """Return `value` as an exact fraction; a float is read through its shortest decimal text.
 
     Raises:
-        ValueError: if `value` is no finite number or its exponent exceeds that of any float.
+        ValueError: if `value` is not a finite number, or its exponent exceeds that of any float.
 
     >>> as_ratio(0.1), as_ratio("3/8"), as_ratio(2)
     (Fraction(1, 10), Fraction(3, 8), Fraction(2, 1))
@@ -46,7 +46,7 @@ def as_ratio(value: Ratio, name: str = "ratio") -> Fraction:
 
 
 def _check_exponent(text: str) -> None:
-    """Refuse what would be written out with more digits than any float has, before it is."""
+    """Refuse a number with more digits than any float has, before its digits are written out."""
     exponent = re.search(r"[eE]([+-]?[\d_]+)", text)
     if exponent and abs(int(exponent[1])) > LARGEST_EXPONENT:
         raise ValueError(text)

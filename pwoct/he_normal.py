@@ -14,9 +14,9 @@ def he_normal_(model: nn.Module) -> None:
     """Draw all convolutions of `model` with variance 2 / (k^2 c_out); biases become 0.
 
     The networks are chains of convolution and ReLU, for which this keeps the size of gradients (mode
-    "fan_out"). The paths of an octave layer together are drawn like the one convolution that they replace,
-    with all of its c_out, since a branch sends gradients back through both of its paths. Convolutions of a
-    bottleneck that no ReLU follows get variance 1 / (k^2 m).
+    "fan_out"). All paths of an octave layer are initialised like the one convolution that they replace, with
+    its whole c_out, since an input branch receives gradients through both of its paths. Convolutions of a
+    bottleneck that are not followed by a ReLU get variance 1 / (k^2 m).
 
     Source: He et al., "Delving Deep into Rectifiers" (ICCV 2015), eq. (14).
     """

@@ -1,11 +1,11 @@
-"""The memory layout of feature maps, and whether it can be asked for."""
+"""The memory layout of feature maps, and whether it can be queried."""
 
 import torch
 from torch import Tensor
 
 
 def is_transformed() -> bool:
-    """Whether a transformation of torch.func is at work: grad, vmap, jvp and others."""
+    """Whether a transformation of torch.func is active: grad, vmap, jvp and others."""
     return bool(torch._C._are_functorch_transforms_active())
 
 

@@ -27,15 +27,15 @@ class OctConv(nn.Module):
         kernel_size: an odd number, or a pair (height, width) of them.
         alpha_in: share of low channels of the input, in [0, 1].
         alpha_out: share of low channels of the output, in [0, 1].
-        stride: "C" gives it to the first convolution of each path, HL having pooled by 2 before.
+        stride: by rule "C", applied by the first convolution of each path; HL pools by 2 before it.
         dilation: of the kxk convolutions.
         groups: of the kxk convolutions; must divide the channels of every path.
-        bias: one an output branch: on HH and LL, or on the only path into that branch.
+        bias: one per output branch: on HH and LL, or on the only path into that branch.
         stride_rule: "C", see `stride`; "B" pools both inputs by the stride first; "A" too, but LH
             convolves the low input unpooled and is not upsampled (stride 1 or 2).
         depthwise: convolve channels one by one; only HH and LL exist.
         exchange: with `depthwise`, keep HL and LH.
-        path: makes the module of a path from its description.
+        path: a function that makes the module of a path from its description.
 
     Raises:
         ValueError: if an option is out of its range or does not fit the others.
@@ -107,7 +107,7 @@ class OctConv(nn.Module):
     def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave:
         """Convolve (high, low) to (high, low).
 
-        size: (h, w) of the high output, where there is no high input that would tell it.
+        size: (h, w) of the high output, needed if there is no high input.
 
         Raises:
             ValueError: if a branch is missing or too many, or sizes do not fit one another.

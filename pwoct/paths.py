@@ -1,4 +1,4 @@
-"""One path of an octave layer: what it convolves, described and built."""
+"""One path of an octave layer: its description, and the module built from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Strided 1x1 convolutions of few channels, around a fault of the library that computes their gradients."""
+"""Strided 1x1 convolutions of few channels: a workaround for a bug in the library that computes their gradients."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from torch.nn.functional import conv2d
 
 from pwoct.layout import is_channels_last, is_transformed
 
-VECTOR = 16  # input channels from which on the library's gradient of the weights is right
+VECTOR = 16  # the library's weight gradient is right with at least this many input channels
 
 
 class NarrowPointwiseConv2d(nn.Conv2d):
-    """A strided 1x1 convolution whose weight gradient is computed from the pixels that it reads, copied.
+    """A strided 1x1 convolution whose weight gradient is computed from a copy of the pixels that it reads.
 
     x: (n, c_in, h, w). Returns (n, c_out, ceil(h / stride), ceil(w / stride)).
 
     On a CPU, oneDNN computes the weight gradient of such a convolution wrongly where it has fewer than 16
-    input channels in channels_last: it writes outside of its memory, so that the process ends by a signal, or
-    the gradient is off by more than half. Without a stride it is right, and no pixel is lost.
+    input channels in channels_last: it writes out of bounds, so that the process crashes, or the gradient is
+    off by more than half. Without a stride the gradient is right.
 
-    Source: https://github.com/uxlfoundation/oneDNN/issues/6035 describes what looks like this fault.
+    Source: https://github.com/uxlfoundation/oneDNN/issues/6035 describes what looks like this bug.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def pointwise_conv(c_in: int, c_out: int, stride: int = 1, *, bias: bool = False
 
 
 def conv_class(kernel_size: tuple[int, int], stride: int, c_in: int) -> type[nn.Conv2d]:
-    """Return the class of a dense convolution: that with gradients of its own only where it is needed."""
+    """Return the class of a dense convolution: the one with custom gradients only where that is needed."""
     is_affected = kernel_size == (1, 1) and stride > 1 and c_in < VECTOR
     return NarrowPointwiseConv2d if is_affected else nn.Conv2d
 
@@ -65,7 +65,7 @@ def every(x: Tensor, stride: tuple[int, int]) -> Tensor:
 
 
 class _Strided(torch.autograd.Function):
-    """Forward as the library convolves; it keeps what a convolution keeps."""
+    """The library's forward pass; it saves what a convolution saves."""
 
     @staticmethod
     def forward(

@@ -28,7 +28,7 @@ class Bottleneck(nn.Module):
     """A path of three convolutions: `reduce` (1x1) to m channels, `spatial` (kxk), `expand` (1x1).
 
     x: (n, c_in, h, w). Returns (n, c_out, ceil(h/stride), ceil(w/stride)); `reduce` has the stride.
-    With nothing between them they are one linear map of rank at most m a tap.
+    With nothing between them they are one linear map of rank at most m per tap.
 
     Source: Inoue and Gotoh, section 5.2, eq. (9) and (14).
 
@@ -67,7 +67,7 @@ class PwiseOctConv(OctConv):
         kernel_size: an odd number, or a pair (height, width) of them.
         alpha_in: share of low channels of the input, in [0, 1].
         alpha_out: share of low channels of the output, in [0, 1].
-        paths: names among HH, HL, LH and LL; those without channels are passed over.
+        paths: names among HH, HL, LH and LL; paths without channels are ignored.
         beta: compression of the bottlenecks, from 1 to `c_out`.
         width_rule: channels that beta divides: the path's "out" or "in", their "min" or "mean".
         between: what follows the first two convolutions of a bottleneck: "none", "bn" or "bn_relu".

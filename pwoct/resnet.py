@@ -85,7 +85,7 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """One block: widths, stride, alpha before, inside and behind it, what each convolution compresses."""
+    """One block: widths, stride, alpha before, inside and after it, the compressed paths of each convolution."""
 
     c_in: int
     c_out: int
@@ -127,12 +127,12 @@ def resnet(
     """Return a ResNet of depth 6n + 2 with He-normal weights; plain, Oct or PwiseOct by its options.
 
     Every 3x3 convolution in the blocks and the shortcut of a stage change is an octave layer, unless
-    alpha is 0 and HH stays uncompressed everywhere. The first and the last octave layer lead from and
-    to a high branch alone and are never compressed. No convolution has a bias.
+    alpha is 0 and HH stays uncompressed everywhere. The first octave layer has only a high input and the
+    last only a high output; neither is ever compressed. No convolution has a bias.
 
     Args:
-        depth: 6n + 2 with n blocks a stage.
-        alpha: share of low channels, in [0, 1]; one value or three, one a stage.
+        depth: 6n + 2 with n blocks per stage.
+        alpha: share of low channels, in [0, 1]; one value or three, one per stage.
         beta: compression of the bottlenecks, at least 1; one value or three.
         paths: the paths that become bottlenecks: `"HL,LH"`, `"all"`, `"none"` or `["HL", "LH"]`; one set, or
             three, such as `"HL+none+all"`.
@@ -230,7 +230,7 @@ def _paths_a_stage(paths: PathSets) -> list[Iterable[str]]:
 
 def _three(name: str, values: list[T]) -> list[T]:
     if len(values) != 3:
-        raise ValueError(f"{name} must be one value or three, one a stage, got {len(values)}: {values}")
+        raise ValueError(f"{name} must be one value or three, one per stage, got {len(values)}: {values}")
     return values
 
 

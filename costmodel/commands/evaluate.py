@@ -108,7 +108,7 @@ def cost_table(model: nn.Module, config: Config, h: int, w: int, c: int) -> Tabl
             "formula": cost.params,
             "agrees": parameters == cost.params,
         },
-        {"what": "MACs an image", "network": counted, "formula": cost.macs, "agrees": counted == cost.macs},
+        {"what": "MACs per image", "network": counted, "formula": cost.macs, "agrees": counted == cost.macs},
     ]
     columns = [
         Column("what", "cost"),

@@ -1,4 +1,4 @@
-"""A roofline plot: attained MACs a second over intensity, below the ceilings of the machine."""
+"""A roofline plot: attained MACs per second over intensity, below the ceilings of the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from costmodel.speed.roofline import Machine
 
 
 class RooflinePoint(NamedTuple):
-    """What is drawn: a label, MACs a byte, MACs a second."""
+    """What is drawn: a label, MACs per byte, MACs per second."""
 
     label: str
     intensity: float
@@ -42,7 +42,7 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
     for label in dict.fromkeys(p.label for p in points):
         own = [p for p in points if p.label == label]
         axes.scatter([p.intensity for p in own], [p.macs_per_second / 1e9 for p in own], label=label)
-    axes.set(xscale="log", yscale="log", xlabel="MACs a byte", ylabel=f"10⁹ MACs a second ({dtype})")
+    axes.set(xscale="log", yscale="log", xlabel="MACs per byte", ylabel=f"10⁹ MACs per second ({dtype})")
     axes.set_title("Networks under this machine's roof", fontsize="medium")
     axes.legend()
     save(figure, path)

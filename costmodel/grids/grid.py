@@ -136,7 +136,7 @@ def grid(
 ) -> Grid:
     """Return all combinations of the values, the last of alphas, betas, path sets, depths, widths fastest.
 
-    An alpha, a beta or a set of paths is one for the network, or three, one a stage.
+    An alpha, a beta or a set of paths is one for the network, or three, one per stage.
 
     >>> both = grid(alphas=["1/4", "1/2"], path_subsets=[(), ("HL", "LL")])
     >>> len(both), both.name(3)

@@ -31,7 +31,7 @@ def _symbol(name: str) -> sp.Symbol:
     return sp.Symbol(name, integer=True, positive=True)
 
 
-n = _symbol("n")  # blocks a stage
+n = _symbol("n")  # blocks per stage
 alpha, beta = sp.symbols("alpha beta", positive=True)
 # c_H1, c_L1 are the high and low channels of stage 1, and so on.
 CHANNELS: tuple[Pair, ...] = tuple((_symbol(f"c_H{s + 1}"), _symbol(f"c_L{s + 1}")) for s in STAGES)
@@ -184,7 +184,7 @@ def closed_form(
     `paths` are bottlenecks. The form "channels" has the symbols n, c_H1, c_L1, ... and m; "floors" has n,
     alpha and beta with the rounding rule; "whole" is the same without floors, right where every c_L and m is
     whole. `branches` says which branches have channels: "HL" for 0 < alpha < 1, "H" for alpha = 0, "L" for
-    alpha = 1; one value, or one a stage. Symbols may stand for width, classes, channels, batch, and for
+    alpha = 1; one value, or one per stage. Symbols may stand for width, classes, channels, batch, and for
     sizes that are multiples of 8. With the shortcut "A", a formula holds where no branch loses channels from
     stage to stage; all stages must have the same branches. Raises ValueError where a form, path, rule or
     branch is unknown.

@@ -93,7 +93,7 @@ def resnet(
     in_channels: int = 3,
     size: int | tuple[int, int] = 32,
 ) -> ResNetDesign:
-    """Return a network of depth 6n + 2; alpha, beta and paths are one value or three, one a stage.
+    """Return a network of depth 6n + 2; alpha, beta and paths are one value or three, one per stage.
 
     The shortcut of a stage change is B, a 1x1 convolution, or A, without parameters: every second pixel, and
     zeros for new channels, branch by branch.

@@ -32,7 +32,7 @@ def per_stage(value: Any, name: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return (value,) * len(STAGES)
     if len(value) != len(STAGES):
-        raise ValueError(f"{name} must be one value or {len(STAGES)}, one a stage; got {len(value)}")
+        raise ValueError(f"{name} must be one value or {len(STAGES)}, one per stage; got {len(value)}")
     return tuple(value)
 
 

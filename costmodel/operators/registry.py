@@ -198,10 +198,10 @@ ENTRIES: tuple[OperatorEntry, ...] = (
     ),
     OperatorEntry(
         "elementwise",
-        "Operators that multiply no matrix, on e input elements",
+        "Operators without matrix products, on e input elements",
         (
-            "Their work is counted in element operations and never mixed into the MACs: normalisation 2 an",
-            "element, activation, adding and upsampling 1 an output element, pooling 1 an input element.",
+            "Their work is counted in element operations and never mixed into the MACs: normalisation 2 per",
+            "element, activation, addition and upsampling 1 per output element, pooling 1 per input element.",
         ),
         ("the convention of this project, after fvcore's for what both count",),
         _elementwise,

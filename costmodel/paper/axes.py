@@ -26,7 +26,7 @@ AXES: Mapping[str, str] = {
     "plain_bias": "biases of standard convolutions",
     "octave_bias": "biases of OctConvs",
     "head_bias": "bias of the head",
-    "bn": "BN numbers a channel",
+    "bn": "BN numbers per channel",
     "bn_inner": "BN inside bottlenecks",
 }
 WORDS: Mapping[str, Mapping[Any, str]] = {
@@ -39,7 +39,7 @@ WORDS: Mapping[str, Mapping[Any, str]] = {
     },
     "end_shortcut": {"free": "no parameters", "octave": "1x1 OctConv"},
     "stride": {"C-spatial": "C, on the kxk of a bottleneck"},
-    "octave_bias": {"branch": "one a branch", "path": "one a path", "kernel": "one a kernel"},
+    "octave_bias": {"branch": "one per branch", "path": "one per path", "kernel": "one per kernel"},
 }
 
 
@@ -47,7 +47,7 @@ def in_words(axis: str, value: Any) -> str:
     """Return the value of an axis in words.
 
     >>> in_words("reduce", False), in_words("octave_bias", "branch"), in_words("bn", 4)
-    ('no', 'one a branch', '4')
+    ('no', 'one per branch', '4')
     """
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -24,7 +24,7 @@ class Counting:
     plain_bias: bool = False  # of standard convolutions other than the stem
     octave_bias: str = "none"  # one number an output of each branch, of each path, or of each kernel
     head_bias: bool = False
-    bn: int = 0  # numbers a channel
+    bn: int = 0  # numbers per channel
     bn_inner: bool = False  # as many behind the first two convolutions of a bottleneck
 
     def coefficients(self) -> Mapping[str, int]:

@@ -72,7 +72,7 @@ class Build:
 
 
 class NetworkVariant(NamedTuple):
-    """The network that is built: blocks a stage, alpha, paths that are bottlenecks; plain at alpha 0."""
+    """The network that is built: blocks per stage, alpha, paths that are bottlenecks; plain at alpha 0."""
 
     n: int
     alpha: Fraction

@@ -50,7 +50,7 @@ class StudyNetwork:
         }
 
     def accuracies(self, records: Iterable[Record], dataset: str) -> list[Accuracy]:
-        """Return its measured accuracies, one a recipe."""
+        """Return its measured accuracies, one per recipe."""
         return accuracies(
             record
             for record in records

@@ -84,7 +84,7 @@ class CostedNetwork:
 def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
     """Return a network to be costed, by its name.
 
-    Options: alpha, beta and paths, one value or three, one a stage; width_rule, stride_rule, between,
+    Options: alpha, beta and paths, one value or three, one per stage; width_rule, stride_rule, between,
     shortcut, width, classes, in_channels, size. Raises ValueError where the name is unknown or a value is
     outside its range.
 

@@ -57,7 +57,7 @@ def duration(text: str) -> Fraction:
 
 
 def read_machine(text: str, dtype: str) -> Machine:
-    """Read a machine: its MACs a second, bytes a second and time a call, as `pwoct-cost bench` measures them.
+    """Read a machine: MACs per second, bytes per second and time per call, as `pwoct-cost bench` measures them.
 
     Raises ValueError where it is something else.
 
@@ -67,7 +67,8 @@ def read_machine(text: str, dtype: str) -> Machine:
     parts = text.split(",")
     if len(parts) != 3:
         raise ValueError(
-            f"a machine is MACs a second, bytes a second and time a call, such as 25G,10G,5us, got {text}"
+            "a machine is MACs per second, bytes per second and time per call, such as 25G,10G,5us, "
+            f"got {text}"
         )
     macs, bytes_moved = (float(amount(part)) for part in parts[:2])
     return Machine({dtype: macs}, bytes_moved, float(duration(parts[2]) / NANOSECONDS))

@@ -20,11 +20,12 @@ BOUNDS = ("arithmetic", "traffic", "calls")
 def machine_table(machine: Machine) -> Table:
     """Return one row per ceiling of the machine."""
     rows = [
-        {"ceiling": f"products of matrices, {dtype}, 10⁹ MACs a second", "value": rate / 1e9}
+        {"ceiling": f"matrix products, {dtype}, 10⁹ MACs per second", "value": rate / 1e9}
         for dtype, rate in machine.macs_per_second.items()
     ]
-    rows.append({"ceiling": "memory traffic, 10⁹ bytes a second", "value": machine.bytes_per_second / 1e9})
-    rows.append({"ceiling": "a call, microseconds", "value": machine.seconds_per_call * 1e6})
+    rate = machine.bytes_per_second / 1e9
+    rows.append({"ceiling": "memory traffic, 10⁹ bytes per second", "value": rate})
+    rows.append({"ceiling": "fixed cost per call, microseconds", "value": machine.seconds_per_call * 1e6})
     columns = [Column("ceiling", "ceiling"), Column("value", "measured", "ratio")]
     return Table("machine", "This machine", columns, rows)
 

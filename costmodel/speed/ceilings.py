@@ -1,4 +1,4 @@
-"""What this machine can do at most, measured: products of matrices, memory traffic, calls.
+"""The measured ceilings of this machine: matrix products, memory traffic, calls.
 
 A bridge: it runs torch.
 """

@@ -26,7 +26,7 @@ _TRAINING_CALLS = 3
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine can do at most: MACs a second, bytes a second, seconds a call."""
+    """What a machine can do at most: MACs per second, bytes per second, seconds per call."""
 
     macs_per_second: Mapping[str, float]  # by dtype
     bytes_per_second: float

@@ -1,24 +1,24 @@
 """Which form of a layer is computed: functions of channels, sizes and data type, never of a timing.
 
 The numbers in these rules come from the measurements in docs/performance.md: vectors hold 16 float32
-output channels, a tile of bfloat16 holds 32 input channels, and a call with little to do costs its overhead.
+output channels, a tile of bfloat16 holds 32 input channels, and a small call is dominated by its overhead.
 """
 
 import torch
 
 VECTOR = 16  # float32 output channels that a convolution computes at once
 
-# Widest packed map that is quicker than four convolutions: packing multiplies the MACs of HH by 4.
+# Widest packed map that is faster than four convolutions: packing multiplies the MACs of HH by 4.
 PACKED_CHANNELS = {torch.float32: 32, torch.bfloat16: 64}
 TILE = 32  # bfloat16 input channels of one tile
 
-# Of the package's own kernels: images in a block, and the widest first stage at which they were quicker.
+# For this package's kernels: images per block, and the widest first stage at which they were faster.
 IMAGES = 16
 WIDEST = 64
 
 
 def fill(channels: int, block: int = VECTOR) -> int:
-    """Return `channels`, filled up to whole blocks.
+    """Return `channels`, rounded up to whole blocks.
 
     >>> fill(12), fill(32)
     (16, 32)
@@ -38,7 +38,7 @@ def is_packed(split: tuple[int, int], size: tuple[int, int], dtype: torch.dtype)
 
 
 def packed_channels(split: tuple[int, int], dtype: torch.dtype) -> int:
-    """Return the channels of a packed map, filled up to whole tiles in bfloat16 if they nearly fill them.
+    """Return the channels of a packed map, padded to whole tiles in bfloat16 if they nearly fill them.
 
     >>> packed_channels((4, 12), torch.bfloat16), packed_channels((8, 8), torch.bfloat16)
     (32, 40)
@@ -58,10 +58,10 @@ def stored_channels(channels: int, dtype: torch.dtype) -> int:
 
 
 def takes_two_pixels(c_out: int, kernel: tuple[int, int], width: int, dtype: torch.dtype) -> bool:
-    """Whether a convolution makes two pixels at once, so that `c_out` channels fill a vector with a pair.
+    """Whether a convolution computes two pixels at once, so that the `c_out` channels of a pair fill a vector.
 
-    The kernel then spans one column more, so the vectors saved must outweigh it. In bfloat16, 8 channels and
-    pairs of them are quick, 4 and pairs of them are not.
+    The filter then spans one more column, so the vectors saved must outweigh that. In bfloat16, pairs are
+    fast with 8 channels, but not with 4.
 
     >>> [takes_two_pixels(c, (3, 3), 32, torch.float32) for c in (4, 8, 12)]
     [True, True, False]
@@ -72,7 +72,7 @@ def takes_two_pixels(c_out: int, kernel: tuple[int, int], width: int, dtype: tor
 
 
 def doubles_rows(c_out: int, size: tuple[int, int]) -> bool:
-    """Whether LH repeats pixels in a row by its kernel, so that only whole rows are left to repeat.
+    """Whether the filters of LH repeat pixels within a row, so that only whole rows are left to repeat.
 
     >>> doubles_rows(8, (16, 16)), doubles_rows(64, (8, 8)), doubles_rows(8, (15, 15))
     (True, False, False)
@@ -92,7 +92,7 @@ def adds_rows(channels: int, dtype: torch.dtype) -> bool:
 def merges_bottleneck(c_in: int, hidden: int, c_out: int, kernel: tuple[int, int]) -> bool:
     """Whether 1x1, kxk, 1x1 without anything in between become one kxk convolution at inference.
 
-    Counts whole vectors of output channels; 1x1 convolutions and maps in between cost half as much again.
+    Counts whole vectors of output channels; the 1x1 convolutions and the maps in between add half of that.
 
     >>> merges_bottleneck(12, 6, 12, (3, 3)), merges_bottleneck(96, 48, 96, (3, 3))
     (True, False)
@@ -103,7 +103,7 @@ def merges_bottleneck(c_in: int, hidden: int, c_out: int, kernel: tuple[int, int
 
 
 def is_native(width: int, images: int) -> bool:
-    """Whether a network of `width` channels in its first stage is for the plan "native", if that runs at all.
+    """Whether the plan "native" suits a network of `width` channels in its first stage, if it can run at all.
 
     Wide layers fill the library's vectors as well. Blocks of images must be filled to two thirds.
 
@@ -114,7 +114,7 @@ def is_native(width: int, images: int) -> bool:
 
 
 def is_blocked(width: int, size: tuple[int, int]) -> bool:
-    """Whether a network trains by the plan "blocked", if that runs at all.
+    """Whether the plan "blocked" suits a network in training, if it can run at all.
 
     >>> is_blocked(16, (32, 32)), is_blocked(128, (32, 32)), is_blocked(16, (28, 28))
     (True, False, False)
@@ -123,10 +123,10 @@ def is_blocked(width: int, size: tuple[int, int]) -> bool:
 
 
 def uses_winograd(c_in: int, c_out: int, size: tuple[int, int]) -> bool:
-    """Whether 3x3 kernels of stride 1 are multiplied by Winograd's method, given the output's size.
+    """Whether 3x3 convolutions of stride 1 use Winograd's method, given the output's size.
 
-    Transforming a tile of 2x2 pixels must cost less than it saves; 2 tiles of a row are made at once. In
-    float32 6 output channels would do.
+    Transforming a tile of 2x2 pixels must cost less than it saves; 2 tiles of a row are computed at once. In
+    float32, 6 output channels would suffice.
 
     >>> uses_winograd(16, 16, (32, 32)), uses_winograd(16, 4, (16, 16)), uses_winograd(16, 16, (7, 7))
     (True, False, False)

@@ -1,6 +1,6 @@
-"""Sums and ReLUs that reuse their operand's memory where that is quicker: in float32, not in bfloat16.
+"""Sums and ReLUs that reuse their operand's memory where that is faster: in float32, not in bfloat16.
 
-Transformations of torch.func cannot follow all writes, so that under them nothing is written.
+Transformations of torch.func cannot track all writes, so nothing is computed in place under them.
 """
 
 import torch

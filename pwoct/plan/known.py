@@ -72,7 +72,7 @@ def why_not_known(model: nn.Module, *, layers: bool) -> str | None:
     if type(model) is not ResNet:
         return f"it needs a ResNet itself, got the subclass {type(model).__name__}"
     if is_changed(model):
-        return "the network has hooks or a forward of its own"
+        return "the network has hooks or its own forward"
     named = (
         model.named_children(),
         model.named_parameters(recurse=False),
@@ -90,7 +90,7 @@ def why_not_known_parts(model: nn.Module, *, layers: bool) -> str | None:
         if type(module) not in TYPES[role]:
             return f"{name} is {_an(type(module).__name__)}, which is no {role} that it knows"
         if is_changed(module):
-            return f"{name} has hooks or a forward of its own"
+            return f"{name} has hooks or its own forward"
         if isinstance(module, Bottleneck) and not _is_consistent(module):
             return f'{name} has between = "{module.between}", which does not fit its normalisations'
     return None
@@ -101,7 +101,7 @@ def _an(noun: str) -> str:
 
 
 def is_changed(module: nn.Module) -> bool:
-    """Whether a module does more than the forward of its class: it has hooks, or a forward of its own."""
+    """Whether a module does more than the forward of its class: it has hooks, or its own forward."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -114,7 +114,7 @@ def is_changed(module: nn.Module) -> bool:
 def is_own(module: nn.Module) -> bool:
     """Whether a convolution, normalisation or path is exactly of PyTorch or this package, and unchanged.
 
-    What it returns is then a new tensor that nobody else has, so that it may be written.
+    Its result is then a new tensor with no other user, so it may be overwritten.
     """
     if type(module) is Bottleneck:
         return not is_changed(module) and is_own(module.expand)

@@ -1,9 +1,9 @@
-"""Batch normalisation in training, for numbers of channels that are no multiple of 16.
+"""Batch normalisation in training, for channel counts that are not multiples of 16.
 
-The library's kernel for channels_last lets each thread add up gradients in c numbers of its own, side by
-side. Unless c numbers fill whole cache lines, threads share lines and wait for each other: on 2 threads the
-gradient of 8 channels takes 18 times as long as on one. Here several neighbouring pixels are one pixel with
-more channels, so that sums fill lines; statistics of the parts are joined afterwards.
+The library's kernel for channels_last accumulates gradients in c adjacent numbers per thread. Unless c
+numbers fill whole cache lines, threads share lines and wait for each other (false sharing): on 2 threads the
+gradient of 8 channels takes 18 times as long as on one. Here several neighbouring pixels are treated as one
+pixel with more channels, so that sums fill lines; the statistics of the parts are combined afterwards.
 """
 
 from math import gcd
@@ -37,7 +37,7 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
 
 
 def joined_pixels(x: Tensor) -> int:
-    """Return how many neighbours in a row are taken together to fill cache lines; 1 if none are."""
+    """Return how many neighbouring pixels of a row are joined to fill cache lines; 1 if none are."""
     pixels = LINE // gcd(x.shape[1], LINE)
     return pixels if x.shape[3] % pixels == 0 and is_channels_last(x) else 1
 
@@ -66,7 +66,7 @@ def _separate(x: Tensor, pixels: int) -> Tensor:
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> Tensor:
-    """Write scale * x + shift, a channel, to `out`."""
+    """Write scale * x + shift, channel by channel, to `out`."""
     zero, one, unused = torch.zeros_like(scale), torch.ones_like(scale), scale.new_empty(0)
     torch.ops.aten.native_batch_norm.out(
         x, scale, shift, zero, one, False, 0.0, 0.0, out=out, save_mean=unused, save_invstd=unused.clone()
@@ -75,7 +75,7 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> Tensor:
 
 
 def _statistics(x: Tensor, pixels: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance a channel of joined pixels, in the type of `like`."""
+    """Return mean and biased variance per channel of joined pixels, in the dtype of `like`."""
     parts, count = x.shape[1], x.numel() // x.shape[1]
     mean, variance = like.new_zeros(parts), like.new_ones(parts)
     # A momentum of 1 replaces the running statistics, which keep their type where x is bfloat16.
@@ -107,7 +107,7 @@ class _Normalise(torch.autograd.Function):
         scale = weight * inverse
         ctx.save_for_backward(x, weight, mean, variance)
         ctx.eps = eps
-        y = torch.empty_like(x)  # the result must be no view, since a ReLU may be computed in its place
+        y = torch.empty_like(x)  # the result must not be a view, since a ReLU may overwrite it
         shift = bias - mean * scale
         _affine(joined, scale.repeat(pixels), shift.repeat(pixels), _join(y, pixels))
         return y

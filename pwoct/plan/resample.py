@@ -1,4 +1,4 @@
-"""Pooling and upsampling by 2 with kernels that are quick in both directions.
+"""Pooling and upsampling by 2 that are fast in both directions, forward and backward.
 
 They compute what `pwoct.branches` computes. The reference upsamples by a broadcast copy, whose gradient is
 a sum over two strided axes; that alone takes up to half of a training step of a narrow network.

@@ -12,7 +12,7 @@ from pwoct.training.augment import Fill, Normalisation
 def _one_or_three(value: Any) -> tuple[Any, ...]:
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     if len(values) not in (1, 3):
-        raise ValueError(f"must be one value or three, one a stage, got {len(values)}")
+        raise ValueError(f"must be one value or three, one per stage, got {len(values)}")
     return values[:1] if all(other == values[0] for other in values) else values
 
 
@@ -44,7 +44,7 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """The network. alpha, beta and paths: one value, or three, one a stage."""
+    """The network. alpha, beta and paths: one value, or three, one per stage."""
 
     name: Annotated[str, BeforeValidator(_network)] = "resnet20"
     alpha: Annotated[tuple[str, ...], BeforeValidator(_alphas)] = ("0",)

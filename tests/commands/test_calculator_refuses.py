@@ -22,7 +22,7 @@ Run = Callable[..., Any]
         (["--alpha", "0:1"], "a range is start:stop:step, such as 0:0.75:0.125, got 0:1"),
         (["--alpha", "1:0:1/4"], "needs a positive step and stop >= start, got 1:0:1/4"),
         (["--alpha", "0:1:1e-9"], "a range may have at most 10,000 values, got 1,000,000,001"),
-        (["--alpha", "1/4+1/2"], "need one value, or three (one a stage) joined by +, got 2: 1/4+1/2"),
+        (["--alpha", "1/4+1/2"], "need one value, or three (one per stage) joined by +, got 2: 1/4+1/2"),
         (["--beta", "0.5"], "beta must be at least 1, got 0.5"),
         (["--alpha", "1/4", "--paths", "LL", "--beta", "17"], "beta must be at most"),
         (["--paths", "HH,XX"], "paths must be some of HH,HL,LH,LL, all or none, got HH,XX"),

@@ -103,7 +103,7 @@ def test_link_restores_the_state(browser: Browser, explorer_file: Path, explorer
         ("#alpha=x", "alpha must be a number such as 0.25 or 1/4, got x"),
         ("#beta=1/2", "beta must be at least 1, got 1/2"),
         ("#beta=17", "beta must be at most the 16 output channels of stage 1, got 17"),
-        ("#alpha=1/4+1/2", "need one value, or three (one a stage) joined by +, got 2: 1/4+1/2"),
+        ("#alpha=1/4+1/2", "need one value, or three (one per stage) joined by +, got 2: 1/4+1/2"),
         ("#paths=HX", "paths must be some of HH,HL,LH,LL, all or none, got HX"),
         ("#depth=21", "depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got 21"),
         ("#depth=1208", "depth must be a whole number from 8 to 1202, got 1208"),

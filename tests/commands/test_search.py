@@ -146,7 +146,7 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
         (["--constraint", "keep-hh,small"], "constraint must be one of keep-hh, keep-hl"),
         (["--max-latency", "5ms"], "a latency is predicted for a machine: name one, such as 25G,10G,5us"),
         (["--max-latency", "5", "--machine", "25G,10G,5us"], "a time is a number with s, ms, us or ns"),
-        (["--max-latency", "5ms", "--machine", "fast"], "a machine is MACs a second, bytes a second"),
+        (["--max-latency", "5ms", "--machine", "fast"], "a machine is MACs per second, bytes per second"),
         (["--minimise", "time"], "quantity must be one of params, macs"),
         (["--width-rule", "wide"], "width rule must be one of out, in, min, mean, got wide"),
         (["--stride-rule", "D"], "stride rule must be one of A, B, C, got D"),

@@ -73,9 +73,9 @@ def test_a_dry_run_leaves_nothing(pwoct_cost, tmp_path):
     plan = {row["what"]: row["value"] for row in run.json["plan"]}
     assert run.code == 0
     assert plan["parameters"] == plan["parameters by the formulas"] == 4810
-    assert (plan["epochs"], plan["steps an epoch"], plan["images a step"]) == (2, 2, 64)
+    assert (plan["epochs"], plan["steps per epoch"], plan["images per step"]) == (2, 2, 64)
     assert (plan["device"], plan["threads"], plan["ranks"]) == ("cpu", 1, 1)
-    assert plan["milliseconds a step"] > 0
+    assert plan["milliseconds per step"] > 0
     assert list(tmp_path.iterdir()) == []
 
 

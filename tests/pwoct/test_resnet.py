@@ -130,9 +130,9 @@ def zero(block):
         ({"depth": 2}, r"depth must be 6n \+ 2 .*, got 2"),
         ({"depth": 20.0}, r"depth must be 6n \+ 2 .*, got 20.0"),
         ({"alpha": 1.5}, r"alpha must be in \[0, 1\], got 1.5"),
-        ({"alpha": (0.5, 0.5)}, r"alpha must be one value or three, one a stage, got 2: \[0.5, 0.5\]"),
-        ({"beta": (2, 2, 2, 2)}, "beta must be one value or three, one a stage, got 4"),
-        ({"paths": ((), ())}, "paths must be one value or three, one a stage, got 2"),
+        ({"alpha": (0.5, 0.5)}, r"alpha must be one value or three, one per stage, got 2: \[0.5, 0.5\]"),
+        ({"beta": (2, 2, 2, 2)}, "beta must be one value or three, one per stage, got 4"),
+        ({"paths": ((), ())}, "paths must be one value or three, one per stage, got 2"),
         ({"beta": 0.5}, "beta must be at least 1, got 0.5"),
         (
             {"beta": 17, "paths": ALL},

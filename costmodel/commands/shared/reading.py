@@ -68,7 +68,7 @@ def per_stage(text: str, read: Callable[[str], T]) -> T | tuple[T, ...]:
     """
     values = tuple(read(part) for part in text.split(STAGE_SEPARATOR))
     if len(values) not in (1, 3):
-        raise ValueError(f"need one value, or three (one a stage) joined by +, got {len(values)}: {text}")
+        raise ValueError(f"need one value, or three (one per stage) joined by +, got {len(values)}: {text}")
     return values[0] if len(values) == 1 else values
 
 

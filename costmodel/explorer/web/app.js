@@ -84,7 +84,7 @@ function downloadCsv() {
   const address = URL.createObjectURL(new Blob([csvOf(ui.rows)], { type: "text/csv" }));
   element("a", { href: address, download: `resnet${ui.state.depth}-layers.csv` }).click();
   URL.revokeObjectURL(address);
-  say("CSV with one row a layer downloaded.");
+  say("CSV with one row per layer downloaded.");
 }
 
 function connectButtons() {

@@ -94,7 +94,7 @@ function connectPaths(fieldset, stage) {
   }
 }
 
-// A set of alpha, beta and paths: one for the network, or one a stage.
+// A set of alpha, beta and paths: one for the network, or one per stage.
 function stageControls(stage) {
   const copy = byId("stage-template").content.cloneNode(true).firstElementChild;
   copy.dataset.stage = stage;

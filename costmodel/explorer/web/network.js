@@ -1,4 +1,4 @@
-// The network: its blocks, its parts, its totals, and a row a layer.
+// The network: its blocks, its parts, its totals, and a row per layer.
 
 function blockRows(net, x, place) {
   const { name, stage } = place;
@@ -103,7 +103,7 @@ function networkCost(net) {
   return sum(parts(net).map(({ rows, times: repeats }) => times(sum(rows.map(({ cost }) => cost)), repeats)));
 }
 
-// One row a layer, in the order in which they run.
+// One row per layer, in the order in which they run.
 function layerRows(found) {
   return found.flatMap((part) =>
     [...Array(part.times).keys()].flatMap((i) => {

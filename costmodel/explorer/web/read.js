@@ -100,6 +100,6 @@ function parseChoice(key, text) {
 function perStage(text, parse) {
   const values = text.split("+").map(parse);
   if (values.length !== 1 && values.length !== 3)
-    throw new InputError(`need one value, or three (one a stage) joined by +, got ${values.length}: ${text}`);
+    throw new InputError(`need one value, or three (one per stage) joined by +, got ${values.length}: ${text}`);
   return values.length === 1 ? [values[0], values[0], values[0]] : values;
 }

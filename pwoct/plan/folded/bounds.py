@@ -1,8 +1,8 @@
-"""How large the values of feature maps can become: only where they stay finite may the library rectify.
+"""Bounds on the values of feature maps: the library may compute a ReLU only where they stay finite.
 
-oneDNN's ReLU makes NaN zero, so that a network with infinite values somewhere would return finite logits.
-The values of a map are at most a factor times those of the map before, plus an offset. With this bound, a
-look at few maps tells that nothing overflows; else ReLUs are computed by PyTorch, which keeps NaN.
+oneDNN's ReLU turns NaN into 0, so a network with infinite values somewhere would return finite logits. The
+values of a map are at most a factor times those of the map before, plus an offset. With this bound,
+inspecting a few maps shows that nothing overflows; otherwise PyTorch computes the ReLUs, and NaN stays NaN.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Growth(NamedTuple):
 
 
 def growth_of(weight: Tensor, bias: Tensor | None) -> Growth:
-    """Return the bound of a convolution: absolute values of a filter added up, and the largest bias.
+    """Return the bound of a convolution: the largest sum of a filter's absolute weights, and the largest bias.
 
     >>> growth_of(torch.tensor([[[[1.0, -2.0]]]]), torch.tensor([-0.5]))
     Growth(factor=3.0, offset=0.5)
@@ -60,14 +60,14 @@ class Bound:
         self.value = largest(maps)
 
     def grow(self, growth: Growth, *maps: Tensor | None) -> bool:
-        """Return whether what an operator computes of `maps` stays finite; look at them if need be."""
+        """Return whether an operator's results on `maps` stay finite; inspect the maps if the bound is not enough."""
         value = growth(self.value)
         self.value = value if value < LIMIT else growth(largest(maps))
         return self.value < LIMIT
 
 
 class Unbounded(Bound):
-    """What stands for a bound where no ReLU is the library's, so that nothing is looked at."""
+    """The bound to use where the library computes no ReLU, so that no map needs inspection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,13 +84,13 @@ def largest(maps: Iterable[Tensor | None]) -> float:
 
 
 def _flat(x: Tensor) -> Tensor:
-    """View channels_last as it lies in memory: other orders would be copied."""
+    """View channels_last in its memory order: any other order would need a copy."""
     return x.permute(0, 2, 3, 1)
 
 
 @contextmanager
 def fusing(enabled: bool) -> Iterator[None]:
-    """Let convolutions add and rectify themselves, or not, in this thread."""
+    """Enable or disable sums and ReLUs fused into convolutions, in this thread."""
     token = _fuses.set(enabled)
     try:
         yield
@@ -99,5 +99,5 @@ def fusing(enabled: bool) -> Iterator[None]:
 
 
 def is_fusing() -> bool:
-    """Whether convolutions may add and rectify themselves."""
+    """Whether convolutions may compute sums and ReLUs themselves."""
     return _fuses.get()

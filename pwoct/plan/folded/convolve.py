@@ -1,4 +1,4 @@
-"""Convolutions that also add and rectify while a result is still in registers, where the library can."""
+"""Convolutions fused with a sum and a ReLU, computed while results are in registers, where the library can."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -13,11 +13,11 @@ from pwoct.plan.folded.bounds import Growth, growth_of, is_fusing
 from pwoct.plan.tracing import tracer
 
 Pair = tuple[int, int]
-SHAPES = 2  # for which a weight is kept arranged: of whole batches, and of the last one
+SHAPES = 2  # for which a reordered weight is kept: of whole batches, and of the last one
 
 
 class Geometry(NamedTuple):
-    """Where the taps of a convolution lie."""
+    """The position of a convolution's taps."""
 
     padding: Pair = (0, 0)
     stride: Pair = (1, 1)
@@ -42,11 +42,11 @@ class Convolution:
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs: it arranges weights itself."""
+        """Return the state that a copy needs; it reorders weights itself."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_arranged", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what `__getstate__` gave."""
+        """Restore the state from `__getstate__`."""
         self.__dict__.update(state, _arranged=OrderedDict(), _lock=Lock())
 
     @property
@@ -62,7 +62,7 @@ class Convolution:
 
     @property
     def growth(self) -> Growth:
-        """How large its results can be, beside what it reads."""
+        """The bound on its results, relative to its input."""
         return growth_of(self.weight, self.bias)
 
     def padded(self, c_out: int | None = None, c_in: int | None = None) -> "Convolution":
@@ -73,7 +73,7 @@ class Convolution:
         return self._like(weight, None if self.bias is None else pad(self.bias, (0, more_out)))
 
     def repeated(self) -> "Convolution":
-        """Return the convolution that makes each output pixel twice, side by side in the channels."""
+        """Return the convolution that computes each output pixel twice, as adjacent channels."""
         bias = None if self.bias is None else self.bias.repeat(2)
         return self._like(self.weight.repeat(2, 1, 1, 1), bias)
 
@@ -117,7 +117,7 @@ class Convolution:
         return y.relu_() if relu else y
 
     def _arrange(self, x: Tensor) -> Tensor:
-        """Return the weight in the order that the kernel for this shape wants; kept for the latest shapes."""
+        """Return the weight in the order that the kernel for this shape needs; kept for the latest shapes."""
         shape = tuple(x.shape)
         with self._lock:
             arranged = self._arranged.pop(shape, None)
@@ -132,9 +132,9 @@ class Convolution:
 
 
 def is_fusable(x: Tensor) -> bool:
-    """Whether oneDNN convolves, adds and rectifies tensors like x in one call."""
+    """Whether oneDNN computes convolution, sum and ReLU of tensors like x in one call."""
     return (
-        tracer(x) is None  # else by operators that can be followed
+        tracer(x) is None  # else by operators that can be traced
         and x.device.type == "cpu"
         and (x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and _has_bfloat16()))
         and is_channels_last(x)

@@ -32,7 +32,7 @@ SOME = ("params", "macs", "activations", "calls", "elements_read", "element_ops"
 
 @st.composite
 def grids(draw: st.DrawFn, by_stage: bool) -> Grid:
-    """A few configurations, with one choice for all stages, or one a stage."""
+    """A few configurations, with one choice for all stages, or one per stage."""
     count = draw(st.integers(1, 8))
 
     def some(values: st.SearchStrategy[Any], choices: bool = True) -> list[Any]:

@@ -119,7 +119,7 @@ def test_a_beta_above_the_channels_is_no_error_where_nothing_is_compressed() -> 
     ("values", "message"),
     [
         (["abc"], r"a ratio must be a number such as 0.25 or 1/4, got abc"),
-        ([(0, 1)], r"a configuration must be one value or 3, one a stage; got 2"),
+        ([(0, 1)], r"a configuration must be one value or 3, one per stage; got 2"),
         ([Fraction(1, 2**63)], r"numerator and denominator must fit into 64 bits, got 1/9223372036854775808"),
     ],
 )

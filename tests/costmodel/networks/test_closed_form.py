@@ -168,7 +168,7 @@ def test_numbers_pass_through_the_same_door(depth: int) -> None:
     [
         ({"form": "exact"}, r"form must be one of channels, floors, whole, got exact"),
         ({"branches": "LH"}, r"branches must be one of HL, H, L, got LH"),
-        ({"branches": ["H", "L"]}, r"branches must be one value or 3, one a stage; got 2"),
+        ({"branches": ["H", "L"]}, r"branches must be one value or 3, one per stage; got 2"),
         ({"width_rule": "max"}, r"width rule must be one of out, in, min, mean, got max"),
         ({"paths": ["XX"]}, r"path must be one of HH, HL, LH, LL, got XX"),
         ({"stage": 3}, r"stage must be one of 0, 1, 2, got 3"),

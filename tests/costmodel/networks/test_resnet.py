@@ -156,11 +156,11 @@ def test_unknown_names_are_refused_with_the_nearest_known_one(name: str, hint: s
         ({"depth": 55}, r"depth must be 6n \+ 2 with n >= 1 \(8, 14, 20, 26, ...\), got 55"),
         ({"depth": 2}, r"depth must be 6n \+ 2 with n >= 1 .*, got 2"),
         ({"alpha": 1.5}, r"alpha must be in \[0, 1\], got 1.5"),
-        ({"alpha": [0, 1]}, r"alpha must be one value or 3, one a stage; got 2"),
+        ({"alpha": [0, 1]}, r"alpha must be one value or 3, one per stage; got 2"),
         ({"beta": "1/2"}, r"beta must be at least 1, got 1/2"),
         ({"paths": ["HX"]}, r"path must be one of HH, HL, LH, LL, got HX"),
         ({"paths": "HL,HX"}, "path must be one of HH, HL, LH, LL, got HX"),
-        ({"paths": "HL+LH"}, "paths must be one value or 3, one a stage; got 2"),
+        ({"paths": "HL+LH"}, "paths must be one value or 3, one per stage; got 2"),
         ({"paths": ["HL", "all"]}, "path must be one of HH, HL, LH, LL, got ALL"),
         ({"beta": 17, "paths": ["HH"]}, r"beta must be at most the 16 output channels of stage 1, got 17"),
         (

@@ -60,7 +60,7 @@ def test_known_macs(paper: Paper) -> None:
 
 
 def test_reading_differs_from_the_built_network_by_what_it_says(paper: Paper) -> None:
-    """Of octave rows: the stem's bias, and 2 numbers a channel of BN."""
+    """Of octave rows: the stem's bias, and 2 numbers per channel of BN."""
     for key in ("1.2", "1.3", "3.1"):
         difference = count(paper, key, PRINTED.with_pointwise()) - count(paper, key, BUILT)
         assert difference == 16 + 2 * (16 + 18 * (16 + 32 + 64))

@@ -12,7 +12,7 @@ from costmodel.speed.prediction import fit, rank_correlation, seconds
 from costmodel.speed.roofline import Estimate, Machine, estimate, fill, filling
 from costmodel.speed.winograd import by_winograd
 
-# 1000 MACs, 100 bytes a second; 2 seconds a call
+# 1000 MACs, 100 bytes per second; 2 seconds per call
 SLOW = Machine({"float32": 1000.0, "bfloat16": 4000.0}, 100.0, 2.0)
 
 

@@ -41,7 +41,7 @@ def test_the_keras_recipe_drops_where_the_example_does():
         for after, lower in ((80, 1e-1), (120, 1e-2), (160, 1e-3), (180, 0.5e-3)):
             if epoch > after:
                 factor = lower
-        for step in (0, 1561):  # 50,000 // 32 steps an epoch
+        for step in (0, 1561):  # 50,000 // 32 steps per epoch
             assert rate_factor(config.schedule, epoch * 1562 + step, 1562, 200) == factor
 
 
@@ -63,7 +63,7 @@ def test_values_beat_the_file_and_the_file_beats_the_recipe(tmp_path):
         ({"optimiser.lr": -1}, "^optimiser.lr must be greater than 0, got -1$"),
         ({"epochs.x": 1}, "epochs in epochs.x is no section"),
         ({"model.alpha": 1.5}, r"model.alpha: alpha must be in \[0, 1\], got 1.5"),
-        ({"model.alpha": [0, 1]}, "model.alpha must be one value or three, one a stage, got 2"),
+        ({"model.alpha": [0, 1]}, "model.alpha must be one value or three, one per stage, got 2"),
         ({"model.paths": "HX"}, "paths must be among HH, HL, LH, LL, got 'HX'"),
         ({"model.name": "resnet21"}, r"model.name must be resnetN with N = 6n \+ 2, .*, got resnet21"),
         ({"model.name": "resnet2"}, r"model.name must be resnetN with N = 6n \+ 2, .*, got resnet2"),

@@ -153,7 +153,7 @@ def test_a_layer_that_changes_is_seen():
         blocked(x)
     model.stem_bn.momentum = 0.1
     nn.utils.prune.l1_unstructured(model.stem, "weight", 0.5)
-    with pytest.raises(ValueError, match='stem has hooks or a forward of its own; use the plan "lean"'):
+    with pytest.raises(ValueError, match='stem has hooks or its own forward; use the plan "lean"'):
         blocked(x)
 
 
