@@ -1,4 +1,4 @@
-"""Strided 1x1 convolutions of few channels: a workaround for a bug in the library that computes their gradients."""
+"""Strided 1x1 convolutions of few channels: a workaround for a bug in the library's gradients."""
 
 from typing import Any
 

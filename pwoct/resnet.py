@@ -85,7 +85,7 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """One block: widths, stride, alpha before, inside and after it, the compressed paths of each convolution."""
+    """One block: widths, stride, alpha before, inside and after it, compressed paths of each convolution."""
 
     c_in: int
     c_out: int

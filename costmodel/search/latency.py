@@ -57,7 +57,7 @@ def duration(text: str) -> Fraction:
 
 
 def read_machine(text: str, dtype: str) -> Machine:
-    """Read a machine: MACs per second, bytes per second and time per call, as `pwoct-cost bench` measures them.
+    """Read a machine: MACs per second, bytes per second and time per call, as `pwoct-cost bench` prints them.
 
     Raises ValueError where it is something else.
 

@@ -7,9 +7,9 @@
 Plans:
     "reference": the modules as they are written; every other plan is tested against it.
     "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
-    "blocked": training by kernels of this package, which need a C++ compiler; see `BlockedNetwork`.
+    "blocked": training with this package's kernels, which need a C++ compiler; see `BlockedNetwork`.
     "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
-    "native": the same, computed by kernels of this package, which need a C++ compiler; see `NativeNetwork`.
+    "native": the same, computed by this package's kernels, which need a C++ compiler; see `NativeNetwork`.
 """
 
 from collections.abc import Sequence
@@ -49,18 +49,18 @@ SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
 def plan_for(
     model: nn.Module, input_shape: Sequence[int], dtype: torch.dtype, training: bool, device: str = "cpu"
 ) -> str:
-    """Return the name of the best plan that can compute the network, by these arguments and the machine.
+    """Return the name of the best plan that can compute the network, for these arguments and this machine.
 
-    It never depends on a timing. A network that is not exactly one of this package, by its types or by hooks,
-    is computed by the reference, or by "lean" if that is so of its convolutions and normalisations alone.
+    The choice never depends on a timing. A network that differs from this package's, in types or by hooks, is
+    computed by the reference, or by "lean" if only its convolutions and normalisations differ.
 
-    input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere it is the reference.
-    "blocked" and "native" are chosen where they were measured: vectors of 64 bytes, and in bfloat16 no tiles
-    (AMX), by which the library multiplies several times as fast; octave layers train by "blocked" all the
-    same. They need a C++ compiler, which takes about 20 seconds at the first use.
+    input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere the reference is chosen.
+    "blocked" and "native" are chosen where they were measured: with vectors of 64 bytes, and in bfloat16
+    without tiles (AMX), with which the library multiplies several times as fast; octave layers nevertheless
+    train with "blocked". They need a C++ compiler; compilation takes about 20 seconds on first use.
 
     Raises:
-        ValueError: if the shape has not four positive sizes.
+        ValueError: if the shape does not have four positive sizes.
 
     >>> from pwoct.resnet import resnet
     >>> plan_for(resnet(8), (100, 3, 32, 32), torch.float32, training=True)
@@ -131,7 +131,7 @@ def with_plan(
     size: tuple[int, int] = (32, 32),
     dtype: torch.dtype = torch.float32,
 ) -> nn.Module:
-    """Return what computes `model` by a plan.
+    """Return a module that computes `model` by a plan.
 
     By "reference" it is the model itself. By "lean" and "blocked" it is a module with the same children, and
     so with the same parameters and state dict. By "folded" and "native" it is a snapshot for images of

@@ -58,7 +58,7 @@ def stored_channels(channels: int, dtype: torch.dtype) -> int:
 
 
 def takes_two_pixels(c_out: int, kernel: tuple[int, int], width: int, dtype: torch.dtype) -> bool:
-    """Whether a convolution computes two pixels at once, so that the `c_out` channels of a pair fill a vector.
+    """Whether a convolution computes two pixels at once: a pair with `c_out` channels each fills a vector.
 
     The filter then spans one more column, so the vectors saved must outweigh that. In bfloat16, pairs are
     fast with 8 channels, but not with 4.

@@ -1,4 +1,4 @@
-"""Whether a network is one that the plans know: exact types, no hooks, nothing that they would leave out.
+"""Whether the plans can compute a network: exact types, no hooks, no extra modules that they would ignore.
 
 A plan computes what the forward of this package's classes computes. A subclass, a hook or a module in an
 unexpected place may compute something else, which a plan would not see.
@@ -46,7 +46,7 @@ FRAME = (
 
 
 def refusal(plan: str, model: nn.Module, reason: str) -> ValueError:
-    """Return the error of a plan that does not compute a network: it names one that does."""
+    """Return the error of a plan that cannot compute a network; it names one that can."""
     is_root = isinstance(model, ResNet)
     unknown = why_not_known(model, layers=False) if is_root else why_not_known_parts(model, layers=False)
     instead = "lean" if unknown is None else "reference"
@@ -64,8 +64,8 @@ class KnownPlace(NamedTuple):
 def why_not_known(model: nn.Module, *, layers: bool) -> str | None:
     """Return why the plans do not know a network, in one line, or None if they do.
 
-    layers: whether convolutions, normalisations and the linear layer are looked at too, as a plan must that
-        does not call them.
+    layers: whether convolutions, normalisations and the linear layer are checked too, which a plan that does
+        not call them as modules must do.
     """
     if not isinstance(model, ResNet):
         return f"it needs a ResNet of this package, got {type(model).__name__}"
@@ -85,7 +85,7 @@ def why_not_known(model: nn.Module, *, layers: bool) -> str | None:
 
 
 def why_not_known_parts(model: nn.Module, *, layers: bool) -> str | None:
-    """Return the same of what has the parts of a `ResNet`, whatever its own type."""
+    """Return the same for a module with the parts of a `ResNet`, whatever its own type."""
     for name, module, role in places(model, layers=layers):
         if type(module) not in TYPES[role]:
             return f"{name} is {_an(type(module).__name__)}, which is no {role} that it knows"
@@ -122,7 +122,7 @@ def is_own(module: nn.Module) -> bool:
 
 
 def call(module: nn.Module, x: Tensor) -> Tensor:
-    """Return module(x) in memory that may be written: a hook may keep it, a module may return x itself."""
+    """Return module(x) in memory that may be overwritten: a hook may keep it, a module may return x."""
     y: Tensor = module(x)
     return y if is_own(module) else y.clone()
 

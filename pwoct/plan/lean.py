@@ -1,8 +1,8 @@
-"""The plan "lean": the network as it is, in training or evaluation, with less work between convolutions.
+"""The plan "lean": the same modules, in training or evaluation, with less work between convolutions.
 
 Parameters, statistics and their names are those of the model. Every map is pooled once, sums and ReLUs are
-computed in place, pooling and upsampling have quick gradients, and the low paths of narrow layers are joined.
-Convolutions, normalisations and the linear layer are called as modules: they may be any, and have hooks.
+computed in place, pooling and upsampling have fast gradients, and the low paths of narrow layers are joined.
+Convolutions, normalisations and the linear layer are called as modules: they may be replaced, and have hooks.
 """
 
 import torch
@@ -25,7 +25,7 @@ from pwoct.shortcut import ZeroPadShortcut
 
 
 class LeanNetwork(nn.Module):
-    """A `ResNet` computed by the plan "lean"; it has the same children, so the same state dict.
+    """A `ResNet` computed by the plan "lean"; it has the same children, hence the same state dict.
 
     x: (n, in_channels, h, w). Returns logits (n, classes).
 
@@ -43,7 +43,7 @@ class LeanNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
-        if not torch.compiler.is_compiling():  # else whoever compiles would follow the check itself
+        if not torch.compiler.is_compiling():  # otherwise a compiler would trace the check itself
             self._check()
         y = Octave(rectify(normalise(self.stem_bn, call(self.stem, x))), None)
         size = size_of(x)  # of the high branch, whether or not it exists
@@ -57,7 +57,7 @@ class LeanNetwork(nn.Module):
         return self.fc(adaptive_avg_pool2d(y.high, 1).flatten(1))  # type: ignore[no-any-return]
 
     def _check(self) -> None:
-        """Check that the modules, which others have too, are still those that the plan knows."""
+        """Check that the modules, which are shared with the model, are still those that the plan knows."""
         if reason := why_not_known_parts(self, layers=False):
             raise refusal(self.PLAN, self, reason)
 

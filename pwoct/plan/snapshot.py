@@ -1,4 +1,4 @@
-"""What the plans for inference have in common: a module without parameters."""
+"""The common base of the plans for inference: a module without parameters."""
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ class Snapshot(nn.Module):
     PLAN: str
 
     def __getattr__(self, name: str) -> Tensor | nn.Module:
-        """Say of the parts of the network that they are not here; torch.func asks for them."""
+        """Report that a part of the network is missing here; torch.func asks for them."""
         if name in PARTS:
             raise AttributeError(
                 f'the plan "{self.PLAN}" is a snapshot without parameters, and has no {name}: '

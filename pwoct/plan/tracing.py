@@ -1,7 +1,7 @@
-"""What follows the operators of a call, not its values: tracers, transformations, tensors without data.
+"""Detection of calls that are traced rather than computed: tracers, transformations, tensors without data.
 
-The compiled kernels read and write memory by its address. A tracer would miss them, and tensors without data
-have no address.
+The compiled kernels read and write memory by address. A tracer would miss them, and tensors without data have
+no address.
 """
 
 import torch
@@ -18,7 +18,7 @@ _MODES = {
 
 
 def tracer(*tensors: Tensor) -> str | None:
-    """Return what follows this call or its tensors, or None if values are computed, and nothing else.
+    """Return what traces this call or its tensors, or None if it only computes values.
 
     >>> tracer(torch.zeros(1))
     """
@@ -42,11 +42,11 @@ def check_untraced(plan: str, instead: str, *tensors: Tensor) -> None:
     """Check that a plan of compiled kernels can compute this call.
 
     Raises:
-        RuntimeError: if something follows its operators; the message names the plan to use instead.
+        RuntimeError: if something traces its operators; the message names the plan to use instead.
     """
     found = tracer(*tensors)
     if found is not None:
         raise RuntimeError(
-            f'the plan "{plan}" cannot be followed by {found}, which does not see its kernels: '
+            f'the plan "{plan}" cannot be traced by {found}, which does not see its kernels: '
             f'use the plan "{instead}"'
         )

@@ -44,7 +44,7 @@ class Growth(NamedTuple):
 
 
 def growth_of(weight: Tensor, bias: Tensor | None) -> Growth:
-    """Return the bound of a convolution: the largest sum of a filter's absolute weights, and the largest bias.
+    """Return the bound of a convolution: the largest absolute sum of a filter, and the largest bias.
 
     >>> growth_of(torch.tensor([[[[1.0, -2.0]]]]), torch.tensor([-0.5]))
     Growth(factor=3.0, offset=0.5)
@@ -60,7 +60,7 @@ class Bound:
         self.value = largest(maps)
 
     def grow(self, growth: Growth, *maps: Tensor | None) -> bool:
-        """Return whether an operator's results on `maps` stay finite; inspect the maps if the bound is not enough."""
+        """Return whether an operator's results on `maps` stay finite; inspect the maps if necessary."""
         value = growth(self.value)
         self.value = value if value < LIMIT else growth(largest(maps))
         return self.value < LIMIT

@@ -1,4 +1,4 @@
-"""Convolutions fused with a sum and a ReLU, computed while results are in registers, where the library can."""
+"""Convolutions fused with a sum and a ReLU, computed while results are in registers, if the library can."""
 
 from collections import OrderedDict
 from threading import Lock

@@ -1,4 +1,4 @@
-"""Octave layers for inference: each path as convolutions with fixed weights, normalisation folded in."""
+"""Octave layers for inference: each path as convolutions with fixed weights and folded normalisation."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from pwoct.resnet import ResNet
 
 Size = tuple[int, int]
 Affine = tuple[Tensor, Tensor | None]
-Layer = tuple[OctConv, nn.Module | None]  # with the normalisation behind it
+Layer = tuple[OctConv, nn.Module | None]  # with the normalisation that follows it
 Merges = Callable[[int, int, int, Size], bool]
 NEEDED_GEOMETRY = (
     "execution plans need convolutions that keep sizes at stride 1 by zeros around them, "
@@ -53,7 +53,7 @@ def why_not_folded(model: nn.Module) -> str | None:
 
 
 def copy_for_folding(plan: str, model: ResNet) -> ResNet:
-    """Return a copy of a network that shares no weight with it, in float64: what is folded is rounded once.
+    """Return a copy of a network without shared weights, in float64, so that folded weights are rounded once.
 
     Raises:
         ValueError: if it cannot be folded.
@@ -68,7 +68,7 @@ def copy_for_folding(plan: str, model: ResNet) -> ResNet:
 def fold_paths(layers: Sequence[Layer], merges: Merges = merges_bottleneck) -> Iterator[FoldedPath]:
     """Yield the paths of layers whose outputs are added; their normalisations shift each branch once.
 
-    merges: whether 1x1, kxk, 1x1 become one, by the channels before, between and behind and the kernel.
+    merges: whether 1x1, kxk, 1x1 become one, given the channels before, between and after, and the size k.
     """
     for number, (layer, norm) in enumerate(layers):
         shifted = set()
@@ -161,9 +161,9 @@ def folded(convolution: nn.Conv2d, affine: Affine | None) -> Convolution:
 
 
 def lone_kernel(path: nn.Module) -> Tensor | None:
-    """Return the one kernel that a path amounts to: of a plain 3x3 convolution, or of a merged bottleneck.
+    """Return the single filter equivalent to a path: a plain 3x3 convolution or a merged bottleneck.
 
-    None where it is not one, or has stride, dilation, groups, a bias, or another size than 3x3.
+    None where there is none, or it has stride, dilation, groups, a bias, or a size other than 3x3.
     """
     if isinstance(path, Bottleneck):
         reduce, spatial, expand = path.reduce, path.spatial, path.expand

@@ -1,6 +1,6 @@
-"""Kernels rewritten so that fewer or better filled convolutions compute the same function.
+"""Filters rewritten so that fewer convolutions, or ones that fill vectors better, compute the same function.
 
-A kernel is (c_out, c_in, k_h, k_w), always of an odd k and with the padding that keeps a size.
+The weight of a filter bank is (c_out, c_in, k_h, k_w), always with odd k and the padding that keeps the size.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 
 def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return what a normalisation by its running statistics multiplies and adds, a channel.
+    """Return scale and shift, per channel, of a normalisation by its running statistics.
 
     Raises:
         ValueError: if `norm` keeps no running statistics.
@@ -25,7 +25,7 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def merge(reduce: Tensor, spatial: Tensor, expand: Tensor) -> Tensor:
-    """Return the kernel of 1x1, kxk, 1x1 without anything in between: of rank m a tap.
+    """Return the filters equal to 1x1, kxk, 1x1 with nothing in between: of rank m per tap.
 
     reduce: (m, c_in, 1, 1). spatial: (m, m, k_h, k_w). expand: (c_out, m, 1, 1).
     Returns (c_out, c_in, k_h, k_w).
@@ -34,7 +34,7 @@ def merge(reduce: Tensor, spatial: Tensor, expand: Tensor) -> Tensor:
 
 
 def join_low(ll: Tensor, hl: Tensor, lh: Tensor) -> Tensor:
-    """Return the kernel from [low, pooled high] to [low, what is upsampled]: three paths, one convolution.
+    """Return the filters from [low, pooled high] to [low, to be upsampled]: three paths, one convolution.
 
     The block from the pooled high branch to the upsampled output is zero.
     """
@@ -43,7 +43,7 @@ def join_low(ll: Tensor, hl: Tensor, lh: Tensor) -> Tensor:
 
 
 def two_pixels(weight: Tensor) -> Tensor:
-    """Return the kernel (2 c_out, c_in, k_h, k_w + 1) that makes two neighbours at once, at stride (1, 2).
+    """Return the filters (2 c_out, c_in, k_h, k_w + 1) that compute two neighbours at once, at stride (1, 2).
 
     Its output channels are those of the left pixel, then those of the right one, so that in channels_last
     the output is the row of pixels itself. It fills vectors where c_out alone does not.
@@ -54,11 +54,11 @@ def two_pixels(weight: Tensor) -> Tensor:
 def pack_kernels(
     kernels: Mapping[str, Tensor | None], c_in: tuple[int, int], c_out: tuple[int, int]
 ) -> Tensor:
-    """Return the one kernel of an octave convolution between packed maps; see `packed.pack`.
+    """Return the filters of an octave convolution between packed maps; see `packed.pack`.
 
     kernels: of the paths hh, hl, lh and ll that exist. c_in, c_out: (high, low) channels.
     Returns (4 c_out_H + c_out_L, 4 c_in_H + c_in_L, k_h, k_w): the taps of HH spread over windows, HL
-    averages and LH repeats inside the kernel.
+    averages and LH repeats within the filters.
     """
     (in_high, in_low), (out_high, out_low) = c_in, c_out
     hh, hl, lh, ll = (kernels.get(path) for path in ("hh", "hl", "lh", "ll"))
@@ -79,7 +79,7 @@ def pack_kernels(
 
 
 def _scatter(packed: Tensor, hh: Tensor, sub: tuple[int, int]) -> None:
-    """Write HH for the output pixel `sub` of each window: each tap falls on one pixel of one window."""
+    """Write the taps of HH for output pixel `sub` of each window: each tap reads one pixel of one window."""
     c_in, k_h, k_w = hh.shape[1:]
     for y in range(k_h):
         for x in range(k_w):

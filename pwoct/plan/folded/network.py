@@ -1,7 +1,7 @@
 """The plan "folded": a trained network for inference, with fixed weights and few passes over memory.
 
-Normalisation is folded into kernels; bottlenecks without anything in between become one kernel where that is
-cheaper; sums and ReLUs are computed by the convolutions; narrow stages keep both branches packed in one map.
+Normalisation is folded into weights; bottlenecks with nothing in between become one convolution where that is
+cheaper; sums and ReLUs are fused into the convolutions; narrow stages keep both branches packed in one map.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,7 @@ class FoldedNetwork(Snapshot):
     Args:
         model: the network; its weights and statistics are copied.
         size: (h, w) of the images.
-        dtype: in which it computes.
+        dtype: the type in which it computes.
 
     Raises:
         ValueError: if the network is not one that it knows, or an image has another size.
@@ -63,7 +63,7 @@ class FoldedNetwork(Snapshot):
         """Classify images (n, in_channels, h, w)."""
         if is_transformed():
             raise RuntimeError(
-                'the plan "folded" is a snapshot that torch.func cannot follow: use the plan "lean"'
+                'the plan "folded" is a snapshot that torch.func cannot trace: use the plan "lean"'
             )
         if x.shape[-2:] != self.size:
             raise ValueError(f"this network was folded for images of {self.size}, got {tuple(x.shape[-2:])}")

@@ -1,4 +1,4 @@
-"""A sum of convolutions into both branches, as inference computes it: each adds onto the ones before it."""
+"""A sum of convolutions into both branches for inference: each adds its result onto the previous ones."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 
 class Pairs:
-    """A stride-1 convolution that makes two neighbouring pixels at once; see `kernels.two_pixels`."""
+    """A stride-1 convolution that computes two neighbouring pixels at once; see `kernels.two_pixels`."""
 
     def __init__(self, convolution: Convolution) -> None:
         bias = None if convolution.bias is None else convolution.bias.repeat(2)
@@ -28,7 +28,7 @@ class Pairs:
 
     @property
     def growth(self) -> Growth:
-        """How large its results can be, beside what it reads."""
+        """The bound on its results, relative to its input."""
         return self.convolution.growth
 
     def __call__(
@@ -43,7 +43,7 @@ class Pairs:
 
 
 def as_pairs(x: Tensor) -> Tensor:
-    """View (n, c, h, w) in channels_last as (n, 2 c, h, w/2): two neighbours in a row are one pixel."""
+    """View (n, c, h, w) in channels_last as (n, 2 c, h, w/2): two neighbours in a row become one pixel."""
     n, c, h, w = x.shape
     return x.permute(0, 2, 3, 1).view(n, h, w // 2, 2 * c).permute(0, 3, 1, 2)
 
@@ -79,7 +79,7 @@ class Summand:
 
     @property
     def growth(self) -> Growth:
-        """How large its results can be, beside the map that it reads."""
+        """The bound on its results, relative to the map that it reads."""
         total = Growth()
         for convolution, _ in self.before:
             total = total.then(convolution.growth)
@@ -97,7 +97,7 @@ class Summand:
 
 @dataclass
 class Sum:
-    """Octave convolutions added up; every step comes with the number of the input that it reads."""
+    """A sum of octave convolutions; every step comes with the index of the input that it reads."""
 
     size: Size  # of the high output
     rows: bool  # whether the convolutions of `doubled` repeat pixels in a row themselves
@@ -106,7 +106,7 @@ class Sum:
     low: list[tuple[int, Summand]] = field(default_factory=list)
 
     def growth(self, inputs: list[Growth], plus: Growth) -> Growth:
-        """How large its results can be, given how large its inputs and what is added can."""
+        """The bound on its results, given the bounds on its inputs and on what is added."""
         for number, step in (*self.high, *self.doubled, *self.low):
             plus = plus.plus(inputs[number].then(step.growth))
         return plus
@@ -138,7 +138,7 @@ def _add_up(
 
 
 def fold_layers(layers: list[Layer], size: Size, dtype: torch.dtype) -> Sum:
-    """Return the sum of octave layers, each with the normalisation behind it; layer i reads input i.
+    """Return the sum of octave layers, each with its normalisation; layer i reads input i.
 
     size: of the grid of high output pixels, whether or not there are any.
     """
@@ -150,7 +150,7 @@ def fold_layers(layers: list[Layer], size: Size, dtype: torch.dtype) -> Sum:
 
 
 def _step(path: FoldedPath, size: Size, dtype: torch.dtype, rows: bool) -> Summand:
-    """Return a path in stored channels, in the form that its channels and its size ask for."""
+    """Return a path in stored channels, in the form chosen for its channels and size."""
     term, before, last = path.term, list(path.before), path.last
     c_in, c_out = (stored_channels(channels, dtype) for channels in path.channels)
     wide_in = None if before else c_in

@@ -33,7 +33,7 @@ def planned(plan, **options):
 
 
 def refuses(tracer):
-    return pytest.raises(RuntimeError, match=f'cannot be followed by {tracer}.*: use the plan "lean"$')
+    return pytest.raises(RuntimeError, match=f'cannot be traced by {tracer}.*: use the plan "lean"$')
 
 
 def trace(forward, x):
