@@ -1,4 +1,4 @@
-"""`pwoct-cost bench`: how fast networks run, beside their MACs and what the roofline predicts."""
+"""`pwoct-cost bench`: measured speed of networks, with their MACs and the roofline's prediction."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False)
 
 DTYPES = ("float32", "bfloat16")
 MODES = ("inference", "training", "both")
-QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: it shows that all runs, not how fast"
+QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: a smoke test, not a measurement"
 TIMED = ("batch", "rounds")  # what --quick decides itself
 QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
 
@@ -64,10 +64,10 @@ def bench(
     quick: Annotated[bool, option("quick")] = False,
     format: FormatOption = Format.table,
 ) -> None:
-    """Time the plain network and octave networks in turns, A B A B, and show medians and ratios.
+    """Time the plain network and octave networks alternately, A B A B, and show medians and ratios.
 
-    Ratios are taken within a round. The machine's ceilings are measured first; the predicted time is that of
-    a roofline and a fixed cost per call, fitted to the networks of the run by three numbers.
+    Ratios are taken within a round. The machine's ceilings are measured first. The predicted time comes from
+    a roofline and a fixed cost per call, with three parameters fitted to the networks of the run.
     """
     with bad_input():
         name = _model(model, named_model)

@@ -64,7 +64,7 @@ def calculate(
     format: FormatOption = Format.table,
     version: Annotated[bool, option("version")] = False,
 ) -> None:
-    """What convolutions cost: parameters and MACs of a layer and of a network, exactly.
+    """Show the exact cost of convolutions: parameters and MACs of a layer and of a network.
 
     Without --alpha the network is plain; with --alpha and without --paths it is an OctConv network.
     Values for each of the three stages are joined by +: --alpha 1/8+1/4+1/2.

@@ -55,9 +55,9 @@ def cost(
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """The exact cost of any PyTorch network, from the operators that run; weights are never loaded.
+    """Show the exact cost of any PyTorch network, from the operators that run; weights are never loaded.
 
-    What no formula covers is listed, and never counted as 0; with --strict it is exit code 1.
+    Operators without a formula are listed, and never counted as 0; with --strict they give exit code 1.
     """
     question = Question.of(ctx)
     with bad_input():

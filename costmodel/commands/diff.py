@@ -72,10 +72,10 @@ def diff(
     runs: RunsOption = Path("runs"),
     format: FormatOption = Format.table,
 ) -> None:
-    """Show what differs between two networks, layer by layer, and for two runs also settings and results.
+    """Show the differences between two networks, layer by layer; for two runs also settings and results.
 
-    A network is what `pwoct-cost search` prints, or a model and the calculator's options in one argument.
-    A run is its name in --runs, or its folder. Networks of your own are compared on the same inputs.
+    A network is a line that `pwoct-cost search` prints, or a model with the calculator's options, in quotes.
+    A run is given by its name in --runs, or by its folder. Your own networks are compared on the same inputs.
     """
     if is_own(a) or is_own(b):
         with bad_input():

@@ -26,7 +26,7 @@ def equations(
     kernel: Annotated[int, option("kernel-one", min=1, max=99)] = 3,
     format: FormatOption = Format.table,
 ) -> None:
-    """Derive the paper's equations (3) to (14), prove each, and say when a bottleneck saves nothing.
+    """Derive and prove the paper's equations (3) to (14), and show when a bottleneck saves nothing.
 
     Exit code 1 where a derived form differs from the paper's.
     """

@@ -1,4 +1,4 @@
-"""`pwoct-cost evaluate`: what a trained network makes of the test set, and what it costs."""
+"""`pwoct-cost evaluate`: the accuracy of a trained network on the test set, and its cost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def evaluate(
     plan: Annotated[str | None, option("evaluation-plan")] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Evaluate a run: accuracy, accuracy by class, confusions, and its cost beside the formulas."""
+    """Evaluate a run: accuracy, accuracy per class, confusion matrix, and cost compared with the formulas."""
     with reported():
         from pwoct.training.examine import examine
 
@@ -69,7 +69,7 @@ def evaluate(
 
 
 def class_table(score: Score, classes: tuple[str, ...]) -> Table:
-    """Return one row per class: how many of its images were recognised."""
+    """Return one row per class: how many of its images were classified correctly."""
     rows = [
         {"class": name, "images": int(score.confusion[k].sum()), "accuracy": percent(score.per_class[k])}
         for k, name in enumerate(classes)

@@ -19,7 +19,7 @@ def explorer(
 ) -> None:
     """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
 
-    The file is complete: it asks nothing of the network. An existing file is replaced; - is stdout.
+    The file is self-contained and sends no requests. An existing file is replaced; - is stdout.
     """
     from costmodel.explorer.page import page
 

@@ -1,4 +1,4 @@
-"""`pwoct-cost paper`: the paper's tables and claims, cell by cell, beside what is computed."""
+"""`pwoct-cost paper`: the paper's tables and claims, cell by cell, compared with computed values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def paper(
 ) -> None:
     """Compare every count that the paper prints with the formulas and with the network as built.
 
-    Exit code 1 where a printed count does not follow from the reading, or what is instantiated differs.
+    Exit code 1 if a printed count does not follow from the reading, or an instantiated network differs.
     """
     question = Question.of(ctx)
     typed = question.typed

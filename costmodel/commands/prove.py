@@ -45,9 +45,9 @@ def prove(
     check: Annotated[Path | None, option("check-certificate")] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Run formulas, constructors and forward passes on symbols, and show that traced minus formula is zero.
+    """Run formulas, constructors and forward passes on symbolic sizes, and prove that traced equals formula.
 
-    Exit code 1 where a theorem is not proved, or a step of a certificate does not hold.
+    Exit code 1 if a theorem is not proved, or a step of a certificate does not hold.
     """
     if check is not None:
         with bad_input():

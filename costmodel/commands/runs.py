@@ -31,10 +31,10 @@ def runs(
     check: Annotated[Path | None, option("check-records")] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Show all runs: which network, which recipe, how far, how accurate after the last epoch.
+    """Show all runs: network, recipe, progress, and accuracy after the last epoch.
 
-    Exit code 5 where a file of a run is damaged: that run is named, and the others are shown. Exit code 1
-    where a record contradicts itself or another.
+    Exit code 5 if a file of a run is damaged: that run is named, and the others are shown. Exit code 1 if a
+    record contradicts itself or another one.
     """
     if check is not None:
         if names or plot is not None or record is not None:

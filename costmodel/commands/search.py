@@ -1,4 +1,4 @@
-"""`pwoct-cost search`: the configurations that fit into budgets, and that no other one beats."""
+"""`pwoct-cost search`: the configurations within budgets that no other one dominates."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def search(
 ) -> None:
     """Find the exact Pareto front of a space of configurations, within budgets.
 
-    On the front nothing can be made smaller without making something else larger: parameters, MACs, and
-    whatever has a budget. Budgets are exact, in units or with k, M, G. No configuration is left out.
+    On the front, no quantity (parameters, MACs, and whatever has a budget) can be reduced without increasing
+    another. Budgets are exact numbers, optionally with k, M, G. No configuration is left out.
     """
     given = {
         "params": max_params,

@@ -58,10 +58,10 @@ def study(
     quiet: Annotated[bool, option("quiet")] = False,
     format: FormatOption = Format.table,
 ) -> None:
-    """Train what a table of the paper needs, each run in its own folder; what is done is not done again.
+    """Train the networks of a table of the paper, each run in its own folder; finished runs are not repeated.
 
-    Ends with section 5.2's step: for each path, accuracy lost against parameters saved. A run that diverges
-    or is damaged does not keep the others from being trained; exit code 1 or 5 tells of it in the end.
+    Ends with the step of section 5.2: for each path, accuracy lost against parameters saved. A run that
+    diverges or is damaged does not stop the others; exit code 1 or 5 reports it at the end.
     """
     with stoppable() as signals, reported():
         from pwoct.training.config import parse_setting
@@ -111,9 +111,7 @@ def _cluster(asked: str | None, threads: int | None, runs: int) -> str | None:
             f"got {asked}"
         )
     if ranks_started() > 1:
-        raise ValueError(
-            f"--cluster {asked} does not go with torchrun: a worker of a cluster trains by itself"
-        )
+        raise ValueError(f"--cluster {asked} does not go with torchrun: a worker of a cluster trains alone")
     from pwoct.training.cluster import local_shape
 
     if asked is None and local_shape(threads, runs)[0] == 1:

@@ -87,9 +87,9 @@ def train(
     quiet: Annotated[bool, option("quiet")] = False,
     format: FormatOption = Format.table,
 ) -> None:
-    """Train a network; a run that was stopped is resumed, one that is finished is shown.
+    """Train a network; a stopped run is resumed, a finished one is shown.
 
-    Its last epoch counts, never its best on the test set.
+    The reported accuracy is that of the last epoch, never the best on the test set.
     """
     if tensorboard:
         require("tensorboard", "tensorboard")

@@ -1,4 +1,4 @@
-"""`pwoct-cost verify`: formulas beside what independent counters say, layer by layer."""
+"""`pwoct-cost verify`: formulas compared with independent counters, layer by layer."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def verify(
 ) -> None:
     """Compare formulas with fvcore, FlopCounterMode, parameters and hooks, layer by layer.
 
-    Exit code 1 where any count differs. Known defects of counters, and what no formula covers, are listed. A
-    network of your own agrees, differs or is partly compared; with --strict, partly is exit code 1 too.
+    Exit code 1 if any count differs. Known defects of counters, and operators without a formula, are listed.
+    Your own network agrees, differs or is partly compared; with --strict, partly compared is exit code 1 too.
     """
     with bad_input():
         question = Question.of(ctx)

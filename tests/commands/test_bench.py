@@ -63,7 +63,7 @@ def test_the_plain_network_alone(capsys):
     code, out, err = run(capsys, "--alpha", "0", "--mode", "training", "--plan", "lean")
     assert code == 0
     assert "alpha" not in out
-    assert "--quick times each network once, on 2 images: it shows that all runs, not how fast" in err
+    assert "--quick times each network once, on 2 images: a smoke test, not a measurement" in err
     assert ": 1 network, 1 round\n" in err
 
 
