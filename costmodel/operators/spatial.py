@@ -97,8 +97,13 @@ def spatial_cost(layer: SpatialLayer) -> Cost:
     )
 
 
+def _straight(layer: SpatialLayer) -> SpatialLayer:
+    """A layer that is not transposed, and has no output padding."""
+    return replace(layer, transposed=False, output_padding=None)
+
+
 def _standard(layer: SpatialLayer) -> Cost:
-    return spatial_cost(replace(layer, transposed=False, output_padding=None))
+    return spatial_cost(_straight(layer))
 
 
 def _transposed(layer: SpatialLayer) -> Cost:
@@ -107,7 +112,7 @@ def _transposed(layer: SpatialLayer) -> Cost:
 
 def _pointwise(layer: SpatialLayer) -> Cost:
     ones = (1,) * len(layer.size)
-    return _standard(replace(layer, kernel=ones, padding=None, dilation=1, groups=1))
+    return spatial_cost(replace(_straight(layer), kernel=ones, padding=None, dilation=1, groups=1))
 
 
 def _depthwise(layer: SpatialLayer) -> Cost:
@@ -118,8 +123,9 @@ def _depthwise(layer: SpatialLayer) -> Cost:
 
 
 def _separable(layer: SpatialLayer) -> Cost:
-    first = replace(layer, c_out=layer.c_in, bias=False, groups=layer.c_in, transposed=False)
-    return _standard(first) + _pointwise(replace(layer, size=first.output, stride=1))
+    straight = _straight(layer)
+    first = replace(straight, c_out=layer.c_in, bias=False, groups=layer.c_in)
+    return spatial_cost(first) + _pointwise(replace(straight, size=first.output, stride=1))
 
 
 SPATIAL_KINDS: Mapping[str, Callable[[SpatialLayer], Cost]] = {

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import sympy as sp
 from hypothesis import given, settings
@@ -5,6 +7,8 @@ from hypothesis import strategies as st
 
 from costmodel.convention import QUANTITIES
 from costmodel.operators.depthwise import depthwise, separable
+from costmodel.operators.pointwise import pointwise
+from costmodel.operators.standard import convolution
 from tests.costmodel.brute_force import Map, Tally
 
 ODD = st.sampled_from([1, 3])
@@ -64,3 +68,21 @@ def test_separable_saves_1_f_plus_1_k2() -> None:
 def test_impossible_layers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^c_in must be at least 1, got 0$"):
         depthwise(0, 3, 8)
+
+
+def test_padding_and_dilation_reach_both_convolutions() -> None:
+    options = {"stride": 2, "padding": (0, 3), "dilation": 3, "batch": 2}
+    first = depthwise(4, (3, 5), (12, 19), **options)
+    assert first == convolution(4, 4, (3, 5), (12, 19), groups=4, **options)
+    both = separable(4, 8, (3, 5), (12, 19), **options)
+    assert both == first + pointwise(4, 8, (3, 7), batch=2)
+    assert both.biases == 0
+
+
+@pytest.mark.parametrize(
+    "layer", [lambda **o: depthwise(4, 2, 8, **o), lambda **o: separable(4, 8, 2, 8, **o)]
+)
+def test_an_even_kernel_needs_a_padding_unless_it_is_dilated(layer: Any) -> None:
+    assert layer(dilation=2).weights == layer(padding=1).weights
+    with pytest.raises(ValueError, match=r"^kernel 2 with dilation 1 needs an explicit padding"):
+        layer()

@@ -1,7 +1,7 @@
 import pytest
 import sympy as sp
 
-from costmodel.operators.recorder import FeatureMap, Place, Recorder, Saved, cost_of, saved_elements
+from costmodel.operators.recorder import PARTS, FeatureMap, Place, Recorder, Saved, cost_of, saved_elements
 from costmodel.operators.standard import convolution
 
 X = FeatureMap(4, (8, 6), "x")
@@ -122,3 +122,49 @@ def test_each_storage_is_kept_once() -> None:
     rec.pool("e", X.channel_slice(1))  # keeps x, of which it is a view
     assert saved_elements(rec.operators) == 3 * 4 * 48 + 2 * 4
     assert cost_of(rec.operators).weights == 2 * 9 * 4 * 4
+
+
+def test_each_operator_is_noted_as_what_it_is() -> None:
+    rec = Recorder()
+    rec.relu("relu", rec.bn("bn", rec.conv("conv", X, 4, 3)))
+    rec.add("add", X, X)
+    rec.concatenate("joined", X, X)
+    pooled = rec.pool("pool", X)
+    rec.upsample("up", pooled, (8, 6))
+    mean = rec.global_pool("mean", X)
+    y = rec.linear("fc", mean, 10)
+    assert [(op.name, op.part) for op in rec.operators] == [
+        ("conv", "conv"),
+        ("bn", "bn"),
+        ("relu", "activation"),
+        ("add", "add"),
+        ("joined", "concatenate"),
+        ("pool", "pool"),
+        ("up", "upsample"),
+        ("mean", "pool"),
+        ("fc", "linear"),
+    ]
+    assert {op.part for op in rec.operators} == set(PARTS)
+    assert (pooled.name, mean.name) == ("pool", "mean")
+    assert y == FeatureMap(10, (1, 1), "fc")
+
+
+def test_what_each_operator_keeps_for_the_backward_pass() -> None:
+    rec = Recorder(batch=2)
+    rec.bn("bn", X)
+    rec.relu("relu", X)
+    rec.pool("pool", X)
+    rec.linear("fc", FeatureMap(64, (1, 1), "mean"), 10)
+    assert [op.saved for op in rec.operators] == [
+        (Saved("x", 2 * 192), Saved("bn:statistics", 2 * 4)),
+        (Saved("relu", 2 * 192),),
+        (Saved("x", 2 * 192),),
+        (Saved("mean", 2 * 64),),
+    ]
+
+
+def test_dilation_changes_no_cost_but_needs_a_padding_that_exists() -> None:
+    rec = Recorder()
+    rec.conv("a", X, 4, 2, dilation=2)
+    with pytest.raises(ValueError, match=r"^kernel 2 with dilation 1 needs an explicit padding"):
+        rec.conv("b", X, 4, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ def test_in_two_dimensions_they_are_the_other_formulas(bias: bool) -> None:
     [
         ({"kernel": (3,)}, "kernel needs 2 numbers, one per dimension, got 1"),
         ({"padding": (1, 1, 1)}, "padding needs 2 numbers, one per dimension, got 3"),
+        ({"output_padding": (1,)}, "output padding needs 2 numbers, one per dimension, got 1"),
+        ({"c_out": 0}, "c_out must be at least 1, got 0"),
+        ({"size": (5, 0)}, "size must be at least 1, got 0"),
+        ({"kernel": (0, 3)}, "kernel must be at least 1, got 0"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"dilation": 0}, "dilation must be at least 1, got 0"),
+        ({"groups": 0}, "groups must be at least 1, got 0"),
         ({"groups": 3}, "groups must divide the channels 4 -> 8, got 3"),
         ({"c_in": 0}, "c_in must be at least 1, got 0"),
         (
@@ -83,3 +92,23 @@ def test_in_two_dimensions_they_are_the_other_formulas(bias: bool) -> None:
 def test_what_cannot_be(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         spatial_cost(SpatialLayer(**{"c_in": 4, "c_out": 8, "size": (5, 5), "kernel": (3, 3), **change}))
+
+
+def test_kinds_fix_what_they_do_not_have() -> None:
+    layer = SpatialLayer(4, 8, (9, 12), (3, 5), stride=2, padding=(0, 1), dilation=2, groups=2, batch=2)
+    spread = replace(layer, transposed=True, output_padding=(1, 1))
+    for kind in ("standard", "pointwise", "depthwise", "separable"):
+        assert SPATIAL_KINDS[kind](spread) == SPATIAL_KINDS[kind](layer)
+    assert SPATIAL_KINDS["transposed"](replace(spread, transposed=False)) == spatial_cost(spread)
+    assert SPATIAL_KINDS["pointwise"](layer) == pointwise(4, 8, (9, 12), stride=2, batch=2)
+    message = r"^a depthwise convolution needs c_out to be a multiple of c_in, got 4 -> 6$"
+    with pytest.raises(ValueError, match=message):
+        SPATIAL_KINDS["depthwise"](replace(layer, c_out=6))
+
+
+def test_an_output_of_one_pixel_is_enough() -> None:
+    assert SpatialLayer(4, 8, (1,), (3,), padding=(1,), transposed=True).output == (1,)
+
+
+def test_weights_are_whole_numbers() -> None:
+    assert type(spatial_cost(SpatialLayer(4, 8, (5,), (3,), groups=2)).weights) is int
