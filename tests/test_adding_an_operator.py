@@ -77,7 +77,7 @@ def test_networks_record_it(page: dict[str, Any]) -> None:
 
 
 def test_a_name_is_registered_once(page: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^there is an operator local already$"):
+    with pytest.raises(ValueError, match=r"^there is already an operator local$"):
         registry.register(page["entry"])
 
 

@@ -1,8 +1,8 @@
-"""What the page computes with: the cost of each kind of operator, as JavaScript made from the formulas.
+"""The formulas of the page: the cost of each kind of operator, generated as JavaScript.
 
-The recorder runs each path of an octave convolution, and each other operator, on sizes that are symbols. The
-expressions that come out are printed as JavaScript: sums and products of whole numbers, and quotients that
-are rounded up in integer arithmetic too. No formula on the page was written by hand.
+The recorder runs each path of an octave convolution, and each other operator, on symbolic sizes. The
+resulting expressions are printed as JavaScript: sums and products of integers, and quotients that are
+rounded up in integer arithmetic. No formula on the page was written by hand.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class PageFormula:
 
 
 class _WholeNumbers(JavascriptCodePrinter):  # type: ignore[misc]  # sympy has no types
-    """Prints expressions so that whole numbers stay whole: no Math.pow, no division that is not rounded."""
+    """Prints expressions in integer arithmetic: no Math.pow, no division without rounding."""
 
     def _print_Pow(self, expr: Any) -> str:  # noqa: N802 - sympy names printers after classes
         if not expr.exp.is_Integer or expr.exp < 1:
@@ -102,7 +102,7 @@ def _path(path: str, form: str, case: str, stride: int, rule: str) -> PageFormul
     high, low = y
     produced = high or low
     assert produced is not None
-    # By rules A and B the pooling by the stride is shared by two paths: it is an operator of its own.
+    # Under rules A and B two paths share the pooling by the stride, so it is a separate operator.
     own = [op for op in rec.operators if op.place.path == path]
     return PageFormula(f"{path}.{form}.{case}", cost_of(own), produced.size)
 

@@ -1,7 +1,7 @@
-"""Closed forms compiled to NumPy. One serves all configurations in which the same branches have channels.
+"""Closed forms compiled to NumPy. Each serves all configurations in which the same branches have channels.
 
 Which paths are bottlenecks enters a form through symbols that are 0 or 1; depth and base width are symbols
-too. The rounding rule is written here once more, in integer arithmetic, for columns of configurations.
+too. The rounding rule is repeated here in integer arithmetic, for columns of configurations.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
 
 def _factored(formula: sp.Expr) -> sp.Expr:
     """Return an expanded formula, linear in the choices of paths, with their common factors taken out."""
-    # A fifth less arithmetic than the expanded form has. Factoring further takes longer than it saves.
+    # A fifth less arithmetic than the expanded form. Factoring further takes longer than it saves.
     parts: dict[sp.Expr, list[sp.Expr]] = {}
     for term in sp.Add.make_args(formula):
         choice = next((s for s in term.free_symbols if s.name.startswith(("plain", "pwise"))), sp.S.One)

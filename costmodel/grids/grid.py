@@ -1,4 +1,4 @@
-"""Configurations by the million: exact ratios, path sets, depths and widths, as arrays of whole numbers."""
+"""Millions of configurations: exact ratios, path sets, depths and widths, as integer arrays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATH_SUBSETS: tuple[tuple[str, ...], ...] = tuple(
 
 
 class Ratios(NamedTuple):
-    """Exact ratios: whole numerators and positive denominators, of one shape."""
+    """Exact ratios: integer numerators and positive denominators of equal shape."""
 
     numerator: IntArray
     denominator: IntArray
@@ -89,7 +89,7 @@ def _fitting(ratio: Fraction) -> Fraction:
 @dataclass(frozen=True)
 class Grid:
     """N configurations of a ResNet: depth and base width of shape (N,), alpha, beta and paths of shape (N,),
-    or (N, 3) for one value a stage.
+    or (N, 3) for one value per stage.
 
     Raises ValueError where `costmodel.networks.resnet.resnet` does, naming the first configuration that is
     wrong.

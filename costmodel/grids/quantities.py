@@ -52,7 +52,7 @@ STRUCTURE: Mapping[str, Quantity] = {
     "width": Quantity("width", "channels of the first stage", ()),
     "depth": Quantity("depth", "depth", ()),
 }
-LATENCY = "latency"  # predicted for a machine, by `costmodel.search.latency`; it is no sum of counts
+LATENCY = "latency"  # predicted for a machine, by `costmodel.search.latency`; not a sum of counts
 PREDICTED: Mapping[str, Quantity] = {LATENCY: Quantity("latency ns", "predicted latency in ns", ())}
 
 
@@ -106,7 +106,7 @@ def cost_quantities(cost: Cost, names: Iterable[str], dtype: str = "float32") ->
 def amount(text: str) -> Fraction:
     """Read a positive amount exactly, with a decimal suffix k, M, G or T.
 
-    Raises ValueError where it is no positive number.
+    Raises ValueError if it is not a positive number.
 
     >>> amount("0.4M"), amount("1.2G"), amount("60000")
     (Fraction(400000, 1), Fraction(1200000000, 1), Fraction(60000, 1))

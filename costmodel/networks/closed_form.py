@@ -1,8 +1,8 @@
 """A network's cost as one closed form, in n, the channels c_H and c_L of each stage, and the widths m.
 
-All inner blocks of a stage cost the same. So three blocks a stage are recorded, and the middle one is counted
-n - 2 times; that holds for every n >= 2. Substituting the rounding rule gives the form with its floors;
-leaving the floors out gives the form in n, alpha and beta, which is right where all sizes are whole.
+All inner blocks of a stage cost the same. So three blocks per stage are recorded, and the middle one is
+counted n - 2 times; that holds for every n >= 2. Substituting the rounding rule gives the form with floors;
+omitting the floors gives the form in n, alpha and beta, which is exact where all sizes are integers.
 """
 
 from __future__ import annotations

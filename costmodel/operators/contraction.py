@@ -1,4 +1,4 @@
-"""Operators that multiply, by the shapes of one call: convolutions of any dimension, and matrix products.
+"""MACs from the shapes of one call: convolutions in any number of dimensions, and matrix products.
 
 Each function takes the shapes of the operands and of the result, as the call had them, and returns MACs. A
 shape's entries are numbers or symbols. Taps on padding are counted, and so are entries that a mask hides.
@@ -78,7 +78,7 @@ def attention_macs(query: Shape, key: Shape, value: Shape) -> Size:
     """Return the MACs of scaled dot product attention: the scores, and the weighted sum of the values.
 
     query (..., heads, l, d), key (..., kv_heads, s, d), value (..., kv_heads, s, e); a key head may serve
-    several query heads. Masked and causal scores are counted: l s (d + e) a query head.
+    several query heads. Masked and causal scores are counted: l s (d + e) per query head.
 
     >>> attention_macs((1, 4, 5, 8), (1, 2, 7, 8), (1, 2, 7, 3)) == 4 * 5 * 7 * (8 + 3)
     True

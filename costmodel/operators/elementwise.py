@@ -1,6 +1,6 @@
-"""Operators that multiply no matrix: normalisation, activation, pooling, upsampling, adding, concatenating.
+"""Operators without matrix products: normalisation, activation, pooling, upsampling, sums, concatenation.
 
-Their work is counted in element operations, apart from the MACs; the constants are those of
+Their work is counted in element operations, separately from the MACs; the constants are those of
 `costmodel.convention`. `elements` are those of the whole batch.
 """
 
@@ -11,7 +11,7 @@ from costmodel.sizes import Size
 
 
 def batch_norm(channels: Size, elements: Size) -> Cost:
-    """Return the cost of normalising: a multiplication and an addition an element, as at inference.
+    """Return the cost of normalisation: a multiplication and an addition per element, as at inference.
 
     >>> batch_norm(16, 1024).bn_ops
     2048
@@ -48,12 +48,12 @@ def add(elements: Size) -> Cost:
 
 
 def concatenate(elements: Size) -> Cost:
-    """Return the cost of concatenating: no arithmetic, but every element is moved."""
+    """Return the cost of concatenating: no arithmetic, but every element is copied."""
     return _through(elements, elements, Cost())
 
 
 def zero_pad(elements: Size, outputs: Size) -> Cost:
-    """Return the cost of appending zeros: no arithmetic, but all elements are moved, all zeros written."""
+    """Return the cost of appending zeros: no arithmetic, but elements are copied and zeros written."""
     return _through(elements, outputs, Cost())
 
 

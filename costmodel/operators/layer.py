@@ -27,7 +27,7 @@ class Layer:
     size: Pair = (32, 32)
     kernel: Pair = (3, 3)
     stride: int = 1
-    padding: Pair | None = None  # on each side; None: what keeps the size at stride 1
+    padding: Pair | None = None  # on each side; None: the padding that keeps the size at stride 1
     dilation: int = 1
     groups: int = 1
     bias: bool = False
@@ -39,7 +39,7 @@ class Layer:
     stride_rule: str = "C"
     between: str = "none"
     batch: int = 1
-    depthwise: bool = False  # of an octave layer: channels one by one, in the paths HH and LL
+    depthwise: bool = False  # of an octave layer: depthwise convolutions, in the paths HH and LL
     exchange: bool = False  # with depthwise: in HL and LH too
 
     def __post_init__(self) -> None:
@@ -176,7 +176,7 @@ def path_formulas(layer: Layer) -> dict[str, Cost]:
 
 
 def _side(name: str, number: Size) -> sp.Symbol:
-    """A symbol that halves without rounding where the number does."""
+    """A symbol that is even where the number is even, so that it halves without rounding."""
     parity = {"even": True} if isinstance(number, int) and number % 2 == 0 else {"integer": True}
     return sp.Symbol(name, positive=True, **parity)
 

@@ -71,7 +71,7 @@ class OctaveLayer:
 
 @dataclass(frozen=True, slots=True)
 class PathRequest:
-    """One path of a layer that is to be convolved: `x` is its input, pooled where the path pools."""
+    """A request to record one path of a layer: `x` is its input, pooled where the path pools."""
 
     name: str  # of the operators that answer the request
     path: str
@@ -112,7 +112,7 @@ def record_octave(
     convolve: PathConvolution = plain_path,
     size: Pair | None = None,
 ) -> OctaveMap:
-    """Record an octave convolution; `convolve` records what stands between pooling and upsampling.
+    """Record an octave convolution; `convolve` records the operators between pooling and upsampling.
 
     `size` is that of the high output, where there is no high input that would tell it; without it, the high
     output is twice as large as the low one.
@@ -160,7 +160,7 @@ def halved(size: Pair) -> Pair:
 
 
 def strided(size: Pair, stride: Size) -> Pair:
-    """Return what a stride leaves of a size (h, w).
+    """Return the size (h, w) after a stride, rounded up.
 
     >>> strided((35, 32), 2)
     (18, 16)

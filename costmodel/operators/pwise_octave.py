@@ -36,7 +36,7 @@ def record_bottleneck(rec: Recorder, request: PathRequest, width: Size, between:
 
 
 def compressing(width_of: Callable[[PathRequest], Size | None], between: str = "none") -> PathConvolution:
-    """Return what records a path as a bottleneck of the width that `width_of` gives; of None, as it is.
+    """Return a function that records a path as a bottleneck of width `width_of`; None: uncompressed.
 
     Raises ValueError where `between` is none of BETWEEN.
     """

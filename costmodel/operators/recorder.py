@@ -1,8 +1,8 @@
 """A network as a list of operators: a recorder runs its forward pass on sizes alone.
 
-The recorder's methods are the operators of the reference module. Each takes feature maps, notes what it
-costs and what it saves for the backward pass, and returns the feature map that it produces. The same code
-records numbers and symbols.
+The recorder's methods are the operators of the reference module. Each takes feature maps, records its cost
+and what it saves for the backward pass, and returns the feature map that it produces. The same code works
+on numbers and symbols.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class FeatureMap:
     channels: Size
     size: Pair
     name: str
-    view_of: FeatureMap | None = None  # slices, crops and a repeated pixel have no storage of their own
+    view_of: FeatureMap | None = None  # slices, crops and a repeated pixel share another map's storage
 
     def elements(self, batch: Size = 1) -> Size:
         """Return the number of elements of the whole batch."""
@@ -214,7 +214,7 @@ class Recorder:
 
 
 def _renamed(x: FeatureMap, name: str) -> FeatureMap:
-    """A map of the same shape with a storage of its own."""
+    """A map of the same shape with its own storage."""
     return FeatureMap(x.channels, x.size, name)
 
 

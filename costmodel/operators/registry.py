@@ -1,7 +1,7 @@
 """The registry of operators: for each its derivation, formulas and sources, and how a layer of it is costed.
 
 `pwoct-cost explain`, `--op` and the comparison of kinds of layers read it, and tests ask that every operator
-has a theorem. docs/adding-an-operator.md tells how to add one.
+has a theorem. docs/adding-an-operator.md says how to add one.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class OperatorEntry:
     """An operator in words and formulas.
 
     `formulas` gives its costs, one for each part: the operator itself, or its paths. `layer` costs a layer of
-    this kind; without it, the operator is no layer that `--op` offers. `fixed` names options of a layer that
-    this kind does not have, by the reason. `theorem` is how the names of the theorems about it begin.
+    this kind; without it, `--op` does not offer the operator. `fixed` maps a reason to the layer options that
+    this kind does not have. `theorem` is the prefix of the names of the theorems about it.
     """
 
     name: str
@@ -212,18 +212,18 @@ _REGISTRY: dict[str, OperatorEntry] = {}
 
 
 def register(entry: OperatorEntry) -> OperatorEntry:
-    """Add an operator to those that the command line and the explanations know.
+    """Register an operator for the command line and the explanations.
 
     Raises ValueError where there is one of that name.
     """
     if entry.name in _REGISTRY:
-        raise ValueError(f"there is an operator {entry.name} already")
+        raise ValueError(f"there is already an operator {entry.name}")
     _REGISTRY[entry.name] = entry
     return entry
 
 
 def unregister(name: str) -> None:
-    """Forget an operator."""
+    """Remove an operator from the registry."""
     del _REGISTRY[name]
 
 

@@ -1,6 +1,6 @@
-"""What operators that multiply no matrices cost, in element operations: one rule for each kind.
+"""The cost of operators without matrix products, in element operations: one rule for each kind.
 
-A part is what `--count` names. Prices are those of the page of conventions.
+A part is what `--count` names. The constants are those of docs/conventions.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FREE = ("view", "creation", "random", "move", "embedding")  # no arithmetic is c
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A price for each element of the input or of the output."""
+    """A cost per element of the input or of the output."""
 
     part: str
     price: int

@@ -1,4 +1,4 @@
-"""The standard convolution, from its sizes up. All other convolutions are this one with some size fixed."""
+"""The standard convolution, derived from its sizes. All other convolutions are special cases of it."""
 
 from __future__ import annotations
 

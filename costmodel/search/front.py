@@ -1,4 +1,4 @@
-"""The exact Pareto front of points with whole coordinates, all of which are to be small.
+"""The exact Pareto front of points with integer coordinates, all of them to be minimised.
 
 A point dominates another when it is nowhere larger and somewhere smaller. The front is found by divide and
 conquer (Kung, Luccio and Preparata, 1975): sort the points, find the fronts of both halves, and drop from the
@@ -25,7 +25,7 @@ class Front(NamedTuple):
     """Points of a front in lexicographic order.
 
     `points` (F, D); `first` (F,): for each point, the first row of the input that equals it; `weight` (F,):
-    how much the rows that equal it weigh together.
+    the total weight of the rows that equal it.
     """
 
     points: IntArray

@@ -1,8 +1,8 @@
-"""Predicted latency as a cost that adds up over stages: whole nanoseconds by the roofline.
+"""Predicted latency as a cost that is additive over stages: integer nanoseconds by the roofline.
 
 Each operator's prediction is rounded to nanoseconds, so that sums are exact and their order does not matter.
-Which paths of a stage are bottlenecks can be chosen after the recording, since paths do not wait for each
-other in the model: a stage takes the sum of its paths, each as it is recorded alone.
+Which paths of a stage are bottlenecks can be chosen after the recording, since the model has no interaction
+between paths: a stage takes the sum of its paths, each recorded alone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Predictor:
 def duration(text: str) -> Fraction:
     """Read a time with its unit, exactly; return nanoseconds.
 
-    Raises ValueError where it is no positive time.
+    Raises ValueError if it is not a positive time.
 
     >>> duration("1.5ms"), duration("20us")
     (Fraction(1500000, 1), Fraction(20000, 1))
@@ -59,7 +59,7 @@ def duration(text: str) -> Fraction:
 def read_machine(text: str, dtype: str) -> Machine:
     """Read a machine: MACs per second, bytes per second and time per call, as `pwoct-cost bench` prints them.
 
-    Raises ValueError where it is something else.
+    Raises ValueError if the text has another form.
 
     >>> read_machine("25G,10G,5us", "float32").bytes_per_second
     10000000000.0

@@ -1,9 +1,9 @@
-"""Pareto fronts of networks, built stage by stage without listing the networks.
+"""Pareto fronts of networks, built stage by stage without enumerating the networks.
 
-A network costs what its stem, its stages and its head cost, and a stage's cost depends on its own choice and
-on the alpha of the stage before it. So of all beginnings of a network that end in the same alpha, only those
-on their own Pareto front can begin a network on the front. What the stages share (a tied beta, say) is part
-of the state, as the alpha is.
+The cost of a network is the sum over its stem, stages and head, and a stage's cost depends on its own choice
+and the alpha of the stage before it. So among all partial networks that end in the same alpha, only those on
+their own Pareto front can be extended to a network on the front. What the stages share (a tied beta, say) is
+part of the state, as the alpha is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHUNK = 1 << 20  # sums held at a time
 
 
 class State(NamedTuple):
-    """What the rest depends on: the last alpha, the label all stages share, whether all was plain so far."""
+    """What later stages depend on: the last alpha, the label all share, whether all are plain so far."""
 
     alpha: int
     label: int
@@ -30,9 +30,9 @@ class State(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """Beginnings of networks on a front.
+    """Partial networks on a front.
 
-    `points` (M, D): costs, negative where they are to be large; `number` (M,): how many beginnings cost
+    `points` (M, D): costs, negated where they are maximised; `number` (M,): how many partial networks cost
     exactly that; `picks` (M, stages so far): the choices of the first of them.
     """
 
@@ -118,7 +118,7 @@ def _blocks(problem: Problem, stage: int, before: int) -> dict[int, dict[State, 
 
 
 def _extended(problem: Problem, partial: Partial, block: Front, room: IntArray) -> Iterator[Partial]:
-    """Yield all sums of a beginning and a choice that leave the rest some room."""
+    """Yield all sums of a partial network and a choice that leave room for the remaining stages."""
     height = max(1, CHUNK // len(block.points))
     for start in range(0, len(partial.points), height):
         part = slice(start, start + height)

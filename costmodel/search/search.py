@@ -24,7 +24,7 @@ ALWAYS = ("params", "macs")  # every front has these coordinates
 
 @dataclass(frozen=True)
 class FrontPoint:
-    """A point of a front: its costs by name, one network that has them, and how many configurations do."""
+    """A point of a front: its costs by name, one network with these costs, and how many have them."""
 
     costs: Mapping[str, int]
     network: ResNetDesign
@@ -55,7 +55,7 @@ class Found:
         return FrontPoint(costs, network, int(self.count[i]))
 
     def spread(self, most: int) -> list[int]:
-        """Return up to so many positions, evenly spread over the front, its ends included.
+        """Return at most `most` positions, evenly spread over the front, including its ends.
 
         Raises ValueError where it is not at least 1.
         """
@@ -66,7 +66,7 @@ class Found:
 
 
 class NothingFitsError(ValueError):
-    """No configuration is within the budgets; the message names the nearest, and by how much it misses."""
+    """No configuration is within the budgets; the message names the nearest one and its excess."""
 
 
 def search(
@@ -167,7 +167,7 @@ def _plain_front(space: Space, depth: int, measures: Measures, most: IntArray) -
 
 
 def _nearest(space: Space, budgeted: Measures, limits: Mapping[str, int]) -> str:
-    """Say which configuration exceeds its most exceeded budget by the smallest factor.
+    """Describe the configuration whose largest relative excess over a budget is smallest.
 
     One such is on the front of the budgeted quantities, since whatever dominates it is no farther.
     """

@@ -142,7 +142,7 @@ def space(
     widths: Iterable[int] = (),
     **options: Any,
 ) -> Space:
-    """Return a space; what is given twice counts once.
+    """Return a space; duplicate values count once.
 
     Constraints: `keep-hh` (and so on) for a path that is never a bottleneck; `same-alpha`, `same-beta`,
     `same-paths` for what all stages share, where they may differ. Raises ValueError where a value is outside

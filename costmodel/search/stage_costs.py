@@ -1,4 +1,4 @@
-"""What each choice of a stage costs, for each alpha of the stage before it; a network is a sum of these."""
+"""The cost of each choice of a stage, for each alpha of the stage before it; a network is a sum of these."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _check_sizes(space: Space) -> None:
 def plain_cost(space: Space, depth: int, measures: Measures) -> IntArray:
     """Return the cost of the plain network (D,).
 
-    By stride rules A and B it is no sum of stages of alpha 0: octave convolutions pool, plain ones stride.
+    Under stride rules A and B it is not a sum of stages of alpha 0: octave layers pool, plain ones stride.
     """
     predictor = measures.predictor
     latency = None if predictor is None else network_latency(predictor, depth, **space.options)

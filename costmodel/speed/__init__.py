@@ -1,1 +1,1 @@
-"""Predicted and measured time: roofline, the machine's ceilings, networks timed in turns."""
+"""Predicted and measured time: the roofline, the machine's ceilings, networks timed alternately."""

@@ -1,4 +1,4 @@
-"""Time of networks and layers beside what the roofline predicts. A bridge: it runs networks of `pwoct`."""
+"""Measured time of networks and layers, and the roofline's prediction. A bridge: it runs `pwoct` networks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODES = ("inference", "training")
 
 @dataclass(frozen=True)
 class BenchSetting:
-    """What all candidates of one run share."""
+    """The settings that all candidates of a run share."""
 
     batch: int
     dtype: str
@@ -68,9 +68,9 @@ def bench(
     clock: Clock = time.perf_counter,
     fitted: int | None = None,
 ) -> list[Measurement]:
-    """Time networks in turns, the first also as it is written: the second result, by plan "reference".
+    """Time networks alternately, the first also with the plan "reference", which gives the second result.
 
-    The first `fitted` networks, or all, tell how the machine attains its ceilings; predictions build on them.
+    The machine's attained ceilings, used in predictions, are fitted to the first `fitted` networks, or all.
     """
     candidates = [(design, setting.plan) for design in designs]
     candidates.insert(1, (designs[0], "reference"))
@@ -100,9 +100,9 @@ def bench(
 
 
 def _attained(machine: Machine, known: Sequence[Sample], setting: BenchSetting) -> tuple[Machine, Machine]:
-    """Return the machine as the package's kernels attain it, and as the library's do.
+    """Return the machine as attained by this package's kernels, and by the library's.
 
-    Each is fitted to the known networks that they computed; where they computed none, to all of them.
+    Each is fitted to the known networks that those kernels computed; if there are none, to all networks.
     """
     alike = [[s for s in known if (s[1] in OWN_KERNELS) == is_own] for is_own in (True, False)]
     own, library = (fit(machine, group or known, setting.dtype, training=setting.training) for group in alike)
@@ -129,7 +129,7 @@ def build(design: ResNetDesign) -> nn.Module:
 
 
 def _prepare(design: ResNetDesign, setting: BenchSetting, plan: str) -> tuple[str, Callable[[], object]]:
-    """Return the plan of a network and what runs it once."""
+    """Return the plan of a network and a function that runs it once."""
     torch.manual_seed(0)
     model, x = build(design), _images(design, setting)
     dtype, size = x.dtype, (x.shape[2], x.shape[3])
@@ -157,7 +157,7 @@ def _pass(network: nn.Module, x: Octave | Tensor) -> None:
 
 @dataclass(frozen=True)
 class LayerMeasurement:
-    """Layers that are the same: names, how often, time by the reference, by a plan, and of a plain layer."""
+    """Identical layers: names, count, time by the reference, by a plan, and of the plain layer."""
 
     name: str
     times: int
@@ -170,7 +170,7 @@ class LayerMeasurement:
 def bench_layers(
     design: ResNetDesign, setting: BenchSetting, *, rounds: int, clock: Clock = time.perf_counter
 ) -> list[LayerMeasurement]:
-    """Time each distinct convolution of a network forward, beside the plain convolution that it replaces."""
+    """Time the forward pass of each distinct convolution, and of the plain convolution that it replaces."""
     model = build(design).eval().to(getattr(torch, setting.dtype))
     groups = list(_distinct(design, setting.batch))
     inputs = _inputs(model, [name for name, _, _ in groups], _images(design, setting))
@@ -183,7 +183,7 @@ def bench_layers(
 
 
 def _distinct(design: ResNetDesign, batch: int) -> Iterator[tuple[str, int, list[Operator]]]:
-    """Yield layers of different costs: the first one's name, how many there are, its operators."""
+    """Yield layers with distinct costs: the name of the first, their number, the operators."""
     groups: dict[Any, list[tuple[str, list[Operator]]]] = {}
     for name, operators in layers(design.operators(batch)):
         if any(operator.part == "conv" for operator in operators):

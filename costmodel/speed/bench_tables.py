@@ -1,4 +1,4 @@
-"""The tables of `pwoct-cost bench`: plain data of what was measured."""
+"""The tables of `pwoct-cost bench`: measurements as plain data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def machine_table(machine: Machine) -> Table:
 
 
 def network_table(setting: BenchSetting, results: Sequence[Measurement]) -> Table:
-    """Return one row per network; the first result is the plain one, the second the same as it is written."""
+    """Return one row per network; the first result is the plain network, the second its reference plan."""
     columns = [
         Column("network", "network"),
         Column("plan", "plan"),
@@ -65,7 +65,7 @@ def _network_row(result: Measurement, plain: Measurement, module: Measurement) -
 
 
 def describe(design: ResNetDesign) -> str:
-    """Return what tells a network from others of one backbone.
+    """Return a label that distinguishes a network from others with the same backbone.
 
     >>> from costmodel.networks.resnet import named
     >>> describe(named("resnet20")), describe(named("resnet20", alpha="1/4", paths=["HL"]))

@@ -25,7 +25,7 @@ def measure_machine(
 
 
 def best(run: Callable[[], object], clock: Clock, *, tries: int = 9, repeats: int = 1) -> float:
-    """Return the seconds of the quickest of several tries, after one to warm up."""
+    """Return the seconds of the fastest of several tries, after one warm-up."""
     run()
     seconds = []
     for _ in range(tries):
@@ -42,7 +42,7 @@ def _macs_per_second(dtype: torch.dtype, n: int, clock: Clock) -> float:
 
 
 def _bytes_per_second(elements: int, clock: Clock) -> float:
-    """Read and written bytes of a copy that no cache near a core holds."""
+    """Bytes read and written per second by a copy too large for the caches near a core."""
     source, target = torch.ones(elements), torch.empty(elements)
     return 2 * 4 * elements / best(lambda: target.copy_(source), clock)
 

@@ -1,4 +1,4 @@
-"""What is left of a layer when a plan folds it for inference: fewer operators that compute the same."""
+"""The operators that remain when a plan folds a layer for inference: fewer, computing the same function."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STEPS = ("reduce", "spatial", "expand")  # the convolutions of a bottleneck
 
 
 def folded_layers(operators: Iterable[Operator], dtype: str) -> Iterator[tuple[str, list[Operator]]]:
-    """Yield the layers of a network with what is left of them by plan "folded".
+    """Yield the layers of a network with the operators that remain under the plan "folded".
 
-    Blocks keep their maps packed where both of their layers can, and lead from the same channels to the same.
+    Blocks keep their maps packed where both layers can, and input and output have the same channels.
     """
     found = list(layers(list(operators)))
     blocks: dict[str, list[list[Operator]]] = {}
@@ -32,10 +32,10 @@ def folded_layers(operators: Iterable[Operator], dtype: str) -> Iterator[tuple[s
 
 
 def folded(layer: Sequence[Operator], dtype: str, *, packs: bool = True) -> list[Operator]:
-    """Return the operators of a layer that are left by plan "folded".
+    """Return the operators of a layer that remain under the plan "folded".
 
-    Convolutions normalise, rectify and add. Narrow octave layers become one convolution between packed maps,
-    bottlenecks one convolution where that takes fewer vectors than their 1x1 convolutions.
+    Normalisation, ReLU and addition are part of the convolutions. Narrow octave layers become one convolution
+    between packed maps, bottlenecks one convolution where that takes fewer vectors than three.
 
     packs: whether its block keeps its maps packed, if the layer can.
     """
@@ -60,12 +60,12 @@ def _keeps_packed(block: Sequence[Sequence[Operator]], dtype: str) -> bool:
 
 
 def native(layer: Sequence[Operator]) -> list[Operator]:
-    """Return the operators of a layer left by plan "native": nothing packed, bottlenecks merged by MACs."""
+    """Return the operators of a layer that "native" leaves: nothing packed, bottlenecks merged by MACs."""
     return [operator for group in _groups(layer) for operator in _merge_if_better(group, None)]
 
 
 def _groups(operators: Iterable[Operator]) -> Iterator[list[Operator]]:
-    """Yield what is left when convolutions normalise, rectify and add: bottlenecks whole, others alone."""
+    """Yield the operators that remain after fusion into convolutions: bottlenecks whole, others alone."""
     groups: dict[str, list[Operator]] = {}
     separate = set()
     for operator in operators:
@@ -102,7 +102,7 @@ def _has_even_size(operator: Operator) -> bool:
 
 
 def packed_channels(high: int, low: int, dtype: str) -> int:
-    """Return the channels of a packed map; in bfloat16 whole tiles, if they are nearly filled.
+    """Return the channels of a packed map; in bfloat16 whole tiles, if these are nearly full.
 
     >>> packed_channels(4, 12, "bfloat16"), packed_channels(8, 8, "bfloat16")
     (32, 40)
@@ -131,7 +131,7 @@ def packed(paths: Sequence[Operator], dtype: str) -> Operator:
 
 
 def merged(reduce: Operator, spatial: Operator, expand: Operator) -> Operator:
-    """Return the one kxk convolution that a bottleneck without anything in between amounts to.
+    """Return the kxk convolution equivalent to a bottleneck with nothing in between.
 
     >>> from costmodel.convention import Cost
     >>> from costmodel.operators.recorder import FeatureMap, Recorder

@@ -1,4 +1,4 @@
-"""Seconds of a network by a plan, predicted; and a machine fitted to networks that were measured."""
+"""Predicted seconds of a network by a plan, and a machine model fitted to measured networks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def seconds(
     if plan == "folded":
         left = (op for _, layer in folded_layers(found, dtype) for op in layer)
         return sum(estimate(op, machine, dtype).seconds for op in left)
-    # The package's own kernels: one call in all, whole vectors whatever the channels.
+    # This package's kernels: one call in total, full vectors for any number of channels.
     if plan == "native":
         found = [op for _, layer in layers(found) for op in native(layer)]
     found = [by_winograd(op) for op in found]
@@ -45,10 +45,11 @@ Sample = tuple[Sequence[Operator], str, float]  # operators, plan, measured seco
 
 
 def fit(machine: Machine, samples: Sequence[Sample], dtype: str, *, training: bool = False) -> Machine:
-    """Return the machine as it is attained: what predicts the samples best.
+    """Return the attained performance of the machine: the parameters that predict the samples best.
 
-    Ceilings are attained by large tensors; those of a network are small, its calls come from Python. So
-    traffic may be up to 4 times as slow, calls up to 16 times as dear; all is scaled to be right on average.
+    Ceilings are attained by large tensors; those of a network are small, and its calls come from Python. So
+    traffic may be up to 4 times as slow and calls up to 16 times as expensive; then all times are scaled to
+    be right on average.
 
     Raises:
         ValueError: if there are no samples.
@@ -70,7 +71,7 @@ def fit(machine: Machine, samples: Sequence[Sample], dtype: str, *, training: bo
 
 
 def _misfit(machine: Machine, samples: Sequence[Sample], dtype: str, training: bool) -> tuple[float, float]:
-    """Return the squared deviation of log times from their mean, and the factor that the mean stands for."""
+    """Return the squared deviation of log ratios from their mean, and the factor given by the mean."""
     logs = [
         log(measured / seconds(operators, machine, dtype, training=training, plan=plan))
         for operators, plan, measured in samples

@@ -1,8 +1,8 @@
-"""How long a network should take on a machine: a roofline for each operator, and a price for each call.
+"""How long a network should take on a machine: a roofline for each operator, and a fixed cost per call.
 
-An operator takes as long as its arithmetic or its memory traffic, whichever is longer, and a call of it costs
-something even when it does nothing. Arithmetic comes in blocks: a vector of float32 holds 16 output channels,
-a tile of bfloat16 32 input channels; 12 channels cost what 16 cost. The machine's numbers are measured
+An operator takes as long as its arithmetic or its memory traffic, whichever is longer, plus a fixed cost per
+call. Arithmetic comes in blocks: a vector of float32 holds 16 output channels, a tile of bfloat16 32 input
+channels; 12 channels cost as much as 16. The machine's numbers are measured
 (`costmodel.speed.ceilings`). Source of the roofline: Williams, Waterman and Patterson (2009).
 """
 
@@ -18,7 +18,7 @@ from costmodel.operators.recorder import Operator
 VECTOR = 16  # float32 channels in a vector; in bfloat16 the output channels of a tile
 TILE = 32  # bfloat16 input channels of a tile
 
-# A convolution's gradients move about twice what its forward pass does; those of others once and a half.
+# A convolution's gradients move about twice the data of its forward pass; those of other operators 1.5 times.
 _TRAINING_TRAFFIC = {"conv": 3.0, "linear": 3.0}
 _OTHER_TRAINING_TRAFFIC = 2.5
 _TRAINING_CALLS = 3
@@ -26,7 +26,7 @@ _TRAINING_CALLS = 3
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine can do at most: MACs per second, bytes per second, seconds per call."""
+    """The ceilings of a machine: MACs per second, bytes per second, seconds per call."""
 
     macs_per_second: Mapping[str, float]  # by dtype
     bytes_per_second: float
@@ -43,7 +43,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of an operator by what takes them; arithmetic and traffic overlap."""
+    """Seconds of an operator by cause; arithmetic and traffic overlap."""
 
     arithmetic: float
     traffic: float
@@ -71,7 +71,7 @@ def fill(channels: int, block: int) -> int:
 
 
 def filling(operator: Operator, dtype: str, *, training: bool = False) -> Fraction:
-    """Return how many times as much is computed as needed, since blocks of channels are not full.
+    """Return the ratio of computed to needed products, since blocks of channels may be partly filled.
 
     A forward pass fills blocks of output channels, the input's gradient blocks of input channels, the
     weights' gradient both, where half a vector of inputs is enough; bfloat16 also fills tiles of inputs.
@@ -91,7 +91,7 @@ def filling(operator: Operator, dtype: str, *, training: bool = False) -> Fracti
 
 
 def vector_filling(part: str, channels: int) -> float:
-    """Return how many times as long an operator takes as with full vectors of channels.
+    """Return the slow-down of an operator relative to full vectors of channels.
 
     Pooling and upsampling load vectors of channels; normalisation finishes what is left of 8 one by one.
 

@@ -1,4 +1,4 @@
-"""Timing things in turns, so that what disturbs one disturbs all; medians, and their spread."""
+"""Alternating timing, so that a disturbance affects all candidates; medians, and their spread."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Timing:
         return (high - low) / self.median
 
     def faster_than(self, other: Timing) -> float:
-        """How many times as fast as another of the same rounds: the median of the ratios, round by round.
+        """The speed-up over another timing of the same rounds: the median of the ratios, round by round.
 
         >>> Timing((1.0, 2.0)).faster_than(Timing((2.0, 8.0)))
         3.0

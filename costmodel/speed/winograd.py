@@ -1,4 +1,4 @@
-"""What the package's kernels multiply: fewer products than there are MACs, by Winograd's method."""
+"""The products that this package's kernels compute: fewer than the MACs, by Winograd's method."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from fractions import Fraction
 from costmodel.operators.recorder import Operator
 from costmodel.speed.roofline import channels_of
 
-PRODUCTS = Fraction(4, 9)  # of F(2x2, 3x3), a MAC of the taps
-TRANSFORMS = 3  # what transforming maps takes, over the output channels: fitted to layers that were measured
+PRODUCTS = Fraction(4, 9)  # of F(2x2, 3x3), per MAC
+TRANSFORMS = 3  # transforms cost 3/c_out of the MACs: fitted to measured layers
 
 
 def by_winograd(operator: Operator) -> Operator:
-    """Return an operator with the MACs that take as long as what the package's kernels compute.
+    """Return an operator with the MACs that take as long as this package's kernels.
 
     Source of the method: Lavin and Gray (2016), section 4.1. Any 9 taps count as 3 x 3.
     Maps must be whole tiles of 2 x 4 pixels.
