@@ -16,7 +16,7 @@ class Reports(logging.Handler):
 
 
 def show_reports() -> None:
-    """Show what `pwoct` reports; on its own, the package prints nothing but warnings."""
+    """Show what `pwoct` reports; by default, the package prints only warnings."""
     logger = logging.getLogger("pwoct")
     if not any(isinstance(handler, Reports) for handler in logger.handlers):
         logger.addHandler(Reports())

@@ -1,4 +1,4 @@
-"""What the calculator is asked: made once, of all its options."""
+"""The calculator's request: built once, from all its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What describes a space of networks: the options that `search` and `sweep` share."""
+"""The options that describe a space of networks, shared by `search` and `sweep`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal: how wide it is, and whether somebody waits at it for a sign of life."""
+"""The terminal: its width, and progress for whoever is waiting at it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def at_work(doing: str) -> Iterator[None]:
-    """Show on a terminal that work goes on, and for how long already; write nothing elsewhere."""
+    """Show a spinner with the elapsed time on a terminal; write nothing elsewhere."""
     if not sys.stderr.isatty():
         yield
         return

@@ -1,4 +1,4 @@
-"""What the commands of training share: configurations from options, errors as exit codes, folders of data."""
+"""Code shared by the training commands: configurations from options, exit codes, data folders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DataOption: TypeAlias = Annotated[Path | None, option("data")]
 RunsOption: TypeAlias = Annotated[Path, option("runs")]
 
 
-# What the configuration of a run calls an element type.
+# Names of dtypes in the configuration of a run.
 PRECISIONS: Mapping[str, str] = {"float32": "fp32", "bfloat16": "bf16"}
 
 

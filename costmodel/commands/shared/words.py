@@ -1,4 +1,4 @@
-"""The table of options: what each is called, how it is spelled, what its help says, what it may be."""
+"""The table of options: the name, spelling, help text and allowed values of each."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ TABLE: tuple[Word, ...] = (
     Word("figure", "--output -o", "The figure: a file .svg, .png or .pdf."),
     Word("page", "--output -o", "The HTML file to write."),
     Word("version", "--version", "Print the version and exit."),
-    # A network of one's own
+    # The user's own network
     Word(
         "input",
         "--input",

@@ -34,11 +34,11 @@ class BlockedNetwork(LeanNetwork):
     holds 16 in float32, 8 in float64) and all maps that are pooled have even sizes. Returns logits
     (n, classes). Under autocast, where the processor multiplies bfloat16, maps are kept and multiplied in it,
     as autocast does; sums, statistics and all elsewhere are in the parameters' type, float32 or float64.
-    In evaluation it computes by "lean". Layers may change between steps; what changes is recorded anew.
+    In evaluation it computes by "lean". Layers may change between steps; they are then recorded again.
 
     Raises:
         ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
-        RuntimeError: in training, if something follows the operators, such as torch.compile or torch.func.
+        RuntimeError: in training, if something traces the operators, such as torch.compile or torch.func.
     """
 
     PLAN = "blocked"
@@ -49,7 +49,7 @@ class BlockedNetwork(LeanNetwork):
         self._recorded: dict[tuple[Size, bool, bool], tuple[TrainingStep, Tape]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs: it records steps of its own."""
+        """Return the state that a copy needs; it records its own steps."""
         return {**self.__dict__, "_recorded": {}, "_layout": None}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
 def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None = None) -> str | None:
     """Return why a network cannot train by this plan on batches of so many images, or None if it can.
 
-    size: of the images; if it is given, all layers are looked at.
+    size: of the images; if it is given, all layers are checked.
     """
     if reason := why_not(torch.float32):
         return f'the plan "blocked" does not run here: {reason}'

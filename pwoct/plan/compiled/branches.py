@@ -37,8 +37,8 @@ class Branches(Generic[R]):
 
 
 def rebranching(conv1: OctConv, conv2: OctConv) -> OctConv:
-    """Return a 1x1 layer that does what `pwoct.branches.rebranch` does: each channel goes to one place."""
-    # A plan must not change what is drawn afterwards.
+    """Return a 1x1 layer equivalent to `pwoct.branches.rebranch`: each channel goes to one place."""
+    # A plan must not change the random numbers drawn afterwards.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         layer = OctConv(conv1.c_in, conv2.c_out, 1, alpha_in=conv1.alpha_in, alpha_out=conv2.alpha_out)
     layer.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The C++ compiler of the machine: what it is called, whether it has OpenMP, and a run of it."""
+"""The C++ compiler of the machine: its command, whether it has OpenMP, and how to run it."""
 
 import os
 import shlex
@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-# Seconds after which a compiler is ended: 30 times as long as it takes, 5 times as long on a busy machine.
+# Seconds after which a compiler is killed: 30 times its usual time, 5 times that on a busy machine.
 PATIENCE = 600
 OMP_TEST = '#include <omp.h>\nextern "C" int threads() { return omp_get_max_threads(); }\n'
-# Elsewhere PyTorch brings another OpenMP than the compiler, and a process must not have both.
+# Elsewhere PyTorch ships another OpenMP than the compiler's, and a process must not load both.
 OPENMP = ("-fopenmp",) if sys.platform == "linux" else ()
 
 
@@ -29,9 +29,9 @@ def march() -> str:
 
 
 def run(*arguments: str, text: str = "") -> bytes:
-    """Return what the compiler writes for these arguments, and `text` on its standard input.
+    """Return the compiler's output for these arguments, with `text` on its standard input.
 
-    It and what it starts end with this call, also if that is interrupted.
+    The compiler and its child processes end with this call, even if that is interrupted.
 
     Raises:
         CompilerError: if it fails, cannot be started, or takes longer than `PATIENCE`.
@@ -59,7 +59,7 @@ def run(*arguments: str, text: str = "") -> bytes:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that still runs, and all that it has started."""
+    """Kill a process that is still running, and its children."""
     if process.poll() is None:
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -87,7 +87,7 @@ def macros() -> tuple[bytes, Sequence[str]]:
     if OPENMP:
         try:
             return run(*OPENMP, *arguments), OPENMP
-        except CompilerError:  # if OpenMP is not why, it fails again
+        except CompilerError:  # if OpenMP is not the reason, it fails again
             pass
     return run(*arguments), ()
 

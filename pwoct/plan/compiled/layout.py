@@ -1,4 +1,4 @@
-"""What a recorded step depends on: the modules of a network, their options and their parameters."""
+"""The inputs of a recorded step: the modules of a network, their options and their parameters."""
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
@@ -29,7 +29,7 @@ _OPTIONS: dict[type[nn.Module], Callable[[Mapping[str, Any]], Any]] = {
 class Layout(NamedTuple):
     """All that was recorded of a network; two of them are equal if the same step computes both.
 
-    The modules are kept, so that no other one can get the identity of one that is gone.
+    The modules are kept alive, so that no new module can reuse the id of a deleted one.
     """
 
     modules: list[nn.Module]

@@ -1,7 +1,7 @@
 """The compiled kernels of the plans "native" and "blocked": built once by the machine's compiler, and kept.
 
-They are kept in a folder that nobody but the user can write, each with its SHA-256. What is not whole is
-built again; where there can be no such folder, they are built for one process.
+They are kept in a folder that only the user can write, each with its SHA-256. A damaged library is built
+again; where no such folder can be had, libraries are built for one process.
 """
 
 import contextlib
@@ -52,13 +52,13 @@ def why_not(dtype: torch.dtype) -> str | None:
     return None
 
 
-_FIRST = Lock()  # so that threads that come at once do not all compile
+_FIRST = Lock()  # so that concurrent threads do not all compile
 
 
 def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this processor unless they are in the user's cache.
 
-    A compiler that fails is not asked again in this process.
+    A compiler that fails is not run again in this process.
 
     Raises:
         CompilerError: if the compiler fails, or the cache cannot be used.
@@ -117,7 +117,7 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether a folder is the user's own, and others cannot write in it; then nor can they read."""
+    """Whether a folder belongs to the user, and others cannot write to it, nor then read it."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         return False
@@ -157,12 +157,12 @@ def _build(library: Path, openmp: Sequence[str]) -> None:
         LOG.info("compiling kernels for this processor; that takes about 20 seconds, once")
         run(*openmp, march(), *OPTIONS, *map(str, _sources("*.cpp")), "-o", str(built))
         _digest(built).write_text(hashlib.sha256(built.read_bytes()).hexdigest(), encoding="ascii")
-        for whole in (built, _digest(built)):  # whoever else builds it now
+        for whole in (built, _digest(built)):  # another process may be building it now
             whole.replace(library.parent / whole.name)
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what compilations left that were killed."""
+    """Remove the leftovers of killed compilations."""
     for left in folder.glob("building-*"):
         with contextlib.suppress(OSError):
             if time.time() - left.lstat().st_mtime > 2 * PATIENCE:

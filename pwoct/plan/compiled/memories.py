@@ -1,4 +1,4 @@
-"""The memory that passes use one after the other."""
+"""Memory that is reused from pass to pass."""
 
 from threading import Lock
 
@@ -9,7 +9,7 @@ SIZES = 2  # of passes whose memory is kept: of whole batches, and of the last o
 
 
 class Memories:
-    """Memory of passes that are over, kept for passes of the same size: new memory costs page faults."""
+    """Memory of finished passes, kept for passes of the same size: new memory costs page faults."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -19,7 +19,7 @@ class Memories:
         return Memories, ()  # a copy has its own
 
     def take(self, size: int) -> Tensor:
-        """Return memory of so many bytes; what is in it does not matter."""
+        """Return memory of this many bytes, with undefined contents."""
         with self._lock:
             free = self._free.get(size)
             if free:

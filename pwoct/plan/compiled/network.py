@@ -35,7 +35,7 @@ class NativeNetwork(Snapshot):
     Raises:
         ValueError: if the kernels cannot compute in `dtype` here, if the network is not one that it knows, or
             if an image has another size.
-        RuntimeError: if something follows the operators, such as torch.compile or torch.func.
+        RuntimeError: if something traces the operators, such as torch.compile or torch.func.
     """
 
     PLAN = "native"
@@ -154,7 +154,7 @@ def _sum(
 def _parts(
     recorder: ProgramRecorder, paths: Sequence[FoldedPath], inputs: Sequence[Branches[ProgramRecorder]]
 ) -> Iterator[tuple[Map, Map | None, Convolution]]:
-    """Yield what is added up: a map, another one or None, and the convolution that reads them."""
+    """Yield the terms of a sum: a map, another one or None, and the convolution that reads them."""
     alone: tuple[Map, Convolution] | None = None
     for path in paths:
         x = inputs[path.number](path.term.source, path.term.pools)
@@ -178,7 +178,7 @@ def _joined(first: Convolution, second: Convolution) -> Convolution:
 
 
 def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
-    """Whether 1x1, kxk, 1x1 become one kxk: by MACs, where maps in between cost half as much again."""
+    """Whether 1x1, kxk, 1x1 become one kxk: by MACs, to which the maps in between add half."""
     k = kernel[0] * kernel[1]
     return 2 * k * c_in * c_out <= 3 * hidden * (c_in + k * hidden + c_out)
 

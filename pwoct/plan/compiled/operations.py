@@ -51,7 +51,7 @@ class Operation(ctypes.Structure):
 class Map:
     """A feature map of one block of images; two of the same shape are different maps.
 
-    `place` is where it lies in memory, in vectors, once that is decided.
+    `place` is its offset in memory, in vectors, once assigned.
     """
 
     channels: int
@@ -65,7 +65,7 @@ class Map:
         return self.height, self.width
 
     def groups(self, group: int) -> int:
-        """Return how many groups of so many channels hold all of them."""
+        """Return the number of groups that hold all channels."""
         return -(-self.channels // group)
 
     def vectors(self, group: int) -> int:
@@ -75,7 +75,7 @@ class Map:
 
 @dataclass
 class Step:
-    """An operation whose maps have no place yet, by the names of its fields."""
+    """An operation whose maps have no offset yet, by the names of its fields."""
 
     operation: Operation
     reads: dict[str, Map]
@@ -104,7 +104,7 @@ def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: 
 
 
 def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
-    """Check that maps fit the one that they are added to.
+    """Check that maps fit the one to which they are added.
 
     Raises:
         ValueError: if they do not.
@@ -123,7 +123,7 @@ def settle(steps: Iterable[Step]) -> ctypes.Array[Operation]:
 
 
 def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> int:
-    """Give each map a place that no other map has while it is needed; return the vectors of all places.
+    """Give each map a place that no other live map uses; return the vectors of all places.
 
     The images lie at 0; the result is needed to the end.
     """
@@ -135,7 +135,7 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
     placed = [images]
     for number, one in enumerate(steps):
         if one.output is None or any(one.output is other for other in placed):
-            continue  # several steps may write a map, each its own pixels
+            continue  # several steps may write to a map, each to its own pixels
         placed = [other for other in placed if needed.get(other, 0) >= number]
         size, place = one.output.vectors(group), 0
         for other in sorted(placed, key=lambda other: other.place):
@@ -149,7 +149,7 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
 
 
 def arrange(weight: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:
-    """Return a kernel in the order in which it is read; see `convolve_rest` in kernels.h.
+    """Return weights in the order in which they are read; see `convolve_rest` in kernels.h.
 
     weight: (c_out, c_in, k_h, k_w). As many output channels as are computed at once lie side by side, for
     each group of input channels and each tap; channels that groups lack are `missing`.
@@ -168,7 +168,7 @@ def arrange(weight: Tensor, group_in: int, group_out: int, missing: int = 0) -> 
 
 
 def lanes_of(dtype: torch.dtype) -> int:
-    """Return how many images a block has."""
+    """Return the number of images in a block."""
     return int(load().pwoct_vector_bytes()) // (GROUPS[dtype] * dtype.itemsize)
 
 
@@ -182,7 +182,7 @@ def to_blocks(x: Tensor, lanes: int, dtype: torch.dtype) -> Tensor:
 
 
 def from_blocks(results: Tensor, result: Map, images: int, lanes: int, group: int) -> Tensor:
-    """Return (images, channels, height, width) of what `to_blocks` would make of it."""
+    """Return (images, channels, height, width), the inverse of `to_blocks`."""
     blocks, groups = len(results), result.groups(group)
     maps = results.view(blocks, groups, result.height, result.width, lanes, group)
     order = maps.permute(0, 4, 1, 5, 2, 3)

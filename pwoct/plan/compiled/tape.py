@@ -40,7 +40,7 @@ class Tape:
     """Records a network forward; `reverse` then records the gradients of all that was recorded.
 
     Args:
-        rounds: whether maps and weights of convolutions are rounded to bfloat16, as autocast would have it;
+        rounds: whether maps and weights of convolutions are rounded to bfloat16, as under autocast;
             each operation adds up and normalises in float32.
 
     Attributes:
