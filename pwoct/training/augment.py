@@ -90,6 +90,6 @@ class Normalise:
             return cls(mean.float(), torch.tensor(255.0, device=pixels.device))
         values = torch.arange(256, dtype=torch.float64, device=pixels.device)
         counts = torch.stack([torch.bincount(part.flatten(), minlength=256) for part in pixels.unbind(-1)])
-        share = counts.double() / counts.sum(1, keepdim=True)  # a histogram: exact, and quicker than summing
+        share = counts.double() / counts.sum(1, keepdim=True)  # a histogram: exact, and faster than summing
         mean = share @ values
         return cls(mean.float(), (share @ values**2 - mean**2).sqrt().float())

@@ -117,7 +117,7 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether a folder belongs to the user, and others cannot write to it, nor then read it."""
+    """Whether a folder belongs to the user, and others can neither write to it nor read it."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         return False
