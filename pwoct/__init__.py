@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pwoct.branches import Octave, OctBatchNorm2d
+    from pwoct.conversion import conversion_of, convert
     from pwoct.octave import OctConv
     from pwoct.pwise_octave import PwiseOctConv
     from pwoct.resnet import MODELS, ResNet, build
     from pwoct.training.loading import load_run
 
-__all__ = ["MODELS", "OctBatchNorm2d", "OctConv", "Octave", "PwiseOctConv", "ResNet", "build", "load_run"]
+__all__ = [
+    "MODELS",
+    "OctBatchNorm2d",
+    "OctConv",
+    "Octave",
+    "PwiseOctConv",
+    "ResNet",
+    "build",
+    "conversion_of",
+    "convert",
+    "load_run",
+]
 
 _HOME = {
     "OctBatchNorm2d": "pwoct.branches",
@@ -23,6 +35,8 @@ _HOME = {
     "MODELS": "pwoct.resnet",
     "ResNet": "pwoct.resnet",
     "build": "pwoct.resnet",
+    "conversion_of": "pwoct.conversion",
+    "convert": "pwoct.conversion",
     "load_run": "pwoct.training.loading",
 }
 

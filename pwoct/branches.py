@@ -22,7 +22,7 @@ class Octave(NamedTuple):
 
 def as_octave(x: Octave | Tensor) -> Octave:
     """Return `x` with two branches; a tensor is a high branch alone."""
-    return Octave(x, None) if isinstance(x, Tensor) else x
+    return x if isinstance(x, Octave) else Octave(x, None)
 
 
 def pool(x: Tensor, by: int = 2) -> Tensor:

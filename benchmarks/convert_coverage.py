@@ -1,0 +1,270 @@
+"""How many convolutional classifiers of timm and pytorchcv convert: a seeded sample, each tried to the end.
+
+For each network: `pwoct.convert`; forward and backward in training mode with a gradient for every parameter
+that had one; torch.export, whose program gives the same outputs; and the verification of
+the cost model with all MACs covered. A classifier counts as convolutional where it convolves, and multiplies
+by its weights alone. Both packages must be installed beside ours; neither is a dependency.
+
+    python benchmarks/convert_coverage.py run RESULTS.jsonl [--count 200] [--seed 16] [--part 1/1]
+    python benchmarks/convert_coverage.py table RESULTS.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+import warnings
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from coverage import PACKAGES, limited, names, read
+
+STEPS = ("convert", "train", "export", "verify")
+LARGEST = 25_000_000  # parameters; larger networks are examined on tensors without data
+SIDES = (64, 128)
+
+
+def build(name: str, device: str) -> Any:
+    """A network with random weights."""
+    import torch
+
+    package, _, model = name.partition(":")
+    torch.manual_seed(0)
+    with torch.device(device):
+        if package == "timm":
+            import timm
+
+            return timm.create_model(model)
+        from pytorchcv.model_provider import get_model
+
+        return get_model(model)
+
+
+def shapes(net: Any) -> list[tuple[int, ...]]:
+    """Shapes of an input to try, small ones first."""
+    config = getattr(net, "default_cfg", None) or {}
+    size = config.get("input_size") or (getattr(net, "in_channels", 3), *getattr(net, "in_size", (224, 224)))
+    small = [(2, size[0], side, side) for side in SIDES if side < size[1]]
+    return [*small, (2, *size)]
+
+
+def is_classifier(name: str) -> tuple[bool, str]:
+    """Whether a network convolves, gives one row of numbers per image, and multiplies only by its weights."""
+    import torch
+
+    from costmodel.tracing import trace
+
+    net = build(name, "meta").eval()
+    shape = shapes(net)[-1]
+    if len(shape) != 4:
+        return False, "no images"
+    out = net(torch.zeros(shape, device="meta"))
+    if not isinstance(out, torch.Tensor) or out.dim() != 2:
+        return False, "no classifier"
+    found = trace(net, [torch.zeros(shape, device="meta")])
+    kinds = {call.kind for call in found.calls if call.cost.macs}
+    if "convolution" not in kinds or not kinds <= {"convolution", "linear"}:
+        return False, f"multiplies by {', '.join(sorted(kinds))}"
+    of_linear = sum(int(c.cost.macs) for c in found.calls if c.kind == "linear")
+    share = of_linear / int(found.total().macs)
+    return (share < 0.5, f"linear layers do {share:.0%} of its work" if share >= 0.5 else "")
+
+
+def first_size(net: Any, device: str) -> Any:
+    """A batch of the smallest images on which a network runs in training mode."""
+    import torch
+
+    for shape in shapes(net):
+        x = torch.randn(shape, device=device)
+        try:
+            net.eval()
+            with torch.no_grad():
+                net(x)
+            return x
+        except Exception:
+            continue
+    raise RuntimeError("it runs on none of its sizes")
+
+
+def gradients(net: Any, x: Any) -> set[str]:
+    """The names of the parameters that a training step reaches."""
+    net.train()
+    net.zero_grad(set_to_none=True)
+    out = net(x)
+    first = out[0] if isinstance(out, tuple | list) else out
+    first.float().sum().backward()
+    found = {name for name, p in net.named_parameters() if p.grad is not None}
+    net.zero_grad(set_to_none=True)
+    return found
+
+
+class Trial:
+    """One network on its way through the steps."""
+
+    def __init__(self, name: str, alpha: str) -> None:
+        self.name, self.alpha = name, alpha
+        self.result: dict[str, Any] = {"name": name, "alpha": alpha}
+
+    def convert(self) -> None:
+        """Convert the network and count what became of its convolutions."""
+        from costmodel.tracing import trace
+        from pwoct.conversion import conversion_of, convert
+
+        size = sum(p.numel() for p in build(self.name, "meta").parameters())
+        device = "meta" if size > LARGEST else "cpu"
+        self.net = build(self.name, device)
+        self.x = first_size(self.net, device)
+        self.made = convert(self.net, alpha=self.alpha, inputs=self.x)
+        found = conversion_of(self.made)
+        reasons = Counter(layer.reason for layer in found.kept)
+        before, after = (int(trace(n, [self.x]).total().macs) for n in (self.net, self.made))
+        self.result.update(
+            device=device, shape=list(self.x.shape), octave=len(found.converted), macs=before,
+            convolutions=len(found.layers), reasons=reasons, macs_converted=after,
+        )  # fmt: skip
+        if not found.converted:
+            raise RuntimeError(f"no convolution became an octave layer: {dict(reasons)}")
+
+    def train(self) -> None:
+        """One step: every parameter that had a gradient has one."""
+        from pwoct.conversion import conversion_of
+
+        plain, now = gradients(self.net, self.x), gradients(self.made, self.x)
+        gone = tuple(f"{layer.name}." for layer in conversion_of(self.made).converted)
+        missing = {n for n in plain - now if not n.startswith(gone)}
+        missing |= {n for n, _ in self.made.named_parameters() if n.startswith(gone) and n not in now}
+        if missing:
+            raise RuntimeError(f"no gradient for {sorted(missing)[:4]}")
+
+    def export(self) -> None:
+        """Export, and compare with the network, where there are data."""
+        import torch
+
+        made = self.made.eval()
+        program = torch.export.export(made, (self.x,))
+        if self.x.device.type == "meta":
+            return
+        with torch.no_grad():
+            wanted = made(self.x)
+            difference = (program.module()(self.x) - wanted).abs().max()
+        if not difference <= 1e-4 * wanted.abs().max().clamp_min(1e-6):
+            raise RuntimeError(f"the exported program differs by {float(difference):.2g}")
+
+    def verify(self) -> None:
+        """Hold the formulas against counters."""
+        from costmodel.checks.verify_foreign import verify_module
+
+        report = verify_module(self.made.eval(), [self.x], title=self.name)
+        if report.uncovered:
+            raise RuntimeError(f"uncovered: {sorted({call.operator for call in report.uncovered})}")
+        if report.verdict == "differs":
+            raise RuntimeError(f"differs: {report.differences[:2]}")
+        self.result["verdict"] = report.verdict
+
+
+def examine(name: str, seconds: int, alpha: str) -> dict[str, Any]:
+    """Everything that is asked of one network."""
+    trial = Trial(name, alpha)
+    start = time.process_time()
+    for step in STEPS:
+        try:
+            with limited(seconds):
+                getattr(trial, step)()
+            trial.result[step] = True
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            lines = str(error).splitlines() or [""]
+            trial.result[step] = False
+            trial.result[f"{step}_error"] = f"{type(error).__name__}: {lines[0]}"[:300]
+            if step == "convert":
+                break
+    trial.result["seconds"] = round(time.process_time() - start, 1)
+    return trial.result
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Examine networks until enough convolutional classifiers were; what stands in the results stays."""
+    path = Path(arguments.results)
+    done = {result["name"]: result for result in read(path)}
+    order = names()
+    random.Random(arguments.seed).shuffle(order)
+    count = 0
+    part, parts = map(int, arguments.part.split("/"))
+    for name in order[part - 1 :: parts]:
+        if count == arguments.count:
+            break
+        if name not in done:
+            done[name] = one(name, arguments, path)
+            print(json.dumps(done[name])[:400], file=sys.stderr, flush=True)
+        count += not done[name].get("left")
+
+
+def one(name: str, arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """Examine one network; a mark before it lets the next run pass by one that ends the process."""
+    mark = path.with_suffix(".running")
+    if mark.exists() and mark.read_text() == name:
+        result: dict[str, Any] = {"name": name, "convert": False, "convert_error": "the process ended"}
+    else:
+        mark.write_text(name)
+        try:
+            with limited(arguments.seconds):
+                fits, why = is_classifier(name)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            fits, why = False, f"can't be built here: {type(error).__name__}: {error}"[:200]
+        result = examine(name, arguments.seconds, arguments.alpha) if fits else {"name": name, "left": why}
+    with path.open("a") as file:
+        file.write(json.dumps(result) + "\n")
+    mark.unlink(missing_ok=True)
+    return result
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Print a page's tables."""
+    results = [r for path in arguments.results for r in read(Path(path)) if not r.get("left")]
+    passed = [r for r in results if all(r.get(step) for step in STEPS)]
+    print(f"| step | of {len(results)} networks |\n| --- | --- |")
+    for step in STEPS:
+        print(f"| {step} | {sum(bool(r.get(step)) for r in results)} |")
+    print(f"| all | {len(passed)} |\n\n| network | step | reason |\n| --- | --- | --- |")
+    for r in results:
+        for step in STEPS:
+            if r.get(f"{step}_error"):
+                print(f"| {r['name']} | {step} | {r[f'{step}_error'].replace('|', '/')} |")
+    reasons: Counter[str] = Counter()
+    for r in results:
+        reasons.update(r.get("reasons", {}))
+    print("\n| why a convolution stays plain | convolutions |\n| --- | --- |")
+    for reason, count in reasons.most_common():
+        print(f"| {reason} | {count} |")
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    running = commands.add_parser("run")
+    running.add_argument("results")
+    running.add_argument("--count", type=int, default=200)
+    running.add_argument("--seed", type=int, default=16)
+    running.add_argument("--seconds", type=int, default=300)
+    running.add_argument("--alpha", default="1/4")
+    running.add_argument("--part", default="1/1", help="which part of the sample, such as 1/2")
+    running.set_defaults(do=run)
+    shown = commands.add_parser("table")
+    shown.add_argument("results", nargs="+")
+    shown.set_defaults(do=table)
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+if __name__ == "__main__":
+    print(", ".join(f"{package} {version(package)}" for package in PACKAGES), file=sys.stderr)
+    main()

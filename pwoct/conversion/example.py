@@ -1,0 +1,85 @@
+"""An input on which a network runs: given by the user, told by the network, or found by trying."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SIDES = (224, 64, 32, 299, 331, 384, 28)
+
+Shape = tuple[int, ...]
+Inputs = Tensor | Shape | Sequence[Any]
+
+
+def shapes_of(inputs: Inputs | None, model: nn.Module) -> Iterator[tuple[Any, ...]]:
+    """Yield the positional arguments to try, as shapes or as tensors.
+
+    Raises:
+        ValueError: if no input is given and the network does not say how many channels its images have.
+    """
+    if inputs is not None:
+        yield _arguments(inputs)
+        return
+    told = _told(model)
+    if told:
+        yield ((1, *told),)
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None:
+        raise ValueError("the network has no two-dimensional convolution")
+    for side in SIDES:
+        yield ((1, first.in_channels, side, side),)
+
+
+def _arguments(inputs: Inputs) -> tuple[Any, ...]:
+    if isinstance(inputs, Tensor):
+        return (inputs,)
+    values: tuple[Any, ...] = tuple(inputs)
+    return (values,) if values and all(isinstance(v, int) for v in values) else values
+
+
+def _told(model: nn.Module) -> Shape | None:
+    """Return (c, h, w) where the network says it, as those of timm and pytorchcv do."""
+    config = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
+    size: Any = config.get("input_size") if isinstance(config, dict) else None
+    sides: Any = getattr(model, "in_size", None)
+    if size is None and isinstance(sides, tuple):
+        size = (getattr(model, "in_channels", 3), *sides)
+    return tuple(size) if size else None
+
+
+def tensors(arguments: Sequence[Any], device: torch.device | str) -> list[Any]:
+    """Return arguments with tensors on a device; a shape is a tensor of zeros."""
+
+    def made(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.detach().to(device)
+        is_shape = isinstance(value, tuple | list) and all(isinstance(v, int) for v in value)
+        return torch.zeros(tuple(value), device=device) if is_shape else value
+
+    return [made(value) for value in arguments]
+
+
+def without_data(model: nn.Module) -> nn.Module:
+    """Return a copy of a model on the meta device; tensors that are neither parameter nor buffer move too."""
+    found = copy.deepcopy(model).to("meta")
+    for part in found.modules():
+        for key, value in vars(part).items():
+            if isinstance(value, Tensor):
+                setattr(part, key, value.to("meta"))
+    return found
+
+
+def first_that_runs(attempts: Sequence[tuple[Any, Callable[[], Any]]]) -> tuple[Any, Any]:
+    """Return the key and the result of the first attempt that does not raise; else raise the first error."""
+    first: Exception | None = None
+    for key, attempt in attempts:
+        try:
+            return key, attempt()
+        except Exception as error:
+            first = first or error
+    assert first is not None
+    raise first

@@ -1,0 +1,92 @@
+"""Which channels of a feature map lie in which branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pwoct.channels import Ratio, split_channels
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The channels of the high and of the low branch, by their numbers in the whole feature map.
+
+    >>> Layout.split(8, "1/4")
+    Layout(high=(0, 1, 2, 3, 4, 5), low=(6, 7))
+    """
+
+    high: tuple[int, ...]
+    low: tuple[int, ...]
+
+    @classmethod
+    def plain(cls, channels: int) -> Layout:
+        """Return the layout without a low branch."""
+        return cls(tuple(range(channels)), ())
+
+    @classmethod
+    def split(cls, channels: int, alpha: Ratio) -> Layout:
+        """Return the layout whose last channels, a share of alpha, are low."""
+        high = split_channels(channels, alpha).high
+        return cls(tuple(range(high)), tuple(range(high, channels)))
+
+    @property
+    def channels(self) -> int:
+        """Channels of both branches."""
+        return len(self.high) + len(self.low)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no low branch, and the channels are in order."""
+        return not self.low and self.high == tuple(range(len(self.high)))
+
+    @cached_property
+    def merged_order(self) -> tuple[int, ...]:
+        """For each channel of the whole map, its place in high and low, one behind the other."""
+        place = {channel: k for k, channel in enumerate((*self.high, *self.low))}
+        return tuple(place[channel] for channel in range(self.channels))
+
+    def selected(self, channels: Sequence[int]) -> Layout:
+        """Return the layout of a map of some of the channels, which get new numbers in that order."""
+        place = {channel: k for k, channel in enumerate(channels)}
+        return Layout(
+            tuple(place[c] for c in self.high if c in place), tuple(place[c] for c in self.low if c in place)
+        )
+
+    def renumbered(self, number_of: Sequence[int]) -> Layout:
+        """Return the layout in which channel c has the number `number_of[c]`; no data moves."""
+        return Layout(tuple(number_of[c] for c in self.high), tuple(number_of[c] for c in self.low))
+
+    def shifted(self, by: int) -> Layout:
+        """Return the layout with every number increased."""
+        return Layout(tuple(c + by for c in self.high), tuple(c + by for c in self.low))
+
+    def repeated(self, times: int) -> Layout:
+        """Return the layout in which each channel became several neighbours."""
+        return Layout(tuple(_each(self.high, times)), tuple(_each(self.low, times)))
+
+
+def _each(channels: Sequence[int], times: int) -> Iterator[int]:
+    for channel in channels:
+        yield from range(channel * times, (channel + 1) * times)
+
+
+def take(x: Tensor, channels: Sequence[int], dim: int = 1) -> Tensor:
+    """Return some channels of a tensor: a view where they are neighbours.
+
+    >>> take(torch.tensor([[5, 6, 7]]), (1, 2)), take(torch.tensor([[5, 6, 7]]), (2, 0))
+    (tensor([[6, 7]]), tensor([[7, 5]]))
+    """
+    if is_run(channels):
+        whole = len(channels) == x.shape[dim]
+        return x if whole else x.narrow(dim, channels[0] if channels else 0, len(channels))
+    return x.index_select(dim, torch.tensor(channels, device=x.device))
+
+
+def is_run(channels: Sequence[int]) -> bool:
+    """Whether channels are neighbours, in order."""
+    return not channels or tuple(channels) == tuple(range(channels[0], channels[0] + len(channels)))

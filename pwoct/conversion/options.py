@@ -1,0 +1,133 @@
+"""What is asked of each convolution: alpha, beta and paths, for all or by patterns of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from typing import Any
+
+from pwoct.channels import WIDTH_RULES, Ratio, as_alpha, as_beta, as_paths, check_choice
+from pwoct.octave import STRIDE_RULES
+from pwoct.pwise_octave import BETWEEN
+
+INITS = ("random", "pretrained")
+KEYS = ("alpha", "beta", "paths")
+PLAIN = "plain"
+
+Layers = Mapping[str, "str | Mapping[str, Any]"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one convolution is to become."""
+
+    alpha: Fraction
+    beta: Fraction
+    paths: tuple[str, ...]
+    plain: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether it asks for anything but the convolution as it is."""
+        return not self.plain and (self.alpha > 0 or "HH" in self.paths)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a conversion that all of its layers have in common, and the choices by pattern."""
+
+    default: Choice
+    layers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    width_rule: str = "out"
+    stride_rule: str = "C"
+    between: str = "none"
+    init: str = "random"
+
+    def choice(self, name: str) -> Choice:
+        """Return what is asked of a layer: of the patterns that fit its name, later ones count more."""
+        found = self.default
+        for pattern, changes in self.layers:
+            if fnmatchcase(name, pattern):
+                found = replace(found, **{"plain": False, **changes})
+        return found
+
+
+def read_options(
+    alpha: Ratio,
+    beta: Ratio,
+    paths: Iterable[str],
+    layers: Layers | None,
+    *,
+    width_rule: str,
+    stride_rule: str,
+    between: str,
+    init: str,
+) -> Options:
+    """Check the options of a conversion.
+
+    Raises:
+        ValueError: if one is out of its range.
+    """
+    check_choice("width_rule", width_rule, WIDTH_RULES)
+    check_choice("stride_rule", stride_rule, STRIDE_RULES)
+    check_choice("between", between, BETWEEN)
+    check_choice("init", init, INITS)
+    default = Choice(as_alpha(alpha), as_beta(beta), as_paths(paths))
+    chosen = tuple((pattern, _changes(pattern, given)) for pattern, given in (layers or {}).items())
+    return Options(default, chosen, width_rule, stride_rule, between, init)
+
+
+def parse_layers(texts: Sequence[str]) -> dict[str, str]:
+    """Read choices as they stand on a command line: `stage3.*=alpha:1/2,paths:HL,LH`, `layer4.*=plain`.
+
+    Raises:
+        ValueError: if a text is none.
+
+    >>> parse_layers(["stage3.*=alpha:1/2,beta:4"])
+    {'stage3.*': 'alpha:1/2,beta:4'}
+    """
+    found = {}
+    for text in texts:
+        pattern, sign, choice = text.partition("=")
+        if not sign or not pattern.strip() or not choice.strip():
+            raise ValueError(
+                f"a choice is PATTERN=alpha:1/2,beta:4,paths:HL,LH or PATTERN=plain, got {text!r}"
+            )
+        found[pattern.strip()] = choice.strip()
+    return found
+
+
+def _changes(pattern: str, given: str | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(given, str):
+        given = _taken_apart(pattern, given)
+    readers: dict[str, Callable[[Any], Any]] = {
+        "alpha": as_alpha,
+        "beta": as_beta,
+        "paths": as_paths,
+        PLAIN: bool,
+    }
+    unknown = [key for key in given if key not in readers]
+    if unknown or not given:
+        raise ValueError(f"layers[{pattern!r}] takes alpha, beta, paths or plain, got {unknown or given!r}")
+    return {key: readers[key](value) for key, value in given.items()}
+
+
+def _taken_apart(pattern: str, text: str) -> dict[str, Any]:
+    """Take `alpha:1/2,paths:HL,LH` apart; what follows `paths:` without a key of its own is one more path."""
+    if text.strip().lower() == PLAIN:
+        return {PLAIN: True}
+    found: dict[str, str] = {}
+    last = ""
+    for part in text.split(","):
+        key, sign, value = (piece.strip() for piece in part.partition(":"))
+        if not sign and last == "paths":
+            found[last] += f",{key}"
+            continue
+        if not sign or key not in KEYS or key in found:
+            raise ValueError(
+                f"layers[{pattern!r}] must be such as alpha:1/2,beta:4,paths:HL,LH or plain, got {text!r}"
+            )
+        found[key], last = value, key
+    return dict(found)

@@ -1,0 +1,241 @@
+"""The plan of a conversion: a dry run of the network's own code, in which convolutions choose what to become.
+
+Pairs flow through the network as they will in the converted one. A convolution whose output reaches no other
+octave layer closes its row of octave layers: it gives a plain map. That is known only after a run, so
+that the network is run until nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pwoct.branches import Size, strided
+from pwoct.channels import hidden_channels
+from pwoct.conversion.eligible import CannotConvertError, ConvCall, watched
+from pwoct.conversion.layout import Layout
+from pwoct.conversion.options import Choice, Options
+from pwoct.conversion.report import BLOCKS, DENSE, DEPTHWISE, ConvSpec, LayerReport
+from pwoct.conversion.tensor import OctaveTensor, as_pair, merge
+
+RUNS = 8  # after which a plan that still changes is a fault of the rules
+NOT_RUN = "it does not run on this input"
+STEM = "it is the network's first convolution"
+AGAIN = "it runs more than once"
+NO_MAP = "it takes more or other things than one batch of feature maps"
+PASSES_ON = "it keeps channels apart, and its input is plain"
+ALONE = "its input is plain and no octave layer uses its output"
+
+
+def plan(model: nn.Module, args: Sequence[Any], options: Options) -> tuple[LayerReport, ...]:
+    """Return what becomes of each convolution of a model, in the order in which they run.
+
+    model: run as it is, in evaluation mode and without gradients; nothing of it is changed.
+
+    Raises whatever the network raises.
+    """
+    names: dict[str, nn.Conv2d] = {
+        name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)
+    }
+    closing: frozenset[str] = frozenset()
+    refused = _refused_before(model, names)
+    for _ in range(RUNS):
+        run = _DryRun(options, closing, refused)
+        with _watching(model, names, run), torch.no_grad():
+            model(*args)
+        if run.again - refused.keys():
+            refused |= dict.fromkeys(run.again, AGAIN)
+            continue
+        found = frozenset(run.specs) - frozenset(run.used)
+        found = frozenset(name for name in found if run.specs[name].kind == DENSE)
+        if found <= closing:
+            break
+        closing |= found
+    return _reports(names, run)
+
+
+def _reports(names: Mapping[str, nn.Conv2d], run: _DryRun) -> tuple[LayerReport, ...]:
+    order = [*run.order, *(name for name in names if name not in run.order)]
+    return tuple(
+        LayerReport(name, run.specs[name]) if name in run.specs
+        else LayerReport(name, None, run.reasons.get(name, NOT_RUN))
+        for name in order
+    )  # fmt: skip
+
+
+def _refused_before(model: nn.Module, names: Mapping[str, nn.Conv2d]) -> dict[str, str]:
+    """Convolutions that can't be replaced, whatever the input."""
+    owners: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
+    shared = {ids for ids, known in owners.items() if len(known) > 1}
+    found: dict[str, str] = {}
+    for name, conv in names.items():
+        if not name:
+            found[name] = "the network is this convolution alone"
+        elif conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks:
+            found[name] = "it has hooks"
+        elif any(id(p) in shared for p in conv.parameters()):
+            found[name] = "its weight belongs to another layer too"
+    return found
+
+
+@dataclass
+class _DryRun:
+    """One run: what is known before it, and what it finds."""
+
+    options: Options
+    closing: frozenset[str]
+    refused: Mapping[str, str]
+    specs: dict[str, ConvSpec] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)  # octave layers whose output reaches another one
+    again: set[str] = field(default_factory=set)
+
+    def convolve(self, name: str, conv: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
+        """Do in the dry run what a convolution will do, on shapes alone."""
+        if name in self.order:
+            self.again.add(name)
+        else:
+            self.order.append(name)
+        own = partial(type(conv).forward, conv)
+        x = args[0] if len(args) == 1 and not kwargs else None
+        if not isinstance(x, OctaveTensor | Tensor) or x.dim() != 4:
+            self.reasons[name] = NO_MAP
+            return own(*merge(args), **merge(kwargs))
+        plain = merge(x)
+        y, call = watched(conv, own, plain)
+        choice = self.options.choice(name)
+        try:
+            spec = self._spec(name, choice, call, as_pair(x), y.shape[1])
+        except CannotConvertError as why:
+            self.reasons[name] = str(why)
+            return y
+        return self._output(spec, as_pair(x), y, choice)
+
+    def _spec(self, name: str, choice: Choice, call: ConvCall | str, x: OctaveTensor, c_out: int) -> ConvSpec:
+        if name in self.refused:
+            raise CannotConvertError(self.refused[name])
+        if choice.plain:
+            raise CannotConvertError("it is to stay plain")
+        if len(self.order) == 1:
+            raise CannotConvertError(STEM)
+        if isinstance(call, str):
+            raise CannotConvertError(call)
+        closes = name in self.closing
+        given: dict[str, Any] = {
+            "name": name, "layout_in": _arriving(x), "kernel": call.kernel, "stride": call.stride,
+            "dilation": call.dilation, "groups": call.groups, "bias": call.bias, "same": call.same,
+            "size": tuple(map(int, x.map_size)), "batch": int(x.shape[0]),
+        }  # fmt: skip
+        if _is_depthwise(call, x, c_out):
+            return ConvSpec(**given, layout_out=_depthwise(x.channels_of, c_out), kind=DEPTHWISE)
+        low = Layout.split(c_out, 0 if closes else choice.alpha)
+        if call.groups > 1 and not _divides(call.groups, given["layout_in"], low):
+            return ConvSpec(**given, layout_out=_whole_groups(call.groups, x.channels_of, c_out), kind=BLOCKS)
+        widths = self._widths(choice, call, x, low) if x.origins and not closes else {}
+        return ConvSpec(**given, layout_out=low, widths=widths, closes=closes)
+
+    def _widths(self, choice: Choice, call: ConvCall, x: OctaveTensor, out: Layout) -> dict[str, int]:
+        """The hidden channels of compressed paths: of dense kxk convolutions between other octave layers."""
+        if call.kernel == (1, 1) or call.groups > 1:
+            return {}
+        ends_in = {"H": len(x.channels_of.high), "L": len(x.channels_of.low)}
+        ends_out = {"H": len(out.high), "L": len(out.low)}
+        return {
+            path: hidden_channels(ends_in[path[0]], ends_out[path[1]], choice.beta, self.options.width_rule)
+            for path in choice.paths
+            if ends_in[path[0]] and ends_out[path[1]]
+        }
+
+    def _output(self, spec: ConvSpec, x: OctaveTensor, y: Tensor, choice: Choice) -> OctaveTensor:
+        name, size = spec.name, strided(x.map_size, spec.stride)
+        if spec.kind == DENSE:
+            self.used |= x.origins
+        is_octave = not (spec.layout_in.is_plain and spec.layout_out.is_plain) or spec.widths
+        if is_octave:
+            self.specs[name] = spec
+        else:
+            self.reasons[name] = _why_plain(spec, choice)
+        origins = frozenset((name,)) if spec.kind == DENSE else x.origins
+        high, low = spec.layout_out.high, spec.layout_out.low
+        return OctaveTensor(
+            y[:, : len(high)] if high else None,
+            _low_of(y, len(low), size) if low else None,
+            spec.layout_out,
+            size,
+            origins if choice.changes else frozenset(),
+            closes=spec.closes and bool(is_octave),
+        )
+
+
+def _arriving(x: OctaveTensor) -> Layout:
+    """The layout that a layer is built for: without a low branch, channels in order, as in a plain map."""
+    return x.channels_of if x.low is not None else Layout.plain(x.shape[1])
+
+
+def _why_plain(spec: ConvSpec, choice: Choice) -> str:
+    if not choice.changes:
+        return "alpha is 0, and no path is compressed"
+    return ALONE if spec.kind == DENSE else PASSES_ON
+
+
+def _low_of(y: Tensor, channels: int, size: Size) -> Tensor:
+    return y.new_zeros((y.shape[0], channels, *strided(size, 2)))
+
+
+def _is_depthwise(call: ConvCall, x: OctaveTensor, c_out: int) -> bool:
+    c_in = x.shape[1]
+    return call.groups == c_in > 1 and c_out % c_in == 0
+
+
+def _depthwise(layout: Layout, c_out: int) -> Layout:
+    """Each channel stays in its branch."""
+    return layout.repeated(c_out // layout.channels)
+
+
+def _divides(groups: int, layout_in: Layout, layout_out: Layout) -> bool:
+    """Whether every path can have as many groups as the convolution."""
+    branches = (layout_in.high, layout_in.low, layout_out.high, layout_out.low)
+    return all(len(branch) % groups == 0 for branch in branches)
+
+
+def _whole_groups(groups: int, layout: Layout, c_out: int) -> Layout:
+    """Each group stays in its branch, where it lies in one of them whole and in order."""
+    size, wide = layout.channels // groups, c_out // groups
+    for branch in (layout.high, layout.low):
+        whole = [branch[k : k + size] for k in range(0, len(branch), size)]
+        if any(part != tuple(range(part[0], part[0] + size)) or part[0] % size for part in whole):
+            raise CannotConvertError(
+                f"its {groups} groups neither divide the channels of the branches nor lie in them whole: "
+                f"{len(layout.high)} high and {len(layout.low)} low channels"
+            )
+    first = [[branch[k] // size for k in range(0, len(branch), size)] for branch in (layout.high, layout.low)]
+    high, low = (tuple(g * wide + k for g in of for k in range(wide)) for of in first)
+    return Layout(high, low)
+
+
+@contextmanager
+def _watching(model: nn.Module, names: Mapping[str, nn.Conv2d], run: _DryRun) -> Iterator[None]:
+    """Let convolutions take part in a dry run: their `forward` is shadowed for as long as it takes."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    for name, conv in names.items():
+        vars(conv)["forward"] = partial(run.convolve, name, conv)
+    try:
+        yield
+    finally:
+        for conv in names.values():
+            vars(conv).pop("forward", None)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+__all__ = ["plan"]

@@ -1,0 +1,72 @@
+"""What a conversion did to each convolution: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pwoct.conversion.layout import Layout
+
+DENSE, DEPTHWISE, BLOCKS = "dense", "depthwise", "whole groups"
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """An octave layer that takes the place of a convolution.
+
+    `kind`: "dense" has all paths between branches with channels; "depthwise" and "whole groups" keep groups
+    of channels apart and have HH and LL alone. `widths` holds the hidden channels of compressed paths. `size`
+    is that of the input's high branch when it was planned.
+    """
+
+    name: str
+    layout_in: Layout
+    layout_out: Layout
+    kernel: tuple[int, int]
+    stride: int
+    dilation: int
+    groups: int
+    bias: bool
+    kind: str = DENSE
+    widths: Mapping[str, int] = field(default_factory=dict)
+    closes: bool = False
+    same: bool = False  # it pads by the size of its input, more at the end than at the beginning
+    size: tuple[int, int] = (0, 0)
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What became of a trained kernel's squared norm: the share that a path of lower rank lost."""
+
+    lost: Mapping[str, float] = field(default_factory=dict)  # by path
+    whole: float = 0.0  # of the layer's kernel
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One convolution of the original: what took its place, or why it stays."""
+
+    name: str
+    spec: ConvSpec | None = None
+    reason: str = ""
+    carried: Carried | None = None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The convolutions of a network in the order in which they ran, and how they were converted."""
+
+    layers: tuple[LayerReport, ...]
+    inputs: tuple[tuple[int, ...], ...] = ()  # shapes on which it was planned
+
+    @property
+    def converted(self) -> tuple[LayerReport, ...]:
+        """The convolutions that became octave layers."""
+        return tuple(layer for layer in self.layers if layer.spec is not None)
+
+    @property
+    def kept(self) -> tuple[LayerReport, ...]:
+        """The convolutions that stay as they are, each with its reason."""
+        return tuple(layer for layer in self.layers if layer.spec is None)

@@ -1,0 +1,99 @@
+"""Sums, products and other functions of two operands: branch by branch.
+
+A plain tensor beside a pair is divided like it: one number per channel by channels, a map with one channel by
+resolution, a whole map by both. Two pairs with different branches get those of the first. What meets the
+output of a last octave layer is merged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from pwoct.branches import pool
+from pwoct.conversion.layout import Layout, take
+from pwoct.conversion.rules.registry import Function, changes_its_input, rule
+from pwoct.conversion.tensor import OctaveTensor, conform
+
+Branches = tuple[Any, Any]
+
+
+@rule(
+    *("add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul", "multiply"),
+    *("div", "truediv", "rtruediv", "itruediv", "rdiv", "idiv", "divide", "true_divide"),
+    *("maximum", "minimum", "pow"),
+)
+def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Join two operands, of which at least one is a pair."""
+    if len(args) != 2:
+        return NotImplemented
+    pairs = [x for x in args if isinstance(x, OctaveTensor)]
+    if not pairs or any(tuple(x.shape[1:]) != tuple(pairs[0].shape[1:]) for x in pairs):
+        return NotImplemented
+    layout, closes = common_layout(pairs, pairs[0].shape[1])
+    model = conform(pairs[0], layout)
+    divided = [_divided(x, model) for x in args]
+    if any(found is None for found in divided):
+        return NotImplemented
+    (high_a, low_a), (high_b, low_b) = divided  # type: ignore[misc]
+    if isinstance(args[0], OctaveTensor) and changes_its_input(func) and args[0].channels_of != layout:
+        high_a, low_a = _copied(high_a), _copied(low_a)  # what was merged may be a view of another's map
+    high = None if model.high is None else func(high_a, high_b, **kwargs)
+    low = None if model.low is None else func(low_a, low_b, **kwargs)
+    origins = frozenset().union(*(x.origins for x in pairs))
+    result = OctaveTensor(high, low, layout, model.map_size, origins, closes=closes)
+    return _written(args[0], result) if changes_its_input(func) else result
+
+
+def common_layout(pairs: list[OctaveTensor], channels: int) -> tuple[Layout, bool]:
+    """Return the layout that maps to be joined get, and whether it closes the octave layers."""
+    if any(x.closes for x in pairs):
+        return Layout.plain(channels), True
+    with_low = [x.channels_of for x in pairs if x.low is not None]
+    return (with_low or [pairs[0].channels_of])[0], False
+
+
+def _divided(x: Any, model: OctaveTensor) -> Branches | None:
+    """Return what of an operand belongs to each branch; None where its shape fits no rule."""
+    if isinstance(x, OctaveTensor):
+        y = conform(x, model.channels_of)
+        return y.high, y.low
+    if not isinstance(x, Tensor) or x.dim() == 0 or (_extent(x, 1) == 1 and _extent(x, 2) == 1):
+        return (x, x) if not isinstance(x, Tensor) or _extent(x, 3) == 1 else None
+    return _divided_tensor(x, model)
+
+
+def _divided_tensor(x: Tensor, model: OctaveTensor) -> Branches | None:
+    n, c, h, w = model.shape
+    channels, size = _extent(x, 1), (_extent(x, 2), _extent(x, 3))
+    dim = x.dim() - 3
+    whole_map = size == (h, w)
+    if x.dim() > 4 or (x.dim() == 4 and x.shape[0] not in (1, n)) or not (whole_map or size == (1, 1)):
+        return None
+    if channels == 1:
+        return (x, pool(x)) if x.dim() == 4 else None
+    if channels != c:
+        return None
+    high, low = (take(x, branch, dim) for branch in (model.channels_of.high, model.channels_of.low))
+    if whole_map and size != (1, 1):
+        return (high, pool(low) if low.numel() else low) if x.dim() == 4 else None
+    return high, low
+
+
+def _extent(x: Tensor, axis: int) -> int:
+    """Return the size of an axis of (n, c, h, w) to which a tensor is broadcast."""
+    place = axis - (4 - x.dim())
+    return x.shape[place] if place >= 0 else 1
+
+
+def _copied(x: Any) -> Any:
+    return x.clone() if isinstance(x, Tensor) else x
+
+
+def _written(target: Any, result: OctaveTensor) -> OctaveTensor:
+    """Let a pair that was written to be what was written: other names of it see the same."""
+    if not isinstance(target, OctaveTensor):
+        return result
+    target.__dict__.update(result.__dict__)
+    return target

@@ -1,0 +1,198 @@
+"""A feature map in two branches that torch's functions, and the code of any network, take for a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from pwoct.branches import Octave, Size, pool, size_of, upsample
+from pwoct.conversion.layout import Layout, take
+
+# What a network may ask of a tensor without computing with it.
+_OF_A_BRANCH = ("dtype", "device", "is_cuda", "is_meta", "requires_grad", "is_sparse", "layout_kind")
+
+
+class OctaveTensor:
+    """A feature map (n, c, h, w), some of whose channels are kept at half the resolution.
+
+    Torch's functions and methods take it for a tensor of that shape. Those that have a rule in
+    `pwoct.conversion.rules` pass it on branch by branch; every other gets it merged into one tensor.
+
+    Args:
+        high: (n, c_H, h, w), or None.
+        low: (n, c_L, ceil(h/2), ceil(w/2)), or None.
+        layout: which channels of the whole map each branch holds.
+        size: (h, w).
+        origins: the converted layers whose outputs it consists of.
+        closes: whether it left the last octave layer: what it is added to is merged.
+    """
+
+    def __init__(
+        self,
+        high: Tensor | None,
+        low: Tensor | None,
+        layout: Layout,
+        size: Size,
+        origins: frozenset[str] = frozenset(),
+        *,
+        closes: bool = False,
+    ) -> None:
+        self.high, self.low, self.channels_of, self.map_size = high, low, layout, size
+        self.origins, self.closes = origins, closes
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Pass a pair on by the function's rule; a function without one gets plain tensors."""
+        from pwoct.conversion.rules import apply
+
+        del types
+        return apply(func, args, dict(kwargs or {}))
+
+    @property
+    def branch(self) -> Tensor:
+        """One of the branches, for what they have in common."""
+        branch = self.high if self.high is not None else self.low
+        assert branch is not None
+        return branch
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, c, h, w) of the whole map."""
+        return torch.Size((self.branch.shape[0], self.channels_of.channels, *self.map_size))
+
+    @property
+    def ndim(self) -> int:
+        """4."""
+        return 4
+
+    def dim(self) -> int:
+        """Return 4."""
+        return 4
+
+    def size(self, dim: int | None = None) -> Any:
+        """Return the shape of the whole map, or one of its sizes."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def is_contiguous(self, **_: Any) -> bool:
+        """Return True: there is nothing to copy for code that asks."""
+        return True
+
+    def like(self, high: Tensor | None, low: Tensor | None, *, size: Size | None = None) -> OctaveTensor:
+        """Return a map with the same channels, and perhaps another size."""
+        return OctaveTensor(
+            high, low, self.channels_of, size or self.map_size, self.origins, closes=self.closes
+        )
+
+    def relabelled(self, layout: Layout) -> OctaveTensor:
+        """Return the same branches with other numbers of their channels."""
+        return OctaveTensor(self.high, self.low, layout, self.map_size, self.origins, closes=self.closes)
+
+    def merged(self) -> Tensor:
+        """Return the whole map (n, c, h, w): the low branch is upsampled, the channels are in order."""
+        if self.low is None:
+            assert self.high is not None
+            return take(self.high, self.channels_of.merged_order)
+        low = upsample(self.low, self.map_size)
+        whole = low if self.high is None else torch.cat((self.high, low), 1)
+        return take(whole, self.channels_of.merged_order)
+
+    def octave(self) -> Octave:
+        """Return the branches alone."""
+        return Octave(self.high, self.low)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_A_BRANCH:
+            return getattr(self.branch, name)
+        method = getattr(Tensor, name, None)
+        if name.startswith("__") or method is None:
+            raise AttributeError(f"a feature map in two branches has no {name}")
+        if callable(method):
+            return partial(OctaveTensor._call, method, self)
+        return getattr(self.merged(), name)
+
+    @staticmethod
+    def _call(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return OctaveTensor.__torch_function__(method, (), args, kwargs)
+
+    def __repr__(self) -> str:
+        n = self.branch.shape[0]
+        high, low = len(self.channels_of.high), len(self.channels_of.low)
+        return f"OctaveTensor({n}, {high} high + {low} low channels, {tuple(self.map_size)})"
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    method = getattr(Tensor, name)
+
+    def operate(*args: Any) -> Any:
+        return OctaveTensor.__torch_function__(method, (), args)
+
+    return operate
+
+
+for _name in (
+    *("add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "truediv", "rtruediv", "itruediv"),
+    *("pow", "neg", "abs", "getitem", "matmul", "gt", "lt", "ge", "le", "floordiv", "mod"),
+):
+    setattr(OctaveTensor, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+def merge(value: Any) -> Any:
+    """Return a value, or anything that holds values, with each pair merged into a tensor."""
+    return tree_map(lambda x: x.merged() if isinstance(x, OctaveTensor) else x, value)
+
+
+def as_pair(x: OctaveTensor | Tensor) -> OctaveTensor:
+    """Return a tensor (n, c, h, w) as a high branch alone."""
+    return x if isinstance(x, OctaveTensor) else OctaveTensor(x, None, Layout.plain(x.shape[1]), size_of(x))
+
+
+def conform(x: OctaveTensor | Tensor, layout: Layout) -> OctaveTensor:
+    """Return a map with its channels in the branches of a layout: pooled or upsampled where they must move.
+
+    Raises:
+        ValueError: if the numbers of channels differ.
+    """
+    x = as_pair(x)
+    if x.channels_of == layout:
+        return x
+    if x.channels_of.channels != layout.channels:
+        raise ValueError(
+            f"an octave layer needs {layout.channels} channels, got {x.channels_of.channels} in {x!r}"
+        )
+    high = _gather(x, layout.high, is_high=True) if layout.high else None
+    low = _gather(x, layout.low, is_high=False) if layout.low else None
+    return OctaveTensor(high, low, layout, x.map_size, x.origins, closes=x.closes)
+
+
+def _gather(x: OctaveTensor, channels: tuple[int, ...], *, is_high: bool) -> Tensor:
+    """Return channels at one resolution, from whichever branch holds them."""
+    own, other = (
+        (x.channels_of.high, x.channels_of.low) if is_high else (x.channels_of.low, x.channels_of.high)
+    )
+    own_branch, other_branch = (x.high, x.low) if is_high else (x.low, x.high)
+    wanted = set(channels)
+    parts, numbers = [], []
+    for held, branch, is_there in ((own, own_branch, True), (other, other_branch, False)):
+        kept = [k for k, channel in enumerate(held) if channel in wanted]
+        if kept and branch is not None:
+            part = take(branch, kept)
+            moved = part if is_there else upsample(part, x.map_size) if is_high else pool(part)
+            parts.append(moved)
+            numbers += [held[k] for k in kept]
+    whole = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    place = {channel: k for k, channel in enumerate(numbers)}
+    return take(whole, [place[channel] for channel in channels])

@@ -1,0 +1,91 @@
+"""Trained weights of a convolution, carried over to the octave layer that takes its place.
+
+A kernel is divided by channels into the four paths. A path of three convolutions gets the best approximation
+of its kernel of that rank: truncated singular value decompositions of its two unfoldings, improved in turn.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pwoct.conversion.conv import ConvertedConv
+from pwoct.conversion.report import DENSE, Carried
+from pwoct.pwise_octave import Bottleneck
+
+SWEEPS = 10  # of alternating least squares; it converges much earlier
+
+
+@torch.no_grad()
+def carry(layer: ConvertedConv, conv: nn.Conv2d) -> Carried:
+    """Give a layer the weights of the convolution that it replaces; return what of them is lost.
+
+    layer, conv: with weights (c_out, c_in / groups, k, k). Weights that can't be carried stay as they are.
+    """
+    spec = layer.spec
+    if spec.kind == DENSE and spec.groups > 1:
+        return Carried(note="paths with groups join other channels than the original: random weights")
+    lost: dict[str, float] = {}
+    for name, path in layer.named_children():
+        kernel = _kernel_of_path(layer, conv.weight, name.upper())
+        if isinstance(path, nn.Conv2d):
+            path.weight.copy_(kernel)
+        elif isinstance(path, Bottleneck):
+            lost[name.upper()] = low_rank_(path, kernel)
+        _carry_bias(layer, conv, name, path)
+    strided = [name for name in lost if spec.stride > 1]
+    note = f"of {', '.join(strided)} the kernel is that of stride 1" if strided else ""
+    return Carried(lost, float(conv.weight.double().square().sum()), note)
+
+
+def _kernel_of_path(layer: ConvertedConv, weight: Tensor, path: str) -> Tensor:
+    spec = layer.spec
+    rows = spec.layout_out.high if path[1] == "H" else spec.layout_out.low
+    columns = spec.layout_in.high if path[0] == "H" else spec.layout_in.low
+    of_rows = weight[list(rows)]
+    return of_rows[:, list(columns)] if spec.kind == DENSE else of_rows
+
+
+def _carry_bias(layer: ConvertedConv, conv: nn.Conv2d, name: str, path: nn.Module) -> None:
+    last = path.expand if isinstance(path, Bottleneck) else path
+    if conv.bias is not None and isinstance(last, nn.Conv2d) and last.bias is not None:
+        rows = layer.spec.layout_out.high if name[1] == "h" else layer.spec.layout_out.low
+        last.bias.copy_(conv.bias[list(rows)])
+
+
+@torch.no_grad()
+def low_rank_(path: Bottleneck, kernel: Tensor) -> float:
+    """Set the three convolutions of a path to approximate a kernel; return what share of its norm is lost.
+
+    kernel: (c_out, c_in, k, k), of stride 1. The share is |K - K'|^2 / |K|^2.
+    """
+    rank = path.reduce.out_channels
+    exact = kernel.double()
+    out_basis, in_basis = _bases(exact, rank)
+    core = torch.einsum("oikl,om,in->mnkl", exact, out_basis, in_basis)
+    path.expand.weight.zero_()
+    path.spatial.weight.zero_()
+    path.reduce.weight.zero_()
+    path.expand.weight[:, : out_basis.shape[1], 0, 0] = out_basis.to(path.expand.weight.dtype)
+    path.reduce.weight[: in_basis.shape[1], :, 0, 0] = in_basis.T.to(path.reduce.weight.dtype)
+    path.spatial.weight[: core.shape[0], : core.shape[1]] = core.to(path.spatial.weight.dtype)
+    norm = float(exact.square().sum())
+    return max(0.0, 1 - float(core.square().sum()) / norm) if norm else 0.0
+
+
+def _bases(kernel: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return orthonormal bases (c_out, m) and (c_in, m) onto which the kernel is projected."""
+    in_basis = _leading(kernel.transpose(0, 1).flatten(1), rank)
+    for _ in range(SWEEPS):
+        out_basis = _leading(torch.einsum("oikl,in->onkl", kernel, in_basis).flatten(1), rank)
+        in_basis = _leading(torch.einsum("oikl,om->imkl", kernel, out_basis).flatten(1), rank)
+    return out_basis, in_basis
+
+
+def _leading(matrix: Tensor, rank: int) -> Tensor:
+    """Return the first left singular vectors."""
+    found: Tensor = torch.linalg.svd(matrix, full_matrices=False).U
+    return found[:, :rank]
+
+
+__all__ = ["carry", "low_rank_"]
