@@ -13,23 +13,23 @@ from pwoct.channels import Ratio, split_channels
 
 
 @dataclass(frozen=True)
-class Layout:
+class BranchLayout:
     """The channels of the high and of the low branch, by their numbers in the whole feature map.
 
-    >>> Layout.split(8, "1/4")
-    Layout(high=(0, 1, 2, 3, 4, 5), low=(6, 7))
+    >>> BranchLayout.split(8, "1/4")
+    BranchLayout(high=(0, 1, 2, 3, 4, 5), low=(6, 7))
     """
 
     high: tuple[int, ...]
     low: tuple[int, ...]
 
     @classmethod
-    def plain(cls, channels: int) -> Layout:
+    def plain(cls, channels: int) -> BranchLayout:
         """Return the layout without a low branch."""
         return cls(tuple(range(channels)), ())
 
     @classmethod
-    def split(cls, channels: int, alpha: Ratio) -> Layout:
+    def split(cls, channels: int, alpha: Ratio) -> BranchLayout:
         """Return the layout whose last channels, a share of alpha, are low."""
         high = split_channels(channels, alpha).high
         return cls(tuple(range(high)), tuple(range(high, channels)))
@@ -50,24 +50,24 @@ class Layout:
         place = {channel: k for k, channel in enumerate((*self.high, *self.low))}
         return tuple(place[channel] for channel in range(self.channels))
 
-    def selected(self, channels: Sequence[int]) -> Layout:
+    def selected(self, channels: Sequence[int]) -> BranchLayout:
         """Return the layout of a map of some of the channels, which get new numbers in that order."""
         place = {channel: k for k, channel in enumerate(channels)}
-        return Layout(
+        return BranchLayout(
             tuple(place[c] for c in self.high if c in place), tuple(place[c] for c in self.low if c in place)
         )
 
-    def renumbered(self, number_of: Sequence[int]) -> Layout:
+    def renumbered(self, number_of: Sequence[int]) -> BranchLayout:
         """Return the layout in which channel c has the number `number_of[c]`; no data moves."""
-        return Layout(tuple(number_of[c] for c in self.high), tuple(number_of[c] for c in self.low))
+        return BranchLayout(tuple(number_of[c] for c in self.high), tuple(number_of[c] for c in self.low))
 
-    def shifted(self, by: int) -> Layout:
+    def shifted(self, by: int) -> BranchLayout:
         """Return the layout with every number increased."""
-        return Layout(tuple(c + by for c in self.high), tuple(c + by for c in self.low))
+        return BranchLayout(tuple(c + by for c in self.high), tuple(c + by for c in self.low))
 
-    def repeated(self, times: int) -> Layout:
+    def repeated(self, times: int) -> BranchLayout:
         """Return the layout in which each channel became several neighbours."""
-        return Layout(tuple(_each(self.high, times)), tuple(_each(self.low, times)))
+        return BranchLayout(tuple(_each(self.high, times)), tuple(_each(self.low, times)))
 
 
 def _each(channels: Sequence[int], times: int) -> Iterator[int]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pwoct.branches import Size, strided
 from pwoct.channels import hidden_channels
 from pwoct.conversion.eligible import CannotConvertError, ConvCall, watched
-from pwoct.conversion.layout import Layout
+from pwoct.conversion.layout import BranchLayout
 from pwoct.conversion.options import Choice, Options
 from pwoct.conversion.report import BLOCKS, DENSE, DEPTHWISE, ConvSpec, LayerReport
 from pwoct.conversion.tensor import OctaveTensor, as_pair, merge
@@ -137,13 +137,13 @@ class _DryRun:
         }  # fmt: skip
         if _is_depthwise(call, x, c_out):
             return ConvSpec(**given, layout_out=_depthwise(x.channels_of, c_out), kind=DEPTHWISE)
-        low = Layout.split(c_out, 0 if closes else choice.alpha)
+        low = BranchLayout.split(c_out, 0 if closes else choice.alpha)
         if call.groups > 1 and not _divides(call.groups, given["layout_in"], low):
             return ConvSpec(**given, layout_out=_whole_groups(call.groups, x.channels_of, c_out), kind=BLOCKS)
         widths = self._widths(choice, call, x, low) if x.origins and not closes else {}
         return ConvSpec(**given, layout_out=low, widths=widths, closes=closes)
 
-    def _widths(self, choice: Choice, call: ConvCall, x: OctaveTensor, out: Layout) -> dict[str, int]:
+    def _widths(self, choice: Choice, call: ConvCall, x: OctaveTensor, out: BranchLayout) -> dict[str, int]:
         """The hidden channels of compressed paths: of dense kxk convolutions between other octave layers."""
         if call.kernel == (1, 1) or call.groups > 1:
             return {}
@@ -176,9 +176,9 @@ class _DryRun:
         )
 
 
-def _arriving(x: OctaveTensor) -> Layout:
+def _arriving(x: OctaveTensor) -> BranchLayout:
     """The layout that a layer is built for: without a low branch, channels in order, as in a plain map."""
-    return x.channels_of if x.low is not None else Layout.plain(x.shape[1])
+    return x.channels_of if x.low is not None else BranchLayout.plain(x.shape[1])
 
 
 def _why_plain(spec: ConvSpec, choice: Choice) -> str:
@@ -196,18 +196,18 @@ def _is_depthwise(call: ConvCall, x: OctaveTensor, c_out: int) -> bool:
     return call.groups == c_in > 1 and c_out % c_in == 0
 
 
-def _depthwise(layout: Layout, c_out: int) -> Layout:
+def _depthwise(layout: BranchLayout, c_out: int) -> BranchLayout:
     """Each channel stays in its branch."""
     return layout.repeated(c_out // layout.channels)
 
 
-def _divides(groups: int, layout_in: Layout, layout_out: Layout) -> bool:
+def _divides(groups: int, layout_in: BranchLayout, layout_out: BranchLayout) -> bool:
     """Whether every path can have as many groups as the convolution."""
     branches = (layout_in.high, layout_in.low, layout_out.high, layout_out.low)
     return all(len(branch) % groups == 0 for branch in branches)
 
 
-def _whole_groups(groups: int, layout: Layout, c_out: int) -> Layout:
+def _whole_groups(groups: int, layout: BranchLayout, c_out: int) -> BranchLayout:
     """Each group stays in its branch, where it lies in one of them whole and in order."""
     size, wide = layout.channels // groups, c_out // groups
     for branch in (layout.high, layout.low):
@@ -219,7 +219,7 @@ def _whole_groups(groups: int, layout: Layout, c_out: int) -> Layout:
             )
     first = [[branch[k] // size for k in range(0, len(branch), size)] for branch in (layout.high, layout.low)]
     high, low = (tuple(g * wide + k for g in of for k in range(wide)) for of in first)
-    return Layout(high, low)
+    return BranchLayout(high, low)
 
 
 @contextmanager

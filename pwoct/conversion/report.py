@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pwoct.conversion.layout import Layout
+from pwoct.conversion.layout import BranchLayout
 
 DENSE, DEPTHWISE, BLOCKS = "dense", "depthwise", "whole groups"
 
@@ -20,8 +20,8 @@ class ConvSpec:
     """
 
     name: str
-    layout_in: Layout
-    layout_out: Layout
+    layout_in: BranchLayout
+    layout_out: BranchLayout
     kernel: tuple[int, int]
     stride: int
     dilation: int

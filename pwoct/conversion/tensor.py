@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from pwoct.branches import Octave, Size, pool, size_of, upsample
-from pwoct.conversion.layout import Layout, take
+from pwoct.conversion.layout import BranchLayout, take
 
 # What a network may ask of a tensor without computing with it.
 _OF_A_BRANCH = ("dtype", "device", "is_cuda", "is_meta", "requires_grad", "is_sparse", "layout_kind")
@@ -36,7 +36,7 @@ class OctaveTensor:
         self,
         high: Tensor | None,
         low: Tensor | None,
-        layout: Layout,
+        layout: BranchLayout,
         size: Size,
         origins: frozenset[str] = frozenset(),
         *,
@@ -97,7 +97,7 @@ class OctaveTensor:
             high, low, self.channels_of, size or self.map_size, self.origins, closes=self.closes
         )
 
-    def relabelled(self, layout: Layout) -> OctaveTensor:
+    def relabelled(self, layout: BranchLayout) -> OctaveTensor:
         """Return the same branches with other numbers of their channels."""
         return OctaveTensor(self.high, self.low, layout, self.map_size, self.origins, closes=self.closes)
 
@@ -157,10 +157,14 @@ def merge(value: Any) -> Any:
 
 def as_pair(x: OctaveTensor | Tensor) -> OctaveTensor:
     """Return a tensor (n, c, h, w) as a high branch alone."""
-    return x if isinstance(x, OctaveTensor) else OctaveTensor(x, None, Layout.plain(x.shape[1]), size_of(x))
+    return (
+        x
+        if isinstance(x, OctaveTensor)
+        else OctaveTensor(x, None, BranchLayout.plain(x.shape[1]), size_of(x))
+    )
 
 
-def conform(x: OctaveTensor | Tensor, layout: Layout) -> OctaveTensor:
+def conform(x: OctaveTensor | Tensor, layout: BranchLayout) -> OctaveTensor:
     """Return a map with its channels in the branches of a layout: pooled or upsampled where they must move.
 
     Raises:

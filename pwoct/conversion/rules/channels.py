@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pwoct.conversion.layout import Layout, take
+from pwoct.conversion.layout import BranchLayout, take
 from pwoct.conversion.rules.registry import Function, operator_of, rule
 from pwoct.conversion.tensor import OctaveTensor, as_pair, conform
 
@@ -29,10 +29,10 @@ def concatenated(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         return NotImplemented
     closes = any(x.closes for x in pairs)
     if closes:
-        pairs = [conform(x, Layout.plain(x.shape[1])) for x in pairs]
+        pairs = [conform(x, BranchLayout.plain(x.shape[1])) for x in pairs]
     starts = accumulate((x.shape[1] for x in pairs[:-1]), initial=0)
     layouts = [x.channels_of.shifted(start) for x, start in zip(pairs, starts, strict=True)]
-    layout = Layout(sum((p.high for p in layouts), ()), sum((p.low for p in layouts), ()))
+    layout = BranchLayout(sum((p.high for p in layouts), ()), sum((p.low for p in layouts), ()))
     high, low = (_joined(branch) for branch in zip(*((x.high, x.low) for x in pairs), strict=True))
     origins = frozenset().union(*(x.origins for x in pairs))
     return OctaveTensor(high, low, layout, pairs[0].map_size, origins, closes=closes)

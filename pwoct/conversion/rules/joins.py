@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from pwoct.branches import pool
-from pwoct.conversion.layout import Layout, take
+from pwoct.conversion.layout import BranchLayout, take
 from pwoct.conversion.rules.registry import Function, changes_its_input, rule
 from pwoct.conversion.tensor import OctaveTensor, conform
 
@@ -46,10 +46,10 @@ def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return _written(args[0], result) if changes_its_input(func) else result
 
 
-def common_layout(pairs: list[OctaveTensor], channels: int) -> tuple[Layout, bool]:
+def common_layout(pairs: list[OctaveTensor], channels: int) -> tuple[BranchLayout, bool]:
     """Return the layout that maps to be joined get, and whether it closes the octave layers."""
     if any(x.closes for x in pairs):
-        return Layout.plain(channels), True
+        return BranchLayout.plain(channels), True
     with_low = [x.channels_of for x in pairs if x.low is not None]
     return (with_low or [pairs[0].channels_of])[0], False
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pwoct.conversion.layout import Layout, is_run, take
+from pwoct.conversion.layout import BranchLayout, is_run, take
 from pwoct.conversion.rules.registry import Function, rule
 from pwoct.conversion.tensor import OctaveTensor
 
@@ -64,7 +64,7 @@ def by_groups(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return x.like(*results)
 
 
-def _groups_of(channels: Sequence[int], groups: int, layout: Layout) -> int:
+def _groups_of(channels: Sequence[int], groups: int, layout: BranchLayout) -> int:
     """Return the most groups, at most a branch's share of them, that divide its channels."""
     share = max(1, groups * len(channels) // layout.channels)
     return next(g for g in range(share, 0, -1) if len(channels) % g == 0)
