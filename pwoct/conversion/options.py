@@ -20,7 +20,7 @@ Layers = Mapping[str, "str | Mapping[str, Any]"]
 
 
 @dataclass(frozen=True)
-class Choice:
+class LayerChoice:
     """What one convolution is to become."""
 
     alpha: Fraction
@@ -38,14 +38,14 @@ class Choice:
 class Options:
     """Options of a conversion that all of its layers have in common, and the choices by pattern."""
 
-    default: Choice
+    default: LayerChoice
     layers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     width_rule: str = "out"
     stride_rule: str = "C"
     between: str = "none"
     init: str = "random"
 
-    def choice(self, name: str) -> Choice:
+    def choice(self, name: str) -> LayerChoice:
         """Return what is asked of a layer: of the patterns that fit its name, later ones count more."""
         found = self.default
         for pattern, changes in self.layers:
@@ -74,7 +74,7 @@ def read_options(
     check_choice("stride_rule", stride_rule, STRIDE_RULES)
     check_choice("between", between, BETWEEN)
     check_choice("init", init, INITS)
-    default = Choice(as_alpha(alpha), as_beta(beta), as_paths(paths))
+    default = LayerChoice(as_alpha(alpha), as_beta(beta), as_paths(paths))
     chosen = tuple((pattern, _changes(pattern, given)) for pattern, given in (layers or {}).items())
     return Options(default, chosen, width_rule, stride_rule, between, init)
 

@@ -20,7 +20,7 @@ from pwoct.branches import Size, strided
 from pwoct.channels import hidden_channels
 from pwoct.conversion.eligible import CannotConvertError, ConvCall, watched
 from pwoct.conversion.layout import BranchLayout
-from pwoct.conversion.options import Choice, Options
+from pwoct.conversion.options import LayerChoice, Options
 from pwoct.conversion.report import BLOCKS, DENSE, DEPTHWISE, ConvSpec, LayerReport
 from pwoct.conversion.tensor import OctaveTensor, as_pair, merge
 
@@ -120,7 +120,9 @@ class _DryRun:
             return y
         return self._output(spec, as_pair(x), y, choice)
 
-    def _spec(self, name: str, choice: Choice, call: ConvCall | str, x: OctaveTensor, c_out: int) -> ConvSpec:
+    def _spec(
+        self, name: str, choice: LayerChoice, call: ConvCall | str, x: OctaveTensor, c_out: int
+    ) -> ConvSpec:
         if name in self.refused:
             raise CannotConvertError(self.refused[name])
         if choice.plain:
@@ -143,7 +145,9 @@ class _DryRun:
         widths = self._widths(choice, call, x, low) if x.origins and not closes else {}
         return ConvSpec(**given, layout_out=low, widths=widths, closes=closes)
 
-    def _widths(self, choice: Choice, call: ConvCall, x: OctaveTensor, out: BranchLayout) -> dict[str, int]:
+    def _widths(
+        self, choice: LayerChoice, call: ConvCall, x: OctaveTensor, out: BranchLayout
+    ) -> dict[str, int]:
         """The hidden channels of compressed paths: of dense kxk convolutions between other octave layers."""
         if call.kernel == (1, 1) or call.groups > 1:
             return {}
@@ -155,7 +159,7 @@ class _DryRun:
             if ends_in[path[0]] and ends_out[path[1]]
         }
 
-    def _output(self, spec: ConvSpec, x: OctaveTensor, y: Tensor, choice: Choice) -> OctaveTensor:
+    def _output(self, spec: ConvSpec, x: OctaveTensor, y: Tensor, choice: LayerChoice) -> OctaveTensor:
         name, size = spec.name, strided(x.map_size, spec.stride)
         if spec.kind == DENSE:
             self.used |= x.origins
@@ -181,7 +185,7 @@ def _arriving(x: OctaveTensor) -> BranchLayout:
     return x.channels_of if x.low is not None else BranchLayout.plain(x.shape[1])
 
 
-def _why_plain(spec: ConvSpec, choice: Choice) -> str:
+def _why_plain(spec: ConvSpec, choice: LayerChoice) -> str:
     if not choice.changes:
         return "alpha is 0, and no path is compressed"
     return ALONE if spec.kind == DENSE else PASSES_ON
