@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from costmodel.text import OBEYED, visible
 
-SCHEMA = 1  # of the JSON; within one number, keys are only ever added
+# Of the JSON; within one number, keys are only ever added. Since 2, `diff` has accuracies in per cent too.
+SCHEMA = 2
 
 Kind = Literal["text", "count", "percent", "share", "ratio", "formula", "verdict", "any"]
 NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "share", "ratio"})
@@ -30,6 +31,7 @@ class Column:
     heading: str
     kind: Kind = "text"
     on_terminal: bool = True
+    for_readers: bool = True  # else only for programs: in JSON and CSV
     scale: int = 1
 
 
@@ -45,6 +47,10 @@ class Table:
     def for_terminal(self) -> Table:
         """Return the table without what only the other formats show."""
         return replace(self, columns=[column for column in self.columns if column.on_terminal])
+
+    def for_documents(self) -> Table:
+        """Return the table without what only JSON and CSV show."""
+        return replace(self, columns=[column for column in self.columns if column.for_readers])
 
     def cells(self, row: Mapping[str, Any]) -> list[str]:
         """Return a row as the texts of its cells."""
@@ -157,7 +163,7 @@ def to_csv(tables: Sequence[Table], command_line: str | None = None) -> str:
 
 def to_markdown(tables: Iterable[Table]) -> str:
     """Return tables in Markdown, each under its title."""
-    return "\n\n".join(map(_markdown_table, tables))
+    return "\n\n".join(_markdown_table(table.for_documents()) for table in tables)
 
 
 def plain_rows(table: Table) -> list[dict[str, Any]]:

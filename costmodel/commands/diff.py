@@ -31,7 +31,7 @@ from costmodel.report import Column, Table
 if TYPE_CHECKING:
     from costmodel.tables.measured import Measured
     from costmodel.tracing.calls import Trace
-    from pwoct.training.record import RunFolder
+    from pwoct.training.record import Result, RunFolder
 
 app = typer.Typer(add_completion=False)
 
@@ -178,6 +178,17 @@ def _text(value: Any) -> str | None:
 
 def _results(a: RunFolder, b: RunFolder) -> Iterator[tuple[str, Any, Any]]:
     results = [run.result() for run in (a, b)]
+    values = [{} if result is None else _figures(result) for result in results]
     for what in ("accuracy", "loss", "epoch", "minutes"):
-        first, second = ("not finished" if result is None else getattr(result, what) for result in results)
+        first, second = (figures.get(what, "not finished") for figures in values)
         yield what, first, second
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    """What a run arrived at; accuracies are in per cent, as everywhere."""
+    return {
+        "accuracy": 100 * result.accuracy,
+        "loss": result.loss,
+        "epoch": result.epoch,
+        "minutes": result.minutes,
+    }

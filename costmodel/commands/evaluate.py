@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
@@ -33,6 +34,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def evaluate(
+    ctx: typer.Context,
     run: Annotated[str, typer.Argument(help="A run's name in --runs, or its folder.")],
     data: DataOption = None,
     weights: Annotated[Path | None, option("weights")] = None,
@@ -55,6 +57,7 @@ def evaluate(
         "correct": score.correct,
         "images": score.images,
         "loss": score.loss,
+        **Question.of(ctx).said(),
     }
     headline = (
         f"{folder.name}: {100 * score.accuracy:.2f} % of {score.images:,} test images"

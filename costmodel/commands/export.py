@@ -10,6 +10,7 @@ import typer
 
 from costmodel.commands.shared.card import card
 from costmodel.commands.shared.errors import CHECK_FAILED, fail, require
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import DataOption, RunsOption, find_run, open_dataset, reported
@@ -21,6 +22,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def export(
+    ctx: typer.Context,
     run: Annotated[str, typer.Argument(help="A run's name in --runs or its beginning, or its folder.")],
     onnx: Annotated[Path | None, option("onnx")] = None,
     torch_export: Annotated[Path | None, option("torch-export")] = None,
@@ -67,7 +69,7 @@ def export(
         "export",
         [_table(rows)],
         format,
-        {"run": folder.name, "card": str(written)},
+        {"run": folder.name, "card": str(written)} | Question.of(ctx).said(),
         notes=[f"Card: {written}"],
     )
 

@@ -15,6 +15,7 @@ from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import followed
 from costmodel.commands.shared.vocabulary import option
+from costmodel.text import parse_json, read_text
 
 if TYPE_CHECKING:
     from costmodel.checks.prove import Claim, Theorem
@@ -104,11 +105,12 @@ def _write(path: Path, theorems: list[Theorem]) -> None:
 def _check(path: Path) -> None:
     from costmodel.checks.proof.check_certificate import faults
 
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(text)
         found = list(faults(content))
-    except OSError as error:
-        raise ValueError(f"can't read {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is no certificate of prove: it is nested too deeply") from error
     except (ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
         raise ValueError(f"{path} is no certificate of prove: {type(error).__name__}: {error}") from error
     for fault in found:

@@ -10,6 +10,7 @@ import typer
 
 from costmodel.commands.shared.errors import CHECK_FAILED, CHECKPOINT, check_folder, fail, say
 from costmodel.commands.shared.plotting import check_plot
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import RunsOption, accuracy_columns, find_run, percent, reported
 from costmodel.commands.shared.vocabulary import option
@@ -24,6 +25,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def runs(
+    ctx: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Runs to show; default: all of them.")] = None,
     runs: RunsOption = Path("runs"),
     plot: Annotated[str | None, option("curves")] = None,
@@ -39,7 +41,7 @@ def runs(
     if check is not None:
         if names or plot is not None or record is not None:
             fail("--check takes no runs, no --plot and no --record")
-        _check(check, format)
+        _check(check, format, Question.of(ctx))
         return
     with reported():
         check_plot(plot)
@@ -53,7 +55,8 @@ def runs(
         if record is not None:
             write_records([run for run, _ in rows], record, all_of_them=not names)
     none = f"No run in {runs}: `pwoct-cost train` makes one, and --runs names another folder."
-    show("runs", [runs_table([row for _, row in rows])], format, notes=[] if chosen else [none])
+    said = Question.of(ctx).said()
+    show("runs", [runs_table([row for _, row in rows])], format, said, notes=[] if chosen else [none])
     if damages:
         fail(f"{len(damages)} of {counted(len(chosen), 'run')} not shown: {'; '.join(damages)}", CHECKPOINT)
 
@@ -125,7 +128,7 @@ def records_table(records: dict[Path, Any], faults: dict[Path, list[str]]) -> Ta
     return Table("records", "Records", columns, rows)
 
 
-def _check(folder: Path, format: Format) -> None:
+def _check(folder: Path, format: Format, question: Question) -> None:
     """Show the records in a folder, each recomputed; exit code 1 if one of them does not come out."""
     with reported():
         from pwoct.training import kept
@@ -139,7 +142,7 @@ def _check(folder: Path, format: Format) -> None:
                 faults[path].append(f"its name is {record['name']}")
         sound = [record for path, record in records.items() if not faults[path]]
         between = kept.disagreements(sound)
-    show("runs", [records_table(records, faults)], format)
+    show("runs", [records_table(records, faults)], format, question.idle(["runs"]).said())
     found = [f"{path}: {fault}" for path, several in faults.items() for fault in several] + between
     for fault in found:
         say(f"pwoct-cost: {fault}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.commands.shared.errors import require, say
 from costmodel.commands.shared.fleet import fleet
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import (
     DataOption,
@@ -43,6 +44,7 @@ TABLES = {f"table{number}": number for number in selection.BASELINES}
 
 @app.command()
 def study(
+    ctx: typer.Context,
     table: Annotated[str, typer.Argument(help=f"Whose networks to train: {', '.join(TABLES)}.")],
     depth: Annotated[int | None, option("study-depth")] = None,
     recipe: Annotated[str, option("recipe")] = "fast",
@@ -63,6 +65,7 @@ def study(
     Ends with the step of section 5.2: for each path, accuracy lost against parameters saved. A run that
     diverges or is damaged does not stop the others; exit code 1 or 5 reports it at the end.
     """
+    said = Question.of(ctx).said()
     with stoppable() as signals, reported():
         from pwoct.training.config import parse_setting
         from pwoct.training.study import Shard, plan
@@ -80,7 +83,7 @@ def study(
         part = Shard.parse(shard)
         if dry_run:
             frozen = any(network.frozen for network in networks)
-            show("study", [_plan_table(planned, part)], format, notes=[FROZEN] if frozen else [])
+            show("study", [_plan_table(planned, part)], format, said, notes=[FROZEN] if frozen else [])
             return
         dataset_name = planned.runs[0].data.dataset
         images = open_dataset(dataset_name, data)
@@ -91,7 +94,7 @@ def study(
             folder = data_folder(dataset_name, data)
             troubles = _on_cluster(where, planned, folder, part, quiet, signals)
         if is_first_rank():
-            _show_results(planned, networks, dataset_name, format)
+            _show_results(planned, networks, dataset_name, format, said)
     end_by(troubles, len(part.take(planned.runs)))
 
 
@@ -168,7 +171,7 @@ def _plan_table(planned: Study, part: Shard) -> Table:
 
 
 def _show_results(
-    planned: Study, networks: list[selection.StudyNetwork], dataset: str, format: Format
+    planned: Study, networks: list[selection.StudyNetwork], dataset: str, format: Format, said: dict[str, Any]
 ) -> None:
     from costmodel.paper.records import record
 
@@ -182,5 +185,5 @@ def _show_results(
     ]
     missing = len(planned.runs) - len(results)
     notes = [f"{missing} of {counted(len(planned.runs), 'run')} not done yet."] if missing else []
-    payload = {"runs": len(planned.runs), "done": len(results)}
+    payload = {"runs": len(planned.runs), "done": len(results)} | said
     show("study", [table for table in tables if table.rows], format, payload, notes=notes)

@@ -11,6 +11,7 @@ import typer
 
 from costmodel.commands.shared.errors import UNSAVED, fail, require, say
 from costmodel.commands.shared.options import one_model
+from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
@@ -46,6 +47,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
+    ctx: typer.Context,
     model: Annotated[
         str | None, argument("model", "resnet20 (the default), ..., resnet(6n+2); or --model.")
     ] = None,
@@ -98,6 +100,7 @@ def train(
         from pwoct.training.study import ENDS_ONE_RUN
         from pwoct.training.train import train as run
 
+        question = Question.of(ctx)
         values = {
             **dict(parse_setting(text) for text in set or []),
             **network_values(one_model(model, named_model, ""), alpha, beta, paths),
@@ -131,7 +134,7 @@ def train(
         if dry_run:
             with at_work("building the network and timing a few steps"):
                 trial = plan_table(configs[0], images, folders[0])
-            show("train", [trial], format)
+            show("train", [trial], format, question.said())
             return
         options: dict[str, Any] = {
             "checkpoint_minutes": checkpoint_minutes,
@@ -153,7 +156,7 @@ def train(
                 say(f"pwoct-cost: {folder.name}: {error}")
     if is_first_rank():
         notes = [spread(results)] if len(results) > 1 else []
-        show("train", [results_table(results)], format, notes=notes)
+        show("train", [results_table(results)], format, question.said(), notes=notes)
     tell_unwritten(results)
     end_by(troubles, len(configs))
 

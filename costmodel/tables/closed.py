@@ -52,7 +52,7 @@ def layers_table(form: ClosedForm) -> Table:
     return Table("layers", "Layer by layer", columns, rows)
 
 
-_MACHINE = [Column(key, key, on_terminal=False) for key in ("latex", "srepr")]
+_MACHINE = [Column(key, key, on_terminal=False, for_readers=False) for key in ("latex", "srepr")]
 
 
 def _machine(formula: Any) -> dict[str, str]:

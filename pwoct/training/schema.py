@@ -37,6 +37,12 @@ def _network(value: Any) -> Any:
     return value
 
 
+def _recipe(value: Any) -> Any:
+    if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", value) is None:
+        raise ValueError(f"must be a name of letters, digits and _ . + -, at most 64 of them, got {value}")
+    return value
+
+
 class Section(BaseModel):
     """A part of the configuration: frozen, of finite numbers, without keys that it does not know."""
 
@@ -148,7 +154,7 @@ class MachineSettings(Section):
 class Config(Section):
     """Everything that the numbers of a run depend on."""
 
-    recipe: Annotated[str, Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\z")]  # a part of a run's name
+    recipe: Annotated[str, BeforeValidator(_recipe)]  # a part of a run's name
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]

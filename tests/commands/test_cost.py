@@ -100,7 +100,7 @@ def test_totals_are_exact_and_parameters_told_apart(pwoct_cost: Run) -> None:
 def test_what_the_users_module_prints_goes_to_stderr(pwoct_cost: Run, tmp_path: Path) -> None:
     (tmp_path / "talks.py").write_text(NETS)
     ran = pwoct_cost("cost", f"{tmp_path}/talks.py:Net", "--input", "1,3,6,5", "--format", "json")
-    assert ran.json["schema"] == 1
+    assert ran.json["schema"] == 2
     assert "a greeting of the module" in ran.err
 
 

@@ -116,7 +116,7 @@ def test_two_runs_also_differ_in_settings_and_results(pwoct_cost: Run, tmp_path:
     assert run.code == 0
     assert settings == {
         "model.alpha": ("['0']", "['1/4']"),
-        "accuracy": (0.5, "not finished"),
+        "accuracy": (50.0, "not finished"),
         "loss": (1.2345678, "not finished"),
         "epoch": (3, "not finished"),
         "minutes": (2.0, "not finished"),

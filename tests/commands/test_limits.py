@@ -33,6 +33,8 @@ DRY = ("train", "resnet8", "--dataset", "synthetic", "--dry-run")
         ((*DRY, "--set", "model.width=100000"), "would need about 32.6 TiB of memory, and "),
         ((*DRY, "--batch", "999999999"), "training on 999,999,999 images of 32x32"),
         ((*DRY, "--set", "schedule.warmup=inf"), "schedule.warmup must be a finite number, got inf"),
+        ((*DRY, "--checkpoint-minutes", "nan"), "'--checkpoint-minutes': a finite number is needed, got nan"),
+        (("cost", "resnet8", "--timeout", "inf"), "'--timeout': a finite number is needed, got inf"),
         ((*DRY, "--lr", "inf"), "optimiser.lr must be a finite number, got inf"),
         ((*DRY, "--lr", "nan"), "optimiser.lr must be a finite number, got nan"),
         ((*DRY, "--threads", "100000"), "got 100000"),

@@ -128,7 +128,7 @@ def test_a_certificate_that_was_changed_is_refused(
     assert fault in ran.err
 
 
-@pytest.mark.parametrize("text", ["{}", "no", '{"theorems": [{}]}'])
+@pytest.mark.parametrize("text", ["{}", "no", '{"theorems": [{}]}', 10**5 * "["])
 def test_what_is_no_certificate_is_bad_input(text: str, pwoct_cost: Run, tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text(text, encoding="utf-8")

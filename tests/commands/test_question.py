@@ -6,9 +6,13 @@ import csv
 import io
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import cli
+from tests.commands.test_vocabulary import commands
 
 Run = Callable[..., Any]
 
@@ -122,6 +126,58 @@ def test_the_question_has_nothing_without_effect(pwoct_cost: Run) -> None:
     assert layer == {"op": "pointwise", "dtype": "float32", **sizes}
     networks = pwoct_cost("--alpha", "0,1/4", "--format", "json").json["question"]
     assert not {"c_in", "kernel", "stride", "groups", "dtype", "op", "version"} & set(networks)
+
+
+TRAINED = (
+    *("resnet8", "--dataset", "synthetic", "--epochs", "1", "--batch", "64", "--threads", "1"),
+    *("--set", "model.width=4", "--set", "data.train_images=64", "--name", "mine", "--quiet"),
+)
+OF_RUNS = [
+    ("train", *TRAINED),
+    ("train", *TRAINED, "--dry-run"),
+    ("runs",),
+    ("runs", "mine"),
+    ("evaluate", "mine", "--plan", "reference"),
+    ("export", "mine", "--safetensors", "{folder}/mine.safetensors"),
+    ("study", "table2", "--depth", "8", "--dataset", "synthetic", "--dry-run"),
+]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("runs")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main(["train", *TRAINED, "--runs", str(folder)])
+    return folder
+
+
+@pytest.mark.parametrize("words", OF_RUNS, ids=lambda words: " ".join(words[:2]))
+def test_results_of_runs_can_be_asked_for_again(
+    pwoct_cost: Run, run_folder: Path, words: tuple[str, ...]
+) -> None:
+    typed = [word.format(folder=run_folder) for word in words]
+    first = pwoct_cost(*typed, "--runs", str(run_folder), "--format", "json")
+    assert first.json["question"]["runs"] == str(run_folder)
+    program, *again = shlex.split(first.json["command_line"])
+    assert program == "pwoct-cost"
+    second = pwoct_cost(*again).json
+    # How long a step takes differs from time to time, and safetensors writes its metadata in any order.
+    varying = {"plan", "files"} & first.json.keys()
+    assert {**second, **dict.fromkeys(varying)} == {**first.json, **dict.fromkeys(varying)}
+
+
+def test_checked_records_say_what_was_asked(pwoct_cost: Run, run_folder: Path, tmp_path: Path) -> None:
+    pwoct_cost("runs", "--runs", str(run_folder), "--record", str(tmp_path))
+    found = pwoct_cost("runs", "--check", str(tmp_path), "--format", "json")
+    assert found.json["question"] == {"check": str(tmp_path)}
+
+
+def test_every_command_with_a_machine_readable_result_is_tried() -> None:
+    elsewhere = {"bench", "prove", ""}  # their times and theorems take long: in their own tests
+    has_format = {
+        name for name, command in commands() if any(param.name == "format" for param in command.params)
+    }
+    assert has_format - elsewhere == {words[0] for words in (*OF_COMMANDS, *OF_RUNS)}
 
 
 def test_a_value_that_begins_with_a_dash_stays_a_value() -> None:

@@ -56,7 +56,7 @@ def test_change() -> None:
 def test_json_keeps_whole_numbers_and_the_schema() -> None:
     document = json.loads(to_json("calculator", {"model": "resnet56"}, [TABLE]))
     assert list(document) == ["schema", "command", "model", "paths"]
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["paths"][0] == {"path": "HH", "params": 1296, "saved": -0.25, "formula": "c_H**2*k**2"}
     assert document["paths"][1]["params"] is None
 
@@ -150,6 +150,13 @@ def test_markdown_keeps_a_row_in_its_cells() -> None:
     text = to_markdown([table_of("a|b*c_d`e<f>[g]\\h")])
     assert text.splitlines()[-1] == r"| a\|b\*c\_d\`e\<f>\[g\]\\h | 1 |"
     assert text.splitlines()[0] == r"**Runs of a\|b\*c\_d\`e\<f>\[g\]\\h**"
+
+
+def test_documents_leave_out_what_is_for_programs() -> None:
+    table = Table("t", "T", [Column("a", "A"), Column("b", "B", for_readers=False)], [{"a": "x", "b": "y"}])
+    assert "y" not in to_latex([table]) + to_markdown([table])
+    assert "y" in to_csv([table])
+    assert '"b": "y"' in to_json("t", {}, [table])
 
 
 def test_latex_escapes_every_special_character() -> None:

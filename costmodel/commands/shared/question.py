@@ -99,7 +99,8 @@ class Question:
 
     def _effective(self) -> Iterator[GivenOption]:
         for part in self.parts:
-            if part.name not in PRESENTATION and part.value is not None and part.value is not False:
+            has_effect = part.value is not None and part.value is not False and part.value != []
+            if part.name not in PRESENTATION and has_effect:
                 yield part
 
 

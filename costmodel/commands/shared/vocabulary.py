@@ -7,6 +7,7 @@ value in some commands and several in others, it stands in the table under two k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 import typer
@@ -63,6 +64,8 @@ def option(key: str, **settings: Any) -> Any:
     word = WORDS[key]
     if word.choices:
         settings = {"callback": _reader(word), "autocompletion": _completion(word)} | settings
+    elif "min" in settings:
+        settings = {"callback": _finite} | settings
     return typer.Option(*word.spellings, help=word.help, **settings)
 
 
@@ -89,6 +92,13 @@ def _reader(word: Word) -> Callable[[Any], Any]:
         return [canonical(word, text) for text in value] if isinstance(value, list) else value
 
     return read
+
+
+def _finite(value: Any) -> Any:
+    """Refuse what is not below any limit either: not a number, which no range excludes, and infinity."""
+    if isinstance(value, float) and not isfinite(value):
+        raise typer.BadParameter(f"a finite number is needed, got {value}")
+    return value
 
 
 def _completion(word: Word) -> Callable[[str], list[str]]:
