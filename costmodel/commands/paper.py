@@ -34,6 +34,7 @@ def paper(
     choices: Annotated[bool, option("choices")] = False,
     figure: Annotated[str | None, option("choices-plot")] = None,
     document: Annotated[Path | None, option("document")] = None,
+    accuracies: Annotated[Path | None, option("accuracies")] = None,
     runs: RunsOption = Path("runs"),
     records: Annotated[Path, option("records")] = Path("docs/records"),
     format: FormatOption = Format.table,
@@ -45,16 +46,27 @@ def paper(
     question = Question.of(ctx)
     typed = question.typed
     with bad_input():
-        _check_one(readings=readings, verify=verify, choices=choices, figure=figure, document=document)
-        if readings or choices or figure or document:
+        _check_one(
+            readings=readings,
+            verify=verify,
+            choices=choices,
+            figure=figure,
+            document=document,
+            accuracies=accuracies,
+        )
+        if readings or choices or figure or document or accuracies:
             question = question.without("shows printed counts alone", ("table",)).idle(("runs", "records"))
         if table is not None:
             question = question.without("does not go with --table", ("verify", "runs", "records"))
         check_plot(figure)
-        _check_folders(typed, document, records=records, runs=runs)
+        _check_page("document", document)
+        _check_page("accuracies", accuracies)
+        _check_folders(typed, records=records, runs=runs)
     printed = read_paper()
     if document is not None:
         _write_document(printed, document, records)
+    elif accuracies is not None:
+        _write_accuracies(printed, accuracies, records)
     elif figure is not None:
         _draw(Path(figure))
     elif readings:
@@ -89,15 +101,19 @@ def _one_table(printed: Paper, number: int, format: Format, question: Question) 
         raise typer.Exit(CHECK_FAILED)
 
 
-def _check_folders(typed: Collection[str], document: Path | None, **folders: Path) -> None:
+def _check_folders(typed: Collection[str], **folders: Path) -> None:
     """Raise ValueError where a folder that was named does not exist, before anything is computed."""
     for name, folder in folders.items():
         if name in typed:
             check_folder(folder, f"--{name}")
-    if document is not None:
-        if document.name in ("", "-") or document.is_dir():
-            raise ValueError(f"--document must be a file such as paper.md, got {document}")
-        check_folder(document.parent, "the place of --document")
+
+
+def _check_page(option: str, page: Path | None) -> None:
+    """Raise ValueError where a page cannot be written, before anything is computed."""
+    if page is not None:
+        if page.name in ("", "-") or page.is_dir():
+            raise ValueError(f"--{option} must be a file such as paper.md, got {page}")
+        check_folder(page.parent, f"the place of --{option}")
 
 
 def _counts(found: list[Cell]) -> dict[str, Any]:
@@ -195,6 +211,23 @@ def _write_document(printed: Paper, path: Path, records: Path) -> None:
         path.write_text(text, encoding="utf-8")
     say(f"wrote {path}")
     _draw(path.parent / FIGURE, found)
+
+
+@at_work("writing the accuracies")
+def _write_accuracies(printed: Paper, path: Path, records: Path) -> None:
+    """Write the page of measured accuracies, and its figure beside it, from kept records."""
+    require("matplotlib", "plot")
+    from costmodel.paper.accuracies import FIGURE, accuracy_page
+    from costmodel.paper.accuracy_figure import draw_accuracies
+    from costmodel.paper.protocol import Measured
+
+    kept = _records([records])
+    figure = path.parent / FIGURE
+    with bad_input(), writing(path):
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        draw_accuracies(Measured(printed, kept), printed, figure)
+        path.write_text(accuracy_page(printed, kept), encoding="utf-8")
+    say(f"wrote {path} and {figure}")
 
 
 def _instantiated(printed: Paper) -> tuple[Mapping[str, Count], Mapping[str, Count]]:

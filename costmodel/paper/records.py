@@ -6,7 +6,7 @@ A record is the `result.json` that a run leaves in its folder, or a copy of it k
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
@@ -16,6 +16,7 @@ from typing import Any
 
 from costmodel.paper.cells import network_columns, network_values
 from costmodel.paper.printed import BETA, Paper, PrintedRow
+from costmodel.paper.student import mean_interval
 from costmodel.report import Column, Table
 from costmodel.text import parse_json, read_text
 
@@ -24,8 +25,8 @@ FIXED: Mapping[str, Any] = {
     "width_rule": "out",
     "stride_rule": "C",
     "between": "none",
-    "width": 16,
 }
+WIDTH = 16  # channels of the paper's first stage
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,31 @@ class Record:
     alpha: tuple[Fraction, ...]
     beta: tuple[Fraction, ...]
     paths: tuple[frozenset[str], ...]
+    width: int
     frozen: bool  # the 1x1 kernels of bottlenecks kept their initial values
     fixed: bool  # everything else about the network is as in the paper
     dataset: str
     training: str  # all of the configuration but network, seed and machine, as text
     recipe: str
     epochs: int
+    plan: str
     seed: int
     accuracy: float
 
     def is_of(
-        self, row: PrintedRow, *, frozen: bool = False, dataset: str = "cifar10", depth: int | None = None
+        self,
+        row: PrintedRow,
+        *,
+        frozen: bool = False,
+        dataset: str = "cifar10",
+        depth: int | None = None,
+        width: int = WIDTH,
     ) -> bool:
-        """Return whether this is a run of a row's network, or of the same at another depth."""
+        """Return whether this is a run of a row's network, or of the same at another depth or width."""
         beta = self.beta if row.paths else (BETA,)
         return (
-            (self.depth, self.frozen, self.dataset) == (depth or row.depth, frozen, dataset)
+            (self.depth, self.width, self.frozen, self.dataset)
+            == (depth or row.depth, width, frozen, dataset)
             and self.fixed
             and (self.alpha, beta, self.paths) == ((row.alpha,), (BETA,), (row.paths,))
         )
@@ -65,6 +75,7 @@ class Accuracy:
     epochs: int
     training: str  # everything of the configuration but network, seed and machine
     values: tuple[float, ...]
+    plans: tuple[str, ...] = ()  # that computed the runs
 
     @property
     def text(self) -> str:
@@ -120,6 +131,7 @@ def record(result: Mapping[str, Any]) -> Record:
         alpha=tuple(map(Fraction, model["alpha"])),
         beta=tuple(map(Fraction, model["beta"])),
         paths=tuple(frozenset(filter(None, names.split(","))) for names in model["paths"]),
+        width=model["width"],
         frozen=model["freeze_pointwise"],
         fixed=all(model[key] == value for key, value in FIXED.items())
         and model.get("shortcut", "B") == "B",  # older runs have no other, and do not say it
@@ -127,6 +139,7 @@ def record(result: Mapping[str, Any]) -> Record:
         training=json.dumps(training, sort_keys=True),
         recipe=config["recipe"],
         epochs=config["epochs"],
+        plan=config["machine"].get("plan", model.get("plan", "reference")),
         seed=config["seed"],
         accuracy=result["accuracy"],
     )
@@ -138,40 +151,61 @@ def accuracies(records: Iterable[Record]) -> list[Accuracy]:
     for each in records:
         groups.setdefault((each.recipe, each.epochs, each.training), []).append(each)
     return [
-        Accuracy(recipe, epochs, training, tuple(100 * each.accuracy for each in group))
+        Accuracy(
+            recipe,
+            epochs,
+            training,
+            tuple(100 * each.accuracy for each in group),
+            tuple(sorted({each.plan for each in group})),
+        )
         for (recipe, epochs, training), group in sorted(groups.items())
     ]
 
 
-def accuracy_table(paper: Paper, records: list[Record]) -> Table:
-    """Return the printed accuracies beside the measured ones, one row per recipe; empty where none is."""
+def accuracy_table(paper: Paper, records: Sequence[Record]) -> Table:
+    """Return the printed accuracies beside the measured ones, one row per depth and recipe that was trained.
+
+    Where a network was not trained at its depth, runs of a depth that no table has stand in; the row says so.
+    """
+    tables = {row.depth for row in paper.rows}
+    others = sorted({each.depth for each in records} - tables, reverse=True)
     rows = [
         {**network_values(row), "printed": row.accuracy, **measured}
         for row in paper.rows
-        for measured in _measured(row, records)
+        for measured in _at(row, [row.depth], records) or _at(row, others, records) or [{}]
     ]
     columns = [
         *network_columns(),
         Column("printed", "printed, %"),
+        Column("depth", "trained depth", "count"),
         Column("mean", "measured, %"),
+        Column("interval", "95 %"),
         Column("deviation", "sd"),
         Column("runs", "n", "count"),
         Column("recipe", "recipe"),
+        Column("plan", "plan"),
     ]
     return Table("accuracy", "CIFAR-10 test accuracy", columns, rows)
 
 
-def _measured(row: PrintedRow, records: Iterable[Record]) -> list[dict[str, Any]]:
-    found = accuracies(each for each in records if each.is_of(row))
-    return [described(each) for each in found] or [{}]
+def _at(row: PrintedRow, depths: Iterable[int], records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return what was measured of a row's network at some depths."""
+    return [
+        {"depth": depth, **described(found)}
+        for depth in depths
+        for found in accuracies(each for each in records if each.is_of(row, depth=depth))
+    ]
 
 
 def described(accuracy: Accuracy) -> dict[str, Any]:
-    """Return an accuracy as the values of a row: mean, deviation, runs, recipe."""
+    """Return an accuracy as the values of a row: mean, 95 % interval, deviation, runs, recipe and plan."""
     deviation = accuracy.deviation
+    half = None if deviation is None else mean_interval(accuracy.values, deviation).half
     return {
         "mean": f"{accuracy.mean:.2f}",
+        "interval": None if half is None else f"± {half:.2f}",
         "deviation": None if deviation is None else f"{deviation:.2f}",
         "runs": len(accuracy.values),
         "recipe": accuracy.text,
+        "plan": ", ".join(accuracy.plans),
     }

@@ -14,7 +14,8 @@ from costmodel.paper.printed import Paper, read_paper
 
 Run = Callable[..., Any]
 
-EXCLUSIVE = ("--readings", "--verify", "--choices", "--figure", "--document")
+ROOT = Path(__file__).parents[2]
+EXCLUSIVE = ("--readings", "--verify", "--choices", "--figure", "--document", "--accuracies")
 
 
 @pytest.fixture
@@ -210,3 +211,14 @@ def test_readings_choices_and_figure(pwoct_cost: Run, empty: Path) -> None:
 def test_bad_input_is_one_line(pwoct_cost: Run, arguments: list[str], message: str) -> None:
     run = pwoct_cost("paper", *arguments)
     assert (run.code, run.out, run.err) == (2, "", f"pwoct-cost: error: {message}\n")
+
+
+def test_the_page_of_accuracies_and_its_figure(pwoct_cost: Run, tmp_path: Path) -> None:
+    page = tmp_path / "accuracies.md"
+    ran = pwoct_cost("paper", "--accuracies", str(page), "--records", str(ROOT / "docs/records"))
+    assert ran.code == 0
+    assert page.read_text(encoding="utf-8") == (ROOT / "docs/accuracies.md").read_text(encoding="utf-8")
+    assert "<svg" in (tmp_path / "figures/accuracies.svg").read_text(encoding="utf-8")
+    missing = pwoct_cost("paper", "--accuracies", str(tmp_path / "no" / "a.md"))
+    assert missing.code == 2
+    assert "the place of --accuracies" in missing.err

@@ -189,6 +189,7 @@ TABLE: tuple[Word, ...] = (
     Word("choices", "--choices", "Show the cheapest choices for a user."),
     Word("choices-plot", "--figure --plot -o", f"Draw the choices {_FIGURE}"),
     Word("document", "--document", "Write the whole report as a page, paper.md."),
+    Word("accuracies", "--accuracies", "Write what was measured as a page, accuracies.md."),
     Word("records", "--records", "Folder of kept records of runs."),
     Word("table", "--table", "Show one table of the paper, with a verdict: 1, 2, 3 or 4."),
     Word(

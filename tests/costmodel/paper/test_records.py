@@ -104,3 +104,18 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "broken.json", {"accuracy": 0.9})
     with pytest.raises(ValueError, match=r"broken.json is no record of a run: KeyError 'config'"):
         read_records([tmp_path])
+
+
+def test_another_depth_stands_in_and_says_so(paper: Paper, tmp_path: Path) -> None:
+    write(tmp_path, "runs/a/result.json", result(0.88, name="resnet20"))
+    rows = accuracy_table(paper, read_records([tmp_path / "runs"])).rows
+    assert {row["row"]: (row["depth"], row["mean"]) for row in rows if "mean" in row} == {
+        "3.1": (20, "88.00"),
+        "4.4": (20, "88.00"),
+    }
+    write(tmp_path, "runs/b/result.json", result(0.93))
+    rows = accuracy_table(paper, read_records([tmp_path / "runs"])).rows
+    assert {row["row"]: (row["depth"], row["mean"]) for row in rows if "mean" in row} == {
+        "3.1": (56, "93.00"),
+        "4.4": (20, "88.00"),
+    }
