@@ -219,13 +219,13 @@ def _write_accuracies(printed: Paper, path: Path, records: Path) -> None:
     require("matplotlib", "plot")
     from costmodel.paper.accuracies import FIGURE, accuracy_page
     from costmodel.paper.accuracy_figure import draw_accuracies
-    from costmodel.paper.protocol import Measured
+    from costmodel.paper.protocol import StudyResults
 
     kept = _records([records])
     figure = path.parent / FIGURE
     with bad_input(), writing(path):
         figure.parent.mkdir(parents=True, exist_ok=True)
-        draw_accuracies(Measured(printed, kept), printed, figure)
+        draw_accuracies(StudyResults(printed, kept), printed, figure)
         path.write_text(accuracy_page(printed, kept), encoding="utf-8")
     say(f"wrote {path} and {figure}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from costmodel.paper import selection
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import DEPTH, EPOCHS, Measured, Trained, verdicts
+from costmodel.paper.protocol import DEPTH, EPOCHS, StudyResults, Trained, verdicts
 from costmodel.paper.records import Record
 from costmodel.paper.student import LEVEL, mean_interval, pooled, quantile
 from costmodel.report import Column, Table, to_markdown
@@ -19,7 +19,7 @@ FIGURE = "figures/accuracies.svg"
 
 def accuracy_page(paper: Paper, records: Sequence[Record]) -> str:
     """Return the page in Markdown."""
-    measured = Measured(paper, records)
+    measured = StudyResults(paper, records)
     template = (files("costmodel.paper") / "accuracies.md").read_text(encoding="utf-8")
     values = {
         "progress": _progress(measured),
@@ -32,7 +32,7 @@ def accuracy_page(paper: Paper, records: Sequence[Record]) -> str:
     return Template(template).substitute(values)
 
 
-def statement_table(measured: Measured) -> Table:
+def statement_table(measured: StudyResults) -> Table:
     """Return one row per statement of the protocol: what was measured, and the verdict."""
     rows = [
         {"number": one.number, "statement": one.statement, "measured": one.measured, "verdict": one.verdict}
@@ -47,7 +47,7 @@ def statement_table(measured: Measured) -> Table:
     return Table("statements", "What becomes of each statement", columns, rows)
 
 
-def network_table(measured: Measured) -> Table:
+def network_table(measured: StudyResults) -> Table:
     """Return one row per network of parts a and b: its cost, and its accuracy as printed and as measured."""
     rows = [_network(one) for one in (*measured.part_a.values(), *measured.part_b.values())]
     columns = [
@@ -81,14 +81,14 @@ def _network(one: Trained) -> Mapping[str, Any]:
     return row
 
 
-def _progress(measured: Measured) -> str:
+def _progress(measured: StudyResults) -> str:
     done, wanted = measured.runs
     if done == wanted:
         return f"All {wanted} runs of parts a and b are done."
     return f"**{done} of the {wanted} runs of parts a and b are done; until then, no statement is judged.**"
 
 
-def _deviation(measured: Measured) -> str:
+def _deviation(measured: StudyResults) -> str:
     if measured.deviation is None:
         return "No network has two seeds yet: nothing is known of the deviation between seeds."
     s, freedom = measured.deviation

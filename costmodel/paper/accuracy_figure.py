@@ -9,7 +9,7 @@ from typing import Any
 from costmodel.paper.cells import built_cost
 from costmodel.paper.figure import BLACK, BLUE, MILLION, ORANGE, SVG
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import DEPTH, Measured, Trained
+from costmodel.paper.protocol import DEPTH, StudyResults, Trained
 from costmodel.paper.student import mean_interval, pooled
 
 QUANTITIES = {
@@ -20,7 +20,7 @@ STYLES = {"plain": ("s", BLACK), "Oct": ("o", BLUE), "Pwise": ("D", ORANGE)}  # 
 PAPER_DEPTH = 56
 
 
-def draw_accuracies(measured: Measured, paper: Paper, path: Path) -> None:
+def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
     """Draw the figure into a file, in the format that its name says.
 
     Raises ModuleNotFoundError without matplotlib, and ValueError for an unknown format.
@@ -43,7 +43,7 @@ def draw_accuracies(measured: Measured, paper: Paper, path: Path) -> None:
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _groups(measured: Measured) -> dict[str, list[Trained]]:
+def _groups(measured: StudyResults) -> dict[str, list[Trained]]:
     a = measured.part_a
     groups = {"plain": [a["1.1"], *measured.part_b.values()], "Oct": [a["1.2"], a["1.4"]]}
     known = {one.name for group in groups.values() for one in group}

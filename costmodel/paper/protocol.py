@@ -52,7 +52,7 @@ class Verdict:
     verdict: str
 
 
-class Measured:
+class StudyResults:
     """What the records say of the networks of parts a and b."""
 
     def __init__(self, paper: Paper, records: Sequence[Record]) -> None:
@@ -107,12 +107,12 @@ class Measured:
         return tuple(by_seed[seed] for seed in sorted(by_seed))
 
 
-def verdicts(measured: Measured) -> list[Verdict]:
+def verdicts(measured: StudyResults) -> list[Verdict]:
     """Return what becomes of each statement of the protocol: "not judged" while runs are missing."""
     return list(_judged(measured))
 
 
-def _judged(measured: Measured) -> Iterator[Verdict]:
+def _judged(measured: StudyResults) -> Iterator[Verdict]:
     a = measured.part_a
     losses = Comparison(measured, {"alpha 1/4": (a["1.2"], a["1.3"]), "alpha 3/4": (a["1.4"], a["1.5"])})
     yield losses.verdict("1", "Bottlenecks in all paths lose about 3 points.", _three_points)
@@ -136,7 +136,7 @@ def _judged(measured: Measured) -> Iterator[Verdict]:
 class Comparison:
     """Differences of means, by name: the first network less the second."""
 
-    measured: Measured
+    measured: StudyResults
     pairs: Mapping[str, tuple[Trained, Trained]]
 
     def verdict(self, number: str, statement: str, judge: Callable[[Sequence[Interval]], str]) -> Verdict:

@@ -11,7 +11,7 @@ import pytest
 
 from costmodel.paper.accuracies import accuracy_page
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import RIVALS, Measured, verdicts
+from costmodel.paper.protocol import RIVALS, StudyResults, verdicts
 from costmodel.paper.records import Record, read_records, record
 from costmodel.paper.student import Interval, difference, pooled, quantile
 from tests.costmodel.paper.test_records import result
@@ -45,7 +45,7 @@ def records(paper: Paper, means: Mapping[Any, float], seeds: int = 3) -> list[Re
 
 
 def judged(paper: Paper, means: Mapping[Any, float], seeds: int = 3) -> dict[str, str]:
-    return {one.number: one.verdict for one in verdicts(Measured(paper, records(paper, means, seeds)))}
+    return {one.number: one.verdict for one in verdicts(StudyResults(paper, records(paper, means, seeds)))}
 
 
 AS_PRINTED: dict[Any, float] = {
@@ -98,14 +98,14 @@ def test_each_verdict_follows_its_rule(
 def test_nothing_is_judged_before_all_seeds_are_there(paper: Paper) -> None:
     assert set(judged(paper, AS_PRINTED, seeds=1).values()) == {"not judged"}
     assert set(judged(paper, AS_PRINTED, seeds=2).values()) == {"not judged"}
-    assert {one.verdict for one in verdicts(Measured(paper, []))} == {"not judged"}
+    assert {one.verdict for one in verdicts(StudyResults(paper, []))} == {"not judged"}
 
 
 def test_one_missing_seed_leaves_all_statements_open(paper: Paper) -> None:
     found = records(paper, AS_PRINTED)
     frozen = next(each for each in found if each.frozen)
     found.remove(frozen)
-    measured = Measured(paper, found)
+    measured = StudyResults(paper, found)
     assert measured.runs == (67, 68)
     assert {one.verdict for one in verdicts(measured)} == {"not judged"}
 
@@ -115,13 +115,13 @@ def test_other_recipes_and_networks_do_not_count(paper: Paper) -> None:
     config = result(0.1, 7, name="resnet20", alpha=["0"], paths=[""])  # 24 epochs
     other = result(0.1, 8, name="resnet20", alpha=["0"], paths=[""], between="bn")
     other["config"]["epochs"] = 16
-    measured = Measured(paper, [*found, record(config), record(other)])
+    measured = StudyResults(paper, [*found, record(config), record(other)])
     assert len(measured.part_a["1.1"].values) == 5
     assert measured.runs == (68, 68)
 
 
 def test_the_pooled_deviation_by_hand(paper: Paper) -> None:
-    measured = Measured(paper, records(paper, AS_PRINTED))
+    measured = StudyResults(paper, records(paper, AS_PRINTED))
     # 17 networks with squares of 0.01 + 0 + 0.01, and plain with two of 0.0025 more: 17 x 2 + 4 degrees.
     s, freedom = measured.deviation or (0.0, 0)
     assert freedom == 38
