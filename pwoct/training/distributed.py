@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +91,11 @@ class Ranks:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return `model` so that its backward pass averages gradients over all processes."""
-        return model if self.size == 1 else DistributedDataParallel(model)
+        if self.size == 1:
+            return model
+        # Of 1x1 kernels, whose strides may be written in several ways: their few gradients are copied.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
+        return DistributedDataParallel(model)
 
     @torch.no_grad()
     def align(self, model: nn.Module) -> None:

@@ -104,3 +104,20 @@ def test_a_folder_without_runs_says_so(pwoct_cost: Run, tmp_path: Path) -> None:
     assert run.code == 0
     assert f"No run in {tmp_path}".split()[0] in run.out
     assert "`pwoct-cost train` makes one" in " ".join(run.out.split())
+
+
+@pytest.mark.parametrize(("rank", "said"), [("0", "pwoct-cost: stopped by SIGTERM in epoch 1\n"), ("1", "")])
+def test_of_ranks_that_stop_together_the_first_says_so(
+    rank: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    from costmodel.commands.shared.training import reported
+    from pwoct.training.signals import StoppedError
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    with pytest.raises(typer.Exit) as left, reported():
+        raise StoppedError(15, "in epoch 1")
+    assert left.value.exit_code == 143
+    assert capsys.readouterr().err == said

@@ -64,7 +64,8 @@ def reported() -> Iterator[None]:
     except (DivergedError, LostRanksError) as error:
         fail(str(error), CHECK_FAILED)
     except StoppedError as error:
-        say(f"pwoct-cost: {error}")
+        if is_first_rank():  # all ranks stop together
+            say(f"pwoct-cost: {error}")
         raise typer.Exit(error.exit_code) from None
     except ValueError as error:
         fail(str(error), BAD_INPUT)
