@@ -139,3 +139,21 @@ def test_spread_keeps_the_ends() -> None:
     assert (len(found) > 3, shown[0], shown[-1], len(shown)) == (True, 0, len(found) - 1, 3)
     with pytest.raises(ValueError, match="at least 1 row must be shown, got 0"):
         found.spread(0)
+
+
+def test_a_budget_that_is_met_is_not_said_to_be_missed() -> None:
+    (point,) = map(search(space(alphas=[0])).point, range(1))
+    limits = {"params": point.costs["params"], "macs": point.costs["macs"] - 1}
+    with pytest.raises(NothingFitsError) as raised:
+        search(space(alphas=[0]), limits)
+    assert str(raised.value).endswith(
+        f"MACs {point.costs['macs']:,}: 1 over the budget of {limits['macs']:,} (0.0 %)"
+    )
+    assert "params" not in str(raised.value)
+
+
+def test_a_budget_of_nothing_has_no_share() -> None:
+    with pytest.raises(NothingFitsError, match=r"over the budget of 0$"):
+        search(space(alphas=[0]), {"macs": Fraction(1, 2)})
+    with pytest.raises(NothingFitsError, match=r"over the budget of 1 \(27227100.0 %\)$"):
+        search(space([20], alphas=[0]), {"params": 1})
