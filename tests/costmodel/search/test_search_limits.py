@@ -156,4 +156,4 @@ def test_a_budget_of_nothing_has_no_share() -> None:
     with pytest.raises(NothingFitsError, match=r"over the budget of 0$"):
         search(space(alphas=[0]), {"macs": Fraction(1, 2)})
     with pytest.raises(NothingFitsError, match=r"over the budget of 1 \(27227100.0 %\)$"):
-        search(space([20], alphas=[0]), {"params": 1})
+        search(space([20], alphas=[0], path_sets=[()]), {"params": 1})
