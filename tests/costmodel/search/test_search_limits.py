@@ -155,5 +155,5 @@ def test_a_budget_that_is_met_is_not_said_to_be_missed() -> None:
 def test_a_budget_of_nothing_has_no_share() -> None:
     with pytest.raises(NothingFitsError, match=r"over the budget of 0$"):
         search(space(alphas=[0]), {"macs": Fraction(1, 2)})
-    with pytest.raises(NothingFitsError, match=r"over the budget of 1 \(27227100.0 %\)$"):
+    with pytest.raises(NothingFitsError, match=r"over the budget of 1 \(27228100.0 %\)$"):
         search(space([20], alphas=[0], path_sets=[()]), {"params": 1})
