@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple, TypeAlias
 
+from costmodel.convention import Cost
 from costmodel.networks.network import POINTWISE, SPATIAL
 from costmodel.operators.octave import OctaveLayer, PathRequest, octave_map, plain_path, record_octave
 from costmodel.operators.pointwise import linear
@@ -116,7 +117,7 @@ def inventory(subject: NetworkVariant, build: Build) -> Inventory:
 
 
 def _ends(subject: NetworkVariant) -> Inventory:
-    stem, head = convolution(3, WIDTH, SPATIAL, SIZE), linear(4 * WIDTH, CLASSES)
+    stem, head = _stem_and_head()
     params = {
         "stem": stem.weights,
         "stem_bias": WIDTH,
@@ -127,20 +128,32 @@ def _ends(subject: NetworkVariant) -> Inventory:
     return Inventory(params, {"stem": stem.macs, "head": head.macs})
 
 
-def _channels(subject: NetworkVariant) -> tuple[Pair, Pair, Pair]:
-    first, second, third = (split(WIDTH * 2**stage, subject.alpha) for stage in range(3))
+# A search asks for the same few layers a hundred thousand times.
+@cache
+def _stem_and_head() -> tuple[Cost, Cost]:
+    return convolution(3, WIDTH, SPATIAL, SIZE), linear(4 * WIDTH, CLASSES)
+
+
+@lru_cache(maxsize=256)
+def _channels(alpha: Fraction) -> tuple[Pair, Pair, Pair]:
+    first, second, third = (split(WIDTH * 2**stage, alpha) for stage in range(3))
     return first, second, third
+
+
+@lru_cache(maxsize=4096)
+def _layer(c_in: Pair, c_out: Pair, kernel: Pair, stride: int, rule: str) -> OctaveLayer:
+    return OctaveLayer(c_in, c_out, kernel, stride, stride_rule=rule)
 
 
 def _blocks(subject: NetworkVariant, build: Build) -> Iterator[Piece]:
     """The 3x3 convolutions: 2n a stage, of which the first, the last and those of stage changes stand out."""
-    (one, two, three), rule = _channels(subject), _rule(build)
+    (one, two, three), rule = _channels(subject.alpha), _rule(build)
     chosen = {True: subject.paths, False: frozenset[str]()}
     first, change, last = build.compress_first, build.compress_change, build.compress_last
     n = subject.n
 
     def layer(c_in: Pair, c_out: Pair, stride: int = 1) -> OctaveLayer:
-        return OctaveLayer(c_in, c_out, SPATIAL, stride, stride_rule=rule)
+        return _layer(c_in, c_out, SPATIAL, stride, rule)
 
     yield Piece(layer((WIDTH, 0), one), 32, chosen[first], 1)
     yield Piece(layer(one, one), 32, subject.paths, 2 * n - 1)
@@ -152,17 +165,17 @@ def _blocks(subject: NetworkVariant, build: Build) -> Iterator[Piece]:
 
 
 def _shortcuts(subject: NetworkVariant, build: Build) -> Iterator[Piece]:
-    (one, two, three), rule = _channels(subject), _rule(build)
+    (one, two, three), rule = _channels(subject.alpha), _rule(build)
     nothing = frozenset[str]()
     if build.shortcut != "free":
         paths = subject.paths if build.shortcut == "bottleneck" else nothing
         for c_in, c_out, size in ((one, two, 32), (two, three, 16)):
             if build.shortcut == "plain":
                 c_in, c_out = (sum(c_in), 0), (sum(c_out), 0)
-            yield Piece(OctaveLayer(c_in, c_out, POINTWISE, 2, stride_rule=rule), size, paths, 1, True)
+            yield Piece(_layer(c_in, c_out, POINTWISE, 2, rule), size, paths, 1, True)
     if build.end_shortcut == "octave" and subject.alpha:
-        yield Piece(OctaveLayer((WIDTH, 0), one, POINTWISE), 32, nothing, 1, True)
-        yield Piece(OctaveLayer(three, (4 * WIDTH, 0), POINTWISE), 8, nothing, 1, True)
+        yield Piece(_layer((WIDTH, 0), one, POINTWISE, 1, "C"), 32, nothing, 1, True)
+        yield Piece(_layer(three, (4 * WIDTH, 0), POINTWISE, 1, "C"), 8, nothing, 1, True)
 
 
 def _rule(build: Build) -> str:

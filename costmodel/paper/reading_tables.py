@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -27,8 +28,9 @@ class Findings:
     together: Together
 
 
+@cache
 def find(paper: Paper) -> Findings:
-    """Search all readings."""
+    """Search all readings, which takes seconds; once for each paper."""
     params, macs = search(paper, "params"), search(paper, "macs")
     return Findings(paper, params, macs, together(params, macs))
 
