@@ -49,7 +49,7 @@ def test_elementwise_operators_multiply_nothing() -> None:
 
 def test_an_operator_is_registered_once() -> None:
     entry = registry.operator("standard")
-    message = r"^there is an operator standard already$"
+    message = r"^there is already an operator standard$"
     with pytest.raises(ValueError, match=message):
         registry.register(entry)
     assert registry.operator("standard") is entry
