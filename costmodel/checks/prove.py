@@ -138,8 +138,18 @@ class Theorem:
 def prove(claims: Iterable[Claim]) -> Iterator[Theorem]:
     """Try to prove claims, one after the other."""
     for claim in claims:
-        results = [run(case) if isinstance(case, Case) else equal(case) for case in claim.cases()]
-        yield Theorem(claim, results)
+        yield Theorem(claim, list(runs(claim)))
+
+
+def runs(claim: Claim) -> Iterator[ProofRun]:
+    """Run the cases of a claim; where they can't even be made, that is what keeps it from being proved."""
+    try:
+        for case in claim.cases():
+            yield run(case) if isinstance(case, Case) else equal(case)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        failed = f"the cases can't be made: {type(error).__name__}: {lines[0]}"
+        yield ProofRun(Identity(claim.name, SizeDomain({}), tuple), failures=[failed])
 
 
 def failures(case: Case) -> list[str]:
