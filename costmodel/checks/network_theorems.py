@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 from unittest.mock import patch
 
@@ -29,7 +29,7 @@ from costmodel.networks.stages import STAGES
 from costmodel.operators.octave import PATHS
 from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.operators.recorder import Operator
-from costmodel.sizes import Pair
+from costmodel.sizes import Pair, Size
 from pwoct import resnet as code
 
 WIDTH, IN_CHANNELS, CLASSES = size("c"), size("c_image"), size("classes")
@@ -57,6 +57,7 @@ class ClaimedNetwork:
     rule: str = "C"
     between: str = "none"
     width_rule: str = "out"
+    shortcut: str = "B"
 
     def options(self, v: Sizes) -> dict[str, Any]:
         """Return what both sides are told."""
@@ -67,6 +68,7 @@ class ClaimedNetwork:
             "width_rule": self.width_rule,
             "stride_rule": self.rule,
             "between": self.between,
+            "shortcut": self.shortcut,
             "width": v(WIDTH),
             "classes": v(CLASSES),
             "in_channels": v(IN_CHANNELS),
@@ -77,10 +79,10 @@ class ClaimedNetwork:
         with patch.object(code, "he_normal_", lambda _: None):
             return code.resnet(6 * blocks + 2, **self.options(v))
 
-    def formulas(self, blocks: int, image: Pair, v: Sizes) -> Sequence[Operator]:
+    def formulas(self, blocks: int, image: Pair, batch: Size, v: Sizes) -> Sequence[Operator]:
         """Return what the formulas say of it."""
         net = formulas(6 * blocks + 2, size=(v(image[0]), v(image[1])), **self.options(v))
-        return net.operators(v(n))
+        return net.operators(v(batch))
 
     def split(self, stage: int) -> Pair:
         """Return the (high, low) channels of a stage."""
@@ -120,6 +122,9 @@ class ClaimedNetwork:
                 least[HIGH[s]] = NARROW
             if self.paths[s]:
                 facts += [BETA[s][0] - BETA[s][1], WIDTH * 2**s * BETA[s][1] - BETA[s][0]]
+        if self.shortcut == "A":  # no branch loses channels
+            ends = [(a, b) for pair in pairwise(map(self.split, STAGES)) for a, b in zip(*pair, strict=True)]
+            facts += [b - a for a, b in ends if (b - a).free_symbols & {*LOW}]
         least.update(dict.fromkeys(self.quotients().values(), 2))
         # Strided 1x1 convolutions of fewer channels are of another class: they are checked at points.
         least.update({x: NARROW for x in (WIDTH, *LOW) if x in least})
@@ -137,19 +142,19 @@ class ClaimedNetwork:
         full.update({HIGH[s]: full[WIDTH] * 2**s - full.get(LOW[s], 0) for s in STAGES})
         return full
 
-    def case(self, blocks: int, image: Pair, instances: int = 0) -> Case:
-        """Return the run of a network of 6 `blocks` + 2 layers on images of a size."""
+    def case(self, blocks: int, image: Pair, instances: int = 0, batch: Size = n) -> Case:
+        """Return the run of a network of 6 `blocks` + 2 layers on a batch of images of a size."""
         sides = [sp.sympify(side) for side in image]
         domain = self.domain()
-        unused = {h, w} - set().union(*(side.free_symbols for side in sides))
+        unused = {n, h, w} - set().union(*(size.free_symbols for size in (*sides, sp.sympify(batch))))
         least = {symbol: least for symbol, least in domain.least.items() if symbol not in unused}
         domain = SizeDomain(least, domain.facts, domain.worlds, domain.rounded)
         return Case(
             f"resnet{6 * blocks + 2}, image {image[0]} x {image[1]}",
             domain,
             partial(self.make, blocks),
-            partial(self.formulas, blocks, image),
-            [(n, IN_CHANNELS, *sides)],
+            partial(self.formulas, blocks, image, batch),
+            [(batch, IN_CHANNELS, *sides)],
             self.numbers(0),
             [self.numbers(trial) for trial in range(1, 1 + instances)],
             work=all(side > 16 for side in sides if side.is_Integer),
@@ -172,6 +177,8 @@ def network_claims(*, every: bool = False) -> Iterator[Claim]:
     yield Claim("ResNet-8 PwiseOct, other paths in each stage", partial(_depths, MIXED, (1,)))
     yield Claim("ResNet-8, image 8h+r x 8w+s", partial(_odd, every))
     yield Claim("ResNet-8, images of less than 8", partial(_small, every))
+    yield Claim("ResNet-8 Oct, batch 1, image 8h x 8w", lambda: iter([OCT.case(1, EVEN, batch=1)]))
+    yield Claim("ResNet, shortcut A, image 8h x 8w", partial(_padded, every))
     yield Claim("ResNet-8, alpha 0 or 1 in single stages", partial(_patterns, every))
     if every:
         yield from _more_claims()
@@ -209,6 +216,12 @@ def _odd(every: bool) -> Iterator[Case]:
 def _small(every: bool) -> Iterator[Case]:
     for side in range(1, 8) if every else (3, 5):
         yield OCT.case(1, (side, (2 * side) % 7 + 1))
+
+
+def _padded(every: bool) -> Iterator[Case]:
+    yield ClaimedNetwork(alphas=("0", "0", "0"), shortcut="A").case(1, EVEN)
+    if every:
+        yield ClaimedNetwork(shortcut="A").case(2, EVEN)
 
 
 def _patterns(every: bool) -> Iterator[Case]:

@@ -42,7 +42,9 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
         "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, depthwise, width rules"
     )
     yield Claim("random layers", partial(_layers, layers), "checked", f"{layers} points; {options}")
-    options = "alpha, beta, paths of each stage, rules, images of 1 to 40, batches of 1 to 6 at random"
+    options = (
+        "alpha, beta, paths of each stage, rules, shortcuts, images of 1 to 40, batches of 1 to 6 at random"
+    )
     yield Claim("random networks", partial(_networks, networks), "checked", f"{networks} points; {options}")
 
 
@@ -123,24 +125,39 @@ def _shapes(options: dict[str, Any], image: tuple[int, int], batch: int) -> list
 
 def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(2)
-    for index in range(points):
-        depth, batch = chosen.choice((8, 14)), chosen.randrange(1, 7)
-        image = chosen.randrange(1, 41), chosen.randrange(1, 41)
-        options: dict[str, Any] = {
-            "alpha": [chosen.choice(ALPHAS) for _ in range(3)],
-            "beta": [chosen.choice(BETAS) for _ in range(3)],
-            "paths": [[path for path in PATHS if chosen.random() < 0.5] for _ in range(3)],
-            "width_rule": chosen.choice([*WIDTH_RULES]),
-            "stride_rule": chosen.choice(STRIDE_RULES),
-            "between": chosen.choice(BETWEEN),
-            "width": chosen.randrange(5, 40),
-            "classes": chosen.randrange(1, 20),
-            "in_channels": chosen.randrange(1, 6),
-        }
-        operators = formulas(depth, size=image, **options).operators(batch)
+    found = 0
+    while found < points:
+        depth, batch, image, options = _network_options(chosen)
+        try:
+            operators = formulas(depth, size=image, **options).operators(batch)
+        except ValueError:
+            continue  # options that do not fit one another
+        found += 1
         shape = (batch, options["in_channels"], *image)
         pairs = partial(_pairs, str(options), partial(_network, depth, options), [shape], operators)
-        yield Identity(f"network {index + 1}", SizeDomain({}), pairs)
+        yield Identity(f"network {found}", SizeDomain({}), pairs)
+
+
+def _network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], dict[str, Any]]:
+    depth, batch = chosen.choice((8, 14)), chosen.randrange(1, 7)
+    image = chosen.randrange(1, 41), chosen.randrange(1, 41)
+    shortcut = chosen.choice("AB")
+    alphas = [chosen.choice(ALPHAS) for _ in range(3)]
+    if shortcut == "A":  # no branch may lose channels, and the last block has a high branch alone
+        depth, alphas = 14, [min(alphas)] * 3
+    options: dict[str, Any] = {
+        "alpha": alphas,
+        "beta": [chosen.choice(BETAS) for _ in range(3)],
+        "paths": [[path for path in PATHS if chosen.random() < 0.5] for _ in range(3)],
+        "width_rule": chosen.choice([*WIDTH_RULES]),
+        "stride_rule": "C" if shortcut == "A" else chosen.choice(STRIDE_RULES),
+        "between": chosen.choice(BETWEEN),
+        "shortcut": shortcut,
+        "width": chosen.randrange(5, 40),
+        "classes": chosen.randrange(1, 20),
+        "in_channels": chosen.randrange(1, 6),
+    }
+    return depth, batch, image, options
 
 
 def _network(depth: int, options: dict[str, Any]) -> nn.Module:
