@@ -166,6 +166,8 @@ QUICK = (
     "linear",
     "pointwise",
     "OctConv",
+    "any number of groups",
+    "any odd kernel",
     "closed forms",
     "grids",
     "plain",

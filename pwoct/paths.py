@@ -63,10 +63,15 @@ def spatial_conv(path: PathSpec) -> nn.Conv2d:
 
 
 def _check_groups(path: PathSpec) -> None:
-    given = f"{path.c_in} -> {path.c_out} channels on path {path.name}"
     if path.depthwise and path.c_out % path.c_in:
-        raise ValueError(f"depthwise needs output channels that are a multiple of the input's, got {given}")
+        raise ValueError(
+            f"depthwise needs output channels that are a multiple of the input's, got {_ends(path)}"
+        )
     if path.c_in % path.groups or path.c_out % path.groups:
         raise ValueError(
-            f"groups must divide the channels of each kxk convolution, got {path.groups} and {given}"
+            f"groups must divide the channels of each kxk convolution, got {path.groups} and {_ends(path)}"
         )
+
+
+def _ends(path: PathSpec) -> str:
+    return f"{path.c_in} -> {path.c_out} channels on path {path.name}"

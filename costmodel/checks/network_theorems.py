@@ -124,7 +124,7 @@ class ClaimedNetwork:
                 facts += [BETA[s][0] - BETA[s][1], WIDTH * 2**s * BETA[s][1] - BETA[s][0]]
         if self.shortcut == "A":  # no branch loses channels
             ends = [(a, b) for pair in pairwise(map(self.split, STAGES)) for a, b in zip(*pair, strict=True)]
-            facts += [b - a for a, b in ends if (b - a).free_symbols & {*LOW}]
+            facts += [gain for a, b in ends if (gain := sp.sympify(b - a)).free_symbols & {*LOW}]
         least.update(dict.fromkeys(self.quotients().values(), 2))
         # Strided 1x1 convolutions of fewer channels are of another class: they are checked at points.
         least.update({x: NARROW for x in (WIDTH, *LOW) if x in least})

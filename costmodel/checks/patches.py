@@ -64,3 +64,21 @@ def one_algorithm() -> Iterator[None]:
             yield
     finally:
         onednn.enabled = enabled
+
+
+@contextmanager
+def sizes_as_text() -> Iterator[None]:
+    """Let a tracer's size that is written as text be its sample's, and record that: a road may depend on
+    digits."""
+    writers = ("__str__", "__repr__", "__format__")
+    originals = {name: torch.SymInt.__dict__[name] for name in writers if name in torch.SymInt.__dict__}
+    for name in writers:
+        setattr(torch.SymInt, name, lambda size, *how: format(int(size), *how))
+    try:
+        yield
+    finally:
+        for name in writers:
+            if name in originals:
+                setattr(torch.SymInt, name, originals[name])
+            else:
+                delattr(torch.SymInt, name)

@@ -1,9 +1,8 @@
 """Make and run an `nn.Module` on symbols for sizes, and read its counts off as sympy expressions.
 
-The constructor runs on recorded sizes, and its tensors are fake ones: they have a shape and no data. The
-shape's entries are symbols, so that one run of constructor and forward pass stands for all sizes, as long
-as no branch of the code depended on them. Every such branch is recorded as a condition; a run is a proof
-only for sizes for which all of them hold.
+The constructor runs on recorded sizes, and its tensors are fake ones: they have a shape, of symbols, and no
+data. One run of constructor and forward pass stands for all sizes for which every branch of the code goes the
+same way. Each branch is recorded as a condition.
 """
 
 from __future__ import annotations
@@ -27,7 +26,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from costmodel.checks.dispatched import Dispatched, Work
 from costmodel.checks.measure import WEIGHTED, flops_by_module, mode
 from costmodel.checks.observe import Running
-from costmodel.checks.patches import INITIALISED, RecordingEnv, one_algorithm, without_initial_weights
+from costmodel.checks.patches import (
+    INITIALISED,
+    RecordingEnv,
+    one_algorithm,
+    sizes_as_text,
+    without_initial_weights,
+)
 from costmodel.checks.proof.decide import follows
 from costmodel.checks.proof.quotients import floor_of, size
 from costmodel.checks.proof.ratios import unreduced_ratios
@@ -36,6 +41,7 @@ from costmodel.sizes import Size
 
 __all__ = ["NotSymbolicError", "Traced", "Tracer", "follows", "size"]
 
+REGISTERED = ("_parameters", "_buffers", "_modules")
 FACTORIES = ("empty", "zeros", "ones", "full", "rand", "randn")
 
 
@@ -108,7 +114,9 @@ class Tracer:
             try:
                 model = construct()
             except Exception as error:
-                raise NotSymbolicError(_reason("the constructor fails on symbolic sizes", error)) from error
+                lines = str(error).strip().splitlines() or [type(error).__name__]
+                said = f"(model): the constructor fails on symbolic sizes: {lines[0]}"
+                raise NotSymbolicError(said) from error
         for module in model.modules():
             if isinstance(module, INITIALISED):  # torch's own layers hand their attributes to compiled code
                 for name, value in vars(module).items():
@@ -154,6 +162,7 @@ class Tracer:
             stack.enter_context(mode(model, training=False))
             stack.enter_context(self._fake_tensors())
             stack.enter_context(one_algorithm())
+            stack.enter_context(sizes_as_text())
             stack.enter_context(torch.no_grad())
             stack.enter_context(self._noted_activations(model, traced))
             tensors = tuple(torch.empty([self.symint(extent) for extent in shape]) for shape in inputs)
@@ -184,19 +193,16 @@ class Tracer:
     def _states(self, model: nn.Module) -> State:
         """Return what each module holds besides its hooks: numbers, texts, and which tensors.
 
-        Raises NotSymbolicError where a module holds a tensor that no optimiser would find and no file
-        would keep.
+        Raises NotSymbolicError where it holds a tensor or a module that no optimiser would find.
         """
         found: State = defaultdict(dict)
         for module_name, module in model.named_modules():
             for name, value in vars(module).items():
-                if isinstance(value, Tensor):
-                    where = module_name or "(model)"
-                    raise NotSymbolicError(
-                        f"{where}: {name} is a tensor, but neither a parameter nor a buffer"
-                    )
-                if "hook" not in name and name != "training":
-                    found[module_name][name] = self._state(value)
+                if "hook" in name or name == "training":
+                    continue
+                found[module_name][name] = self._state(value)
+                if name not in REGISTERED and (kind := _unregistered(value)):
+                    raise NotSymbolicError(f"{module_name or '(model)'}: {name} {kind}")
         return found
 
     def _state(self, value: Any) -> Any:
@@ -206,9 +212,7 @@ class Tracer:
             return "size", id(value)
         if isinstance(value, Fraction):
             return self._state(value.numerator), self._state(value.denominator)
-        if isinstance(value, Tensor):
-            return "tensor", id(value)
-        if isinstance(value, nn.Module):
+        if isinstance(value, Tensor | nn.Module):
             return type(value).__name__, id(value)
         if isinstance(value, dict):
             return {key: self._state(inner) for key, inner in value.items()}
@@ -236,8 +240,7 @@ class Tracer:
                 handle.remove()
 
     def _translated(self, expr: Any) -> Any:
-        """Return what the tracer says in our symbols, with rounded quotients as polynomials where they
-        are."""
+        """Return what the tracer says in our symbols; rounded quotients are polynomials where they can."""
         if expr not in self._ours:
             self._ours[expr] = self._in_ours(expr)
         return self._ours[expr]
@@ -276,12 +279,17 @@ def _tensors(outputs: Any) -> Iterable[Tensor]:
     return (y for y in torch.utils._pytree.tree_leaves(outputs) if isinstance(y, Tensor))
 
 
+def _unregistered(value: Any, verb: str = "is") -> str:
+    """Return what is wrong with an attribute that is or holds a tensor or a module; "" where it does not."""
+    if isinstance(value, Tensor):
+        return f"{verb} a tensor, but neither a parameter nor a buffer"
+    if isinstance(value, nn.Module):
+        return f"{verb} a module, but not a registered one"
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return next(filter(None, (_unregistered(held, "holds") for held in inner)), "")
+
+
 State = dict[str, dict[str, Any]]
-
-
-def _reason(what: str, error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"(model): {what}: {lines[0]}"
 
 
 def _check_unchanged(before: State, after: State) -> None:

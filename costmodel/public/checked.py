@@ -12,7 +12,7 @@ from costmodel.sizes import check_choice
 if TYPE_CHECKING:
     from costmodel.checks.prove import Claim
 
-SUBJECTS = ("operators", "octave", "networks")
+SUBJECTS = ("points", "operators", "octave", "networks", "calculator")
 
 
 @dataclass(frozen=True)
@@ -84,29 +84,31 @@ def _verify_named(name: str, **options: Any) -> Verification:
 def prove(*subjects: str, every: bool = False) -> Proofs:
     """Run code on symbolic sizes, and show that what it counts minus the formula is zero.
 
-    subjects: some of operators, octave, networks; none stands for all three. `every` takes all theorems.
+    subjects: some of points, operators, octave, networks and calculator; none stands for all of them. `every`
+    takes all theorems. The table has a row for each theorem, and for each claim that is checked at points.
 
     Raises ValueError where a subject is unknown.
     """
     for subject in subjects:
         check_choice("subject", subject, SUBJECTS)
-    from costmodel.checks.proof_report import theorem_table
+    from costmodel.checks.proof_report import checked_table, theorem_table
     from costmodel.checks.prove import prove as tried
 
     theorems = list(tried(_claims(subjects or SUBJECTS, every)))
     failures = [f"{theorem.claim.name}: {text}" for theorem in theorems for text in theorem.failures]
     holds = all(theorem.holds for theorem in theorems)
-    return Proofs(holds, failures, Rows.of(theorem_table(theorems)))
+    rows = [{**row, "kind": "proved"} for row in theorem_table(theorems).rows]
+    rows += [
+        {"theorem": row["claim"], "verdict": row["verdict"], "kind": "checked"}
+        for row in checked_table(theorems).rows
+    ]
+    return Proofs(holds, failures, Rows(rows))
 
 
 def _claims(subjects: Sequence[str], every: bool) -> Iterator[Claim]:
-    from costmodel.checks.network_theorems import network_claims
-    from costmodel.checks.octave_theorems import octave_claims
-    from costmodel.checks.theorems import operator_claims
+    from costmodel.checks.claims import CLAIMS
 
-    if "operators" in subjects:
-        yield from operator_claims(pairs=every)
-    if "octave" in subjects:
-        yield from octave_claims(every=every)
-    if "networks" in subjects:
-        yield from network_claims(every=every)
+    for subject in SUBJECTS:
+        if subject in subjects:
+            for claims in CLAIMS[subject]:
+                yield from claims(every)

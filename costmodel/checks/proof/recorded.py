@@ -262,11 +262,13 @@ class Recorded:
     def __copy__(self) -> Any:
         return self
 
+    # As text it is the sample: a road may depend on its digits.
+
     def __repr__(self) -> str:
-        return str(self.expr)
+        return str(self._fixed())
 
     def __format__(self, how: str) -> str:
-        return str(self.expr)
+        return format(self._fixed(), how)
 
 
 def is_recorded(value: Any) -> bool:

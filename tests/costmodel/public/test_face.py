@@ -152,8 +152,22 @@ def test_prove_says_for_which_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proofs.failures == []
     assert {row["verdict"] for row in proofs.theorems} == {"proved"}
     assert json.loads(json.dumps(proofs.to_dict()))["holds"]
-    with pytest.raises(ValueError, match=r"^subject must be one of operators, octave, networks, got all$"):
+    with pytest.raises(ValueError, match=r"^subject must be one of points, operators, .* got all$"):
         costmodel.prove("all")
+
+
+def test_every_subject_of_the_command_can_be_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    from costmodel.checks import claims
+    from costmodel.checks.prove import Claim
+
+    def claims_of(subject: str, kind: str) -> list[object]:
+        return [lambda _: [Claim(subject, list, kind)]]
+
+    kinds = dict.fromkeys(claims.CLAIMS, "proved") | {"points": "checked"}
+    monkeypatch.setattr(claims, "CLAIMS", {subject: claims_of(subject, kinds[subject]) for subject in kinds})
+    proofs = costmodel.prove()
+    assert [row["theorem"] for row in proofs.theorems] == sorted(kinds, key=lambda name: name == "points")
+    assert proofs.failures == [f"{subject}: nothing was run" for subject in kinds]
 
 
 def test_a_frame_needs_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
