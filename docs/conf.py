@@ -8,12 +8,21 @@ project = "pwoct-cost"
 author = "the pwoct-cost authors"
 release = version = version_of("pwoct-cost")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+myst_enable_extensions = ["colon_fence", "deflist"]
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
 default_role = "code"  # of single backticks in docstrings
 exclude_patterns = ["_build", "records"]
 
 html_theme = "furo"
-html_title = "pwoct-cost"
+html_title = f"pwoct-cost {release}"
 html_show_copyright = False
 
 # Headings down to the third level get anchors, so that links to them are checked.
