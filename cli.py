@@ -28,6 +28,7 @@ __all__ = ["app", "main", "show_warning"]
 # `costmodel.commands`.
 COMMANDS = {
     "cost": "The exact cost of any network of your own.",
+    "convert": "Any network with octave convolutions, beside the original.",
     "explain": "How an operator's cost is derived, and where from.",
     "equations": "The paper's equations, derived and proved.",
     "paper": "The paper's tables and claims beside what is computed.",

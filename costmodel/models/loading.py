@@ -89,6 +89,8 @@ def _builder(name: Name) -> Callable[[], nn.Module]:
         return partial(_builtin, name)
     if name.source in ("timm", "torchvision"):
         return partial(make, name)
+    if name.source == "convert":
+        return partial(_converted, name)
     if name.source == "pt2":
         from costmodel.models.exported import exported
 
@@ -117,6 +119,25 @@ def _called(name: Name, found: Any) -> nn.Module:
     return made
 
 
+def _converted(name: Name) -> nn.Module:
+    """Build the original and convert it, planned on the input that the original is meant for, unless told."""
+    from pwoct.conversion import convert
+
+    original = parse(name.place)
+    _refuse_weights(original)
+    module = _builder(original)()
+    options = {"inputs": _example(original, module), **name.options}
+    try:
+        return convert(module, **options)
+    except TypeError as error:
+        raise ValueError(f"{name.text}: {told(error)}") from None
+
+
+def _example(name: Name, module: nn.Module) -> tuple[int, ...] | None:
+    known = _inputs(name, module)
+    return known.given[0].shape if known is not None and known.given else None
+
+
 def _builtin(name: Name) -> nn.Module:
     from costmodel.networks.resnet import depth_of
     from pwoct.resnet import resnet
@@ -138,6 +159,8 @@ def _refuse_weights(name: Name) -> None:
 
 
 def _inputs(name: Name, module: nn.Module) -> Inputs | None:
+    if name.source == "convert":
+        return _inputs(parse(name.place), module)
     if name.source == "builtin":
         return Inputs((Input((1, 3, 32, 32)),))
     if name.source in ("timm", "torchvision"):

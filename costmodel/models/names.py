@@ -12,9 +12,11 @@ from typing import Any
 LIBRARIES = ("timm", "torchvision")
 EXAMPLES = (
     "resnet56, package.module:factory, path/to/net.py:UNet(width=64), timm:resnet50, torchvision:resnet50, "
-    "net.pt2 or net.onnx"
+    "net.pt2, net.onnx or convert(timm:resnet50, alpha=1/4)"
 )
 _WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors")
+_CONVERTED = re.compile(r"convert\(.*\)", re.DOTALL)
+_RATIO = re.compile(r"^(\s*\w+\s*=\s*)(\d+/\d+)\s*$")
 _CALL = re.compile(r"(?:(?P<place>.+?):)?(?P<attribute>[A-Za-z_][\w.\-]*)(?P<arguments>\(.*\))?", re.DOTALL)
 
 
@@ -22,8 +24,8 @@ _CALL = re.compile(r"(?:(?P<place>.+?):)?(?P<attribute>[A-Za-z_][\w.\-]*)(?P<arg
 class Name:
     """A network's name, taken apart.
 
-    `source` is one of builtin, module, file, timm, torchvision, pt2, onnx; `place` is the module or the path,
-    and `attribute` what is called there.
+    `source` is one of builtin, module, file, timm, torchvision, pt2, onnx, convert; `place` is the module or
+    the path, and `attribute` what is called there. For `convert`, `place` is the name of the original.
     """
 
     text: str
@@ -51,6 +53,8 @@ def parse(text: str) -> Name:
     ('timm', 'builtin', 'onnx')
     """
     text = text.strip()
+    if _CONVERTED.fullmatch(text):
+        return _converted(text)
     suffix = PurePath(text).suffix.lower()
     if suffix in (".pt2", ".onnx"):
         return Name(text, suffix[1:], text)
@@ -65,6 +69,32 @@ def parse(text: str) -> Name:
     arguments, options = _arguments(text, found["arguments"] or "()")
     place = found["place"] or ""
     return Name(text, _source(text, place), place, found["attribute"], arguments, options)
+
+
+def _converted(text: str) -> Name:
+    """Take `convert(timm:resnet50, alpha=1/4)` apart: a name, then options; ratios need no quotes."""
+    first, *rest = _at_commas(text[text.index("(") + 1 : -1])
+    options = ",".join(_RATIO.sub(r"\1'\2'", part) for part in rest)
+    positional, found = _arguments(text, f"({options})")
+    if positional or not first.strip():
+        raise ValueError(f"a converted network is such as convert(timm:resnet50, alpha=1/4); got {text}")
+    return Name(text, "convert", first.strip(), options=found)
+
+
+def _at_commas(text: str) -> list[str]:
+    """Divide a text at the commas that are in no brackets and no quotes."""
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        depth += not quote and ((character in "([{") - (character in ")]}"))
+        if character == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def _source(text: str, place: str) -> str:

@@ -46,6 +46,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "traced-count": ("conv", *MULTIPLYING[1:], *PARTS),
     "mode": ("inference", "training", "both"),
     "plan": PLANS,
+    "init": ("random", "pretrained"),
     "recipe": ("fast", "paper", "keras"),
     "dataset": ("cifar10", "synthetic"),
     "device": ("cpu", "cuda", "mps"),

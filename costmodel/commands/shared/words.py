@@ -140,6 +140,16 @@ TABLE: tuple[Word, ...] = (
     Word("per-module", "--per-module", "Show one row per module."),
     Word("every-network", "--all", "Verify 665 networks: depths, alphas, betas, sets of paths."),
     Word("jobs", "--jobs", "Processes for --all. Default: one per core."),
+    # convert
+    Word("beta-one", "--beta", "Compression of the bottlenecks, 1 or more: 2 or 8/3."),
+    Word("path-set", "--paths", "Paths that are bottlenecks: some of HH,HL,LH,LL, all or none.", "paths"),
+    Word(
+        "layers",
+        "--layers",
+        "Other choices for layers by name: 'layer3.*=alpha:1/2,paths:HL,LH' or 'layer4.*=plain'. Repeatable.",
+    ),
+    Word("init", "--init", f"Weights that the written module gives: {_some('init')}.", "init"),
+    Word("module", "--output -o", "Write a module for your own code, which builds the network: net.py."),
     # search
     Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),
     Word(

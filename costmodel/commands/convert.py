@@ -1,0 +1,98 @@
+"""`pwoct-cost convert`: any network with octave convolutions, its cost beside the original's, as a module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.commands.shared.converting import ConversionOptions, layers_of, module_text
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.network import (
+    NETWORK_HELP,
+    InputOption,
+    NetworkOnInputs,
+    TimeoutOption,
+    asked,
+    run_foreign,
+    traced,
+    within,
+)
+from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.showing import Format, FormatOption, show
+from costmodel.commands.shared.vocabulary import option
+
+if TYPE_CHECKING:
+    from costmodel.report import Table
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def convert(
+    ctx: typer.Context,
+    network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
+    alpha: Annotated[str, option("alpha-one")],
+    beta: Annotated[str, option("beta-one")] = "2",
+    paths: Annotated[str, option("path-set")] = "none",
+    layers: Annotated[list[str] | None, option("layers")] = None,
+    width_rule: Annotated[str, option("width-rule")] = "out",
+    stride_rule: Annotated[str, option("stride-rule")] = "C",
+    between: Annotated[str, option("between")] = "none",
+    init: Annotated[str, option("init")] = "random",
+    input: InputOption = None,
+    output: Annotated[Path | None, option("module")] = None,
+    timeout: TimeoutOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Any network with octave convolutions: its cost beside the original's, layer by layer.
+
+    The costs follow from formulas, and are held against what runs: exit code 1 where they differ. `cost`,
+    `verify` and `diff` take the converted network by name: "convert(timm:resnet50, alpha=1/4)".
+    """
+    question = Question.of(ctx)
+    with bad_input(), within(timeout, network):
+        asked_for = ConversionOptions(alpha, beta, paths, layers or (), width_rule, stride_rule, between)
+        found = asked(network, input, None)
+        options = asked_for.read()
+        tables, work = _compared(found, options, asked_for)
+        if output is not None:
+            whole = options | {"init": init, "inputs": _shape(found)}
+            output.write_text(
+                module_text(found.network.name, whole, question.command_line()), encoding="utf-8"
+            )
+            say(f"pwoct-cost: {output} builds the converted network: network()")
+    formula, runs = work
+    payload = {"model": network, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
+    agrees = formula == runs
+    verdict = f"Formulas and running code {'agree' if agrees else 'differ'}: {runs:,} MACs."
+    show("convert", tables, format, payload, [found.title], [verdict])
+    if not agrees:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _shape(found: NetworkOnInputs) -> tuple[int, ...]:
+    return found.inputs.given[0].shape
+
+
+def _compared(
+    found: NetworkOnInputs, options: dict[str, Any], asked_for: ConversionOptions
+) -> tuple[Sequence[Table], tuple[int, int]]:
+    """Return the tables, and the MACs by the formulas and by the code that runs."""
+    from dataclasses import replace
+
+    from costmodel.tables.converted import converted_table, kept_table
+    from pwoct.conversion import conversion_of
+    from pwoct.conversion import convert as converted
+
+    args, _ = found.inputs.values(found.network.device)
+    doing = f"{found.network.name.text} can't be converted"
+    model = run_foreign(doing, converted, found.network.module, **{**options, "inputs": args})
+    report = conversion_of(model)
+    layers = layers_of(report, stride_rule=asked_for.stride_rule, between=asked_for.between)
+    table = converted_table(traced(found), layers)
+    runs = traced(replace(found, network=replace(found.network, module=model)))
+    kept = kept_table([(layer.name, layer.reason) for layer in report.kept])
+    return [table, kept], (table.rows[-1]["macs"], int(runs.total().macs))

@@ -1,0 +1,109 @@
+"""A conversion for the command line: its options, its layers for formulas, and a module that repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from costmodel.operators.converted import ConvertedLayer
+
+if TYPE_CHECKING:
+    from costmodel.models.names import Name
+    from pwoct.conversion import Conversion
+
+MODULE = '''"""{title}.
+
+Written by: {command_line}
+"""
+
+from torch import nn
+
+import pwoct
+
+
+def original() -> nn.Module:
+    """Return the network that is converted."""
+{build}
+
+
+def network(trained: nn.Module | None = None) -> nn.Module:
+    """Return the converted network; of `trained`, an original with weights, it takes over what it can."""
+    return pwoct.convert(
+        original() if trained is None else trained,
+{options}
+    )
+'''
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """What is asked of a conversion, as texts of the command line."""
+
+    alpha: str
+    beta: str
+    paths: str
+    layers: Sequence[str] = ()
+    width_rule: str = "out"
+    stride_rule: str = "C"
+    between: str = "none"
+
+    def read(self) -> dict[str, Any]:
+        """Return the options of `pwoct.convert`; those that have their default are left out."""
+        from pwoct.conversion.options import parse_layers
+
+        found: dict[str, Any] = {"alpha": self.alpha, "beta": self.beta, "paths": self.paths}
+        if self.layers:
+            found["layers"] = parse_layers(self.layers)
+        rest = {"width_rule": self.width_rule, "stride_rule": self.stride_rule, "between": self.between}
+        defaults = {"width_rule": "out", "stride_rule": "C", "between": "none"}
+        return found | {key: value for key, value in rest.items() if value != defaults[key]}
+
+
+def layers_of(conversion: Conversion, *, stride_rule: str, between: str) -> list[ConvertedLayer]:
+    """Return the sizes of all octave layers of a converted network."""
+    found = []
+    for layer in conversion.converted:
+        spec = layer.spec
+        assert spec is not None
+        found.append(
+            ConvertedLayer(
+                layer.name,
+                (len(spec.layout_in.high), len(spec.layout_in.low)),
+                (len(spec.layout_out.high), len(spec.layout_out.low)),
+                *(spec.kernel, spec.size, spec.stride, spec.dilation, spec.groups, spec.bias, spec.kind),
+                widths=spec.widths,
+                stride_rule=stride_rule,
+                between=between,
+                batch=spec.batch,
+            )
+        )
+    return found
+
+
+def module_text(name: Name, options: Mapping[str, Any], command_line: str) -> str:
+    """Return a module whose `network()` builds the converted network again, in a user's own code."""
+    title = f"{name.text} with octave convolutions in place of its own"
+    pairs = "\n".join(f"        {key}={value!r}," for key, value in options.items())
+    build = "\n".join(f"    {line}" for line in _building(name))
+    return MODULE.format(title=title, command_line=command_line, build=build, options=pairs)
+
+
+def _building(name: Name) -> list[str]:
+    """The lines that build the original: by its own library, without us, where that is possible."""
+    given = [*map(repr, name.arguments), *(f"{key}={value!r}" for key, value in name.options.items())]
+    call = ", ".join([repr(name.attribute), *given])
+    if name.source == "timm":
+        return ["import timm", "", f"return timm.create_model({call})"]
+    if name.source == "torchvision":
+        return ["from torchvision import models", "", f"return models.get_model({call})"]
+    if name.source == "builtin":
+        return [f"return pwoct.build({call})"]
+    if name.source == "module":
+        module, called = name.place, name.attribute
+        return [f"import {module}", "", f"return {module}.{called}({', '.join(given)})"]
+    return [
+        "from costmodel.models import load",
+        "",
+        f"return load({name.text!r}, device='cpu').module",
+    ]

@@ -1,0 +1,109 @@
+"""`pwoct-cost convert`: its table, names of converted networks, the module that it writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costmodel.models import load
+from costmodel.models.names import parse
+
+Run = Callable[..., Any]
+
+NETS = """
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.one = nn.Conv2d(width, width, 3, padding=1)
+        self.groups = nn.Conv2d(width, 2 * width, 3, padding=1, groups=4)
+        self.last = nn.Conv2d(2 * width, width, 1, stride=2)
+        self.even = nn.Conv2d(width, 4, 2)
+
+    def forward(self, x):
+        return self.even(self.last(self.groups(self.one(self.stem(x))))).flatten(1)
+"""
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("nets") / "nets.py"
+    file.write_text(NETS)
+    return file
+
+
+def test_layers_stand_beside_the_originals(nets: Path, pwoct_cost: Run) -> None:
+    asked = pwoct_cost("convert", f"{nets}:Small", "--alpha", "1/4", "--input", "1,3,8,8", "--format", "json")
+    assert asked.code == 0, asked.err
+    told = json.loads(asked.out)
+    # one: from 8 channels to 6 at 8x8 and to 2 at 4x4. groups: three of 2 -> 4 channels are high, one is low.
+    # last, of stride 2: from 12 at 4x4 and from 4 at 2x2, to 8 high ones.
+    one = 9 * 8 * 6 * 64 + 9 * 8 * 2 * 16
+    groups = 9 * 2 * 12 * 64 + 9 * 2 * 4 * 16
+    last = 12 * 8 * 16 + 4 * 8 * 4
+    rows = {row["layer"]: row for row in told["convert"]}
+    assert [rows[name]["macs"] for name in ("one", "groups", "last")] == [one, groups, last]
+    assert rows["one"]["macs_before"] == 9 * 8 * 8 * 64
+    assert rows["one"]["params"] == rows["one"]["params_before"] == 9 * 8 * 8 + 8
+    stem, even = 27 * 8 * 64, 4 * 8 * 4 * 9
+    assert told["macs_of_the_code"] == rows["sum"]["macs"] == stem + one + groups + last + even
+    reasons = {row["names"]: row["reason"] for row in told["kept"]}
+    assert reasons["even"] == "its kernel has an even size: 2x2"
+
+
+def test_a_name_says_how_a_network_is_converted(nets: Path) -> None:
+    text = f'convert({nets}:Small(width=16), alpha=1/2, paths="HL,LH", inputs=(1, 3, 8, 8))'
+    name = parse(text)
+    assert (name.source, name.place) == ("convert", f"{nets}:Small(width=16)")
+    assert name.options == {"alpha": "1/2", "paths": "HL,LH", "inputs": (1, 3, 8, 8)}
+    module = load(text).module
+    assert module.get_submodule("one.hl").weight.shape == (8, 16, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("convert()", "a converted network is such as convert"),
+        ("convert(resnet20, 4)", "a converted network is such as convert"),
+        ("convert(resnet20, alpha=x)", "arguments of a network are literals of Python"),
+        ("convert(resnet20, alfa=1/4)", "unexpected keyword argument 'alfa'"),
+        ("convert(resnet20, alpha=2)", "alpha must be in [0, 1], got 2"),
+        ("convert(resnet21, alpha=1/4)", "resnet21"),
+    ],
+)
+def test_a_wrong_name_is_one_clear_line(pwoct_cost: Run, text: str, message: str) -> None:
+    result = pwoct_cost("cost", text)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_the_written_module_builds_the_network(
+    nets: Path, pwoct_cost: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "written_octave.py"
+    options = ("--alpha", "1/4", "--layers", "stages.2.*=alpha:1/2,paths:HL", "-o", str(file))
+    assert pwoct_cost("convert", "resnet8", *options).code == 0
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import written_octave
+
+    named = load("convert(resnet8, alpha=1/4, layers={'stages.2.*': 'alpha:1/2,paths:HL'})")
+    shapes = {name: tuple(p.shape) for name, p in named.module.named_parameters()}
+    assert {n: tuple(p.shape) for n, p in written_octave.network().named_parameters()} == shapes
+    assert "stages.2.0.conv1.hl.reduce.weight" in shapes
+    sys.modules.pop("written_octave")
+
+
+@pytest.mark.usefixtures("counters_here")
+def test_every_kind_of_layer_is_verified(nets: Path, pwoct_cost: Run) -> None:
+    text = f"convert({nets}:Small, alpha=1/4, inputs=(1, 3, 8, 8))"
+    result = pwoct_cost("verify", text, "--input", "1,3,9,8")
+    assert result.code == 0, result.err
+    assert "agree" in result.out
