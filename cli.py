@@ -39,6 +39,7 @@ COMMANDS = {
     "data": "Fetch and check CIFAR-10.",
     "study": "Train the networks of one of the paper's tables.",
     "verify": "Compare formulas with independent counters.",
+    "reconcile": "What other counters say of a network, and why.",
     "prove": "Prove formulas by running the code on symbols.",
     "search": "The exact Pareto front of a space of networks.",
     "bench": "Time networks beside their MACs.",

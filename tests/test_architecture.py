@@ -27,6 +27,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "explorer": frozenset({".", "operators", "networks", "grids"}),
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
+    "reconcile": frozenset({".", "models", "tracing"}),
     "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing", "grids"}),
     "public": frozenset({".", "operators", "networks", "grids", "search", "tables", "checks"}),
     "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
@@ -35,7 +36,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     ),
     "commands": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}
-        | {"checks", "models", "tracing", "commands/shared"}
+        | {"checks", "models", "reconcile", "tracing", "commands/shared"}
     ),
 }
 
@@ -46,6 +47,7 @@ HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
 BRIDGES = (
     "costmodel/checks/",
     "costmodel/models/",
+    "costmodel/reconcile/",
     "costmodel/tracing/",
     "costmodel/speed/bench.py",
     "costmodel/speed/ceilings.py",
@@ -156,9 +158,9 @@ def test_costmodel_imports_torch_only_in_bridges(path: str) -> None:
     assert not packages(read(path)) & TORCH_SIDE
 
 
-def test_only_one_file_imports_fvcore() -> None:
+def test_one_file_imports_fvcore_to_check_and_one_among_other_counters() -> None:
     users = [path for path in files("costmodel") + files("pwoct") if "fvcore" in packages(read(path))]
-    assert users == ["costmodel/checks/measure.py"]
+    assert users == ["costmodel/checks/measure.py", "costmodel/reconcile/installed.py"]
 
 
 @pytest.mark.parametrize("path", files("pwoct"))

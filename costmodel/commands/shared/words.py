@@ -137,6 +137,10 @@ TABLE: tuple[Word, ...] = (
     Word("traced-count", "--count", f"What enters totals, joined by commas: {_some('traced-count')}."),
     Word("training", "--training", "Trace a training step too: its MACs, and the bytes saved for backward."),
     Word("strict", "--strict", "Fail if no formula covers an operator, or something was not compared."),
+    # reconcile
+    Word("counter", "--counter", "Only these counters, joined by commas: fvcore,thop,... Default: all."),
+    Word("differing-layers", "--per-layer", "Show the modules that are counted unlike ours."),
+    Word("run-counters", "--run", "Run the counters that are installed, and compare."),
     Word("per-module", "--per-module", "Show one row per module."),
     Word("every-network", "--all", "Verify 665 networks: depths, alphas, betas, sets of paths."),
     Word("jobs", "--jobs", "Processes for --all. Default: one per core."),

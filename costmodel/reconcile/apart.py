@@ -1,0 +1,115 @@
+"""Counters in processes of their own: one that crashes, hangs or leaves torch patched harms nothing else.
+
+A process gets a counter and networks as JSON on stdin, and writes what the counter says as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TIMEOUT = 600.0  # seconds that a counter may take unless told otherwise
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A network by name, with its inputs as text or by a function."""
+
+    network: str
+    inputs: tuple[str, ...] = ()
+    function: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a counter said of a network, or why it said nothing; and where it differs, if that was asked."""
+
+    total: int | None = None
+    error: str = ""
+    where: Mapping[str, Any] | None = None
+
+
+def ask(
+    counter: str,
+    networks: Sequence[Asked],
+    expected: Sequence[int | None] = (),
+    timeout: float = TIMEOUT,
+) -> list[Said]:
+    """Run a counter on networks in one new process.
+
+    Where it differs from what is expected, the innermost module that differs is looked for.
+    """
+    job = {"counter": counter, "networks": [asdict(one) for one in networks], "expected": [*expected]}
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", __name__],
+            input=json.dumps(job),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired:
+        return [Said(error=f"it did not end within {timeout:g} s")] * len(networks)
+    if ended.returncode:
+        return [Said(error=_ending(ended.returncode, ended.stderr))] * len(networks)
+    return [Said(**said) for said in json.loads(ended.stdout)]
+
+
+def _ending(code: int, errors: str) -> str:
+    if code < 0:
+        return f"its process was ended by {signal.Signals(-code).name}"
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    return f"its process ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def main() -> None:
+    """Do one job: read it from stdin, write the result to what stdout was."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    asked: dict[str, Any] = json.load(sys.stdin)
+    networks = [Asked(one["network"], tuple(one["inputs"]), one["function"]) for one in asked["networks"]]
+    expected = asked["expected"] or [None] * len(networks)
+    said = [asdict(_said(asked["counter"], *pair)) for pair in zip(networks, expected, strict=True)]
+    out.write(json.dumps(said))
+    out.flush()
+    os._exit(0)  # what foreign code left running does not matter
+
+
+def _said(counter: str, asked: Asked, expected: int | None) -> Said:
+    from costmodel.models.foreign import told
+    from costmodel.reconcile.installed import run
+    from costmodel.reconcile.locating import locate
+    from costmodel.reconcile.rules import counters
+
+    try:
+        module, args, kwargs = _built(asked)
+        total = run(counter, module, args, kwargs)
+        where = None
+        if expected is not None and total != expected:
+            found = locate(counters()[counter], *_built(asked))
+            where = None if found is None else asdict(found)
+        return Said(total, where=where)
+    except Exception as error:
+        return Said(error=told(error))
+
+
+def _built(asked: Asked) -> Any:
+    from costmodel.models import load
+    from costmodel.models.inputs import made_by, parse
+
+    network = load(asked.network, device="cpu")
+    inputs = made_by(asked.function) if asked.function else parse(asked.inputs)
+    return (network.module, *inputs.values("cpu"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Tensors, arguments and modules as plain data."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from costmodel.reconcile.events import ModuleFacts, Shape
+from costmodel.reconcile.sizes import TracedSize
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """Return the tensors in a value."""
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+def described(value: Any) -> Any:
+    """Return an argument without its data: shapes for tensors, plain values as they are."""
+    if isinstance(value, Tensor):
+        return shape_of(value)
+    if isinstance(value, list | tuple):
+        return tuple(map(described, value))
+    if isinstance(value, TracedSize):
+        return int(value)
+    return value if isinstance(value, int | float | str | bool | None) else str(type(value).__name__)
+
+
+def spec_described(value: Any) -> Any:
+    """Return an argument of a dispatched operator without what it holds."""
+    if hasattr(value, "storage") and hasattr(value, "shape"):
+        return Shape(map(int, value.shape))
+    if isinstance(value, list | tuple):
+        return tuple(map(spec_described, value))
+    return value if isinstance(value, int | float | str | bool | None) else str(value)
+
+
+def shape_of(tensor: Tensor) -> Shape:
+    """Return the shape of a tensor."""
+    return Shape(map(int, tensor.shape))
+
+
+def module_facts(model: nn.Module) -> dict[str, ModuleFacts]:
+    """Return what hooks can know of a model's modules, by path."""
+    paths = {id(part): path for path, part in model.named_modules()}
+    return {
+        path: ModuleFacts(
+            path,
+            tuple(f"{c.__module__}.{c.__qualname__}" for c in type(part).__mro__ if issubclass(c, nn.Module)),
+            _attributes(part),
+            tuple((name, Shape(p.shape), p.requires_grad) for name, p in part.named_parameters()),
+            tuple(paths[id(child)] for child in part.children()),
+        )
+        for path, part in model.named_modules()
+    }
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    plain = {key: value for key, value in vars(module).items() if not key.startswith("_")}
+    found: dict[str, Any] = {k: v for k, v in plain.items() if isinstance(v, int | str | float | None)}
+    found |= {key: tuple(value) for key, value in plain.items() if _is_sizes(value)}
+    with contextlib.suppress(AttributeError):
+        for key, parameter in module._parameters.items():
+            found[key] = None if parameter is None else Shape(parameter.shape)
+    return found
+
+
+def _is_sizes(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(item, int) for item in value)

@@ -1,0 +1,159 @@
+"""Runs counters that are installed. Some leave torch patched: each belongs into a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from costmodel.reconcile.observe import quiet
+
+
+def _torch(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as mode:
+        model(*args, **kwargs)
+    return int(mode.get_total_flops())
+
+
+def _fvcore(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from fvcore.nn import FlopCountAnalysis
+
+    return _analysis(FlopCountAnalysis, model, _positional(model, args, kwargs))
+
+
+def _mmengine(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from mmengine.analysis import FlopAnalyzer
+
+    return _analysis(FlopAnalyzer, model, _positional(model, args, kwargs))
+
+
+def _analysis(analyser: Any, model: nn.Module, args: Sequence[Any]) -> int:
+    found = analyser(model, tuple(args))
+    found.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    return int(found.total())
+
+
+def _ptflops(backend: str) -> Callable[..., int]:
+    def count(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+        from ptflops import get_model_complexity_info
+
+        inputs = args[0] if len(args) == 1 and not kwargs else _named(model, args, kwargs)
+        total, _ = get_model_complexity_info(
+            model, (1,), as_strings=False, print_per_layer_stat=False, backend=backend,
+            input_constructor=lambda _: inputs,
+        )  # fmt: skip
+        if total is None:
+            raise ValueError("ptflops did not finish")
+        return int(total)
+
+    return count
+
+
+def _thop(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from thop import profile
+
+    total, _ = profile(model, _positional(model, args, kwargs), verbose=False)
+    return int(total)
+
+
+def _torchinfo(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from torchinfo import summary
+
+    found = summary(model, input_data=[*args], mode="eval", verbose=0, depth=99, device="cpu", **kwargs)
+    return int(found.total_mult_adds)
+
+
+def _torchprofile(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from torchprofile import profile_macs
+
+    return int(profile_macs(model, _positional(model, args, kwargs)))
+
+
+def _calflops(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    _without_its_own_models("calflops")
+    from calflops.flops_counter import calculate_flops
+
+    options = {"args": list(args)} if not kwargs else {"kwargs": _named(model, args, kwargs)}
+    flops, _, _ = calculate_flops(model, output_as_string=False, print_results=False, **options)
+    return int(flops)
+
+
+def _without_its_own_models(package: str) -> None:
+    """Let a package's modules be imported without what its first file imports for other purposes."""
+    if package not in sys.modules:
+        spec = find_spec(package)
+        assert spec is not None
+        made: Any = types.ModuleType(package)
+        made.__path__ = spec.submodule_search_locations
+        sys.modules[package] = made
+
+
+def _named(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(inspect.signature(model.forward).bind(*args, **kwargs).arguments)
+
+
+def _positional(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    if not kwargs:
+        return tuple(args)
+    bound = inspect.signature(model.forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    if bound.kwargs:
+        raise ValueError("it takes positional inputs alone")
+    return bound.args
+
+
+RUNNERS: Mapping[str, Callable[..., int]] = {
+    "torch": _torch,
+    "fvcore": _fvcore,
+    "mmengine": _mmengine,
+    "ptflops": _ptflops("pytorch"),
+    "ptflops-aten": _ptflops("aten"),
+    "thop": _thop,
+    "ultralytics-thop": _thop,
+    "torchinfo": _torchinfo,
+    "torchprofile": _torchprofile,
+    "calflops": _calflops,
+}
+
+
+def installed_version(name: str, package: str) -> str | None:
+    """Return the version of a counter that is installed and can be run; None where it is not."""
+    if name not in RUNNERS:
+        return None
+    if name in ("thop", "ultralytics-thop"):  # they share the name under which they are imported
+        return _thop_version(name)
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
+def _thop_version(name: str) -> str | None:
+    spec = find_spec("thop")
+    if spec is None or spec.origin is None:
+        return None
+    is_old = (Path(spec.origin).parent / "fx_profile.py").is_file()
+    found = "thop" if is_old else "ultralytics-thop"
+    return metadata.version(name) if found == name else None
+
+
+def run(name: str, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Run a counter on a model in eval mode, as its authors say.
+
+    Raises whatever it raises.
+    """
+    torch.manual_seed(0)
+    model.eval()
+    with quiet(), contextlib.redirect_stdout(open(os.devnull, "w")):
+        return RUNNERS[name](model, args, kwargs)

@@ -1,0 +1,140 @@
+"""Runs a model once and notes what runs at every level at which a counter can look.
+
+Counters see different things: hooks see modules, patches see functions, traces see calls, dispatch modes see
+operators. Nesting is kept, so that what two of them count of the same work can be put side by side.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from costmodel.reconcile.described import module_facts, tensors_in
+from costmodel.reconcile.events import Seen
+from costmodel.reconcile.recording import EventRecorder
+from costmodel.reconcile.replacing import replaced_functions
+from costmodel.reconcile.sizes import products_in, traced_sizes
+from costmodel.tracing.inventory import parameter_counts
+from costmodel.tracing.raw import storage_of
+from costmodel.tracing.recorder import DispatchRecorder, Places
+from costmodel.tracing.runs import FakeTensors, Tensors
+from costmodel.tracing.substitute import substituted
+
+
+class _Calls(TorchFunctionMode):
+    """Notes what Python hands to torch."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        func = getattr(func, "replaced", func)  # an operator such as @ is looked up among methods
+        name = getattr(func, "__name__", "")
+        if name == "__get__":  # an attribute such as .shape or .T
+            result = func(*args, **kwargs)
+            self._recorder.flow.append((-1, tensors_in((args, kwargs)), tensors_in(result)))
+            return traced_sizes(result, self._recorder.product_of_sizes)
+        index = self._recorder.enter("call", name, args, kwargs)
+        self._recorder.sizes[index] = list(products_in(tree_leaves((args, kwargs))))
+        result = None
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self._recorder.leave(index, result)
+        self._recorder.flow.append((index, tensors_in((args, kwargs)), tensors_in(result)))
+        return traced_sizes(result, self._recorder.product_of_sizes) if name == "size" else result
+
+
+def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Seen:
+    """Run a module in eval mode without gradients, and return what ran.
+
+    It runs on tensors without data where its code allows, else on the CPU. The module is left as it was.
+
+    Raises ValueError where it does not run.
+    """
+    training = module.training
+    try:
+        try:
+            return _observed(module, args, kwargs or {}, FakeTensors())
+        except Exception:
+            return _observed(module, args, kwargs or {}, Tensors())
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0]
+        raise ValueError(f"the network does not run: {type(error).__name__}: {said}") from error
+    finally:
+        module.train(training)
+
+
+def _observed(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], tensors: Tensors) -> Seen:
+    facts = module_facts(module)
+    paths = {id(part): path for path, part in module.named_modules()}
+    recorder = EventRecorder(paths)
+    with ExitStack() as stack:
+        stack.enter_context(quiet())
+        stack.enter_context(substituted(module, tensors.substitutes))
+        module.eval()
+        stack.enter_context(tensors.mode)
+        inputs = tensors.substitutes.within([list(args), dict(kwargs)])
+        dispatched = DispatchRecorder(Places(module), {}, set(), tensors.adopt, recorder.watch)
+        stack.enter_context(dispatched)
+        stack.enter_context(recorder.modules())
+        stack.enter_context(replaced_functions(recorder))
+        stack.enter_context(_Calls(recorder))
+        result = module(*inputs[0], **inputs[1])
+    _mark_unused(recorder, tensors_in(result))
+    first = [t for t in tensors_in((args, kwargs)) if t.dim()]
+    batch = int(first[0].shape[0]) if first else 1
+    return Seen(
+        tuple(recorder.events),
+        facts,
+        parameter_counts(module, ()).all,
+        batch,
+        batch if len(args) == 1 and not kwargs else 1,
+        tuple(recorder.uncovered),
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let a model run as counters run it: without gradients, warnings and fused encoder layers."""
+    fused: Any = torch.backends.mha
+    before = fused.get_fastpath_enabled()
+    fused.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        fused.set_fastpath_enabled(before)
+
+
+def _mark_unused(recorder: EventRecorder, results: Sequence[Tensor]) -> None:
+    """Mark calls on which the outputs do not depend, backwards along what they read and made."""
+    live = set(map(id, results))
+    storages = set(map(storage_of, results))
+    for index, read, made in reversed(recorder.flow):
+        changes = index >= 0 and _changes(recorder.events[index].name)
+        used = any(id(t) in live for t in made)
+        used = used or (changes and any(storage_of(t) in storages for t in read[:1]))
+        if used:
+            live.update(map(id, read))
+            storages.update(map(storage_of, read))
+        elif index >= 0:
+            recorder.events[index].is_used = False
+    for index, products in recorder.sizes.items():
+        for product in products if recorder.events[index].is_used else ():
+            recorder.events[product].is_used = True
+
+
+def _changes(name: str) -> bool:
+    """Return whether a call changes its first argument."""
+    return name in ("__setitem__",) or (name.endswith("_") and not name.endswith("__")) or name[:3] == "__i"

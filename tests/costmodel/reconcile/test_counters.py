@@ -1,0 +1,132 @@
+"""The rules against the counters themselves: what is predicted is what each says, to the last unit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from costmodel.reconcile.apart import Asked, ask
+from costmodel.reconcile.bridge import predict
+from costmodel.reconcile.events import Seen
+from costmodel.reconcile.installed import installed_version, run
+from costmodel.reconcile.locating import locate
+from costmodel.reconcile.observe import observe
+from costmodel.reconcile.rules import ORDER, PriceRule, counters
+from tests.costmodel.reconcile.networks import NETWORKS, input_of, make
+
+IN_CI = ("torch", "fvcore", "ptflops", "ptflops-aten", "thop", "torchinfo", "torchprofile")
+HERE = Path(__file__).parent / "networks.py"
+
+
+@cache
+def observed(name: str) -> Seen:
+    module, x = make(name)
+    return observe(module, [x])
+
+
+def needed(name: str) -> None:
+    """Skip where a counter is not installed; under CI, the ones that it installs must be there."""
+    rules = counters()[name]
+    version = installed_version(name, rules.package)
+    if version is None:
+        assert not (os.environ.get("CI") and name in IN_CI), f"{name} is not installed"
+        pytest.skip(f"{name} is not installed")
+    if version.split("+")[0] != rules.version:
+        pytest.skip(f"{name} {version} is installed, and its rules are of {rules.version}")
+
+
+def test_there_are_forty_networks_of_different_kinds() -> None:
+    assert len(NETWORKS) >= 40
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_what_is_predicted_is_what_a_counter_says(name: str) -> None:
+    needed(name)
+    networks = [Asked(f"{HERE}:build({one!r})", (input_of(one),)) for one in NETWORKS]
+    said = ask(name, networks)
+    expected = {one: predict(observed(one), counters()[name]).total for one in NETWORKS}
+    assert {one: found.total or found.error for one, found in zip(NETWORKS, said, strict=True)} == {
+        one: total or found.error for (one, total), found in zip(expected.items(), said, strict=True)
+    }
+    assert not any(found.error for found in said)
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_terms_add_up_to_the_difference(name: str, network: str) -> None:
+    found = predict(observed(network), counters()[name])
+    assert sum(term.amount for term in found.terms) == found.total - found.ours
+    whole = sum(found.by_module.values())
+    assert found.total == int(whole)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_macs_are_those_of_the_trace(network: str) -> None:
+    from costmodel.tracing import trace
+
+    module, x = make(network)
+    assert observed(network).macs == trace(module, [x]).total().macs
+
+
+def test_a_wrong_rule_names_operator_and_module() -> None:
+    rules = counters()["fvcore"]
+    wrong = tuple(
+        PriceRule(rule.level, rule.names, "n(y)", rule.what) if "batch_norm" in rule.names else rule
+        for rule in rules.rules
+    )
+    by_name = {(r.level, n): tuple(w for w in wrong if n in w.names) for r in wrong for n in r.names}
+    module, x = make("plain")
+    found = locate(replace(rules, rules=wrong, by_name=by_name), module, [x], {})
+    assert found is not None
+    assert (found.path, found.type) == ("bn1", "BatchNorm2d")
+    assert found.operators == ("batch normalisation, 2 an element",)
+    assert found.actual == 2 * found.predicted == 2 * 2 * 8 * 12 * 12
+    assert locate(rules, module, [x], {}) is None
+
+
+def test_the_table_of_facts_about_one_octave_layer() -> None:
+    totals = {name: predict(observed("octave"), rules).total for name, rules in counters().items()}
+    convolutions = 8 * 16 * 9 * (64 + 16 + 16 + 16)
+    assert observed("octave").macs == convolutions
+    assert totals["torch"] == 2 * convolutions
+    assert totals["fvcore"] == convolutions + 16 * 64  # upsampling
+    assert totals["thop"] == totals["torchinfo"] == convolutions
+
+
+LAYERS = st.sampled_from(
+    ["conv", "grouped", "depthwise", "bn", "relu", "pool", "up", "same", "transposed", "norm"]
+)
+
+
+def random_network(kinds: list[str], width: int) -> nn.Module:
+    makers = {
+        "conv": lambda: nn.Conv2d(width, width, 3, padding=1),
+        "grouped": lambda: nn.Conv2d(width, width, 3, padding=1, groups=2, bias=False),
+        "depthwise": lambda: nn.Conv2d(width, width, 3, padding=1, groups=width),
+        "bn": lambda: nn.BatchNorm2d(width),
+        "relu": nn.ReLU,
+        "pool": lambda: nn.AvgPool2d(2, ceil_mode=True),
+        "up": lambda: nn.Upsample(scale_factor=2),
+        "same": lambda: nn.Conv2d(width, width, 3, padding="same"),
+        "transposed": lambda: nn.ConvTranspose2d(width, width, 2, 2),
+        "norm": lambda: nn.GroupNorm(2, width),
+    }
+    layers = [makers[kind]() for kind in kinds]
+    return nn.Sequential(*layers, *layers[:1])  # the first runs twice
+
+
+@pytest.mark.parametrize("name", ["torch", "fvcore", "ptflops", "thop", "torchinfo", "torchprofile"])
+@given(kinds=st.lists(LAYERS, min_size=1, max_size=5), width=st.sampled_from([2, 4]), batch=st.integers(1, 2))
+@settings(max_examples=12, deadline=None, database=None)
+def test_random_networks(name: str, kinds: list[str], width: int, batch: int) -> None:
+    needed(name)
+    module, x = random_network(kinds, width).eval(), torch.zeros(batch, width, 6, 6)
+    assert predict(observe(module, [x]), counters()[name]).total == run(name, module, [x], {})
