@@ -49,12 +49,15 @@ def test_three_tensors_are_multiplied_from_the_left() -> None:
     assert contraction.trilinear_macs(shapes, [(3, 1), (0,), (2, 1)], (2, 3)) == macs
     assert contraction.trilinear_macs(shapes, [(1, 3), (0,), (1, 2)], ()) == 2 * n * o * i * j
     assert contraction.trilinear_macs(shapes, [(1, 3), (0,), (1, 2)], (3,)) == 2 * n * o * i * j
+    # An axis of the third alone multiplies the second product.
+    assert contraction.trilinear_macs([(2,), (2,), (2, 7)], [(1,), (1,), ()], ()) == 2 + 2 * 7
 
 
 def test_attention_counts_scores_and_values() -> None:
     query, key, value = (torch.zeros(1, 4, length, size) for length, size in ((5, 8), (7, 8), (7, 3)))
     macs = contraction.attention_macs(query.shape, key.shape, value.shape)
     assert macs == counted(lambda: (query @ key.mT) @ value) == 4 * 5 * 7 * (8 + 3)
+    assert contraction.attention_macs((5, 8), (7, 8), (7, 3)) == 5 * 7 * (8 + 3)
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])

@@ -37,6 +37,7 @@ QUARTER, HALF = Fraction(1, 4), Fraction(1, 2)
 )
 def test_a_layer_costs_what_its_operator_costs(kind: str, layer: Layer, cost: Cost) -> None:
     assert layer_cost(kind, layer) == cost
+    assert type(layer_cost(kind, layer).weights) is int
 
 
 def test_octave_layers_pass_every_choice_on() -> None:
@@ -107,6 +108,9 @@ def test_rounding_is_said_once_for_each_place() -> None:
         "alpha 1/2 of 11 channels is 5.5: c_L = 5",
         "LL 4 → 5 at beta 3: 1.66667 hidden channels: m = 1",
     ]
+    assert layer_notes(replace(other, width_rule="in"))[-1] == (
+        "LL 4 → 5 at beta 3: 1.33333 hidden channels: m = 1"
+    )
     assert layer_notes(Layer(alpha_in=QUARTER, alpha_out=QUARTER, paths=frozenset(["HH"]))) == []
 
 
