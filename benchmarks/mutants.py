@@ -162,7 +162,7 @@ QUICK = (
     "random networks",
     "random layers",
     "formulas of paths",
-    "named depths",
+    "named depth",
     "linear",
     "pointwise",
     "OctConv",
