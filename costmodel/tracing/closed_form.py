@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy as sp
@@ -34,6 +34,8 @@ class ClosedForm:
     specialised: Mapping[str, str]  # a size that the code fixed -> what fixed it
     movement: Domain  # the sizes for which other outputs, elements read and written, and calls hold too
     calls: tuple[Call, ...] = ()
+    given: Mapping[str, int] = field(default_factory=dict)  # the sizes in the inputs
+    hints: Mapping[str, int] = field(default_factory=dict)  # those that stood for the symbols in the run
 
     def at(self, **sizes: int) -> Cost:
         """Return the cost at sizes, in numbers.
@@ -105,7 +107,7 @@ def _exact(
         form = _with_one(form, name, module, args, kwargs, symbols, hints)
     exactly = Exactly(form.domain.residues)
     layers = {path: exactly.cost(cost) for path, cost in form.per_layer.items()}
-    return replace(form, total=exactly.cost(form.total), per_layer=layers)
+    return replace(form, total=exactly.cost(form.total), per_layer=layers, given=given, hints=hints)
 
 
 def _interpolated(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._dispatch.python import no_python_dispatcher
+from torch.overrides import TorchFunctionMode
 
 from costmodel.tracing.ordered import DENSE, order_of
 
@@ -27,11 +28,8 @@ def interpolate(
     antialias: bool = False,
 ) -> Tensor:
     """Interpolate by the operator itself."""
+    sizes = _sizes(input, size, scale_factor)
     axes = input.dim() - 2
-    if size is None:
-        factors = scale_factor if isinstance(scale_factor, list | tuple) else [scale_factor] * axes
-        size = [_scaled(n, factor) for n, factor in zip(input.shape[2:], factors, strict=True)]
-    sizes = list(size) if isinstance(size, list | tuple) else [size] * axes
     if mode == "area" or (mode, axes) not in _INTERPOLATIONS:
         return torch.nn.functional.interpolate(input, sizes, None, mode, align_corners, None, antialias)
     name = _INTERPOLATIONS[mode, axes]
@@ -40,6 +38,14 @@ def interpolate(
     with no_python_dispatcher():  # whose rule would take the operator apart
         result: Tensor = operator(input, sizes, *corners)
     return result
+
+
+def _sizes(x: Tensor, size: Any, scale_factor: Any) -> list[Any]:
+    axes = x.dim() - 2
+    if size is None:
+        factors = scale_factor if isinstance(scale_factor, list | tuple) else [scale_factor] * axes
+        size = [_scaled(n, factor) for n, factor in zip(x.shape[2:], factors, strict=True)]
+    return list(size) if isinstance(size, list | tuple) else [size] * axes
 
 
 def _scaled(size: Any, factor: float) -> Any:
@@ -91,3 +97,16 @@ INSTEAD: Mapping[Any, Callable[..., Any]] = {
     **dict.fromkeys((torch.reshape, torch.Tensor.reshape), _reshape),
     torch.Tensor.contiguous: _contiguous,
 }
+
+
+class WithoutInterpolation(TorchFunctionMode):
+    """Puts a tensor of the right shape in the place of an interpolated one, which takes no product."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of torch."""
+        run = _resized if func is torch.nn.functional.interpolate else func
+        return run(*args, **(kwargs or {}))
+
+
+def _resized(input: Tensor, size: Any = None, scale_factor: Any = None, *_: Any, **__: Any) -> Tensor:  # noqa: A002
+    return input.new_empty([*input.shape[:2], *_sizes(input, size, scale_factor)])

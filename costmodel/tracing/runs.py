@@ -18,6 +18,7 @@ from costmodel.tracing.inventory import own_parameters
 from costmodel.tracing.raw import Raw, storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
 from costmodel.tracing.running import call, failure, plain_kernels, tensors_in
+from costmodel.tracing.shortcuts import SameShapes
 from costmodel.tracing.substitute import Substitutes, fake, real, substituted
 
 
@@ -48,6 +49,7 @@ class FakeTensors(Tensors):
 
     def __init__(self) -> None:
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.execute = SameShapes(self.mode)
         self.substitutes = Substitutes(partial(fake, self.mode))
 
     def adopt(self, tensor: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
+_CPU = torch.device("cpu")
 _STORES = ("_parameters", "_buffers", "_modules")
 
 
@@ -48,8 +49,9 @@ def fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
     """Return a tensor without data that says it lies on the CPU; a parameter stays one."""
     if isinstance(tensor, FakeTensor):
         return tensor
-    with mode, torch.no_grad():
-        made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+    with torch.no_grad(), in_kernel_invocation_manager(mode):
+        empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    made = FakeTensor(mode, empty, _CPU)
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(made, requires_grad=tensor.requires_grad)
     return made.requires_grad_(tensor.requires_grad and tensor.is_leaf)
