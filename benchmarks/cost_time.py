@@ -3,8 +3,8 @@
 Both sides are whole processes, imports included, run in turn on one core. fvcore's is its usual one: build
 the network, give it an image of zeros, ask for the total and the table by module. Processor time is user and
 system time; memory is the largest resident set, of which the import of torch and timm alone takes most. The
-targets are a ratio of at most 1 in time, and of at most 1/3 in memory beyond the imports. timm and fvcore must
-be installed.
+targets are a ratio of at most 1 in time, and of at most 1/3 in memory beyond the imports. It needs timm and
+fvcore.
 
     python benchmarks/cost_time.py [runs] [network of timm]
 """

@@ -17,6 +17,7 @@ import sympy as sp
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from costmodel.report import Column, Table
 from costmodel.tracing.calls import is_inside
 from costmodel.tracing.closed_form import EXACT, ClosedForm, closed_form
 from costmodel.tracing.domain import Domain
@@ -118,6 +119,29 @@ def tally(
 def _path(name: str) -> str:
     """Return a module's path from torch's name for it, which starts with the class of the model."""
     return "" if name == "Global" else name.partition(".")[2]
+
+
+def proof_table(proof: NetworkProof) -> Table:
+    """Return what was proved, or why it was not, as one row."""
+    row = {
+        "formula": str(sp.factor_terms(proof.form.total.macs)),
+        "modules": proof.modules,
+        "domain": proof.domain.text,
+        "verdict": "proved" if proof.holds else "not proved",
+    }
+    columns = [
+        Column("formula", "MACs", "formula"),
+        Column("modules", "modules"),
+        Column("domain", "holds"),
+        Column("verdict", "verdict"),
+    ]
+    return Table("network", "Formula and independent tally", columns, [row])
+
+
+def failures_table(proof: NetworkProof) -> Table:
+    """Return what is not proved, one row for each reason."""
+    rows = [{"reason": failure} for failure in proof.failures]
+    return Table("failures", "Not proved", [Column("reason", "reason")], rows)
 
 
 def differences(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.network import (
+    InputOption,
+    InputsOption,
+    NetworkOnInputs,
+    TimeoutOption,
+    asked,
+    is_own,
+    run_foreign,
+    within,
+)
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import followed
@@ -33,13 +44,19 @@ class Subject(StrEnum):
     calculator = "calculator"
 
 
+HELP = (
+    f"What to prove: {', '.join(Subject)}; or a network of your own (timm:resnet50). Default: all subjects."
+)
+
+
 @app.command()
 def prove(
     ctx: typer.Context,
-    subjects: Annotated[
-        list[Subject] | None,
-        typer.Argument(case_sensitive=False, help="What to prove. Default: everything."),
-    ] = None,
+    subjects: Annotated[list[str] | None, typer.Argument(metavar="[SUBJECT...|MODEL]", help=HELP)] = None,
+    input: InputOption = None,
+    inputs: InputsOption = None,
+    symbols: Annotated[list[str] | None, option("symbols")] = None,
+    timeout: TimeoutOption = None,
     all: Annotated[bool, option("every-theorem")] = False,
     domains: Annotated[bool, option("domains")] = False,
     certificate: Annotated[Path | None, option("certificate")] = None,
@@ -48,25 +65,82 @@ def prove(
 ) -> None:
     """Run formulas, constructors and forward passes on symbolic sizes, and prove that traced equals formula.
 
-    Exit code 1 if a theorem is not proved, or a step of a certificate does not hold.
+    Of a MODEL, the closed form of its MACs is held against what torch counts on symbolic sizes. Exit code 1
+    if something is not proved, or a step of a certificate does not hold.
     """
+    question = Question.of(ctx)
     if check is not None:
         with bad_input():
             _check(check)
         return
+    known = [subject for subject in Subject if subject in map(str.lower, subjects or Subject)]
+    if len(known) < len(set(map(str.lower, subjects or Subject))):
+        with bad_input():
+            _prove_network(subjects or [], _Given(input, inputs, symbols, timeout), format, question)
+        return
+    question.without("goes with a MODEL", ("input", "inputs", "symbols", "timeout"))
+    _prove_subjects(list(_claims(known, every=all)), certificate, format, question.said(), domains=domains)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The inputs of a network, as options gave them."""
+
+    input: list[str] | None
+    inputs: str | None
+    symbols: list[str] | None
+    timeout: float | None
+
+
+def _prove_network(names: list[str], given: _Given, format: Format, question: Question) -> None:
+    """Prove the closed form of a network, and show it."""
+    if len(names) > 1:
+        known = ", ".join(Subject)
+        raise ValueError(f"one network is proved at a time, or some of {known}; got {' '.join(names)}")
+    question.without("does not go with a network", ("all", "domains", "certificate"))
+    from costmodel.checks import foreign_proof as proofs
+    from costmodel.models.symbols import parse
+
+    with within(given.timeout, names[0]):
+        found = _found(names[0], given)
+        axes = parse(given.symbols or ["n,h,w"], found.inputs)
+        args, kwargs = found.inputs.values(found.network.device)
+        doing = f"{found.network.name.text} can't be proved"
+        proof = run_foreign(doing, proofs.prove_network, found.network.module, args, axes, kwargs)
+    tables = [proofs.proof_table(proof), proofs.failures_table(proof)]
+    payload = {"proved": proof.holds, "model": found.network.name.text, "inputs": found.inputs.shapes}
+    shown = [table for table in tables if table.rows or format is Format.json]
+    show("prove", shown, format, payload | question.said(), [found.title])
+    if not proof.holds:
+        say(f"pwoct-cost: not proved: {found.network.name.text}: {proof.failures[0]}")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _prove_subjects(
+    claims: list[Claim], certificate: Path | None, format: Format, said: dict[str, Any], *, domains: bool
+) -> None:
+    """Prove claims, write a certificate where one is asked for, and show what holds."""
     from costmodel.checks.prove import prove as try_to_prove
 
-    claims = list(_claims(subjects or list(Subject), every=all))
     theorems = list(followed(try_to_prove(claims), "theorems", len(claims)))
     if certificate is not None:
         with bad_input():
             _write(certificate, theorems)
-    _show(theorems, format, Question.of(ctx).said(), domains=domains)
+    _show(theorems, format, said, domains=domains)
     failed = [theorem for theorem in theorems if not theorem.holds]
     for theorem in failed:
         say(f"pwoct-cost: not proved: {theorem.claim.name}: {theorem.failures[0]}")
     if failed:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _found(name: str, given: _Given) -> NetworkOnInputs:
+    try:
+        return asked(name, given.input, given.inputs)
+    except ValueError as error:
+        if is_own(name):
+            raise
+        raise ValueError(f"{name} is no subject ({', '.join(Subject)}), and as a network: {error}") from error
 
 
 def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:

@@ -135,3 +135,24 @@ def test_what_is_no_certificate_is_bad_input(text: str, pwoct_cost: Run, tmp_pat
     ran = pwoct_cost("prove", "--check", str(path))
     assert ran.code == 2
     assert "is no certificate of prove" in ran.err
+
+
+def test_a_network_of_ones_own_is_proved(pwoct_cost: Run) -> None:
+    result = pwoct_cost("prove", "torch.nn:Conv2d(3, 8, 3)", "--input", "1,3,16,16", "--format", "json")
+    assert result.code == 0
+    assert result.json["proved"] is True
+    (row,) = result.json["network"]
+    assert (row["domain"], row["verdict"]) == ("for n >= 1; h, w >= 3", "proved")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("operatrs",), "operatrs is no subject (points, operators, octave, networks, calculator)"),
+        (("operators", "timm:resnet50"), "one network is proved at a time"),
+    ],
+)
+def test_what_can_be_proved_is_said(pwoct_cost: Run, arguments: tuple[str, ...], message: str) -> None:
+    result = pwoct_cost("prove", *arguments)
+    assert result.code == 2
+    assert message in result.err
