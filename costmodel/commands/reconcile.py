@@ -39,6 +39,8 @@ def reconcile(
     counter: Annotated[list[str] | None, option("counter")] = None,
     per_layer: Annotated[bool, option("differing-layers")] = False,
     run: Annotated[bool, option("run-counters")] = False,
+    claim: Annotated[list[str] | None, option("claim")] = None,
+    claim_params: Annotated[str | None, option("claim-params")] = None,
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -53,6 +55,9 @@ def reconcile(
             found = asked(network, input, inputs)
             observed = _observed(found)
         predictions = _predictions(observed, chosen)
+        if claim or claim_params:
+            _show_claims(found, observed, predictions, claim or (), claim_params, format, question)
+            return
     said = _said(found, predictions, timeout) if run else None
     _show(found, observed, predictions, said, format, question, per_layer=per_layer)
     if said is not None and not _agree(predictions, said):
@@ -134,6 +139,39 @@ def _place(found: Said) -> str:
         f"in {where['path'] or '(model)'} ({where['type']}: {inside})"
         f" it says {where['actual']:,}, the rules {where['predicted']:,}"
     )
+
+
+def _show_claims(
+    found: NetworkOnInputs,
+    observed: Seen,
+    predictions: Sequence[Prediction],
+    claims: Sequence[str],
+    params: str | None,
+    format: Format,
+    question: Question,
+) -> None:
+    """Show which readings give printed numbers; parameters are those of the network, or not."""
+    from costmodel.reconcile import claim_tables
+    from costmodel.reconcile.claims import parse_figure, prints, search
+
+    answers = [search(parse_figure(text), observed, predictions) for text in claims]
+    fits = None if params is None else prints(observed.parameters, params)
+    shape = " and ".join(found.inputs.shapes)
+    remarks = [claim_tables.verdict(answer) for answer in answers]
+    if fits is not None:
+        verb = "are" if fits else "are not"
+        remarks.append(f"{params}: the network's {observed.parameters:,} parameters {verb} printed so.")
+    payload = {
+        "model": found.network.name.text,
+        "inputs": found.inputs.shapes,
+        **question.said(),
+        "params": observed.parameters,
+        "params_fit": fits,
+        "exact": [len(answer.exact) for answer in answers],
+        "searched": [answer.searched for answer in answers],
+    }
+    table = claim_tables.readings_table([(shape, answer) for answer in answers])
+    show("reconcile", [table], format, payload, [found.title], remarks)
 
 
 def _show(

@@ -32,6 +32,7 @@ class Event:
     outputs: tuple[Shape, ...] = ()
     macs: int = 0  # of a dispatched operator, by our formulas
     kind: str = ""  # of a dispatched operator, as the table of conventions calls it
+    parts: Mapping[str, int] = field(default_factory=dict)  # its element operations, by our conventions
     is_used: bool = True  # whether the model's output depends on it
 
 

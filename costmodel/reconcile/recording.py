@@ -70,9 +70,10 @@ class EventRecorder:
         given = {name: spec_described(value) for name, value in raw.arguments.items()}
         outputs = tuple(Shape(map(int, spec.shape)) for spec in raw.outputs)
         name = raw.name.removeprefix("aten.")
+        parts = {part: int(count) for part, count in call.parts.items()}
         self.events.append(
             Event("aten", name, self._modules[-1], self.innermost, tuple(given.values()), given, outputs,
-                  int(macs), call.kind)
+                  int(macs), call.kind, parts)
         )  # fmt: skip
 
     @contextmanager

@@ -140,6 +140,8 @@ TABLE: tuple[Word, ...] = (
     # reconcile
     Word("counter", "--counter", "Only these counters, joined by commas: fvcore,thop,... Default: all."),
     Word("differing-layers", "--per-layer", "Show the modules that are counted unlike ours."),
+    Word("claim", "--claim", "A printed count, such as 4.12G: which conventions give it? Repeat."),
+    Word("claim-params", "--claim-params", "The printed parameters that stand beside it, such as 25.56M."),
     Word("run-counters", "--run", "Run the counters that are installed, and compare."),
     Word("per-module", "--per-module", "Show one row per module."),
     Word("every-network", "--all", "Verify 665 networks: depths, alphas, betas, sets of paths."),

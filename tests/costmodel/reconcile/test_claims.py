@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+
+from costmodel.reconcile.bridge import Prediction, predict
+from costmodel.reconcile.claims import Answer, parse_figure, prints, search
+from costmodel.reconcile.events import Seen
+from costmodel.reconcile.observe import observe
+from costmodel.reconcile.rules import counters
+from pwoct.resnet import resnet
+
+
+@cache
+def asked() -> tuple[Seen, list[Prediction]]:
+    with torch.device("meta"):
+        model = resnet(20)
+    observed = observe(model, [torch.empty(1, 3, 32, 32, device="meta")])
+    return observed, [predict(observed, rules) for rules in counters().values()]
+
+
+def answer(text: str) -> Answer:
+    return search(parse_figure(text), *asked())
+
+
+CONV_AND_LINEAR = 40_813_184  # chenyaofo's CIFAR ResNet-20 with convolutions in its shortcuts: 40.81 M
+
+
+def test_a_published_count_is_our_macs() -> None:
+    assert asked()[0].macs == CONV_AND_LINEAR
+    assert (answer("40.81M").exact[0].counted, answer("40.81M").exact[0].complexity) == ("our MACs", 0)
+
+
+def test_flops_are_twice_the_macs_and_said_so() -> None:
+    first = answer("81.63 MFLOPs").exact[0]
+    assert (first.counted, first.unit, first.value) == ("our MACs", "FLOPs, 2 a MAC", 2 * CONV_AND_LINEAR)
+
+
+def test_a_prefix_of_powers_of_two() -> None:
+    first = answer("38.922M").exact[0]  # 40,813,184 / 2^20 = 38.9225...
+    assert (first.prefix, first.value) == ("2^10", CONV_AND_LINEAR)
+
+
+def test_a_number_that_nothing_gives_has_a_nearest_reading_and_its_distance() -> None:
+    found = answer("12.3456M")
+    assert not found.exact
+    assert found.nearest is not None
+    assert found.nearest.distance > 0
+
+
+def test_every_reading_prints_the_digits() -> None:
+    for reading in answer("41.0M").exact:
+        shown = reading.value / (2**20 if reading.prefix == "2^10" else 10**6)
+        assert 40.95 <= shown < 41.1
+
+
+@pytest.mark.parametrize(("value", "text", "fits"), [(12_345, "12.3K", True), (12_350, "12.3K", False)])
+def test_rounding_is_exact(value: int, text: str, fits: bool) -> None:
+    assert prints(value, text) is fits
+
+
+@pytest.mark.parametrize("text", ["", "G", "4.1.2G", "four", "4.12 watts"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a claim is a number"):
+        parse_figure(text)
