@@ -13,7 +13,7 @@ from pathlib import Path
 from costmodel.models import load
 from costmodel.models.inputs import parse
 from costmodel.reconcile.bridge import Prediction, predict
-from costmodel.reconcile.claims import Answer, parse_figure, prints, search
+from costmodel.reconcile.claims import ClaimAnswer, parse_figure, prints, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
@@ -31,11 +31,11 @@ def asked(row: dict[str, str]) -> tuple[Seen, list[Prediction]]:
     return observed, [predict(observed, rules) for rules in counters().values()]
 
 
-def explains(answer: Answer, most: int | None = None) -> bool:
+def explains(answer: ClaimAnswer, most: int | None = None) -> bool:
     return any(most is None or reading.complexity <= most for reading in answer.exact)
 
 
-def is_expected(answer: Answer, expected: str, predictions: list[Prediction]) -> tuple[bool, bool]:
+def is_expected(answer: ClaimAnswer, expected: str, predictions: list[Prediction]) -> tuple[bool, bool]:
     """Whether the expected counter's total is among the readings, and whether none is simpler."""
     total = next(one.total for one in predictions if one.counter.name == expected)
     ranks = [reading.complexity for reading in answer.exact if reading.value == total]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 # What means nothing for a formula.
-NUMBERS_ONLY = ("depth", "by", "sort", "top", "training", "count", "unit", "strict")
+NUMBERS_ONLY = ("depth", "by", "sort", "top", "training", "count", "unit", "strict", "cite")
 MOST_EXPENSIVE = 10  # rows that are shown unless all are asked for
 
 
@@ -52,6 +52,7 @@ def cost(
     count: Annotated[str | None, option("traced-count")] = None,
     unit: Annotated[str, option("unit")] = "mac",
     strict: Annotated[bool, option("strict")] = False,
+    cite: Annotated[bool, option("cite")] = False,
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -71,6 +72,9 @@ def cost(
                 return
             question = question.without("goes with --symbols", ("as_",))
             trace = traced(found, training=training or sort == "training")
+        if cite:
+            _print_sentence(found, trace, choice)
+            return
         order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
         options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
         _show(found, trace, choice, options, format, question)
@@ -112,6 +116,12 @@ def _in_symbols(
         "domain": form.domain.text,
     }
     show("cost", tables, Format.json if language == "json" else format, payload, [found.title])
+
+
+def _print_sentence(found: NetworkOnInputs, trace: Trace, choice: TracedTotal) -> None:
+    from costmodel.tables.citation import sentence
+
+    print(sentence(found.network.name.text, found.inputs.shapes, trace, choice))
 
 
 def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, int | None]:

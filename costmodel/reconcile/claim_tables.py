@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel.reconcile.claims import Answer
+from costmodel.reconcile.claims import ClaimAnswer
 from costmodel.report import Column, Table
 
 
-def readings_table(answers: Sequence[tuple[str, Answer]], most: int = 8) -> Table:
+def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) -> Table:
     """Return the simplest readings of each claim; the nearest one where none gives the printed digits."""
     rows = []
     for where, answer in answers:
@@ -37,7 +37,7 @@ def readings_table(answers: Sequence[tuple[str, Answer]], most: int = 8) -> Tabl
     return Table("readings", "Readings that give the printed digits, simplest first", columns, rows)
 
 
-def verdict(answer: Answer) -> str:
+def verdict(answer: ClaimAnswer) -> str:
     """Return in one sentence how much a number decides.
 
     It names no cause: what is known is which readings give the digits.

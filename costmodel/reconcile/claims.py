@@ -27,7 +27,7 @@ _EXACT = 2**53
 
 
 @dataclass(frozen=True)
-class Figure:
+class PrintedCount:
     """A printed number: digits without the point, how many decimals, the prefix's power, the unit."""
 
     text: str
@@ -38,7 +38,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CountReading:
     """What is counted, how it is printed, how simple that is (less is simpler), and the number itself."""
 
     counted: str
@@ -58,37 +58,37 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClaimAnswer:
     """Readings that give exactly the printed digits, simplest first; else the nearest one."""
 
-    figure: Figure
-    exact: tuple[Reading, ...]
-    nearest: Reading | None
+    figure: PrintedCount
+    exact: tuple[CountReading, ...]
+    nearest: CountReading | None
     searched: int
 
 
-def parse_figure(text: str) -> Figure:
+def parse_figure(text: str) -> PrintedCount:
     """Read a printed number.
 
     Raises ValueError where a text is none.
 
     >>> parse_figure("4.12G"), parse_figure("125.75 MFLOPs").unit
-    (Figure(text='4.12G', digits=412, decimals=2, power=3, unit=''), 'FLOP')
+    (PrintedCount(text='4.12G', digits=412, decimals=2, power=3, unit=''), 'FLOP')
     """
     found = _FIGURE.fullmatch(text.strip().replace(",", ""))
     if found is None or found["unit"].lower() not in _UNITS:
         raise ValueError(f"a claim is a number such as 4.12G, 4.12 GMACs or 300M, got {text or 'nothing'}")
     decimals = len(found["decimals"] or "")
     digits = int(found["digits"].replace(".", ""))
-    return Figure(text, digits, decimals, _POWERS[found["prefix"]], _UNITS[found["unit"].lower()])
+    return PrintedCount(text, digits, decimals, _POWERS[found["prefix"]], _UNITS[found["unit"].lower()])
 
 
-def search(figure: Figure, observed: Seen, predictions: Sequence[Prediction]) -> Answer:
+def search(figure: PrintedCount, observed: Seen, predictions: Sequence[Prediction]) -> ClaimAnswer:
     """Return the readings of a network that give a printed number."""
     counted = list(_counted(observed, predictions))
     values = np.array([value for _, value, _, _ in counted], dtype=np.int64)
-    exact: list[Reading] = []
-    nearest: Reading | None = None
+    exact: list[CountReading] = []
+    nearest: CountReading | None = None
     ways = list(_ways(figure))
     for factor, unit, prefix, rounding, more in ways:
         scaled = values * factor
@@ -103,7 +103,7 @@ def search(figure: Figure, observed: Seen, predictions: Sequence[Prediction]) ->
             found = _reading(counted[best], factor, unit, prefix, rounding, more, float(distances[best]))
             nearest = found if nearest is None or found.distance < nearest.distance else nearest
     exact.sort(key=lambda reading: (reading.complexity, reading.counted))
-    return Answer(figure, tuple(exact), None if exact else nearest, len(values) * len(ways))
+    return ClaimAnswer(figure, tuple(exact), None if exact else nearest, len(values) * len(ways))
 
 
 def prints(value: int, text: str) -> bool:
@@ -116,7 +116,7 @@ def prints(value: int, text: str) -> bool:
 
 
 def _prints(
-    values: npt.NDArray[np.int64], figure: Figure, prefix: str, rounding: str
+    values: npt.NDArray[np.int64], figure: PrintedCount, prefix: str, rounding: str
 ) -> npt.NDArray[np.bool_]:
     """Return which numbers have the printed digits: bounds are exact fractions, so no division rounds."""
     base = 1024 if prefix == "2^10" else 1000
@@ -127,7 +127,7 @@ def _prints(
     return found
 
 
-def _ways(figure: Figure) -> Iterator[tuple[int, str, str, str, int]]:
+def _ways(figure: PrintedCount) -> Iterator[tuple[int, str, str, str, int]]:
     """Yield how a count can be printed, with what that adds to a reading's complexity."""
     for factor, unit in ((1, "MACs"), (2, "FLOPs, 2 a MAC")):
         doubled = int((factor == 2) != (figure.unit == "FLOP"))
@@ -175,7 +175,7 @@ def _reading(
     rounding: str,
     more: int,
     distance: float = 0.0,
-) -> Reading:
+) -> CountReading:
     name, value, complexity, own = counted
     words = own if own and factor == 1 else f"twice its {own}" if own else unit
-    return Reading(name, words, prefix, rounding, complexity + more, value * factor, distance)
+    return CountReading(name, words, prefix, rounding, complexity + more, value * factor, distance)

@@ -136,6 +136,7 @@ TABLE: tuple[Word, ...] = (
     Word("every-layer", "--per-layer", "Show every layer, in the order of execution."),
     Word("traced-count", "--count", f"What enters totals, joined by commas: {_some('traced-count')}."),
     Word("training", "--training", "Trace a training step too: its MACs, and the bytes saved for backward."),
+    Word("cite", "--cite", "Print only a sentence for a paper that states what was counted."),
     Word("strict", "--strict", "Fail if no formula covers an operator, or something was not compared."),
     # reconcile
     Word("counter", "--counter", "Only these counters, joined by commas: fvcore,thop,... Default: all."),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from costmodel.reconcile.bridge import Prediction, predict
-from costmodel.reconcile.claims import Answer, parse_figure, prints, search
+from costmodel.reconcile.claims import ClaimAnswer, parse_figure, prints, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
@@ -21,7 +21,7 @@ def asked() -> tuple[Seen, list[Prediction]]:
     return observed, [predict(observed, rules) for rules in counters().values()]
 
 
-def answer(text: str) -> Answer:
+def answer(text: str) -> ClaimAnswer:
     return search(parse_figure(text), *asked())
 
 
