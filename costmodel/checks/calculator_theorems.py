@@ -1,8 +1,8 @@
-"""The roads by which numbers are printed: folded networks, closed forms, grids, formulas of paths.
+"""Every route by which numbers are printed: folded networks, closed forms, grids, formulas of paths.
 
-`operators()` is what the other theorems hold against the code. The calculator prints sums of `folded()`,
-which counts an inner block of each stage b - 2 times; a closed form says it in symbols, a grid for many
-networks at once. Each of these is held against `operators()` here, in all quantities of a cost.
+The other theorems compare `operators()` with the code. The calculator prints sums of `folded()`, which counts
+an inner block of each stage b - 2 times; a closed form gives them in symbols, and a grid for many networks at
+once. Each of these is compared with `operators()` here, in all quantities of a cost.
 """
 
 from __future__ import annotations

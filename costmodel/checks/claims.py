@@ -1,4 +1,4 @@
-"""All claims, by what they are about."""
+"""All claims, grouped by subject."""
 
 from __future__ import annotations
 

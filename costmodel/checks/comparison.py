@@ -1,7 +1,7 @@
-"""Formula beside counts, as plain data: one row per module, a check a quantity, a verdict a count.
+"""Formulas beside counts, as plain data: one row per module, one check per quantity, one verdict per count.
 
-There is no tolerance. A module without formula, and a formula without module, count as nothing on the missing
-side. A count is excused only where a known defect of its counter predicts exactly that wrong value.
+There is no tolerance. A module without a formula, or a formula without a module, has a count of 0 on the
+missing side. A count is excused only where a known defect of its counter predicts exactly that wrong value.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-# What is compared, and who counts it.
+# What is compared, and which counters count it.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "macs": ("fvcore", "FlopCounterMode"),
     "macs_training": ("FlopCounterMode",),
@@ -38,7 +38,7 @@ class Check:
 
     @property
     def differing(self) -> list[str]:
-        """The counters that contradict the formula, known defects apart."""
+        """The counters that contradict the formula, except through known defects."""
         return [
             name for name, count in self.counts.items() if count != self.formula and name not in self.excuses
         ]
@@ -57,7 +57,7 @@ class Row:
     kind: str  # conv, linear, bn, or the class of a module that holds other operators
     checks: Sequence[Check]
     missing: str | None = None  # "formula" or "module"
-    failure: str | None = None  # what kept the code from running, so that nothing was compared
+    failure: str | None = None  # why the code did not run, so that nothing was compared
 
     @property
     def agrees(self) -> bool:
@@ -120,7 +120,7 @@ class Report:
 
     @property
     def numbers_compared(self) -> int:
-        """How many counts stood beside a formula's value."""
+        """The number of counts that were compared with a formula."""
         return sum(len(check.counts) for row in (*self.rows, self.total) for check in row.checks)
 
     def passes(self, *, strict: bool = False) -> bool:
@@ -131,7 +131,7 @@ class Report:
 def total_row(rows: Iterable[Row], counts: Mapping[str, Mapping[str, int]]) -> Row:
     """Return the row of the whole model: the sum of the formulas beside each counter's own total.
 
-    Where defects of a counter are excused in layers, its total is expected to be off by as much.
+    Where defects of a counter are excused in layers, its total is expected to be off by the same amount.
     """
     rows = list(rows)
     return Row("total", "total", [_total(rows, quantity, counts[quantity]) for quantity in counts])

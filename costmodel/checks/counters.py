@@ -1,7 +1,8 @@
-"""What independent counters say of any network, module by module; each result is plain data.
+"""Independent counts of any network, module by module; each result is plain data.
 
-A module's count is that of the operators that ran in itself, without its children. Counters know nothing of
-`costmodel.tracing`: fvcore traces by TorchScript, torch's counter watches dispatched operators.
+A module's count covers the operators that ran in the module itself, without its children. The counters are
+independent of `costmodel.tracing`: fvcore traces with TorchScript, and torch's counter observes dispatched
+operators.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
 @dataclass
 class Counted:
-    """What one counter says; by module, "" is what runs in the model itself."""
+    """The result of one counter, by module; "" stands for what runs in the model itself."""
 
     counter: str
     version: str
     macs: dict[str, int] = field(default_factory=dict)
     activations: dict[str, int] = field(default_factory=dict)
-    # fvcore: operators of a module that it has no rule for, and what its rule for einsum gave
+    # fvcore: each module's operators without a rule, and what its rule for einsum gave
     missing: dict[str, dict[str, int]] = field(default_factory=dict)
     einsum: dict[str, int] = field(default_factory=dict)
-    # torch: the operators that it has a rule for
+    # torch: the operators for which it has a rule
     rules: list[str] = field(default_factory=list)
     parameters: dict[str, int] = field(default_factory=dict)  # all, trainable, frozen, buffers
     own_parameters: dict[str, int] = field(default_factory=dict)
-    training: int | None = None  # MACs of a whole step
+    training: int | None = None  # MACs of a whole training step
     sizes: list[int | None] = field(default_factory=list)  # total MACs at other sizes
     notes: list[str] = field(default_factory=list)
 
@@ -48,23 +49,23 @@ class Counted:
         return sum(self.macs.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as JSON has it."""
+        """Return the result as JSON-serialisable data."""
         return asdict(self)
 
 
 def count_by_fvcore(model: nn.Module, inputs: Arguments, others: Sequence[Arguments] = ()) -> Counted:
-    """Return what fvcore counts of a forward pass in eval mode."""
+    """Return fvcore's counts of a forward pass in eval mode."""
     del others
     from importlib.metadata import version
 
-    # Without gradients, the tracer sees into autograd functions of the user's own.
+    # Without gradients, the tracer sees inside user-defined autograd functions.
     with mode(model, training=False), _plain(), torch.no_grad():
         counted = fvcore_own_counts(model, *inputs)
     return Counted("fvcore", version("fvcore"), counted.macs, {}, counted.missing, counted.einsum)
 
 
 def count_by_torch(model: nn.Module, inputs: Arguments, others: Sequence[Arguments] = ()) -> Counted:
-    """Return what torch's FlopCounterMode counts, forward and in a training step, and parameters."""
+    """Return FlopCounterMode's counts of a forward pass and of a training step, and the parameters."""
     found = Counted("torch", torch.__version__, rules=[str(operator) for operator in flop_registry])
     found.parameters, found.own_parameters = _parameters(model), _own_parameters(model)
     with mode(model, training=False), _plain():
@@ -85,7 +86,7 @@ COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Enable gradients, and let attention and recurrent layers run as products, which counters see."""
+    """Enable gradients, and run attention and recurrent layers as matrix products, which counters see."""
     fused: Any = torch.backends.mha
     onednn: Any = torch.backends.mkldnn
     before = fused.get_fastpath_enabled(), onednn.enabled
@@ -100,7 +101,7 @@ def _plain() -> Iterator[None]:
 
 
 class _NoTracker:
-    """In place of torch's tracker of modules, whose hooks on gradients fail for some models."""
+    """Replaces torch's module tracker, whose gradient hooks fail for some models."""
 
     parents = frozenset({"Global"})
 
@@ -112,7 +113,7 @@ class _NoTracker:
 
 
 class _Watch(FlopCounterMode):
-    """torch's counter, which also notes in which module it counted."""
+    """torch's counter, which also records the module in which it counted."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(display=False)
@@ -132,7 +133,7 @@ class _Watch(FlopCounterMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Follow the modules that run."""
+        """Track which modules run."""
         with ExitStack() as stack:
             for name, module in self._model.named_modules():
                 if isinstance(module, torch.jit.ScriptModule):
@@ -159,7 +160,7 @@ def _forward(model: nn.Module, inputs: Arguments) -> _Watch:
 
 
 def _step(model: nn.Module, inputs: Arguments) -> int:
-    """The MACs of a step of training: forward, and backward from all outputs that have gradients."""
+    """The MACs of one training step: forward, and backward from all outputs that have gradients."""
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _NoTracker()  # type: ignore[assignment]  # before it is entered, or its hooks stay
     with counter:
@@ -195,7 +196,7 @@ def _parameters(model: nn.Module) -> dict[str, int]:
 
 
 def _own_parameters(model: nn.Module) -> dict[str, int]:
-    """Parameters of each module itself; what is tied belongs to the module that has it first."""
+    """Each module's own parameters; a tied parameter belongs to the first module that holds it."""
     seen: set[nn.Parameter] = set()
     found: dict[str, int] = {}
     for name, module in model.named_modules():

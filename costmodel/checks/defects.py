@@ -1,4 +1,4 @@
-"""Known defects of the counters: one table, with the reason, the wrong value, and a test of its presence.
+"""Known defects of the counters: one table with the reason, the wrong value, and a test for the defect.
 
 A rule excuses a count only where it predicts exactly that count, and only while the installed counter still
 has the defect.
@@ -19,7 +19,7 @@ from costmodel.convention import Cost
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a rule may look at: a module, what the formula says of it, and whether its result is used."""
+    """What a rule may look at: a module, the formula's values for it, and whether its result is used."""
 
     module: nn.Module
     cost: Cost
@@ -79,7 +79,7 @@ def _drops_unused_results() -> bool:
 @cache
 def _ignores_groups_in_the_weight_gradient() -> bool:
     depthwise = nn.Conv2d(2, 2, 1, groups=2, bias=False)
-    # Forward and input gradient take 2 MACs each, the weight gradient 2; without regard to groups, 4.
+    # Forward pass and input gradient take 2 MACs each, the weight gradient 2, or 4 if groups are ignored.
     return layer_training_macs(depthwise, (1, 2, 1, 1), input_grad=True) == 2 + 2 + 4
 
 
@@ -88,8 +88,8 @@ DEFECTS: tuple[Defect, ...] = (
         name="text padding",
         counter="fvcore",
         quantity="macs",
-        reason='a convolution whose padding is the text "same" or "valid" becomes an operator that fvcore '
-        "has no rule for: it counts 0",
+        reason='a convolution with padding="same" or "valid" becomes an operator for which fvcore has no '
+        "rule: it counts 0",
         applies=lambda evidence: isinstance(getattr(evidence.module, "padding", None), str),
         wrong_count=lambda _cost, _module: 0,
         is_present=_ignores_text_padding,
@@ -98,8 +98,8 @@ DEFECTS: tuple[Defect, ...] = (
         name="unused result",
         counter="fvcore",
         quantity="macs",
-        reason="fvcore traces the model, and the tracer drops what the output does not depend on: it counts "
-        "0 for a convolution that runs",
+        reason="fvcore traces the model, and the tracer drops operators on which the output does not "
+        "depend: it counts 0 for a convolution that runs",
         applies=lambda evidence: evidence.is_unused(),
         wrong_count=lambda _cost, _module: 0,
         is_present=_drops_unused_results,

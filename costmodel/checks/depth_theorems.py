@@ -1,4 +1,4 @@
-"""That the inner blocks of a stage are alike, read off the built modules of every named depth."""
+"""The inner blocks of a stage are alike: checked on the built modules of every named depth."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPTIONS: Sequence[dict[str, Any]] = (
 
 
 def depth_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claim that blocks are alike; `every` takes ResNet-1202 too."""
+    """Yield the claim that blocks are alike; `every` includes ResNet-1202."""
     depths = (*DEPTHS, 1202) if every else DEPTHS
     text = f"depths {', '.join(map(str, depths))}; {len(OPTIONS)} configurations"
     yield Claim(
@@ -62,15 +62,14 @@ def _stages(depth: int, options: dict[str, Any]) -> list[list[Any]]:
 
 
 def fingerprint(value: Any) -> Any:
-    """Return all that the forward pass of a module can depend on: its code, attributes, shapes, and
-    children's.
+    """Return all that a module's forward pass can depend on: code, attributes, shapes, and those of children.
 
-    Two modules with one fingerprint run the same code on the same sizes.
+    Two modules with the same fingerprint run the same code on the same sizes.
     """
     if isinstance(value, Tensor):
         return "tensor", tuple(value.shape)
     if isinstance(value, nn.Module):
-        # A forward function of its own, on one object, would be seen as an attribute.
+        # A forward function set on a single object would show up as an attribute.
         return type(value), fingerprint({k: v for k, v in vars(value).items() if "hook" not in k})
     if isinstance(value, dict):
         return tuple((key, fingerprint(inner)) for key, inner in value.items())

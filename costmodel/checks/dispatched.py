@@ -1,7 +1,7 @@
-"""The ATen operators that run, by part: how many, what they read and write, and their work on elements.
+"""The ATen operators that run, by part: calls, elements read and written, and element operations.
 
-MACs are counted elsewhere; this is the rest of a cost: calls, traffic, and the work of operators that
-multiply no matrix. Sizes may be symbols.
+MACs are counted elsewhere; this is the rest of a cost: calls, traffic, and the element operations of
+operators other than matrix products. Sizes may be symbols.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costmodel.operators.recorder import Operator
 
-# Which part an ATen operator belongs to; a copy of repeated pixels is an upsampling.
+# The part to which an ATen operator belongs; a copy of repeated pixels is an upsampling.
 PARTS: Mapping[str, str] = {
     "convolution": "conv",
     "addmm": "linear",
@@ -31,7 +31,7 @@ PARTS: Mapping[str, str] = {
     "constant_pad_nd": "zero_pad",
     "add": "add",
 }
-# These move nothing: they make views, and the empty statistics of a normalisation that does not train.
+# These move no data: they make views, and the empty statistics of a normalisation in eval mode.
 FREE = frozenset(
     (
         "_unsafe_view",
@@ -50,28 +50,28 @@ FREE = frozenset(
 
 
 class Work(NamedTuple):
-    """What the operators of one part do."""
+    """Calls, traffic and element operations of one part."""
 
     calls: Any = 0
     reads: Any = 0  # elements of the inputs and weights, each once
     outputs: Any = 0  # elements
-    operations: Any = 0  # on elements, as `costmodel.convention` counts them
+    operations: Any = 0  # element operations, as `costmodel.convention` counts them
 
     def plus(self, other: Iterable[Any]) -> Work:
-        """Return the work of both."""
+        """Return the sum of both."""
         return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class Dispatched(TorchDispatchMode):
-    """Notes the work of all ATen operators that run, by part; an operator of no part is a part of its own
-    name."""
+    """Records the work of all ATen operators that run, by part; an operator without a part is listed under
+    its own name."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.work: dict[str, Work] = defaultdict(Work)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operator, and note it."""
+        """Run an operator, and record it."""
         pads = func is torch.ops.aten.constant_pad_nd.default
         result = _padded(*args) if pads else func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
@@ -82,7 +82,7 @@ class Dispatched(TorchDispatchMode):
 
 
 def _padded(x: Tensor, amounts: Sequence[Any], *_: Any) -> Tensor:
-    """Return a tensor of the padded shape: torch's own rule takes no symbols.
+    """Return a tensor of the padded shape: torch's own rule does not accept symbols.
 
     amounts: before and after the last axis, then the one before it, and so on.
     """
@@ -109,12 +109,12 @@ def _work(part: str, name: str, args: Sequence[Any], result: Any) -> Work:
 
 
 def distinct_elements(x: Tensor) -> Any:
-    """Return the elements of a tensor; one that is repeated by a stride of 0 counts once."""
+    """Return the number of elements of a tensor; elements repeated by a stride of 0 count once."""
     return prod(size for size, stride in zip(x.shape, x.stride(), strict=True) if not _repeats(size, stride))
 
 
 def _repeats(size: Any, stride: Any) -> bool:
-    # A stride is a product of sizes, and 0 only as a number: no size is asked whether it is 0.
+    # A stride is a product of sizes, and 0 only if it is a number: symbolic sizes are never tested against 0.
     return isinstance(stride, int) and stride == 0 and not (isinstance(size, int) and size == 1)
 
 

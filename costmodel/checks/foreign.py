@@ -1,8 +1,8 @@
-"""Verification of any network: the formulas of the operators that ran beside what independent counters say.
+"""Verification of any network: the formulas of the operators that ran beside independent counts.
 
 Three verdicts. `agrees`: all MACs and parameters were compared, and nothing contradicts them. `differs`: a
 count contradicts a formula, and no known defect of its counter predicts it. `partly compared`: nothing
-contradicts the formulas, but not all was compared, or two counters contradict each other.
+contradicts the formulas, but something was not compared, or two counters contradict each other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODEL = "(model)"
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One module: what the formulas say, what each counter counted, and which defects explain a count."""
+    """One module: the formulas' values, each counter's count, and the defects that explain a count."""
 
     name: str
     macs: int
@@ -35,17 +35,17 @@ class LayerRow:
 
     @property
     def agreeing(self) -> list[str]:
-        """The counters that say what the formulas say."""
+        """The counters that agree with the formulas."""
         return [name for name, count in self.counts.items() if count == self.macs]
 
     @property
     def contradicting(self) -> list[str]:
-        """The counters that say something else, known defects apart."""
+        """The counters that disagree, except through known defects."""
         return [name for name, n in self.counts.items() if n != self.macs and name not in self.defects]
 
     @property
     def verdict(self) -> str:
-        """What the counters together say of this row."""
+        """The verdict of all counters on this row."""
         if self.params_counted not in (None, self.params):
             return DIFFERS
         if self.contradicting:
@@ -56,7 +56,7 @@ class LayerRow:
 
     @property
     def is_compared(self) -> bool:
-        """Whether a counter confirms the MACs, or there are none and none says otherwise."""
+        """Whether a counter confirms the MACs, or there are no MACs and no counter reports any."""
         return bool(self.agreeing) and not self.contradicting
 
     def sentences(self) -> Iterator[str]:
@@ -69,7 +69,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class TotalRow:
-    """One quantity of the whole network, by one counter."""
+    """One quantity of the whole network, from one counter."""
 
     quantity: str
     formula: int
@@ -80,7 +80,7 @@ class TotalRow:
 
     @property
     def verdict(self) -> str:
-        """Whether the count is the formula's."""
+        """Whether the count equals the formula."""
         if self.count == self.formula:
             return OK
         return EXCUSED if self.defect else DISPUTED if self.disputed else DIFFERS
@@ -93,7 +93,7 @@ class NetworkReport:
     title: str
     rows: Sequence[LayerRow]
     totals: Sequence[TotalRow]
-    failures: Mapping[str, str]  # by counter: why it says nothing
+    failures: Mapping[str, str]  # by counter: why it gave no result
     uncovered: Sequence[Call] = ()
     notes: Sequence[str] = ()
 
@@ -114,14 +114,14 @@ class NetworkReport:
 
     @property
     def numbers_compared(self) -> int:
-        """How many counts stood beside a formula's value, where not both are nothing."""
+        """The number of counts that were compared with a formula, where not both are 0."""
         layers = sum(bool(row.macs or n) for row in self.rows for n in row.counts.values())
         params = sum(row.params_counted is not None and row.params > 0 for row in self.rows)
         return layers + params + sum(bool(row.formula or row.count) for row in self.totals)
 
     @property
     def share_of_macs(self) -> Fraction:
-        """The share of the MACs that a counter confirms; of no MACs, all."""
+        """The share of the MACs that a counter confirms; 1 if there are no MACs."""
         whole = sum(row.macs for row in self.rows)
         compared = sum(row.macs for row in self.rows if row.is_compared)
         return Fraction(compared, whole) if whole else Fraction(1)
@@ -135,7 +135,7 @@ class NetworkReport:
 
     @property
     def verdict(self) -> str:
-        """The verdict of the whole."""
+        """The overall verdict."""
         if self.differences:
             return DIFFERS
         all_compared = min(self.share_of_macs, self.share_of_parameters) == 1 and self.numbers_compared
@@ -143,7 +143,7 @@ class NetworkReport:
 
 
 def compare_counts(title: str, trace: Trace, results: Results, notes: Sequence[str] = ()) -> NetworkReport:
-    """Return the formulas of a traced network beside what counters say of it."""
+    """Return the formulas of a traced network beside the counters' results."""
     counted = {name: result for name, result in results.items() if isinstance(result, Counted)}
     failures = {name: result for name, result in results.items() if isinstance(result, str)}
     calls = _by_module(trace)
@@ -163,7 +163,7 @@ def _by_module(trace: Trace) -> dict[str, list[Call]]:
 
 
 def _names(trace: Trace, counted: Mapping[str, Counted]) -> list[str]:
-    """The modules with parameters or MACs on any side, in the model's order."""
+    """The modules with parameters or MACs on either side, in the model's order."""
     own = {info.path for info in trace.modules if info.parameters}
     own |= {call.module for call in trace.calls if call.cost.macs}
     for counts in counted.values():
@@ -183,7 +183,7 @@ def _row(
     counts = {
         counter: result.macs.get(name, 0)
         for counter, result in counted.items()
-        # Of a counter whose total is right, a module that it credits with another's work is not compared.
+        # If a counter's total is right, a module to which it attributes other modules' work is not compared.
         if counter not in elsewhere or result.macs.get(name, 0) == macs
     }
     defects = {}
@@ -236,7 +236,7 @@ def _parameter_totals(trace: Trace, watched: Counted) -> list[TotalRow]:
 
 
 def _training_total(trace: Trace, watched: Counted) -> list[TotalRow]:
-    """The MACs of a whole step; torch's rule for the gradient of grouped weights ignores the groups."""
+    """The MACs of a training step; torch's rule for the gradient of grouped weights ignores the groups."""
     if watched.training is None or trace.training is None:
         return []
     formula = int(trace.training.macs)
@@ -251,7 +251,7 @@ def _training_total(trace: Trace, watched: Counted) -> list[TotalRow]:
 
 
 def _groups_ignored(call: Call) -> int:
-    """What torch's rule for the gradient of a convolution counts too much."""
+    """The excess that torch's rule for the gradient of a convolution counts."""
     if call.operator != "aten.convolution_backward" or len(call.inputs) < 3:
         return 0
     _, x, weight = call.inputs[:3]

@@ -1,4 +1,4 @@
-"""The tables of the verification of any network: layers, totals, defects, disputes, what is not covered."""
+"""The tables of the verification of any network: layers, totals, defects, disputes, uncovered operators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYS: Mapping[str, str] = {"fvcore": "macs_fvcore", "torch": "macs_flop_counter"
 
 
 def tables(report: NetworkReport, *, short: bool) -> list[Table]:
-    """Return all tables that have rows; `short` ones show = for a count that equals the formula."""
+    """Return all tables that have rows; with `short`, = stands for a count that equals the formula."""
     found = [
         layer_table(report, short=short),
         totals_table(report),
@@ -28,7 +28,7 @@ def tables(report: NetworkReport, *, short: bool) -> list[Table]:
 
 
 def layer_table(report: NetworkReport, *, short: bool) -> Table:
-    """Return a row for each module with MACs, or whose counts contradict the formula; not short: all."""
+    """Return one row per module; with `short`, only those with MACs or contradicting counts."""
     counters = list(dict.fromkeys(name for row in report.rows for name in row.counts))
     shown = [row for row in report.rows if not short or _is_worth_showing(row)]
     rows = [_layer(row, counters, short=short) for row in shown]
@@ -64,7 +64,7 @@ def _layer(row: LayerRow, counters: Sequence[str], *, short: bool) -> dict[str, 
 
 
 def totals_table(report: NetworkReport) -> Table:
-    """Return a row for each counter and quantity of the whole network."""
+    """Return one row per counter and quantity of the whole network."""
     rows = [
         {
             "quantity": row.quantity,
@@ -86,7 +86,7 @@ def totals_table(report: NetworkReport) -> Table:
 
 
 def defects_table(report: NetworkReport) -> Table:
-    """Return a row for each kind of known defect: the counter, its version, the evidence, and where."""
+    """Return one row per kind of known defect: counter, version, evidence, and where it occurs."""
     groups: dict[tuple[str, str, str, str], list[str]] = {}
     for row in report.rows:
         for defect in row.defects.values():
@@ -118,7 +118,7 @@ def defects_table(report: NetworkReport) -> Table:
         Column("counter", "counter"),
         Column("quantity", "quantity", on_terminal=False),
         Column("defect", "known defect"),
-        Column("reason", "what shows it"),
+        Column("reason", "evidence"),
         Column("layers", "layers", "count"),
         Column("name", "first", on_terminal=False),
     ]
@@ -128,12 +128,12 @@ def defects_table(report: NetworkReport) -> Table:
 
 
 def _short(version: str) -> str:
-    """Return a version without what was built, and when."""
+    """Return a version without its build and date."""
     return version.partition("+")[0].partition(".post")[0]
 
 
 def disputes_table(report: NetworkReport) -> Table:
-    """Return a row for each layer on which the counters contradict each other."""
+    """Return one row per layer on which the counters contradict each other."""
     rows: list[Mapping[str, Any]] = [
         {
             "name": row.name,
@@ -157,7 +157,7 @@ def disputes_table(report: NetworkReport) -> Table:
 
 
 def uncovered_table(report: NetworkReport) -> Table:
-    """Return a row for each operator of a module that no formula covers."""
+    """Return one row per operator of a module that no formula covers."""
     found: dict[tuple[str, str, str], int] = {}
     for call in report.uncovered:
         key = call.module or MODEL, call.operator, call.reason
@@ -171,14 +171,14 @@ def uncovered_table(report: NetworkReport) -> Table:
 
 
 def failures_table(report: NetworkReport) -> Table:
-    """Return a row for each counter that gave no result."""
+    """Return one row per counter that gave no result."""
     rows = [{"counter": name, "reason": reason} for name, reason in report.failures.items()]
-    columns = [Column("counter", "counter"), Column("reason", "why it says nothing")]
+    columns = [Column("counter", "counter"), Column("reason", "reason")]
     return Table("failures", "Counters that gave no result", columns, rows)
 
 
 def summary(report: NetworkReport) -> str:
-    """Return the verdict in a sentence."""
+    """Return the verdict as one sentence."""
     macs, params = (f"{float(100 * s):.4g} %" for s in (report.share_of_macs, report.share_of_parameters))
     return (
         f"{report.verdict}: {counted(report.numbers_compared, 'number')}, {macs} of MACs, {params} of "

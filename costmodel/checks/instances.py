@@ -1,4 +1,4 @@
-"""A module made and counted with plain numbers, without memory: what a traced count is compared with."""
+"""A module built and counted at concrete sizes, without memory, to be compared with a traced count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costmodel.checks.measure import WEIGHTED, flop_counter_macs, parameters_by_
 
 
 def counted(make: Callable[[], nn.Module], shapes: Sequence[tuple[Any, ...]]) -> tuple[int, int]:
-    """Return MACs by `FlopCounterMode`, and parameters, of a module on inputs of those shapes."""
+    """Return a module's MACs by `FlopCounterMode`, and its parameters, on inputs of the given shapes."""
     with torch.device("meta"):
         module = make()
         inputs = [torch.empty(shape) for shape in shapes]

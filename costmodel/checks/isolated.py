@@ -1,7 +1,7 @@
-"""Counters in processes of their own: one that crashes, hangs or is ended by a signal costs its result alone.
+"""Counters in separate processes: one that crashes, hangs or is killed loses only its own result.
 
-A process gets its job as JSON on stdin and writes its result as JSON to a pipe; the network is built there
-again, by name. What foreign code prints goes to stderr.
+A process reads its job as JSON from stdin and writes its result as JSON to a pipe; it builds the network
+again, by name. Whatever foreign code prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from costmodel.models import Network, load
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs, made_by, parse
 
-TIMEOUT = 600.0  # seconds that a counter may take unless told otherwise
-Results = Mapping[str, Counted | str]  # by counter; a text says why it gave nothing
+TIMEOUT = 600.0  # default limit of a counter, in seconds
+Results = Mapping[str, Counted | str]  # by counter; a string says why it gave no result
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a counter is asked: a network by name, its inputs as text or by function, and other sizes."""
+    """The job of a counter: a network by name, its inputs as text or by function, and other sizes."""
 
     network: str
     inputs: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Job:
 
 
 def job_of(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> Job:
-    """Return the job of counting a network on inputs and on others."""
+    """Return the job of counting a network on its inputs and at other sizes."""
     return Job(
         network.name.text,
         tuple(map(str, inputs.given)),
@@ -47,7 +47,7 @@ def job_of(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> J
 
 
 class CountersApart:
-    """Counters that run side by side, each in a process of its own, from the start to the end of a `with`."""
+    """Counters that run side by side, each in its own process, for the duration of a `with` block."""
 
     def __init__(
         self, job: Job, names: Sequence[str] = tuple(COUNTERS), timeout: float | None = None
@@ -70,12 +70,12 @@ class CountersApart:
             errors.close()
 
     def results(self) -> Results:
-        """Wait for all of them, and return what each says."""
+        """Wait for all counters, and return their results."""
         return {name: _result(*running, self._until) for name, running in self._running.items()}
 
 
 def run_here(network: Network, inputs: Inputs, others: Sequence[Inputs] = ()) -> Results:
-    """Run counters in this process, one after the other: for networks that are known to be harmless."""
+    """Run counters in this process, one after another: for networks that are known to be harmless."""
     return {name: _guarded(name, network, inputs, others) for name in COUNTERS}
 
 
@@ -129,13 +129,13 @@ def _ending(code: int, errors: IO[str]) -> str:
 def count(name: str, network: Network, values: Any, others: Sequence[Inputs] = ()) -> Counted:
     """Run one counter, on the meta device where it can work there, else on the CPU.
 
-    Raises ValueError where it fails on the CPU too.
+    Raises ValueError if it also fails on the CPU.
     """
     if name == "torch" and network.device == "meta":
         try:
             return _counted(name, network, values, others)
         except ValueError:
-            pass  # the code needs values
+            pass  # the code needs real values
     return _counted(name, network.on("cpu"), values, others)
 
 
@@ -146,7 +146,7 @@ def _counted(name: str, network: Network, values: Any, others: Sequence[Inputs])
 
 
 def main() -> None:
-    """Do one job: read it from stdin, write the result to what stdout was."""
+    """Do one job: read it from stdin, and write the result to the original stdout."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     asked: dict[str, Any] = json.load(sys.stdin)
@@ -160,7 +160,7 @@ def main() -> None:
         result = {"error": str(error)}
     out.write(json.dumps(result))
     out.flush()
-    os._exit(0)  # what foreign code left running does not matter
+    os._exit(0)  # do not wait for threads that foreign code left running
 
 
 def _inputs(asked: Mapping[str, Any], network: Network) -> Inputs:

@@ -1,4 +1,4 @@
-"""Why a counter says another number of a module: known defects, each with evidence and an exact prediction.
+"""Why a counter's number differs for a module: known defects, each with evidence and an exact prediction.
 
 A count is excused only where a defect predicts exactly that count from the operators that ran.
 """
@@ -12,9 +12,9 @@ from itertools import combinations
 from costmodel.checks.counters import Counted
 from costmodel.tracing.calls import Call
 
-MOST_CALLS = 12  # of one module, of which every subset is tried
+MOST_CALLS = 12  # of one module, up to which every subset is tried
 
-# What fvcore calls operators, and which of ours they are: by kind, or by the function that the code called.
+# fvcore's names of operators, and ours: by kind, or by the function that the code called.
 _KINDS: Mapping[str, str] = {
     "_convolution_mode": "convolution",
     "scaled_dot_product_attention": "attention",
@@ -32,7 +32,7 @@ _KINDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class KnownDefect:
-    """A defect of a counter: its short name, and what shows it here."""
+    """A defect of a counter: its short name, and the evidence for it here."""
 
     name: str
     counter: str
@@ -45,8 +45,8 @@ def explain(
 ) -> KnownDefect | None:
     """Return the known defect that predicts a counter's wrong MACs of a module, if there is one.
 
-    `confirmed` says whether another counter saw what the formulas say: only then can the operators that a
-    tracer lost have run.
+    `confirmed` says whether another counter agrees with the formulas: only then did the operators that a
+    tracer lost certainly run.
     """
     count = counted.macs.get(module, 0)
     for name, evidence, predicted in _predictions(counted, module, calls):
@@ -91,14 +91,14 @@ def _is(call: Call, operator: str) -> bool:
     if not call.cost.macs:
         return False
     if operator.startswith("prim::PythonOp"):
-        return True  # a function of one's own, in which the tracer sees nothing
+        return True  # a user-defined function, into which the tracer does not see
     name = operator.removeprefix("aten::")
     called = call.function.strip("_"), call.operator.removeprefix("aten.")
     return name in called or _KINDS.get(name) == call.kind
 
 
 def _partial_sums(calls: Sequence[Call]) -> set[int]:
-    """The MACs of every part of a module's calls; of many calls, none or any single one."""
+    """The MACs of every subset of a module's calls; of many calls, only of none and of each single one."""
     macs = [int(call.cost.macs) for call in calls if call.cost.macs]
     if len(macs) > MOST_CALLS:
         return {0, *(sum(macs) - one for one in macs)}

@@ -1,8 +1,8 @@
-"""What independent counters say about an `nn.Module`; the only file that knows fvcore.
+"""Independent counts of an `nn.Module`; the only file that knows fvcore.
 
-A count by module is a mapping from module names, as in `named_modules()`, to what ran inside; the name of
-the whole model is the empty text. MACs are those of convolutions and matrix products. fvcore counts MACs;
-`FlopCounterMode` counts two operations a MAC.
+A count by module is a mapping from module names, as in `named_modules()`, to the count of what ran inside;
+the name of the whole model is the empty string. MACs are those of convolutions and matrix products. fvcore
+counts MACs; `FlopCounterMode` counts two operations per MAC.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.sizes import Size
 
-# Convolutions and linear layers: counts are kept for each, and their outputs are called activations.
+# Convolutions and linear layers: each is counted separately, and their outputs are called activations.
 WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
 
-# What fvcore calls the operators that multiply matrices; its total also has normalisation and pooling.
+# fvcore's names of matrix products; its total also includes normalisation and pooling.
 _MAC_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum")
 
 
 def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
     """Return fvcore's MACs by module, of a forward pass in eval mode.
 
-    What runs outside convolutions and linear layers belongs to the whole model.
+    What runs outside convolutions and linear layers is attributed to the whole model.
     """
     layers = {name: module for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
     with mode(model, training=False), torch.no_grad(), _quiet_tracing():
-        from fvcore.nn import FlopCountAnalysis  # importing it compiles, and warns, too
+        from fvcore.nn import FlopCountAnalysis  # the import also compiles scripts, and warns
 
         analysis = FlopCountAnalysis(_Traceable(model, layers.values()), tuple(inputs))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
@@ -52,17 +52,17 @@ def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class OwnCounts:
-    """What fvcore says of the operators that run in each module itself."""
+    """fvcore's counts of the operators that run in each module itself."""
 
     macs: dict[str, int]
     missing: dict[str, dict[str, int]]  # operators without a rule, or whose rule failed
-    einsum: dict[str, int]  # what its rule for einsum gave, which is part of the MACs
+    einsum: dict[str, int]  # what its rule for einsum gave; included in the MACs
 
 
 def fvcore_own_counts(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> OwnCounts:
     """Return fvcore's MACs of what runs in each module itself, of a forward pass on any inputs.
 
-    A rule of fvcore that fails is noted for its module, and does not end the count.
+    A rule of fvcore that fails is recorded for its module, and does not end the count.
     """
     leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
     with _quiet_tracing():
@@ -72,7 +72,7 @@ def fvcore_own_counts(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str
         analysis = FlopCountAnalysis(wrapper, tuple(x for x in leaves if isinstance(x, Tensor)))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).ancestor_mode("owner")
         analysis.set_op_handle(**{name: _forgiving(name, h) for name, h in analysis._op_handles.items()})
-        # What runs in a module counts for it alone, and not for the modules around it.
+        # What runs in a module counts for that module alone, not for its parents.
         analysis._get_all_ancestors = lambda name: {analysis.canonical_module_name(name)}
         counts, missing = analysis.by_module_and_operator(), analysis._analyze().unsupported_ops
     names = {name: name.removeprefix("model").removeprefix(".") for name in counts}
@@ -120,9 +120,9 @@ def flops_by_module(model: nn.Module, counter: FlopCounterMode) -> dict[str, Any
 
 
 def layer_training_macs(layer: nn.Module, shape: Sequence[int], *, input_grad: bool) -> int:
-    """Return `FlopCounterMode`'s MACs of one layer alone, forward and backward, on an input of that shape.
+    """Return `FlopCounterMode`'s MACs of one layer alone, forward and backward, on an input of a given shape.
 
-    Alone, because in a network with branches the counter credits layers with their neighbours' gradients.
+    Alone, because in a network with branches the counter attributes the gradients of neighbours to a layer.
     """
     weight = next(layer.parameters())
     x = torch.zeros(tuple(shape), device=weight.device, dtype=weight.dtype, requires_grad=input_grad)
@@ -142,7 +142,7 @@ def parameters_by_module(model: nn.Module) -> dict[str, int]:
 
 
 def own_counts(counts: Mapping[str, int], model: nn.Module) -> dict[str, int]:
-    """Return what each module ran outside its children."""
+    """Return the count of each module outside its children."""
     return {
         name: counts.get(name, 0)
         - sum(counts.get(_child(name, child), 0) for child, _ in module.named_children())
@@ -151,7 +151,7 @@ def own_counts(counts: Mapping[str, int], model: nn.Module) -> dict[str, int]:
 
 
 def canonical_names(model: nn.Module) -> dict[str, str]:
-    """Return, for every name of a module, the first of its names."""
+    """Return, for every name of a module, the first name of that module."""
     first: dict[nn.Module, str] = {}
     return {
         name: first.setdefault(module, name) for name, module in model.named_modules(remove_duplicate=False)
@@ -173,7 +173,7 @@ def tensors(outputs: Any) -> list[Tensor]:
 
 @contextmanager
 def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Switch a model to train or eval mode, and every module back to its own mode afterwards."""
+    """Switch a model to train or eval mode, and restore each module's own mode afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.train(training)
     try:
@@ -184,7 +184,7 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 
 
 class _WithStructure(nn.Module):
-    """A model for the tracer, which gives it tensors alone: other inputs and keywords are put back."""
+    """A model for the tracer, which passes tensors only: other inputs and keywords are filled in."""
 
     def __init__(self, model: nn.Module, leaves: Sequence[Any], structure: Any) -> None:
         super().__init__()
@@ -200,10 +200,10 @@ class _WithStructure(nn.Module):
 
 
 class _Traceable(nn.Module):
-    """A model for fvcore: its outputs are a tuple of tensors, and it shows its layers side by side.
+    """A model for fvcore: it returns a tuple of tensors, and presents its layers as siblings.
 
-    The tracer takes no other outputs. It copies what runs in a module once for each module around it; side
-    by side, large networks take half of the time.
+    The tracer accepts no other outputs. It copies what runs in a module once per enclosing module; with
+    siblings, large networks take half the time.
     """
 
     def __init__(self, model: nn.Module, layers: Iterable[nn.Module]) -> None:
@@ -230,13 +230,13 @@ def _sum_macs(count: Mapping[str, int]) -> int:
 def _whole_macs(flops: Size) -> int:
     macs, rest = divmod(flops, 2)
     if rest:
-        raise ValueError(f"a count of two operations a MAC must be even, got {flops}")
+        raise ValueError(f"a count of two operations per MAC must be even, got {flops}")
     return int(macs)
 
 
 @contextmanager
 def _quiet_tracing() -> Iterator[None]:
-    """Silence what fvcore's tracer says: that torch will drop it, and that sizes become constants."""
+    """Silence the tracer's warnings that it is deprecated and that sizes become constants."""
     logger = logging.getLogger("fvcore.nn.jit_analysis")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,9 +1,9 @@
 """What is proved of whole networks: every layer, for all widths, alphas, betas and image sizes of the domain.
 
-Both sides get the same options: formulas are those of `costmodel.networks.resnet.resnet`, which the
-calculator prints, the code is `pwoct.resnet.resnet`. For all depths that are named: a stage of b blocks
-has a first one, a last one, and b - 2 alike in between; `network_depths` reads off the built modules that
-they are alike.
+Both sides get the same options: the formulas are those of `costmodel.networks.resnet.resnet`, which the
+calculator prints; the code is `pwoct.resnet.resnet`. This covers all named depths: a stage of b blocks has a
+first one, a last one, and b - 2 identical ones in between; `depth_theorems` checks on the built modules that
+they are identical.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pwoct import resnet as code
 
 WIDTH, IN_CHANNELS, CLASSES = size("c"), size("c_image"), size("classes")
 LOW = [size(f"c_L{stage + 1}") for stage in STAGES]
-HIGH = [size(f"c_H{stage + 1}") for stage in STAGES]  # another way to write the width
+HIGH = [size(f"c_H{stage + 1}") for stage in STAGES]  # the other part of the width
 ALPHA = [(size(f"p_alpha{stage + 1}"), size(f"q_alpha{stage + 1}")) for stage in STAGES]
 BETA = [(size(f"p_beta{stage + 1}"), size(f"q_beta{stage + 1}")) for stage in STAGES]
 PERIOD = 8  # of image sizes: two strides, and the low branch
@@ -50,7 +50,7 @@ DIVISORS = ("7/2", "3", "4")  # betas
 
 @dataclass(frozen=True)
 class ClaimedNetwork:
-    """A network of a claim; `alphas` are "" for any, or the number that a stage has."""
+    """A network of a claim; an entry of `alphas` is "" for any alpha, or the alpha of that stage."""
 
     paths: tuple[tuple[str, ...], ...] = ((), (), ())
     alphas: tuple[str, ...] = ("", "", "")
@@ -60,7 +60,7 @@ class ClaimedNetwork:
     shortcut: str = "B"
 
     def options(self, v: Sizes) -> dict[str, Any]:
-        """Return what both sides are told."""
+        """Return the options that both sides get."""
         return {
             "alpha": [Fraction(self.alphas[s] or Fraction(*map(v, ALPHA[s]))) for s in STAGES],
             "beta": [Fraction(*map(v, BETA[s])) if self.paths[s] else Fraction(2) for s in STAGES],
@@ -75,12 +75,12 @@ class ClaimedNetwork:
         }
 
     def make(self, blocks: int, v: Sizes) -> nn.Module:
-        """Return the network; its first weights are not drawn."""
+        """Return the network, without drawing its initial weights."""
         with patch.object(code, "he_normal_", lambda _: None):
             return code.resnet(6 * blocks + 2, **self.options(v))
 
     def formulas(self, blocks: int, image: Pair, batch: Size, v: Sizes) -> Sequence[Operator]:
-        """Return what the formulas say of it."""
+        """Return the operators of the formulas."""
         net = formulas(6 * blocks + 2, size=(v(image[0]), v(image[1])), **self.options(v))
         return net.operators(v(batch))
 
@@ -91,7 +91,7 @@ class ClaimedNetwork:
         return known.get(self.alphas[stage], (everything - LOW[stage], LOW[stage]))
 
     def quotients(self) -> dict[sp.Expr, sp.Symbol]:
-        """Return what is rounded to splits and widths, and the names of what it is rounded to."""
+        """Return the quotients that are rounded to splits and widths, with the symbols of the results."""
         found: dict[sp.Expr, sp.Symbol] = {}
         for stage in STAGES:
             above, below = ALPHA[stage]
@@ -109,7 +109,7 @@ class ClaimedNetwork:
         return found
 
     def domain(self) -> SizeDomain:
-        """Return for which sizes a case is a proof."""
+        """Return the domain of a case: the sizes for which it is a proof."""
         used = [x for s in STAGES if not self.alphas[s] for x in ALPHA[s]]
         used += [x for s in STAGES if self.paths[s] for x in BETA[s]]
         least = {**dict.fromkeys((n, h, w, WIDTH, IN_CHANNELS, CLASSES), 2), **dict.fromkeys(used, 1)}
@@ -126,7 +126,7 @@ class ClaimedNetwork:
             ends = [(a, b) for pair in pairwise(map(self.split, STAGES)) for a, b in zip(*pair, strict=True)]
             facts += [gain for a, b in ends if (gain := sp.sympify(b - a)).free_symbols & {*LOW}]
         least.update(dict.fromkeys(self.quotients().values(), 2))
-        # Strided 1x1 convolutions of fewer channels are of another class: they are checked at points.
+        # Strided 1x1 convolutions of fewer channels are another class of module: they are checked at points.
         least.update({x: NARROW for x in (WIDTH, *LOW) if x in least})
         return SizeDomain(least, tuple(facts), tuple(worlds), self.quotients())
 
@@ -169,8 +169,7 @@ EVEN = (PERIOD * h, PERIOD * w)
 
 
 def network_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claims about networks; `every` takes more depths, residues, rules and patterns of
-    branches."""
+    """Yield the claims about networks; `every` adds depths, residues, rules and patterns of branches."""
     for name, network in {"plain": PLAIN, "Oct": OCT, "PwiseOct, all paths": PWISE}.items():
         blocks = (1, 2, 3, 4) if every else _BLOCKS[name]
         yield Claim(f"ResNet {name}, image 8h x 8w", partial(_depths, network, blocks))

@@ -1,4 +1,4 @@
-"""What hooks see while an `nn.Module` runs: shapes, activations, and what is kept for the backward pass."""
+"""What hooks observe while an `nn.Module` runs: shapes, activations, and what is saved for backward."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class ObservedCall:
 
 @dataclass
 class Observation:
-    """What one pass showed, by the name of the innermost module that ran."""
+    """What was observed in one pass, by the name of the innermost module that ran."""
 
     calls: dict[str, list[ObservedCall]] = field(default_factory=dict)
     saved_bytes: Counter[str] = field(default_factory=Counter)  # distinct storages, where first saved
     training_macs: int = 0  # of the whole pass, forward and backward, by `FlopCounterMode`
 
     def activations(self, name: str) -> int:
-        """Return the output elements of a convolution or a linear layer."""
+        """Return the number of output elements of a convolution or a linear layer."""
         return sum(call.outputs for call in self.calls.get(name, ()))
 
 
@@ -45,7 +45,7 @@ class ModuleError(RuntimeError):
 
 
 class Running:
-    """Knows which module of a model runs: the innermost one, or the one that failed."""
+    """Tracks which module of a model is running: the innermost one, or the one that failed."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -63,7 +63,7 @@ class Running:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Watch the model."""
+        """Register the hooks on a model."""
         handles = []
         for name, module in self._model.named_modules():
             handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
@@ -81,9 +81,9 @@ class Running:
 
 
 def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
-    """Watch one training step in train mode; the model is left as it was, without gradients.
+    """Observe one training step in train mode; the model is left as it was, without gradients.
 
-    Raises ModuleError where the model does not run on the inputs.
+    Raises ModuleError if the model does not run on the inputs.
     """
     watch = _Watch(model)
     with mode(model, training=True), _unchanged_buffers(model), FlopCounterMode(display=False) as counter:
@@ -108,18 +108,18 @@ def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> b
             after = tensors(model(*inputs))
         finally:
             handle.remove()
-    # NaN differs from itself, so that an output of NaN is never taken for unchanged.
+    # NaN differs from itself, so an output of NaN is never taken for unchanged.
     return len(before) == len(after) and all(map(torch.equal, before, after))
 
 
 class _Watch:
-    """Notes calls of layers, and storages that are kept for the backward pass."""
+    """Records calls of layers, and the storages that are saved for the backward pass."""
 
     def __init__(self, model: nn.Module) -> None:
         self.seen = Observation()
         self.running = Running(model)
         self._model = model
-        # Parameters and buffers are there anyway. Tensors are held, lest a storage be freed and reused.
+        # Parameters and buffers exist anyway. Tensors are kept alive, lest a storage be freed and reused.
         self._kept: dict[int, Tensor] = {_storage(t): t for t in (*model.parameters(), *model.buffers())}
 
     @contextmanager
@@ -136,14 +136,14 @@ class _Watch:
             _remove(handles)
 
     def pack(self, tensor: Tensor) -> Tensor:
-        """Note a tensor that autograd saves, unless its storage is known."""
+        """Record a tensor that autograd saves, unless its storage is already known."""
         if _storage(tensor) not in self._kept:
             self._kept[_storage(tensor)] = tensor
             self.seen.saved_bytes[self.running.name] += tensor.untyped_storage().nbytes()
         return tensor
 
     def _note_call(self, name: str, _module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
-        x = inputs[0] if inputs else named["input"]  # both may be called with their input by name
+        x = inputs[0] if inputs else named["input"]  # either may be called with its input as a keyword
         call = ObservedCall(tuple(x.shape), output.numel(), x.requires_grad)
         self.seen.calls.setdefault(name, []).append(call)
 

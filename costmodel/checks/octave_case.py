@@ -1,9 +1,8 @@
-"""An octave layer with symbols for its sizes, made by both sides: one run of a proof.
+"""An octave layer with symbolic sizes, made by both sides: one run of a proof.
 
-Formulas and code get the same alpha and beta, as ratios of sizes of which nothing is known but that they
-are in their range; each side splits channels and rounds widths by itself. Where floor(alpha c) stands, the
-theorem has a name for it: c_L. So it holds for every alpha, beta and number of channels of its domain,
-whole or not.
+Formulas and code get the same alpha and beta, as ratios of sizes that are only known to lie in their range;
+each side splits channels and rounds widths by its own code. The theorem writes c_L for floor(alpha c). It
+therefore holds for every alpha, beta and number of channels of its domain, whether alpha c is whole or not.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ from costmodel.sizes import Pair, Size
 from pwoct.branches import Octave
 from pwoct.pwise_octave import PwiseOctConv
 
-# Channels of the branches of input and output, for each of g groups; alpha = p / q, and so is beta.
+# Channels of the branches of input and output, for each of g groups; alpha = p / q, and beta likewise.
 C_H, C_L, F_H, F_L, G = map(size, ("c_H", "c_L", "f_H", "f_L", "g"))
 ALPHA_IN, ALPHA_OUT, BETA = (
     tuple(map(size, pair)) for pair in (("p_in", "q_in"), ("p_out", "q_out"), ("p_beta", "q_beta"))
 )
 K_P, K_Q, D = map(size, ("p", "q", "d"))
 WIDTHS = {path: size(f"m_{path}") for path in PATHS}
-NARROW = 16  # strided 1x1 convolutions of fewer channels are of another class
+NARROW = 16  # strided 1x1 convolutions of fewer channels are another class of module
 CHANNELS: Mapping[sp.Symbol, int] = {C_H: 101, C_L: 137, F_H: 211, F_L: 307}
 
 
@@ -58,7 +57,7 @@ class OctaveNet(nn.Module):
 class ClaimedLayer:
     """An octave layer of a claim: which branches exist, which paths are bottlenecks, and its options.
 
-    `kernel` is a pair of sizes or None for any odd kernel from 3x3 on; so is `dilation` for any from 2 on.
+    `kernel` is a pair of sizes, or None for any odd kernel size from 3x3 up; `dilation` likewise, from 2 up.
     """
 
     ends: tuple[str, str] = ("HL", "HL")  # branches of the input and of the output
@@ -74,13 +73,13 @@ class ClaimedLayer:
     between: str = "none"
     width_rule: str = "out"
     alike: bool = False  # all branches have c_H channels
-    small: Mapping[sp.Symbol, int] | None = None  # sizes that are numbers
-    widths: int | None = None  # of bottlenecks that are rounded to that number
+    small: Mapping[sp.Symbol, int] | None = None  # sizes that are fixed to numbers
+    widths: int | None = None  # to which all bottlenecks are rounded
     narrow: bool = False  # fewer than 16 input channels in each branch
 
     @property
     def period(self) -> int:
-        """The period after which image sizes behave alike: 2 for the low branch, times the stride."""
+        """The period of image sizes after which behaviour repeats: 2 for the low branch, times the stride."""
         return 2 * self.stride
 
     @property
@@ -89,7 +88,7 @@ class ClaimedLayer:
         return self.at(G if self.groups is None else self.groups)
 
     def at(self, size: Size) -> sp.Expr:
-        """Return a size with the small ones put in."""
+        """Return a size with the small sizes substituted."""
         return sp.sympify(size).subs(self.small or {})
 
     def channels(self) -> tuple[Any, Any]:
@@ -99,7 +98,7 @@ class ClaimedLayer:
         return _pick((high_in, low_in), self.ends[0]), _pick((high_out, low_out), self.ends[1])
 
     def options(self, v: Sizes) -> dict[str, Any]:
-        """Return what both sides are told."""
+        """Return the options that both sides get."""
         (a, b), (c, d) = self.channels()
         k_h, k_w = self.kernel or (2 * K_P + 1, 2 * K_Q + 1)
         return {
@@ -133,7 +132,7 @@ class ClaimedLayer:
         return OctaveNet(layer, self.ends[0])
 
     def formulas(self, v: Sizes, image: Pair) -> Sequence[Operator]:
-        """Return what the formulas say of it."""
+        """Return the operators of the formulas."""
         o = self.options(v)
         layer = OctaveLayer(
             split(o["c_in"], o["alpha_in"]),
@@ -192,20 +191,20 @@ class ClaimedLayer:
         return [x for x in dict.fromkeys(found) if x not in (self.small or {})]
 
     def trials(self) -> list[dict[sp.Symbol, int]]:
-        """Return sample and instances of what is free."""
+        """Return the sample and the instances of the free sizes."""
         base = {n: 5, h: 23, w: 37, **CHANNELS, G: 6, K_P: 3, K_Q: 2, D: 4, BETA[0]: 7, BETA[1]: 2}
         found = [base]
         for turn in range(len(INSTANCES)):
             values = {x: INSTANCES[(i + turn) % 4] for i, x in enumerate((n, h, w, C_H, C_L, F_H, F_L))}
             found.append({**base, **values, G: (8, 7, 11, 5)[turn], BETA[0]: 3 + turn, BETA[1]: 1})
-        if self.group != 1:  # widths that groups divide
+        if self.group != 1:  # widths that the groups divide
             found = [{**numbers, BETA[0]: 1, BETA[1]: 1} for numbers in found]
         if self.narrow:
             found = [{**numbers, C_H: 11 + turn, C_L: 13 - turn} for turn, numbers in enumerate(found)]
         return [{**numbers, **(self.small or {})} for numbers in found]
 
     def completed(self, numbers: dict[sp.Symbol, int]) -> dict[sp.Symbol, int]:
-        """Return numbers with alphas that split the channels so, and with the rounded widths."""
+        """Return the numbers, with alphas that give this split of channels, and with the rounded widths."""
         full = dict(numbers)
         for pair, (above, below) in zip(self.channels(), (ALPHA_IN, ALPHA_OUT), strict=True):
             high, low = (int(channels.subs(numbers)) for channels in map(sp.sympify, pair))
@@ -219,11 +218,11 @@ class ClaimedLayer:
         return full
 
     def _beta(self, numbers: Mapping[sp.Symbol, int]) -> tuple[int, int]:
-        """Return a beta of all output channels: then every width is rounded to 0 or 1."""
+        """Return a beta equal to all output channels: every width is then rounded to 0 or 1."""
         return int(sp.Add(*self.channels()[1]).subs(numbers)), 1
 
     def quotients(self) -> dict[str, sp.Expr]:
-        """Return what is rounded to the width of each bottleneck that exists."""
+        """Return the quotient that is rounded to the width of each existing bottleneck."""
         (a, b), (c, d) = self.channels()
         ends = {"HH": (a, c), "HL": (a, d), "LH": (b, c), "LL": (b, d)}
         existing = {path: pair for path, pair in ends.items() if path in self.compressed and 0 not in pair}
@@ -238,7 +237,7 @@ class ClaimedLayer:
         return {path: self.at(quotient) for path, quotient in chosen.items()}
 
     def domain(self, numbers: Mapping[sp.Symbol, int]) -> SizeDomain:
-        """Return for which sizes the case is a proof."""
+        """Return the domain of the case: the sizes for which it is a proof."""
         ratios = (*ALPHA_IN, *ALPHA_OUT, *BETA, K_P, K_Q)
         least = {x: 1 if x in ratios else 2 for x in self.symbols()}
         facts: list[sp.Expr] = []
@@ -265,7 +264,7 @@ class ClaimedLayer:
 
 
 def _ordered(channels: tuple[Any, Any]) -> list[sp.Expr]:
-    """Return that the sample's order of channels holds, as facts."""
+    """Return, as facts, the order of channels that the sample has."""
     every = [sp.sympify(x) for pair in channels for x in pair if x != 0]
     ranked = sorted(every, key=lambda x: int(x.subs(CHANNELS)))
     return [bigger - smaller for smaller, bigger in combinations(ranked, 2)]

@@ -1,9 +1,6 @@
 """What is proved of octave layers: every pattern of branches, set of bottlenecks, stride rule and option.
 
-Formulas and code get the same alpha and beta, as ratios of sizes of which nothing is known but that they
-are in their range; each side splits channels and rounds widths by itself. Where floor(alpha c) stands, the
-theorem has a name for it: c_L. So it holds for every alpha, beta and number of channels of its domain,
-whole or not.
+`octave_case` says how alpha, beta and the split of channels enter a theorem.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from costmodel.operators.pwise_octave import BETWEEN
 
 SUBSETS = tuple(chain.from_iterable(combinations(PATHS, count) for count in range(len(PATHS) + 1)))
 PATTERNS = tuple((one, two) for one in ("HL", "H", "L") for two in ("HL", "H", "L"))
-STRIDES = (("C", 1), ("C", 2), ("B", 2), ("A", 2))  # at stride 1 all rules are one
+STRIDES = (("C", 1), ("C", 2), ("B", 2), ("A", 2))  # at stride 1 all rules coincide
 RULES = ("in", "min", "mean")
 
 
@@ -90,7 +87,7 @@ def _bottleneck_claims(every: bool) -> Iterator[Claim]:
 
 
 def _claim(name: str, layers: Sequence[ClaimedLayer], every: bool, *, short: bool = False) -> Claim:
-    """Return a claim about layers; a short one meets one residue of each axis, as others meet them all."""
+    """Return a claim about layers; a short one takes one residue per axis, as other claims take them all."""
     return Claim(name, partial(_cases, layers, every, short))
 
 
@@ -102,7 +99,7 @@ def _cases(layers: Sequence[ClaimedLayer], every: bool, short: bool) -> Iterator
 
 
 def _small_cases() -> Iterator[Case]:
-    """Yield runs in which sizes are 1, each by itself and all of them: also images of one and of two rows."""
+    """Yield runs in which sizes are 1, one at a time and all together, and images of one and of two rows."""
     every = {n: 1, h: 1, w: 1, C_H: 1, C_L: 1, F_H: 1, F_L: 1}
     image = residue_sizes(2, pairs=False)[0]
     for small in ({n: 1}, {h: 1}, {w: 1}, {C_H: 1}, {C_L: 1}, {F_H: 1}, {F_L: 1}, every):

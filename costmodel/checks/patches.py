@@ -1,4 +1,4 @@
-"""What torch must not do while sizes are symbols: draw weights, and choose an algorithm by the batch."""
+"""What torch must not do while sizes are symbols: draw weights, or choose an algorithm by the batch size."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ INITIALISED = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._NormBas
 
 
 class RecordingEnv(ShapeEnv):
-    """torch's tracer, which records every question: none is answered by what is known of ranges of sizes.
+    """torch's tracer, which records every condition: none is answered from known ranges of sizes.
 
-    To find these ranges takes it a third of the time, and saves hardly a condition; `decide` is asked of all.
+    Finding these ranges takes a third of the time and saves hardly a condition; `decide` handles them all.
     """
 
     def _maybe_evaluate_static(  # type: ignore[override]
         self, expr: Any, *arguments: Any, **options: Any
     ) -> Any:
-        if options.get("unbacked_only"):  # about sizes that depend on data
+        if options.get("unbacked_only"):  # about data-dependent sizes
             return super()._maybe_evaluate_static(expr, *arguments, **options)
         return expr if expr.is_number or expr in (sp.true, sp.false) else None
 
@@ -37,8 +37,7 @@ def _nothing(layer: nn.Module) -> None:
 
 @contextmanager
 def without_initial_weights() -> Iterator[None]:
-    """Let layers draw no weights: their values change no count, and how they are drawn asks sizes for
-    numbers."""
+    """Keep layers from drawing weights: the values affect no count, and drawing them needs concrete sizes."""
     originals = [(kind, kind.__dict__["reset_parameters"]) for kind in INITIALISED]
     drawn = {name: getattr(nn.init, name) for name in vars(nn.init) if name.endswith("_") and name[0] != "_"}
     for kind, _ in originals:
@@ -56,7 +55,7 @@ def without_initial_weights() -> Iterator[None]:
 
 @contextmanager
 def one_algorithm() -> Iterator[None]:
-    """Keep torch from choosing a convolution's algorithm by the size of the batch: a condition, otherwise."""
+    """Keep torch from choosing a convolution's algorithm by the batch size, which would be a condition."""
     onednn: Any = torch.backends.mkldnn
     enabled, onednn.enabled = onednn.enabled, False
     try:
@@ -68,8 +67,7 @@ def one_algorithm() -> Iterator[None]:
 
 @contextmanager
 def sizes_as_text() -> Iterator[None]:
-    """Let a tracer's size that is written as text be its sample's, and record that: a road may depend on
-    digits."""
+    """Write a tracer's size as text with its sample value, and record that: a branch may depend on digits."""
     writers = ("__str__", "__repr__", "__format__")
     originals = {name: torch.SymInt.__dict__[name] for name in writers if name in torch.SymInt.__dict__}
     for name in writers:

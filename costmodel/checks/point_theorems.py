@@ -1,7 +1,7 @@
 """What is not proved for all sizes: layers and networks of every option, checked at random points.
 
 The points are the same in every run. Numbers are small, so that divisibility, sizes of 1, and ratios such
-as 3/8 come about by themselves; nothing is rounded to what the code likes.
+as 3/8 occur naturally; nothing is rounded to values that suit the code.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BETAS = tuple(Fraction(twice, 2) for twice in (2, 3, 4, 5, 6, 8, 10))
 
 
 def point_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claims that are checked at points; `every` takes five times as many."""
+    """Yield the claims that are checked at points; `every` takes five times as many points."""
     layers, networks = (600, 60) if every else (120, 12)
     options = (
         "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, depthwise, width rules"

@@ -1,4 +1,4 @@
-"""The tables of proofs: theorems with domain and verdict, what is checked at points, what fails."""
+"""The tables of proofs: theorems with domain and verdict, what is checked at points, and failures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def theorem_table(theorems: Sequence[Theorem]) -> Table:
 
 
 def domain_table(theorems: Sequence[Theorem]) -> Table:
-    """Return one row per run: for which sizes exactly it is a proof."""
+    """Return one row per run: the exact domain on which it is a proof."""
     rows = [
         {"theorem": theorem.claim.name, "run": run.case.name, "domain": run.case.domain.text()}
         for theorem in theorems
@@ -53,7 +53,7 @@ def domain_table(theorems: Sequence[Theorem]) -> Table:
 
 
 def checked_table(theorems: Sequence[Theorem]) -> Table:
-    """Return one row per claim that is not proved, but checked at points."""
+    """Return one row per claim that is checked at points, not proved."""
     rows = [
         {
             "claim": theorem.claim.name,
@@ -74,7 +74,7 @@ def checked_table(theorems: Sequence[Theorem]) -> Table:
 
 
 def failure_table(theorems: Sequence[Theorem]) -> Table:
-    """Return one row for each thing that keeps a theorem from being proved."""
+    """Return one row per reason why a theorem is not proved."""
     rows = [
         {"theorem": theorem.claim.name, "failure": failure}
         for theorem in theorems

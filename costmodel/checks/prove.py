@@ -1,9 +1,8 @@
 """Proofs that formulas and code agree for all sizes of a domain.
 
-The formulas of the calculator and the constructor and forward pass of the code run on the same recorded
-sizes. What they say of every layer is then a polynomial in these sizes, and the difference must be the
-polynomial 0. Every question that either side asked of a size must be decided, for the whole domain, by
-`decide`.
+The calculator's formulas, and the code's constructor and forward pass, run on the same recorded sizes. Each
+side gives polynomials in these sizes for every layer, and the difference must be the zero polynomial. Every
+condition on a size that either side evaluated must be decided, for the whole domain, by `decide`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ NAMES = {"macs": "MACs", "activations": "activation elements", "params": "parame
 
 
 class Sizes:
-    """The sizes of a run by their expressions: recorded ones, or plain numbers where there is no record."""
+    """The sizes of a run by their expressions: recorded sizes, or plain numbers if there is no record."""
 
     def __init__(self, numbers: Numbers, record: SizeRecord | None = None) -> None:
         self._numbers, self._record = numbers, record
@@ -45,7 +44,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Compared:
-    """Two expressions that must be the same polynomial: what the code does, and what the formula says."""
+    """Two expressions that must be the same polynomial: the code's and the formula's."""
 
     name: str
     quantity: str
@@ -54,7 +53,7 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        """Whether they are the same."""
+        """Whether they are equal."""
         return is_zero(self.code - self.formula)
 
     def __str__(self) -> str:
@@ -66,17 +65,16 @@ class Compared:
 
 @dataclass(frozen=True)
 class Case:
-    """One run: what makes the module, what the formulas say of it, and for which sizes."""
+    """One run: how the module is made, its formulas, and the sizes for which both hold."""
 
     name: str
     domain: SizeDomain
     make: Callable[[Sizes], nn.Module]
     formulas: Callable[[Sizes], Sequence[Operator]]
     inputs: Sequence[tuple[Size, ...]]
-    sample: Numbers  # chooses the road; the conditions say for which other sizes it is the same road
-    instances: Sequence[Numbers] = ()  # at which the traced counts are compared with those of a plain run
-    # Whether calls, traffic and work are compared: not where a map has one pixel, which is upsampled by a
-    # view.
+    sample: Numbers  # chooses the path through the code; the conditions say which other sizes take it too
+    instances: Sequence[Numbers] = ()  # at which traced counts are compared with those of a run at numbers
+    # Whether calls, traffic and work are compared: not for a map of one pixel, which is upsampled by a view.
     work: bool = True
 
 
@@ -91,18 +89,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class Claim:
-    """What is to be proved; it holds if every case does."""
+    """A statement to be proved; it holds if every case does."""
 
     name: str
     cases: Callable[[], Iterable[Case | Identity]]
-    # "proved", or "checked" where the cases are points of the domain and no proof for all of it.
+    # "proved", or "checked" where the cases are only points of the domain.
     kind: str = "proved"
-    for_all: str = ""  # the domain in words, where the cases do not say it
+    for_all: str = ""  # the domain in words, where the cases do not give it
 
 
 @dataclass
 class ProofRun:
-    """What came of one case."""
+    """The outcome of one case."""
 
     case: Case | Identity
     compared: list[Compared] = field(default_factory=list)
@@ -113,14 +111,14 @@ class ProofRun:
 
 @dataclass(frozen=True)
 class Theorem:
-    """A claim and what came of it."""
+    """A claim and its outcome."""
 
     claim: Claim
     runs: Sequence[ProofRun]
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What keeps it from being proved."""
+        """Why it is not proved; empty if it is."""
         found = dict.fromkeys(failure for run in self.runs for failure in run.failures)
         return tuple(found) if self.runs else ("nothing was run",)
 
@@ -136,13 +134,13 @@ class Theorem:
 
 
 def prove(claims: Iterable[Claim]) -> Iterator[Theorem]:
-    """Try to prove claims, one after the other."""
+    """Try to prove claims, one after another."""
     for claim in claims:
         yield Theorem(claim, list(runs(claim)))
 
 
 def runs(claim: Claim) -> Iterator[ProofRun]:
-    """Run the cases of a claim; where they can't even be made, that is what keeps it from being proved."""
+    """Run the cases of a claim; a case that can't even be made is a failure."""
     try:
         for case in claim.cases():
             yield run(case) if isinstance(case, Case) else equal(case)
@@ -153,7 +151,7 @@ def runs(claim: Claim) -> Iterator[ProofRun]:
 
 
 def failures(case: Case) -> list[str]:
-    """Return what keeps a case from being proved, layer by layer; nothing where it is proved."""
+    """Return why a case is not proved, layer by layer; empty if it is proved."""
     return run(case).failures
 
 
@@ -170,7 +168,7 @@ def equal(case: Identity) -> ProofRun:
 
 
 def run(case: Case) -> ProofRun:
-    """Run both sides of a case on recorded sizes, compare them, and decide what they asked."""
+    """Run both sides of a case on recorded sizes, compare them, and decide the recorded conditions."""
     found = ProofRun(case)
     record = SizeRecord({sp.expand(q): sp.sympify(r) for q, r in case.domain.rounded.items()})
     tracer = Tracer(record, case.sample)
@@ -207,7 +205,7 @@ def _decide_all(found: ProofRun, conditions: Iterable[sp.Basic]) -> None:
 
 
 def _meet(found: ProofRun, case: Case, numbers: Numbers, traced: Traced) -> None:
-    """Compare the traced counts with those that a plain run on numbers has."""
+    """Compare the traced counts with those of a run at numbers."""
     sizes = Sizes(numbers)
     shapes = [tuple(map(sizes, shape)) for shape in case.inputs]
     try:
@@ -232,10 +230,10 @@ def _unknown(traced: Traced, operators: Sequence[Operator]) -> Iterator[str]:
     for name in dict.fromkeys((*traced.activations, *traced.params)):
         if name not in known:
             what = "a layer" if name in traced.activations else "parameters"
-            yield f"{name or '(model)'}: the code has {what} that the formulas have not"
+            yield f"{name or '(model)'}: the code has {what} that the formulas lack"
     for operator in operators:
         if operator.has_weights and operator.name not in traced.activations:
-            yield f"{operator.name}: the formulas have a layer that the code has not"
+            yield f"{operator.name}: the formulas have a layer that the code lacks"
 
 
 def _comparisons(traced: Traced, operators: Sequence[Operator], *, work: bool) -> Iterator[Compared]:
@@ -271,7 +269,7 @@ def _work(traced: Traced, operators: Sequence[Operator]) -> Iterator[Compared]:
 
 
 def is_zero(difference: sp.Expr) -> bool:
-    """Return whether an expression is the polynomial 0.
+    """Return whether an expression is the zero polynomial.
 
     >>> n = sp.Symbol("n", integer=True)
     >>> is_zero((n + 1) ** 2 - n**2 - 2 * n - 1), is_zero(n - sp.floor(n / 2))

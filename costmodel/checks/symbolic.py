@@ -1,8 +1,8 @@
-"""Make and run an `nn.Module` on symbols for sizes, and read its counts off as sympy expressions.
+"""Make and run an `nn.Module` on symbolic sizes, and return its counts as sympy expressions.
 
-The constructor runs on recorded sizes, and its tensors are fake ones: they have a shape, of symbols, and no
-data. One run of constructor and forward pass stands for all sizes for which every branch of the code goes the
-same way. Each branch is recorded as a condition.
+The constructor runs on recorded sizes, and its tensors are fake: they have a symbolic shape and no data. One
+run of constructor and forward pass stands for all sizes for which every branch of the code goes the same way.
+Each branch is recorded as a condition.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ FACTORIES = ("empty", "zeros", "ones", "full", "rand", "randn")
 
 
 class NotSymbolicError(ValueError):
-    """A module whose code can't be made or run with symbols for sizes."""
+    """A module that can't be made or run with symbolic sizes."""
 
 
 @dataclass
 class Traced:
-    """What one symbolic run counted, by module and by kind of operator, and the conditions under which it
-    holds."""
+    """The counts of one symbolic run, by module and by kind of operator, and the conditions for which they
+    hold."""
 
     macs: dict[str, sp.Expr] = field(default_factory=dict)
     params: dict[str, sp.Expr] = field(default_factory=dict)
@@ -63,23 +63,23 @@ class Traced:
 
 
 class Tracer:
-    """Makes and runs modules on sizes that a record knows."""
+    """Makes and runs modules on the sizes of a record."""
 
     def __init__(self, record: SizeRecord, samples: Mapping[sp.Symbol, int]) -> None:
-        # No size is 0 or 1 by itself, and equal samples are no reason to take two sizes for one.
+        # No size is specialised to 0 or 1, and equal samples do not make two sizes one.
         self._env = RecordingEnv(specialize_zero_one=False, duck_shape=False)
         self._record = record
         self._samples = samples
         self._known: dict[sp.Expr, torch.SymInt] = {}
-        self._symbols: dict[sp.Expr, sp.Expr] = {}  # what each of the tracer's symbols stands for
+        self._symbols: dict[sp.Expr, sp.Expr] = {}  # our expression for each of the tracer's symbols
         self._ours: dict[Any, Any] = {}
         record.meet = self.symint
 
     def symint(self, value: Any) -> Any:
         """Return a size, recorded or plain, as torch computes with it.
 
-        Each expression is a symbol of its own to the tracer, whose conditions stay short that way; conditions
-        and counts are translated back before anything is decided.
+        Each expression is a separate symbol to the tracer, which keeps its conditions short; conditions and
+        counts are translated back before anything is decided.
         """
         if not is_recorded(value) and not isinstance(value, sp.Expr):
             return value
@@ -100,15 +100,15 @@ class Tracer:
         return made
 
     def expression(self, value: Any) -> sp.Expr:
-        """Return what torch computed, in our symbols."""
+        """Return torch's expression in our symbols."""
         if not isinstance(value, torch.SymInt):
             return sp.Integer(value)
         return self._translated(value.node.expr)
 
     def make(self, construct: Callable[[], nn.Module]) -> nn.Module:
-        """Return a module that a constructor makes of recorded sizes.
+        """Return the module that a constructor makes from recorded sizes.
 
-        Raises NotSymbolicError where the constructor fails.
+        Raises NotSymbolicError if the constructor fails.
         """
         with self._fake_tensors(), unreduced_ratios(), self._factories(), without_initial_weights():
             try:
@@ -132,7 +132,7 @@ class Tracer:
 
     @contextmanager
     def _factories(self) -> Iterator[None]:
-        """Let tensors be made of recorded sizes."""
+        """Allow tensors to be made with recorded sizes."""
         originals = {name: getattr(torch, name) for name in FACTORIES}
 
         def make(name: str, *arguments: Any, **options: Any) -> Tensor:
@@ -151,10 +151,10 @@ class Tracer:
                 setattr(torch, name, original)
 
     def run(self, model: nn.Module, inputs: Sequence[tuple[Size, ...]]) -> Traced:
-        """Run a model forward, in eval mode, on tensors of those shapes.
+        """Run a model forward, in eval mode, on tensors of the given shapes.
 
-        Raises NotSymbolicError, which names the module, where the code fails on symbols, changes itself,
-        or holds tensors that are neither parameters nor buffers.
+        Raises NotSymbolicError, which names the module, if the code fails on symbols, changes itself, or
+        holds tensors that are neither parameters nor buffers.
         """
         before = self._states(model)
         traced = Traced(params=self._parameters(model))
@@ -191,9 +191,9 @@ class Tracer:
         return found
 
     def _states(self, model: nn.Module) -> State:
-        """Return what each module holds besides its hooks: numbers, texts, and which tensors.
+        """Return what each module holds besides its hooks: numbers, strings, and which tensors.
 
-        Raises NotSymbolicError where it holds a tensor or a module that no optimiser would find.
+        Raises NotSymbolicError if it holds a tensor or a module that no optimiser would find.
         """
         found: State = defaultdict(dict)
         for module_name, module in model.named_modules():
@@ -222,7 +222,7 @@ class Tracer:
 
     def _fake_tensors(self) -> FakeTensorMode:
         fake = FakeTensorMode(shape_env=self._env, allow_non_fake_inputs=True)
-        fake.cache_enabled = False  # symbolic shapes do not repeat: looking for them takes half of the time
+        fake.cache_enabled = False  # symbolic shapes do not repeat, and looking them up takes half the time
         return fake
 
     @contextmanager
@@ -240,7 +240,7 @@ class Tracer:
                 handle.remove()
 
     def _translated(self, expr: Any) -> Any:
-        """Return what the tracer says in our symbols; rounded quotients are polynomials where they can."""
+        """Return the tracer's expression in our symbols; rounded quotients as polynomials if possible."""
         if expr not in self._ours:
             self._ours[expr] = self._in_ours(expr)
         return self._ours[expr]
@@ -264,7 +264,7 @@ def _mod(a: sp.Expr, b: sp.Expr) -> sp.Expr:
     return sp.expand(a - b * _floor_div(a, b))
 
 
-# What the tracer's own functions are; any other is left as it is, and then no condition with it is decided.
+# The tracer's own functions; any other is left as it is, and no condition that contains it is decided.
 _FUNCTIONS: Mapping[str, Callable[..., sp.Basic]] = {
     "FloorDiv": _floor_div,
     "CleanDiv": _floor_div,
@@ -280,7 +280,7 @@ def _tensors(outputs: Any) -> Iterable[Tensor]:
 
 
 def _unregistered(value: Any, verb: str = "is") -> str:
-    """Return what is wrong with an attribute that is or holds a tensor or a module; "" where it does not."""
+    """Return what is wrong with an attribute that is or holds a tensor or a module; "" if nothing is."""
     if isinstance(value, Tensor):
         return f"{verb} a tensor, but neither a parameter nor a buffer"
     if isinstance(value, nn.Module):

@@ -1,8 +1,8 @@
 """What is proved of single operators, as torch's own modules run them.
 
-An image size is P q + r: the sizes behind strides and poolings are then polynomials in q. Residues r run from
-0 to P - 1 along both axes; a claim says whether in all pairs, or each with another along the second axis.
-What torch treats apart (a single channel, no padding, dilation 1, a map of one row) is met one by one.
+An image size is P q + r: sizes after strides and poolings are then polynomials in q. Residues r run from 0 to
+P - 1 along both axes; a claim says whether in all pairs, or each with a different one along the second axis.
+What torch treats specially (a single channel, no padding, dilation 1, a map of one row) has its own cases.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ n, h, w = map(size, "nhw")
 c_in, c_out, p, q, d, g, t, s, k, i, j = map(size, ("c_in", "c_out", *"pqdgtskij"))
 K_H, K_W = 2 * p + 1, 2 * q + 1
 
-# Instances meet 0 and other residues of 2, 3, 4, 5, 7, 8, 11 and 16: 240 = 3 * 5 * 16, 77 = 7 * 11, 241 is
-# prime.
+# Instances cover residue 0 and others modulo 2, 3, 4, 5, 7, 8, 11 and 16: 240 = 3 * 5 * 16, 77 = 7 * 11, 241
+# is prime.
 INSTANCES = (240, 77, 241, 58)
-SAMPLES = (19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)  # distinct, and of no small divisor
+SAMPLES = (19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)  # distinct, and without small divisors
 
 Parts = Sequence[tuple[str, str, Cost]]
 
 
 def residue_sizes(period: int, *, pairs: bool) -> list[Pair]:
-    """Return image sizes P h + r, P w + s that meet every residue along both axes."""
+    """Return image sizes P h + r, P w + s that cover every residue along both axes."""
     residues = range(period)
     chosen = product(residues, residues) if pairs else ((r, (r + 1) % period) for r in residues)
     return [(period * h + r, period * w + s) for r, s in chosen]
 
 
 def spread(symbols: Sequence[sp.Symbol], values: Sequence[int] = INSTANCES) -> list[dict[sp.Symbol, int]]:
-    """Return one set of numbers for each value, in which every symbol meets every value in turn."""
+    """Return one set of numbers per value, such that every symbol takes every value in turn."""
     return [
         {symbol: values[(i + turn) % len(values)] for i, symbol in enumerate(symbols)}
         for turn in range(len(values))
@@ -55,7 +55,7 @@ def spread(symbols: Sequence[sp.Symbol], values: Sequence[int] = INSTANCES) -> l
 
 
 class Named(nn.Module):
-    """A module under a name, so that counts and formulas have one to share."""
+    """A module under a name that counts and formulas share."""
 
     def __init__(self, op: nn.Module) -> None:
         super().__init__()
@@ -77,16 +77,16 @@ def operator_claims(*, pairs: bool = False) -> Iterator[Claim]:
         )
 
 
-# What an operator is, for sizes that are symbols or small numbers: its module, formulas and input.
+# An operator for sizes that are symbols or small numbers: its module, formulas and input.
 Build = Callable[[Mapping[sp.Symbol, Size]], tuple[Callable[[Sizes], nn.Module], Any, tuple[Size, ...]]]
 
 
 def _small_cases(
     symbols: Mapping[sp.Symbol, int], small: Mapping[sp.Symbol, int], build: Build, *, every: bool
 ) -> Iterator[Case]:
-    """Yield the case for all sizes, and one for each set of sizes that are as small as can be.
+    """Yield the case for all sizes, and one for each set of sizes at their minimum.
 
-    Without `every`, these sets are single sizes, and all of them together.
+    Without `every`, these sets are the single sizes, and all sizes together.
     """
     sets = list(chain.from_iterable(combinations(small, count) for count in range(len(small) + 1)))
     for chosen in sets if every else [one for one in sets if len(one) in (0, 1, len(small))]:
@@ -132,7 +132,7 @@ def _standard(z: Mapping[sp.Symbol, Size]) -> Any:
 
 
 def _any_stride(z: Mapping[sp.Symbol, Size]) -> Any:
-    # Every image that leaves at least two rows and columns: h + 1 and w + 1 of them, and what padding adds.
+    # Every image that leaves at least two rows and columns: h + 1 and w + 1, plus what padding adds.
     reach = z[d] * (z[k] - 1) + 1
     image = reach + z[s] * z[h] + z[i], reach + z[s] * z[w] + z[j]
 
@@ -221,7 +221,7 @@ ONES = {n: 1, h: 1, w: 1}
 CHANNELS = {c_in: 2, c_out: 2}
 KERNEL = {p: 1, q: 1}
 _POINT = {p: 0, q: 0}
-# By name: the least value of each symbol, and the values below it that are met one by one.
+# By name: the least value of each symbol, and the values below it, which are covered one by one.
 _OPERATORS: Mapping[str, tuple[Mapping[sp.Symbol, int], Mapping[sp.Symbol, int], Build]] = {
     "standard convolution, odd kernel 2p+1 x 2q+1, dilation d": (
         {**PLACES, **CHANNELS, **KERNEL, d: 2},

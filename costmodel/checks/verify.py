@@ -1,4 +1,4 @@
-"""Verification: the formulas of operators beside what counters say of the modules that run them."""
+"""Verification: the formulas of operators beside counts of the modules that run them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OUT_OF_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 
 @dataclass
 class Formula:
-    """What the formulas say of one module: a cost, and the bytes that it is the first to save."""
+    """The formulas' values for one module: a cost, and the bytes that it is the first to save."""
 
     kind: str
     cost: Cost = field(default_factory=Cost)
@@ -50,9 +50,9 @@ class Formula:
 
 
 def verify_named(name: str, *, size: Any = 32, batch: int = 1, **options: Any) -> Report:
-    """Verify a network by name; formulas and code read the options each by themselves.
+    """Verify a network by name; formulas and code each read the options independently.
 
-    Raises ValueError where the name is unknown or an option is out of its range.
+    Raises ValueError if the name is unknown or an option is out of range.
     """
     from pwoct.resnet import resnet
 
@@ -63,8 +63,8 @@ def verify_named(name: str, *, size: Any = 32, batch: int = 1, **options: Any) -
 def verify_network(net: ResNetDesign, model: nn.Module, *, batch: int = 1, title: str = "network") -> Report:
     """Verify a network that the formulas describe in full: every module, and everything in between.
 
-    Raises ValueError where batch normalisation has a single value a channel, which can't be trained, and
-    where the memory does not hold the batch.
+    Raises ValueError if batch normalisation has a single value per channel, which can't be trained, or if
+    the batch does not fit into memory.
     """
     operators = net.operators(batch)
     _check_normalised(operators, batch, net.backbone.size)
@@ -76,7 +76,7 @@ def verify_network(net: ResNetDesign, model: nn.Module, *, batch: int = 1, title
 
 @contextmanager
 def _enough_memory(what: str) -> Iterator[None]:
-    """Turn a failed allocation into a ValueError; what else goes wrong is the code's fault, and is raised."""
+    """Turn a failed allocation into a ValueError; any other error is the code's, and is raised."""
     try:
         yield
     except RuntimeError as error:
@@ -90,7 +90,7 @@ def verify_operators(
 ) -> Report:
     """Verify a module that recorded operators describe in full; their names are those of its modules.
 
-    Code that does not run on the inputs is a difference, at the module that fails.
+    Code that does not run on the inputs counts as a difference, at the module that fails.
     """
     modules = dict(model.named_modules())
     formulas = formulas_by_module(operators, modules)
@@ -114,7 +114,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def formulas_by_module(operators: Sequence[Operator], modules: Mapping[str, nn.Module]) -> dict[str, Formula]:
-    """Return what operators cost by the module that runs them: their own, or the one around them."""
+    """Return the cost of operators by the module that runs them: their own module, or its parent."""
     formulas: dict[str, Formula] = {}
     known: set[str] = set()
     for operator in operators:
@@ -139,7 +139,7 @@ def _around(name: str, modules: Mapping[str, nn.Module]) -> str:
 
 @dataclass(frozen=True)
 class CountsOfModel:
-    """What all counters say of a model, by module."""
+    """The results of all counters for a model, by module."""
 
     macs: Mapping[str, Mapping[str, int]]  # by counter, by module: outside the module's children
     params: Mapping[str, int]
@@ -149,13 +149,13 @@ class CountsOfModel:
 
     @property
     def names(self) -> list[str]:
-        """The modules of which there is something to count, in the model's order."""
+        """The modules with something to count, in the model's order."""
         found = {name for counts in self.macs.values() for name, count in counts.items() if count}
         found |= self.params.keys() | self.observed.saved_bytes.keys() | self.observed.calls.keys()
         return [name for name in next(iter(self.macs.values())) if name in found]
 
     def of(self, name: str) -> Counts:
-        """Return the counts of one module; all are 0 where there is none of that name."""
+        """Return the counts of one module; all are 0 if there is no module of that name."""
         (in_training,) = COUNTERS["macs_training"]
         return {
             "macs": {counter: counts.get(name, 0) for counter, counts in self.macs.items()},
@@ -186,11 +186,11 @@ def measure(model: nn.Module, inputs: Sequence[Tensor], observed: Observation) -
 
 
 def training_macs(model: nn.Module, observed: Observation) -> dict[str, int]:
-    """Return the MACs of a training step of each layer, each kind of layer counted once."""
+    """Return the MACs of a training step for each layer; identical layers are counted once."""
     counted: dict[tuple[str, tuple[bool, ...], ObservedCall], int] = {}
 
     def count(layer: nn.Module, call: ObservedCall) -> int:
-        # Frozen weights take no gradient, and `repr` does not show them.
+        # Frozen weights need no gradient, and `repr` does not show that.
         key = repr(layer), tuple(p.requires_grad for p in layer.parameters()), call
         if key not in counted:
             counted[key] = layer_training_macs(layer, call.shape, input_grad=call.input_grad)
@@ -209,7 +209,7 @@ def compare(
     module: nn.Module | None,
     is_unused: Callable[[], bool],
 ) -> Row:
-    """Return the row of one module: every count beside the formula, with what a known defect excuses."""
+    """Return the row of one module: every count beside the formula, and any known defect that excuses it."""
     evidence = None if module is None or formula is None else Evidence(module, formula.cost, is_unused)
     formula = formula or Formula(type(module).__name__)
     checks = []
@@ -230,6 +230,6 @@ def _check_normalised(operators: Sequence[Operator], batch: int, size: Any) -> N
     for operator in operators:
         if operator.part == "bn" and 2 * operator.cost.other_outputs == operator.cost.bn_weights:
             raise ValueError(
-                f"{operator.name}: batch normalisation needs more than one value a channel to be trained: "
+                f"{operator.name}: batch normalisation needs more than one value per channel to be trained: "
                 f"a larger batch or size, got batch {batch} and size {size[0]}x{size[1]}"
             )

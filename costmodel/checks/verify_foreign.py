@@ -1,4 +1,4 @@
-"""Verification of a network by name or in memory: traced here, counted apart, compared."""
+"""Verification of a network by name or in memory: traced here, counted independently, compared."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from costmodel.tracing.closed_form import ClosedForm, closed_form
 from costmodel.tracing.symbolic import Symbols
 from costmodel.tracing.trace import trace
 
-FORM_SECONDS = 90.0  # that a closed form may take
-# By how much batch, height and width grow: by what most networks take.
+FORM_SECONDS = 90.0  # limit of a closed form
+# Increments of batch, height and width that most networks accept.
 MORE = ((1, 32, 32), (0, 64, 0), (2, 0, 32))
 INTEGERS = frozenset(("int64", "int32", "int16", "int8", "uint8", "bool"))
 
 
 def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = None) -> NetworkReport:
-    """Verify a network that was built by name; its counters run in processes of their own.
+    """Verify a network that was built by name; its counters run in separate processes.
 
-    Raises ValueError where the network does not run on the inputs.
+    Raises ValueError if the network does not run on the inputs.
     """
     title = f"{network.name.text}, input {' and '.join(inputs.shapes)}"
     others = other_sizes(inputs)
@@ -52,9 +52,9 @@ def verify_module(
     *,
     title: str = "model",
 ) -> NetworkReport:
-    """Verify a module that is in memory; its counters run in this process.
+    """Verify a module in memory; its counters run in this process.
 
-    Raises ValueError where the module does not run on the inputs.
+    Raises ValueError if the module does not run on the inputs.
 
     >>> import torch
     >>> verify_module(nn.Linear(8, 6), [torch.zeros(3, 8)]).verdict
@@ -69,7 +69,7 @@ def verify_module(
 
 
 def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results) -> list[TotalRow]:
-    """Return the closed form's MACs at other sizes beside what torch's counter says there."""
+    """Return the closed form's MACs at other sizes beside those of torch's counter."""
     watched = results.get("torch")
     if not isinstance(watched, Counted):
         return []
@@ -84,7 +84,7 @@ def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results) -> li
 
 
 def other_sizes(inputs: Inputs) -> list[Inputs]:
-    """Return three larger sizes of a single image input; none of other inputs."""
+    """Return three larger sizes of a single image input; none for other inputs."""
     if len(inputs.given) != 1 or len(inputs.given[0].shape) != 4 or inputs.given[0].dtype in INTEGERS:
         return []
     image = inputs.given[0]
@@ -96,7 +96,7 @@ def other_sizes(inputs: Inputs) -> list[Inputs]:
 
 
 def _closed_form(network: Network, inputs: Inputs) -> tuple[ClosedForm | None, str]:
-    """Return the closed form in batch and size, or None and why there is none."""
+    """Return the closed form in batch and size, or None and the reason."""
     args, kwargs = inputs.values(network.device)
     key: int | str = inputs.given[0].name or 0
     axes: Symbols = {key: {0: "n", 2: "h", 3: "w"}}
@@ -104,20 +104,20 @@ def _closed_form(network: Network, inputs: Inputs) -> tuple[ClosedForm | None, s
         with time_limit(FORM_SECONDS, "it", ends=False), foreign("it fails on symbols"):
             return closed_form(network.module, args, axes, kwargs), ""
     except ValueError as error:
-        return None, f"no closed form, so that no other sizes are compared: {error}"
+        return None, f"no closed form, so no other sizes are compared: {error}"
 
 
 class _InMemory(Network):
-    """A network that can't be built again elsewhere."""
+    """A network that can't be rebuilt in another process."""
 
     def on(self, device: str) -> Network:
-        """Return the network where it is."""
+        """Return the network itself."""
         del device
         return self
 
 
 def _traced(network: Network, inputs: Inputs) -> tuple[Trace, list[str]]:
-    """Trace a network with a training step, or without one where it can't be trained on these inputs."""
+    """Trace a network with a training step, or without one if it can't be trained on these inputs."""
     args, kwargs = inputs.values(network.device)
     doing = f"{network.name.text} does not run on {' and '.join(inputs.shapes)}"
     whole = _run(doing, network.module, args, kwargs, training=False)

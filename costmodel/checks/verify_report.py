@@ -1,4 +1,4 @@
-"""The tables of a verification: layers, totals, what differs, what is excused, what is not covered."""
+"""The tables of a verification: layers, totals, differences, excused counts, uncovered modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from costmodel.report import Column, Table
 
 AGREES, EXCUSED, DIFFERS = "ok", "known defect", "differs"
 
-# Keys and headings of the columns that stand beside a formula's value.
+# Keys and headings of the columns beside a formula's value.
 COUNT_KEYS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("macs", "fvcore"): ("macs_fvcore", "fvcore"),
     ("macs", "FlopCounterMode"): ("macs_flop_counter", "torch"),
@@ -31,7 +31,7 @@ WITH_ONE_COUNT = (
     "params",
     "activations",
     "saved_bytes",
-)  # on a terminal in one cell with the formula's value
+)  # on a terminal, these share a cell with the formula's value
 
 
 def layer_of(name: str) -> str:
@@ -44,7 +44,7 @@ def layer_of(name: str) -> str:
 
 
 def verdict(rows: Iterable[Row]) -> str:
-    """Return the worst verdict among rows."""
+    """Return the worst verdict of the rows."""
     rows = list(rows)
     if not all(row.agrees for row in rows):
         return DIFFERS
@@ -100,14 +100,14 @@ def total_table(report: Report) -> Table:
 
 
 def uncovered_table(report: Report) -> Table:
-    """Return a row for each thing that no formula covers."""
+    """Return one row per item that no formula covers."""
     rows = [{"name": u.name or "(model)", "what": u.what, "reason": u.reason} for u in report.uncovered]
     columns = [Column("name", "module"), Column("what", "what"), Column("reason", "not covered because")]
     return Table("uncovered", "Not covered, and not counted as agreed", columns, rows)
 
 
 def excuse_table(report: Report, reasons: Mapping[str, str]) -> Table:
-    """Return a row for each count that is wrong by a known defect of its counter."""
+    """Return one row per count that is wrong because of a known defect of its counter."""
     rows = [
         {"name": name, "quantity": NAMES[quantity], "defect": defect, "reason": reasons[defect]}
         for name, quantity, defect in report.excuses

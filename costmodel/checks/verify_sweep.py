@@ -38,7 +38,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the verification of one network found."""
+    """The outcome of the verification of one network."""
 
     configuration: Configuration
     modules: int
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def configurations(depths: Sequence[int] = DEPTHS) -> Iterator[Configuration]:
-    """Yield every network of the sweep; Oct is the empty set of bottleneck paths, for which beta is idle."""
+    """Yield every network of the sweep; Oct has no bottleneck paths, so beta has no effect there."""
     for depth in depths:
         yield Configuration(depth, "plain")
         for alpha in ALPHAS:

@@ -184,7 +184,7 @@ def test_a_wrong_formula_differs(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatc
         (["resnet56", "--paths", "XX"], "paths must be some of HH,HL,LH,LL, all or none, got XX"),
         (["resnet56", "--size", "0"], "size must be a positive whole number"),
         (["resnet56", "--stride-rule", "D"], "must be one of A, B, C, got"),
-        (["resnet56", "--size", "4"], "batch normalisation needs more than one value a channel"),
+        (["resnet56", "--size", "4"], "batch normalisation needs more than one value per channel"),
         (["resnet56", "--input", "1,3,8,8"], "--input does not go with a network of ours"),
         (["resnet56", "--jobs", "2"], "--jobs does not go with one model"),
         (["resnet56", "--all"], "model does not go with --all"),

@@ -98,7 +98,7 @@ def test_a_kernel_that_is_never_run() -> None:
         conv.ll.__class__ = SkipsSpatial
 
     verified, proved = both(planted(case_of(compressed=("LL",)), plant))
-    assert proved[0] == "conv.ll.spatial: the formulas have a layer that the code has not"
+    assert proved[0] == "conv.ll.spatial: the formulas have a layer that the code lacks"
     assert layers_of(proved) == {"conv.ll.spatial"}
     assert "conv.ll.spatial" in layers_of(verified)
 
@@ -190,7 +190,7 @@ def test_normalisation_that_the_formulas_do_not_know() -> None:
     without, code = (case_of(compressed=PATHS, between=between) for between in ("none", "bn_relu"))
     verified, proved = both(replace(code, formulas=without.formulas))
     assert layers_of(line for line in verified if "parameters" in line) == NORMALISED
-    assert {f"{name}: the code has parameters that the formulas have not" for name in NORMALISED} <= {*proved}
+    assert {f"{name}: the code has parameters that the formulas lack" for name in NORMALISED} <= {*proved}
     assert any(line.startswith("all layers: parameters: ") for line in proved)
 
 
@@ -207,7 +207,7 @@ def test_a_parameter_outside_all_layers() -> None:
 
     verified, proved = both(planted(case_of(), plant))
     assert layers_of(verified) == layers_of(proved) == {"conv"}
-    assert proved[0] == "conv: the code has parameters that the formulas have not"
+    assert proved[0] == "conv: the code has parameters that the formulas lack"
 
 
 def test_a_grouped_layer_counted_as_dense(monkeypatch: pytest.MonkeyPatch) -> None:

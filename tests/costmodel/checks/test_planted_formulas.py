@@ -75,7 +75,7 @@ def test_a_bottleneck_without_its_first_convolution_in_the_formula(monkeypatch: 
     assert layers_of(proved) == parts
     assert layers_of(line for line in verified if "bytes" not in line) == parts
     assert "stages.0.0.conv2.ll.reduce: there is no formula of this name" in verified
-    assert proved[0] == "stages.0.0.conv2.ll.reduce: the code has a layer that the formulas have not"
+    assert proved[0] == "stages.0.0.conv2.ll.reduce: the code has a layer that the formulas lack"
 
 
 OTHERS = {

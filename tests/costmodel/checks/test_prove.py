@@ -255,7 +255,7 @@ class Fails(Net):
         (Grows, "(model): the code changes itself: _parameters"),
         (Swaps, "(model): the code changes itself: _modules"),
         (Exits, "(model): the code fails on symbolic sizes: AssertionError"),
-        (ReturnsNothing, "fc: the formulas have a layer that the code has not"),
+        (ReturnsNothing, "fc: the formulas have a layer that the code lacks"),
         (Fails, "(model): the constructor fails on symbolic sizes: no"),
     ],
 )
@@ -278,16 +278,16 @@ def test_parameters_outside_the_layers() -> None:
             return self.norm(self.fc(x)) * self.scale  # type: ignore[no-any-return]
 
     assert failures(case_of(Unknown)) == [
-        "(model): the code has parameters that the formulas have not",
-        "norm: the code has parameters that the formulas have not",
+        "(model): the code has parameters that the formulas lack",
+        "norm: the code has parameters that the formulas lack",
         "all layers: parameters: code b*(a + 3), formula a*b",
     ]
 
 
 def test_a_missing_formula_and_a_missing_layer() -> None:
-    assert failures(case_of(Net, lambda v: []))[0] == "fc: the code has a layer that the formulas have not"
+    assert failures(case_of(Net, lambda v: []))[0] == "fc: the code has a layer that the formulas lack"
     extra = [Operator("fc2", "linear", linear(3, 4))]
-    assert "fc2: the formulas have a layer that the code has not" in failures(case_of(Net, lambda v: extra))
+    assert "fc2: the formulas have a layer that the code lacks" in failures(case_of(Net, lambda v: extra))
 
 
 @pytest.mark.parametrize(
