@@ -15,7 +15,7 @@ COLUMNS = (
     Column("paths", "compressed", on_terminal=False),
     Column("params_before", "params before", "count", on_terminal=False),
     Column("params", "params", "count"),
-    Column("params_change", "change", "percent"),
+    Column("params_change", "change", "percent", on_terminal=False),
     Column("macs_before", "MACs before", "count", on_terminal=False),
     Column("macs", "MACs", "count"),
     Column("macs_change", "change", "percent"),
