@@ -268,6 +268,16 @@ COMMANDS = {
             "--format": ["json", *WORDS],
         },
     ),
+    "reconcile": Command(
+        ("resnet8",),
+        {
+            "--claim": ["4.12G", "x", "", "1", "0M", *WORDS],
+            "--claim-params": ["25.56M", "x", ""],
+            "--counter": ["torch", "fvcore,thop", "x", ""],
+            "--input": ["1,3,8,8", "x", "1,3"],
+            "--format": ["json", *WORDS],
+        },
+    ),
     "data check": Command(("nowhere",), {"": ["x", ""]}, frozenset({2, 4})),
 }
 
