@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from costmodel.commands.shared.errors import UNSAVED, fail, require, say
+from costmodel.commands.shared.errors import CHECK_FAILED, UNSAVED, fail, require, say
 from costmodel.commands.shared.options import one_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
@@ -28,6 +30,7 @@ from costmodel.commands.shared.training import (
     open_dataset,
     percent,
     precision_of,
+    ranks_started,
     reported,
     reporter,
     seed_list,
@@ -76,6 +79,7 @@ def train(
     device: Annotated[str | None, option("device")] = None,
     dtype: Annotated[str | None, option("training-dtype")] = None,
     threads: Annotated[int | None, option("cpu-threads")] = None,
+    ranks: Annotated[int, option("ranks", min=1, max=256)] = 1,
     compile: Annotated[bool | None, option("compile")] = None,
     plan: Annotated[str | None, option("training-plan")] = None,
     name: Annotated[str | None, option("name")] = None,
@@ -95,6 +99,8 @@ def train(
     """
     if tensorboard:
         require("tensorboard", "tensorboard")
+    if ranks > 1 and ranks_started() == 1 and not dry_run:
+        _launch(Question.of(ctx), ranks, quiet)
     with stoppable() as signals, reported():
         from pwoct.training.config import compose, parse_setting
         from pwoct.training.study import ENDS_ONE_RUN
@@ -159,6 +165,20 @@ def train(
         show("train", [results_table(results)], format, question.said(), notes=notes)
     tell_unwritten(results)
     end_by(troubles, len(configs))
+
+
+def _launch(question: Question, ranks: int, quiet: bool) -> NoReturn:
+    """Run this command as several processes, and leave with their exit code."""
+    from pwoct.training.launch import KilledRankError, launch
+
+    words = [*shlex.split(question.command_line()), *(["--quiet"] if quiet else [])]
+    arguments = words[words.index("train") :]
+    try:
+        # -P: a folder here that is called costmodel does not count
+        code = launch([sys.executable, "-P", "-m", "costmodel", *arguments], ranks)
+    except KilledRankError as error:
+        fail(f"{error}; the same command resumes the run", CHECK_FAILED)
+    raise typer.Exit(code)
 
 
 def tell_unwritten(results: Sequence[Result]) -> None:

@@ -282,6 +282,17 @@ def test_a_signal_ends_the_command_with_its_code_and_a_checkpoint(tmp_path):
     assert list((tmp_path / "long" / "checkpoints").glob("step-*"))
 
 
+def test_two_ranks_train_one_network(tmp_path, pwoct_cost):
+    arguments = ("train", "resnet8", *SMALL, "--name", "two", "--runs", str(tmp_path), "--format", "json")
+    command = [sys.executable, "-m", "costmodel", *arguments, "--ranks", "2", "--threads", "1", "--quiet"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (row,) = json.loads(ran.stdout)["runs"]
+    assert row["name"] == "two"
+    result = json.loads((tmp_path / "two" / "result.json").read_text())
+    assert result["config"]["machine"]["ranks"] == 2
+
+
 def test_a_first_checkpoint_that_cannot_be_written_is_code_5(pwoct_cost, tmp_path, monkeypatch):
     import pwoct.training.saver
 

@@ -29,6 +29,7 @@ TRAINING_WORDS: tuple[Word, ...] = (
         "computed",
     ),
     Word("cpu-threads", "--threads", "CPU threads. Default: all cores."),
+    Word("ranks", "--ranks", "Processes on this machine that train together, each on a part of the batch."),
     Word("compile", "--compile", "Use torch.compile; needs a C++ compiler."),
     Word("training-plan", "--plan", "Execution plan: reference, lean or blocked. Default: the best.", "plan"),
     Word(

@@ -1,0 +1,105 @@
+"""Starts the ranks of a training on this machine, passes signals on to them, and ends with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from pwoct.training.signals import SAVE, STOP
+
+POLL = 0.1  # seconds between two looks at the ranks
+PATIENCE = 120.0  # seconds that ranks have for their checkpoint, once one of them has failed
+
+
+class KilledRankError(Exception):
+    """A rank was ended by a signal that nobody sent to all of them."""
+
+
+def launch(command: Sequence[str], ranks: int) -> int:
+    """Run a command as several ranks, and return the exit code of the first that failed; 0 if none did.
+
+    SIGINT, SIGTERM, SIGHUP and SIGUSR1 go to all ranks. If a rank fails, the others get a SIGTERM, upon which
+    they save and end. If this process is killed, Linux tells the ranks (see `joined`).
+
+    Raises:
+        KilledRankError: if the first rank was killed, and so could not say why the training ended.
+    """
+    processes = [
+        subprocess.Popen(command, env=environment, start_new_session=True)  # a Ctrl-C comes once, from here
+        for environment in environments(ranks, os.environ)
+    ]
+    try:
+        with _passed_on(processes):
+            _wait(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    first = processes[0].returncode
+    if first < 0:
+        raise KilledRankError(
+            f"rank 0 of {ranks} was killed by {signal.Signals(-first).name}; the others ended"
+        )
+    return first or max((abs(process.returncode) for process in processes), default=0)
+
+
+def environments(ranks: int, around: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the environment of each rank: what `torchrun` would set, and its share of the cores."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threads = around.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
+    shared = {
+        **around,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(ranks),
+        "OMP_NUM_THREADS": threads,
+        "TORCHELASTIC_RUN_ID": "pwoct-cost",
+    }
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(ranks)]
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for all ranks; once one has failed, let the others save, and then end them."""
+    end = float("inf")
+    while time.monotonic() < end:
+        codes = [process.poll() for process in processes]
+        if None not in codes:
+            return
+        if end == float("inf") and any(codes):
+            end = time.monotonic() + PATIENCE
+            _send(processes, signal.SIGTERM)
+        time.sleep(POLL)
+
+
+def _send(processes: Sequence[subprocess.Popen[bytes]], number: int) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(number)
+
+
+@contextmanager
+def _passed_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Send to all ranks what this process is sent."""
+
+    def send(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as of every signal handler
+        _send(processes, number)
+
+    numbers = STOP if SAVE is None else (*STOP, SAVE)
+    before = {
+        number: signal.signal(number, send)
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN  # as SIGHUP is under nohup
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
