@@ -67,7 +67,19 @@ def export_weights(run: TrainedRun, path: Path) -> None:
     tensors = {name: value.contiguous() for name, value in run.classifier().state_dict().items()}
     config = run.config.model_dump(mode="json")
     facts = {"network": config["model"], "classes": run.classes, "shape": run.shape, "run": run.name}
-    write_atomically(path, to_safetensors(tensors, {key: json.dumps(value) for key, value in facts.items()}))
+    stored = to_safetensors(tensors, {key: json.dumps(value) for key, value in facts.items()})
+    write_atomically(path, _with_sorted_header(stored))
+
+
+def _with_sorted_header(stored: bytes) -> bytes:
+    """Return a safetensors file with its header in the order of its keys: the library's order is random.
+
+    The format: the length of the header in 8 bytes, the header as JSON padded to a multiple of 8, the data.
+    """
+    length = int.from_bytes(stored[:8], "little")
+    header = json.dumps(json.loads(stored[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + stored[8 + length :]
 
 
 def example(run: TrainedRun) -> Tensor:

@@ -99,6 +99,8 @@ def test_what_is_exported_computes_the_same(noise, tmp_path):
     found = torch.export.load(tmp_path / "a.pt2").module()(images)
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
     export_weights(loaded, tmp_path / "a.safetensors")
+    export_weights(loaded, tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     with safe_open(tmp_path / "a.safetensors", "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
         facts = {key: json.loads(value) for key, value in file.metadata().items()}
