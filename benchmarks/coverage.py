@@ -88,8 +88,6 @@ def examine(name: str, seconds: int, forms: bool) -> dict[str, Any]:
     """Everything that is asked of one network."""
     import torch
 
-    from costmodel.tracing import trace
-
     result: dict[str, Any] = {"name": name}
     try:
         with limited(seconds):
@@ -108,27 +106,30 @@ def examine(name: str, seconds: int, forms: bool) -> dict[str, Any]:
         except BaseException as error:
             result[f"{key}_error"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
-    def traced() -> int:
-        found = trace(net, [x])
-        macs_kinds = {call.kind for call in found.calls if call.cost.macs}
-        result.update(
-            shape=shape,
-            params=found.parameters.all,
-            activations=found.total().activations,
-            uncovered=sorted({call.operator for call in found.uncovered()}),
-            kinds=sorted(macs_kinds),
-            route=found.route,
-            notes=found.notes,
-        )
-        return int(found.total().macs)
-
-    step("macs", traced)
+    step("macs", lambda: traced(net, x, result))
     if not forms:
         step("torch_macs", lambda: torch_macs(net, x))
     elif len(shape) == 4 and is_convolutional(result):
         step("form", lambda: form_of(net, x, result))
     result["seconds"] = round(time.process_time() - start, 2)
     return {**result, "built": True}
+
+
+def traced(net: Any, x: Any, result: dict[str, Any]) -> int:
+    """The MACs of a network; what else its trace says goes into the result."""
+    from costmodel.tracing import trace
+
+    found = trace(net, [x])
+    result.update(
+        shape=tuple(x.shape),
+        params=found.parameters.all,
+        activations=found.total().activations,
+        uncovered=sorted({call.operator for call in found.uncovered()}),
+        kinds=sorted({call.kind for call in found.calls if call.cost.macs}),
+        route=found.route,
+        notes=found.notes,
+    )
+    return int(found.total().macs)
 
 
 def is_convolutional(result: dict[str, Any]) -> bool:

@@ -53,6 +53,7 @@ BRIDGES = (
     "costmodel/speed/ceilings.py",
 )
 COMMANDS = "costmodel/commands/"
+CODE = ("costmodel", "pwoct", "tests", "benchmarks")
 
 
 def imports(tree: ast.AST, *, inside_functions: bool = True) -> Iterator[str]:
@@ -237,7 +238,7 @@ LONG_BODIES = {
 }
 
 
-@pytest.mark.parametrize("path", files("costmodel") + files("pwoct"))
+@pytest.mark.parametrize("path", [path for folder in CODE for path in files(folder)])
 def test_modules_and_functions_are_short(path: str) -> None:
     source = read(path)
     assert source.count("\n") <= 300
@@ -272,31 +273,3 @@ def test_the_guide_to_a_hard_folder_names_files_that_exist(folder: str) -> None:
     assert len(named) >= 5
     places = [ROOT / folder, ROOT / folder / "cpp"]
     assert [name for name in named if not any((place / name).exists() for place in places)] == []
-
-
-def drawn(tree: str) -> set[str]:
-    """The modules of a tree, as paths without their ending: names, then spaces, then what they are."""
-    found, folders = set(), [""]
-    for line in tree.splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        if depth > 5:
-            continue  # the line above, continued
-        names = re.split(r" {2,}", line.strip())[0].split()
-        folders = folders[: depth + 1]
-        if names[0].endswith("/"):
-            folders.append(folders[-1] + names[0])
-        else:
-            found |= {folders[-1] + name for name in names}
-    return found
-
-
-def test_the_tree_of_the_architecture_is_true() -> None:
-    tree = read("docs/architecture.md").partition("```text\n")[2].partition("```")[0]
-    modules = {path.removesuffix(".py") for path in files("costmodel") + files("pwoct") if "/__" not in path}
-    listed_elsewhere = {path for path in modules if path.startswith(COMMANDS)}  # by `--help`
-    assert drawn(tree) - {"cli.py"} == modules - listed_elsewhere
-
-
-def test_a_tree_is_read_by_its_indentation() -> None:
-    tree = "a/    all\n  b c    two\n  d/\n    e f\n                    both of them\n  g\nh.py  one\n"
-    assert drawn(tree) == {"a/b", "a/c", "a/d/e", "a/d/f", "a/g", "h.py"}

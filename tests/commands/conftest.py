@@ -26,6 +26,12 @@ FLAGS = [
     "--disable-sync",
 ]
 
+# A training of a second.
+SMALL = (
+    *("--dataset", "synthetic", "--epochs", "2", "--batch", "64", "--threads", "1", "--precision", "fp32"),
+    *("--set", "model.width=4", "--set", "data.train_images=128"),
+)
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -69,3 +75,10 @@ def explorer(tab: Explorer) -> Iterator[Explorer]:
     tab.open()
     yield tab
     tab.check()
+
+
+@pytest.fixture
+def trained(pwoct_cost, tmp_path):
+    """A folder with one finished run."""
+    assert pwoct_cost("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(tmp_path)).code == 0
+    return tmp_path

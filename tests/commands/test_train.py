@@ -7,14 +7,9 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from pwoct.training.data import ARCHIVE, FOLDER
-
-SMALL = (
-    *("--dataset", "synthetic", "--epochs", "2", "--batch", "64", "--threads", "1", "--precision", "fp32"),
-    *("--set", "model.width=4", "--set", "data.train_images=128"),
-)
+from tests.commands.conftest import SMALL
 
 UNKNOWN_KEY = (
     "unknown key optimiser.rate: the nearest known ones are optimiser.name, optimiser.lr, optimiser.rest_lr"
@@ -23,13 +18,6 @@ UNKNOWN_MODEL = (
     "unknown model vgg: need resnetN with N = 6n + 2, n >= 1, such as"
     " resnet20, resnet32, resnet44, resnet56, resnet110, resnet1202"
 )
-
-
-@pytest.fixture
-def trained(pwoct_cost, tmp_path):
-    """A folder with one finished run."""
-    assert pwoct_cost("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(tmp_path)).code == 0
-    return tmp_path
 
 
 def test_a_run_is_trained_then_shown(pwoct_cost, tmp_path):
@@ -166,50 +154,6 @@ def test_a_missing_extra_is_code_3(extra, pwoct_cost, tmp_path, monkeypatch):
     assert f"{module} is missing: pip install 'pwoct-cost[" in run.err
 
 
-def test_evaluate_gives_the_accuracy_of_the_run(pwoct_cost, trained):
-    told = pwoct_cost("runs", "--runs", str(trained), "--format", "json").json["runs"][0]["accuracy"]
-    run = pwoct_cost("evaluate", "mine", "--runs", str(trained), "--format", "json")
-    assert run.json["accuracy"] == pytest.approx(told)
-    assert sum(row["images"] for row in run.json["classes"]) == run.json["images"] == 512
-    confusion = [[row[str(k)] for k in range(10)] for row in run.json["confusion"]]
-    assert sum(map(sum, confusion)) == 512
-    assert sum(confusion[k][k] for k in range(10)) == run.json["correct"]
-    assert all(row["agrees"] for row in run.json["cost"])
-    assert run.json["cost"][0]["network"] == 5166
-
-
-def test_evaluate_takes_other_weights(pwoct_cost, trained, tmp_path):
-    from safetensors.torch import load_file
-
-    weights = load_file(trained / "mine" / "weights.safetensors")
-    torch.save(weights, tmp_path / "same.pth")
-    weights["fc.bias"] += torch.tensor([1e6] + [0.0] * 9)  # now every image is of class 0
-    torch.save(weights, tmp_path / "zero.pth")
-    own, same, zero = (
-        pwoct_cost("evaluate", "mine", "--runs", str(trained), "--format", "json", *more).json
-        for more in ((), ("--weights", str(tmp_path / "same.pth")), ("--weights", str(tmp_path / "zero.pth")))
-    )
-    asked = ("question", "command_line")
-    assert {**same, **dict.fromkeys(asked)} == {**own, **dict.fromkeys(asked)}
-    assert zero["correct"] == 52  # 512 images of 10 classes: two of them have one more
-
-
-def test_evaluate_takes_another_plan(pwoct_cost, trained):
-    command = ("evaluate", "mine", "--runs", str(trained), "--format", "json")
-    own, reference = pwoct_cost(*command).json, pwoct_cost(*command, "--plan", "reference").json
-    assert reference["loss"] == pytest.approx(own["loss"], rel=1e-2)
-    run = pwoct_cost(*command, "--plan", "fast")
-    assert run.code == 2
-    assert "plan must be one of reference, lean, blocked, folded, native, got 'fast'" in run.err
-
-
-def test_evaluate_refuses_weights_of_another_network(pwoct_cost, trained, tmp_path):
-    torch.save({"fc.weight": torch.ones(1)}, tmp_path / "other.pth")
-    run = pwoct_cost("evaluate", "mine", "--runs", str(trained), "--weights", str(tmp_path / "other.pth"))
-    assert run.code == 5
-    assert "the weights do not fit the network" in run.err
-
-
 def test_an_unknown_run_is_said(pwoct_cost, tmp_path):
     run = pwoct_cost("evaluate", "none", "--runs", str(tmp_path))
     assert (run.code, run.err) == (2, f"pwoct-cost: error: no run none in {tmp_path}\n")
@@ -245,20 +189,6 @@ def test_no_run_is_read_from_a_damaged_configuration(pwoct_cost, trained):
         run = pwoct_cost(*command, "--runs", str(trained))
         assert (run.code, run.out) == (5, "")
         assert "config.json is damaged: recipe is missing; " in run.err
-
-
-def test_curves_are_drawn(pwoct_cost, trained):
-    picture = trained / "curves.svg"
-    assert pwoct_cost("runs", "mine", "--runs", str(trained), "--plot", str(picture)).code == 0
-    text = picture.read_text()
-    for label in ("epoch", "training loss", "accuracy %, on test or held-out images", "mine"):
-        assert f">{label}</text>" in text
-
-
-def test_curves_need_a_file_that_can_be_drawn(pwoct_cost, trained):
-    run = pwoct_cost("runs", "--runs", str(trained), "--plot", "curves.foo")
-    assert (run.code, run.out) == (2, "")
-    assert run.err == "pwoct-cost: error: a figure is a file .svg, .png or .pdf, got curves.foo\n"
 
 
 def test_tensorboard_files_are_written(pwoct_cost, tmp_path):

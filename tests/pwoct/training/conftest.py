@@ -1,8 +1,13 @@
 """Images for tests of the trainer."""
 
+import shutil
+
 import pytest
 
+from pwoct.training.record import RunFolder
 from pwoct.training.synthetic import synthetic
+from pwoct.training.train import train
+from tests.pwoct.training.tiny import tiny
 
 collect_ignore = ["windows.py"]  # a plugin for a process of its own: it hides what this one has imported
 
@@ -10,3 +15,17 @@ collect_ignore = ["windows.py"]  # a plugin for a process of its own: it hides w
 @pytest.fixture(scope="module")
 def images():
     return synthetic(train=64, test=40, size=16)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, images):
+    """A finished run, to be copied."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train(tiny(), images, folder)
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    return RunFolder(tmp_path / "run")

@@ -3,10 +3,8 @@
 Most tests use a compiler that copies the machine's kernels, compiled once.
 """
 
-import copy
 import logging
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -15,10 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pwoct.plan import plan_for, with_plan
 from pwoct.plan.compiled import compiler, library
-from pwoct.resnet import resnet
-from tests.pwoct.networks import images, needs_compiler, network, step
+from tests.pwoct.networks import needs_compiler
 
 FAKE = """
 echo "$*" >> {log}
@@ -264,70 +260,8 @@ def test_another_processor_may_be_named(fake, cache, monkeypatch):
     assert len(list(cache.glob("*.so"))) == 2
 
 
-def test_there_is_no_compiler(monkeypatch):
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(
-        ValueError, match=r"does not run here: it needs a C\+\+ compiler, and there is no no-such"
-    ):
-        with_plan(resnet(8), "native")
-    assert plan_for(resnet(8), (128, 3, 32, 32), torch.float32, training=False) == "folded"
-
-
-def test_it_fails(monkeypatch):
-    monkeypatch.setenv("CXX", f"{sys.executable} -c 'import sys; sys.exit(1)'")
-    with pytest.raises(ValueError, match=r"does not run here: .* -march=native .* failed: "):
-        with_plan(resnet(8), "native")
-
-
-def test_it_says_what_is_wrong(monkeypatch, tmp_path, cache):
-    (tmp_path / "kernels.cpp").write_text("int main() { return }")
-    monkeypatch.setattr(library, "SOURCES", tmp_path)
-    with pytest.raises(library.CompilerError, match=r"failed: .*error"):
-        library.load()
-    assert not list(cache.rglob("*.so"))
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_kernels_without_openmp(monkeypatch, tmp_path, cache):
-    """Threads of the language compute the same, here from a quicker compilation."""
-    monkeypatch.undo()
-    model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
-    torch.set_num_threads(3)
-    expected = computed(model, x)
-    monkeypatch.setattr(library, "OPTIONS", ("-O2", *library.OPTIONS[1:]))
-    command = tmp_path / "c++"
-    command.write_text(
-        'for word; do [ "$word" = -fopenmp ] && echo "error: no OpenMP" >&2 && exit 1; done\n'
-        f'exec {shlex.join(library.compiler())} "$@"\n',
-        encoding="utf-8",
-    )
-    monkeypatch.setenv("CXX", f"sh {command}")
-    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
-    clear()
-    assert not hasattr(library.load(), "GOMP_parallel")
-    for got, wanted in zip(computed(model, x), expected, strict=True):
-        assert torch.equal(got, wanted)
-
-
-def computed(model, x):
-    native, twin = with_plan(model, "native", size=(16, 16)), copy.deepcopy(model).train()
-    return [native(x), *step(with_plan(twin, "blocked"), x[:32])]
-
-
-def test_the_cache_cannot_be_used(monkeypatch, tmp_path):
-    (tmp_path / "file").touch()
-    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "file" / name)
-    with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be kept in .*file"):
-        with_plan(resnet(8), "native")
-
-
 def test_a_compiler_with_options(fake, monkeypatch):
     asked = fake()
     monkeypatch.setenv("CXX", f"{os.environ['CXX']} -DANYTHING")
     assert library.why_not(torch.float32) is None
     assert all(line.startswith("-DANYTHING") for line in asked())
-
-
-def test_a_type_that_no_kernel_has():
-    with pytest.raises(ValueError, match="compute in float32, float64, bfloat16, not in float16"):
-        with_plan(resnet(8), "native", dtype=torch.float16)

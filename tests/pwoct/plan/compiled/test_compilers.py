@@ -1,0 +1,97 @@
+"""Compilers that are missing, fail, or lack OpenMP."""
+
+import copy
+import shlex
+import sys
+
+import pytest
+import torch
+
+from pwoct.plan import plan_for, with_plan
+from pwoct.plan.compiled import library
+from pwoct.resnet import resnet
+from tests.pwoct.networks import images, needs_compiler, network, step
+
+pytestmark = needs_compiler
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    """Each test asks the compiler anew."""
+    clear()
+    yield
+    clear()
+
+
+def clear():
+    library.why_not.cache_clear()
+    library._load.cache_clear()
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """An empty cache; the folder of kernels in it."""
+    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    return tmp_path / "cache" / "pwoct-cost" / "kernels"
+
+
+def test_there_is_no_compiler(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(
+        ValueError, match=r"does not run here: it needs a C\+\+ compiler, and there is no no-such"
+    ):
+        with_plan(resnet(8), "native")
+    assert plan_for(resnet(8), (128, 3, 32, 32), torch.float32, training=False) == "folded"
+
+
+def test_it_fails(monkeypatch):
+    monkeypatch.setenv("CXX", f"{sys.executable} -c 'import sys; sys.exit(1)'")
+    with pytest.raises(ValueError, match=r"does not run here: .* -march=native .* failed: "):
+        with_plan(resnet(8), "native")
+
+
+def test_it_says_what_is_wrong(monkeypatch, tmp_path, cache):
+    (tmp_path / "kernels.cpp").write_text("int main() { return }")
+    monkeypatch.setattr(library, "SOURCES", tmp_path)
+    with pytest.raises(library.CompilerError, match=r"failed: .*error"):
+        library.load()
+    assert not list(cache.rglob("*.so"))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_kernels_without_openmp(monkeypatch, tmp_path, cache):
+    """Threads of the language compute the same, here from a quicker compilation."""
+    monkeypatch.undo()
+    model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
+    torch.set_num_threads(3)
+    expected = computed(model, x)
+    monkeypatch.setattr(library, "OPTIONS", ("-O2", *library.OPTIONS[1:]))
+    command = tmp_path / "c++"
+    command.write_text(
+        'for word; do [ "$word" = -fopenmp ] && echo "error: no OpenMP" >&2 && exit 1; done\n'
+        f'exec {shlex.join(library.compiler())} "$@"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("CXX", f"sh {command}")
+    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    clear()
+    assert not hasattr(library.load(), "GOMP_parallel")
+    for got, wanted in zip(computed(model, x), expected, strict=True):
+        assert torch.equal(got, wanted)
+
+
+def computed(model, x):
+    native, twin = with_plan(model, "native", size=(16, 16)), copy.deepcopy(model).train()
+    return [native(x), *step(with_plan(twin, "blocked"), x[:32])]
+
+
+def test_the_cache_cannot_be_used(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "file" / name)
+    with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be kept in .*file"):
+        with_plan(resnet(8), "native")
+
+
+def test_a_type_that_no_kernel_has():
+    with pytest.raises(ValueError, match="compute in float32, float64, bfloat16, not in float16"):
+        with_plan(resnet(8), "native", dtype=torch.float16)
