@@ -22,12 +22,15 @@ from costmodel.checks.proof.recorded import SizeRecord, expression
 from costmodel.checks.prove import Claim, Compared, Identity, Sizes
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.grids.evaluate import SUMS, evaluate_networks
-from costmodel.networks.closed_form import alpha, beta, closed_form, network_cost
+from costmodel.networks.closed_form import BOTTLENECKS, CHANNELS, alpha, beta, closed_form, network_cost
 from costmodel.networks.closed_form import n as blocks_symbol
 from costmodel.networks.resnet import ResNetDesign, resnet
+from costmodel.networks.stages import STAGES
 from costmodel.operators.layer import Layer, path_formulas
 from costmodel.operators.octave import PATHS
+from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.operators.recorder import cost_of
+from costmodel.rounding import hidden
 
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110, 1202)
 NETWORKS = {"plain": PLAIN, "Oct": OCT, "PwiseOct": PWISE, "other paths in each stage": MIXED}
@@ -43,13 +46,23 @@ def calculator_claims(*, every: bool = False) -> Iterator[Claim]:
         "checked",
         f"depths {', '.join(map(str, depths))}; {len(_CONFIGURATIONS)} configurations",
     )
-    closed = _CLOSED if every else _CLOSED[:5]
+    closed = _CLOSED if every else _CLOSED[:-1]
     yield Claim(
         "closed forms = operators()", partial(_closed, closed), "checked", f"{len(closed)} forms; b = 2 to 5"
     )
-    points = 80 if every else 8
     yield Claim(
-        "grids = operators()", partial(_grids, points), "checked", f"{points} random networks, n = 1 to 9"
+        "closed forms in channels and widths = operators()",
+        partial(_in_channels, 12 if every else 4),
+        "checked",
+        f"{12 if every else 4} forms, alpha, beta and paths per stage, every width rule; b = 2 and 5",
+    )
+    settings = 20 if every else 4
+    yield Claim(
+        "grids = operators()",
+        partial(_grids, settings),
+        "checked",
+        f"{5 * settings} random networks, every width rule, n = 1 to 6, base width 1 to 40, "
+        "beta up to all channels of a stage",
     )
     yield Claim("formulas of paths = operators()", _paths, "checked", f"{len(_LAYERS)} layers")
 
@@ -114,6 +127,7 @@ def _depth_pairs(title: str, depth: int) -> Iterator[Compared]:
         yield from _costs(title, network_cost(net.backbone, net, net.backbone.n), whole)
 
 
+_WIDTH_RULES = ("mean", "in", "out", "min")
 _CLOSED: Sequence[tuple[str, dict[str, Any], dict[str, Any]]] = (
     ("H", {}, {}),
     ("HL", {"alpha": "1/4"}, {}),
@@ -121,8 +135,12 @@ _CLOSED: Sequence[tuple[str, dict[str, Any], dict[str, Any]]] = (
     ("HL", {"alpha": "1/3", "beta": 4}, {"paths": list(PATHS), "stride_rule": "A", "between": "bn"}),
     ("L", {"alpha": "1", "beta": 2}, {"paths": ["LL"], "stride_rule": "B"}),
     ("HL", {"alpha": "1/2", "beta": 2}, {"paths": [["HH"], ["LL"], list(PATHS)], "width_rule": "mean"}),
-    ("HL", {"alpha": "2/7", "beta": "5/2"}, {"paths": list(PATHS), "width_rule": "in", "between": "bn_relu"}),
-    ("HL", {"alpha": "1/2", "beta": 2}, {"paths": list(PATHS), "width_rule": "min", "width": 20, "batch": 3}),
+    (
+        "HL",
+        {"alpha": "2/7", "beta": "5/2"},
+        {"paths": list(PATHS), "width_rule": "in", "between": "bn", "batch": 3},
+    ),
+    ("HL", {"alpha": "1/2", "beta": 2}, {"paths": list(PATHS), "width_rule": "min", "width": 20}),
 )
 
 
@@ -155,39 +173,89 @@ def _is_whole(net: ResNetDesign) -> bool:
     return not rounding_notes(net)
 
 
-def _grids(points: int) -> Iterator[Identity]:
-    yield Identity("grid", SizeDomain({}), partial(_grid_pairs, points))
+def _in_channels(forms: int) -> Iterator[Identity]:
+    chosen = random.Random(3)
+    for index in range(forms):
+        stages = _random_stages(chosen, between=True)
+        stages["width_rule"] = _WIDTH_RULES[index % 4]
+        stages["between"] = chosen.choice(BETWEEN)
+        title = f"form {index + 1} in channels"
+        yield Identity(title, SizeDomain({}), partial(_channel_pairs, title, stages))
 
 
-def _grid_pairs(points: int) -> Iterator[Compared]:
-    chosen = random.Random(points)
-    for index in range(points // 4):
+def _channel_pairs(title: str, options: dict[str, Any]) -> Iterator[Compared]:
+    rules = {key: options[key] for key in ("paths", "width", "width_rule", "between")}
+    net = resnet(14, **options)
+    form = closed_form(form="channels", branches=[_branches(net.split(stage)) for stage in STAGES], **rules)
+    values = _channels_and_widths(net)
+    for count in (2, 5):
+        wanted = cost_of(resnet(6 * count + 2, **options).operators())
+        yield from _costs(title, form.subs({**values, blocks_symbol: count}), wanted)
+
+
+def _branches(channels: Sequence[Any]) -> str:
+    return "".join(branch for branch, count in zip("HL", channels, strict=True) if count)
+
+
+def _channels_and_widths(net: ResNetDesign) -> dict[sp.Symbol, Any]:
+    """Return the values of the symbols of a form: c_H1, m_H1 and so on, by stage, path and source."""
+    values: dict[sp.Symbol, Any] = {}
+    for stage, symbols in enumerate(CHANNELS):
+        values.update(zip(symbols, net.split(stage), strict=True))
+    for place in BOTTLENECKS:
+        c_in = net.split(place.source)["HL".index(place.path[0])]
+        c_out = net.split(place.stage)["HL".index(place.path[1])]
+        if c_in and c_out:
+            width = hidden(c_in, c_out, net.stages[place.stage].beta, net.width_rule)
+            values[place.width(net.width_rule)] = width
+    return values
+
+
+def _grids(settings: int) -> Iterator[Identity]:
+    yield Identity("grid", SizeDomain({}), partial(_grid_pairs, settings))
+
+
+def _grid_pairs(settings: int) -> Iterator[Compared]:
+    chosen = random.Random(settings)
+    for index in range(settings):
         setting: dict[str, Any] = {
             "size": (chosen.randrange(1, 50), chosen.randrange(1, 50)),
-            "width_rule": chosen.choice(("out", "in", "min", "mean")),
-            "stride_rule": chosen.choice("ABC"),
-            "between": chosen.choice(("none", "bn", "bn_relu")),
+            "width_rule": _WIDTH_RULES[index % 4],
+            "stride_rule": "CAB"[index % 3],
+            "between": chosen.choice(BETWEEN),
             "classes": chosen.randrange(1, 20),
             "in_channels": chosen.randrange(1, 5),
         }
-        nets = [resnet(8 + 6 * chosen.randrange(9), **_random_stages(chosen), **setting) for _ in range(4)]
+        nets = [
+            resnet(8 + 6 * chosen.randrange(6), **_random_stages(chosen, between=place > 1), **setting)
+            for place in range(5)
+        ]
         found = evaluate_networks(nets, (*QUANTITIES, *SUMS))
         for place, net in enumerate(nets):
             cost = cost_of(net.operators())
             for quantity, values in found.items():
                 pair = sp.Integer(int(values[place])), sp.Integer(getattr(cost, quantity))
-                yield Compared(f"grid {index + 1}", quantity, *pair)
+                yield Compared(f"grid {index + 1}, network {place + 1}", quantity, *pair)
 
 
-def _random_stages(chosen: random.Random) -> dict[str, Any]:
-    def ratio(most: int) -> Fraction:
-        below = chosen.randrange(1, most)
-        return Fraction(chosen.randrange(below + 1), below)
+def _random_stages(chosen: random.Random, *, between: bool) -> dict[str, Any]:
+    """Return options of three stages; `between` keeps alpha strictly between 0 and 1."""
+    width = chosen.choice((chosen.randrange(1, 9), chosen.randrange(4, 41)))
 
-    alphas = [ratio(12) for _ in range(3)]
-    betas = [1 + 3 * ratio(6) for _ in range(3)]
-    paths = [[path for path in PATHS if chosen.random() < 0.5] for _ in range(3)]
-    return {"alpha": alphas, "beta": betas, "paths": paths, "width": chosen.randrange(4, 40)}
+    def alpha() -> Fraction:
+        below = chosen.randrange(2, 12)
+        return Fraction(chosen.randrange(1, below) if between else chosen.randrange(below + 1), below)
+
+    def beta(most: int) -> Fraction:
+        below = chosen.randrange(1, 6)
+        return 1 + (min(most, chosen.choice((4, most))) - 1) * Fraction(chosen.randrange(below + 1), below)
+
+    return {
+        "alpha": [alpha() for _ in STAGES],
+        "beta": [beta(width * 2**stage) for stage in STAGES],
+        "paths": [[path for path in PATHS if chosen.random() < 0.6] for _ in STAGES],
+        "width": width,
+    }
 
 
 _QUARTER = Fraction(1, 4)
