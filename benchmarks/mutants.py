@@ -19,7 +19,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -159,8 +159,10 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 MOST_SECONDS = 150  # of processor time for one mutant; over it, the checks that were under way found nothing
 # Claims that meet each mutant first, cheap ones before; of a theorem, its first run.
-QUICK = ("random networks", "random layers", "formulas of paths", "named depth", "linear", "pointwise")
-QUICK += ("OctConv", "any number of groups", "any odd kernel", "closed forms", "grids", "plain", "Oct, image")
+QUICK: Sequence[str] = (
+    *("random networks", "random layers", "formulas of paths", "named depth", "linear", "pointwise"),
+    *("OctConv", "any number of groups", "any odd kernel", "closed forms", "grids", "plain", "Oct, image"),
+)
 # Which of them meet the mutants of a folder before the others: those that read it.
 FIRST = {"costmodel.grids": "grids", "costmodel.networks.closed_form": "closed forms"}
 FIRST |= {"costmodel.operators.layer": "formulas of paths", "costmodel.networks.resnet": "named depth"}
@@ -171,8 +173,9 @@ def verdict(mutant: Mutant, every_check: bool) -> dict[str, str]:
     sys.meta_path.insert(0, _Planted(mutant))
     sys.path.insert(0, str(ROOT))
     found: dict[str, str] = {}
-    quickly = partial(_prove_quickly, mutant.module)
-    for name, check in {"prove": quickly, "verify": _verify, "prove, rest": _prove_rest}.items():
+    checks: dict[str, Callable[[], str]] = {"prove": partial(_prove_quickly, mutant.module)}
+    checks |= {"verify": _verify, "prove, rest": _prove_rest}
+    for name, check in checks.items():
         if found.get("prove") and (name == "prove, rest" or not every_check):
             continue
         try:
