@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, bad_input, fail, say
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
     InputOption,
@@ -37,7 +37,7 @@ def reconcile(
     input: InputOption = None,
     inputs: InputsOption = None,
     counter: Annotated[list[str] | None, option("counter")] = None,
-    per_layer: Annotated[bool, option("differing-layers")] = False,
+    per_layer: Annotated[bool, option("every-layer")] = False,
     run: Annotated[bool, option("run-counters")] = False,
     claim: Annotated[list[str] | None, option("claim")] = None,
     claim_params: Annotated[str | None, option("claim-params")] = None,
@@ -46,10 +46,13 @@ def reconcile(
 ) -> None:
     """What each known counter says of a network, and every unit by which it differs from the MACs.
 
-    With --run, installed counters are run too; a difference that their rules do not explain is exit code 1.
+    With --run, installed counters are run too; a difference that their rules do not explain is exit code 1,
+    and so is a counter that gives nothing. --per-layer shows the layers that are counted unlike ours.
     """
     question = Question.of(ctx)
     with bad_input():
+        if run and (claim or claim_params):
+            raise ValueError("--run compares counters, --claim explains a number: give one of them, got both")
         chosen = _chosen(counter)
         with within(timeout, network):
             found = asked(network, input, inputs)
@@ -100,7 +103,7 @@ def _said(
     found: NetworkOnInputs, predictions: Sequence[Prediction], timeout: float | None
 ) -> Mapping[str, Said]:
     from costmodel.reconcile.apart import TIMEOUT, Asked, ask
-    from costmodel.reconcile.installed import installed_version
+    from costmodel.reconcile.installed import installed_version, is_same_version
 
     question = Asked(found.network.name.text, tuple(map(str, found.inputs.given)), found.inputs.source)
     said = {}
@@ -108,21 +111,26 @@ def _said(
         version = installed_version(one.counter.name, one.counter.package)
         if version is None:
             continue
-        if version.split("+")[0] != one.counter.version:
+        if not is_same_version(version, one.counter.version):
             measured = f"the rules are of {one.counter.version}"
             say(f"pwoct-cost: {one.counter.name} {version} is installed; {measured}")
         (said[one.counter.name],) = ask(one.counter.name, [question], [one.total], timeout or TIMEOUT)
+    if predictions and not said:
+        names = ", ".join(one.counter.name for one in predictions)
+        fail(f"--run needs a counter that is installed, got {names}: pip install 'pwoct-cost[counters]'",
+             MISSING_EXTRA)  # fmt: skip
     return said
 
 
 def _agree(predictions: Sequence[Prediction], said: Mapping[str, Said]) -> bool:
-    """Say every difference, and return whether there is none."""
-    agree = True
+    """Say every difference, and return whether there is none; a counter that gives nothing does not agree."""
+    agree = bool(said)
     for one in predictions:
         found = said.get(one.counter.name)
         if found is None:
             continue
         if found.error:
+            agree = False
             say(f"pwoct-cost: {one.counter.name} gave nothing: {found.error}")
         elif found.total != one.total:
             agree = False
@@ -134,10 +142,10 @@ def _place(found: Said) -> str:
     if found.where is None:
         return "no module alone differs"
     where = found.where
-    inside = ", ".join(where["operators"]) or "nothing counted"
+    inside = ", ".join(where["operators"]) or "nothing"
     return (
-        f"in {where['path'] or '(model)'} ({where['type']}: {inside})"
-        f" it says {where['actual']:,}, the rules {where['predicted']:,}"
+        f"in {where['path'] or '(model)'}, {where['type']}, it says {where['actual']:,},"
+        f" the rules {where['predicted']:,} ({inside}); operators: {', '.join(where['ran']) or 'none'}"
     )
 
 

@@ -148,6 +148,16 @@ def _thop_version(name: str) -> str | None:
     return metadata.version(name) if found == name else None
 
 
+def is_same_version(one: str, other: str) -> bool:
+    """Return whether two texts name one version, apart from the build.
+
+    >>> is_same_version("0.1.1-2209072238", "0.1.1.post2209072238"), is_same_version("2.13.0+cpu", "2.13.0")
+    (True, True)
+    """
+    first, second = (text.partition("+")[0].replace("-", ".post") for text in (one, other))
+    return first == second
+
+
 def run(name: str, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     """Run a counter on a model in eval mode, as its authors say.
 

@@ -23,6 +23,7 @@ class Difference:
     predicted: int
     actual: int
     operators: tuple[str, ...]  # what was counted in it, by the rules
+    ran: tuple[str, ...] = ()  # the operators that PyTorch dispatched in it
 
 
 def locate(
@@ -49,14 +50,16 @@ def _difference(
     counter: Rules, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], path: str
 ) -> Difference | None:
     try:
-        expected: Prediction = predict(observe(module, args, kwargs), counter)
+        observed = observe(module, args, kwargs)
+        expected: Prediction = predict(observed, counter)
         actual = run(counter.name, module, args, kwargs)
     except Exception:
         return None
     if expected.total == actual:
         return None
     whats = tuple(dict.fromkeys(term.what for term in expected.terms))
-    return Difference(path, type(module).__name__, expected.total, actual, whats)
+    ran = tuple(dict.fromkeys(event.name for event in observed.events if event.level == "aten"))
+    return Difference(path, type(module).__name__, expected.total, actual, whats, ran)
 
 
 def _inputs_by_module(

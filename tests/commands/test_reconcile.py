@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from costmodel.reconcile import apart, installed, rules
 
 Run = Callable[..., Any]
 
@@ -37,3 +43,58 @@ def test_a_sentence_says_what_is_counted(pwoct_cost: Run) -> None:
     ran = pwoct_cost("cost", "resnet20", "--cite")
     assert "40,813,184 multiply-accumulates (MACs) and has 272,282 parameters" in ran.out
     assert "Not counted: bn" in ran.out
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run counters in this process, where a test can plant something."""
+
+    def ask(counter: str, networks: Sequence[Any], expected: Sequence[int], *_: Any) -> list[apart.Said]:
+        return [apart._said(counter, *pair) for pair in zip(networks, expected, strict=True)]
+
+    monkeypatch.setattr(apart, "ask", ask)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_wrong_rule_is_exit_code_1_and_names_module_and_operator(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = rules.counters()["torch"]
+    key = ("aten", "convolution")
+    wrong = {**right.by_name, key: tuple(replace(one, price="n(y)") for one in right.by_name[key])}
+    monkeypatch.setattr(rules, "counters", lambda: {"torch": replace(right, by_name=wrong)})
+    ran = pwoct_cost("reconcile", "resnet8", "--counter", "torch", "--run")
+    assert ran.code == 1
+    assert f"in stem, Conv2d, it says {2 * 16 * 3 * 9 * 32 * 32:,}, the rules {16 * 32 * 32:,}" in ran.err
+    assert "operators: convolution" in ran.err
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_counter_that_raises_is_named_and_exit_code_1(pwoct_cost: Run, tmp_path: Path) -> None:
+    net = tmp_path / "net.py"
+    net.write_text(
+        "import torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        if torch.jit.is_tracing(): raise RuntimeError('not to be traced')\n"
+        "        return super().forward(x)\n"
+    )
+    ran = pwoct_cost("reconcile", f"{net}:Net(4, 4)", "--input", "1,4", "--counter", "fvcore", "--run")
+    assert ran.code == 1
+    assert "fvcore gave nothing" in ran.err
+    assert "not to be traced" in ran.err
+
+
+def test_run_without_an_installed_counter_is_exit_code_3(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "installed_version", lambda *_: None)
+    ran = pwoct_cost("reconcile", "resnet8", "--counter", "torchinfo", "--run")
+    assert ran.code == 3
+    assert "got torchinfo: pip install 'pwoct-cost[counters]'" in ran.err
+
+
+def test_run_and_claim_are_two_questions(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("reconcile", "resnet8", "--run", "--claim", "12M")
+    assert ran.code == 2
+    assert "give one of them, got both" in ran.err

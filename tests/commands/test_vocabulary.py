@@ -67,7 +67,8 @@ def test_a_spelling_has_one_meaning() -> None:
     # Element types of bytes, or those that can be computed in; parts of our networks, or of any network.
     assert several <= {"--dtype", "--count"}
     numbers = [word.spellings[0] for word in WORDS.values()]
-    assert {name for name in numbers if numbers.count(name) > 3} <= {"--alpha", "--plot"}
+    # One value, one or three per stage, a list or range, and any of these.
+    assert {name for name in numbers if numbers.count(name) > 3} <= {"--alpha", "--beta", "--plot"}
 
 
 @pytest.mark.parametrize(("other", "name"), SAME_OPTION.items())

@@ -16,7 +16,7 @@ from torch import nn
 from costmodel.reconcile.apart import Asked, ask
 from costmodel.reconcile.bridge import predict
 from costmodel.reconcile.events import Seen
-from costmodel.reconcile.installed import installed_version, run
+from costmodel.reconcile.installed import installed_version, is_same_version, run
 from costmodel.reconcile.locating import locate
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import ORDER, PriceRule, counters
@@ -33,14 +33,26 @@ def observed(name: str) -> Seen:
 
 
 def needed(name: str) -> None:
-    """Skip where a counter is not installed; under CI, the ones that it installs must be there."""
+    """Skip where a counter is not installed in the version that was measured; under CI, fail."""
     rules = counters()[name]
     version = installed_version(name, rules.package)
-    if version is None:
-        assert not (os.environ.get("CI") and name in IN_CI), f"{name} is not installed"
-        pytest.skip(f"{name} is not installed")
-    if version.split("+")[0] != rules.version:
-        pytest.skip(f"{name} {version} is installed, and its rules are of {rules.version}")
+    why = f"{name} {version or '(none)'} is installed, and its rules are of {rules.version}"
+    if version is None or not is_same_version(version, rules.version):
+        assert not (os.environ.get("CI") == "true" and name in IN_CI), why
+        pytest.skip(why)
+
+
+@pytest.mark.parametrize("version", [None, "0.0.1"])
+def test_under_ci_a_counter_of_another_version_fails(
+    monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setitem(globals(), "installed_version", lambda *_: version)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(AssertionError, match="its rules are of 0.1.5"):
+        needed("fvcore")
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception):
+        needed("fvcore")
 
 
 def test_there_are_forty_networks_of_different_kinds() -> None:
