@@ -82,6 +82,12 @@ def _ratio_product(inputs: Any, outputs: Any) -> float:
     return product
 
 
+def _floor_product(inputs: Any, outputs: Any) -> int:
+    """Return the product of quotients of sizes, each rounded down; one number stands for every axis."""
+    sizes = outputs if isinstance(outputs, tuple) else (outputs,) * len(inputs)
+    return prod(i // o for i, o in zip(inputs, sizes, strict=True))
+
+
 def _conv_outputs(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> int:
     """Return the output positions of a convolution; "same" is half of what is missing on either side."""
     dims = len(sizes)
@@ -120,6 +126,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "window_reads": _window_reads,
     "broadcast": _broadcast,
     "ratio_product": _ratio_product,
+    "floor_product": _floor_product,
     "conv_outputs": _conv_outputs,
 }
 

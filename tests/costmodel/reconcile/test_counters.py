@@ -48,7 +48,7 @@ def test_under_ci_a_counter_of_another_version_fails(
 ) -> None:
     monkeypatch.setitem(globals(), "installed_version", lambda *_: version)
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(AssertionError, match="its rules are of 0.1.5"):
+    with pytest.raises(AssertionError, match="its rules are of 0"):
         needed("fvcore")
     monkeypatch.delenv("CI")
     with pytest.raises(pytest.skip.Exception):
@@ -111,6 +111,16 @@ def test_the_table_of_facts_about_one_octave_layer() -> None:
     assert totals["torch"] == 2 * convolutions
     assert totals["fvcore"] == convolutions + 16 * 64  # upsampling
     assert totals["thop"] == totals["torchinfo"] == convolutions
+
+
+@pytest.mark.parametrize(
+    ("name", "linear", "norm"), [("thop", 16, 4), ("thop-2005", 16, 2), ("thop-1909", 2 * 16 - 1, 4)]
+)
+def test_what_versions_of_thop_ask_for(name: str, linear: int, norm: int) -> None:
+    """Totals of the packages themselves, which Python 3.12 can no longer import, agree on all networks above."""
+    model = nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8)).eval()
+    total = predict(observe(model, [torch.zeros(2, 16)]), counters()[name]).total
+    assert total == 2 * 8 * (linear + norm)
 
 
 LAYERS = st.sampled_from(
