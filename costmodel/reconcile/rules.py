@@ -22,8 +22,8 @@ from costmodel.reconcile.events import LEVELS
 from costmodel.reconcile.expressions import compiled
 
 ORDER = (
-    "torch", "fvcore", "mmengine", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909", "ultralytics-thop",
-    "torchinfo", "torchprofile", "calflops",
+    "torch", "fvcore", "mmengine", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
+    "ultralytics-thop", "torchinfo", "torchprofile", "calflops",
 )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def test_the_table_of_facts_about_one_octave_layer() -> None:
     ("name", "linear", "norm"), [("thop", 16, 4), ("thop-2005", 16, 2), ("thop-1909", 2 * 16 - 1, 4)]
 )
 def test_what_versions_of_thop_ask_for(name: str, linear: int, norm: int) -> None:
-    """Totals of the packages themselves, which Python 3.12 can no longer import, agree on all networks above."""
+    """The packages themselves, which Python 3.12 no longer imports, agree on the networks above."""
     model = nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8)).eval()
     total = predict(observe(model, [torch.zeros(2, 16)]), counters()[name]).total
     assert total == 2 * 8 * (linear + norm)
