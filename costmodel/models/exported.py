@@ -1,7 +1,7 @@
-"""Networks of torch.export: a .pt2 file, read without its weights and without opening a pickle.
+"""Networks from torch.export: a .pt2 file, read without its weights and without opening a pickle.
 
-Such a file is a ZIP archive. The graph and the shapes of weights are JSON; constants are raw bytes. What only
-a pickle could tell (custom objects, legacy files) is refused.
+Such a file is a ZIP archive. The graph and the shapes of weights are JSON; constants are raw bytes. Content
+that needs a pickle (custom objects, legacy files) is refused.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Payload = Mapping[str, Any]
 
 
 def exported(place: str) -> nn.Module:
-    """Return the module of a .pt2 file, with parameters of the right shapes and without their values.
+    """Return the module of a .pt2 file, with parameters of the right shapes but without their values.
 
-    Raises ValueError where the file is none of torch.export, or needs a pickle to be opened.
+    Raises ValueError if the file was not written by torch.export, or can't be read without a pickle.
     """
     if not Path(place).is_file():
         raise ValueError(f"there is no file {place}")
@@ -33,13 +33,13 @@ def exported(place: str) -> nn.Module:
             contents = _Contents(archive)
             graph, weights, constants = contents.graph(), contents.weights(), contents.constants()
     except (zipfile.BadZipFile, KeyError, StopIteration, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{place} is no file of torch.export.save ({type(error).__name__})") from None
+        raise ValueError(f"{place} was not written by torch.export.save ({type(error).__name__})") from None
     with foreign(f"can't read {place}"), torch.device("cpu"):
         return _module(_program(graph, weights, constants))
 
 
 def _module(program: Any) -> nn.Module:
-    """Return the program with its original modules, or flat where these can't be restored."""
+    """Return the program with its original modules, or flat if these can't be restored."""
     try:
         nested: nn.Module = torch.export.unflatten(program)
     except (RuntimeError, AssertionError, KeyError, ValueError):
@@ -56,7 +56,7 @@ def _program(graph: bytes, weights: Mapping[str, Tensor], constants: Mapping[str
 
 
 class _Contents:
-    """What a .pt2 archive holds; its files lie in a folder that has the name of the archive."""
+    """The contents of a .pt2 archive; its files are in a folder named after the archive."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -85,7 +85,7 @@ class _Contents:
 
     def _constant(self, name: str, payload: Payload) -> Tensor:
         if payload["use_pickle"] or payload["tensor_meta"] is None:
-            raise ValueError(f"the constant {name} is kept as a pickle, and pickles are never opened")
+            raise ValueError(f"the constant {name} is stored as a pickle, and pickles are never opened")
         dtype, sizes = _dtype(payload), _sizes(payload)
         raw = bytearray(self._read(f"data/constants/{payload['path_name']}"))
         if not prod(sizes):
@@ -99,8 +99,8 @@ class _Contents:
 def _weight(payload: Payload) -> Tensor:
     meta = payload["tensor_meta"]
     if meta is None:
-        raise ValueError("the weights are kept as a pickle, and pickles are never opened")
-    shaped = torch.zeros(_sizes(payload), dtype=_dtype(payload))  # on the device that is asked for
+        raise ValueError("the weights are stored as a pickle, and pickles are never opened")
+    shaped = torch.zeros(_sizes(payload), dtype=_dtype(payload))  # on the requested device
     return nn.Parameter(shaped, requires_grad=meta["requires_grad"]) if payload["is_param"] else shaped
 
 

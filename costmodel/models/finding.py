@@ -1,4 +1,4 @@
-"""Finding what a name points at: an attribute of a module, or of a file that is loaded by its place."""
+"""Finding what a name refers to: an attribute of a module, or of a file that is loaded by its path."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from costmodel.models.names import Name
 
 
 def attribute_of(name: Name) -> Any:
-    """Return what a name of a module or a file points at; modules of the current directory are found too.
+    """Return what a name of a module or a file refers to; modules in the current directory are found too.
 
-    Raises ValueError where there is no such module or attribute, or the module fails when it is imported.
+    Raises ValueError if there is no such module or attribute, or if importing the module fails.
     """
     module = _file_module(name.place) if name.source == "file" else _imported(name.place)
     found: Any = module
     for part in name.attribute.split("."):
         if not hasattr(found, part):
             raise ValueError(f"{name.place} has no {name.attribute}{_offered(module)}")
-        with foreign(f"{name.place} gives no {name.attribute}"):
+        with foreign(f"{name.place} fails to provide {name.attribute}"):
             found = getattr(found, part)
     return found
 
@@ -44,7 +44,7 @@ def _imported(module: str) -> ModuleType:
 
 
 def _file_module(place: str) -> ModuleType:
-    """Load a file by its place, whatever else is called like it; what it imports beside it is found too."""
+    """Load a file by its path, even if another module has its name; its imports from its own folder work."""
     path = Path(place).expanduser()
     if not path.is_file():
         raise ValueError(f"there is no file {place}")
@@ -54,9 +54,9 @@ def _file_module(place: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{place} is no file of Python")
+        raise ValueError(f"{place} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles of the file look themselves up
+    sys.modules[name] = module  # dataclasses and pickles in the file look up their module
     try:
         with _importable_from(str(path.parent)), foreign(f"can't load {place}"):
             spec.loader.exec_module(module)
@@ -70,7 +70,7 @@ def _file_module(place: str) -> ModuleType:
 def _importable_from(folder: str) -> Iterator[None]:
     """Let modules be found in a folder before all others, now and when functions import later.
 
-    Before: a module of the user's own that is called like one of this project, `cli` for example, is meant.
+    First, because a user's own module may share a name with one of this project, such as `cli`.
     """
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)

@@ -1,4 +1,4 @@
-"""Running code that is not ours: its talk goes to stderr, and its trouble becomes one clear line."""
+"""Running foreign code: its output goes to stderr, and its errors become one clear line."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MOST_CHARACTERS = 300  # of a foreign message
 
 @contextmanager
 def foreign(doing: str) -> Iterator[None]:
-    """Run foreign code: prints go to stderr, it sees no arguments of ours, and it can't end the program.
+    """Run foreign code: its output goes to stderr, it does not see our arguments, and can't end the program.
 
-    Whatever it raises, and a call of `sys.exit`, becomes a ValueError that says what was being done, the
-    error and the user's line; interrupts pass. Grad mode and default dtype are put back.
+    Whatever it raises, including `sys.exit`, becomes a ValueError that says what was being done, the error
+    and the user's line; interrupts pass through. Grad mode and default dtype are restored.
     """
     argv, grad, dtype = sys.argv, torch.is_grad_enabled(), torch.get_default_dtype()
     sys.argv = [argv[0] if argv else "pwoct-cost"]
@@ -44,7 +44,7 @@ def foreign(doing: str) -> Iterator[None]:
 
 
 def told(error: BaseException) -> str:
-    """Return an error in one line: its class, its first line without control characters, and where."""
+    """Return an error as one line: its class, its first line without control characters, and its place."""
     lines = [line for line in _ESCAPES.sub("", str(error)).splitlines() if line.strip()]
     text = " ".join(lines[0].split()) if lines else ""
     short = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."

@@ -1,7 +1,7 @@
 """Inputs of a network as text: `1,3,224,224`, `mask=2,64:bool`, `ids=1,128:int64<30522`.
 
-What is counted depends on shapes alone, so that values are drawn from a seeded generator; integers are drawn
-below their bound, since an embedding has only so many rows.
+Counts depend only on shapes, so values are drawn from a seeded generator; integers are drawn below their
+bound, since an embedding has a limited number of rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EXAMPLES = "1,3,224,224, x=2,3,64,64, mask=2,64:bool or ids=1,128:int64<30522"
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its shape, its dtype, its keyword if it has one, and the bound below which integers lie."""
+    """One input: its shape, dtype, keyword if any, and the exclusive upper bound of integers."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -50,7 +50,7 @@ class Input:
         return text if self.high is None else f"{text}<{self.high}"
 
     def tensor(self, device: str = "cpu", generator: torch.Generator | None = None) -> Tensor:
-        """Return the input: without data on the meta device, else drawn from a generator."""
+        """Return the input: without data on the meta device, otherwise drawn from a generator."""
         dtype = DTYPES[self.dtype]
         if device == "meta":
             return torch.empty(self.shape, dtype=dtype, device="meta")
@@ -63,7 +63,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All inputs of a network: texts taken apart, or values that a function made."""
+    """All inputs of a network: parsed from text, or returned by a function."""
 
     given: tuple[Input, ...] = ()
     made: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
@@ -89,9 +89,9 @@ class Inputs:
 
 
 def parse(texts: Sequence[str]) -> Inputs:
-    """Read inputs, one a text; those with a name are passed by keyword.
+    """Parse inputs, one per text; those with a name are passed by keyword.
 
-    Raises ValueError where a text is no input, a name is given twice, or a shape is out of all range.
+    Raises ValueError if a text is not an input, a name is given twice, or a shape is out of range.
 
     >>> str(parse(["2,3,64,64", "ids=1,128:int64<30522"]))
     '2,3,64,64 ids=1,128:int64<30522'
@@ -99,12 +99,12 @@ def parse(texts: Sequence[str]) -> Inputs:
     given = tuple(map(parse_one, texts))
     names = [one.name for one in given if one.name]
     if len(set(names)) < len(names):
-        raise ValueError(f"each input has a name of its own, got {' '.join(texts)}")
+        raise ValueError(f"each input needs its own name, got {' '.join(texts)}")
     return Inputs(given)
 
 
 def parse_one(text: str) -> Input:
-    """Read one input."""
+    """Parse one input."""
     found = _INPUT.fullmatch(text)
     if found is None:
         raise ValueError(f"an input is a shape such as {EXAMPLES}; got {text or 'nothing'}")
@@ -124,7 +124,7 @@ def _check_shape(shape: Sequence[int], text: str) -> None:
     for side in shape:
         elements *= side
         if not 1 <= side <= LARGEST_SIDE or elements >= 2**48:
-            raise ValueError(f"an input has sides of 1 or more, and less than 2^48 elements; got {text}")
+            raise ValueError(f"an input has sizes of 1 or more, and fewer than 2^48 elements; got {text}")
 
 
 def _check_high(high: int, dtype: str, text: str) -> None:
@@ -140,14 +140,16 @@ def made_by(text: str) -> Inputs:
     """Call a function that makes inputs, such as file.py:make_inputs.
 
     It returns a tensor, a tuple of arguments, a dictionary of keyword arguments, or (tuple, dictionary).
-    Raises ValueError where there is no such function, it fails, or it returns no tensor.
+    Raises ValueError if there is no such function, it fails, or it returns no tensor.
     """
     name = parse_name(text)
     if name.source not in ("file", "module"):
         raise ValueError(f"--inputs takes a function such as file.py:make_inputs; got {text}")
     function = attribute_of(name)
     if not callable(function):
-        raise ValueError(f"{name.called} makes no inputs: it is a {type(function).__name__}")
+        raise ValueError(
+            f"{name.called} must be a function that makes inputs, got a {type(function).__name__}"
+        )
     with foreign(f"{name.called}() failed"):
         made = _arguments(function(*name.arguments, **name.options))
     if not any(map(_is_tensor, tree_leaves(made))):

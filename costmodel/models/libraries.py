@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision, by the names that these libraries give them; never with weights."""
+"""Networks of timm and torchvision, by the names of these libraries; never with pretrained weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_INPUT = (3, 224, 224)
 
 
 class MissingLibraryError(ValueError):
-    """A library that a name asks for and that is not installed."""
+    """A library that a name needs and that is not installed."""
 
     def __init__(self, library: str) -> None:
         super().__init__(f"{library} is not installed: pip install {library}")
@@ -27,7 +27,7 @@ class MissingLibraryError(ValueError):
 def make(name: Name) -> nn.Module:
     """Return a library's network.
 
-    Raises MissingLibraryError where the library is not installed, ValueError where it has no such network.
+    Raises MissingLibraryError if the library is not installed, ValueError if it has no such network.
     """
     if find_spec(name.source) is None:
         raise MissingLibraryError(name.source)
@@ -35,7 +35,7 @@ def make(name: Name) -> nn.Module:
 
 
 def default_input(module: nn.Module, source: str) -> tuple[int, ...] | None:
-    """Return the shape of one image that a library's network is meant for, with a batch of 1."""
+    """Return the input shape for which a library's network is designed, with a batch of 1."""
     if source == "torchvision":
         return 1, *DEFAULT_INPUT
     config = getattr(module, "pretrained_cfg", None) or {}
@@ -68,7 +68,7 @@ def _torchvision(name: Name) -> nn.Module:
 
 
 def _quiet_options(builder: Any) -> dict[str, Any]:
-    """Leave out the slow initialisation from a truncated normal distribution: no weight matters."""
+    """Skip the slow initialisation from a truncated normal distribution: weight values do not matter."""
     return {"init_weights": False} if builder.__name__ in ("googlenet", "inception_v3") else {}
 
 

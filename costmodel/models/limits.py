@@ -1,4 +1,4 @@
-"""A time limit for code that may run for ever."""
+"""A time limit for code that may never end."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-GRACE = 5.0  # seconds in which the interpreter must notice that the time is over
+GRACE = 5.0  # seconds within which the interpreter must notice that time is up
 BAD_INPUT = 2
 
 
 class TimeLimitError(ValueError):
-    """Code that did not end in time."""
+    """Code that did not finish in time."""
 
 
 class _OverError(BaseException):
-    """Time is over; no `except Exception` of foreign code catches it."""
+    """Time is up; no `except Exception` in foreign code catches this."""
 
 
 @contextmanager
 def time_limit(seconds: float | None, doing: str, *, ends: bool = True) -> Iterator[None]:
-    """Raise TimeLimitError where what runs inside takes longer than that many seconds; None sets no limit.
+    """Raise TimeLimitError if the block takes longer than the given number of seconds; None sets no limit.
 
-    Code that never comes back to the interpreter can't be interrupted: some seconds later the process ends
-    with one line on stderr and exit code 2. So it does on systems, and in threads, without signals. With
-    `ends` false, it never ends the process.
+    Code that never returns to the interpreter can't be interrupted: some seconds later the process ends with
+    one line on stderr and exit code 2. The same holds on systems, and in threads, without signals. With
+    `ends` false, the process is never ended.
     """
     if seconds is None:
         yield

@@ -1,4 +1,4 @@
-"""Networks by name: built on the meta device where they can be, so that no weight takes memory."""
+"""Networks by name: built on the meta device where possible, so that weights take no memory."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Network:
-    """A network that was built: the module, where it lies, and how it can be built again elsewhere.
+    """A network that was built: the module, its device, and how to build it again on another one.
 
-    `note` says why it is not on the meta device; `inputs` are those that it is meant for, where known.
+    `note` says why it is not on the meta device; `inputs` are those it is designed for, if known.
     """
 
     name: Name
@@ -34,7 +34,7 @@ class Network:
     inputs: Inputs | None = None
 
     def on(self, device: str) -> Network:
-        """Return the network on another device: built again, since the meta device keeps no data."""
+        """Return the network on another device: built again, since the meta device holds no data."""
         return self if device == self.device else load(self.name.text, device=device)
 
 
@@ -43,10 +43,10 @@ def load(text: str, *, device: str | None = None) -> Network:
 
     Args:
         text: a name; see `costmodel.models.names.parse`.
-        device: "meta" or "cpu"; by default meta where the network can be built there, else cpu.
+        device: "meta" or "cpu"; by default meta if the network can be built there, else cpu.
 
     Raises:
-        ValueError: if the name is none, or the network can't be built; the message says what was done, where.
+        ValueError: if the name is invalid, or the network can't be built; the message says what failed.
     """
     name = parse(text)
     _refuse_weights(name)
@@ -57,14 +57,14 @@ def load(text: str, *, device: str | None = None) -> Network:
         return _network(name, build, "meta", "")
     except ValueError as error:
         if not isinstance(error.__cause__, Exception):
-            raise  # a name that is none is none on every device
+            raise  # an invalid name is invalid on every device
         why = told(error.__cause__)
     note = f"{name.text} is built on the CPU, not on the meta device: {why}"
     return _network(name, build, "cpu", note)
 
 
 def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str) -> Network:
-    torch.manual_seed(SEED)  # a network that is random in its structure is the same each time
+    torch.manual_seed(SEED)  # a network with a random structure is the same each time
     with torch.device(device):
         module = build()
     if device == "meta":
@@ -73,7 +73,7 @@ def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str)
 
 
 def _on_meta(module: nn.Module) -> tuple[nn.Module, str]:
-    """Move the rest, such as buffers made from arrays; a ready module with weights stays what it is."""
+    """Move the rest, such as buffers made from arrays; a ready module with weights stays as it is."""
     parameters = list(module.parameters())
     if parameters and not any(p.is_meta for p in parameters):
         return module, "cpu"
@@ -120,7 +120,7 @@ def _called(name: Name, found: Any) -> nn.Module:
 
 
 def _converted(name: Name) -> nn.Module:
-    """Build the original and convert it, planned on the input that the original is meant for, unless told."""
+    """Build the original and convert it, planned on the original's default input unless another is given."""
     from pwoct.conversion import convert
 
     original = parse(name.place)

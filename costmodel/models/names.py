@@ -1,4 +1,4 @@
-"""Names of networks: where a network comes from, and the arguments that it is made with."""
+"""Names of networks: where a network comes from, and the arguments with which it is made."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _CALL = re.compile(r"(?:(?P<place>.+?):)?(?P<attribute>[A-Za-z_][\w.\-]*)(?P<arg
 
 @dataclass(frozen=True)
 class Name:
-    """A network's name, taken apart.
+    """A parsed network name.
 
     `source` is one of builtin, module, file, timm, torchvision, pt2, onnx, convert; `place` is the module or
-    the path, and `attribute` what is called there. For `convert`, `place` is the name of the original.
+    the path, and `attribute` is what is called there. For `convert`, `place` is the name of the original.
     """
 
     text: str
@@ -37,14 +37,14 @@ class Name:
 
     @property
     def called(self) -> str:
-        """What is called, without arguments."""
+        """What is called, without its arguments."""
         return f"{self.place}:{self.attribute}" if self.place else self.attribute
 
 
 def parse(text: str) -> Name:
-    """Take a network's name apart.
+    """Parse a network's name.
 
-    Raises ValueError where the text names no network, or an argument is no literal.
+    Raises ValueError if the text does not name a network, or an argument is not a literal.
 
     >>> name = parse("nets/unet.py:UNet(64, depth=4)")
     >>> name.source, name.place, name.attribute, name.arguments, name.options
@@ -72,7 +72,7 @@ def parse(text: str) -> Name:
 
 
 def _converted(text: str) -> Name:
-    """Take `convert(timm:resnet50, alpha=1/4)` apart: a name, then options; ratios need no quotes."""
+    """Parse `convert(timm:resnet50, alpha=1/4)`: a name, then options; ratios need no quotes."""
     first, *rest = _at_commas(text[text.index("(") + 1 : -1])
     options = ",".join(_RATIO.sub(r"\1'\2'", part) for part in rest)
     positional, found = _arguments(text, f"({options})")
@@ -82,7 +82,7 @@ def _converted(text: str) -> Name:
 
 
 def _at_commas(text: str) -> list[str]:
-    """Divide a text at the commas that are in no brackets and no quotes."""
+    """Split a text at the commas outside brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for character in text:
         if quote:
@@ -122,7 +122,7 @@ def _arguments(text: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
             raise ValueError
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ValueError(
-            f"arguments of a network are literals of Python, such as (64, depth=4, act='relu'); got {text}"
+            f"arguments of a network are Python literals, such as (64, depth=4, act='relu'); got {text}"
         ) from None
     return positional, options
 

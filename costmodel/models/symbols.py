@@ -9,18 +9,18 @@ from torch import Tensor
 
 from costmodel.models.inputs import Inputs
 
-Axes = dict[int | str, dict[int, str]]  # by argument: its place or its name; by axis: the symbol
+Axes = dict[int | str, dict[int, str]]  # by argument: its position or its name; by axis: the symbol
 
 _SYMBOLS = re.compile(r"(?:(?P<name>[^\W\d]\w*)=)?(?P<axes>[^\W\d]\w*(?:,[^\W\d]\w*)*)", re.ASCII)
 FIXED = "_"
 
 
 def parse(texts: Sequence[str], inputs: Inputs) -> Axes:
-    """Read symbols, one text an input: those without a name stand for positional inputs in their order.
+    """Parse symbols, one text per input; texts without a name belong to the positional inputs, in order.
 
     Three symbols for an input of four axes leave the second, the channels, as it is.
 
-    Raises ValueError where a text names no symbols, or does not fit its input.
+    Raises ValueError if a text does not name symbols, or does not fit its input.
 
     >>> from costmodel.models.inputs import parse as read
     >>> parse(["n,h,w"], read(["1,3,32,32"])), parse(["ids=b,s"], read(["ids=1,8:int64"]))
@@ -58,7 +58,7 @@ def _axes(names: Sequence[str], shape: Sequence[int], text: str) -> dict[int, st
 
 
 def _check_equal(found: Axes, args: Sequence[Tensor], kwargs: Mapping[str, Tensor]) -> None:
-    """One name is one size: all of its axes have the same in the given inputs."""
+    """One name is one size: all its axes must have the same size in the given inputs."""
     sizes: dict[str, int] = {}
     for key, axes in found.items():
         tensor = kwargs[key] if isinstance(key, str) else args[key]
@@ -70,7 +70,7 @@ def _check_equal(found: Axes, args: Sequence[Tensor], kwargs: Mapping[str, Tenso
 
 
 def given_sizes(symbols: Axes, inputs: Inputs) -> dict[str, int]:
-    """Return the size that each symbol has in the inputs."""
+    """Return the size of each symbol in the inputs."""
     args, kwargs = inputs.values("meta")
     tensors = {key: kwargs[key] if isinstance(key, str) else args[key] for key in symbols}
     return {name: tensors[key].shape[axis] for key, axes in symbols.items() for axis, name in axes.items()}

@@ -2,14 +2,14 @@
 
     trace(module, args=(), kwargs=None, *, training=False) -> Trace
 
-runs a module on tensors without data and returns what ran, one `Call` for each operator. A formula comes
+runs a module on tensors without data and returns what ran, one `Call` per operator call. A formula comes
 from the call that ran, its shapes and arguments, never from the attributes of a class. Modules and inputs
 may be on the meta device; they are not changed.
 
     trace.calls             the forward pass in eval mode, with gradients enabled, in the order of execution
     trace.parameters        all, trainable, frozen, buffers; a tied parameter once; those never used
     trace.total()           the sum as a `Cost`: parameters, forward MACs, with training=True gradients too
-    trace.uncovered()       calls that no formula covers, with the reason; empty where every MAC is counted
+    trace.uncovered()       calls that no formula covers, with the reason; empty if every MAC is counted
     trace.element_ops()     element operations by part: bias, bn, activation, pool, upsample, add, ...
     trace.by_module(depth)  sums by module, children within their parents; depth=None: every module
     trace.by_operator()     sums by ATen operator; trace.by_kind() sums by kind
@@ -19,9 +19,9 @@ may be on the meta device; they are not changed.
     trace.route             "fake": ran without data; "real": the code needs values, so it ran on the CPU
 
 A `Call` has: operator ("aten.convolution"), function (what the code called: "conv2d"), module (path of the
-innermost module that ran; "" is the model), execution (its first, second ... run), kind, input and output
-shapes, cost (a `Cost`), parts (element operations), bytes_read and bytes_written, parameters (names of those
-that it read) and reason (why no formula covers it, or "").
+innermost module that ran; "" is the model), execution (1 for that module's first run), kind, input and output
+shapes, cost (a `Cost`), parts (element operations), bytes_read and bytes_written, parameters (names of the
+parameters it read) and reason (why no formula covers it, or "").
 
     closed_form(module, args, symbols, kwargs=None) -> ClosedForm
 
@@ -31,7 +31,7 @@ argument, {"mask": {0: "n"}} for a keyword. Equal names are one size.
     form.total              a `Cost` of sympy expressions; form.per_layer the same by module path
     form.domain             the sizes for which it holds: form.domain.text, form.domain.holds({"h": 33, ...})
     form.movement           the same for other outputs, elements read and written, and calls: at a batch of 1,
-                            say, a change of axes may be a view that is a copy otherwise
+                            for example, a permutation of axes may be a view that is otherwise a copy
     form.at(n=1, h=33, ...)  the `Cost` in numbers; form.value("macs", n=1, ...) one quantity
     form.status             "exact for the domain", or "interpolated, checked at N sizes"
     form.specialised        where the code fixes a size, and which operator does it

@@ -16,8 +16,8 @@ from costmodel.tracing.raw import Raw
 def backward_calls(forward: Sequence[Raw], calls: Sequence[Raw], size: Translate) -> tuple[Call, ...]:
     """Return the calls of a backward pass, attributed to modules; their MACs are those of gradients.
 
-    An autograd node made by a forward call has a sequence number below that call's and not below the one
-    before. What is computed again (checkpointing) names its own module.
+    The sequence number of an autograd node made by a forward call is below that call's and not below the
+    previous call's. Recomputed calls (checkpointing) name their own module.
     """
     makers = [*forward, *(raw for raw in calls if raw.module)]
     numbers = [raw.sequence for raw in makers]
@@ -55,7 +55,7 @@ def _gradient(raw: Raw, maker: Raw | None, size: Translate) -> Call:
 
 
 def _of_convolution(raw: Raw, size: Translate) -> Call:
-    """Return the gradients that the call was asked for: each takes as many MACs as the convolution itself."""
+    """Return the gradients that the call computes: each takes as many MACs as the convolution itself."""
     shapes = Shapes(raw, size)
     macs = convolution_macs(
         shapes["input"], shapes["weight"], shapes["grad_output"], transposed=bool(shapes.flag("transposed"))
@@ -70,7 +70,7 @@ def _of_convolution(raw: Raw, size: Translate) -> Call:
 
 
 def _inherited(raw: Raw, maker: Raw | None, size: Translate) -> str:
-    """The gradient of an operator without products has none either: it is linear in the gradient."""
+    """The gradient of an operator without products has none either: it is linear in the incoming gradient."""
     if maker is None:
         return price(raw, size).reason
     forward = price(maker, size)

@@ -20,7 +20,7 @@ class Call:
     """One call of an operator: what it is, where it ran, what it costs."""
 
     operator: str  # "aten.convolution"
-    function: str  # what the code called: "conv2d"; "" where it called the operator itself
+    function: str  # what the code called: "conv2d"; "" if it called the operator itself
     module: str  # path of the innermost module that ran; "" is the model
     execution: int  # 1 for the module's first run
     kind: str  # one of KINDS in costmodel.operators.rules
@@ -30,9 +30,9 @@ class Call:
     parts: Mapping[str, Size] = field(default_factory=dict)  # element operations, by part
     bytes_read: Size = 0
     bytes_written: Size = 0
-    parameters: tuple[str, ...] = ()  # names of the parameters that it read
-    reason: str = ""  # why no formula covers it; "" where one does
-    on_weights: bool = False  # it depends on parameters and buffers alone: a weight is computed
+    parameters: tuple[str, ...] = ()  # names of the parameters it read
+    reason: str = ""  # why no formula covers it; "" if one does
+    on_weights: bool = False  # it depends only on parameters and buffers: it computes a weight
 
     @property
     def is_covered(self) -> bool:
@@ -42,14 +42,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ParameterCounts:
-    """Elements of parameters and buffers; what is tied counts once."""
+    """Elements of parameters and buffers; tied parameters count once."""
 
     trainable: int = 0
     frozen: int = 0
     buffers: int = 0
-    unregistered: int = 0  # used by hand, unknown to `parameters()`; among trainable and frozen ones
+    unregistered: int = 0  # used but not in `parameters()`; included in trainable and frozen
     tied: Mapping[str, str] = field(default_factory=dict)  # a name -> the first name of the same parameter
-    unused: tuple[str, ...] = ()  # no call read them
+    unused: tuple[str, ...] = ()  # not read by any call
 
     @property
     def all(self) -> int:
@@ -59,12 +59,12 @@ class ParameterCounts:
 
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """A module of the model: its class, how often it ran, and the parameters that are its own."""
+    """A module of the model: its class, how often it ran, and its own parameters."""
 
     path: str
     type: str
     executions: int
-    parameters: int  # of its own, without its children's; a tied parameter belongs to its first module
+    parameters: int  # its own, without its children's; a tied parameter belongs to its first module
     buffers: int
 
 
@@ -74,12 +74,12 @@ class Training:
 
     forward: tuple[Call, ...]
     backward: tuple[Call, ...]  # attributed to the modules of the forward calls
-    saved_bytes: Size  # distinct storages kept for the backward pass, without parameters and buffers
+    saved_bytes: Size  # distinct storages saved for the backward pass, without parameters and buffers
     saved_by_module: Mapping[str, Size] = field(default_factory=dict)
 
     @property
     def macs(self) -> Size:
-        """MACs of the whole step."""
+        """MACs of the whole training step."""
         return sum(call.cost.macs_training for call in (*self.forward, *self.backward))
 
 
@@ -92,18 +92,18 @@ class Trace:
     modules: tuple[ModuleInfo, ...]
     training: Training | None = None
     route: str = "fake"  # or "real"
-    notes: tuple[str, ...] = ()  # what a reader must know
+    notes: tuple[str, ...] = ()  # what the reader must know
 
     def total(self) -> Cost:
         """Return the cost of everything, parameters once."""
         return self._cost(self.calls) + Cost(weights=self.parameters.all)
 
     def uncovered(self) -> tuple[Call, ...]:
-        """Return the calls whose MACs no formula gives."""
+        """Return the calls for whose MACs there is no formula."""
         return tuple(call for call in self.calls if not call.is_covered)
 
     def on_weights(self) -> Cost:
-        """Return the part of the total that computes weights from parameters, whatever the input."""
+        """Return the part of the total that computes weights from parameters, independent of the input."""
         return total(call.cost for call in self.calls if call.on_weights)
 
     def element_ops(self) -> dict[str, Size]:
@@ -144,7 +144,7 @@ def is_inside(path: str, around: str) -> bool:
 
 
 def level(path: str) -> int:
-    """Return how deep a module lies: 0 for the model.
+    """Return the depth of a module in the hierarchy: 0 for the model.
 
     >>> level(""), level("layer1.0")
     (0, 2)

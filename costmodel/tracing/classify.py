@@ -1,10 +1,11 @@
-"""What kind of operator a call is, decided by its schema, its tags and its tensors.
+"""The kind of an operator call, decided by its schema, its tags and its tensors.
 
-A list of names can never be complete. An operator multiplies matrices only where it has a formula (see
-`pricing`); every other one must be seen to have no product of tensors in it. It has none where it is a view
-by its storage, made from nothing, element-wise by its tag, taken apart by torch into such operators, or
-computed from a single tensor of numbers. Whole algorithms on one tensor, such as a Fourier transform or a
-singular value decomposition, are none of these; their families of names are known. What remains is "unknown".
+A list of names can never be complete. An operator that multiplies matrices must have a formula (see
+`pricing`); for every other one it must be shown that it contains no product of tensors. It contains none if
+it is a view by its storage, has no tensor inputs, is element-wise by its tag, is decomposed by torch into
+such operators, or is computed from a single tensor of numbers. Whole algorithms on one tensor, such as a
+Fourier transform or a singular value decomposition, are excluded; the prefixes of their names are known. What
+remains is "unknown".
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import torch
 from costmodel.tracing.decomposition import is_free_of_products
 from costmodel.tracing.raw import Raw
 
-# Families of algorithms, by the first words of their names.
+# Families of algorithms, by the prefixes of their names.
 _ALGORITHMS = (
     "fft", "stft", "istft", "linalg", "cholesky", "svd", "geqrf", "qr", "orgqr", "ormqr", "lu", "triangular",
     "matrix", "inverse", "ctc", "lobpcg", "symeig", "eig", "lstsq", "pinverse", "householder", "prims",
     "histogramdd", "sparse", "foreach", "thnn", "mkldnn", "cudnn", "miopen", "flex",
 )  # fmt: skip
 
-# Words in a name that tell a kind; everything that they tell apart has no products.
+# Words in a name that determine a kind; none of these operators contains products.
 _WORDS = {
     "batch_norm": "normalisation",
     "layer_norm": "normalisation",
@@ -46,7 +47,7 @@ _WORDS = {
     "bucket": "elementwise",
 }
 
-# Operators that move elements, and element-wise ones that are arithmetic rather than activations.
+# Operators that move elements, and element-wise operators that are arithmetic rather than activations.
 _MOVES = frozenset(
     {
         "cat", "stack", "clone", "contiguous", "where", "take", "put", "flip", "roll", "rot90", "repeat",
@@ -68,7 +69,7 @@ _OURS = ("aten", "prims")
 
 
 def kind_of(raw: Raw) -> str:
-    """Return the kind of a call without products of matrices; "unknown" where nobody can tell."""
+    """Return the kind of a call without matrix products; "unknown" if it can't be determined."""
     if _is_view(raw):
         return "view"
     if _is_made(raw):
@@ -84,7 +85,7 @@ def kind_of(raw: Raw) -> str:
 
 
 def _is_view(raw: Raw) -> bool:
-    """Return whether the results are parts of an operand, or there are none."""
+    """Return whether the results are views of an operand, or there are none."""
     if torch.Tag.inplace_view in raw.operator.tags:
         return True
     if raw.operator._schema.is_mutable:
@@ -94,7 +95,7 @@ def _is_view(raw: Raw) -> bool:
 
 
 def _is_made(raw: Raw) -> bool:
-    """Return whether the values depend on no tensor: constants, random numbers, or a tensor's shape."""
+    """Return whether the values depend on no tensor's values: constants, random numbers, or a shape."""
     if not raw.inputs or raw.base.endswith("_like") or raw.base.startswith("new_"):
         return True
     if raw.base in ("zero", "fill"):
@@ -122,7 +123,7 @@ def _by_tensors(raw: Raw) -> str:
 
 
 def _is_pointwise(raw: Raw) -> bool:
-    """Return whether an operator is element-wise by its tag, or by that of the one not in place."""
+    """Return whether an operator is element-wise by its tag, or by that of its out-of-place variant."""
     if torch.Tag.pointwise in raw.operator.tags:
         return True
     same = getattr(getattr(torch.ops.aten, raw.base, None), raw.operator._overloadname, None)

@@ -25,31 +25,31 @@ EXACT = "exact for the domain"
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """A formula, where it holds, and how it was found."""
+    """A formula, its domain, and how it was found."""
 
     total: Cost
-    per_layer: Mapping[str, Cost]  # by module path: what runs in a module itself, without its children
+    per_layer: Mapping[str, Cost]  # by module path: the module itself, without its children
     domain: Domain
     status: str
-    specialised: Mapping[str, str]  # a size that the code fixed -> what fixed it
-    movement: Domain  # the sizes for which other outputs, elements read and written, and calls hold too
+    specialised: Mapping[str, str]  # a size that the code fixes -> what fixes it
+    movement: Domain  # the sizes for which other outputs, elements read and written, and calls also hold
     calls: tuple[Call, ...] = ()
     given: Mapping[str, int] = field(default_factory=dict)  # the sizes in the inputs
     hints: Mapping[str, int] = field(default_factory=dict)  # those that stood for the symbols in the run
 
     def at(self, **sizes: int) -> Cost:
-        """Return the cost at sizes, in numbers.
+        """Return the cost at given sizes, as numbers.
 
-        Raises ValueError where they are not in the domain, or movement (copies, bytes, calls) differs there.
+        Raises ValueError if they are not in the domain, or movement (copies, bytes, calls) differs there.
         """
         for domain_ in (self.domain, self.movement):
             _check(domain_, sizes)
         return self.total.subs(_values(sizes))
 
     def value(self, quantity: str, **sizes: int) -> Size:
-        """Return one quantity at sizes; MACs and the like may hold where movement does not.
+        """Return one quantity at given sizes; MACs may hold where movement does not.
 
-        Raises ValueError where the sizes are not in its domain.
+        Raises ValueError if the sizes are not in its domain.
         """
         _check(self.movement if quantity in MOVEMENT else self.domain, sizes)
         return whole(sp.sympify(getattr(self.total, quantity)).subs(_values(sizes)))
@@ -73,9 +73,9 @@ def closed_form(
 ) -> ClosedForm:
     """Return the cost of a module in the sizes that `symbols` names.
 
-    Where the code fixes a size on symbols and yet runs at others, the form is interpolated, and says so.
+    If the code fixes a size on symbols but runs at other sizes, the form is interpolated, and says so.
 
-    Raises TraceError where the module does not run, ValueError where the symbols do not fit the inputs.
+    Raises TraceError if the module does not run, ValueError if the symbols do not fit the inputs.
 
     >>> import torch
     >>> form = closed_form(nn.Conv2d(2, 4, 3, padding=1), [torch.zeros(2, 2, 8, 8)], {0: {2: "h", 3: "w"}})
@@ -132,7 +132,7 @@ def _first_that_runs(
     symbols: Symbols,
     given: Mapping[str, int],
 ) -> tuple[Symbolic, Mapping[str, int]]:
-    """Run on sizes that differ from one another, and where the code does not take them, on those given."""
+    """Run on sizes that differ from one another or, if the code does not accept them, on the given sizes."""
     errors = []
     for hints in _attempts(given):
         try:
@@ -173,7 +173,7 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
 
 
 def _bounded(ran: Symbolic, found: Domain, symbol: sp.Symbol, hints: Mapping[str, int]) -> str:
-    """Return what keeps a size from being larger, and where."""
+    """Return the upper bound of a size, and where it arises."""
     most = found.most[symbol]
     at = {s: hints[s.name] for s in found.least}
     for condition, place in zip(ran.conditions, ran.places, strict=True):
@@ -192,9 +192,9 @@ def _with_one(
     symbols: Symbols,
     hints: Mapping[str, int],
 ) -> ClosedForm:
-    """Return a form that holds for a size of 1 too, where a run with that size gives the same formulas.
+    """Return a form that also holds for a size of 1, if a run with that size gives the same formulas.
 
-    A size of 1 is apart: code may broadcast it, so that a run on symbols holds from 2 on.
+    A size of 1 is special: code may broadcast it, so a run on symbols holds only from 2 up.
     """
     symbol = size_symbol(name)
     if form.domain.least.get(symbol) != 2:
@@ -221,7 +221,7 @@ def _with_one(
 
 
 def _joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:
-    """Return the domain of two, the other of which is for a symbol of 1."""
+    """Return the union of two domains, the second of which has a symbol equal to 1."""
     residues = dict(one.residues)
     for s, found in other.residues.items():
         residues[s] = residues[s] & found if s in residues else found
@@ -230,13 +230,13 @@ def _joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:
 
 
 def summed(costs: Iterable[Cost]) -> Cost:
-    """Return the sum of costs in symbols, multiplied out."""
+    """Return the sum of symbolic costs, expanded."""
     found = list(costs)
     return Cost(*(_sum([getattr(cost, name) for cost in found]) for name in QUANTITIES))
 
 
 def _sum(values: Sequence[Size]) -> Size:
-    """Return a sum; equal terms are counted before anything is multiplied out."""
+    """Return a sum; equal terms are collected before expansion."""
     counts: dict[Size, int] = {}
     for value in values:
         counts[value] = counts.get(value, 0) + 1

@@ -1,4 +1,4 @@
-"""Conditions on sizes: made simpler, and proved from the least sizes on."""
+"""Conditions on sizes: simplified, and proved for all sizes from given minima up."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import sympy as sp
 from sympy.core.relational import Relational
 
-LARGEST = 2**62  # conditions about larger numbers are about what a machine can address
+LARGEST = 2**62  # conditions on larger numbers concern what a machine can address
 
 
 def parts(condition: sp.Basic) -> Iterator[sp.Basic]:
-    """Yield the conditions that hold together where one does, without those about the machine."""
+    """Yield the conjuncts of a condition, without those about the machine."""
     if isinstance(condition, sp.And):
         for part in condition.args:
             yield from parts(part)
@@ -20,7 +20,7 @@ def parts(condition: sp.Basic) -> Iterator[sp.Basic]:
 
 
 def simplified(condition: sp.Basic) -> list[sp.Basic]:
-    """Return simpler conditions that say the same: sizes are positive, and 1 % x is 0 only for x = 1."""
+    """Return simpler equivalent conditions: sizes are positive, and 1 % x is 0 only for x = 1."""
     if isinstance(condition, sp.Eq):
         return _divisibility(condition) or [condition]
     if not (isinstance(condition, sp.Ne) and condition.rhs == 0):
@@ -32,9 +32,9 @@ def simplified(condition: sp.Basic) -> list[sp.Basic]:
 
 
 def _divisibility(condition: sp.Eq) -> list[sp.Basic]:
-    """Return what h w = 16 floor(h/4) floor(w/4) says: that h and w are multiples of 4.
+    """Return what h w = 16 floor(h/4) floor(w/4) implies: h and w are multiples of 4.
 
-    m floor(x/m) is x or less, so that a product of such equals the product of the x only where each does.
+    m floor(x/m) is at most x, so a product of such terms equals the product of the x only if each does.
     """
     quotient = sp.cancel(condition.lhs / condition.rhs) if condition.rhs != 0 else sp.S.Zero
     numerator, denominator = sp.fraction(quotient)
@@ -51,9 +51,9 @@ def _divisibility(condition: sp.Eq) -> list[sp.Basic]:
 def factors_of(
     condition: sp.Basic, least: Mapping[sp.Symbol, int], at: Mapping[sp.Symbol, int]
 ) -> list[sp.Basic]:
-    """Return conditions on the factors of a product that is to be a number; none if that is not certain.
+    """Return conditions on the factors of a product that must equal a number; none if that is not certain.
 
-    Positive whole numbers with the product 1 are 1 each. For another product, each is what it is at given
+    Positive integers whose product is 1 are all 1. For another product, each keeps its value at the given
     sizes.
 
     >>> h, w = sp.symbols("h w", integer=True, positive=True)
@@ -83,7 +83,7 @@ def _is_about_the_machine(condition: sp.Basic) -> bool:
 def follows_by_remainders(
     condition: sp.Basic, least: Mapping[sp.Symbol, int], remainders: Mapping[sp.Symbol, tuple[int, int]]
 ) -> bool:
-    """Return whether a condition is proved where sizes leave remainders: (modulus, remainder) by size.
+    """Return whether a condition is proved for sizes with given remainders: (modulus, remainder) by size.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> follows_by_remainders(sp.Eq(4 * sp.floor(h / 4), h), {h: 4}, {h: (4, 0)})
@@ -99,7 +99,7 @@ def follows_by_remainders(
 
 
 def follows(condition: sp.Basic, least: Mapping[sp.Symbol, int]) -> bool:
-    """Return whether a condition is proved to hold from the least sizes on.
+    """Return whether a condition is proved to hold for all sizes from the least ones up.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> follows(sp.Ne(sp.floor((h - 1) / 2) + 1, 1), {h: 3}), follows(sp.Eq(sp.Mod(h, 2), 0), {h: 2})
@@ -116,7 +116,7 @@ def follows(condition: sp.Basic, least: Mapping[sp.Symbol, int]) -> bool:
 
 
 def _as_positive(condition: Relational) -> tuple[list[sp.Expr], bool]:
-    """Return differences of which one is to be positive, or not negative where it is not strict."""
+    """Return differences, one of which must be positive, or non-negative if the relation is not strict."""
     difference = condition.lhs - condition.rhs
     if isinstance(condition, sp.Ne):
         return [difference, -difference], True
@@ -135,7 +135,7 @@ def _is_positive(difference: sp.Expr, least: Mapping[sp.Symbol, int], strict: bo
 
 
 def _never_falls(expression: sp.Expr, least: Mapping[sp.Symbol, int]) -> bool:
-    """Return whether an expression can't fall where a size rises, from the least sizes on."""
+    """Return whether an expression is non-decreasing in every size, from the least sizes up."""
     if not expression.free_symbols or expression.is_Symbol:
         return True
     if isinstance(expression, sp.Add | sp.floor | sp.ceiling | sp.Max | sp.Min):

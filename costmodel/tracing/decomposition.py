@@ -1,4 +1,4 @@
-"""Whether an operator has a product of tensors in it, from how torch itself takes it apart."""
+"""Whether an operator contains a product of tensors, judged by torch's own decomposition of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costmodel.tracing.raw import Raw, Spec, mapped
 
-# What products of matrices are made of, and what is an algorithm of its own.
+# Operators of which matrix products consist, and operators that are whole algorithms.
 _PRODUCTS = frozenset(
     {"mm", "bmm", "addmm", "baddbmm", "mv", "dot", "vdot", "matmul", "convolution", "svd", "fft", "linalg"}
 )
@@ -18,7 +18,7 @@ _known: dict[OpOverload, bool] = {}
 
 
 class _Seen(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes which operators run."""
+    """Records which operators run."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -30,14 +30,14 @@ class _Seen(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def is_free_of_products(raw: Raw) -> bool:
-    """Return whether torch takes an operator apart into others, none of which multiplies matrices."""
+    """Return whether torch decomposes an operator into others, none of which multiplies matrices."""
     if raw.operator not in _known:
         _known[raw.operator] = _decomposes_freely(raw)
     return _known[raw.operator]
 
 
 def _decomposes_freely(raw: Raw) -> bool:
-    importlib.import_module("torch._refs.linalg")  # it adds rules to the table
+    importlib.import_module("torch._refs.linalg")  # importing it adds rules to the table
     from torch._decomp import decomposition_table
 
     rule = decomposition_table.get(raw.operator)
@@ -47,13 +47,13 @@ def _decomposes_freely(raw: Raw) -> bool:
     try:
         with _Seen() as seen:
             rule(*positional, **named)
-    except Exception:  # a rule that does not run on these tensors tells nothing
+    except Exception:  # a rule that does not run on these tensors shows nothing
         return False
     return not any(_multiplies(operator, raw.operator) for operator in seen.operators)
 
 
 def _arguments(raw: Raw) -> tuple[list[Any], dict[str, Any]]:
-    """Return a call's arguments, positional and named, with tensors on the meta device."""
+    """Return a call's positional and keyword arguments, with tensors on the meta device."""
     found = {name: mapped(value, _meta) for name, value in raw.arguments.items()}
     named = {a.name for a in raw.operator._schema.arguments if a.kwarg_only}
     positional = [value for name, value in found.items() if name not in named]
@@ -65,6 +65,6 @@ def _meta(value: Any) -> Any:
 
 
 def _multiplies(operator: Any, itself: OpOverload) -> bool:
-    """Return whether an operator multiplies matrices, or is the very one that was to be taken apart."""
+    """Return whether an operator multiplies matrices, or is the one that was to be decomposed."""
     words = str(operator).replace("linalg_vector_norm", "norm").replace(".", "_").split("_")
     return operator is itself or not _PRODUCTS.isdisjoint(words)

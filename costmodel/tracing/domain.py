@@ -1,4 +1,4 @@
-"""The sizes for which a closed form holds, from the conditions that the code met on its way."""
+"""The sizes for which a closed form holds, from the conditions that the code evaluated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Residues:
         return f"{name} % {self.modulus} in {{{', '.join(map(str, allowed))}}}"
 
     def __and__(self, other: Residues) -> Residues:
-        """Return the condition that both say."""
+        """Return the conjunction of both conditions."""
         modulus = math.lcm(self.modulus, other.modulus)
         both = (
             r
@@ -35,7 +35,7 @@ class Residues:
         return Residues(modulus, frozenset(both)).reduced()
 
     def reduced(self) -> Residues:
-        """Return the same condition with the least modulus."""
+        """Return an equivalent condition with the smallest modulus."""
         for modulus in range(1, self.modulus):
             small = {r % modulus for r in self.allowed}
             if self.modulus % modulus == 0 and len(small) * (self.modulus // modulus) == len(self.allowed):
@@ -45,13 +45,13 @@ class Residues:
 
 @dataclass(frozen=True)
 class Domain:
-    """Least and largest sizes, remainders, sizes that are fixed, and conditions that these do not decide."""
+    """Least and largest sizes, remainders, fixed sizes, and conditions that these do not decide."""
 
     least: Mapping[sp.Symbol, int]
     residues: Mapping[sp.Symbol, Residues] = field(default_factory=dict)
     conditions: tuple[sp.Basic, ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
-    most: Mapping[sp.Symbol, int] = field(default_factory=dict)  # where code takes no larger ones
+    most: Mapping[sp.Symbol, int] = field(default_factory=dict)  # where code accepts no larger sizes
     places: Mapping[str, str] = field(default_factory=dict)  # the modules that fix sizes
 
     @property
@@ -74,7 +74,7 @@ class Domain:
         return f"for {'; '.join([*sizes, *remainders, *fixed, *map(written, self.conditions)])}"
 
     def _divisor(self, symbol: sp.Symbol) -> int:
-        """Return what must divide a size; 1 where nothing must, or where other remainders are allowed."""
+        """Return the number that must divide a size; 1 if none must, or if other remainders are allowed."""
         residues = self.residues.get(symbol)
         return residues.modulus if residues and residues.allowed == {0} else 1
 
@@ -84,7 +84,7 @@ class Domain:
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Return whether sizes, by the names of symbols, are in the domain.
 
-        Raises ValueError where one is missing.
+        Raises ValueError if one is missing.
         """
         missing = [s.name for s in self.least if s.name not in sizes]
         if missing:

@@ -1,4 +1,4 @@
-"""A closed form by interpolation, where the code fixes a size on symbols and yet runs at others."""
+"""A closed form by interpolation, for code that fixes a size on symbols but runs at other sizes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from costmodel.tracing.interpolation import Interpolation, NotPolynomialError
 from costmodel.tracing.symbolic import Symbols, size_symbol
 from costmodel.tracing.trace import trace
 
-# What depends on how tensors lie in memory: whether a change of their axes is a view or a copy.
+# Quantities that depend on memory layout: whether a permutation of axes is a view or a copy.
 MOVEMENT = ("other_outputs", "elements_read", "elements_written", "calls")
-STEP = 32  # networks halve their maps five times, as a rule
+STEP = 32  # most networks halve their feature maps five times
 
 
 @dataclass(frozen=True)
 class Interpolated:
-    """Costs by layer, the sizes that they are for, and at how many sizes they were checked."""
+    """Costs by layer, the sizes for which they hold, and the number of sizes at which they were checked."""
 
     layers: Mapping[str, Cost]
     domain: Domain
@@ -39,7 +39,7 @@ def interpolated(
     symbols: Symbols,
     given: Mapping[str, int],
 ) -> Interpolated | None:
-    """Return costs from runs at numbers; None where the module takes no other sizes or a check fails."""
+    """Return costs from runs at numbers; None if the module accepts no other sizes or a check fails."""
 
     def count(sizes: Mapping[str, int]) -> dict[str, Cost]:
         return _layers(module, *_resized(args, kwargs, symbols, sizes))
@@ -49,7 +49,7 @@ def interpolated(
     start = {name: max(size, 2) for name, size in given.items()}  # at 1, views and copies may differ
     grid = Interpolation(start, steps, degrees)
     try:
-        # The farthest point first: it says soonest that the code takes no other sizes.
+        # The farthest point first: it shows soonest that the code accepts no other sizes.
         count(grid.sizes(grid.points[-1]))
         layers = grid.layers(count)
         at_one = _holds_at(layers, count(given), given)
@@ -74,7 +74,7 @@ def _layers(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 
 def _holds_at(layers: Mapping[str, Cost], counted: Mapping[str, Cost], sizes: Mapping[str, int]) -> bool:
-    """Return whether the formulas give what was counted, movement apart."""
+    """Return whether the formulas match the counts, except for movement."""
     values = {size_symbol(name): size for name, size in sizes.items()}
     names = [quantity for quantity in QUANTITIES if quantity not in MOVEMENT]
     return all(

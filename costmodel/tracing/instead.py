@@ -1,6 +1,6 @@
-"""Functions that run on symbolic sizes in the place of torch's own, on the way to the same operators.
+"""Functions that replace torch's own on symbolic sizes and call the same operators.
 
-torch's own would turn symbols into numbers (`interpolate`), or ask how tensors lie in memory, which is known.
+torch's own would turn symbols into numbers (`interpolate`), or query memory layouts that are already known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def interpolate(
     recompute_scale_factor: bool | None = None,  # noqa: ARG001 - it changes values, not sizes
     antialias: bool = False,
 ) -> Tensor:
-    """Interpolate by the operator itself."""
+    """Interpolate by calling the operator directly."""
     sizes = _sizes(input, size, scale_factor)
     axes = input.dim() - 2
     if mode == "area" or (mode, axes) not in _INTERPOLATIONS:
@@ -35,7 +35,7 @@ def interpolate(
     name = _INTERPOLATIONS[mode, axes]
     operator = getattr(torch.ops.aten, f"_{name}_aa" if antialias else name).default
     corners = [] if mode.startswith("nearest") else [bool(align_corners)]
-    with no_python_dispatcher():  # whose rule would take the operator apart
+    with no_python_dispatcher():  # whose rule would decompose the operator
         result: Tensor = operator(input, sizes, *corners)
     return result
 

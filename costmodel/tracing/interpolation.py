@@ -1,8 +1,8 @@
 """A closed form from runs at numbers, for code that does not run on symbols.
 
-On sizes that leave one remainder by a modulus, the counts of a network whose sizes are divided and rounded
-are polynomials. A polynomial of degree d in one size is known from d + 1 runs. It is a claim about all other
-sizes that no number of runs can prove: the form says at how many more sizes it was checked.
+For sizes with one remainder modulo some number, the counts of a network whose sizes are divided and rounded
+are polynomials. A polynomial of degree d in one size follows from d + 1 runs. No number of runs can prove it
+for all other sizes: the form says at how many more sizes it was checked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Point = tuple[int, ...]
 
 
 class NotPolynomialError(ValueError):
-    """Counts that are no polynomial of the degree that was tried; the message says where."""
+    """Counts that are not a polynomial of the degree that was tried; the message says where."""
 
 
 class Interpolation:
@@ -47,7 +47,7 @@ class Interpolation:
     def layers(self, count: Count) -> dict[str, Cost]:
         """Return the cost of each layer as polynomials that agree with `count` at all points and checks.
 
-        Raises NotPolynomialError where they do not.
+        Raises NotPolynomialError if there are none.
 
         >>> count = lambda sizes: {"conv": Cost(macs=sizes["n"] * (3 * (sizes["h"] // 2) ** 2 + 5))}
         >>> found = Interpolation({"n": 1, "h": 8}, {"n": 1, "h": 2}, {"n": 1, "h": 2}).layers(count)
@@ -67,7 +67,7 @@ class Interpolation:
         return Cost(*(self._polynomial(tuple(getattr(c, name) for c in costs)) for name in QUANTITIES))
 
     def _polynomial(self, values: tuple[Size, ...]) -> Size:
-        """Return the polynomial through values at the points, by Lagrange's bases."""
+        """Return the polynomial through values at the points, by Lagrange interpolation."""
         if len(set(values)) == 1:
             return values[0]
         if values not in self._known:
@@ -98,7 +98,7 @@ class Interpolation:
                 predicted = sp.sympify(getattr(found[name], quantity)).subs(values)
                 if predicted != getattr(cost, quantity):
                     raise NotPolynomialError(
-                        f"{name or '(model)'}: {quantity} is no polynomial of that degree: "
+                        f"{name or '(model)'}: {quantity} is not a polynomial of that degree: "
                         f"{predicted} predicted at {where}, {getattr(cost, quantity)} counted"
                     )
 
@@ -113,7 +113,7 @@ def _bases(symbol: sp.Symbol, points: Sequence[int]) -> list[sp.Expr]:
 def _further(
     start: Mapping[str, int], steps: Mapping[str, int], degrees: Mapping[str, int], wanted: int
 ) -> list[Point]:
-    """Return as many points as were used, none of them among those."""
+    """Return as many points as were used, none of them among those used."""
     draw = Random(sum(start.values()))
     used = [range(degrees[name] + 1) for name in start]
     found: list[Point] = []

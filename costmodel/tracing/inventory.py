@@ -1,4 +1,4 @@
-"""A model's parameters, buffers and modules: what it holds, whatever ran."""
+"""A model's parameters, buffers and modules: what it holds, whether or not it ran."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Identity = tuple[int, ...] | int
 
 
 def identity(tensor: Tensor) -> Identity:
-    """Return what equal parameters have in common: the memory that they name, or being one object."""
+    """Return a key that equal parameters share: their memory, or their identity as objects."""
     if tensor.is_meta or not tensor.numel():
         return id(tensor)
     return (storage_of(tensor), tensor.storage_offset(), *tensor.shape, *tensor.stride())
 
 
 def own_parameters(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
-    """Yield (module path, name, parameter), each parameter with each of its names."""
+    """Yield (module path, name, parameter), each parameter under each of its names."""
     for path, module in model.named_modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
@@ -30,9 +30,9 @@ def own_parameters(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
 def parameter_counts(
     model: nn.Module, calls: Iterable[Call], by_hand: Iterable[tuple[int, bool]] = ()
 ) -> ParameterCounts:
-    """Count a model's parameters and buffers, each once, and say which no call read.
+    """Count a model's parameters and buffers, each once, and list those that no call read.
 
-    `by_hand` are parameters that ran and are not registered: their elements, and whether they are trained.
+    `by_hand` are parameters that ran but are not registered: their elements, and whether they are trained.
     """
     first: dict[Identity, str] = {}
     tied: dict[str, str] = {}

@@ -13,7 +13,7 @@ from costmodel.tracing.rounding import ceiling_of, floor_of
 
 
 class Exactly:
-    """Replaces roundings of sizes that leave one known remainder."""
+    """Replaces roundings of sizes whose remainder is known."""
 
     def __init__(self, residues: Mapping[sp.Symbol, Residues]) -> None:
         known = {s: (r.modulus, min(r.allowed)) for s, r in residues.items() if len(r.allowed) == 1}

@@ -1,4 +1,4 @@
-"""From the conditions that a run met to the sizes that fulfil them."""
+"""From the conditions that a run evaluated to the sizes that fulfil them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sympy.core.relational import Relational
 from costmodel.tracing.conditions import factors_of, follows, follows_by_remainders, parts, simplified
 from costmodel.tracing.domain import Domain, Residues
 
-SCANNED = 1024  # a bound on a single size is looked for up to here, and then proved for all sizes above
+SCANNED = 1024  # a bound on a single size is searched up to here, then proved for all sizes above
 
 
 def domain(
@@ -23,8 +23,8 @@ def domain(
 ) -> Domain:
     """Return sizes that fulfil conditions: every size of the domain does, by proof.
 
-    Where a condition on several sizes needs it, the least sizes are raised, or the factors of a product are
-    what they are at given sizes; the domain is then smaller than it could be.
+    If a condition on several sizes needs it, the least sizes are raised, or the factors of a product are
+    fixed to their values at the given sizes; the domain is then smaller than it could be.
     """
     known = {s: size for c in conditions for s in c.free_symbols if (size := (fixed or {}).get(s.name))}
     every = [part for given in conditions for part in parts(given.subs(known))]
@@ -36,7 +36,7 @@ def domain(
 
 
 class _Narrowing:
-    """Bounds and remainders of sizes, and the conditions that are not yet decided by them."""
+    """Bounds and remainders of sizes, and the conditions that these do not yet decide."""
 
     def __init__(self, conditions: Iterable[sp.Basic], symbols: Iterable[sp.Symbol]) -> None:
         self.left = [condition for condition in conditions if condition != sp.true]
@@ -65,7 +65,7 @@ class _Narrowing:
             self.most[symbol] = min(self.most.get(symbol, high), high)
 
     def take_products(self, at: Mapping[sp.Symbol, int]) -> None:
-        """Put conditions on single sizes in the place of one on their product."""
+        """Replace a condition on a product by conditions on its single sizes."""
         for condition in self.left[:]:
             found = factors_of(condition, self.least, at)
             if found:
@@ -74,7 +74,7 @@ class _Narrowing:
         self.take_single_sizes()
 
     def take_several_sizes(self) -> None:
-        """Drop what follows; where raising one least size makes a condition follow, raise it."""
+        """Drop conditions that follow; if raising one least size makes a condition follow, raise it."""
         single = {s: (r.modulus, min(r.allowed)) for s, r in self.residues.items() if len(r.allowed) == 1}
         self.left = [self._with_constants(condition) for condition in self.left]
         self.left = [c for c in self.left if not self._is_decided(c)]
@@ -84,7 +84,7 @@ class _Narrowing:
         self.left = [c for c in dict.fromkeys(self.left) if not follows(c, self.least)]
 
     def _with_constants(self, condition: sp.Basic) -> sp.Basic:
-        """Return a condition with the roundings replaced that have one value in the bounds of a size."""
+        """Return a condition with those roundings replaced that are constant within the bounds of a size."""
         constants = {}
         for rounded in condition.atoms(sp.floor, sp.ceiling):
             if len(rounded.free_symbols) == 1:
@@ -95,7 +95,7 @@ class _Narrowing:
         return condition.subs(constants)
 
     def _is_decided(self, condition: sp.Basic) -> bool:
-        """Return whether a condition holds for each of the sizes between bounds, tried one by one."""
+        """Return whether a condition holds for each size between bounds, tried one by one."""
         if condition == sp.true:
             return True
         if len(condition.free_symbols) != 1:
@@ -108,7 +108,7 @@ class _Narrowing:
 def interval(condition: sp.Basic, symbol: sp.Symbol) -> tuple[int, int | None]:
     """Return the sizes between which a condition on one size holds, as far as was scanned.
 
-    The upper bound is None where there is none; (1, None) where the condition goes on changing.
+    The upper bound is None if there is none; (1, None) if the condition keeps changing.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> interval(sp.Eq(sp.ceiling(h / 32), 7), h), interval(sp.Ge(h, 5), h)
@@ -126,7 +126,7 @@ def interval(condition: sp.Basic, symbol: sp.Symbol) -> tuple[int, int | None]:
 
 
 def _residues(condition: sp.Basic, symbol: sp.Symbol) -> Residues | None:
-    """Return a condition as remainders, where it repeats with some period; None where it does not."""
+    """Return a condition as remainders if it is periodic; None if it is not."""
     if not isinstance(condition, Relational):
         return None
     rounded = condition.atoms(sp.floor, sp.ceiling, sp.Mod)
@@ -142,7 +142,7 @@ def _residues(condition: sp.Basic, symbol: sp.Symbol) -> Residues | None:
 
 
 def _failing(condition: sp.Basic, symbol: sp.Symbol, sizes: Iterable[int]) -> list[int]:
-    """Return the sizes for which a condition does not hold, or means nothing."""
+    """Return the sizes for which a condition does not hold, or is undefined."""
     truth = sp.lambdify([symbol], condition, "math")
 
     def fails(size: int) -> bool:

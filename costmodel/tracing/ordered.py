@@ -1,8 +1,8 @@
-"""Tensors without data of which it is known that their elements lie in the order of their axes.
+"""Tensors without data whose elements are known to lie in the order of their axes.
 
-torch finds out how a tensor lies in memory by comparing its strides. On symbolic sizes each comparison is a
-question, and a condition of the result: whether w is 1, whether h w is w. What a network's operators return
-lies in order nearly always, by their definition; what is known need not be asked.
+torch determines a tensor's memory layout by comparing its strides. On symbolic sizes each comparison becomes
+a condition of the result: whether w is 1, whether h w is w. The results of a network's operators are nearly
+always in order, by definition; what is known need not be tested.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._dispatch.python import no_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
-IN_ORDER = 1  # strides never rise from one axis to the next: a slice, say
+IN_ORDER = 1  # strides never increase from one axis to the next; a slice, for example
 DENSE = 2  # and there are no gaps: contiguous
 
 _KEEPS = frozenset({"view", "_unsafe_view", "unsqueeze", "alias", "detach"})
@@ -23,13 +23,13 @@ _LEAVES_GAPS = frozenset({"slice", "split", "split_with_sizes", "narrow", "selec
 
 
 class Ordered:
-    """Makes tensors in order, and tells which tensors are."""
+    """Makes tensors in order, and knows which tensors are."""
 
     def __init__(self, mode: FakeTensorMode) -> None:
         self._mode = mode
 
     def new(self, like: Tensor, shape: Sequence[Any], dtype: torch.dtype | None = None) -> Tensor:
-        """Return a dense tensor of a shape, on the device and by default of the dtype of another one."""
+        """Return a dense tensor of a shape, with the device and, by default, the dtype of another one."""
         with no_python_dispatcher(), in_kernel_invocation_manager(self._mode):
             made = torch.empty_strided(
                 tuple(shape), _strides(shape), dtype=dtype or like.dtype, device="meta"
@@ -37,7 +37,7 @@ class Ordered:
         return marked(FakeTensor(self._mode, made, like.device), DENSE)
 
     def view(self, dense: Tensor, shape: Sequence[Any]) -> Tensor:
-        """Return the elements of a dense tensor in other axes; the storage is the same."""
+        """Return a dense tensor viewed in another shape; the storage is the same."""
         with no_python_dispatcher(), in_kernel_invocation_manager(self._mode):
             made = torch.as_strided(dense, tuple(shape), _strides(shape))
         return marked(FakeTensor(self._mode, made, dense.device), DENSE)
@@ -51,13 +51,13 @@ def _strides(shape: Sequence[Any]) -> list[Any]:
 
 
 def marked(tensor: Tensor, order: int) -> Tensor:
-    """Return a tensor about which it is now known how it lies in memory."""
+    """Return a tensor whose memory layout is now known."""
     cast(Any, tensor)._known_order = order
     return tensor
 
 
 def order_of(tensor: Tensor) -> int:
-    """Return IN_ORDER or DENSE; 0 where the order is not known without a question."""
+    """Return IN_ORDER or DENSE; 0 if the order is not known without a condition."""
     known = getattr(tensor, "_known_order", None)
     if known is not None:
         return int(known)
@@ -67,7 +67,7 @@ def order_of(tensor: Tensor) -> int:
 
 
 def mark_views(operator: str, source: Any, result: Any) -> None:
-    """Hand on what is known of a tensor to its views."""
+    """Pass what is known of a tensor on to its views."""
     if not isinstance(source, Tensor) or operator not in _KEEPS | _LEAVES_GAPS:
         return
     order = order_of(source)

@@ -33,7 +33,7 @@ class Shapes:
         return self.of(self.raw.arguments[name])
 
     def flag(self, name: str) -> Any:
-        """Return an argument that is no tensor."""
+        """Return an argument that is not a tensor."""
         return self.raw.arguments.get(name)
 
 
@@ -49,7 +49,7 @@ def _first_two(s: Shapes) -> tuple[Size, Size]:
 
 
 def _added(s: Shapes) -> tuple[Size, Size]:
-    """addmm, baddbmm, addmv: what is added comes first; it is a bias."""
+    """addmm, baddbmm, addmv: the first argument is added; it is a bias."""
     macs = contraction.matmul_macs(s.inputs[1], s.inputs[2], s.outputs[0])
     return macs, elements(s.outputs[0])
 
@@ -149,7 +149,7 @@ def _without_products(raw: Raw, shapes: Shapes) -> Call:
 
 
 def _is_bias(raw: Raw) -> bool:
-    """Return whether an addition is that of a bias: of a vector that depends on parameters alone."""
+    """Return whether an addition adds a bias: a vector that depends only on parameters."""
     return raw.function in _BIASED or any(spec.of_weights and _is_vector(spec) for spec in raw.inputs)
 
 
@@ -188,7 +188,7 @@ def _call(
 
 
 def _read(raw: Raw, shapes: Shapes, kind: str) -> tuple[Size, Size]:
-    """Return the elements and bytes that a call reads; a look-up reads what it finds, and where."""
+    """Return the elements and bytes that a call reads; a look-up reads its indices and the selected rows."""
     if kind == "embedding" or raw.base in ("index", "index_select", "gather", "_unsafe_index"):
         found = _sums(raw.outputs[:1], shapes.outputs[:1])
         where = _sums(raw.inputs[1:], shapes.inputs[1:])

@@ -1,6 +1,6 @@
-"""torch's environment of symbolic sizes, which is asked the same questions again and again.
+"""torch's environment of symbolic sizes, which evaluates the same conditions again and again.
 
-A dense block asks of each of its tensors whether 96 n h w < 2, 128 n h w < 2, ...: all are one question.
+A dense block tests for each of its tensors whether 96 n h w < 2, 128 n h w < 2, ...: all are one condition.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 
 class Questions(ShapeEnv):
-    """A ShapeEnv that takes positive factors out of a question before it looks for the answer."""
+    """A ShapeEnv that cancels positive factors in a condition before it evaluates it."""
 
     def evaluate_expr(self, orig_expr: sp.Basic, *args: Any, **kwargs: Any) -> sp.Basic:
-        """Return the answer to a question about sizes, and keep it as a condition where it may vary."""
+        """Return the truth of a condition on sizes, and record the condition if it may vary."""
         return super().evaluate_expr(reduced(orig_expr), *args, **kwargs)
 
 
 def reduced(question: sp.Basic) -> sp.Basic:
-    """Return the same question about whole numbers, without a common positive factor.
+    """Return the same condition on integers, without a common positive factor.
 
     >>> h = sp.Symbol("h", integer=True)
     >>> reduced(96 * h < 2), reduced(sp.Ne(64 * h, 0)), reduced(sp.Eq(8 * h, 4)), reduced(6 * h <= 13)
@@ -41,6 +41,6 @@ def reduced(question: sp.Basic) -> sp.Basic:
 
 
 def _bound(question: Relational, factor: sp.Integer) -> sp.Integer:
-    """Return b of x < b, where factor x < c for whole x: rounded up, or down where equality counts."""
+    """Return b such that x < b iff factor x < c for integer x: rounded up, or down for <=."""
     quotient = question.rhs / factor
     return sp.ceiling(quotient) if isinstance(question, sp.Lt | sp.Ge) else sp.floor(quotient)

@@ -1,4 +1,4 @@
-"""An operator's call as it was dispatched: what is kept of its tensors and arguments."""
+"""An operator call as it was dispatched: what is recorded of its tensors and arguments."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Spec:
     shape: tuple[Any, ...]  # whole numbers or torch.SymInt
     dtype: torch.dtype
     storage: int
-    parameter: str = ""  # the name of the parameter that it is, or is a view of
-    of_weights: bool = False  # it depends on parameters alone
+    parameter: str = ""  # the name of the parameter that it is, or of which it is a view
+    of_weights: bool = False  # it depends only on parameters
 
     @property
     def item_bytes(self) -> int:
-        """Bytes of an element."""
+        """Bytes per element."""
         return self.dtype.itemsize
 
     @property
     def is_floating(self) -> bool:
-        """Whether its elements are real or complex numbers rather than integers or truth values."""
+        """Whether its elements are real or complex numbers rather than integers or booleans."""
         return self.dtype.is_floating_point or self.dtype.is_complex
 
     def meta(self) -> Tensor:
-        """Return a tensor of that shape without data; symbolic sizes are what they stand for at present."""
+        """Return a tensor of this shape without data; symbolic sizes take their current values."""
         return torch.empty([_hint(size) for size in self.shape], dtype=self.dtype, device="meta")
 
 
@@ -48,18 +48,18 @@ class Raw:
     module: str = ""
     execution: int = 0
     sequence: int = 0  # larger than that of any autograd node made before this call
-    node: int | None = None  # in a backward pass: that of the autograd node that runs
+    node: int | None = None  # in a backward pass: the sequence number of the autograd node that runs
 
     @property
     def name(self) -> str:
-        """The operator's name without overload: "aten.convolution"."""
+        """The operator's name without its overload: "aten.convolution"."""
         return str(self.operator.overloadpacket)
 
     @property
     def base(self) -> str:
-        """The name without namespace, and without the mark of an operator in place.
+        """The name without namespace, and without the underscore of an in-place operator.
 
-        The dunder operators are written as they are.
+        The names of dunder operators are kept.
         """
         name: str = self.operator.overloadpacket.__name__
         return name if name.endswith("__") else name.removesuffix("_")
@@ -70,7 +70,7 @@ def _hint(size: Any) -> int:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """Return what tells storages apart, as long as both are alive."""
+    """Return a key that distinguishes storages as long as they are alive."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # a sparse tensor has none
@@ -78,7 +78,7 @@ def storage_of(tensor: Tensor) -> int:
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """Yield what stands in nested lists, tuples and dictionaries."""
+    """Yield the leaves of nested lists, tuples and dictionaries."""
     if isinstance(value, list | tuple):
         for item in value:
             yield from leaves(item)
@@ -89,14 +89,14 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
-    """Return lists and tuples with a function applied to what stands in them."""
+    """Return nested lists and tuples with a function applied to their leaves."""
     if isinstance(value, list | tuple):
         return [mapped(item, function) for item in value]
     return function(value)
 
 
 def bound(operator: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call's arguments by the names of the operator's schema, defaults too."""
+    """Return a call's arguments by the names of the operator's schema, including defaults."""
     found = {}
     for index, argument in enumerate(operator._schema.arguments):
         if index < len(args):

@@ -1,7 +1,7 @@
-"""Records the operators that a module dispatches, and where: two modes of torch and two hooks.
+"""Records the operators that a module dispatches, and where, by two torch modes and two hooks.
 
-The dispatch mode sees what runs after autograd and after composite operators were taken apart. The function
-mode knows what the code called: `linear` rather than the `addmm` that it became.
+The dispatch mode sees what runs below autograd, after composite operators were decomposed. The function mode
+sees what the code called: `linear` rather than the `addmm` that it became.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DEVICE = torch.ops.prim.device.default
 
 
 class Places:
-    """Knows which module of a model runs, and for which time."""
+    """Tracks which module of a model is running, and its number of runs so far."""
 
     def __init__(self, model: nn.Module) -> None:
         self._paths = {id(module): path for path, module in model.named_modules()}
@@ -44,16 +44,16 @@ class Places:
 
     @property
     def execution(self) -> int:
-        """Which run of it this is."""
+        """The number of this run of the module, from 1."""
         return max(self.executions[self.path], 1)
 
     def path_of(self, module: object) -> str | None:
-        """Return a module's path; None where it is not of the model."""
+        """Return a module's path; None if it is not part of the model."""
         return self._paths.get(id(module))
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Follow every module that is called."""
+        """Track every module that is called."""
         handles = (
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, always_call=True),
@@ -65,7 +65,7 @@ class Places:
                 handle.remove()
 
     def _enter(self, module: nn.Module, _inputs: Any) -> None:
-        # A module made while running has no path: its work is that of the module around it.
+        # A module made while running has no path: its work belongs to the enclosing module.
         path = self._paths.get(id(module), self.path)
         self._stack.append(path)
         if id(module) in self._paths:
@@ -76,7 +76,7 @@ class Places:
 
 
 class _Functions(TorchFunctionMode):
-    """Knows which function of torch the code called: the outermost one."""
+    """Tracks which torch function the code called: the outermost one."""
 
     def __init__(self, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _Functions(TorchFunctionMode):
         self.stack.append(name)
         try:
             func = self._instead.get(func, func)
-            return func(*args, **(kwargs or {}))  # what it calls in turn is not seen: the mode is off inside
+            return func(*args, **(kwargs or {}))  # nested calls are not seen: the mode is off inside
         finally:
             self.stack.pop()
 
@@ -98,9 +98,9 @@ class _Functions(TorchFunctionMode):
 class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records dispatched operators.
 
-    `parameters` are the names of the model's parameters by storage. `adopt` turns tensors from outside into
-    such as the run computes with; `watch` is told of each call; `execute` runs an operator in its own way,
-    and `instead` has functions that run in the place of others.
+    `parameters` are the names of the model's parameters by storage. `adopt` converts tensors from outside to
+    the kind that the run computes with; `watch` is called with each call; `execute` overrides how an operator
+    runs, and `instead` maps functions to their replacements.
     """
 
     def __init__(
@@ -117,18 +117,18 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
         self.places = places
         self.by_hand: dict[int, tuple[int, bool]] = {}  # parameters that are not registered, by storage
-        self.running: OpOverload | None = None  # the operator that runs, or failed
+        self.running: OpOverload | None = None  # the operator that is running, or that failed
         self._functions = _Functions(instead)
         self._parameters = parameters
         self._of_weights = {*parameters, *constants}
-        self._held: list[Any] = []  # lest their storages be freed, and others taken for them
+        self._held: list[Any] = []  # kept alive, lest their storages be freed and reused
         self._adopt = adopt
         self._watch = watch
         self._execute = execute
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Record everything that runs inside."""
+        """Record everything that runs in the block."""
         with ExitStack() as stack:
             stack.enter_context(self.places.watched())
             stack.enter_context(self._functions)
@@ -206,17 +206,17 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @cache
 def _is_composite(operator: OpOverload) -> bool:
-    """Return whether an operator is made of others: rules in Python for single kernels do not count."""
+    """Return whether an operator is a composite: Python rules for single kernels do not count."""
     name: str = operator.name()  # type: ignore[no-untyped-call]
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
 
 
 def _node() -> int | None:
-    """Return the number of the autograd node whose backward pass runs; none outside of one."""
+    """Return the sequence number of the autograd node that is running; None outside a backward pass."""
     node = torch._C._current_autograd_node()
     return None if node is None else int(node._sequence_nr())
 
 
 def mapped_values(arguments: dict[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return a call's arguments with a function applied to everything in them."""
+    """Return a call's arguments with a function applied to each leaf."""
     return {name: mapped(value, function) for name, value in arguments.items()}

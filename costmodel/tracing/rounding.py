@@ -1,4 +1,4 @@
-"""Floors and ceilings of sizes in one form, so that equal sizes look alike and formulas stay short."""
+"""Floors and ceilings of sizes in a normal form, so that equal sizes look equal and formulas stay short."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sympy as sp
 
 
 def floor_of(quotient: sp.Expr) -> sp.Expr:
-    """Return the floor of an expression, with floors inside joined.
+    """Return the floor of an expression, with nested floors merged.
 
-    floor((floor(u) + c) / d) = floor((u + c) / d) for whole c and d. The result is written as
+    floor((floor(u) + c) / d) = floor((u + c) / d) for integers c and d. The result is written as
     floor((x + c) / m) with 0 <= c < m, or as ceiling(x / m) where c = m - 1.
 
     >>> h = sp.Symbol("h", integer=True)
@@ -24,7 +24,7 @@ def floor_of(quotient: sp.Expr) -> sp.Expr:
 
 
 def ceiling_of(quotient: sp.Expr) -> sp.Expr:
-    """Return the ceiling of an expression, in the same form."""
+    """Return the ceiling of an expression, in the same normal form."""
     return -floor_of(-quotient)
 
 
@@ -34,7 +34,7 @@ def _denominator(quotient: sp.Expr) -> int:
 
 
 def _shifted(quotient: sp.Expr) -> sp.Expr:
-    """Return what has the ceiling of an expression as its floor: u + (m - 1) / m, m the denominator of u."""
+    """Return u + (m - 1) / m, whose floor is the ceiling of u; m is the denominator of u."""
     m = _denominator(quotient)
     return sp.expand(quotient + sp.Rational(m - 1, m))
 
@@ -73,5 +73,5 @@ def _canonical(quotient: sp.Expr) -> sp.Expr:
 
 
 def _is_whole_over(rest: sp.Expr) -> bool:
-    """Return whether an expression is a whole number over its denominator m: it moves in steps of 1/m."""
+    """Return whether an expression is an integer over its denominator m, so that it moves in steps of 1/m."""
     return bool(sp.expand(rest * _denominator(rest)).is_integer)

@@ -1,4 +1,4 @@
-"""Runs a module under a recorder: in which mode, on which tensors, and what an error says."""
+"""Runs a module under a recorder: the mode, the tensors, and the text of an error."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _FAKE_LOG = logging.getLogger("torch._subclasses.fake_tensor")
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Let operators run as they are defined: no fused fast path hides a product.
+    """Let operators run as they are defined, so that no fused fast path hides a product.
 
-    Attention runs as two products and a softmax, recurrent layers step by step, and gradients are enabled.
+    Attention runs as two products and a softmax, and recurrent layers step by step; gradients are enabled.
     """
     onednn: Any = torch.backends.mkldnn
     fused: Any = torch.backends.mha
@@ -53,7 +53,7 @@ def plain_kernels() -> Iterator[None]:
 def call(model: nn.Module, recorder: DispatchRecorder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run a model and record it.
 
-    Raises TraceError, which names the module and the operator that failed.
+    Raises TraceError, which names the module and operator that failed.
     """
     try:
         with recorder.recording():

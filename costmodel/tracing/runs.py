@@ -1,4 +1,4 @@
-"""One run of a module: on tensors without data, or on real ones; forward, and backward on request."""
+"""One run of a module: on tensors without data or with real data; forward, and backward on request."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from costmodel.tracing.substitute import Substitutes, fake, real, substituted
 
 
 class Tensors:
-    """What stands for a module's tensors while it runs."""
+    """The tensors that replace a module's own while it runs."""
 
     route = "real"
-    execute: Callable[..., Any] | None = None  # runs an operator in its own way
+    execute: Callable[..., Any] | None = None  # overrides how an operator runs
     instead: Mapping[Any, Callable[..., Any]] | None = None
     mode: AbstractContextManager[Any] = nullcontext()
 
@@ -34,7 +34,7 @@ class Tensors:
         self.substitutes = Substitutes(real)
 
     def dispatcher(self) -> AbstractContextManager[Any]:
-        """Return what changes how composite operators are taken apart."""
+        """Return a context that changes how composite operators are decomposed."""
         return nullcontext()
 
     def adopt(self, tensor: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class FakeTensors(Tensors):
         self.substitutes = Substitutes(partial(fake, self.mode))
 
     def adopt(self, tensor: Tensor) -> Tensor:
-        """Give a constant on the meta device, such as one made with the module, a place on the CPU."""
+        """Move a constant on the meta device, such as one made with the module, to the CPU."""
         return self.substitutes.of(tensor) if type(tensor) is Tensor and tensor.is_meta else tensor
 
 
@@ -79,9 +79,9 @@ def run(
 ) -> Run:
     """Run a module: forward in eval mode, or a whole training step in train mode.
 
-    `watch` is told of each call.
+    `watch` is called with each call.
 
-    Raises TraceError where it does not run.
+    Raises TraceError if the module does not run.
     """
     places = Places(module)
     with ExitStack() as stack:
@@ -108,13 +108,13 @@ def run(
 def _step(
     module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], found: Run, known: set[int]
 ) -> None:
-    """Run forward and backward, and note what is kept in between."""
+    """Run forward and backward, and record what is saved in between."""
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = storage_of(tensor)
         if storage not in known and storage not in kept:
-            kept[storage] = tensor  # held, lest another storage be taken for it
+            kept[storage] = tensor  # kept alive, lest its storage be freed and reused
             path = recorder.places.path
             found.saved[path] = found.saved.get(path, 0) + tensor.untyped_storage().nbytes()
         return tensor

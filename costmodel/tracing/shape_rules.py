@@ -1,4 +1,4 @@
-"""Shapes of results, by the definitions of operators; of symbolic sizes, a comparison is a question."""
+"""Shapes of results, by the definitions of operators; comparing symbolic sizes is a condition."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Sizes = Sequence[Any]
 
 
 class UnknownShapeError(Exception):
-    """A case that is torch's to decide: an error, or one that is rare."""
+    """A case that is left to torch: an error, or a rare case."""
 
 
 def each(values: Any, axes: int) -> list[Any]:
-    """Return one value for each axis; torch lets one stand for all."""
+    """Return one value per axis; torch accepts a single value for all."""
     found = list(values) if isinstance(values, list | tuple) else [values]
     return found * axes if len(found) == 1 else found
 
@@ -29,7 +29,7 @@ def convolved(
     output_padding: Any,
     groups: int,
 ) -> list[Any]:
-    """Return the shape of a convolution of a batch.
+    """Return the output shape of a batched convolution.
 
     >>> convolved([2, 3, 33, 32], [8, 3, 3, 3], [2], [1], [1], False, [0], 1)
     [2, 8, 17, 16]
@@ -51,7 +51,7 @@ def convolved(
 
 
 def windows(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> Any:
-    """Return at how many places a window fits."""
+    """Return the number of positions at which a window fits."""
     return (size + (2 * padding - dilation * (kernel - 1) - 1)) // stride + 1
 
 
@@ -84,7 +84,7 @@ def _pooled(n: Any, k: int, s: int, p: int, d: int, ceil_mode: bool) -> Any:
 
 
 def reduced(x: Sizes, axes: Any, keep: bool) -> list[Any]:
-    """Return the shape of a sum, a mean or an extremum over axes; over all where none is named.
+    """Return the shape of a sum, a mean or an extremum over axes; over all axes if none is named.
 
     >>> reduced([2, 8, 7, 7], [-1, -2], True), reduced([2, 8, 7, 7], [2, 3], False)
     ([2, 8, 1, 1], [2, 8])
@@ -138,7 +138,7 @@ def joined(shapes: Sequence[Sizes], axis: int) -> list[Any]:
 
 
 def shuffled(x: Sizes, factor: int) -> list[Any]:
-    """Return the shape of channels moved into a larger map."""
+    """Return the shape after a pixel shuffle: channels moved into a larger map."""
     *batch, channels, height, width = x
     if not channels % factor**2 == 0:
         raise UnknownShapeError
@@ -146,7 +146,7 @@ def shuffled(x: Sizes, factor: int) -> list[Any]:
 
 
 def unshuffled(x: Sizes, factor: int) -> list[Any]:
-    """Return the shape of pixels moved into channels."""
+    """Return the shape after a pixel unshuffle: pixels moved into channels."""
     *batch, channels, height, width = x
     if not (height % factor == 0 and width % factor == 0):
         raise UnknownShapeError
@@ -154,7 +154,7 @@ def unshuffled(x: Sizes, factor: int) -> list[Any]:
 
 
 def multiplied(one: Sizes, other: Sizes) -> list[Any]:
-    """Return the shape of a product of matrices, or of as many pairs of them.
+    """Return the shape of a matrix product, or of a batch of them.
 
     >>> multiplied([5, 2, 3], [5, 3, 4])
     [5, 2, 4]
@@ -165,7 +165,7 @@ def multiplied(one: Sizes, other: Sizes) -> list[Any]:
 
 
 def viewed(x: Sizes, wanted: Sizes) -> list[Any]:
-    """Return the shape of as many elements in other axes; -1 stands for what is left.
+    """Return the shape of a view; -1 stands for the remaining elements.
 
     >>> viewed([2, 12, 7, 5], [2, 3, 4, 7, 5]), viewed([2, 12, 7, 5], [2, -1])
     ([2, 3, 4, 7, 5], [2, 420])
@@ -186,7 +186,7 @@ def _is_open(size: Any) -> bool:
 
 
 def _without(sizes: Sizes, others: Sizes) -> list[Any]:
-    """Return sizes without those that stand among others too, each as often as it does."""
+    """Return sizes without those that also occur in others, with multiplicity."""
     gone = [*map(_expression, others)]
     left = []
     for size in sizes:
@@ -198,12 +198,12 @@ def _without(sizes: Sizes, others: Sizes) -> list[Any]:
 
 
 def _expression(size: Any) -> Any:
-    """Return what a size is: two of one expression are equal without a question."""
+    """Return a key of a size: two sizes with the same expression are equal without a condition."""
     return size.node.expr if hasattr(size, "node") else size
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Return whether two sizes are equal; a question where they are not the same expression."""
+    """Return whether two sizes are equal; a condition unless they are the same expression."""
     return bool(_expression(one) == _expression(other) or one == other)
 
 

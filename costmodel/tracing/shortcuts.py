@@ -1,8 +1,8 @@
-"""Results of frequent operators on symbolic sizes, without torch's detour through how it would compute them.
+"""Results of frequent operators on symbolic sizes, without torch's detour through their decompositions.
 
-torch takes a normalisation apart into some ten operators, each of which compares sizes, and asks of each
-result how it lies in memory. The shape of a result, and that it lies in order where its inputs do, is all
-that a cost needs. What is not certain here is left to torch.
+torch decomposes a normalisation into some ten operators, each of which compares sizes and tests the memory
+layout of its result. A cost needs only the shape of a result, and that it lies in order if its inputs do.
+Whatever is not certain here is left to torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ELEMENTWISE = frozenset(
         "_prelu_kernel",
     }
 )  # fmt: skip
-# Their results are dense, however their operands lie in memory.
+# Their results are dense, whatever the layout of their operands.
 _OF_ANY_ORDER = frozenset({"mm", "addmm", "bmm", "baddbmm"})
 
 
@@ -73,7 +73,7 @@ def _elementwise(a: Arguments) -> list[Any]:
     )
 
 
-# The shape of an operator's first result. A second one of pooling are the indices, as many.
+# The shape of an operator's first result. The second result of pooling, the indices, has the same shape.
 _RULES: Mapping[str, Rule] = {
     "convolution": _convolved,
     **{f"max_pool{axes}d_with_indices": _pooled(axes) for axes in (2, 3)},
@@ -100,7 +100,7 @@ class Shortcuts:
         self._ordered = Ordered(mode)
 
     def __call__(self, operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Return the result of an operator: by a rule, or as torch finds it where there is none."""
+        """Return the result of an operator: by a rule or, if there is none, from torch."""
         name: str = operator.overloadpacket.__name__
         if operator.namespace == "aten":
             try:
@@ -137,7 +137,7 @@ class Shortcuts:
         return self._ordered.view(x, shape_rules.viewed(x.shape, a["size"]))
 
     def _check_order(self, name: str, a: Arguments) -> None:
-        """Go on only with tensors of known order, so that the result's is known."""
+        """Continue only with tensors of known order, so that the order of the result is known."""
         if name in _OF_ANY_ORDER or (name == "clone" and a["memory_format"] is torch.contiguous_format):
             return
         if a.get("memory_format") not in (None, torch.preserve_format, torch.contiguous_format):
@@ -182,7 +182,7 @@ def _in_place(x: Tensor, shape: Sequence[Any]) -> Tensor:
 
 
 def _dtype(a: Arguments) -> torch.dtype:
-    """Return the dtype of a result: that of all tensors, if that is one of real numbers."""
+    """Return the dtype of a result: that of all tensors, if it is a floating-point dtype."""
     found = {value.dtype for value in leaves(list(a.values())) if isinstance(value, Tensor)}
     if len(found) != 1:
         raise UnknownShapeError

@@ -1,4 +1,4 @@
-"""Puts tensors without data in the place of a module's parameters and buffers, and puts everything back."""
+"""Replaces a module's parameters and buffers by tensors without data, and restores everything afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STORES = ("_parameters", "_buffers", "_modules")
 
 
 class Substitutes:
-    """Tensors without data for real ones: the same one for the same tensor."""
+    """Maps real tensors to tensors without data: the same tensor always to the same substitute."""
 
     def __init__(self, make: Callable[[Tensor], Tensor]) -> None:
         self._make = make
@@ -30,7 +30,7 @@ class Substitutes:
         return self._made[id(tensor)]
 
     def put(self, tensor: Tensor, substitute: Tensor) -> None:
-        """Say what the substitute of a tensor is."""
+        """Set the substitute of a tensor."""
         self._made[id(tensor)] = substitute
         self._held.append(tensor)
 
@@ -46,7 +46,7 @@ class Substitutes:
 
 
 def fake(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
-    """Return a tensor without data that says it lies on the CPU; a parameter stays one."""
+    """Return a tensor without data that claims to be on the CPU; a parameter stays a parameter."""
     if isinstance(tensor, FakeTensor):
         return tensor
     with torch.no_grad(), in_kernel_invocation_manager(mode):
@@ -67,8 +67,8 @@ def real(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def substituted(model: nn.Module, substitutes: Substitutes) -> Iterator[None]:
-    """Let a module run on substitutes of its tensors; whatever it changes in itself is undone afterwards."""
-    # A scripted module keeps its parameters out of Python's sight: it runs on its own.
+    """Let a module run on substitutes of its tensors; all changes to the module are undone afterwards."""
+    # A scripted module hides its parameters from Python: it runs on its own tensors.
     modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     before = [
         (module, dict(module.__dict__), {name: dict(module.__dict__[name]) for name in _STORES})

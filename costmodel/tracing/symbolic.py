@@ -1,4 +1,4 @@
-"""A module run on symbolic sizes: one run stands for all sizes that take the same way through the code."""
+"""A module run on symbolic sizes: one run stands for all sizes that take the same path through the code."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Symbols = Mapping[Key, Mapping[int, str]]
 
 
 def size_symbol(name: str) -> sp.Symbol:
-    """Return the symbol of a size: a positive whole number."""
+    """Return the symbol of a size: a positive integer."""
     return sp.Symbol(name, positive=True, integer=True)
 
 
 def sizes_of(args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols) -> dict[str, int]:
-    """Return the size that each symbol stands for in given inputs.
+    """Return the size for which each symbol stands in given inputs.
 
-    Raises ValueError where an input has no such axis, or a symbol stands for two sizes.
+    Raises ValueError if an input has no such axis, or a symbol stands for two sizes.
     """
     found: dict[str, int] = {}
     for key, axes in symbols.items():
@@ -62,7 +62,7 @@ def _input(args: Sequence[Any], kwargs: Mapping[str, Any], key: Key) -> Tensor:
 
 
 def distinct(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return sizes to try symbols with: no two alike, and none 1, lest code take them for constants.
+    """Return sample sizes for symbols: all distinct, and none 1, lest code take them for constants.
 
     >>> distinct({"n": 1, "h": 224, "w": 224})
     {'n': 2, 'h': 224, 'w': 256}
@@ -81,14 +81,14 @@ class SymbolicTensors(FakeTensors):
     instead = INSTEAD
 
     def __init__(self, hints: Mapping[str, int]) -> None:
-        # No size is 0 or 1 by itself, and equal hints are no reason to take two sizes for one.
+        # No size is specialised to 0 or 1, and equal hints do not make two sizes one.
         self.env = Questions(specialize_zero_one=False, duck_shape=False)
         self.sizes = {name: self._size(name, hint) for name, hint in hints.items()}
         self.symbols = {s.node.expr: size_symbol(name) for name, s in self.sizes.items()}
         super().__init__()
         self.mode = FakeTensorMode(shape_env=self.env, allow_non_fake_inputs=True)
         self.mode.cache_enabled = (
-            False  # symbolic shapes do not repeat: looking for them takes half of the time
+            False  # symbolic shapes do not repeat, and looking them up takes half the time
         )
         self.execute = Shortcuts(self.mode)
         self.substitutes = type(self.substitutes)(partial(fake, self.mode))
@@ -99,7 +99,7 @@ class SymbolicTensors(FakeTensors):
         return self.env.create_symintnode(created, hint=hint, source=source)
 
     def dispatcher(self) -> AbstractContextManager[Any]:
-        """Let torch take composite operators apart by its rules in Python, which keep symbols."""
+        """Let torch decompose composite operators by its Python rules, which keep symbols."""
         return enable_python_dispatcher()
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols) -> None:
@@ -116,13 +116,13 @@ class SymbolicTensors(FakeTensors):
 
 @dataclass
 class Symbolic:
-    """What a run on symbols gave."""
+    """The outcome of a run on symbols."""
 
     calls: tuple[Call, ...]
     conditions: tuple[sp.Basic, ...]
-    places: tuple[str, ...]  # the module and operator after which each condition was known
+    places: tuple[str, ...]  # the module and operator after which each condition arose
     fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
-    where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did
+    where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did so
 
 
 def run_symbolic(
@@ -132,9 +132,9 @@ def run_symbolic(
     symbols: Symbols,
     hints: Mapping[str, int],
 ) -> Symbolic:
-    """Run a module on symbols; a size without a hint is the number that it is in the inputs.
+    """Run a module on symbols; a size without a hint keeps its value in the inputs.
 
-    Raises TraceError where the code fails on symbols.
+    Raises TraceError if the code fails on symbols.
     """
     tensors = SymbolicTensors(hints)
     tensors.prepare(args, kwargs, symbols)
@@ -159,7 +159,7 @@ def _symbols(call: Call) -> set[Any]:
 
 
 class _Specialisations:
-    """Notes where conditions arise, and where a symbol becomes a number."""
+    """Records where conditions arise, and where a symbol becomes a number."""
 
     def __init__(self, tensors: SymbolicTensors) -> None:
         self._tensors = tensors
@@ -167,12 +167,12 @@ class _Specialisations:
         self.places: list[str] = []
 
     def __call__(self, raw: Raw) -> None:
-        """Look at the symbols after an operator ran."""
+        """Inspect the symbols after an operator ran."""
         if len(self._tensors.env.guards) > len(self.places):
             self._note(f"{raw.module or '(model)'}: {raw.name}")
 
     def finish(self) -> None:
-        """Note what came after the last operator."""
+        """Record what happened after the last operator."""
         self._note("the code")
 
     def _note(self, place: str) -> None:

@@ -1,4 +1,4 @@
-"""Trace any module: on tensors without data where its code allows, else on the CPU."""
+"""Trace any module: on tensors without data if its code allows, otherwise on the CPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
 from costmodel.tracing.runs import FakeTensors, Run, Tensors, run
 
-REAL_BYTES = 4 * 2**30  # more is not allocated only because code needs values
+REAL_BYTES = 4 * 2**30  # limit of what is allocated because code needs values
 
 
 def trace(
@@ -30,12 +30,12 @@ def trace(
 ) -> Trace:
     """Return what runs when a module is called on inputs, operator by operator, with its cost.
 
-    The module is left as it was, but for lazy parameters, which a first run makes. Inputs are tensors, or
-    anything that holds tensors; only their shapes and dtypes matter, except to code that reads values. With
-    `training`, one training step is traced too. Code that needs values runs on the CPU, unless `with_values`
-    is False.
+    The module is left as it was, except that lazy parameters are materialised. Inputs are tensors, or
+    anything that contains tensors; only their shapes and dtypes matter, except to code that reads values.
+    With `training`, one training step is traced too. Code that needs values runs on the CPU, unless
+    `with_values` is False.
 
-    Raises TraceError where the module does not run, naming the module and the operator.
+    Raises TraceError, which names the module and the operator, if the module does not run.
 
     >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
     144
@@ -87,7 +87,7 @@ def _step(ran: Run) -> Training:
 
 
 def priced(calls: Iterable[Raw]) -> tuple[Call, ...]:
-    """Return calls on numbers with their costs."""
+    """Return calls at concrete sizes with their costs."""
     return tuple(price(raw, number) for raw in calls)
 
 
@@ -97,7 +97,7 @@ def number(size: Any) -> Size:
 
 
 def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Let lazy layers meet the inputs, as their first run does, so that their parameters have sizes."""
+    """Materialise lazy layers by a first run on the inputs, so that their parameters have sizes."""
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         try:
             with torch.no_grad():

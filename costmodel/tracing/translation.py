@@ -18,7 +18,7 @@ def _modular_indexing(base: sp.Expr, divisor: sp.Expr, modulus: sp.Expr) -> sp.E
     return sp.Mod(floor_of(base / divisor), modulus)
 
 
-# Sizes are positive, so that rounding towards zero is rounding down, and Python's remainder is C's.
+# Sizes are positive, so rounding towards zero is rounding down, and Python's remainder equals C's.
 _RULES: Mapping[str, Callable[..., sp.Expr]] = {
     "FloorDiv": _floor_div,
     "CleanDiv": lambda a, b: sp.expand(a / b),
@@ -43,18 +43,18 @@ _RULES: Mapping[str, Callable[..., sp.Expr]] = {
 
 
 class Translation:
-    """Translates expressions over torch's symbols into such over ours."""
+    """Translates expressions in torch's symbols into ours."""
 
     def __init__(self, symbols: Mapping[sp.Symbol, sp.Symbol]) -> None:
         self._symbols = symbols
         self._known: dict[Any, Any] = {}
 
     def size(self, value: Any) -> Any:
-        """Return a size of torch: a whole number, or an expression."""
+        """Return a torch size as an integer or an expression."""
         return self.expression(value.node.expr) if hasattr(value, "node") else int(value)
 
     def expression(self, expression: Any) -> Any:
-        """Return an expression or a condition of torch as one of sympy."""
+        """Return a torch expression or condition as a sympy one."""
         if expression not in self._known:
             self._known[expression] = self._translated(expression)
         return self._known[expression]

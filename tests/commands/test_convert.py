@@ -72,7 +72,7 @@ def test_a_name_says_how_a_network_is_converted(nets: Path) -> None:
     [
         ("convert()", "a converted network is such as convert"),
         ("convert(resnet20, 4)", "a converted network is such as convert"),
-        ("convert(resnet20, alpha=x)", "arguments of a network are literals of Python"),
+        ("convert(resnet20, alpha=x)", "arguments of a network are Python literals"),
         ("convert(resnet20, alfa=1/4)", "unexpected keyword argument 'alfa'"),
         ("convert(resnet20, alpha=2)", "alpha must be in [0, 1], got 2"),
         ("convert(resnet21, alpha=1/4)", "resnet21"),

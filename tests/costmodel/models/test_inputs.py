@@ -40,13 +40,13 @@ def test_values_are_the_same_each_time() -> None:
         ([""], "an input is a shape such as 1,3,224,224, .*; got nothing"),
         (["1x3"], "an input is a shape such as .*; got 1x3"),
         (["1, 3"], "an input is a shape such as .*; got 1, 3"),
-        (["0,3"], "an input has sides of 1 or more, and less than 2\\^48 elements; got 0,3"),
-        (["9999999999"], "an input has sides of 1 or more, .*"),
-        (["1000000,1000000,1000000"], "an input has sides of 1 or more, .*"),
+        (["0,3"], "an input has sizes of 1 or more, and fewer than 2\\^48 elements; got 0,3"),
+        (["9999999999"], "an input has sizes of 1 or more, .*"),
+        (["1000000,1000000,1000000"], "an input has sizes of 1 or more, .*"),
         (["1,3:float"], "the dtype of an input is one of float64, .*; got float in 1,3:float"),
         (["1,3:float32<5"], "only integers have a bound, .*; got 1,3:float32<5"),
         (["1,3:int8<129"], "the bound of an input of int8 is from 1 to 128; got 1,3:int8<129"),
-        (["x=1", "x=2"], "each input has a name of its own, got x=1 x=2"),
+        (["x=1", "x=2"], "each input needs its own name, got x=1 x=2"),
     ],
 )
 def test_what_is_no_input_is_refused(texts: list[str], message: str) -> None:

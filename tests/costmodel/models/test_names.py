@@ -54,7 +54,7 @@ def test_arguments_are_literals_of_python(text: str, arguments: Any, options: An
             "no such is neither a module, such as package.module, nor a file that ends in .py: .*",
         ),
         ("net.pth", "net.pth holds weights, and weights are never loaded: name the code .*"),
-        ("n.py:N(x)", "arguments of a network are literals of Python, .*; got n.py:N\\(x\\)"),
+        ("n.py:N(x)", "arguments of a network are Python literals, .*; got n.py:N\\(x\\)"),
         ("n.py:N(f())", "arguments of a network are literals.*"),
         ("n.py:N(*[1])", "arguments of a network are literals.*"),
         ("n.py:N(**{'a': 1})", "arguments of a network are literals.*"),
