@@ -55,12 +55,12 @@ def test_arguments_are_literals_of_python(text: str, arguments: Any, options: An
         ),
         ("net.pth", "net.pth holds weights, and weights are never loaded: name the code .*"),
         ("n.py:N(x)", "arguments of a network are Python literals, .*; got n.py:N\\(x\\)"),
-        ("n.py:N(f())", "arguments of a network are literals.*"),
-        ("n.py:N(*[1])", "arguments of a network are literals.*"),
-        ("n.py:N(**{'a': 1})", "arguments of a network are literals.*"),
-        ("n.py:N(1)(2)", "arguments of a network are literals.*"),
-        ("n.py:N(a=1, a=2)", "arguments of a network are literals.*"),
-        ("n.py:N(" + "[" * 100_000 + ")", "arguments of a network are literals.*"),
+        ("n.py:N(f())", "arguments of a network are Python literals.*"),
+        ("n.py:N(*[1])", "arguments of a network are Python literals.*"),
+        ("n.py:N(**{'a': 1})", "arguments of a network are Python literals.*"),
+        ("n.py:N(1)(2)", "arguments of a network are Python literals.*"),
+        ("n.py:N(a=1, a=2)", "arguments of a network are Python literals.*"),
+        ("n.py:N(" + "[" * 100_000 + ")", "arguments of a network are Python literals.*"),
     ],
 )
 def test_what_names_no_network_is_refused(text: str, message: str) -> None:
