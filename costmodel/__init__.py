@@ -2,13 +2,13 @@
 
     layer(...)      one layer: cost(), formula(), per_path()
     network(...)    a CIFAR ResNet: cost(), formula(), per_layer(), difference(other)
-    grid(...)       many configurations at once; pareto(...) those that no other one beats
-    trace(...)      any `nn.Module`: what ran, operator by operator, and what it costs
+    grid(...)       many configurations at once; pareto(...) those that no other dominates
+    trace(...)      any `nn.Module`: the operators that ran, and their costs
     verify(...)     formulas against independent counters; prove(...) against symbolic traces of the code
 
 Costs are exact integers, or sympy expressions. Results are plain data: `to_dict()` gives dicts and lists,
-`to_frame()` a DataFrame where pandas is installed. Each name is imported when it is first used, so that
-`import costmodel` loads neither sympy nor torch; only trace, verify and prove need torch.
+`to_frame()` a DataFrame if pandas is installed. Each name is imported on first use, so `import costmodel`
+loads neither sympy nor torch; only trace, verify and prove need torch.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
-"""Where the process `pwoct-cost` begins, also as `python -m costmodel`.
+"""The entry point of the process `pwoct-cost`, also as `python -m costmodel`.
 
-It imports next to nothing, so that Ctrl-C is heard from the start. It loads `cli.py` by its place: another
-module of that name, a user's own for example, neither replaces it nor is hidden by it.
+It imports next to nothing, so that Ctrl-C works from the start. It loads `cli.py` by its path: another module
+of that name, such as a user's own, neither replaces it nor is hidden by it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STDERR = 2
 SHOW_CURSOR = b"\x1b[?25h"
-INTERRUPTED = 130  # what a shell makes of SIGINT
+INTERRUPTED = 130  # a shell's exit code for SIGINT
 IMPORTING = "<frozen importlib._bootstrap>"
 
 
@@ -35,13 +35,13 @@ def main() -> None:
         signal.signal(signal.SIGINT, _leave)
         sys.stdout = (
             sys.stderr
-        )  # the result is complete: what imported code prints at its end is no part of it
+        )  # the result is complete; anything imported code prints at exit is not part of it
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Answer Ctrl-C: leave at once while modules are imported, and raise KeyboardInterrupt elsewhere.
+    """Handle Ctrl-C: exit at once while modules are being imported, and raise KeyboardInterrupt otherwise.
 
-    An import may turn KeyboardInterrupt into another error, or swallow it; and nothing is written then.
+    An import may turn KeyboardInterrupt into another error, or swallow it; nothing is being written then.
     """
     around = frame
     while around is not None:
@@ -52,7 +52,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def command_line() -> ModuleType:
-    """Return the module in `cli.py`, which lies beside this package."""
+    """Return the module in `cli.py`, which is beside this package."""
     beside = join(dirname(dirname(abspath(__file__))), "cli.py")
     spec = spec_from_file_location("costmodel.cli", beside)
     if spec is None or spec.loader is None:
@@ -69,7 +69,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - 
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """Leave where Ctrl-C came in code that cannot pass it on, such as a destructor."""
+    """Exit if Ctrl-C arrived in code that cannot propagate it, such as a destructor."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         _leave(signal.SIGINT, None)
     sys.__unraisablehook__(unraisable)

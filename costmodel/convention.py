@@ -1,6 +1,6 @@
-"""The one definition of the convention: what is counted, in which unit, and how counts add up.
+"""The single definition of the convention: what is counted, in which unit, and how counts add up.
 
-* The unit of work is the MAC, one multiply-accumulate; a FLOP count is twice the MACs and says so.
+* The unit of work is the MAC, one multiply-accumulate; a FLOP count is twice the MACs and is labelled so.
 * Convolutions and linear layers are counted in MACs, with the taps that fall on padding, for the given batch.
 * Batch normalisation, bias, activation, pooling, upsampling and addition are counted separately, in element
   operations: normalisation 2 per element; bias, activation, addition and (before cropping) upsampling 1 per
@@ -41,7 +41,7 @@ class Cost:
     36
     """
 
-    weights: Size = 0  # kernel parameters of convolutions and linear layers
+    weights: Size = 0  # weights of convolutions and linear layers
     biases: Size = 0  # parameters
     bn_weights: Size = 0  # parameters of batch normalisation: scale and shift
     bn_buffers: Size = 0  # running mean and variance: no parameters
@@ -62,12 +62,12 @@ class Cost:
 
     @property
     def params(self) -> Size:
-        """Trainable parameters: kernels, biases, and scale and shift of batch normalisation."""
+        """Trainable parameters: weights, biases, and scale and shift of batch normalisation."""
         return self.weights + self.biases + self.bn_weights
 
     @property
     def macs_training(self) -> Size:
-        """MACs of a training step: forward, gradient by the input and gradient by the weights."""
+        """MACs of a training step: forward, and the gradients with respect to input and weights."""
         return self.macs + self.macs_input_grad + self.macs_weight_grad
 
     @property
@@ -85,7 +85,7 @@ class Cost:
         return self.elements_written * dtype_bytes(dtype)
 
     def intensity(self, dtype: str = "float32") -> Fraction | sp.Expr:
-        """Arithmetic intensity in MACs per byte (twice that in FLOPs per byte); 0 where nothing is moved."""
+        """Arithmetic intensity in MACs per byte (twice that in FLOPs per byte); 0 if nothing is moved."""
         moved = self.bytes_read(dtype) + self.bytes_written(dtype)
         if isinstance(self.macs, int) and isinstance(moved, int):
             return Fraction(self.macs, moved) if moved else Fraction(0)
@@ -126,7 +126,7 @@ class Cost:
         }
 
     def formula(self, quantity: str) -> str:
-        """Return one quantity as text, its common factors taken out.
+        """Return one quantity as text, with common factors taken out.
 
         >>> c, m = sp.symbols("c m", positive=True, integer=True)
         >>> Cost(weights=c*m + 9*m**2 + m*c).formula("weights")
@@ -135,7 +135,7 @@ class Cost:
         return str(sp.factor_terms(getattr(self, quantity)))
 
     def latex(self, quantity: str) -> str:
-        """Return one quantity as LaTeX, its common factors taken out."""
+        """Return one quantity as LaTeX, with common factors taken out."""
         return str(sp.latex(sp.factor_terms(getattr(self, quantity))))
 
 
@@ -144,13 +144,13 @@ _values: Callable[[Cost], tuple[Size, ...]] = attrgetter(*QUANTITIES)
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """Return the sum of costs, field by field; of none: the cost of nothing."""
+    """Return the sum of costs, field by field; the sum of none is zero cost."""
     columns = zip(*map(_values, costs), strict=True)
     return Cost(*(sum(column) for column in columns))
 
 
 def dtype_bytes(dtype: str) -> int:
-    """Return the bytes an element of a dtype takes.
+    """Return the number of bytes per element of a dtype.
 
     >>> dtype_bytes("bfloat16")
     2

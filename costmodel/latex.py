@@ -13,7 +13,7 @@ from costmodel.text import visible
 
 
 def to_latex(tables: Iterable[Table]) -> str:
-    """Return tables as LaTeX, one `tabular` each for the package booktabs, under its title as a comment."""
+    """Return tables as LaTeX: one booktabs `tabular` each, below its title as a comment."""
     return "\n\n".join(_latex_table(table.for_documents()) for table in tables)
 
 

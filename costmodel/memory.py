@@ -1,4 +1,4 @@
-"""Memory: how much there is, whether something fits, and how a failure to get it is told."""
+"""Memory: how much is available, whether something fits, and messages about failed allocations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-# How allocators of PyTorch and of operating systems say that there is not enough.
+# Messages of PyTorch's and operating systems' allocators about too little memory.
 _SHORTAGE = re.compile(
     r"can't allocate memory|cannot allocate memory|not enough memory|out of memory"
     r"|storage size calculation overflowed|array is too big|unable to allocate",
@@ -18,7 +18,7 @@ _CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def in_words(count: int) -> str:
-    """Return a number of bytes in the unit that suits it.
+    """Return a number of bytes in a suitable unit.
 
     >>> in_words(3 * 2**30), in_words(2000)
     ('3.0 GiB', '2.0 KiB')
@@ -32,14 +32,14 @@ def in_words(count: int) -> str:
 
 
 def available() -> int | None:
-    """Return how many bytes this process can still get; None where the system does not say."""
+    """Return how many bytes this process can still allocate; None if the system does not say."""
     return min(_limits(), default=None)
 
 
 def check_memory(needed: int, what: str) -> None:
-    """Raise ValueError where `what` needs more bytes than can be had.
+    """Raise ValueError if `what` needs more bytes than are available.
 
-    Linux promises memory that it does not have, and ends the process that uses it. So this is asked before.
+    Linux grants memory that it does not have and kills the process that uses it, so this is checked first.
     """
     there = available()
     if there is not None and needed > there:
@@ -49,7 +49,7 @@ def check_memory(needed: int, what: str) -> None:
 
 
 def shortage(error: BaseException) -> str | None:
-    """Return a sentence about memory where an error comes from a lack of it, else None."""
+    """Return a sentence about memory if an error is due to a lack of it, else None."""
     text = str(error)
     if not isinstance(error, MemoryError) and not _SHORTAGE.search(text):
         return None
@@ -65,7 +65,7 @@ def _limits() -> Iterator[int]:
     most, used = (_number(_CONTROL_GROUP / f"memory.{name}") for name in ("max", "current"))
     if most is not None and used is not None:
         yield max(0, most - used)
-    if not Path("/proc/meminfo").exists() and hasattr(os, "sysconf"):  # macOS: all there is
+    if not Path("/proc/meminfo").exists() and hasattr(os, "sysconf"):  # macOS: the total memory
         yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

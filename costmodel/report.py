@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from costmodel.text import OBEYED, visible
 
-# Of the JSON; within one number, keys are only ever added. Since 2, `diff` has accuracies in per cent too.
+# Of the JSON; within one number, keys are only ever added. Since 2, `diff` also has accuracies in per cent.
 SCHEMA = 2
 
 Kind = Literal["text", "count", "percent", "share", "ratio", "formula", "verdict", "any"]
@@ -24,14 +24,14 @@ NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "share", "ratio"})
 class Column:
     """A column: the key of its values in a row, its heading with the unit, and how its values are written.
 
-    JSON and CSV have the values themselves; a `scale` of 10**6 shows elsewhere how many millions they are.
+    JSON and CSV contain the values themselves; with a `scale` of 10**6, other formats show millions.
     """
 
     key: str
     heading: str
     kind: Kind = "text"
     on_terminal: bool = True
-    for_readers: bool = True  # else only for programs: in JSON and CSV
+    for_readers: bool = True  # False: only for programs, in JSON and CSV
     scale: int = 1
 
 
@@ -45,7 +45,7 @@ class Table:
     rows: Sequence[Mapping[str, Any]]
 
     def for_terminal(self) -> Table:
-        """Return the table without what only the other formats show."""
+        """Return the table without what only other formats show."""
         return replace(self, columns=[column for column in self.columns if column.on_terminal])
 
     def for_documents(self) -> Table:
@@ -68,8 +68,7 @@ PARAMS_COLUMN = Column("params", "params", "count")
 def cell(value: Any, kind: Kind) -> str:
     """Return a value as text: counts with thousands separators, changes and shares in per cent.
 
-    A change has its sign.
-    A column of the kind "any" has numbers of all kinds, and texts.
+    A change has a sign. A column of the kind "any" has numbers of all kinds, and strings.
 
     >>> cell(125747840, "count"), cell(Fraction(-1, 4), "percent"), cell(Fraction(7, 3), "ratio")
     ('125,747,840', '-25.0 %', '2.33')
@@ -100,7 +99,7 @@ def cell(value: Any, kind: Kind) -> str:
 
 
 def scaled(value: int | None, scale: int) -> str:
-    """Return a count in thousands or millions: three decimals, or three digits where that would be less.
+    """Return a count in thousands or millions: three decimals, or three significant digits if small.
 
     >>> scaled(125747840, 10**6), scaled(640, 10**6), scaled(0, 10**6)
     ('125.748', '0.00064', '0.000')
@@ -121,7 +120,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def change(value: int, base: int) -> Fraction | None:
-    """Return the relative change of a count against a base; None where the base is nothing.
+    """Return the relative change of a count against a base; None if the base is 0.
 
     >>> change(75, 100)
     Fraction(-1, 4)
@@ -132,9 +131,9 @@ def change(value: int, base: int) -> Fraction | None:
 def to_json(
     command: str, payload: Mapping[str, Any], tables: Iterable[Table] = (), *, ascii_only: bool = False
 ) -> str:
-    """Return a result as JSON: schema version, command, payload, then one list of rows for each table.
+    """Return a result as JSON: schema version, command, payload, then one list of rows per table.
 
-    Characters that a terminal would obey are escaped, and on request all that are not ASCII.
+    Control characters are escaped and, on request, all characters that are not ASCII.
     """
     rows = {table.name: [_typed_row(table, row) for row in table.rows] for table in tables}
     document = {"schema": SCHEMA, "command": command, **payload, **rows}
@@ -143,9 +142,9 @@ def to_json(
 
 
 def to_csv(tables: Sequence[Table], command_line: str | None = None) -> str:
-    """Return tables as one CSV table; where there are several, a first column names the table of a row.
+    """Return tables as one CSV table; if there are several, the first column names the table of a row.
 
-    The command that asks for the result again is the last column, where it is known.
+    The last column is the command that reproduces the result, if known.
     """
     keys = list(dict.fromkeys(column.key for table in tables for column in table.columns))
     several = len(tables) > 1
@@ -162,12 +161,12 @@ def to_csv(tables: Sequence[Table], command_line: str | None = None) -> str:
 
 
 def to_markdown(tables: Iterable[Table]) -> str:
-    """Return tables in Markdown, each under its title."""
+    """Return tables in Markdown, each below its title."""
     return "\n\n".join(_markdown_table(table.for_documents()) for table in tables)
 
 
 def plain_rows(table: Table) -> list[dict[str, Any]]:
-    """Return the rows of a table by the keys of its columns, in values that JSON knows.
+    """Return the rows of a table by the keys of its columns, as JSON-serialisable values.
 
     >>> plain_rows(Table("t", "T", [Column("share", "share", "percent")], [{"share": Fraction(1, 4)}]))
     [{'share': 0.25}]
@@ -187,7 +186,7 @@ def _plain(value: Any, kind: Kind = "text") -> Any:
     return sorted(value) if isinstance(value, frozenset | set) else str(value)
 
 
-# What a spreadsheet would compute instead of showing it: all but numbers, ratios and options of ours.
+# Text that a spreadsheet would evaluate as a formula, except numbers, ratios and our options.
 _COMPUTED = re.compile(
     r"[=@\t\r]|[+\-](?!\d[\d.,]*(e[+\-]?\d+)?(/\d+)?( ?%)?$)(?!-[a-z][a-z-]* [\w./,+: -]+$)"
 )

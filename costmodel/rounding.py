@@ -1,8 +1,8 @@
 """The rounding rule: how a ratio splits channels, and how wide a bottleneck is.
 
 c_L = floor(alpha c), c_H = c - c_L; m = max(1, floor(c_out / beta)). alpha and beta are exact rationals.
-`pwoct.channels` has its own copy: a check of one side against the other is worth something only if both
-were written apart.
+`pwoct.channels` has its own copy: a check of one side against the other is meaningful only if both were
+written independently.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ RatioLike: TypeAlias = Fraction | float | str
 
 # Fraction("1e999999999") would write all these digits out, for minutes.
 _HUGE_EXPONENT = re.compile(r"e[+-]?[0-9_]{4}", re.IGNORECASE)
-MOST_DIGITS = 40  # of a numerator or a denominator: tables and messages write them out
+MOST_DIGITS = 40  # of a numerator or a denominator, since tables and messages write them out
 
 
 def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
-    """Read a ratio exactly; a float is read as the decimal that Python prints for it.
+    """Parse a ratio exactly; a float is taken as the decimal that Python prints for it.
 
-    Raises ValueError where the text is not a number.
+    Raises ValueError if the text is not a number.
 
     >>> as_ratio("1/4"), as_ratio(0.1)
     (Fraction(1, 4), Fraction(1, 10))
@@ -75,7 +75,7 @@ WIDTH_RULES: Mapping[str, Callable[[Size, Size], Size]] = {
 def unrounded_hidden(
     c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out"
 ) -> Fraction | sp.Expr:
-    """Return the width of a bottleneck before rounding: c_out / beta, or what another width rule says."""
+    """Return the width of a bottleneck before rounding: c_out / beta, or that of another width rule."""
     if rule not in WIDTH_RULES:
         raise ValueError(f"width rule must be one of {', '.join(WIDTH_RULES)}, got {rule}")
     twice = WIDTH_RULES[rule](c_in, c_out)
@@ -97,7 +97,7 @@ def hidden(c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out")
 
 
 def _readable(ratio: Fraction, name: str, given: Fraction | float | str) -> Fraction:
-    """Return a ratio, or raise ValueError where a short text stands for more digits than anyone reads."""
+    """Return a ratio, or raise ValueError if it has too many digits, as 1e999999999 does."""
     if isinstance(given, str) and any(
         part >= 10**MOST_DIGITS for part in (abs(ratio.numerator), ratio.denominator)
     ):
@@ -116,7 +116,7 @@ def _minimum(a: Size, b: Size) -> Size:
 
 
 def split_note(channels: Size, alpha: Fraction) -> str:
-    """Return a sentence where the split is rounded, else nothing.
+    """Return a sentence if the split is rounded, else nothing.
 
     >>> split_note(10, Fraction(1, 4))
     'alpha 1/4 of 10 channels is 2.5: c_L = 2'
@@ -128,7 +128,7 @@ def split_note(channels: Size, alpha: Fraction) -> str:
 
 
 def width_note(path: str, c_in: Size, c_out: Size, beta: Fraction, rule: str = "out") -> str:
-    """Return a sentence where the width of a bottleneck is rounded, or raised to 1, else nothing.
+    """Return a sentence if the width of a bottleneck is rounded, or raised to 1, else nothing.
 
     >>> width_note("LL", 1, 1, Fraction(2))
     'LL 1 → 1 at beta 2: 0.5 hidden channels: m = 1 (raised to 1)'

@@ -1,4 +1,4 @@
-"""Sizes: whole numbers, or sympy expressions, with the divisions and checks that serve both."""
+"""Sizes: integers or sympy expressions, with divisions and checks that work for both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Pair: TypeAlias = tuple[Size, Size]
 
 
 def ceil_div(size: Size, divisor: Size) -> Size:
-    """Return the quotient, rounded up; a sympy `ceiling` where a size is a symbol.
+    """Return the quotient, rounded up; a sympy `ceiling` if a size is a symbol.
 
     >>> ceil_div(33, 2)
     17
@@ -24,14 +24,14 @@ def ceil_div(size: Size, divisor: Size) -> Size:
 
 
 def floor_div(size: Size, divisor: Size) -> Size:
-    """Return the quotient, rounded down; a sympy `floor` where a size is a symbol."""
+    """Return the quotient, rounded down; a sympy `floor` if a size is a symbol."""
     if isinstance(size, int) and isinstance(divisor, int):
         return size // divisor
     return sp.floor(sp.sympify(size) / divisor)
 
 
 def exact_div(size: Size, divisor: Size) -> Size:
-    """Return the quotient of two sizes of which the second divides the first."""
+    """Return the quotient of two sizes, the second of which divides the first."""
     if isinstance(size, int) and isinstance(divisor, int):
         quotient, rest = divmod(size, divisor)
         if rest:
@@ -41,7 +41,7 @@ def exact_div(size: Size, divisor: Size) -> Size:
 
 
 def pair(value: Size | Iterable[Size]) -> Pair:
-    """Return (height, width): one number stands for both.
+    """Return (height, width); a single number is used for both.
 
     >>> pair(3), pair((3, 5))
     ((3, 3), (3, 5))
@@ -53,12 +53,12 @@ def pair(value: Size | Iterable[Size]) -> Pair:
 
 
 def whole(value: sp.Expr) -> Size:
-    """Return a Python integer where an expression is one, else the expression."""
+    """Return a Python integer if an expression is one, else the expression."""
     return int(value) if value.is_Integer else value
 
 
 def check_sizes(**sizes: Size | Pair) -> None:
-    """Raise ValueError where a size is a number and not positive."""
+    """Raise ValueError if a size is a number and not positive."""
     for name, value in sizes.items():
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int) and number < 1:
@@ -66,19 +66,19 @@ def check_sizes(**sizes: Size | Pair) -> None:
 
 
 def check_most(what: str, value: int, most: int) -> None:
-    """Raise ValueError where a number is larger than is allowed."""
+    """Raise ValueError if a number is larger than allowed."""
     if value > most:
         raise ValueError(f"{what} must be at most {most:,}, got {value:,}")
 
 
 def check_groups(groups: Size, c_in: Size, c_out: Size) -> None:
-    """Raise ValueError where groups do not divide both channel counts."""
+    """Raise ValueError if groups do not divide both channel counts."""
     for channels in (c_in, c_out):
         if isinstance(groups, int) and isinstance(channels, int) and channels % groups:
             raise ValueError(f"groups must divide the channels {c_in} -> {c_out}, got {groups}")
 
 
 def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
-    """Raise ValueError where a value is none of the choices."""
+    """Raise ValueError if a value is not one of the choices."""
     if value not in choices:
         raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value}")

@@ -1,6 +1,6 @@
-"""Text from outside: files as Windows writes them, and characters that a terminal would obey.
+"""Text from outside: files as Windows writes them, and characters that would control a terminal.
 
-`pwoct.training.text` has its own copy of the reading, since the two packages know nothing of each other.
+`pwoct.training.text` has its own copy of the reader, since the two packages are independent.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-LONGEST = 300  # characters of a word that a message repeats in full
+LONGEST = 300  # up to which a message repeats a word in full, in characters
 
-# A mark at the start of a file says its encoding: UTF-8 as Notepad writes it, UTF-16 as PowerShell does.
+# Byte-order marks: Notepad writes one in UTF-8 files, PowerShell in UTF-16 ones.
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
-# Control characters, what changes the direction of writing, separators of lines, and halves of characters.
+# Control characters, bidirectional controls, line separators, and surrogates.
 OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """Return a text in which every character that a terminal would obey is spelled out.
+    """Return a text in which every character that would control a terminal is escaped.
 
     >>> visible("a\\x1b[31mb"), visible("two\\nlines"), visible("résumé")
     ('a\\\\x1b[31mb', 'two\\\\nlines', 'résumé')
@@ -30,7 +30,7 @@ def visible(text: str) -> str:
 
 
 def restated(message: str) -> str:
-    """Return a message in one line, also where the value that it restates is empty or very long.
+    """Return a message as one line, even if the value that it restates is empty or very long.
 
     >>> restated("alpha must be a number, got "), restated("got\\n1/4")
     ('alpha must be a number, got nothing', 'got 1/4')
@@ -40,9 +40,9 @@ def restated(message: str) -> str:
 
 
 def decode(content: bytes) -> str:
-    """Return the text that bytes hold, in UTF-8 unless a mark at their start says UTF-16; line ends are \\n.
+    """Decode bytes as UTF-8, or as UTF-16 if they begin with its byte-order mark; line ends become \\n.
 
-    Raises ValueError where they are no text in that encoding.
+    Raises ValueError if they are not text in that encoding.
 
     >>> decode(b"\\xef\\xbb\\xbfa\\r\\nb"), decode("a".encode("utf-16"))
     ('a\\nb', 'a')
@@ -57,7 +57,7 @@ def decode(content: bytes) -> str:
 def read_text(path: Path) -> str:
     """Return the text of a file, in UTF-8 or UTF-16.
 
-    Raises ValueError where the file cannot be read, or is no text.
+    Raises ValueError if the file cannot be read, or is not text.
     """
     try:
         return decode(path.read_bytes())
@@ -68,7 +68,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text says. Raises ValueError where it is none, or is nested too deeply."""
+    """Parse a JSON text. Raises ValueError if it is invalid, or nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError:

@@ -1,8 +1,8 @@
 """Figures of results: cost against alpha, Pareto fronts, a network layer by layer.
 
-A figure is drawn from the JSON that a command has written, so that a stored result can be drawn again.
-Lines differ in marker and dash, bars in hatching, and colours in lightness: figures can be read in grey.
-matplotlib is imported inside the functions: it is the extra `plot`.
+A figure is drawn from the JSON that a command wrote, so that a stored result can be drawn again. Lines differ
+in marker and dash, bars in hatching, and colours in lightness: figures can be read in greyscale. matplotlib,
+the extra `plot`, is imported inside functions.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Document: TypeAlias = Mapping[str, Any]
 Row: TypeAlias = Mapping[str, Any]
 
 
-# Okabe and Ito's colours: distinct for all kinds of colour vision; here from dark to light.
+# The colours of Okabe and Ito, distinct for all kinds of colour vision; here from dark to light.
 BLACK, BLUE, VERMILION, ORANGE, SKY = "#000000", "#0072B2", "#D55E00", "#E69F00", "#56B4E9"
 
-# A sweep has one panel for each choice among HH and LL, and in it one line for each among HL and LH.
+# A sweep has one panel per choice among HH and LL, with one line per choice among HL and LH.
 LINES: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     (): {"color": BLACK, "linestyle": "-", "marker": "o"},
     ("HL",): {"color": BLUE, "linestyle": "--", "marker": "s"},
@@ -37,7 +37,7 @@ LINES: Mapping[tuple[str, ...], Mapping[str, Any]] = {
 }
 PANELS: tuple[tuple[str, ...], ...] = ((), ("LL",), ("HH",), ("HH", "LL"))
 
-# The parts of a network by the beginnings of their layers' names.
+# The parts of a network, by the prefixes of their layers' names.
 BARS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "stem": ("stem", {"color": BLACK}),
     "stages.0": ("stage 1", {"color": BLUE, "hatch": ""}),
@@ -45,11 +45,11 @@ BARS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "stages.2": ("stage 3", {"color": SKY, "hatch": "...."}),
     "fc": ("linear layer", {"color": VERMILION, "hatch": "xxxx"}),
 }
-MOST_NAMED_BARS = 70  # more names than that cannot be read
+MOST_NAMED_BARS = 70  # more names would be illegible
 
 
 def read(text: str) -> Document:
-    """Return a result from its JSON, or raise ValueError."""
+    """Parse a result from its JSON, or raise ValueError."""
     try:
         document = parse_json(text)
     except ValueError as error:
@@ -60,9 +60,9 @@ def read(text: str) -> Document:
 
 
 def figure_of(document: Document) -> Figure:
-    """Return the figure of a result in the JSON that `search`, `sweep` or the calculator has written.
+    """Return the figure of a result, in the JSON of `search`, `sweep` or the calculator.
 
-    Raises ValueError where nothing can be drawn from it.
+    Raises ValueError if it contains nothing to draw.
     """
     command = str(document.get("command", "nothing known"))
     if command == "calculator" and "layers" not in document:
@@ -76,7 +76,7 @@ def figure_of(document: Document) -> Figure:
 
 
 def sweep_figure(document: Document) -> Figure:
-    """Draw cost against alpha: a row of panels for each quantity and beta, a line for each set of paths."""
+    """Draw cost against alpha: one row of panels per quantity and beta, one line per set of paths."""
     rows: Sequence[Row] = document["sweep"]
     kinds = [panel for panel in PANELS if any(_panel(row) == panel for row in rows)]
     betas = list(dict.fromkeys(row["beta"] for row in rows if row["beta"] is not None)) or [None]
@@ -187,7 +187,7 @@ def _figure(width: float, height: float) -> Figure:
 def _engineering() -> Any:
     from matplotlib.ticker import FuncFormatter
 
-    # A tick stands for its exact value: as many digits as it has.
+    # A tick label shows its exact value, with all its digits.
     return FuncFormatter(lambda value, _: short(value, digits=6))
 
 
@@ -221,7 +221,7 @@ def _draw_sweep(axes: Axes, rows: Sequence[Row], name: str) -> None:
 
 
 def _draw_steps(axes: Axes, macs: Sequence[int], params: Sequence[int], maximise: Sequence[str]) -> None:
-    """With two quantities a front is a staircase: what is below and left of it cannot be had."""
+    """With two quantities a front is a staircase: nothing below and left of it is attainable."""
     order = sorted(range(len(macs)), key=macs.__getitem__)
     x, y = [macs[i] for i in order], [params[i] for i in order]
     if maximise:
@@ -247,7 +247,7 @@ def _axis(name: str, maximise: Sequence[str]) -> str:
 
 
 def _network(document: Document) -> str:
-    """The calculator's network in a few words."""
+    """The calculator's network in words."""
     words = [document["model"]]
     if set(document["alpha"]) != {"0"}:
         words.append(f"alpha {joined(document['alpha'])}")

@@ -1,4 +1,4 @@
-"""A roofline plot: attained MACs per second over intensity, below the ceilings of the machine."""
+"""A roofline plot: attained MACs per second against intensity, below the machine's ceilings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from costmodel.speed.roofline import Machine
 
 
 class RooflinePoint(NamedTuple):
-    """What is drawn: a label, MACs per byte, MACs per second."""
+    """A point of the plot: label, MACs per byte, MACs per second."""
 
     label: str
     intensity: float
@@ -19,7 +19,7 @@ class RooflinePoint(NamedTuple):
 
 
 def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str, path: Path) -> None:
-    """Write the plot to a file whose ending names its format.
+    """Write the plot to a file whose extension gives its format.
 
     Raises:
         ImportError: if matplotlib is missing.

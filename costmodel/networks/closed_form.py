@@ -1,7 +1,7 @@
 """A network's cost as one closed form, in n, the channels c_H and c_L of each stage, and the widths m.
 
-All inner blocks of a stage cost the same. So three blocks per stage are recorded, and the middle one is
-counted n - 2 times; that holds for every n >= 2. Substituting the rounding rule gives the form with floors;
+All inner blocks of a stage cost the same, so three blocks per stage are recorded, and the middle one is
+counted n - 2 times; this holds for every n >= 2. Substituting the rounding rule gives the form with floors;
 omitting the floors gives the form in n, alpha and beta, which is exact where all sizes are integers.
 """
 
@@ -38,7 +38,7 @@ CHANNELS: tuple[Pair, ...] = tuple((_symbol(f"c_H{s + 1}"), _symbol(f"c_L{s + 1}
 
 
 class BottleneckPlace(NamedTuple):
-    """Where a bottleneck stands: a path from the channels of one stage to those of the same or the next."""
+    """The place of a bottleneck: a path from the channels of one stage to those of the same or the next."""
 
     path: str
     source: int
@@ -47,8 +47,8 @@ class BottleneckPlace(NamedTuple):
     def width(self, rule: str) -> sp.Symbol:
         """Return the symbol of its width m.
 
-        By the rule "out" the branch it leads into decides: m_H2. By other rules also where it comes from:
-        m_LH2 inside stage 2, m_LH12 from stage 1 to stage 2.
+        With the rule "out" it depends on the output branch: m_H2. With other rules it also depends on the
+        input: m_LH2 inside stage 2, m_LH12 from stage 1 to stage 2.
         """
         if rule == "out":
             return _symbol(f"m_{self.path[1]}{self.stage + 1}")
@@ -70,7 +70,7 @@ BOTTLENECKS: tuple[BottleneckPlace, ...] = tuple(
 
 
 def choice_symbols(path: str, stage: int) -> tuple[sp.Symbol, sp.Symbol]:
-    """Return two symbols, one of which is 1 and the other 0: the path is plain, the path is a bottleneck."""
+    """Return two symbols, one of them 1 and the other 0: the path is plain, or it is a bottleneck."""
     return _symbol(f"plain_{path}{stage + 1}"), _symbol(f"pwise_{path}{stage + 1}")
 
 
@@ -90,7 +90,7 @@ class SymbolicDesign:
     is_plain: bool = False  # all alphas are 0, and HH is never compressed
 
     def split(self, stage: int) -> Pair:
-        """Return the (high, low) channels of a stage; a branch that stands alone has them all."""
+        """Return the (high, low) channels of a stage; a single branch has them all."""
         branches = self.branches[stage]
         if branches == "HL":
             return CHANNELS[stage]
@@ -102,7 +102,7 @@ class SymbolicDesign:
         return tuple(self.split(stage) for stage in STAGES)
 
     def convolve(self, source: int, stage: int) -> PathConvolution:
-        """Return what records a path between two stages: as the paths say, or both ways."""
+        """Return the recorder of a path between two stages: as `paths` says, or both ways."""
 
         def width(request: PathRequest) -> sp.Symbol:
             return BottleneckPlace(request.path, source, stage).width(self.width_rule)
@@ -114,7 +114,7 @@ class SymbolicDesign:
 
 
 def _both_ways(stage: int, bottleneck: PathConvolution) -> PathConvolution:
-    """Return what records a path plain and as a bottleneck, each weighted by the symbol of its choice."""
+    """Return the recorder of a path both plain and as a bottleneck, each weighted by its symbol."""
 
     def convolve(rec: Recorder, request: PathRequest) -> FeatureMap:
         is_plain, is_bottleneck = choice_symbols(request.path, stage)
@@ -134,8 +134,8 @@ def _weighted(rec: Recorder, weight: sp.Symbol, record: Callable[[], FeatureMap]
 def network_cost(
     backbone: Backbone, design: Design, n: Size, *, stage: int | None = None, batch: Size = 1
 ) -> Cost:
-    """Return the cost of a network with n blocks a stage (a number, or a symbol for any n >= 2), or of the
-    blocks of one stage; of the backbone, everything but its own n is used.
+    """Return the cost of a network with n blocks per stage (a number, or a symbol for any n >= 2), or of the
+    blocks of one stage; the backbone's own n is ignored.
 
     >>> from costmodel.networks.resnet import resnet
     >>> net = resnet(1202)
@@ -151,7 +151,7 @@ def network_cost(
 
 
 def check_stage(stage: int) -> None:
-    """Raise ValueError where there is no such stage."""
+    """Raise ValueError if there is no such stage."""
     if stage not in STAGES:
         raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, got {stage}")
 
@@ -182,12 +182,12 @@ def closed_form(
     """Return the cost of a CIFAR ResNet, or of one of its stages, as a formula for every n >= 2.
 
     `paths` are bottlenecks. The form "channels" has the symbols n, c_H1, c_L1, ... and m; "floors" has n,
-    alpha and beta with the rounding rule; "whole" is the same without floors, right where every c_L and m is
-    whole. `branches` says which branches have channels: "HL" for 0 < alpha < 1, "H" for alpha = 0, "L" for
-    alpha = 1; one value, or one per stage. Symbols may stand for width, classes, channels, batch, and for
-    sizes that are multiples of 8. With the shortcut "A", a formula holds where no branch loses channels from
-    stage to stage; all stages must have the same branches. Raises ValueError where a form, path, rule or
-    branch is unknown.
+    alpha and beta with the rounding rule; "whole" is the same without floors, correct where every c_L and m
+    is an integer. `branches` says which branches have channels: "HL" for 0 < alpha < 1, "H" for alpha = 0,
+    "L" for alpha = 1; one value, or one per stage. Width, classes, channels, batch, and sizes that are
+    multiples of 8 may be symbols. With the shortcut "A", a formula holds where no branch loses channels from
+    stage to stage; all stages must have the same branches. Raises ValueError if a form, path, rule or branch
+    is unknown.
 
     >>> str(closed_form(form="whole", branches="H").params)
     '97216*n - 19366'
@@ -220,7 +220,7 @@ def _replaced(value: Size, replacements: list[dict[sp.Symbol, Size]]) -> sp.Expr
 
 
 def _divisible_by_8(size: Pair) -> tuple[Pair, dict[sp.Symbol, Size]]:
-    # Three halvings of 8 h' need no rounding; h' = h / 8 comes back into the finished formula.
+    # Three halvings of 8 h' need no rounding; h' = h / 8 is substituted into the finished formula.
     eighths = {value: _symbol(f"{value}_8") for value in size if isinstance(value, sp.Expr)}
     high, wide = (8 * eighths[value] if value in eighths else value for value in size)
     return (high, wide), {eighth: value / 8 for value, eighth in eighths.items()}
@@ -246,7 +246,7 @@ def _splits(design: SymbolicDesign, form: str) -> dict[sp.Symbol, Size]:
 
 
 def collected(formula: Size) -> sp.Expr:
-    """Return a formula as (a) n + b, with a and b factored: what a block more costs, and what the ends cost.
+    """Return a formula as (a) n + b, with a and b factored: the cost per block, and the cost of the ends.
 
     >>> print(collected(closed_form(form="whole").macs))
     3538944*n*(3*alpha**2 - 6*alpha + 4) - 128*(39936*alpha**2 - 52224*alpha + 12923)

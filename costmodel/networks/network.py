@@ -23,7 +23,7 @@ POINTWISE, SPATIAL = (1, 1), (3, 3)
 
 @dataclass(frozen=True)
 class Backbone:
-    """What all variants of a network share; `size` is the input's (h, w)."""
+    """What all variants of a network have in common; `size` is the input's (h, w)."""
 
     n: int
     width: Size = 16
@@ -66,9 +66,9 @@ class Design(Protocol):
         ...
 
     def convolve(self, source: int, stage: int) -> PathConvolution:
-        """Return what records the paths of a 3x3 convolution from the channels of one stage to another's.
+        """Return the recorder of the paths of a 3x3 convolution from the channels of one stage to another's.
 
-        It is not asked for the first and the last one of a network, which are never compressed.
+        It is not called for the first and last convolution of a network, which are never compressed.
         """
         ...
 
@@ -86,9 +86,9 @@ def record_resnet(backbone: Backbone, design: Design, batch: Size = 1) -> list[O
 
 
 def fold(operators: Iterable[Operator], inner: Size) -> list[Operator]:
-    """Return the operators of a network of three blocks a stage, the middle one counted `inner` times.
+    """Return the operators of a network of three blocks per stage, the middle one counted `inner` times.
 
-    All inner blocks of a stage cost the same, so these stand for a network of inner + 2 blocks a stage.
+    All inner blocks of a stage cost the same, so this represents a network of inner + 2 blocks per stage.
     """
     return [replace(op, cost=op.cost * inner) if op.place.block == 1 else op for op in operators]
 
@@ -156,7 +156,7 @@ class _Block:
 
     @property
     def size(self) -> Pair:
-        """The size of the high output, whether or not there is such a branch."""
+        """The size of the high output, whether or not that branch exists."""
         return strided(self.backbone.size, 2**self.stage)
 
     def record(self, x: OctaveMap) -> OctaveMap:

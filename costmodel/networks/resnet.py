@@ -1,4 +1,4 @@
-"""Networks with numbers in them: alpha, beta and paths for each stage of a CIFAR ResNet."""
+"""Concrete networks: alpha, beta and paths for each stage of a CIFAR ResNet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from costmodel.sizes import Pair, Size, check_choice, pair
 
 MODELS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
 
-# Depths at which ResNet means a network for ImageNet to most people (He et al. 2016, both papers).
+# Depths at which ResNet usually means a network for ImageNet (He et al. 2016, both papers).
 IMAGENET_DEPTHS = (18, 34, 50, 101, 152, 200)
 
 
@@ -54,7 +54,7 @@ class ResNetDesign:
         return split(self.backbone.channels(stage), self.stages[stage].alpha)
 
     def convolve(self, source: int, stage: int) -> PathConvolution:  # noqa: ARG002 - all channels are known
-        """Return what records a path: a bottleneck where the stage compresses it."""
+        """Return the recorder of a path: a bottleneck if the stage compresses it."""
         choice = self.stages[stage]
 
         def width(request: PathRequest) -> Size | None:
@@ -67,7 +67,7 @@ class ResNetDesign:
         return record_resnet(self.backbone, self, batch)
 
     def folded(self) -> list[Operator]:
-        """Return operators that cost the same together, where identical inner blocks stand only once."""
+        """Return operators with the same total cost, in which identical inner blocks occur only once."""
         inner = self.backbone.n - 2
         if inner <= 1:
             return self.operators()
@@ -98,8 +98,8 @@ def resnet(
     The shortcut of a stage change is B, a 1x1 convolution, or A, without parameters: every second pixel, and
     zeros for new channels, branch by branch.
 
-    Raises ValueError where a value is outside its range, a path or rule is unknown, beta exceeds the output
-    channels, or shortcut A would lose channels of a branch.
+    Raises ValueError if a value is out of range, a path or rule is unknown, beta exceeds the output channels,
+    or shortcut A would lose channels of a branch.
 
     >>> from costmodel.operators.recorder import cost_of
     >>> cost = cost_of(resnet(56).operators())
@@ -126,7 +126,7 @@ def resnet(
 def named(name: str, **options: Any) -> ResNetDesign:
     """Return a network by the name of its backbone; options as for `resnet`.
 
-    Raises ValueError where the name is unknown, with the nearest known one.
+    Raises ValueError, with the nearest known name, if the name is unknown.
 
     >>> named("resnet20", alpha="1/4").backbone.n
     3
@@ -135,7 +135,7 @@ def named(name: str, **options: Any) -> ResNetDesign:
 
 
 def depth_of(name: str) -> int:
-    """Return the depth behind a name: resnet followed by 6n + 2.
+    """Return the depth in a name: resnet followed by 6n + 2.
 
     >>> depth_of("resnet56")
     56
@@ -184,7 +184,7 @@ def _check_shortcuts(net: ResNetDesign) -> None:
 
 
 def depth_note(depth: int) -> str:
-    """Say that a depth means another network to most people; nothing where it does not.
+    """Return a note if a depth usually means another network, else nothing.
 
     >>> depth_note(56)
     ''
@@ -201,7 +201,7 @@ def depth_note(depth: int) -> str:
 
 
 def rounding_notes(net: ResNetDesign) -> list[str]:
-    """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
+    """Return a sentence for each place where the rounding rule acted; none if all sizes are integers."""
     splits = [split_note(net.backbone.channels(stage), net.stages[stage].alpha) for stage in STAGES]
     widths = [note for stage in STAGES for note in _width_notes(net, stage)]
     return [note for note in dict.fromkeys(splits + widths) if note]

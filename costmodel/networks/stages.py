@@ -1,4 +1,4 @@
-"""The three stages of a network, and the choices that each of them makes: alpha, beta, paths."""
+"""The three stages of a network, and the choices for each of them: alpha, beta, paths."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stage:
 
 
 def per_stage(value: Any, name: str) -> tuple[Any, ...]:
-    """Return one value per stage: one value stands for all three.
+    """Return one value per stage; a single value applies to all three.
 
     >>> per_stage(2, "beta")
     (2, 2, 2)
@@ -37,9 +37,9 @@ def per_stage(value: Any, name: str) -> tuple[Any, ...]:
 
 
 def path_set(paths: Iterable[str]) -> frozenset[str]:
-    """Return path names as a set, in any order and case; a text is names between commas, `all` or `none`.
+    """Return path names as a set, in any order and case; a text is comma-separated names, `all` or `none`.
 
-    Raises ValueError where a name is none of the four.
+    Raises ValueError if a name is not one of the four.
 
     >>> sorted(path_set(["ll", "HL"])), sorted(path_set("HL,LH")), path_set("none")
     (['HL', 'LL'], ['HL', 'LH'], frozenset())
@@ -61,10 +61,10 @@ def ordered(paths: Collection[str]) -> list[str]:
 
 
 def paths_per_stage(paths: Iterable[str] | Sequence[Iterable[str]]) -> list[frozenset[str]]:
-    """Return one set of paths per stage: one set stands for all three.
+    """Return one set of paths per stage; a single set applies to all three.
 
-    A text is one set, or three joined by +. A list of names of single paths is one set too; any other list
-    has three sets.
+    A text is one set, or three joined by +. A list of single path names is also one set; any other list has
+    three sets.
 
     >>> [sorted(paths) for paths in paths_per_stage("HL,LH+none+all")]
     [['HL', 'LH'], [], ['HH', 'HL', 'LH', 'LL']]

@@ -1,4 +1,4 @@
-"""A network in words: as the options of `pwoct-cost` that cost it, as values, as what its stages choose."""
+"""A network in words: as options of `pwoct-cost`, as values, and as the choices of its stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from costmodel.operators.octave import PATHS
 
 
 def options_of(net: ResNetDesign) -> str:
-    """Return the options that describe a network; what has its default value is left out.
+    """Return the options that describe a network, without those that have their default values.
 
     >>> from costmodel.networks.resnet import resnet
     >>> options_of(resnet(56, alpha=["1/8", "1/4", 0], paths=["HL", "LL"]))
@@ -31,7 +31,7 @@ def path_text(paths: Collection[str]) -> str:
 
 
 def path_list(paths: Collection[str]) -> str:
-    """Return a set of paths one by one.
+    """Return a set of paths as a list, with `all` written out.
 
     >>> path_list({"LL", "HL"}), path_list(()), path_list(("HH", "HL", "LH", "LL"))
     ('HL,LL', 'none', 'HH,HL,LH,LL')
@@ -40,7 +40,7 @@ def path_list(paths: Collection[str]) -> str:
 
 
 def joined(values: Iterable[str | Fraction]) -> str:
-    """Return the values of the stages as one option's value: one value where all agree, else joined by +.
+    """Return the values of the stages as one option's value: one value if all agree, else joined by +.
 
     >>> joined(["1/4", "1/4", "1/4"]), joined(["0", "1/4", "1/2"])
     ('1/4', '0+1/4+1/2')
@@ -50,7 +50,7 @@ def joined(values: Iterable[str | Fraction]) -> str:
 
 
 class StageWords(NamedTuple):
-    """What the stages of a network choose, in words."""
+    """The choices of a network's stages, in words."""
 
     alpha: str
     beta: str
@@ -58,7 +58,7 @@ class StageWords(NamedTuple):
 
 
 def stage_words(stages: Sequence[Stage]) -> StageWords:
-    """Return what the stages choose, each as `joined` does.
+    """Return the choices of the stages, each formatted by `joined`.
 
     >>> from costmodel.networks.resnet import resnet
     >>> stage_words(resnet(20, alpha=["1/4", "1/4", 0], paths=["LL", "HL"]).stages)

@@ -17,7 +17,7 @@ SUBJECTS = ("points", "operators", "octave", "networks", "calculator")
 
 @dataclass(frozen=True)
 class Verification:
-    """What a verification found: the verdict is "agrees", "partly compared" or "differs"."""
+    """The outcome of a verification: the verdict is "agrees", "partly compared" or "differs"."""
 
     verdict: str
     differences: list[str]
@@ -49,12 +49,12 @@ class Proofs:
 
 
 def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verification:
-    """Count a network that runs, and compare every count with the formulas.
+    """Run a network, count it, and compare every count with the formulas.
 
     model: the name of a CIFAR ResNet, with the options of `costmodel.network` and `batch`; or any
         `nn.Module`, which is run on `inputs`.
 
-    Raises ValueError where a name is unknown, an option is outside its range, or the module does not run.
+    Raises ValueError if a name is unknown, an option is out of range, or the module does not run.
 
     >>> verify("resnet8", alpha="1/4", paths=["LL"]).verdict
     'agrees'
@@ -82,12 +82,12 @@ def _verify_named(name: str, **options: Any) -> Verification:
 
 
 def prove(*subjects: str, every: bool = False) -> Proofs:
-    """Run code on symbolic sizes, and show that what it counts minus the formula is zero.
+    """Run code on symbolic sizes, and show that its count minus the formula is zero.
 
-    subjects: some of points, operators, octave, networks and calculator; none stands for all of them. `every`
-    takes all theorems. The table has a row for each theorem, and for each claim that is checked at points.
+    subjects: some of points, operators, octave, networks and calculator; none means all of them. `every`
+    includes all theorems. The table has one row per theorem, and per claim that is checked at points.
 
-    Raises ValueError where a subject is unknown.
+    Raises ValueError if a subject is unknown.
     """
     for subject in subjects:
         check_choice("subject", subject, SUBJECTS)

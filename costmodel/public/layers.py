@@ -24,20 +24,20 @@ class CostedLayer:
     sizes: Layer
 
     def cost(self) -> Cost:
-        """Return what the layer costs, in exact integers."""
+        """Return the cost of the layer, in exact integers."""
         return layer_cost(self.op, self.sizes)
 
     def formula(self) -> dict[str, Cost]:
-        """Return the cost as formulas: of each path, or of the operator where it has no branches."""
+        """Return the cost as formulas: of each path, or of the operator if it has no branches."""
         entry = operator(self.op)
         return path_formulas(self.sizes) if entry.has_branches else dict(entry.formulas())
 
     def per_path(self) -> Rows:
-        """Return one row for each path, their sum, and the standard convolution of the same sizes."""
+        """Return one row per path, their sum, and the standard convolution of the same sizes."""
         return Rows.of(layer_table(self.sizes, Totals()))
 
     def notes(self) -> list[str]:
-        """Return one sentence for each place where the rounding rule acted."""
+        """Return one sentence per place where the rounding rule acted."""
         return layer_notes(self.sizes)
 
 
@@ -65,8 +65,8 @@ def layer(
 ) -> CostedLayer:
     """Return a layer to be costed; `size` is the input's (h, w).
 
-    Without `op` it is what the choices make it: pwise with paths, octave with an alpha, else standard.
-    Raises ValueError where a value is outside its range or the kind of layer cannot have these sizes.
+    Without `op`, the choices decide: pwise if there are paths, octave if there is an alpha, else standard.
+    Raises ValueError if a value is out of range or the kind of layer cannot have these sizes.
 
     >>> layer(alpha="1/4").cost().macs
     1585152

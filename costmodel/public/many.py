@@ -26,11 +26,11 @@ def grid(
     dtype: str = "float32",
     **options: Any,
 ) -> Rows:
-    """Return one row for each combination of the values: the configuration, and its quantities.
+    """Return one row per combination of the values: the configuration, and its quantities.
 
     Quantities are those of `pwoct-cost sweep`: params, macs, activations, bytes, training-macs, element-ops,
     calls. Options: width_rule, stride_rule, between, classes, in_channels, size, batch. Raises ValueError
-    where a name is unknown, a value is outside its range, or a count may exceed 64 bits.
+    if a name is unknown, a value is out of range, or a count may exceed 64 bits.
 
     >>> rows = grid("resnet20", alphas=[0, "1/4", "1/2"])
     >>> [row["macs"] for row in rows]
@@ -57,11 +57,11 @@ def pareto(
     dtype: str = "float32",
     **options: Any,
 ) -> Rows:
-    """Return the exact Pareto front of the configurations within the budgets, one row for each point.
+    """Return the exact Pareto front of the configurations within the budgets, one row per point.
 
-    Budgets are the most of a quantity: {"macs": "40M", "params": 450_000}. Options are those of
+    Budgets are upper bounds of quantities: {"macs": "40M", "params": 450_000}. Options are those of
     `costmodel.search.space.space`: path_sets, width_rules, per_stage, constraints, widths, and further ones
-    of the networks. Raises ValueError where nothing fits, and names the nearest.
+    of the networks. Raises ValueError, which names the nearest configuration, if nothing fits.
 
     >>> front = pareto(budgets={"macs": "40M"}, alphas=[0, "1/4"])
     >>> front[0]["params"], front[0]["macs"], front[0]["options"]

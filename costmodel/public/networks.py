@@ -24,20 +24,20 @@ class CostedNetwork:
     design: ResNetDesign
 
     def cost(self, batch: int = 1) -> Cost:
-        """Return what the network costs, in exact integers."""
+        """Return the cost of the network, in exact integers."""
         operators = self.design.operators(batch) if batch != 1 else self.design.folded()
         return cost_of(operators)
 
     def saved_bytes(self, batch: int = 1, element_bytes: int = 4) -> int:
-        """Return the bytes that a training step keeps for the backward pass."""
+        """Return the bytes that a training step saves for the backward pass."""
         return int(saved_elements(self.design.operators(batch))) * element_bytes
 
     def formula(self, form: str = "channels") -> Cost:
         """Return the cost as formulas for every depth 6n + 2 with n >= 2.
 
         The form "channels" is in n, the channels c_H1, c_L1, ... and the widths m; "floors" in n, alpha and
-        beta, with the rounding rule; "whole" the same without floors. Raises ValueError where a form is
-        unknown, and where "floors" or "whole" are asked of stages that differ in alpha or beta.
+        beta, with the rounding rule; "whole" the same without floors. Raises ValueError if a form is
+        unknown, or if stages differ in alpha or beta and the form is "floors" or "whole".
 
         >>> str(network("resnet20").formula("whole").params)
         '97216*n - 19366'
@@ -60,7 +60,7 @@ class CostedNetwork:
         )
 
     def per_layer(self) -> Rows:
-        """Return one row for each layer, in the order in which they run, and the sum."""
+        """Return one row per layer, in order of execution, and the sum."""
         return Rows.of(per_layer_table(self.design, Totals()))
 
     def compared(self) -> Rows:
@@ -68,11 +68,11 @@ class CostedNetwork:
         return Rows.of(network_table(self.design, Totals()))
 
     def difference(self, other: CostedNetwork) -> Rows:
-        """Return one row for each layer in which another network differs from this one, and the sum."""
+        """Return one row per layer in which another network differs from this one, and the sum."""
         return Rows.of(diff_table(self.design, other.design))
 
     def notes(self) -> list[str]:
-        """Return one sentence for each place where the rounding rule acted."""
+        """Return one sentence per place where the rounding rule acted."""
         return rounding_notes(self.design)
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
     """Return a network to be costed, by its name.
 
     Options: alpha, beta and paths, one value or three, one per stage; width_rule, stride_rule, between,
-    shortcut, width, classes, in_channels, size. Raises ValueError where the name is unknown or a value is
-    outside its range.
+    shortcut, width, classes, in_channels, size. Raises ValueError if the name is unknown or a value is
+    out of range.
 
     >>> network("resnet56", alpha="1/4", beta=2, paths=["HL", "LH", "LL"]).cost().macs
     79309440
@@ -98,7 +98,9 @@ def _check_alike(net: ResNetDesign, form: str) -> None:
     alphas = {stage.alpha for stage in net.stages}
     betas = {stage.beta for stage in net.stages if stage.paths}
     if len(alphas) > 1 or len(betas) > 1:
-        raise ValueError(f"the form {form} has one alpha and one beta, but the stages differ: take channels")
+        raise ValueError(
+            f"the form {form} has one alpha and one beta, but the stages differ: use the form channels"
+        )
 
 
 def _branches(net: ResNetDesign, stage: int) -> str:

@@ -1,4 +1,4 @@
-"""Results as plain data: rows of numbers and texts, and a DataFrame where pandas is installed."""
+"""Results as plain data: rows of numbers and strings, and a DataFrame if pandas is installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rows(Sequence[dict[str, Any]]):
 
     @classmethod
     def of(cls, table: Table) -> Rows:
-        """Return the rows of a table as the JSON of the command line has them."""
+        """Return the rows of a table as in the JSON of the command line."""
         return cls(plain_rows(table))
 
     def __len__(self) -> int:
@@ -46,12 +46,12 @@ class Rows(Sequence[dict[str, Any]]):
     def to_frame(self) -> Any:
         """Return the rows as a `pandas.DataFrame`.
 
-        Raises ImportError where pandas is not installed.
+        Raises ImportError if pandas is not installed.
         """
         try:
             pandas = import_module("pandas")
         except ImportError:
             raise ImportError(
-                "a DataFrame needs pandas (pip install 'pwoct-cost[frames]'); to_dict() does without"
+                "a DataFrame needs pandas (pip install 'pwoct-cost[frames]'); to_dict() works without it"
             ) from None
         return pandas.DataFrame(self._rows)

@@ -12,7 +12,7 @@ from costmodel.report import Column, Table
 from costmodel.tables import expressions
 from costmodel.tracing.closed_form import ClosedForm
 
-# What is written as a formula; training and bytes follow other conditions.
+# Quantities that are written as formulas; training and bytes hold under other conditions.
 QUANTITIES: Mapping[str, str] = {
     "params": "parameters",
     "macs": "MACs",
@@ -27,12 +27,12 @@ def formulas(cost: Cost) -> dict[str, Any]:
 
 
 def symbols_of(form: ClosedForm) -> list[str]:
-    """Return the names of the symbols, in the order in which they were given."""
+    """Return the names of the symbols, in the given order."""
     return [symbol.name for symbol in form.domain.least]
 
 
 def formula_table(form: ClosedForm) -> Table:
-    """Return a row for each quantity of the whole network."""
+    """Return one row per quantity of the whole network."""
     rows = [
         {"quantity": QUANTITIES[name], "formula": expressions.text(formula), **_machine(formula)}
         for name, formula in formulas(form.total).items()
@@ -42,7 +42,7 @@ def formula_table(form: ClosedForm) -> Table:
 
 
 def layers_table(form: ClosedForm) -> Table:
-    """Return a row for each layer that multiplies."""
+    """Return one row per layer with MACs."""
     rows = [
         {"name": name or "(model)", "macs": expressions.text(cost.macs), **_machine(cost.macs)}
         for name, cost in form.per_layer.items()
@@ -60,7 +60,7 @@ def _machine(formula: Any) -> dict[str, str]:
 
 
 def specialised_table(form: ClosedForm) -> Table:
-    """Return a row for each size that the code fixes."""
+    """Return one row per size that the code fixes."""
     rows = [{"size": size, "why": why} for size, why in form.specialised.items()]
     return Table(
         "specialised", "Sizes that the code fixes", [Column("size", "size"), Column("why", "by")], rows
@@ -68,6 +68,6 @@ def specialised_table(form: ClosedForm) -> Table:
 
 
 def code(form: ClosedForm, language: str) -> str:
-    """Return the formulas in a language of `expressions.LANGUAGES` other than json."""
+    """Return the formulas in one of `expressions.LANGUAGES` other than json."""
     domain = form.domain.text.removeprefix("for ")
     return expressions.written(language, formulas(form.total), symbols_of(form), domain)

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def converted_table(original: Trace, layers: Sequence[ConvertedLayer]) -> Table:
-    """Return a row for each octave layer, one for all that stays, and the sum."""
+    """Return one row per octave layer, one for everything else, and the sum."""
     rows = [_row(original, layer) for layer in layers]
     whole = {"params": original.parameters.all, "macs": int(original.total().macs)}
     rest = {key: value - sum(row[f"{key}_before"] for row in rows) for key, value in whole.items()}
@@ -57,7 +57,7 @@ def _filled(name: str, what: str, before: Mapping[str, int], now: Mapping[str, i
 
 
 def kept_table(kept: Sequence[tuple[str, str]]) -> Table:
-    """Return the reasons for which convolutions stay as they are, with the layers of each."""
+    """Return the reasons why convolutions stay plain, with the layers of each."""
     reasons: dict[str, list[str]] = {}
     for name, reason in kept:
         reasons.setdefault(reason, []).append(name)
@@ -68,7 +68,7 @@ def kept_table(kept: Sequence[tuple[str, str]]) -> Table:
     columns = (
         Column("reason", "why convolutions stay plain"),
         Column("count", "how many", "count"),
-        Column("first", "the first"),
+        Column("first", "first"),
         Column("names", "names", on_terminal=False),
     )
     return Table("kept", "Not converted", columns, rows)

@@ -1,4 +1,4 @@
-"""What enters a total: a choice of parts, said by name, never mixed in silently."""
+"""What enters a total: an explicit choice of parts, never mixed in silently."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARAMS = frozenset(COUNTS)  # all trainable parameters
 
 
 def parse_counts(text: str) -> frozenset[str]:
-    """Read a comma-separated choice of parts.
+    """Parse a comma-separated choice of parts.
 
     Raises ValueError for an unknown part.
 
@@ -50,7 +50,7 @@ def counted_element_ops(operators: Iterable[Operator], counts: Collection[str] =
 
 
 def counted_work(operators: Collection[Operator], counts: Collection[str] = WORK, unit: str = "mac") -> Size:
-    """Return the work of the chosen parts in MACs or FLOPs (2 a MAC); an element operation counts once.
+    """Return the work of the chosen parts in MACs or FLOPs (2 per MAC); an element operation counts once.
 
     Raises ValueError for an unknown unit.
     """
@@ -61,7 +61,7 @@ def counted_work(operators: Collection[Operator], counts: Collection[str] = WORK
 
 
 def work_heading(counts: Collection[str], unit: str, prefix: str = "") -> str:
-    """Return what a total of that choice is called.
+    """Return the heading of a total of this choice.
 
     >>> work_heading({"conv", "linear", "bn"}, "flop"), work_heading({"conv"}, "mac", "M")
     ('FLOPs + bn', 'MMACs')
@@ -74,7 +74,7 @@ def work_heading(counts: Collection[str], unit: str, prefix: str = "") -> str:
 class Totals:
     """What enters a total, its unit, and how it is shown: in units, or with the prefix k, M or G.
 
-    Work is that of a batch of images; parameters are none the more for it.
+    Work is that of a batch of images; parameters do not depend on the batch.
     """
 
     work: frozenset[str] = WORK
@@ -85,10 +85,10 @@ class Totals:
 
     @classmethod
     def read(cls, count: str | None, unit: str) -> Totals:
-        """Read the choice of parts and the unit, one of UNITS.
+        """Parse the choice of parts and the unit, one of UNITS.
 
         Without a choice, parameters count all parts, and work those of the published convention. Raises
-        ValueError where a part or the unit is unknown.
+        ValueError if a part or the unit is unknown.
 
         >>> Totals.read(None, "Gflop").heading, Totals.read("conv,bn", "mac").heading
         ('GFLOPs', 'MACs + bn')
@@ -101,7 +101,7 @@ class Totals:
 
     @property
     def is_default(self) -> bool:
-        """Whether every parameter counts, and work by the published convention."""
+        """Whether all parameters count, and work by the published convention."""
         return (self.work, self.params) == (WORK, PARAMS)
 
     @property
@@ -116,11 +116,11 @@ class Totals:
 
     @property
     def column(self) -> Column:
-        """The column of the work: exact in JSON and CSV, in the chosen unit elsewhere."""
+        """The column of work: exact in JSON and CSV, in the chosen unit elsewhere."""
         return Column(self.key, self.heading, "count", scale=PREFIXES[self.prefix])
 
     def of(self, operators: Collection[Operator]) -> dict[str, Any]:
-        """Return the counted parameters of operators, and their work, given what one image costs."""
+        """Return the counted parameters of operators and their work, from operators for one image."""
         return {
             "params": counted_params(operators, self.params),
             self.key: self.batch * counted_work(operators, self.work, self.unit),

@@ -17,7 +17,7 @@ from costmodel.tables.counting import work_heading
 from costmodel.tables.measured import DEFAULT, Measured
 
 SUM = "sum"
-# What can become of a path, and its mark in a narrow table.
+# What can happen to a path, and its mark in a narrow table.
 VERBS: Mapping[str, str] = {
     "added": "+",
     "gone": "-",
@@ -37,7 +37,7 @@ def diff_table(
 ) -> Table:
     """Return one row per layer whose counts or convolutions differ between two networks, and the sum.
 
-    A layer of one network alone has empty cells for the other. With `unchanged`, all layers are shown.
+    A layer that only one network has leaves the other's cells empty. With `unchanged`, all layers are shown.
 
     >>> from costmodel.networks.resnet import resnet
     >>> rows = diff_table(resnet(20), resnet(20, alpha="1/4")).rows
@@ -48,7 +48,7 @@ def diff_table(
     before, after = dict(layers(all_a)), dict(layers(all_b))
     rows = [_row(layer, before.get(layer), after.get(layer), measured) for layer in _order(before, after)]
     changed = [row for row in rows if row["what"]]
-    # Of the sum it is not said which paths changed, but how many layers did.
+    # The row of the sum says how many layers changed, not which paths.
     total = _row(SUM, all_a, all_b, measured) | {"what": counted(len(changed), "layer")}
     return Table(
         "diff", "A → B, layer by layer", _columns(measured), [*(rows if unchanged else changed), total]
@@ -70,7 +70,7 @@ def _place(layer: str) -> tuple[int, int, int]:
 
 
 def totals_table(table: Table, measured: Measured) -> Table:
-    """Return one row per quantity of a table of differences: what either network costs."""
+    """Return one row per quantity of a table of differences, with the totals of both networks."""
     total = table.rows[-1]
     rows = [
         {
@@ -105,7 +105,7 @@ def _row(
 
 
 def _what(a: list[Operator] | None, b: list[Operator] | None, counts_differ: bool) -> str:
-    """Say in short what changed: which paths came or went, became bottlenecks or not, or changed size."""
+    """Summarise what changed: paths added, removed, compressed, expanded or resized."""
     if a is None or b is None:
         return ("only in B" if a is None else "only in A") if counts_differ else ""
     paths: dict[str, list[str]] = {}
@@ -135,7 +135,7 @@ def _path_change(a: list[Operator], b: list[Operator]) -> str:
 
 
 def narrow(table: Table) -> Table:
-    """Return the table for 80 columns: differences alone, short names, marks for what became of paths."""
+    """Return the table for 80 columns: only differences, short names, and marks for changed paths."""
     columns = [
         replace(column, heading=column.heading.removesuffix(" B-A"))
         for column in table.columns
@@ -149,7 +149,7 @@ def narrow(table: Table) -> Table:
 
 
 def marked(what: str) -> str:
-    """Return what became of paths in marks.
+    """Return the changes of paths as marks.
 
     >>> marked("added HL,LH; resized HH"), marked("only in A")
     ('+HL,LH ~HH', 'only in A')

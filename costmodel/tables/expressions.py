@@ -1,4 +1,4 @@
-"""Closed forms as text, LaTeX, JSON, Python and JavaScript; each gives the same whole numbers."""
+"""Closed forms as text, LaTeX, JSON, Python and JavaScript; all give the same integers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 LANGUAGES = ("text", "latex", "json", "python", "javascript")
-MOST_FACTORED = 12  # terms of a sum that is factored in full; of a longer one common factors are taken out
-# Division that rounds down; that of BigInt rounds to zero.
+MOST_FACTORED = 12  # terms up to which a sum is factored in full; else common factors are taken out
+# Division that rounds down; BigInt's rounds towards zero.
 DIV = "const div = (a, b) => a >= 0n ? a / b : -((b - 1n - a) / b);"
 
 
 def text(formula: Any) -> str:
-    """Return a formula as a person reads it.
+    """Return a formula as readable text.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> text(9 * sp.floor((h + 1) / 2) ** 2)
@@ -37,7 +37,7 @@ def latex(formula: Any) -> str:
 
 
 def tidy(formula: Any) -> Any:
-    """Return a formula with its common factors taken out, and what floors hold as one fraction."""
+    """Return a formula with common factors taken out, and arguments of floors as single fractions."""
     expr = sp.sympify(formula)
     floors = {found: sp.Dummy(integer=True) for found in _outer_floors(expr)}
     inner = {dummy: found.func(sp.together(tidy(found.args[0]))) for found, dummy in floors.items()}
@@ -53,7 +53,7 @@ def _outer_floors(expr: Any) -> list[Any]:
 
 
 def python(name: str, formula: Any, symbols: Sequence[str], domain: str) -> str:
-    """Return a function of Python that computes a formula exactly, in integers.
+    """Return a Python function that computes a formula exactly, in integers.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> print(python("macs", 9 * sp.floor((h + 1) / 2), ["h"], "h >= 2"))
@@ -66,7 +66,7 @@ def python(name: str, formula: Any, symbols: Sequence[str], domain: str) -> str:
 
 
 def javascript(name: str, formula: Any, symbols: Sequence[str], domain: str) -> str:
-    """Return a function of JavaScript that computes a formula exactly, by BigInt and the function of `DIV`.
+    """Return a JavaScript function that computes a formula exactly, with BigInt and the function `DIV`.
 
     >>> h = sp.Symbol("h", integer=True, positive=True)
     >>> print(javascript("macs", 9 * sp.floor((h + 1) / 2), ["h"], "h >= 2"))
@@ -86,7 +86,7 @@ def javascript(name: str, formula: Any, symbols: Sequence[str], domain: str) -> 
 def written(language: str, formulas: Mapping[str, Any], symbols: Sequence[str], domain: str) -> str:
     """Return formulas by name in a language.
 
-    Raises ValueError where the language is none of `LANGUAGES`, or is json, which a table writes.
+    Raises ValueError if the language is not one of `LANGUAGES`, or is json, which a table writes.
     """
     if language == "text":
         return "\n".join(f"{name} = {text(formula)}" for name, formula in formulas.items())
@@ -115,7 +115,7 @@ class _Latex(LatexPrinter):  # type: ignore[misc]
 
 
 def _fraction(printer: Any, expr: Any, several: str, quotient: str) -> str:
-    """Print what a floor holds as one fraction: sympy itself spreads a denominator over a sum."""
+    """Print the argument of a floor as one fraction: sympy itself distributes a denominator over a sum."""
     top, bottom = sp.fraction(sp.together(expr.args[0]))
     if bottom == 1:
         return str(printer._print(top))
@@ -124,18 +124,18 @@ def _fraction(printer: Any, expr: Any, several: str, quotient: str) -> str:
 
 
 def _outside(body: str) -> str:
-    """Leave out parentheses that hold a whole body."""
+    """Remove parentheses around the whole body."""
     inner = body[1:-1]
     whole = body.startswith("(") and body.endswith(")") and "(" not in inner and ")" not in inner
     return inner if whole else body
 
 
 class _Quotient(sp.Function):  # type: ignore[misc]
-    """The whole quotient of two whole numbers, rounded down."""
+    """The integer quotient of two integers, rounded down."""
 
 
 def _exact(expr: Any) -> Any:
-    """Return a formula in integers alone: floors, ceilings and fractions become integer quotients."""
+    """Return a formula in integers only: floors, ceilings and fractions become integer quotients."""
     floors = {found: sp.Dummy(integer=True) for found in _outer_floors(expr)}
     inner = {dummy: _rounded(found) for found, dummy in floors.items()}
     top, bottom = sp.fraction(sp.together(expr.xreplace(floors)))
@@ -145,7 +145,7 @@ def _exact(expr: Any) -> Any:
 
 
 def _rounded(found: Any) -> Any:
-    """Return a floor or a ceiling as a whole quotient."""
+    """Return a floor or a ceiling as an integer quotient."""
     top, bottom = _whole_fraction(found.args[0])
     return _Quotient(sp.expand(top + bottom - 1) if isinstance(found, sp.ceiling) else top, bottom)
 
@@ -172,7 +172,7 @@ class _JavaScript(StrPrinter):  # type: ignore[misc]
     _print_Zero = _print_One = _print_NegativeOne = _print_Integer  # noqa: N815
 
     def _print_Mul(self, expr: Any) -> str:  # noqa: N802
-        """Write -1n*h**2n, since JavaScript takes no sign before a power."""
+        """Write -1n*h**2n, since JavaScript does not allow a sign before a power."""
         coefficient, rest = expr.as_coeff_Mul()
         return f"-1n*{self._print(rest)}" if coefficient == -1 else str(super()._print_Mul(expr))
 

@@ -21,8 +21,8 @@ Sides = tuple[Size, ...]
 
 
 def layer_table(layer: Layer, totals: Totals) -> Table:
-    """Return one row per path: what it is, parameters, work, and the change against the uncompressed path."""
-    image = replace(layer, batch=1)  # the totals know the batch
+    """Return one row per path: its form, parameters, work, and the change against the uncompressed path."""
+    image = replace(layer, batch=1)  # the totals multiply by the batch
     operators, reference = image.operators(), replace(image, paths=frozenset()).operators()
     standard = _standard(image).operators()
     rows = [_path_row(layer, path, operators, reference, totals) for path in layer.octave().paths]
@@ -40,12 +40,12 @@ def layer_table(layer: Layer, totals: Totals) -> Table:
 
 
 def _standard(layer: Layer) -> Layer:
-    """The standard convolution of the same sizes: it has no branches, and carries its stride itself."""
+    """The standard convolution of the same sizes: it has no branches, and applies the stride itself."""
     return replace(layer, alpha_in=Fraction(0), alpha_out=Fraction(0), paths=frozenset(), stride_rule="C")
 
 
 def formula_table(layer: Layer, totals: Totals) -> Table:
-    """Return one row per path: the formulas of its parameters and MACs, and of its FLOPs where asked for.
+    """Return one row per path: the formulas of its parameters and MACs, and of its FLOPs on request.
 
     A terminal shows the work in one unit.
     """
@@ -69,7 +69,7 @@ def formula_table(layer: Layer, totals: Totals) -> Table:
 def kinds_table(layer: Layer, chosen: str, dtype: str) -> Table:
     """Return one row per kind of layer of the same sizes; kinds that cannot have them are left out.
 
-    Raises ValueError where the chosen kind cannot have these sizes.
+    Raises ValueError if the chosen kind cannot have these sizes.
     """
     layer_cost(chosen, layer)
     return _kinds(dict(_possible_kinds(layer, chosen)), chosen, dtype, _layer_title(layer))
@@ -78,7 +78,7 @@ def kinds_table(layer: Layer, chosen: str, dtype: str) -> Table:
 def spatial_kinds_table(layer: SpatialLayer, chosen: str, dtype: str) -> Table:
     """Return one row per kind of layer of the same sizes, in any number of dimensions.
 
-    Raises ValueError where the chosen kind cannot have these sizes.
+    Raises ValueError if the chosen kind cannot have these sizes.
     """
     SPATIAL_KINDS[chosen](layer)
     costs = {}
@@ -106,7 +106,7 @@ def _kinds(costs: Mapping[str, Cost], chosen: str, dtype: str, title: str) -> Ta
 
 
 def quantities(cost: Cost, dtype: str) -> dict[str, Any]:
-    """Return every quantity of a cost by its key, memory traffic in bytes at a dtype."""
+    """Return every quantity of a cost by its key, with memory traffic in bytes of a dtype."""
     values = {
         "params": cost.params,
         "macs": cost.macs,
@@ -156,7 +156,7 @@ def _compared(
 
 
 def _form(*channels: Size) -> str:
-    """Channels from one convolution to the next: a bottleneck has four numbers."""
+    """Channels from one convolution to the next: four numbers for a bottleneck."""
     return "→".join(map(str, channels))
 
 
@@ -200,9 +200,9 @@ def _possible_kinds(layer: Layer, chosen: str) -> Iterable[tuple[str, Cost]]:
 
 
 def _distinct_kinds(layer: Layer) -> list[str]:
-    """The kinds that are not, with this alpha and these paths, another one of them.
+    """The kinds that, with this alpha and these paths, do not coincide with another of them.
 
-    A padding of one's own is none of an octave layer's.
+    An octave layer has no explicit padding.
     """
     if layer.padding is not None:
         return [kind for kind in layer_kinds() if not operator(kind).has_branches]

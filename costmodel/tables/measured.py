@@ -1,4 +1,4 @@
-"""The quantities of a table of networks: which, in which unit, and what enters them."""
+"""The quantities of a table of networks: their names, units, and what enters them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORK_QUANTITIES = frozenset((*IN_FLOPS, *IN_FLOPS.values()))
 class Measured:
     """Named quantities of networks; the totals say what enters parameters and MACs or FLOPs.
 
-    Raises ValueError where a quantity or the dtype is unknown.
+    Raises ValueError if a quantity or the dtype is unknown.
     """
 
     names: tuple[str, ...] = ("params", "macs")
@@ -32,7 +32,7 @@ class Measured:
 
     @classmethod
     def read(cls, quantities: Sequence[str], dtype: str, unit: str, count: str | None) -> Measured:
-        """Return quantities in a unit of work: in FLOPs, MACs are FLOPs.
+        """Return quantities in a unit of work: with FLOPs, MACs become FLOPs.
 
         >>> Measured.read(["params", "macs", "params"], "float32", "Gflop", None).names
         ('params', 'flops')
@@ -53,7 +53,7 @@ class Measured:
         return list(self.of(operators).values())
 
     def column(self, name: str, key: str | None = None, suffix: str = "") -> Column:
-        """Return the column of a quantity: of work in the chosen unit."""
+        """Return the column of a quantity, with work in the chosen unit."""
         heading, scale = named_quantity(name).heading, 1
         if name == self.totals.key:
             heading = self.totals.heading

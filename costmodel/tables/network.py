@@ -56,9 +56,9 @@ def configurations_table(nets: Sequence[ResNetDesign], totals: Totals) -> Table:
 
 
 def per_layer_table(net: ResNetDesign, totals: Totals) -> Table:
-    """Return one row per layer of the network, in the order in which they run, and the sum.
+    """Return one row per layer of the network, in order of execution, and the sum.
 
-    A share is that of the sum.
+    Shares refer to the sum.
     """
     operators = net.operators()
     grouped = [(name, group) for name, group in layers(operators) if any(op.cost.calls for op in group)]
@@ -78,12 +78,12 @@ def per_layer_table(net: ResNetDesign, totals: Totals) -> Table:
 
 
 def _configurations_title(net: ResNetDesign, totals: Totals) -> str:
-    """What all configurations share: they differ in alpha and beta."""
+    """What all configurations have in common: they differ in alpha and beta."""
     return f"Configurations of {_backbone_title(net, totals)}, bottlenecks on {stage_words(net.stages).paths}"
 
 
 def _count_all(nets: Sequence[ResNetDesign], totals: Totals) -> list[dict[str, Any]]:
-    """Count networks of one backbone: by the grid evaluator where it knows the choice of parts."""
+    """Count networks of one backbone, with the grid evaluator if it supports the choice of parts."""
     if not totals.is_default:
         return [totals.of(net.folded()) for net in nets]
     from costmodel.grids.evaluate import evaluate_networks

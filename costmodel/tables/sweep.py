@@ -16,8 +16,8 @@ from costmodel.tables.measured import DEFAULT, Measured
 def sweep_table(space: Space, measured: Measured = DEFAULT) -> Table:
     """Return one row per configuration of a space whose stages agree: path sets, then betas, then alphas.
 
-    Each quantity is compared with the plain network. Without bottlenecks beta is idle: one row for all of
-    them. Raises ValueError where the stages may differ, or depth or width rule are several.
+    Each quantity is compared with the plain network. Without bottlenecks beta has no effect: there is one row
+    for all betas. Raises ValueError if the stages may differ, or there are several depths or width rules.
 
     >>> from costmodel.search.space import space
     >>> table = sweep_table(space(alphas=["1/4"], path_sets=[("HL", "LH", "LL")]))
@@ -25,7 +25,7 @@ def sweep_table(space: Space, measured: Measured = DEFAULT) -> Table:
     [('HL,LH,LL', 79309440)]
     """
     if not space.is_tied or len(space.depths) > 1 or len(space.width_rules) > 1:
-        raise ValueError("a sweep is of one depth and one width rule, with stages that agree")
+        raise ValueError("a sweep needs one depth, one width rule, and stages that agree")
     costs, plain = (_counted if measured.totals.is_default else _totalled)(space, measured)
     choices = space.choices
     order = sorted(range(len(costs)), key=lambda i: (choices.paths[i], choices.beta[i], choices.alpha[i]))
@@ -44,7 +44,7 @@ def _counted(space: Space, measured: Measured) -> tuple[list[list[int]], list[in
 
 
 def _totalled(space: Space, measured: Measured) -> tuple[list[list[int]], list[int]]:
-    """The same with a choice of parts, which the grid evaluator does not know: network by network."""
+    """The same for a choice of parts, which the grid evaluator does not support: network by network."""
     depth, rule = space.depths[0], space.width_rules[0]
     nets = [space.network(depth, rule, (pick,) * 3) for pick in range(space.size)]
     plain = resnet(depth, **space.options)

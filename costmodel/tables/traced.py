@@ -21,7 +21,7 @@ SORTS = ("order", "macs", "params", "training", "activations", "element-ops", "b
 
 @dataclass
 class Group:
-    """What is summed in one row: calls of the forward pass and of a training step, and modules."""
+    """What one row sums: calls of the forward pass and of a training step, and modules."""
 
     name: str
     what: str = ""
@@ -34,7 +34,7 @@ class Group:
 def groups(trace: Trace, by: str = "module", depth: int | None = None) -> list[Group]:
     """Return what ran, grouped by module, by operator or by kind, in the order of first execution.
 
-    By module, a group holds what runs in the module itself; up to a depth, with all that is inside.
+    By module, a group contains what runs in the module itself; with a depth, also all of its descendants.
     """
     key = _key(by, depth)
     found: dict[str, Group] = {}
@@ -77,7 +77,7 @@ def _is_shown(group: Group) -> bool:
 
 
 def row(group: Group, choice: TracedTotal, whole: Size) -> dict[str, Any]:
-    """Return the sums of a group; the share is that of the chosen work in the whole."""
+    """Return the sums of a group; the share is that of the chosen work in the total."""
     work, calls = choice.work(group.calls), group.calls
     steps = [*calls, *group.backward]
     return {
@@ -98,7 +98,7 @@ def row(group: Group, choice: TracedTotal, whole: Size) -> dict[str, Any]:
 
 
 def _output(calls: Sequence[Call]) -> str:
-    """The shape of what multiplied last, or else of what ran last."""
+    """The output shape of the last operator with MACs, or else of the last operator."""
     with_output = [call for call in calls if call.outputs and call.kind not in FREE]
     multiplied = [call for call in with_output if call.kind in MULTIPLYING]
     last = (multiplied or with_output)[-1:]
@@ -114,7 +114,7 @@ def sums_table(
     sort: str = "order",
     most: int | None = None,
 ) -> Table:
-    """Return a row for each module, operator or kind, sorted, and where asked only the first rows.
+    """Return one row per module, operator or kind, sorted; on request only the first rows.
 
     Raises ValueError for an unknown grouping or order.
     """
@@ -123,7 +123,7 @@ def sums_table(
     rows = [row(group, choice, whole) for group in groups(trace, by, depth)]
     key = _SORT_KEYS.get(sort)
     if key is not None:
-        rows.sort(key=lambda found: -(found[key] or 0))  # stable: equals stay in the order of execution
+        rows.sort(key=lambda found: -(found[key] or 0))  # stable: ties stay in order of execution
     shown = rows if most is None else [found for found in rows[:most] if key is None or found[key]]
     title = _title(by, depth, sort, len(shown), len(rows))
     return Table("layers", title, _columns(by, choice, trace, sort), shown)
@@ -205,7 +205,7 @@ def total_values(trace: Trace, choice: TracedTotal) -> dict[str, Any]:
 
 
 def totals_table(trace: Trace, choice: TracedTotal) -> Table:
-    """Return a row for each total, with what it is made of."""
+    """Return one row per total, with its breakdown."""
     values, params = total_values(trace, choice), trace.parameters
     kinds = {kind: cost.macs for kind, cost in trace.by_kind().items() if cost.macs}
     parts = sorted(trace.element_ops().items(), key=lambda pair: -pair[1])
@@ -215,12 +215,12 @@ def totals_table(trace: Trace, choice: TracedTotal) -> Table:
         "buffers": ("buffers", "not counted as parameters"),
         "work": (_unscaled(choice).heading, ", ".join(f"{kind} {macs:,}" for kind, macs in kinds.items())),
         "macs_training": ("training MACs", "forward and both gradients of one step"),
-        "activations": ("activations", "output elements of what multiplies"),
+        "activations": ("activations", "output elements of operators with MACs"),
         "element_ops": ("element operations", ", ".join(f"{p} {n:,}" for p, n in parts[:3])),
-        "bytes": ("bytes moved", "what each operator reads and writes, once"),
+        "bytes": ("bytes moved", "read and written by each operator, once"),
         "intensity": ("MACs per byte", ""),
         "calls": ("operator calls", ""),
-        "saved_bytes": ("bytes saved", "kept for the backward pass"),
+        "saved_bytes": ("bytes saved", "for the backward pass"),
     }
     rows = [
         {"quantity": name, "total": values[key], "made_of": note}
@@ -240,7 +240,7 @@ def _unscaled(choice: TracedTotal) -> TracedTotal:
 
 
 def uncovered_table(trace: Trace) -> Table:
-    """Return a row for each operator of a module that no formula covers, with the reason."""
+    """Return one row per operator of a module that no formula covers, with the reason."""
     found: dict[tuple[str, str, str], int] = {}
     for call in trace.uncovered():
         key = call.module, call.operator, call.reason
@@ -255,11 +255,11 @@ def uncovered_table(trace: Trace) -> Table:
         Column("calls", "calls", "count"),
         Column("reason", "not covered because"),
     ]
-    return Table("uncovered", "Not covered: no total above contains these", columns, rows)
+    return Table("uncovered", "Not covered, and contained in no total above", columns, rows)
 
 
 def remarks(trace: Trace) -> list[str]:
-    """Return what a reader must know: modules that ran several times or never, tied parameters, the route."""
+    """Return notes for the reader: modules that ran several times or never, tied parameters, the route."""
     told = []
     repeated = [info for info in trace.modules if info.executions > 1 and info.parameters]
     if repeated:
@@ -272,7 +272,7 @@ def remarks(trace: Trace) -> list[str]:
     if tied := trace.parameters.tied:
         told.append(f"Tied: {_some([f'{name} = {first}' for name, first in tied.items()])}.")
     if trace.route == "real":
-        told.append("The code needs values: it ran on the CPU, on tensors with data.")
+        told.append("The code needs values, so it ran on the CPU, on tensors with data.")
     return [*told, *trace.notes]
 
 

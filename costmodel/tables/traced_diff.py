@@ -1,4 +1,4 @@
-"""Two traced networks compared layer by layer: modules of one path stand beside each other."""
+"""Two traced networks compared layer by layer: modules with the same path are placed side by side."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KEYS = ("params", "work")
 
 
 def traced_diff_table(a: Trace, b: Trace, total: TracedTotal, *, unchanged: bool = False) -> Table:
-    """Return a row for each layer whose parameters, work or output differ, and the sum.
+    """Return one row per layer whose parameters, work or output differ, and the sum.
 
-    A layer of one network alone has empty cells for the other. With `unchanged`, all layers are shown.
+    A layer that only one network has leaves the other's cells empty. With `unchanged`, all layers are shown.
     """
     before, after = _layers(a, total), _layers(b, total)
     names = list(dict.fromkeys([*before, *after]))
@@ -73,7 +73,7 @@ def _columns(total: TracedTotal) -> list[Column]:
 
 
 def traced_totals_table(a: Trace, b: Trace, total: TracedTotal) -> Table:
-    """Return a row for each total of both networks."""
+    """Return one row per total of both networks."""
     rows = []
     for key, heading in (("params", "parameters"), ("work", total.heading)):
         old, new = (trace.parameters.all if key == "params" else total.work(trace.calls) for trace in (a, b))

@@ -20,11 +20,11 @@ class TracedTotal:
 
     names: frozenset[str] = frozenset(MULTIPLYING)
     unit: str = "mac"
-    prefix: str = ""  # k, M or G: how the work is shown
+    prefix: str = ""  # k, M or G: the unit in which work is shown
 
     @property
     def heading(self) -> str:
-        """What a total of that choice is called.
+        """The heading of a total of this choice.
 
         >>> TracedTotal(frozenset(("convolution", "bn")), "flop").heading
         'FLOPs of convolution + bn'
@@ -46,7 +46,7 @@ class TracedTotal:
 
 
 def parse_total(count: str | None, unit: str) -> TracedTotal:
-    """Read what enters a total.
+    """Parse what enters a total.
 
     Raises ValueError for an unknown part or unit.
 
