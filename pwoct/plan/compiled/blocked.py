@@ -1,4 +1,4 @@
-"""The plan "blocked": training steps by kernels of this package, on maps in blocks of images."""
+"""The plan "blocked": training steps by this package's kernels, on feature maps in blocks of images."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ from pwoct.resnet import ResNet, blocks
 class BlockedNetwork(LeanNetwork):
     """A `ResNet` computed by the plan "blocked"; it has the same children, so the same state dict.
 
-    x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images in a block (a vector of 64 bytes
-    holds 16 in float32, 8 in float64) and all maps that are pooled have even sizes. Returns logits
-    (n, classes). Under autocast, where the processor multiplies bfloat16, maps are kept and multiplied in it,
-    as autocast does; sums, statistics and all elsewhere are in the parameters' type, float32 or float64.
-    In evaluation it computes by "lean". Layers may change between steps; they are then recorded again.
+    x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images per block (a vector of 64 bytes
+    holds 16 in float32, 8 in float64) and all pooled maps have even sizes. Returns logits (n, classes). Under
+    autocast, on a processor with bfloat16 products, maps are stored and multiplied in bfloat16, as autocast
+    does; sums, statistics and everything else are in the parameters' type, float32 or float64. Evaluation
+    uses "lean". Layers may change between steps; they are then recorded again.
 
     Raises:
-        ValueError: in training, if the kernels do not run here, or do not know a layer, the type or a size.
+        ValueError: in training, if the kernels do not run here, or do not support a layer, type or size.
         RuntimeError: in training, if something traces the operators, such as torch.compile or torch.func.
     """
 
@@ -49,7 +49,7 @@ class BlockedNetwork(LeanNetwork):
         self._recorded: dict[tuple[Size, bool, bool], tuple[TrainingStep, Tape]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state that a copy needs; it records its own steps."""
+        """Return the state that a copy needs; the copy records its own steps."""
         return {**self.__dict__, "_recorded": {}, "_layout": None}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class BlockedNetwork(LeanNetwork):
         if in_training == {False}:
             return super().forward(x)
         if len(in_training) > 1:
-            raise ValueError(f"{NEEDS} normalisations that are all in training, or all in evaluation")
+            raise ValueError(f"{NEEDS} all normalisations in training mode, or all in evaluation mode")
         return self.fc(adaptive_avg_pool2d(self._features(x), 1).flatten(1))  # type: ignore[no-any-return]
 
     def _features(self, x: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
     """Return a network recorded up to its features, with the maps of images and features.
 
     Raises:
-        ValueError: if the kernels do not know a layer or a size.
+        ValueError: if the kernels do not support a layer or a size.
     """
     if reason := why_not_known_parts(model, layers=True):
         raise ValueError(f'the plan "blocked" does not compute this network: {reason}')
@@ -123,7 +123,7 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
 
 
 def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None = None) -> str | None:
-    """Return why a network cannot train by this plan on batches of so many images, or None if it can.
+    """Return why a network cannot be trained by this plan at a batch size, or None if it can.
 
     size: of the images; if it is given, all layers are checked.
     """
@@ -145,7 +145,7 @@ def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None 
 
 @torch.no_grad()
 def _track(tape: Tape, moments: Tensor, images: int) -> None:
-    """Update the running statistics as `BatchNorm2d` does: with the variance of a sample."""
+    """Update the running statistics as `BatchNorm2d` does: with the unbiased variance."""
     parts = torch.split(moments, [norm.num_features for norm, _ in tape.norms])
     found: dict[float, list[tuple[Tensor, Tensor]]] = defaultdict(list)  # by momentum: old and new values
     counters = []
@@ -189,7 +189,7 @@ def _octave_block(block: OctBlock, x: Branches[Tape], size: Size) -> Branches[Ta
 
 
 def _octave(layer: OctConv, x: Branches[Tape], size: Size) -> Branches[Tape]:
-    """Record an octave convolution whose high output has that size; what is upsampled is added last."""
+    """Record an octave convolution whose high output has a given size; upsampled maps are added last."""
     found: dict[str, list[Term]] = {HIGH: [], DOUBLED: [], LOW: []}
     for term in terms(layer):
         found[term.target].append(term)

@@ -9,7 +9,7 @@ from pwoct.plan.compiled.operations import Map
 
 
 class Pools(Protocol):
-    """What records an average of pixels."""
+    """Records average pooling."""
 
     def pool(self, x: Map, by: int) -> Map:
         """Record the average of `by` x `by` pixels."""
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Pools)
 
 
 class Branches(Generic[R]):
-    """An octave feature map that is recorded, and its pooled copies, each made once."""
+    """A recorded octave feature map, and its pooled copies, each made once."""
 
     def __init__(self, recorder: R, high: Map | None, low: Map | None) -> None:
         self.recorder, self.high, self.low = recorder, high, low
@@ -37,7 +37,7 @@ class Branches(Generic[R]):
 
 
 def rebranching(conv1: OctConv, conv2: OctConv) -> OctConv:
-    """Return a 1x1 layer equivalent to `pwoct.branches.rebranch`: each channel goes to one place."""
+    """Return a 1x1 layer equivalent to `pwoct.branches.rebranch`: it moves each channel to one place."""
     # A plan must not change the random numbers drawn afterwards.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         layer = OctConv(conv1.c_in, conv2.c_out, 1, alpha_in=conv1.alpha_in, alpha_out=conv2.alpha_out)

@@ -1,4 +1,4 @@
-"""The C++ compiler of the machine: its command, whether it has OpenMP, and how to run it."""
+"""The machine's C++ compiler: its command, whether it supports OpenMP, and how to run it."""
 
 import os
 import shlex
@@ -10,28 +10,28 @@ from collections.abc import Sequence
 # Seconds after which a compiler is killed: 30 times its usual time, 5 times that on a busy machine.
 PATIENCE = 600
 OMP_TEST = '#include <omp.h>\nextern "C" int threads() { return omp_get_max_threads(); }\n'
-# Elsewhere PyTorch ships another OpenMP than the compiler's, and a process must not load both.
+# On other systems PyTorch ships a different OpenMP from the compiler's, and a process must not load both.
 OPENMP = ("-fopenmp",) if sys.platform == "linux" else ()
 
 
 class CompilerError(RuntimeError):
-    """The kernels could not be compiled, kept or loaded; its text is one line."""
+    """The kernels could not be compiled, cached or loaded; the message is one line."""
 
 
 def compiler() -> list[str]:
-    """Return the command of the C++ compiler: what the environment variable CXX says, or c++."""
+    """Return the command of the C++ compiler: the environment variable CXX, or c++."""
     return shlex.split(os.environ.get("CXX", "")) or ["c++"]
 
 
 def march() -> str:
-    """Return the option that names the processor; PWOCT_MARCH names another, such as haswell for AVX2."""
+    """Return the option that selects the processor; PWOCT_MARCH selects another, such as haswell for AVX2."""
     return f"-march={os.environ.get('PWOCT_MARCH') or 'native'}"
 
 
 def run(*arguments: str, text: str = "") -> bytes:
     """Return the compiler's output for these arguments, with `text` on its standard input.
 
-    The compiler and its child processes end with this call, even if that is interrupted.
+    The compiler and its child processes end with this call, even if it is interrupted.
 
     Raises:
         CompilerError: if it fails, cannot be started, or takes longer than `PATIENCE`.
@@ -50,7 +50,7 @@ def run(*arguments: str, text: str = "") -> bytes:
             finally:
                 _end(process)
     except subprocess.TimeoutExpired as error:
-        raise CompilerError(f"{shlex.join(command)} was ended after {PATIENCE} seconds") from error
+        raise CompilerError(f"{shlex.join(command)} was killed after {PATIENCE} seconds") from error
     except OSError as error:
         raise CompilerError(f"{shlex.join(command)} failed: {error}") from error
     if process.returncode:
@@ -70,15 +70,15 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def _reason(code: int, err: bytes) -> str:
     said = err.decode(errors="replace").strip().splitlines()
     if code < 0:
-        return f"it was ended by signal {-code}"
+        return f"it was killed by signal {-code}"
     return next((line for line in said if "error" in line), said[0] if said else f"it ended with code {code}")
 
 
 def macros() -> tuple[bytes, Sequence[str]]:
     """Return the macros that the compiler defines for this processor, and its options for OpenMP.
 
-    A cache may be shared by machines; what the compiler makes of -march=native tells them apart. Without
-    OpenMP the options are none.
+    A cache may be shared by machines; the compiler's meaning of -march=native distinguishes them. Without
+    OpenMP there are no options.
 
     Raises:
         CompilerError: if it fails.
@@ -87,13 +87,13 @@ def macros() -> tuple[bytes, Sequence[str]]:
     if OPENMP:
         try:
             return run(*OPENMP, *arguments), OPENMP
-        except CompilerError:  # if OpenMP is not the reason, it fails again
+        except CompilerError:  # if OpenMP is not the cause, the compiler fails again
             pass
     return run(*arguments), ()
 
 
 def links_openmp() -> bool:
-    """Whether a library that uses OpenMP can be built: a compiler may know it without having its files."""
+    """Whether a library with OpenMP can be built: a compiler may know the option but lack the files."""
     try:
         run(*OPENMP, "-shared", "-fPIC", "-o", os.devnull, "-x", "c++", "-", text=OMP_TEST)
     except CompilerError:

@@ -1,4 +1,4 @@
-"""The inputs of a recorded step: the modules of a network, their options and their parameters."""
+"""What a recorded step depends on: the modules of a network, their options and their parameters."""
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
@@ -27,7 +27,7 @@ _OPTIONS: dict[type[nn.Module], Callable[[Mapping[str, Any]], Any]] = {
 
 
 class Layout(NamedTuple):
-    """All that was recorded of a network; two of them are equal if the same step computes both.
+    """All that was recorded of a network; two layouts are equal if the same step computes both.
 
     The modules are kept alive, so that no new module can reuse the id of a deleted one.
     """
@@ -46,7 +46,7 @@ def layout_of(model: nn.Module) -> Layout:
     False
     """
     modules = [model]
-    for module in modules:  # also over those that are found meanwhile
+    for module in modules:  # including those appended meanwhile
         modules += [child for child in module._modules.values() if child is not None]
     return Layout(modules, [_options(module) for module in modules])
 

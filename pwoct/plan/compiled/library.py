@@ -1,7 +1,7 @@
-"""The compiled kernels of the plans "native" and "blocked": built once by the machine's compiler, and kept.
+"""The compiled kernels of the plans "native" and "blocked": built once by the machine's compiler, and cached.
 
-They are kept in a folder that only the user can write, each with its SHA-256. A damaged library is built
-again; where no such folder can be had, libraries are built for one process.
+The cache is a folder that only the user can write; each library has its SHA-256 beside it. A damaged library
+is rebuilt; if there can be no such folder, libraries are built for one process.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ def why_not(dtype: torch.dtype) -> str | None:
             f"its kernels compute in {', '.join(DTYPES.values())}, not in {str(dtype).removeprefix('torch.')}"
         )
     if shutil.which(compiler()[0]) is None:
-        return f"it needs a C++ compiler, and there is no {compiler()[0]} (CXX can name another)"
+        return f"it needs a C++ compiler, and {compiler()[0]} is not installed (CXX can name another)"
     try:
         kernels = load()
     except CompilerError as error:
@@ -58,7 +58,7 @@ _FIRST = Lock()  # so that concurrent threads do not all compile
 def load() -> ctypes.CDLL:
     """Return the kernels, compiled for this processor unless they are in the user's cache.
 
-    A compiler that fails is not run again in this process.
+    After a failure, the compiler is not run again in this process.
 
     Raises:
         CompilerError: if the compiler fails, or the cache cannot be used.
@@ -79,13 +79,13 @@ def _load() -> ctypes.CDLL | CompilerError:
         return error
     except OSError as error:
         reason = " ".join(str(error).split())
-        return CompilerError(f"the kernels cannot be kept in {folder} or loaded: {reason}")
+        return CompilerError(f"the kernels cannot be stored in {folder} or loaded: {reason}")
 
 
 def _found_or_built(folder: Path) -> ctypes.CDLL:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _is_private(folder):
-        LOG.warning("others can write in %s: kernels are compiled for this process alone", folder)
+        LOG.warning("other users can write to %s: kernels are compiled for this process only", folder)
         with tempfile.TemporaryDirectory(prefix="pwoct-kernels-") as private:
             return _kept_or_built(Path(private))
     return _kept_or_built(folder)
@@ -98,14 +98,14 @@ def _kept_or_built(folder: Path) -> ctypes.CDLL:
         openmp = ()
         library = _place(folder, defined, openmp)
     if _is_whole(library):
-        with contextlib.suppress(OSError):  # of another system: it is made again
+        with contextlib.suppress(OSError):  # of another system: it is rebuilt
             return _opened(library)
     _build(library, openmp)
     return _opened(library)
 
 
 def _place(folder: Path, defined: bytes, openmp: Sequence[str]) -> Path:
-    """Return where a library is kept: its name tells all that it is made of."""
+    """Return the path of a library: its name encodes all that it is made of."""
     sources = (path.read_bytes() for path in _sources("*.h") + _sources("*.cpp"))
     made_by = " ".join((*OPTIONS, march(), *openmp, *platform.libc_ver(), sys.platform)).encode()
     key = hashlib.sha256(b"".join((*sources, defined, made_by))).hexdigest()[:16]
@@ -133,7 +133,7 @@ def _digest(library: Path) -> Path:
 
 
 def _is_whole(library: Path) -> bool:
-    """Whether a library has the SHA-256 that was written when it was built."""
+    """Whether a library has the SHA-256 that was recorded when it was built."""
     try:
         expected = _digest(library).read_text(encoding="ascii", errors="replace")
         return hashlib.sha256(library.read_bytes()).hexdigest() == expected.strip()
@@ -154,7 +154,7 @@ def _build(library: Path, openmp: Sequence[str]) -> None:
     _remove_leftovers(library.parent)
     with tempfile.TemporaryDirectory(prefix="building-", dir=library.parent) as folder:
         built = Path(folder) / library.name
-        LOG.info("compiling kernels for this processor; that takes about 20 seconds, once")
+        LOG.info("compiling kernels for this processor; this takes about 20 seconds, once")
         run(*openmp, march(), *OPTIONS, *map(str, _sources("*.cpp")), "-o", str(built))
         _digest(built).write_text(hashlib.sha256(built.read_bytes()).hexdigest(), encoding="ascii")
         for whole in (built, _digest(built)):  # another process may be building it now

@@ -1,11 +1,11 @@
-"""Memory that is reused from pass to pass."""
+"""Memory that passes reuse."""
 
 from threading import Lock
 
 import torch
 from torch import Tensor
 
-SIZES = 2  # of passes whose memory is kept: of whole batches, and of the last one of an epoch
+SIZES = 2  # of passes whose memory is kept: full batches, and the last batch of an epoch
 
 
 class Memories:
@@ -13,7 +13,7 @@ class Memories:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._free: dict[int, list[Tensor]] = {}  # by size, the one used last at the end
+        self._free: dict[int, list[Tensor]] = {}  # by size, the most recently used last
 
     def __reduce__(self) -> tuple[type["Memories"], tuple[()]]:
         return Memories, ()  # a copy has its own
@@ -27,7 +27,7 @@ class Memories:
         return torch.empty(size, dtype=torch.uint8, device="cpu")
 
     def give(self, memory: Tensor) -> None:
-        """Take memory back; that of an inference could not be written outside of one."""
+        """Take memory back, except inference tensors, which can't be written outside inference mode."""
         if memory.is_inference():
             return
         with self._lock:

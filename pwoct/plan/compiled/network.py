@@ -1,4 +1,4 @@
-"""The plan "native": a trained network for inference, computed by kernels of this package."""
+"""The plan "native": a trained network for inference, computed by this package's kernels."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,10 +22,10 @@ from pwoct.resnet import ResNet, blocks
 
 
 class NativeNetwork(Snapshot):
-    """A snapshot of a `ResNet` for images of one size, in compiled kernels; no parameters, no gradients.
+    """A snapshot of a `ResNet` for images of one size, in compiled kernels; no parameters or gradients.
 
     x: (n, in_channels, h, w) of any floating type, on the CPU. Returns logits (n, classes) in `dtype`.
-    Images are computed in blocks of as many as a vector has floats, so batches should be multiples of 16.
+    Images are computed in blocks of as many images as a vector has floats: batches should be multiples of 16.
 
     Args:
         model: the network; its weights and statistics are copied.
@@ -33,7 +33,7 @@ class NativeNetwork(Snapshot):
         dtype: float32, float64 or bfloat16.
 
     Raises:
-        ValueError: if the kernels cannot compute in `dtype` here, if the network is not one that it knows, or
+        ValueError: if the kernels cannot compute in `dtype` here, if the network is not supported, or
             if an image has another size.
         RuntimeError: if something traces the operators, such as torch.compile or torch.func.
     """
@@ -114,7 +114,7 @@ def _add_up(
     residual: tuple[Map | None, Map | None],
     size: Size,
 ) -> Branches[ProgramRecorder]:
-    """Record relu(sum of all paths + residual), branch by branch; what is upsampled is added last."""
+    """Record relu(sum of all paths + residual), branch by branch; upsampled maps are added last."""
     recorder = inputs[0].recorder
     paths: dict[str, list[FoldedPath]] = {HIGH: [], DOUBLED: [], LOW: []}
     for path in fold_paths(layers, _merges):
@@ -154,7 +154,7 @@ def _sum(
 def _parts(
     recorder: ProgramRecorder, paths: Sequence[FoldedPath], inputs: Sequence[Branches[ProgramRecorder]]
 ) -> Iterator[tuple[Map, Map | None, Convolution]]:
-    """Yield the terms of a sum: a map, another one or None, and the convolution that reads them."""
+    """Yield the terms of a sum: a map, a second map or None, and the convolution that reads them."""
     alone: tuple[Map, Convolution] | None = None
     for path in paths:
         x = inputs[path.number](path.term.source, path.term.pools)
@@ -178,7 +178,7 @@ def _joined(first: Convolution, second: Convolution) -> Convolution:
 
 
 def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:
-    """Whether 1x1, kxk, 1x1 become one kxk: by MACs, to which the maps in between add half."""
+    """Whether 1x1, kxk, 1x1 are merged into one kxk: decided by MACs, plus half for the maps in between."""
     k = kernel[0] * kernel[1]
     return 2 * k * c_in * c_out <= 3 * hidden * (c_in + k * hidden + c_out)
 

@@ -1,4 +1,4 @@
-"""Operations on maps in blocks of images, as compiled kernels read them, and where maps lie in memory."""
+"""Operations on feature maps in blocks of images, as compiled kernels read them, and their memory."""
 
 import ctypes
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from pwoct.plan.compiled.library import load
 
-# The kinds of kernels.h, in their order.
+# The kinds of kernels.h, in the same order.
 (
     CONVOLUTION,
     POOLING,
@@ -39,7 +39,7 @@ Size = tuple[int, int]
 
 
 class Operation(ctypes.Structure):
-    """One operation, as kernels.h has it; see there. A test compares their sizes."""
+    """One operation, as defined in kernels.h. A test compares the two sizes."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in FIELDS),
@@ -69,7 +69,7 @@ class Map:
         return -(-self.channels // group)
 
     def vectors(self, group: int) -> int:
-        """Return how many vectors it takes."""
+        """Return its size in vectors."""
         return self.groups(group) * self.height * self.width
 
 
@@ -90,7 +90,7 @@ class Step:
 
 
 def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: float) -> Step:
-    """Return a step; sizes and channels follow from its maps."""
+    """Return a step, with sizes and channels taken from its maps."""
     found = {name: read for name, read in reads.items() if read is not None}
     operation = Operation(kind=kind, scale=1.0, bias=NONE, spread=1)
     sized = {"out_": output} | {f"{name}_": found.get(name) for name in ("doubled", "source")}
@@ -117,15 +117,15 @@ def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
 
 
 def settle(steps: Iterable[Step]) -> ctypes.Array[Operation]:
-    """Return the operations of steps, in one array."""
+    """Return the operations of steps as one array."""
     operations = [one.settle() for one in steps]
     return (Operation * len(operations))(*operations)
 
 
 def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> int:
-    """Give each map a place that no other live map uses; return the vectors of all places.
+    """Give each map a place that no other live map uses; return the total number of vectors.
 
-    The images lie at 0; the result is needed to the end.
+    The images are at 0; the result is needed to the end.
     """
     needed: dict[Map, int] = {result: len(steps)}
     for number, one in enumerate(steps):
@@ -151,8 +151,8 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
 def arrange(weight: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:
     """Return weights in the order in which they are read; see `convolve_rest` in kernels.h.
 
-    weight: (c_out, c_in, k_h, k_w). As many output channels as are computed at once lie side by side, for
-    each group of input channels and each tap; channels that groups lack are `missing`.
+    weight: (c_out, c_in, k_h, k_w). Output channels that are computed together are contiguous, for each group
+    of input channels and each tap; channels that groups lack are `missing`.
     """
     c_out, c_in, k_h, k_w = weight.shape
     weight = pad(weight, (0, 0, 0, 0, 0, -c_in % group_in, 0, -c_out % group_out), value=missing)
@@ -173,7 +173,7 @@ def lanes_of(dtype: torch.dtype) -> int:
 
 
 def to_blocks(x: Tensor, lanes: int, dtype: torch.dtype) -> Tensor:
-    """Return images (n, c, h, w) as (blocks, groups of channels, h, w, lanes, group); zeros fill the last."""
+    """Return images (n, c, h, w) as (blocks, groups of channels, h, w, lanes, group); zeros pad the last."""
     n, c, h, w = x.shape
     group = GROUPS[dtype]
     x = pad(x, (0, 0, 0, 0, 0, -c % group, 0, -n % lanes)).to(dtype)

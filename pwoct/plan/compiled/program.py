@@ -92,12 +92,12 @@ class ProgramRecorder:
         return y
 
     def add(self, plus: Map | None, doubled: Map, size: Size, relu: bool) -> Map:
-        """Record relu(plus + doubled, repeated 2 x 2 to `size`): a convolution of no channels."""
+        """Record relu(plus + doubled, repeated 2 x 2 to `size`): a convolution of zero channels."""
         y = Map(doubled.channels, *size)
         return self._add(CONVOLUTION, y, {"plus": plus, "doubled": doubled}, kernel_width=1, relu=relu)
 
     def pool(self, x: Map, by: int) -> Map:
-        """Record the average of `by` x `by` pixels; at an edge, of those that exist."""
+        """Record the average of `by` x `by` pixels; at an edge, of the existing ones."""
         y = Map(x.channels, -(-x.height // by), -(-x.width // by))
         return self._add(POOLING, y, {"input": x}, stride=by)
 
@@ -122,7 +122,7 @@ def joins_maps(first: Convolution, second: Convolution, x: Map, y: Map) -> bool:
 
 
 def _processor() -> tuple[tuple[str, ...], list[int]]:
-    """Return what the arrangement of weights and operations depends on."""
+    """Return what the layout of weights and operations depends on."""
     kernels = load()
     counts = ("vector_bytes", "operation_bytes", "channels", "side")
     tiles = [int(kernels.pwoct_tile_channels(ctypes.c_int64(left))) for left in range(1, 9)]
@@ -153,14 +153,14 @@ class Program:
         self._processor = _processor()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs; operations as bytes."""
+        """Return the state that a copy needs, with operations as bytes."""
         return {**self.__dict__, "operations": bytes(self.operations)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what `__getstate__` gave.
+        """Restore the state from `__getstate__`.
 
         Raises:
-            ValueError: if it was made for other kernels, as another processor has them.
+            ValueError: if it was made for other kernels, such as another processor's.
         """
         if state["_processor"] != _processor():
             raise ValueError(

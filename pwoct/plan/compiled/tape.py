@@ -1,4 +1,4 @@
-"""Operations of a training step: recorded forward, and their gradients in the reverse order."""
+"""Operations of a training step: recorded forward, and their gradients in reverse order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -33,7 +33,7 @@ from pwoct.plan.compiled.weights import Weights
 from pwoct.plan.folded.fold import check_geometry
 
 NEEDS = 'the plan "blocked" needs'
-Norms = Sequence[tuple[Map, nn.Module, Map | None]]  # what is normalised, by what, and what is added
+Norms = Sequence[tuple[Map, nn.Module, Map | None]]  # a normalisation's input, its module, and an added map
 
 
 class Tape:
@@ -41,14 +41,14 @@ class Tape:
 
     Args:
         rounds: whether maps and weights of convolutions are rounded to bfloat16, as under autocast;
-            each operation adds up and normalises in float32.
+            operations sum and normalise in float32.
 
     Attributes:
         group: channels that share a vector.
         steps: operations so far.
-        parameters: all parameters that operations use, in their order.
+        parameters: all parameters that operations use, in order.
         weights: of convolutions, by their places among the parameters.
-        norms: all normalisations with the pixels of their maps, in the order of their statistics.
+        norms: all normalisations with the number of pixels of their maps, in the order of their statistics.
     """
 
     def __init__(self, rounds: bool = False) -> None:
@@ -63,12 +63,12 @@ class Tape:
 
     @property
     def parameter_count(self) -> int:
-        """Numbers in all parameters so far."""
+        """The number of elements of all parameters so far."""
         return sum(parameter.numel() for parameter in self.parameters)
 
     @property
     def sum_count(self) -> int:
-        """Sums that a block keeps: 4 for each channel of a normalisation."""
+        """The number of sums per block: 4 for each channel of a normalisation."""
         return 4 * sum(norm.num_features for norm, _ in self.norms)
 
     def convolve(
@@ -77,7 +77,7 @@ class Tape:
         """Record conv(x) + plus + doubled, repeated 2 x 2.
 
         Raises:
-            ValueError: unless the kernel is 1x1 or 3x3, without groups or bias, and all maps fit.
+            ValueError: unless the filter is 1x1 or 3x3, without groups or bias, and all maps fit.
         """
         check_geometry(convolution)
         k, s, d = convolution.kernel_size[0], convolution.stride[0], convolution.dilation[0]
@@ -126,8 +126,8 @@ class Tape:
     def _input_gradient(
         self, dx: Map, reads: dict[str, Map | None], places: Tensor, stride: int, dilation: int
     ) -> None:
-        """Record a convolution's gradient, for each pixel of stride x stride apart: it is a convolution too,
-        of the taps that reach such pixels, in the reverse order."""
+        """Record a convolution's input gradient, for each of the stride x stride pixel phases: a convolution
+        too, of the taps that reach those pixels, in reverse order."""
         k = places.shape[2]
         pad = dilation * (k // 2)
         fields = {"stride": 1, "dilation": dilation // gcd(stride, dilation), "spread": stride}
@@ -160,7 +160,7 @@ class Tape:
         if whole and self._is_winograd(x.channels, dy, fields):
             kind = WINOGRAD_WEIGHT_GRADIENT
         elif self.rounds:
-            # For each pair of pixels of dy, the pairs of pixels of x that lie under each tap.
+            # For each pair of pixels of dy, the pairs of pixels of x under each tap.
             pairs, s = -(-dy.width // 2), fields["stride"]
             width = 2 * (pairs - 1) * s + (fields["kernel_width"] - 1) * fields["dilation"] + 1
             x = self._pair(x, width, dilation=1, stride=s, pad_width=fields["pad_width"])
@@ -170,13 +170,13 @@ class Tape:
 
     @staticmethod
     def _is_winograd(c_in: int, y: Map, fields: Mapping[str, float]) -> bool:
-        """Whether a convolution to all pixels of a map of this size is computed by Winograd's method."""
+        """Whether a convolution of all pixels of a map of this size is computed by Winograd's method."""
         is_3x3 = fields["kernel_height"] == fields["kernel_width"] == 3
         is_plain = fields["stride"] == fields["dilation"] == fields.get("spread", 1) == 1
         return is_3x3 and is_plain and uses_winograd(c_in, y.channels, y.size)
 
     def _pair(self, x: Map, width: int, **fields: int) -> Map:
-        """Record pairs of pixels; each vector holds those of one channel."""
+        """Record pairs of pixels; each vector holds pairs of one channel."""
         y = Map(x.groups(self.group) * self.group**2, x.height, width)
         groups = x.groups(self.group)
         self.steps.append(operations.step(PAIRING, y, {"input": x}, groups=groups, **fields))
@@ -215,10 +215,10 @@ class Tape:
         return y
 
     def normalise(self, inputs: Norms, relu: bool) -> list[Map]:
-        """Record relu(norm(x) + plus) of several maps, whose statistics all threads add up at once.
+        """Record relu(norm(x) + plus) of several maps, whose statistics all threads sum together.
 
         Raises:
-            ValueError: if one is no `BatchNorm2d` with parameters and momentum, or maps do not fit.
+            ValueError: if one is not a `BatchNorm2d` with parameters and momentum, or maps do not fit.
         """
         recorded = []
         for x, norm, plus in inputs:
@@ -250,7 +250,7 @@ class Tape:
     ) -> None:
         before = []
         for x, plus, y, fields in recorded:
-            kept = Map(*self._shape(y))  # the gradient where the output was not rectified
+            kept = Map(*self._shape(y))  # the gradient, masked where the ReLU was inactive
             reads = {"input": self._gradients[y], "result": y if relu else None, "source": x}
             self.steps.append(operations.step(NORMALISATION_SUMS, kept, reads, **fields))
             self._add_gradient(plus, kept)
@@ -263,7 +263,7 @@ class Tape:
             self._gradients[x] = dx
 
     def reverse(self, result: Map, gradient: Map, images: Map, *, to_images: bool) -> Map | None:
-        """Record the gradients, given the map of that of the result; return the map of that of the images."""
+        """Record the gradients, given the map of the result's gradient; return the map of the images'."""
         self._gradients = {result: gradient}
         if not to_images:
             self._constant.add(images)
@@ -284,7 +284,7 @@ class Tape:
         return y
 
     def _repeat(self, y: Map, plus: Map | None, doubled: Map, scale: float) -> None:
-        """Record plus + scale doubled, repeated 2 x 2: a convolution of no channels."""
+        """Record plus + scale doubled, repeated 2 x 2: a convolution of zero channels."""
         reads = {"plus": plus, "doubled": doubled}
         fields = {"channels": y.groups(self.group) * self.group, "kernel_width": 1, "scale": scale}
         self.steps.append(operations.step(CONVOLUTION, y, reads, **fields))

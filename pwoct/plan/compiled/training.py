@@ -1,4 +1,4 @@
-"""A recorded training step, computed by compiled kernels: features of images, and gradients."""
+"""A recorded training step, computed by compiled kernels: features of images, and all gradients."""
 
 import ctypes
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from pwoct.plan.compiled.weights import winograd_transform
 
 
 class Pass:
-    """One pass of a batch: what the backward pass needs of the forward pass."""
+    """One pass of a batch: what the backward pass needs from the forward pass."""
 
     def __init__(self, blocks: int, threads: int, memory: Tensor, sums: Tensor, moments: Tensor) -> None:
         self.blocks, self.threads, self.sums, self.moments = blocks, threads, sums, moments
@@ -28,7 +28,7 @@ class Pass:
 
 
 class _Step(ctypes.Structure):
-    """What all threads share, as training.cpp has it."""
+    """The data that all threads share, as defined in training.cpp."""
 
     _fields_ = (
         *(
@@ -50,7 +50,7 @@ class TrainingStep:
         images: the map that the first operations read.
         result: the map of its features.
         to_images: whether the images' gradient is needed.
-        dtype: of the parameters, float32 or float64; that of maps and weights is bfloat16 if the tape rounds.
+        dtype: of the parameters, float32 or float64; maps and weights are bfloat16 if the tape rounds.
     """
 
     def __init__(self, tape: Tape, images: Map, result: Map, *, to_images: bool, dtype: torch.dtype) -> None:
@@ -60,7 +60,7 @@ class TrainingStep:
         self.gradient = Map(result.channels, result.height, result.width)
         forward = len(tape.steps)
         self.of_images = tape.reverse(result, self.gradient, images, to_images=to_images)
-        # Between both passes the result is read and its gradient written.
+        # Between the two passes the result is read and its gradient is written.
         between = operations.step(operations.BARRIER, self.gradient, {"input": result})
         steps = [*tape.steps[:forward], between, *tape.steps[forward:]]
         self.vectors = operations.place_maps(steps, images, self.of_images or result, self.group)
@@ -94,7 +94,7 @@ class TrainingStep:
         return self._read(done, self.result, len(x)), done
 
     def _weights(self, parameters: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):  # kernels are rounded once, when they are transformed
+        with torch.autocast("cpu", enabled=False):  # filters are rounded once, when they are transformed
             taps = parameters.index_select(0, self.taps).view(-1, self.transform.shape[0])
             transformed = (taps @ self.transform).flatten()
         numbers = torch.cat([parameters, transformed.new_zeros(1), transformed]).to(self.maps_dtype)
@@ -104,7 +104,7 @@ class TrainingStep:
         """Return the gradients of the images and of the parameters.
 
         Raises:
-            RuntimeError: at the second time.
+            RuntimeError: on a second call.
         """
         if done.memory is None:
             raise RuntimeError('the plan "blocked" keeps no maps for a second backward pass')
@@ -127,7 +127,7 @@ class TrainingStep:
         done.memory = done.weights = None
 
     def _parts(self, done: Pass) -> tuple[Tensor, Tensor]:
-        """Return the memory of all maps (blocks, numbers), and what is left for operations themselves."""
+        """Return the memory of all maps (blocks, numbers), and the scratch of operations."""
         assert done.memory is not None
         scratch = done.threads * self.scratch_numbers
         maps, rest = torch.split(done.memory, [done.memory.numel() - scratch, scratch])
@@ -152,7 +152,7 @@ class TrainingStep:
 
 
 class Features(torch.autograd.Function):
-    """Features of images by a `TrainingStep`; `passes` receives what the pass leaves."""
+    """Features of images by a `TrainingStep`; `passes` receives the pass."""
 
     @staticmethod
     def forward(ctx: Any, step: TrainingStep, passes: list[Pass], x: Tensor, *parameters: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pwoct.plan.compiled.library import load
 
 NOTHING = -1  # the place of a weight that is zero
 
-# Winograd's F(2x2, 3x3) multiplies transformed kernels G g G' (Lavin and Gray, 2016, section 4.1).
+# Winograd's F(2x2, 3x3) multiplies transformed filters G g G' (Lavin and Gray, 2016, section 4.1).
 G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 # Their positions in the order of the parts of `multiply_tile` in winograd.h.
 PARTS = (
@@ -20,11 +20,11 @@ PARTS = (
     ((1, 0), (1, 3), (2, 0), (2, 3)),
     ((0, 0), (0, 3), (3, 0), (3, 3)),
 )
-HALVED = (0, 1)  # parts whose sums are doubled by what follows
+HALVED = (0, 1)  # parts whose sums are doubled later
 
 
 def winograd_transform() -> Tensor:
-    """Return (16, 9): what transforms 9 taps, in the order of `PARTS`; row and column 3 change sign."""
+    """Return the (16, 9) transform of 9 taps, in the order of `PARTS`; row and column 3 are negated."""
     g = torch.tensor(G, dtype=torch.float64, device="cpu")
     signed = g * torch.tensor([1.0, 1.0, 1.0, -1.0], dtype=torch.float64, device="cpu")[:, None]
     rows = [
@@ -36,7 +36,7 @@ def winograd_transform() -> Tensor:
 
 
 class Weights:
-    """The weights of all convolutions of a training step, by the places of their kernels in all parameters.
+    """The weights of all convolutions of a training step, by the places of their filters in all parameters.
 
     Args:
         group: channels that share a vector.
@@ -45,15 +45,15 @@ class Weights:
     def __init__(self, group: int) -> None:
         self.group = group
         self._count = 0
-        self._parts: list[tuple[Tensor, bool]] = []  # places, and whether they are of transformed kernels
-        self._taps: list[Tensor] = []  # places of the taps of kernels that are transformed: (kernels, 9)
+        self._parts: list[tuple[Tensor, bool]] = []  # places, and whether they refer to transformed filters
+        self._taps: list[Tensor] = []  # places of the taps of transformed filters: (filters, 9)
 
     def add(self, places: Tensor) -> int:
-        """Add a kernel (c_out, c_in, k_h, k_w) of places; return where its weights begin."""
+        """Add a filter bank (c_out, c_in, k_h, k_w) of places; return where its weights begin."""
         return self._add(operations.arrange(places, self.group, self.group, missing=NOTHING), False)
 
     def add_winograd(self, places: Tensor) -> int:
-        """Add a kernel (c_out, c_in, 3, 3) of places that is multiplied by Winograd's method."""
+        """Add a filter bank (c_out, c_in, 3, 3) of places that is multiplied by Winograd's method."""
         c_out, c_in = places.shape[:2]
         first = 16 * sum(len(taps) for taps in self._taps)
         self._taps.append(places.reshape(-1, 9))
@@ -67,22 +67,22 @@ class Weights:
         return begin
 
     def arrangement(self, parameter_count: int) -> Tensor:
-        """Return the place of each weight among all parameters, a zero and all transformed kernels."""
+        """Return the place of each weight among all parameters, a zero and all transformed filters."""
         zero, begin = parameter_count, parameter_count + 1
         parts = (
             torch.where(places == NOTHING, zero, places + (begin if is_winograd else 0))
             for places, is_winograd in self._parts
         )
-        return torch.cat([part.int() for part in parts])  # PyTorch gathers by short integers more quickly
+        return torch.cat([part.int() for part in parts])  # PyTorch gathers faster with 32-bit indices
 
     def taps(self) -> Tensor:
-        """Return the places of the taps of all kernels that are transformed: (kernels, 9)."""
+        """Return the places of the taps of all transformed filters: (filters, 9)."""
         none = torch.empty((0, 9), dtype=torch.int64, device="cpu")
         return torch.cat([none, *self._taps]).int()
 
 
 def winograd_weights(weight: Tensor, group_in: int, group_out: int) -> Tensor:
-    """Return a kernel (c_out, c_in, 3, 3), transformed and in the order in which it is read."""
+    """Return a filter bank (c_out, c_in, 3, 3), transformed and in the order in which it is read."""
     transformed = weight.double().flatten(2) @ winograd_transform().T
     return arrange_winograd(transformed.view(*weight.shape[:2], 4, 4), group_in, group_out)
 
@@ -100,7 +100,7 @@ def arrange_winograd(numbers: Tensor, group_in: int, group_out: int, missing: in
 
 
 def tile_channels(channels: int) -> list[int]:
-    """Return how many of so many output channels are computed at once, one after the other."""
+    """Return the numbers of output channels that are computed together, in order."""
     counts: list[int] = []
     while (left := channels - sum(counts)) > 0:
         counts.append(int(load().pwoct_tile_channels(ctypes.c_int64(left))))

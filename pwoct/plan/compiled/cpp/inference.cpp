@@ -1,5 +1,5 @@
 // The plan "native": a network is an array of operations. Each thread computes all of them for one block of
-// images after the other, so that maps stay in its cache and threads never wait for each other.
+// images after another, so that feature maps stay in its cache and threads never wait for each other.
 
 #include "kernels.h"
 #include "threads.h"
@@ -7,8 +7,8 @@
 
 #include <cstring>
 
-// Computes the blocks from `first` to before `last`. images: (blocks, vectors_in); results: (blocks,
-// vectors_out); memory: the block's maps, the images' first, the results' at the offset `result`, and scratch.
+// Computes the blocks in [first, last). images: (blocks, vectors_in); results: (blocks, vectors_out); memory: the
+// block's maps, with the images first and the results at the offset `result`, and scratch.
 template <class Type>
 static void compute_blocks(const Operation *operations, int64_t count, const void *weights, const void *biases,
                            const void *images, int64_t vectors_in, void *results, int64_t vectors_out,
@@ -35,7 +35,7 @@ static void compute_blocks(const Operation *operations, int64_t count, const voi
   }
 }
 
-// memory: (threads, vectors), the last `scratch` of them for what an operation needs itself.
+// memory: (threads, vectors), the last `scratch` of them for the operations' own use.
 template <class Type>
 static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
                 const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
@@ -47,7 +47,7 @@ static void run(const Operation *operations, int64_t count, const void *weights,
   });
 }
 
-// Bytes that an operation needs for itself.
+// Bytes of scratch that an operation needs.
 static int64_t scratch_bytes(const Operation &op) { return op.kind == WINOGRAD_CONVOLUTION ? tiles_bytes(op) : 0; }
 
 #define ARGUMENTS                                                                                            \

@@ -1,8 +1,8 @@
-// Kernels on maps in blocks of images: convolutions with their sums and ReLUs, and pooling.
+// Kernels on feature maps in blocks of images: convolutions with their sums and ReLUs, and pooling.
 //
 // A map holds one block of images, in the order [group of channels][row][column][image][channel of the group]:
-// a vector is one pixel of all images of the block. So vectors are full whatever the number of channels, at any
-// size, stride and padding, and pooling and upsampling need no shuffles. In float32 a group is one
+// a vector is one pixel of all images of the block. Vectors are thus full for any number of channels, size,
+// stride and padding, and pooling and upsampling need no shuffles. In float32 a group is one
 // channel; in bfloat16 it is two, whose products one instruction adds.
 
 #pragma once
@@ -11,13 +11,13 @@
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
-constexpr int BYTES = 64, PIXELS = 4; // of a vector; pixels of a row that are computed at once
+constexpr int BYTES = 64, PIXELS = 4; // of a vector; pixels of a row that are computed together
 #elif defined(__AVX__)
 constexpr int BYTES = 32, PIXELS = 2;
 #else
 constexpr int BYTES = 16, PIXELS = 4;
 #endif
-constexpr int CHANNELS = 4; // output channels that are computed at once
+constexpr int CHANNELS = 4; // output channels that are computed together
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -26,7 +26,7 @@ constexpr int CHANNELS = 4; // output channels that are computed at once
 struct Operation {
   int64_t kind;
   int64_t input, output;    // maps; of a gradient's operation, the input is the gradient
-  int64_t plus, doubled;    // maps that are added; `doubled`, to all pixels, is at half the size and repeated
+  int64_t plus, doubled;    // maps that are added; `doubled` has half the size and is repeated 2 x 2
   int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned; of Winograd's
                             // convolution, `source` has the last `source_groups` of its groups of input channels
   int64_t weight, bias;     // offsets in weights and biases
@@ -37,7 +37,7 @@ struct Operation {
   int64_t doubled_height, doubled_width;
   int64_t source_height, source_width, source_groups;
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
-  int64_t spread, first_row, first_column; // output pixels that are computed: how far apart, and the first
+  int64_t spread, first_row, first_column; // output pixels that are computed: their spacing, and the first
   int64_t relu;
   double scale;             // of `doubled`
   double epsilon;           // of a normalisation
@@ -59,8 +59,8 @@ enum {
   WINOGRAD_WEIGHT_GRADIENT,
 };
 
-// A type of numbers: how maps and weights are stored, and in what sums are computed. A map's vector holds
-// GROUP channels of LANES images, a sum one of them.
+// A numeric type: how maps and weights are stored, and the type of sums. A map's vector holds GROUP channels of
+// LANES images, a sum's vector one channel.
 template <class Number> struct Real {
   typedef Number Scalar;
   typedef Number Sum __attribute__((vector_size(BYTES), may_alias));
@@ -99,7 +99,7 @@ struct BFloat16 {
 };
 #endif
 
-// The most bytes that one of the operations needs for itself, in whole vectors.
+// The largest scratch size among the operations, rounded up to whole vectors, in bytes.
 template <class Bytes>
 static int64_t most_bytes(const Operation *operations, int64_t count, const Bytes &bytes_of) {
   int64_t most = 0;
@@ -113,7 +113,7 @@ static int64_t most_bytes(const Operation *operations, int64_t count, const Byte
 // ReLU; NaN stays NaN.
 template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 
-// The maps of an operation; those that it does not have are null.
+// The maps of an operation; absent ones are null.
 template <class Type> struct Maps {
   const typename Type::Vector *input, *plus, *doubled;
   typename Type::Vector *output;
@@ -126,8 +126,8 @@ template <class Type> struct Weights {
   const typename Type::Scalar *bias;
 };
 
-// Accumulates the products of a filter's taps in PIXELS x COUNT sums: for the output pixels (row, column...) of
-// COUNT output channels. AT_EDGE: some of the pixels that are read may lie outside the map, and count as zero.
+// Accumulates the products of a filter's taps in PIXELS x COUNT sums, for the output pixels (row, column...) of
+// COUNT output channels. AT_EDGE: some of the pixels read may lie outside the map; they count as zero.
 template <class Type, int COUNT, int WIDTH, bool AT_EDGE>
 INLINE void multiply_add(const Operation &op, const typename Type::Vector *input,
                          const typename Type::Weight *weight, int64_t row, int64_t column,
@@ -156,7 +156,7 @@ INLINE void multiply_add(const Operation &op, const typename Type::Vector *input
     }
 }
 
-// Adds the other maps, rectifies and stores the sums of COUNT channels and of the first `pixels` of a row.
+// Adds the other maps, rectifies, and stores the sums of COUNT channels of the first `pixels` of a row.
 template <class Type, int COUNT, int WIDTH>
 INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column,
                   const typename Type::Sum (&sums)[WIDTH][COUNT], int64_t pixels = WIDTH) {
@@ -185,7 +185,7 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
   }
 }
 
-// How many of `size` pixels are computed.
+// The number of computed pixels among `size`.
 INLINE int64_t computed(int64_t size, int64_t first, int64_t spread) { return (size - first + spread - 1) / spread; }
 
 // Computes COUNT output channels of one row.
@@ -209,7 +209,7 @@ static void convolve_channels(const Operation &op, const Maps<Type> &maps, const
   }
 }
 
-// Computes the channels that are left, as many at once as possible; weights are stored in the same order.
+// Computes the remaining channels, as many together as possible; weights are stored in the same order.
 template <class Type, int COUNT, int WIDTH>
 static void convolve_rest(const Operation &op, const Maps<Type> &maps, Weights<Type> weights, int64_t channel,
                           int64_t row) {
@@ -222,14 +222,14 @@ static void convolve_rest(const Operation &op, const Maps<Type> &maps, Weights<T
 template <class Type>
 static void convolve(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights) {
   const int64_t rows = computed(op.out_height, op.first_row, op.spread);
-  for (int64_t row = 0; row < rows; ++row) // all channels of a row: what it reads stays in the cache
+  for (int64_t row = 0; row < rows; ++row) // all channels of a row: their inputs stay in the cache
     if (op.kernel_width == 3) convolve_rest<Type, CHANNELS, 3>(op, maps, weights, 0, row);
     else if (op.kernel_width == 2) convolve_rest<Type, CHANNELS, 2>(op, maps, weights, 0, row);
     else if (op.kernel_width == 1) convolve_rest<Type, CHANNELS, 1>(op, maps, weights, 0, row);
     else convolve_rest<Type, CHANNELS, 0>(op, maps, weights, 0, row);
 }
 
-// Averages or adds stride x stride pixels; at an edge, those that exist.
+// Averages or adds stride x stride pixels; at an edge, the existing ones.
 template <class Type, bool AVERAGES> static void pool(const Operation &op, const Maps<Type> &maps) {
   constexpr int GROUP = Type::GROUP;
   typename Type::Vector *output = maps.output;

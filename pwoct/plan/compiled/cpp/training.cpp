@@ -1,5 +1,5 @@
-// Training steps: every operation is computed for all blocks before one that needs sums over all of them. Each
-// thread has its own blocks; threads wait for each other at barriers only.
+// Training steps: all operations are completed for all blocks before one that needs sums over all of them. Each
+// thread has its own blocks; threads wait for each other only at barriers.
 
 #include "kernels.h"
 #include "threads.h"
@@ -10,11 +10,11 @@
 #include <atomic>
 #include <thread>
 
-// What all threads share. Sums of a block hold, for each channel of a normalisation: mean and squared
-// deviations from it, then the sums of the gradient and of the gradient times deviation.
+// Data that all threads share. The sums of a block hold, for each channel of a normalisation: the mean, the sum
+// of squared deviations from it, and the sums of the gradient and of the gradient times deviation.
 template <class Type> struct Step {
-  const void *weights;                       // of convolutions, as `convolve` reads them
-  const typename Type::Scalar *parameters;   // all of them, one after the other
+  const void *weights;                       // of convolutions, in the order in which `convolve` reads them
+  const typename Type::Scalar *parameters;   // all parameters, concatenated
   typename Type::Scalar *gradients;          // (threads, parameters)
   typename Type::Scalar *sums;               // (blocks, sums)
   typename Type::Scalar *moments;            // for each channel of a normalisation: mean and variance
@@ -76,7 +76,7 @@ static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Ty
   constexpr int GROUP = Type::GROUP;
   const int64_t pixels = op.height * op.width;
   for (int64_t first = 0; first < op.channels; first += GROUP) {
-    typename Type::Scalar mean[GROUP] = {}, scale[GROUP] = {}, shift[GROUP] = {}; // zeros, if there is no channel
+    typename Type::Scalar mean[GROUP] = {}, scale[GROUP] = {}, shift[GROUP] = {}; // zeros if there is no channel
     for (int i = 0; i < GROUP && first + i < op.channels; ++i) {
       const int64_t channel = first + i;
       const Moments found = moments_of(step, step.sums + op.statistics + 4 * channel, pixels * Type::LANES);
@@ -105,8 +105,8 @@ static void normalise(const Operation &op, const Maps<Type> &maps, const Step<Ty
   }
 }
 
-// The gradient of a normalisation's output, without what a ReLU kept back, with its sum and the sum of its
-// product with the deviations of what was normalised.
+// The gradient of a normalisation's output, masked by its ReLU, with its sum and the sum of its product with the
+// deviations of the normalised input.
 template <class Type>
 static void normalisation_sums(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t block) {
   constexpr int GROUP = Type::GROUP;
@@ -140,7 +140,7 @@ static void normalisation_sums(const Operation &op, const Maps<Type> &maps, cons
   }
 }
 
-// The gradient of what was normalised, from that of the output.
+// The gradient of a normalisation's input, from that of its output.
 template <class Type>
 static void normalisation_gradient(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, bool is_first) {
   constexpr int GROUP = Type::GROUP;
@@ -186,7 +186,7 @@ static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
   typedef BFloat16::Vector Vector;
   constexpr int32_t HIGH = 0xffff0000;
   const auto read = [&](const Vector *line, int64_t x) { return x >= 0 && x < op.width ? line[x] : Vector{}; };
-  const int64_t step = op.height * op.out_width; // from one channel of the group to the other
+  const int64_t step = op.height * op.out_width; // from one channel of the group to the next
   for (int64_t group = 0; group < op.groups; ++group)
     for (int64_t row = 0; row < op.height; ++row) {
       const Vector *line = maps.input + (group * op.height + row) * op.width;
@@ -201,7 +201,7 @@ static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
 }
 #endif
 
-// Bytes that an operation needs for itself.
+// Bytes of scratch that an operation needs.
 template <class Type> static int64_t scratch_bytes(const Operation &op) {
   switch (op.kind) {
   case WINOGRAD_CONVOLUTION: return tiles_bytes(op);
@@ -210,7 +210,7 @@ template <class Type> static int64_t scratch_bytes(const Operation &op) {
   return 0;
 }
 
-// Computes gradients of filters. Returns whether the operation is of such a kind.
+// Computes gradients of filters. Returns whether the operation is of that kind.
 template <class Type>
 static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
                               void *scratch) {
@@ -256,14 +256,14 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
     __builtin_trap(); // Python and C++ disagree about the kinds
 }
 
-// Waits until all threads have come here `times` times.
+// Waits until all threads have arrived here `times` times.
 static void wait(std::atomic<int64_t> &arrived, int64_t threads, int64_t times) {
   arrived.fetch_add(1, std::memory_order_acq_rel);
   for (int64_t turns = 0; arrived.load(std::memory_order_acquire) < threads * times; ++turns)
-    if (turns > 1000) std::this_thread::yield(); // a thread may have lost its processor
+    if (turns > 1000) std::this_thread::yield(); // a thread may have been descheduled
 }
 
-// Computes the part of `thread`: the blocks from `first` to before `last`.
+// Computes the part of `thread`: the blocks in [first, last).
 template <class Type>
 static void compute_blocks(const Operation *operations, int64_t count, const Step<Type> &step,
                            std::atomic<int64_t> &arrived, int64_t threads, int64_t thread, int64_t first,
@@ -272,7 +272,7 @@ static void compute_blocks(const Operation *operations, int64_t count, const Ste
   for (int64_t begin = 0; begin < count;) {
     int64_t end = begin;
     while (end < count && operations[end].kind != BARRIER) ++end;
-    for (int64_t block = first; block < last; ++block) // a block's maps stay in the cache from one to the next
+    for (int64_t block = first; block < last; ++block) // a block's maps stay in the cache between operations
       for (int64_t i = begin; i < end; ++i) compute<Type>(operations[i], step, block, thread);
     if (end < count) wait(arrived, threads, ++times);
     begin = end + 1;

@@ -10,7 +10,7 @@ template <class Type> INLINE typename Type::Scalar add_up(typename Type::Sum x) 
   return sum;
 }
 
-// What `add_weight_gradients` multiplies: vectors of one pixel each.
+// The operands of `add_weight_gradients`: vectors of one pixel each.
 template <class Type> struct Pixels {
   typedef typename Type::Vector Vector;
   typedef typename Type::Sum Sum;
@@ -32,7 +32,7 @@ struct PixelPairs {
 };
 #endif
 
-// Adds to the gradients of INS x OUTS kernels of WIDTH taps a row: input channels from `channel_in`, output
+// Adds to the gradients of INS x OUTS filters of WIDTH taps per row: input channels from `channel_in`, output
 // channels from `channel_out`.
 template <class Type, class Pixel, int INS, int OUTS, int WIDTH>
 static void add_weight_gradients(const Operation &op, const typename Pixel::Vector *source,
@@ -40,7 +40,7 @@ static void add_weight_gradients(const Operation &op, const typename Pixel::Vect
                                  int64_t channel_in, int64_t channel_out) {
   typedef typename Type::Sum Sum;
   typedef typename Pixel::Vector Vector;
-  Sum sums[WIDTH][INS][WIDTH][OUTS] = {}; // kernels are square
+  Sum sums[WIDTH][INS][WIDTH][OUTS] = {}; // filters are square
   const int64_t in_pixels = op.source_height * op.source_width, out_pixels = op.height * op.width;
   const Vector *inputs = source + channel_in * in_pixels;
   for (int64_t row = 0; row < op.height; ++row) {

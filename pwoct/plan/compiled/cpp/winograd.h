@@ -14,9 +14,9 @@
 
 #include "kernels.h"
 
-constexpr int TILES = 2; // of a row, transformed at once
+constexpr int TILES = 2; // of a row, transformed together
 
-// Where a position (row, column) of tiles comes in the order of products: in which part, for which of the four sums.
+// The place of a position (row, column) of tiles in the order of products: its part, and which of the four sums.
 struct Place {
   int part, sum;
 };
@@ -28,7 +28,7 @@ constexpr Place PLACES[4][4] = {
 };
 
 // One row, `j`, of B' d B of TILES tiles of a group of channels; d begins at (top, left). AT_EDGE: some of the
-// pixels may lie outside, and count as zero.
+// pixels may lie outside the map; they count as zero.
 template <class Type, bool AT_EDGE>
 INLINE void transform_inputs(const typename Type::Vector *map, int64_t height, int64_t width, int64_t top, int64_t left,
                              int j, typename Type::Sum (&found)[TILES][4][Type::GROUP]) {
@@ -70,16 +70,16 @@ INLINE void transform_tiles(const Operation &op, const typename Type::Vector *ma
         const Place place = PLACES[j][i];
         output[(tile * 4 + place.part) * op.groups * 4 + place.sum] = Type::pack(found[tile][i]);
       }
-    // Pixels of pairs of channels are read again: there are not enough registers for all rows.
+    // Pixels of channel pairs are read again: there are too few registers for all rows.
     if constexpr (Type::GROUP > 1) asm volatile("" ::: "memory");
   }
 }
 
-// Adds to four times COUNT sums the products of all input channels.
+// Adds the products of all input channels to 4 x COUNT sums.
 template <class Type, int COUNT>
 INLINE void add_products(int64_t groups, const typename Type::Vector *inputs, const typename Type::Weight *weight,
                          typename Type::Sum (&sums)[4][COUNT]) {
-  do { // there is a group: a loop that may not run costs copies of all sums
+  do { // there is at least one group; a loop that may run zero times costs copies of all sums
     for (int position = 0; position < 4; ++position)
       for (int channel = 0; channel < COUNT; ++channel)
         sums[position][channel] =
@@ -116,7 +116,7 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   join_rows();
   add(1);
   join_columns();
-  join_rows(); // of halves: that gives rows 1 and 2 back
+  join_rows(); // of halves, which restores rows 1 and 2
   add(2);
   join_rows();
   add(3);
@@ -129,8 +129,8 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   }
 }
 
-// How many channels of a tile are computed at once, of those that are left: an even number while there are two,
-// and as many as leave some of 32 registers for the rest.
+// How many of the remaining channels of a tile are computed together: an even number while at least two remain,
+// and few enough to leave some of the 32 registers free.
 constexpr int64_t tile_channels(int64_t left) {
   return left > 8 || left == 6 ? 6 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
@@ -152,7 +152,7 @@ static void multiply_channels(const Operation &op, const Maps<Type> &maps, const
 // Bytes of scratch that `convolve_tiles` needs.
 INLINE int64_t tiles_bytes(const Operation &op) { return 16 * TILES * op.groups * BYTES; }
 
-// A 3x3 convolution of stride 1 to all pixels; the output's height is a multiple of 2, its width of 2 TILES.
+// A 3x3 convolution of stride 1 of all pixels; the output's height is a multiple of 2, its width of 2 TILES.
 template <class Type>
 static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, void *scratch) {
   typedef typename Type::Vector Vector;

@@ -6,10 +6,10 @@
 #include "weight_gradients.h"
 #include "winograd.h"
 
-constexpr int SIDE = 4; // input and output channels whose products are added up at once: SIDE x SIDE
+constexpr int SIDE = 4; // input and output channels whose products are accumulated together: SIDE x SIDE
 constexpr int64_t TRANSFORMED = 32; // pairs of tiles, before they are multiplied
 
-// One row, `j`, of A dy A' of TILES tiles of a group of channels; its last row and column with the other sign.
+// One row, `j`, of A dy A' of TILES tiles of a group of channels; its last row and column are negated.
 template <class Type>
 INLINE void transform_gradients(const typename Type::Vector *map, int64_t width, int64_t top, int64_t left, int j,
                                 typename Type::Sum (&found)[TILES][4][Type::GROUP]) {
@@ -50,7 +50,7 @@ INLINE void store_tiles(const typename Type::Sum (&found)[TILES][4][Type::GROUP]
       }
 }
 
-// Adds up the lanes of each of SIDE x SIDE vectors.
+// Sums the lanes of each of SIDE x SIDE vectors.
 template <class Sum, class Scalar> INLINE void add_up(const Sum (&x)[SIDE][SIDE], Scalar *sums) {
   for (int i = 0; i < SIDE; ++i)
     for (int j = 0; j < SIDE; ++j) sums[i * SIDE + j] += add_up<Real<Scalar>>(x[i][j]);
@@ -59,7 +59,7 @@ template <class Sum, class Scalar> INLINE void add_up(const Sum (&x)[SIDE][SIDE]
 #if defined(__AVX512F__)
 typedef Real<float>::Sum Floats;
 
-// Lanes of x, and from 16 on of y.
+// Lanes of x; indices from 16 up are lanes of y.
 template <int... LANES> INLINE Floats lanes(Floats x, Floats y) {
 #if defined(__clang__)
   return __builtin_shufflevector(x, y, LANES...);
@@ -111,8 +111,8 @@ INLINE void add_tile_products(const typename Pixel::Vector *inputs, const typena
   add_up(products, sums);
 }
 
-// Adds G' u G of each kernel, where u has its last row and column with the other sign. sums: [position][block of
-// SIDE x SIDE kernels][input channel][output channel].
+// Adds G' u G of each filter, where the last row and column of u are negated. sums: [position][block of
+// SIDE x SIDE filters][input channel][output channel].
 template <class Type>
 static void add_kernels(const Operation &op, const typename Type::Scalar *sums, typename Type::Scalar *gradients) {
   typedef typename Type::Scalar Scalar;
@@ -144,21 +144,21 @@ static void add_kernels(const Operation &op, const typename Type::Scalar *sums, 
     }
 }
 
-// A part of the rows of tiles of an operation: what is transformed before it is multiplied.
+// A strip of an operation's rows of tiles, which is transformed before it is multiplied.
 struct Strip {
   int64_t begin, end; // rows of tiles
   int64_t across;     // groups of TILES in a row
-  int64_t vectors;    // that hold all tiles of a channel at one position
+  int64_t vectors;    // that hold all tiles of one channel at one position
 };
 
-// How many rows of tiles a strip has at most.
+// The largest number of rows of tiles in a strip.
 INLINE int64_t rows_of_strip(const Operation &op) {
   const int64_t across = op.width / (2 * TILES), all = op.height / 2;
   const int64_t rows = TRANSFORMED < across ? 1 : TRANSFORMED / across;
   return rows < all ? rows : all;
 }
 
-// Stores what `transform` makes of the tiles of all channels, for products: [column of positions][channel][vector].
+// Stores the tiles of all channels, transformed by `transform`, for products: [column of positions][channel][vector].
 template <class Type, class Pixel, class Transform>
 INLINE void transform_strip(const Strip &strip, int64_t channels, typename Pixel::Vector *output,
                             const Transform &transform) {
@@ -173,7 +173,7 @@ INLINE void transform_strip(const Strip &strip, int64_t channels, typename Pixel
   }
 }
 
-// Row `j` of the tiles of what the layer read.
+// Row `j` of the tiles of the layer's input.
 template <class Type, class Pixel>
 INLINE void transform_inputs(const Operation &op, const Strip &strip, const typename Type::Vector *maps, int j,
                              typename Pixel::Vector *output) {
@@ -198,13 +198,13 @@ INLINE void transform_gradients(const Operation &op, const Strip &strip, const t
   transform_strip<Type, Pixel>(strip, op.channels, output, transform);
 }
 
-// Bytes of scratch that `tile_gradients` needs; a vector holds one tile at least.
+// Bytes of scratch that `tile_gradients` needs; a vector holds at least one tile.
 template <class Type> static int64_t tile_gradients_bytes(const Operation &op) {
   const int64_t vectors = rows_of_strip(op) * op.width / 2, products = op.groups * op.channels;
   return 4 * (op.groups + op.channels) * vectors * BYTES + 16 * products * sizeof(typename Type::Scalar);
 }
 
-// Adds to the gradients of 3x3 kernels of stride 1 and padding 1: of op.groups input channels and op.channels
+// Adds to the gradients of 3x3 filters of stride 1 and padding 1, of op.groups input channels and op.channels
 // output channels, both multiples of SIDE; the height is a multiple of 2, the width of 2 TILES.
 template <class Type, class Pixel>
 static void tile_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,

@@ -72,7 +72,7 @@ STEM = {"kernel_size": 3, "bias": False, "padding": 1}
         ),
         (changed(stem=nn.Conv2d(3, 8, 3, padding=1)), X, "convolutions without bias, got Conv2d"),
         (changed(stem=nn.Conv2d(3, 9, **STEM)), X, "normalisations that fit, got 9 channels for BatchNorm2d"),
-        (half_frozen(), X, "normalisations that are all in training, or all in eval"),
+        (half_frozen(), X, "all normalisations in training mode, or all in eval"),
         (network({}).half(), X.half(), "parameters in float32 or float64, got torch.float16"),
         (mixed(), X, "parameters in float32 or float64, got torch.float32, torch.float64"),
     ],

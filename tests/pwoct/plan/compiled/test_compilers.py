@@ -88,7 +88,7 @@ def computed(model, x):
 def test_the_cache_cannot_be_used(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "file" / name)
-    with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be kept in .*file"):
+    with pytest.raises(ValueError, match=r"does not run here: the kernels cannot be stored in .*file"):
         with_plan(resnet(8), "native")
 
 

@@ -211,7 +211,7 @@ def ends(file):
 def test_a_compiler_that_hangs_is_ended(fake, cache, monkeypatch, tmp_path):
     fake(build=f"sleep 1000 & echo $! > {tmp_path / 'pid'}; wait")
     monkeypatch.setattr(compiler, "PATIENCE", 1)
-    with pytest.raises(library.CompilerError, match="was ended after 1 seconds"):
+    with pytest.raises(library.CompilerError, match="was killed after 1 seconds"):
         library.load()
     assert ends(tmp_path / "pid")
     assert not list(cache.iterdir())
