@@ -42,17 +42,21 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
         "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, depthwise, width rules"
     )
     yield Claim("random layers", partial(_layers, layers), "checked", f"{layers} points; {options}")
+    grouped = layers // 4
+    options = "2, 3, 4 or 8 groups, with a bottleneck; every other option at random"
+    cases = partial(_layers, grouped, groups=(2, 3, 4, 8))
+    yield Claim("random layers in groups", cases, "checked", f"{grouped} points; {options}")
     options = (
         "alpha, beta, paths of each stage, rules, shortcuts, images of 1 to 40, batches of 1 to 6 at random"
     )
     yield Claim("random networks", partial(_networks, networks), "checked", f"{networks} points; {options}")
 
 
-def _layers(points: int) -> Iterator[Identity]:
+def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
     chosen = random.Random(1)
     found = 0
     while found < points:
-        options = _layer_options(chosen)
+        options = _grouped_options(chosen, groups) if groups else _layer_options(chosen)
         image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
         try:
             operators = _formula(options, image, batch)
@@ -86,6 +90,14 @@ def _layer_options(chosen: random.Random) -> dict[str, Any]:
         "depthwise": depthwise,
         "exchange": depthwise and chosen.random() < 0.5,
     }
+
+
+def _grouped_options(chosen: random.Random, groups: tuple[int, ...]) -> dict[str, Any]:
+    """Return options with that many groups and a bottleneck, which few random channels and widths allow."""
+    count = chosen.choice(groups)
+    options = {**_layer_options(chosen), "depthwise": False, "exchange": False, "groups": count}
+    channels = {end: count * chosen.randrange(1, 17) for end in ("c_in", "c_out")}
+    return {**options, **channels, "paths": sorted({chosen.choice(PATHS), *options["paths"]})}
 
 
 def _formula(options: dict[str, Any], image: tuple[int, int], batch: int) -> list[Operator]:

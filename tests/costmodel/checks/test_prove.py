@@ -65,7 +65,10 @@ def test_networks_are_proved(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["random layers", "random networks", "formulas of paths = operators()", "closed forms = operators()"],
+    [
+        *("random layers", "random layers in groups", "random networks"),
+        *("formulas of paths = operators()", "closed forms = operators()"),
+    ],
 )
 def test_what_is_checked_at_points_agrees(name: str) -> None:
     (theorem,) = prove(claim for claim in EVERY if claim.name == name)
