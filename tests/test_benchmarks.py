@@ -36,3 +36,19 @@ def test_both_training_loops_take_steps(load):
         assert throughput.seconds_per_step(steps, 2) > 0
     assert session.progress.step == 2
     assert throughput.input_seconds(session) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "alpha", "source"),
+    [
+        ("ResNet-50", "1/4", "table 2"),
+        ("MobileNet v1", "1/2", "d-li14"),
+        ("ResNeXt-50 (32x4d)", "1/2", "table 6"),
+    ],
+)
+def test_published_cost_of_an_octave_network(load, name, alpha, source):
+    module = load("octconv_paper")
+    (row,) = (r for r in module.PUBLISHED if (r.name, r.alpha, r.source) == (name, alpha, source))
+    counted = module.converted(row)
+    assert row.agrees(counted.macs)
+    assert module.printed_as(counted.params, f"{row.params} M") == f"{row.params} M"

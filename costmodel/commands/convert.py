@@ -13,6 +13,7 @@ from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
     InputOption,
+    InputsOption,
     NetworkOnInputs,
     TimeoutOption,
     asked,
@@ -43,6 +44,7 @@ def convert(
     between: Annotated[str, option("between")] = "none",
     init: Annotated[str, option("init")] = "random",
     input: InputOption = None,
+    inputs: InputsOption = None,
     output: Annotated[Path | None, option("module")] = None,
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
@@ -55,11 +57,11 @@ def convert(
     question = Question.of(ctx)
     with bad_input(), within(timeout, network):
         asked_for = ConversionOptions(alpha, beta, paths, layers or (), width_rule, stride_rule, between)
-        found = asked(network, input, None)
+        found = asked(network, input, inputs)
         options = asked_for.read()
         tables, work = _compared(found, options, asked_for)
         if output is not None:
-            whole = options | {"init": init, "inputs": _shape(found)}
+            whole = options | {"init": init, "inputs": tuple(_arguments(found)[0].shape)}
             output.write_text(
                 module_text(found.network.name, whole, question.command_line()), encoding="utf-8"
             )
@@ -73,8 +75,15 @@ def convert(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _shape(found: NetworkOnInputs) -> tuple[int, ...]:
-    return found.inputs.given[0].shape
+def _arguments(found: NetworkOnInputs) -> list[Any]:
+    """Return the inputs as tensors.
+
+    Raises ValueError where one has a name: a network is converted on arguments by position.
+    """
+    args, named = found.inputs.values(found.network.device)
+    if named:
+        raise ValueError(f"convert takes inputs by position, got the names {', '.join(named)}")
+    return list(args)
 
 
 def _compared(
@@ -87,7 +96,7 @@ def _compared(
     from pwoct.conversion import conversion_of
     from pwoct.conversion import convert as converted
 
-    args, _ = found.inputs.values(found.network.device)
+    args = _arguments(found)
     doing = f"{found.network.name.text} can't be converted"
     model = run_foreign(doing, converted, found.network.module, **{**options, "inputs": args})
     report = conversion_of(model)

@@ -113,11 +113,18 @@ def conversion_of(model: nn.Module) -> Conversion:
 
 
 def _check_patterns(model: nn.Module, options: Options) -> None:
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
-    for pattern, _ in options.layers:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            some = ", ".join(names[:6])
+    convs = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
+    for pattern, changes in options.layers:
+        named = [conv for name, conv in convs.items() if fnmatchcase(name, pattern)]
+        if not named:
+            some = ", ".join([*convs][:6])
             raise ValueError(f"layers: no convolution has a name like {pattern!r}; there are {some}, ...")
+        if changes.get("paths") and all(conv.groups > 1 or set(conv.kernel_size) == {1} for conv in named):
+            paths = ",".join(changes["paths"])
+            raise ValueError(
+                f"layers: {pattern!r} asks for bottlenecks ({paths}), but names 1x1 or grouped convolutions "
+                "alone; a bottleneck takes the place of a kxk convolution without groups"
+            )
 
 
 def _planned(

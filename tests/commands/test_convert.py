@@ -101,6 +101,22 @@ def test_the_written_module_builds_the_network(
     sys.modules.pop("written_octave")
 
 
+def test_a_function_gives_the_inputs(nets: Path, pwoct_cost: Run, tmp_path: Path) -> None:
+    given = tmp_path / "given.py"
+    given.write_text(
+        "import torch\ndef by_place():\n    return torch.zeros(1, 3, 10, 8)\n"
+        "def by_name():\n    return {'x': torch.zeros(1, 3, 10, 8)}\n"
+    )
+    written = tmp_path / "made.py"
+    asked = ("convert", f"{nets}:Small", "--alpha", "1/4", "-o", str(written), "--inputs")
+    result = pwoct_cost(*asked, f"{given}:by_place")
+    assert result.code == 0, result.err
+    assert "inputs=(1, 3, 10, 8)" in written.read_text()
+    refused = pwoct_cost(*asked, f"{given}:by_name")
+    assert refused.code == 2
+    assert "convert takes inputs by position, got the names x" in refused.err
+
+
 @pytest.mark.usefixtures("counters_here")
 def test_every_kind_of_layer_is_verified(nets: Path, pwoct_cost: Run) -> None:
     text = f"convert({nets}:Small, alpha=1/4, inputs=(1, 3, 8, 8))"

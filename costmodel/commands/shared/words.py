@@ -154,7 +154,12 @@ TABLE: tuple[Word, ...] = (
         "--layers",
         "Other choices for layers by name: 'layer3.*=alpha:1/2,paths:HL,LH' or 'layer4.*=plain'. Repeatable.",
     ),
-    Word("init", "--init", f"Weights that the written module gives: {_some('init')}.", "init"),
+    Word(
+        "init",
+        "--init",
+        f"Weights of the written module: {_some('init')} (of a network you pass to it; none are loaded).",
+        "init",
+    ),
     Word("module", "--output -o", "Write a module for your own code, which builds the network: net.py."),
     # search
     Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),

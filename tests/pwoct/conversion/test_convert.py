@@ -186,6 +186,14 @@ def test_bad_options_are_one_clear_line(options: dict[str, Any], message: str) -
     assert "\n" not in str(error.value)
 
 
+def test_a_bottleneck_is_refused_where_none_of_the_named_layers_can_have_one() -> None:
+    message = "layers: 'g*' asks for bottlenecks (HL,LH), but names 1x1 or grouped convolutions alone"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pwoct.convert(Grouped(), alpha="1/4", layers={"g*": "paths:HL,LH"})
+    made = pwoct.convert(Grouped(), alpha="1/4", layers={"*": "paths:HL,LH"})  # names others, too
+    assert not made.g2.spec.widths
+
+
 def test_choices_are_read_from_a_command_line() -> None:
     assert parse_layers(["a.*=alpha:1/2,paths:HL,LH", "b=plain"]) == {
         "a.*": "alpha:1/2,paths:HL,LH",
