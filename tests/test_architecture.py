@@ -32,7 +32,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "public": frozenset({".", "operators", "networks", "grids", "search", "tables", "checks"}),
     "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
     "commands/shared": frozenset(
-        {".", "operators", "networks", "grids", "search", "tables", "figures"} | {"models", "tracing"}
+        {".", "operators", "networks", "grids", "search", "tables", "figures"}
+        | {"models", "reconcile", "tracing"}
     ),
     "commands": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.commands.shared.claiming import (
+    answered,
+    answers_anywhere,
+    answers_on,
+    observed_on,
+    predictions_of,
+)
 from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, bad_input, fail, say
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
@@ -15,7 +23,6 @@ from costmodel.commands.shared.network import (
     NetworkOnInputs,
     TimeoutOption,
     asked,
-    run_foreign,
     within,
 )
 from costmodel.commands.shared.question import Question
@@ -33,7 +40,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def reconcile(
     ctx: typer.Context,
-    network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
+    network: Annotated[str | None, typer.Argument(help=NETWORK_HELP)] = None,
     input: InputOption = None,
     inputs: InputsOption = None,
     counter: Annotated[list[str] | None, option("counter")] = None,
@@ -41,6 +48,7 @@ def reconcile(
     run: Annotated[bool, option("run-counters")] = False,
     claim: Annotated[list[str] | None, option("claim")] = None,
     claim_params: Annotated[str | None, option("claim-params")] = None,
+    claims: Annotated[Path | None, option("claims-file")] = None,
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -51,20 +59,41 @@ def reconcile(
     """
     question = Question.of(ctx)
     with bad_input():
-        if run and (claim or claim_params):
-            raise ValueError("--run compares counters, --claim explains a number: give one of them, got both")
+        _check(network, run, claim, claim_params, claims)
         chosen = _chosen(counter)
+        if claims:
+            _show_file(claims, chosen, timeout, format, question)
+            return
+        assert network is not None
+        if claim:
+            given = (input, inputs)
+            _show_claims(network, given, chosen, claim, claim_params, timeout, format, question)
+            return
         with within(timeout, network):
             found = asked(network, input, inputs)
-            observed = _observed(found)
-        predictions = _predictions(observed, chosen)
-        if claim or claim_params:
-            _show_claims(found, observed, predictions, claim or (), claim_params, format, question)
-            return
+            observed = observed_on(found)
+        predictions = predictions_of(observed, chosen)
     said = _said(found, predictions, timeout) if run else None
     _show(found, observed, predictions, said, format, question, per_layer=per_layer)
     if said is not None and not _agree(predictions, said):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _check(
+    network: str | None, run: bool, claim: object, claim_params: str | None, claims: Path | None
+) -> None:
+    """Raise ValueError where options ask several questions, or none."""
+    asks = [name for name, value in (("--run", run), ("--claim", claim), ("--claims", claims)) if value]
+    if len(asks) > 1:
+        raise ValueError(
+            "--run compares counters, --claim and --claims explain printed numbers: "
+            f"give one of them, got {' and '.join(asks)}"
+        )
+    if claim_params and not claim:
+        raise ValueError(f"--claim-params stands beside a count: --claim 4.12G, got {claim_params} alone")
+    if (network is None) == (claims is None):
+        got = "neither" if network is None else "both"
+        raise ValueError(f"give a network, or a file of claims with --claims, got {got}")
 
 
 def _chosen(names: Sequence[str] | None) -> list[str]:
@@ -74,29 +103,6 @@ def _chosen(names: Sequence[str] | None) -> list[str]:
     if wrong := [name for name in asked_for if name not in ORDER]:
         raise ValueError(f"counter must be some of {','.join(ORDER)}, got {wrong[0] or 'nothing'}")
     return [name for name in ORDER if name in asked_for] or list(ORDER)
-
-
-def _observed(found: NetworkOnInputs) -> Seen:
-    from costmodel.reconcile.observe import observe
-
-    args, kwargs = found.inputs.values(found.network.device)
-    doing = f"{found.network.name.text} does not run on {found.inputs}"
-    observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs)
-    return observed
-
-
-def _predictions(observed: Seen, names: Sequence[str]) -> list[Prediction]:
-    """Return what each counter says; one that fails on such a network is named."""
-    from costmodel.reconcile.bridge import predict
-    from costmodel.reconcile.rules import counters
-
-    predictions = []
-    for name in names:
-        try:
-            predictions.append(predict(observed, counters()[name]))
-        except ValueError as error:
-            say(f"pwoct-cost: {error}")
-    return predictions
 
 
 def _said(
@@ -150,36 +156,52 @@ def _place(found: Said) -> str:
 
 
 def _show_claims(
-    found: NetworkOnInputs,
-    observed: Seen,
-    predictions: Sequence[Prediction],
+    network: str,
+    given: tuple[list[str] | None, str | None],
+    names: Sequence[str],
     claims: Sequence[str],
     params: str | None,
+    timeout: float | None,
     format: Format,
     question: Question,
 ) -> None:
-    """Show which readings give printed numbers; parameters are those of the network, or not."""
+    """Show which readings give printed numbers, each with the parameters that stand beside it."""
     from costmodel.reconcile import claim_tables
-    from costmodel.reconcile.claims import parse_figure, prints, search
+    from costmodel.reconcile.figures import parse_figure
 
-    answers = [search(parse_figure(text), observed, predictions) for text in claims]
-    fits = None if params is None else prints(observed.parameters, params)
-    shape = " and ".join(found.inputs.shapes)
-    remarks = [claim_tables.verdict(answer) for answer in answers]
-    if fits is not None:
-        verb = "are" if fits else "are not"
-        remarks.append(f"{params}: the network's {observed.parameters:,} parameters {verb} printed so.")
+    figures = [parse_figure(text) for text in claims]
+    beside = None if params is None else parse_figure(params)
+    with within(timeout, network):
+        if any(given):
+            found = asked(network, *given)
+            observed = observed_on(found)
+            answers = answers_on(found, observed, figures, beside, names)
+        else:
+            found, observed, answers = answers_anywhere(network, figures, beside, names)
     payload = {
         "model": found.network.name.text,
         "inputs": found.inputs.shapes,
         **question.said(),
         "params": observed.parameters,
-        "params_fit": fits,
-        "exact": [len(answer.exact) for answer in answers],
-        "searched": [answer.searched for answer in answers],
+        "exact": [len(answer.exact) for _, answer in answers],
+        "searched": [answer.searched for _, answer in answers],
     }
-    table = claim_tables.readings_table([(shape, answer) for answer in answers])
-    show("reconcile", [table], format, payload, [found.title], remarks)
+    remarks = [claim_tables.verdict(answer) for _, answer in answers]
+    show("reconcile", [claim_tables.readings_table(answers)], format, payload, [found.title], remarks)
+
+
+def _show_file(
+    path: Path, names: Sequence[str], timeout: float | None, format: Format, question: Question
+) -> None:
+    """Show the simplest reading of each claim of a file."""
+    from costmodel.reconcile.claim_files import read_claims
+    from costmodel.reconcile.claim_tables import file_table
+
+    rows = list(answered(read_claims(path), names, timeout))
+    explained = sum(bool(answer and answer.exact) for _, _, answer in rows)
+    payload = {"file": str(path), **question.said(), "rows": len(rows), "explained": explained}
+    remark = f"{explained} of {len(rows)} claims are given by a reading."
+    show("reconcile", [file_table(rows)], format, payload, [], [remark])
 
 
 def _show(

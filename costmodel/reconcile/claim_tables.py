@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from costmodel.reconcile.claim_files import ClaimRow
 from costmodel.reconcile.claims import ClaimAnswer
 from costmodel.report import Column, Table
 
@@ -20,6 +21,7 @@ def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) ->
                 "fits": bool(answer.exact),
                 "value": reading.value,
                 "complexity": reading.complexity,
+                "params": reading.params,
                 "off": reading.distance,
                 "reading": reading.words,
             }
@@ -31,7 +33,8 @@ def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) ->
         Column("fits", "same digits", "verdict"),
         Column("value", "count", "count"),
         Column("off", "off by", "share"),
-        Column("complexity", "steps from our MACs", "count"),
+        Column("params", "parameters", "count", on_terminal=False),
+        Column("complexity", "steps", "count"),
         Column("reading", "reading"),
     ]
     return Table("readings", "Readings that give the printed digits, simplest first", columns, rows)
@@ -43,8 +46,44 @@ def verdict(answer: ClaimAnswer) -> str:
     It names no cause: what is known is which readings give the digits.
     """
     count = len(answer.exact)
-    text = answer.figure.text
+    text = answer.figure.text + (f" with {answer.params.text} parameters" if answer.params else "")
     if not count:
-        return f"{text}: none of {answer.searched:,} readings gives these digits; the nearest is shown."
+        both = "both figures" if answer.params else "these digits"
+        return f"{text}: none of {answer.searched:,} readings gives {both}; the nearest is shown."
     others = "no other does" if count == 1 else f"{count - 1:,} others do too"
-    return f"{text}: {answer.exact[0].words} gives these digits; of {answer.searched:,} readings {others}."
+    gives = "gives both figures" if answer.params else "gives these digits"
+    return f"{text}: {answer.exact[0].words} {gives}; of {answer.searched:,} readings {others}."
+
+
+def file_table(rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]]) -> Table:
+    """Return a row for each claim of a file: its simplest reading, and how many others there are."""
+    shown = []
+    for claim, where, answer in rows:
+        first = None if answer is None else answer.exact[0] if answer.exact else answer.nearest
+        shown.append(
+            {
+                "model": claim.model,
+                "input": where,
+                "claim": claim.claim.text,
+                "claim_params": claim.params.text if claim.params else None,
+                "fits": bool(answer and answer.exact),
+                "value": first.value if first else None,
+                "off": first.distance if first else None,
+                "others": max(len(answer.exact) - 1, 0) if answer else None,
+                "reading": first.words if first else "not counted",
+                "source": claim.source or None,
+            }
+        )
+    columns = [
+        Column("model", "model"),
+        Column("input", "input", on_terminal=False),
+        Column("claim", "claim"),
+        Column("claim_params", "params"),
+        Column("fits", "same digits", "verdict"),
+        Column("value", "count", "count"),
+        Column("off", "off by", "share", on_terminal=False),
+        Column("others", "others", "count"),
+        Column("reading", "simplest reading"),
+        Column("source", "source", on_terminal=False),
+    ]
+    return Table("claims", "Claims, and the simplest reading of each", columns, shown)

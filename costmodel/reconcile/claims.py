@@ -1,40 +1,27 @@
 """Which conventions give a printed number: readings of a network, and the digits that each prints.
 
 A reading says what is counted (all that multiplies, some of it, element operations too, or what a counter
-counts), in which unit, with which prefix, and whether digits are rounded or cut off. Simple readings come
-first: each choice that departs from our MACs, rounded, with the prefix 10^3, adds a step or more.
+prints), of which variant of the network, in which unit, with which prefix, and whether digits are rounded or
+cut off. Simple readings come first: our MACs, and what a counter prints, are equally simple; each choice
+that departs from them, rounded, with the prefix 10^3, adds a step or more.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from costmodel.reconcile.bridge import Prediction
 from costmodel.reconcile.events import Seen
+from costmodel.reconcile.figures import PrintedCount, printed, prints
+from costmodel.reconcile.variants import ClaimVariant, variants
 
-_FIGURE = re.compile(r"(?P<digits>\d+(?:\.(?P<decimals>\d+))?) ?(?P<prefix>[kKMGTB]?)(?P<unit>[A-Za-z]*)")
-_POWERS: Mapping[str, int] = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "B": 3, "T": 4}
-_UNITS: Mapping[str, str] = {"mac": "MAC", "macs": "MAC", "flop": "FLOP", "flops": "FLOP", "": ""}
 MOST_PARTS = 3  # element operations that a reading adds at once
+OURS = "our MACs"
 _EXACT = 2**53
-
-
-@dataclass(frozen=True)
-class PrintedCount:
-    """A printed number: digits without the point, how many decimals, the prefix's power, the unit."""
-
-    text: str
-    digits: int
-    decimals: int
-    power: int
-    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +34,7 @@ class CountReading:
     rounding: str
     complexity: int
     value: int
+    params: int = 0  # of the variant that it reads
     distance: float = 0.0  # relative, to the printed number
 
     @property
@@ -65,80 +53,96 @@ class ClaimAnswer:
     exact: tuple[CountReading, ...]
     nearest: CountReading | None
     searched: int
+    params: PrintedCount | None = None  # printed beside it: a reading gives both
 
 
-def parse_figure(text: str) -> PrintedCount:
-    """Read a printed number.
+@dataclass(slots=True)
+class _Count:
+    """What can be counted, before it is printed."""
 
-    Raises ValueError where a text is none.
+    names: list[str]
+    value: int
+    complexity: int
+    params: int
+    counter: Prediction | None = None  # of which it is the total
+    twice: bool = True  # whether two FLOPs for each of its units is a reading
 
-    >>> parse_figure("4.12G"), parse_figure("125.75 MFLOPs").unit
-    (PrintedCount(text='4.12G', digits=412, decimals=2, power=3, unit=''), 'FLOP')
-    """
-    found = _FIGURE.fullmatch(text.strip().replace(",", ""))
-    if found is None or found["unit"].lower() not in _UNITS:
-        raise ValueError(f"a claim is a number such as 4.12G, 4.12 GMACs or 300M, got {text or 'nothing'}")
-    decimals = len(found["decimals"] or "")
-    digits = int(found["digits"].replace(".", ""))
-    return PrintedCount(text, digits, decimals, _POWERS[found["prefix"]], _UNITS[found["unit"].lower()])
+    def steps(self, factor: int, unit: str) -> int:
+        """Return how far the unit is from what the number is said to be."""
+        if self.counter is not None:
+            calls = self.counter.counter.calls_it.upper()
+            return (1 if unit and unit not in calls else 0) if factor == 1 else (1 if unit == "FLOP" else 2)
+        if factor == 1:
+            return 1 if unit == "FLOP" else 0
+        return 0 if unit == "FLOP" else 4 if unit == "MAC" else 2
+
+    def unit(self, factor: int) -> str:
+        if self.counter is None:
+            return "MACs" if factor == 1 else "FLOPs, 2 a MAC"
+        calls = self.counter.counter.calls_it
+        return f"which it calls {calls}" if factor == 1 else f"twice its {calls}"
 
 
-def search(figure: PrintedCount, observed: Seen, predictions: Sequence[Prediction]) -> ClaimAnswer:
-    """Return the readings of a network that give a printed number."""
-    counted = list(_counted(observed, predictions))
-    values = np.array([value for _, value, _, _ in counted], dtype=np.int64)
+@dataclass
+class _Best:
+    found: CountReading | None = None
+    distance: float = field(default=float("inf"))
+
+
+def search(
+    figure: PrintedCount,
+    observed: Seen,
+    predictions: Sequence[Prediction],
+    params: PrintedCount | None = None,
+) -> ClaimAnswer:
+    """Return the readings of a network that give a printed number, and the parameters printed beside it."""
+    counted = _merged(_counted(observed, predictions))
+    values = np.array([one.value for one in counted], dtype=np.int64)
+    twice = np.array([one.twice for one in counted], dtype=bool)
     exact: list[CountReading] = []
-    nearest: CountReading | None = None
+    best = _Best()
     ways = list(_ways(figure))
-    for factor, unit, prefix, rounding, more in ways:
+    for factor, prefix, rounding, more in ways:
+        allowed = twice if factor == 2 else np.ones_like(twice)
         scaled = values * factor
-        hits = _prints(scaled, figure, prefix, rounding)
-        exact += [_reading(counted[i], factor, unit, prefix, rounding, more) for i in np.flatnonzero(hits)]
-        if not exact and len(values):
-            target = (
-                figure.digits * (1024 if prefix == "2^10" else 1000) ** figure.power / 10**figure.decimals
-            )
-            distances = np.abs(scaled - target) / target if target else np.abs(scaled)
-            best = int(distances.argmin())
-            found = _reading(counted[best], factor, unit, prefix, rounding, more, float(distances[best]))
-            nearest = found if nearest is None or found.distance < nearest.distance else nearest
+        for i in np.flatnonzero(printed(scaled, figure, prefix, rounding) & allowed):
+            reading = _reading(counted[i], figure.unit, factor, prefix, rounding, more)
+            if params is None or prints(reading.params, params.text, prefix, rounding):
+                exact.append(reading)
+        if not exact and allowed.any():
+            target = figure.digits * (1024 if prefix == "2^10" else 1000) ** figure.power
+            target /= 10**figure.decimals
+            distances = np.where(allowed, np.abs(scaled - target) / (target or 1), np.inf)
+            at = int(distances.argmin())
+            if distances[at] < best.distance:
+                best = _Best(
+                    _reading(counted[at], figure.unit, factor, prefix, rounding, more, float(distances[at])),
+                    float(distances[at]),
+                )
     exact.sort(key=lambda reading: (reading.complexity, reading.counted))
-    return ClaimAnswer(figure, tuple(exact), None if exact else nearest, len(values) * len(ways))
+    return ClaimAnswer(figure, tuple(exact), None if exact else best.found, len(values) * len(ways), params)
 
 
-def prints(value: int, text: str) -> bool:
-    """Return whether a number, rounded, is printed as a text.
-
-    >>> prints(25_557_032, "25.56M"), prints(25_557_032, "25.5M")
-    (True, False)
-    """
-    return bool(_prints(np.array([value], dtype=np.int64), parse_figure(text), "10^3", "rounded")[0])
-
-
-def _prints(
-    values: npt.NDArray[np.int64], figure: PrintedCount, prefix: str, rounding: str
-) -> npt.NDArray[np.bool_]:
-    """Return which numbers have the printed digits: bounds are exact fractions, so no division rounds."""
-    base = 1024 if prefix == "2^10" else 1000
-    unit = Fraction(base**figure.power, 10**figure.decimals)
-    half = Fraction(1, 2) if rounding == "rounded" else Fraction(0)
-    low, high = (figure.digits - half) * unit, (figure.digits + 1 - half) * unit
-    found: npt.NDArray[np.bool_] = (values >= -int(-low // 1)) & (values < -int(-high // 1))
-    return found
-
-
-def _ways(figure: PrintedCount) -> Iterator[tuple[int, str, str, str, int]]:
+def _ways(figure: PrintedCount) -> Iterator[tuple[int, str, str, int]]:
     """Yield how a count can be printed, with what that adds to a reading's complexity."""
-    for factor, unit in ((1, "MACs"), (2, "FLOPs, 2 a MAC")):
-        doubled = int((factor == 2) != (figure.unit == "FLOP"))
+    for factor in (1, 2):
         for prefix in ("10^3", "2^10") if figure.power else ("10^3",):
             for rounding in ("rounded", "cut off"):
-                more = 2 * doubled + 3 * (prefix == "2^10") + 2 * (rounding != "rounded")
-                yield factor, unit, prefix, rounding, more
+                yield factor, prefix, rounding, 3 * (prefix == "2^10") + 2 * (rounding != "rounded")
 
 
-def _counted(observed: Seen, predictions: Sequence[Prediction]) -> Iterator[tuple[str, int, int, str]]:
-    """Yield what can be counted: its name, how much it is, how simple that is, and a unit of its own."""
+def _merged(counted: Iterator[_Count]) -> list[_Count]:
+    """Return what can be counted, each number once: under its simplest names."""
+    found: dict[tuple[int, int, bool], _Count] = {}
+    for one in sorted(counted, key=lambda count: count.complexity):
+        same = found.setdefault((one.value, one.params, one.twice), one)
+        if same is not one and same.complexity == one.complexity and one.counter is not None:
+            same.names += one.names
+    return [one for one in found.values() if 2 * one.value < _EXACT * 2**9]
+
+
+def _counted(observed: Seen, predictions: Sequence[Prediction]) -> Iterator[_Count]:
+    """Yield what can be counted of a network and its variants."""
     kinds: dict[str, int] = {}
     parts: dict[str, int] = {}
     for event in observed.events:
@@ -146,20 +150,31 @@ def _counted(observed: Seen, predictions: Sequence[Prediction]) -> Iterator[tupl
             kinds[event.kind] = kinds.get(event.kind, 0) + event.macs
         for part, count in event.parts.items():
             parts[part] = parts.get(part, 0) + count
-    seen: set[int] = set()
-    for name, value, complexity in sorted(_sums(kinds, parts), key=lambda found: found[2]):
-        if value not in seen and 2 * value < _EXACT * 2**9:
-            seen.add(value)
-            yield name, value, complexity, ""
+    for name, value, complexity in _sums(kinds, parts):
+        yield _Count([name], value, complexity, observed.parameters)
+    for variant in variants(observed):
+        for one in _totals(observed, predictions, variant):
+            yield one
+            if observed.batch > 1 and not one.value % observed.batch:
+                names = [f"{name}, per image" for name in one.names]
+                value = one.value // observed.batch
+                yield _Count(names, value, one.complexity + 1, one.params, one.counter, one.twice)
+
+
+def _totals(observed: Seen, predictions: Sequence[Prediction], variant: ClaimVariant) -> Iterator[_Count]:
+    params = variant.parameters(observed)
+    said = f", {variant.words}" if variant.words else ""
+    yield _Count([OURS + said], variant.macs(observed), variant.steps, params)
     for one in predictions:
-        if one.total not in seen:
-            yield f"{one.counter.name} {one.counter.version}", one.total, 1, one.counter.calls_it
+        name = f"what {one.counter.name} {one.counter.version} prints{said}"
+        twice = one.counter.macs_per_unit == 1
+        yield _Count([name], variant.total(one), variant.steps, params, one, twice)
 
 
 def _sums(kinds: Mapping[str, int], parts: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
     for without in range(len(kinds)):
         for left in combinations(kinds, len(kinds) - without):
-            name = "our MACs" if not without else f"MACs of {', '.join(left)}"
+            name = OURS if not without else "MACs of " + " and ".join(left)
             value = sum(kinds[kind] for kind in left)
             for more in range(MOST_PARTS + 1):
                 for added in combinations(parts, more):
@@ -168,14 +183,10 @@ def _sums(kinds: Mapping[str, int], parts: Mapping[str, int]) -> Iterator[tuple[
 
 
 def _reading(
-    counted: tuple[str, int, int, str],
-    factor: int,
-    unit: str,
-    prefix: str,
-    rounding: str,
-    more: int,
-    distance: float = 0.0,
+    count: _Count, unit: str, factor: int, prefix: str, rounding: str, more: int, distance: float = 0.0
 ) -> CountReading:
-    name, value, complexity, own = counted
-    words = own if own and factor == 1 else f"twice its {own}" if own else unit
-    return CountReading(name, words, prefix, rounding, complexity + more, value * factor, distance)
+    complexity = count.complexity + more + count.steps(factor, unit)
+    names = "; ".join(dict.fromkeys(count.names))
+    return CountReading(
+        names, count.unit(factor), prefix, rounding, complexity, count.value * factor, count.params, distance
+    )

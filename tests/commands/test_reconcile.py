@@ -33,10 +33,41 @@ def test_an_unknown_counter_is_named(pwoct_cost: Run) -> None:
     assert "got abacus" in ran.err
 
 
-def test_a_claim_with_parameters(pwoct_cost: Run) -> None:
+def test_one_reading_gives_a_count_and_the_parameters_beside_it(pwoct_cost: Run) -> None:
     ran = pwoct_cost("reconcile", "resnet20", "--claim", "40.81M", "--claim-params", "0.27M")
-    assert "our MACs" in ran.out
-    assert "parameters are printed so" in ran.out + ran.err
+    assert "our MACs: MACs gives both figures" in " ".join(ran.out.split())
+
+
+def test_parameters_of_a_hundred_classes_decide_for_them(pwoct_cost: Run) -> None:
+    """65 weights and biases per class: 90 classes more are 5,760 MACs and 5,850 parameters more."""
+    asks = ("--claim", "40.82M", "--claim-params", "0.2781M", "--format", "json")
+    first = json.loads(pwoct_cost("reconcile", "resnet20", *asks).out)["readings"][0]
+    assert (first["value"], first["params"]) == (40_813_184 + 64 * 90, 272_282 + 65 * 90)
+    assert first["reading"] == "our MACs, 100 classes: MACs"
+
+
+def test_a_file_of_claims(pwoct_cost: Run, tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text("model,claim,unit,source\nresnet20,81.63M,FLOPs,a table\nnosuch:net,1G,,\n")
+    ran = pwoct_cost("reconcile", "--claims", str(path), "--format", "json")
+    found = json.loads(ran.out)
+    assert (found["rows"], found["explained"]) == (2, 1)
+    assert [row["value"] for row in found["claims"]] == [81_626_368, None]
+    assert "can't import nosuch" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("model\nresnet20\n", "lacks claim"), ("model,claim\nresnet20,four\n", "line 2: a claim is a number")],
+)
+def test_a_file_that_holds_no_claims_is_refused(
+    pwoct_cost: Run, tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text(text)
+    ran = pwoct_cost("reconcile", "--claims", str(path))
+    assert ran.code == 2
+    assert said in ran.err
 
 
 def test_a_sentence_says_what_is_counted(pwoct_cost: Run) -> None:
@@ -97,4 +128,4 @@ def test_run_without_an_installed_counter_is_exit_code_3(
 def test_run_and_claim_are_two_questions(pwoct_cost: Run) -> None:
     ran = pwoct_cost("reconcile", "resnet8", "--run", "--claim", "12M")
     assert ran.code == 2
-    assert "give one of them, got both" in ran.err
+    assert "give one of them, got --run and --claim" in ran.err

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from costmodel.reconcile.bridge import Prediction, predict
-from costmodel.reconcile.claims import ClaimAnswer, parse_figure, prints, search
+from costmodel.reconcile.claims import ClaimAnswer, search
 from costmodel.reconcile.events import Seen
+from costmodel.reconcile.figures import parse_figure, prints
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
 from pwoct.resnet import resnet

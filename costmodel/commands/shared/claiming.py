@@ -1,0 +1,131 @@
+"""Printed numbers of a network, or of many in a file, and the readings that give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from costmodel.commands.shared.errors import say
+from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, within
+
+if TYPE_CHECKING:
+    from costmodel.reconcile.bridge import Prediction
+    from costmodel.reconcile.claim_files import ClaimRow
+    from costmodel.reconcile.claims import ClaimAnswer
+    from costmodel.reconcile.events import Seen
+    from costmodel.reconcile.figures import PrintedCount
+
+USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)
+OTHER_SIZE = 2  # steps that an input adds which was not given
+
+
+def observed_on(found: NetworkOnInputs) -> Seen:
+    """Return what runs when a network is called on its inputs.
+
+    Raises ValueError where it does not run.
+    """
+    from costmodel.reconcile.observe import observe
+
+    args, kwargs = found.inputs.values(found.network.device)
+    doing = f"{found.network.name.text} does not run on {found.inputs}"
+    observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs)
+    return observed
+
+
+def predictions_of(observed: Seen, names: Sequence[str]) -> list[Prediction]:
+    """Return what each counter says; one that fails on such a network is named."""
+    from costmodel.reconcile.bridge import predict
+    from costmodel.reconcile.rules import counters
+
+    predictions = []
+    for name in names:
+        try:
+            predictions.append(predict(observed, counters()[name]))
+        except ValueError as error:
+            say(f"pwoct-cost: {error}")
+    return predictions
+
+
+def answers_anywhere(
+    name: str, figures: Sequence[PrintedCount], params: PrintedCount | None, names: Sequence[str]
+) -> tuple[NetworkOnInputs, Seen, list[tuple[str, ClaimAnswer]]]:
+    """Return readings on the input that a network is meant for, and where that gives none, on usual ones.
+
+    Raises ValueError where it runs on none of them.
+    """
+    first = None
+    found: list[tuple[str, ClaimAnswer]] = []
+    for on in _usual(name):
+        try:
+            observed = observed_on(on)
+        except ValueError:
+            if on.inputs is on.network.inputs:
+                raise
+            continue
+        answers = answers_on(on, observed, figures, params, names)
+        if first is None:
+            first, found = (on, observed), answers
+        found = [_better(*pair) for pair in zip(found, answers, strict=True)]
+        if all(answer.exact for _, answer in found):
+            break
+    if first is None:
+        raise ValueError(f"{name} runs on no square image of a usual size: --input 1,3,224,224")
+    return *first, found
+
+
+def answers_on(
+    on: NetworkOnInputs,
+    observed: Seen,
+    figures: Sequence[PrintedCount],
+    params: PrintedCount | None,
+    names: Sequence[str],
+) -> list[tuple[str, ClaimAnswer]]:
+    """Return the readings of each figure on one input, with its shapes."""
+    from costmodel.reconcile.claims import search
+
+    predictions = predictions_of(observed, names)
+    shape = " and ".join(on.inputs.shapes)
+    return [(shape, search(figure, observed, predictions, params)) for figure in figures]
+
+
+def _better(old: tuple[str, ClaimAnswer], new: tuple[str, ClaimAnswer]) -> tuple[str, ClaimAnswer]:
+    if old[1].exact or new is old:
+        return old
+    searched = old[1].searched + new[1].searched
+    if new[1].exact:
+        exact = tuple(replace(one, complexity=one.complexity + OTHER_SIZE) for one in new[1].exact)
+        return new[0], replace(new[1], exact=exact, searched=searched)
+    pair = [one for one in (old, new) if one[1].nearest is not None]
+    where, nearest = min(pair, key=lambda one: one[1].nearest.distance if one[1].nearest else 0.0)
+    return where, replace(nearest, searched=searched)
+
+
+def _usual(name: str) -> Iterator[NetworkOnInputs]:
+    """Yield a network on the input that it is meant for, then on square images of usual sizes."""
+    from costmodel.models.inputs import parse
+
+    found = asked(name, ["1,3,224,224"], None)
+    meant = found.network.inputs
+    if meant is not None:
+        yield NetworkOnInputs(found.network, meant)
+    for side in USUAL_SIDES:
+        yield NetworkOnInputs(found.network, parse([f"1,3,{side},{side}"]))
+
+
+def answered(
+    rows: Sequence[ClaimRow], names: Sequence[str], timeout: float | None
+) -> Iterator[tuple[ClaimRow, str, ClaimAnswer | None]]:
+    """Yield the answer to each claim of a file, with its input; None where the network can't be counted."""
+    for row in rows:
+        try:
+            with within(timeout, row.model):
+                if row.input:
+                    on = asked(row.model, row.input.split(" and "), None)
+                    ((where, answer),) = answers_on(on, observed_on(on), [row.claim], row.params, names)
+                else:
+                    _, _, ((where, answer),) = answers_anywhere(row.model, [row.claim], row.params, names)
+            yield row, where, answer
+        except ValueError as error:
+            say(f"pwoct-cost: {row.model}: {error}")
+            yield row, row.input, None

@@ -1,0 +1,84 @@
+"""Usual variants of a network whose counts follow from those of one run: other classes, no head, no stem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import prod
+
+from costmodel.reconcile.bridge import Prediction, short_name
+from costmodel.reconcile.events import ModuleFacts, Seen
+
+CLASSES = (10, 100, 1000, 21841)
+_HEADS = ("Linear", "Conv1d", "Conv2d", "Conv3d")
+_OUTPUTS = ("out_features", "out_channels")
+
+
+@dataclass(frozen=True)
+class ClaimVariant:
+    """A network of which some modules are scaled: by 0 without them, by n/c with n classes instead of c.
+
+    A head's work and parameters are proportional to its outputs, for us and for every counter.
+    """
+
+    words: str = ""
+    steps: int = 0  # how far from the network as it is
+    scales: Mapping[str, Fraction] = field(default_factory=dict)
+    idle: tuple[str, ...] = ()  # modules that did not run, without whose parameters it is
+
+    def macs(self, observed: Seen) -> int:
+        """Our MACs."""
+        lost = sum(
+            (1 - self.scales[event.module]) * event.macs
+            for event in observed.events
+            if event.macs and event.module in self.scales
+        )
+        return int(observed.macs - lost)
+
+    def total(self, prediction: Prediction) -> int:
+        """What a counter says."""
+        inside = prediction.by_module
+        return int(prediction.total - sum((1 - s) * inside.get(path, 0) for path, s in self.scales.items()))
+
+    def parameters(self, observed: Seen) -> int:
+        """Its parameters."""
+        lost = sum((1 - s) * _own_parameters(observed.modules[path]) for path, s in self.scales.items())
+        unused = sum(_own_parameters(observed.modules[path]) for path in self.idle)
+        return int(observed.parameters - lost - unused)
+
+
+def variants(observed: Seen) -> Iterator[ClaimVariant]:
+    """Yield the network as it is, and its usual variants."""
+    yield ClaimVariant()
+    ran = [event for event in observed.events if event.level == "module" and event.module in observed.modules]
+    layers = [event for event in ran if _classes(observed.modules[event.module]) is not None]
+    paths = [event.module for event in layers]
+    if len(paths) > 1 and paths.count(paths[-1]) == 1:
+        yield from _heads(observed.modules[paths[-1]])
+    if len(paths) > 1 and paths.count(paths[0]) == 1:
+        yield ClaimVariant(f"without the stem {paths[0]}", 3, {paths[0]: Fraction(0)})
+    running = {event.module for event in ran}
+    idle = [path for path, facts in observed.modules.items() if path not in running and facts.parameters]
+    leaves = tuple(path for path in idle if not observed.modules[path].children)
+    if leaves:
+        yield ClaimVariant("without modules that do not run, such as auxiliary heads", 1, idle=leaves)
+
+
+def _heads(facts: ModuleFacts) -> Iterator[ClaimVariant]:
+    now = _classes(facts)
+    yield ClaimVariant(f"without the head {facts.path}", 2, {facts.path: Fraction(0)})
+    for classes in CLASSES:
+        if classes != now:
+            yield ClaimVariant(f"{classes:,} classes", 2, {facts.path: Fraction(classes, now or 1)})
+
+
+def _classes(facts: ModuleFacts) -> int | None:
+    if not any(short_name(name) in _HEADS for name in facts.classes):
+        return None
+    found = [facts.attributes[name] for name in _OUTPUTS if name in facts.attributes]
+    return int(found[0]) if found else None
+
+
+def _own_parameters(facts: ModuleFacts) -> int:
+    return sum(prod(shape) for _, shape, _ in facts.parameters)
