@@ -45,7 +45,7 @@ def test_alpha_0_is_the_plain_network_under_every_stride_rule(rule: str) -> None
 
 def test_refuses_spaces_that_are_no_sweep() -> None:
     for several in (space([20, 56]), space(per_stage=True), space(width_rules=["out", "in"])):
-        with pytest.raises(ValueError, match="one depth and one width rule, with stages that agree"):
+        with pytest.raises(ValueError, match="one depth, one width rule, and stages that agree"):
             sweep_table(several)
     with pytest.raises(ValueError, match="quantity must be one of"):
         sweep_table(space(), Measured(("speed",)))
