@@ -129,3 +129,9 @@ def test_run_and_claim_are_two_questions(pwoct_cost: Run) -> None:
     ran = pwoct_cost("reconcile", "resnet8", "--run", "--claim", "12M")
     assert ran.code == 2
     assert "give one of them, got --run and --claim" in ran.err
+
+
+def test_usual_sizes_are_tried_where_no_input_is_given(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("reconcile", "torch.nn:Conv2d(3,8,3)", "--claim", "13.935456M", "--format", "json")
+    first = json.loads(ran.out)["readings"][0]
+    assert (first["input"], first["value"]) == ("1x3x256x256", 8 * 27 * 254 * 254)
