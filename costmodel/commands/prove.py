@@ -99,11 +99,11 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
         raise ValueError(f"one network is proved at a time, or some of {known}; got {' '.join(names)}")
     question.without("does not go with a network", ("all", "domains", "certificate"))
     from costmodel.checks import foreign_proof as proofs
-    from costmodel.models.symbols import parse
+    from costmodel.models.symbols import default, parse
 
     with within(given.timeout, names[0]):
         found = _found(names[0], given)
-        axes = parse(given.symbols or ["n,h,w"], found.inputs)
+        axes = parse(given.symbols or default(found.inputs), found.inputs)
         args, kwargs = found.inputs.values(found.network.device)
         doing = f"{found.network.name.text} can't be proved"
         proof = run_foreign(doing, proofs.prove_network, found.network.module, args, axes, kwargs)

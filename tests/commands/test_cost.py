@@ -278,7 +278,7 @@ def test_the_closed_form_fits_80_columns(pwoct_cost: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--symbols", "n"], "an input of 2,3,6,5 has 4 axes; give a symbol, or _, for each; got n"),
+        (["--symbols", "n"], "needs 4 symbols, one name or _ for each axis, such as n,_,h,w; got n"),
         (["--symbols", "n,h,1"], "symbols are names of axes such as n,h,w or ids=b,s; got n,h,1"),
         (["--symbols", "y=n,h,w"], "there is no input for the symbols y=n,h,w"),
         (["--symbols", "n,_,s,s"], "s is one size, but the inputs have 6 and 5"),

@@ -127,7 +127,7 @@ TABLE: tuple[Word, ...] = (
     ),
     Word("inputs", "--inputs", "A function that makes the inputs: file.py:make_inputs."),
     Word("timeout", "--timeout", "Time limit for building and running the network, in seconds."),
-    Word("symbols", "--symbols", "Closed form in these axes: n,h,w or ids=b,s; _ keeps an axis. Repeatable."),
+    Word("symbols", "--symbols", "Closed form; a name or _ per axis: n,_,h,w or ids=b,s. Repeatable."),
     Word("as", "--as", f"Write closed forms as {_some('as')}.", "as"),
     Word("by", "--by", f"Group by {_some('by')}.", "by"),
     Word("depth", "--depth", "Sum modules down to this depth; 1: the model's children."),
