@@ -1,10 +1,175 @@
-"""Networks of ONNX files."""
+"""Networks of ONNX files: a module that runs the file's graph by torch's operators, without its weights.
+
+Only the graph and the shapes of its tensors are read. External data stay unread; of the data in the file
+only small constants are decoded that operators need as values, such as the new shape of a Reshape.
+"""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
 from torch import nn
+
+from costmodel.models.inputs import DTYPES, Input, Inputs
+from costmodel.models.libraries import MissingLibraryError
+from costmodel.models.onnx_node import Node, constant_operands
+
+MOST_VALUES = 4096  # elements of a constant that is decoded
+_STATISTICS = {"BatchNormalization": (3, 4)}  # operands that are buffers, not parameters
+_ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Mod", "Equal", "Less",
+                         "Greater", "LessOrEqual", "GreaterOrEqual"})  # fmt: skip
 
 
 def onnx_module(place: str) -> nn.Module:
-    """Return the module of an .onnx file."""
-    raise ValueError(f"{place}: ONNX files can't be read yet")
+    """Return the network of an .onnx file; its tensors are made on the device that is asked for.
+
+    A node's module is called like the weights that it reads, or else like the node. Floating-point tensors of
+    the file are parameters, but for the statistics of batch normalisation (buffers) and for constants: what
+    an operator needs as values, and single numbers in arithmetic.
+
+    Raises MissingLibraryError without onnx, ValueError where the file is none.
+    """
+    if not Path(place).is_file():
+        raise ValueError(f"there is no file {place}")
+    if find_spec("onnx") is None:
+        raise MissingLibraryError("onnx")
+    onnx: Any = importlib.import_module("onnx")
+    try:
+        model = onnx.load(place, load_external_data=False)
+    except Exception as error:
+        raise ValueError(f"{place} is no ONNX file ({type(error).__name__})") from None
+    if not model.graph.node:
+        raise ValueError(f"{place} is no ONNX file: it has no operators")
+    return OnnxNetwork(model, place)
+
+
+class OnnxNetwork(nn.Module):
+    """The graph of an ONNX file. Only shapes are right: values may differ from those that ONNX defines."""
+
+    def __init__(self, model: Any, place: str) -> None:
+        super().__init__()
+        self._tensors = _Tensors(model)
+        self._steps: list[tuple[Node, list[str], list[str]]] = []
+        self._place = place
+        shapes = _inferred(model)
+        for node in model.graph.node:
+            self._add(node, shapes)
+        own = [value for value in model.graph.input if value.name not in self._tensors.names]
+        self._inputs = [value.name for value in own]
+        self._outputs = [value.name for value in model.graph.output]
+        self.example_inputs_of_the_file = _example(own)
+
+    def _add(self, described: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        node = Node(described, [shapes.get(name) for name in described.output])
+        path = ""
+        for index, name in enumerate(described.input):
+            if name not in self._tensors.names:
+                continue
+            held = self._tensors.operand(name, described, index)
+            node.hold(index, held)
+            path = path or (name.rpartition(".")[0] if isinstance(held, nn.Parameter) else "")
+        self._place_at(path or described.name or described.output[0], node)
+        self._steps.append((node, list(described.input), list(described.output)))
+
+    def _place_at(self, path: str, node: Node) -> None:
+        """Put a node where its name says, `layer1.conv` in `layer1`; a name that is taken gets a number."""
+        *around, last = [part or "_" for part in path.split(".")]
+        parent: nn.Module = self
+        for part in around:
+            inner = parent._modules.get(part)
+            if inner is None:
+                inner = nn.Module()
+                parent.add_module(part, inner)
+            parent = inner
+        name, number = last, 1
+        while hasattr(parent, name):
+            number += 1
+            name = f"{last}_{number}"
+        parent.add_module(name, node)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the nodes in the order of the file; inputs are in its order too, or by name."""
+        known: dict[str, Any] = {**dict(zip(self._inputs, args, strict=False)), **kwargs}
+        missing = [name for name in self._inputs if name not in known]
+        if missing or len(args) > len(self._inputs) or set(kwargs) - set(self._inputs):
+            raise TypeError(f"the inputs of {self._place} are {', '.join(self._inputs)}")
+        for node, inputs, outputs in self._steps:
+            results = node(*(known.get(name) for name in inputs))
+            known.update(zip(outputs, results, strict=False))
+        results = [known[name] for name in self._outputs]
+        return results[0] if len(results) == 1 else tuple(results)
+
+
+class _Tensors:
+    """The tensors that a file holds, made when they are used: a tied one once."""
+
+    def __init__(self, model: Any) -> None:
+        self._onnx: Any = importlib.import_module("onnx")
+        self._described = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._made: dict[str, Any] = {}
+        self.names = frozenset(self._described)
+
+    def operand(self, name: str, node: Any, index: int) -> Any:
+        """Return a parameter, a buffer, or an array of known values."""
+        described = self._described[name]
+        sizes, dtype = tuple(described.dims), self._dtype(described.data_type)
+        single = prod(sizes) == 1 and node.op_type in _ARITHMETIC
+        floating = dtype.is_floating_point
+        if (index in constant_operands(node.op_type) or single or not floating) and self._is_small(described):
+            return self._onnx.numpy_helper.to_array(described)
+        key = f"{name} {'buffer' if self._is_buffer(node, index, floating) else 'parameter'}"
+        if key not in self._made:
+            made = torch.zeros(sizes, dtype=dtype)
+            self._made[key] = nn.Parameter(made) if key.endswith("parameter") else made
+        return self._made[key]
+
+    @staticmethod
+    def _is_buffer(node: Any, index: int, floating: bool) -> bool:
+        return not floating or index in _STATISTICS.get(node.op_type, ())
+
+    def _is_small(self, described: Any) -> bool:
+        return bool(prod(described.dims) <= MOST_VALUES and not described.external_data)
+
+    def _dtype(self, number: int) -> torch.dtype:
+        name = str(self._onnx.helper.tensor_dtype_to_np_dtype(number))
+        return DTYPES.get(name, torch.float32 if "float" in name else torch.int64)
+
+
+def _inferred(model: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that onnx infers, where they are all numbers."""
+    onnx: Any = importlib.import_module("onnx")
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except Exception:  # a damaged or huge model: only operators without a rule need these shapes
+        graph = model.graph
+    values = [*graph.value_info, *graph.output]
+    return {value.name: shape for value in values if (shape := _sizes(value)) is not None and all(shape)}
+
+
+def _sizes(value: Any) -> tuple[int, ...] | None:
+    """Return a value's sizes, with 0 for one that is not fixed; None where the rank is unknown."""
+    described = value.type.tensor_type
+    if not described.HasField("shape"):
+        return None
+    return tuple(side.dim_value if side.HasField("dim_value") else 0 for side in described.shape.dim)
+
+
+def _example(values: Sequence[Any]) -> Inputs | None:
+    """Return the inputs of the file, with a batch of 1 where it is free; None where more is free."""
+    found = list(_examples(values))
+    return Inputs(tuple(found)) if found and len(found) == len(values) else None
+
+
+def _examples(values: Sequence[Any]) -> Iterator[Input]:
+    helper: Any = importlib.import_module("onnx").helper
+    for value in values:
+        sizes = _sizes(value)
+        dtype = str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+        if sizes is not None and all(sizes[1:]) and dtype in DTYPES:
+            yield Input((sizes[0] or 1, *sizes[1:]) if sizes else (), dtype)
