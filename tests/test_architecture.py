@@ -24,7 +24,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
-    "explorer": frozenset({".", "operators", "networks", "grids"}),
+    "explorer": frozenset({".", "operators", "networks", "grids", "tables", "tracing"}),
     "models": frozenset({"networks"}),
     "tracing": frozenset({".", "operators"}),
     "reconcile": frozenset({".", "models", "tracing"}),

@@ -11,6 +11,7 @@ import typer
 
 from costmodel.commands.shared.errors import bad_input, say, warn
 from costmodel.commands.shared.limits import check_built, check_threads
+from costmodel.commands.shared.network import is_own
 from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, one_model
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
@@ -123,7 +124,13 @@ def bench(
 def _model(argument: str | None, option: str | None) -> str:
     if argument is None and option is None:
         raise ValueError("which network? Give resnet20, resnet56, ...")
-    return one_model(argument, option)
+    name = one_model(argument, option)
+    if is_own(name):
+        raise ValueError(
+            f"bench times the built-in networks, resnet20, resnet56, ...; got {name}: "
+            "of a network of your own, cost gives the MACs and the bytes that bound its time"
+        )
+    return name
 
 
 def _designs(options: NetworkOptions) -> list[ResNetDesign]:

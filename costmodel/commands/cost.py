@@ -15,7 +15,7 @@ from costmodel.commands.shared.network import (
     NetworkOnInputs,
     TimeoutOption,
     asked,
-    run_foreign,
+    closed_form_of,
     traced,
     within,
 )
@@ -93,15 +93,10 @@ def _in_symbols(
     per_layer: bool,
 ) -> None:
     """Show the closed form in the sizes of inputs that have symbols."""
-    from costmodel.models.symbols import parse
     from costmodel.tables import closed
-    from costmodel.tracing.closed_form import closed_form
 
     question.without("does not go with --symbols", NUMBERS_ONLY)
-    axes = parse(symbols, found.inputs)
-    args, kwargs = found.inputs.values(found.network.device)
-    doing = f"{found.network.name.text} has no closed form in {' '.join(symbols)}"
-    form = run_foreign(doing, closed_form, found.network.module, args, axes, kwargs)
+    form = closed_form_of(found, symbols)
     if language not in (None, "json"):
         print(closed.code(form, language or "text"))
         return

@@ -40,15 +40,16 @@ WEB = files("costmodel.explorer") / "web"
 def page() -> str:
     """Return the page as HTML text: complete, with nothing to fetch."""
     parts = {
-        "css": _asset("explorer.css"),
+        "css": asset("explorer.css"),
         "version": str(costmodel.__version__),
         "depth": str(DEFAULT_DEPTH),
-        "script": "\n".join([_data(), *(_asset(f"{name}.js") for name in SCRIPTS)]),
+        "script": "\n".join([_data(), *(asset(f"{name}.js") for name in SCRIPTS)]),
     }
-    return filled(_asset("template.html"), parts)
+    return filled(asset("template.html"), parts)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file of the page."""
     return (WEB / name).read_text(encoding="utf-8")
 
 

@@ -76,11 +76,20 @@ def javascript(name: str, formula: Any, symbols: Sequence[str], domain: str) -> 
       return 9n*div(h + 1n, 2n);
     }
     """
-    body = _JavaScript().doprint(_exact(tidy(formula)))
+    body = javascript_body(formula)
     names = ", ".join(symbols)
     lines = [f"// Holds for {domain}.", f"function {name}({names}) {{"]
     lines += [f"  [{names}] = [{names}].map(BigInt);"] if symbols else []
     return "\n".join([*lines, f"  return {body};", "}"])
+
+
+def javascript_body(formula: Any) -> str:
+    """Return a formula as an expression of JavaScript in BigInt, by `div` and `mod`, which round down.
+
+    >>> javascript_body(sp.Mod(sp.Symbol("h", integer=True, positive=True), 4))
+    'mod(h, 4n)'
+    """
+    return str(_JavaScript().doprint(_exact(tidy(formula))))
 
 
 def written(language: str, formulas: Mapping[str, Any], symbols: Sequence[str], domain: str) -> str:
@@ -178,3 +187,6 @@ class _JavaScript(StrPrinter):  # type: ignore[misc]
 
     def _print__Quotient(self, expr: Any) -> str:  # noqa: N802
         return f"div({', '.join(map(self._print, expr.args))})"
+
+    def _print_Mod(self, expr: Any) -> str:  # noqa: N802
+        return f"mod({', '.join(map(self._print, expr.args))})"

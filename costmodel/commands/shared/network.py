@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from costmodel.models import Network
     from costmodel.models.inputs import Inputs
     from costmodel.tracing.calls import Trace
+    from costmodel.tracing.closed_form import ClosedForm
 
 NETWORK_HELP = "resnet56, package.module:factory, net.py:Net(width=64), timm:resnet50, net.pt2, net.onnx."
 
@@ -113,6 +114,21 @@ def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:
     doing = f"{found.network.name.text} does not run on {found.inputs}"
     result: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, training=training)
     return result
+
+
+def closed_form_of(found: NetworkOnInputs, symbols: Sequence[str]) -> ClosedForm:
+    """Return the cost of a network in the sizes that symbols name.
+
+    Raises ValueError where the symbols do not fit the inputs, or there is no form.
+    """
+    from costmodel.models.symbols import parse
+    from costmodel.tracing.closed_form import closed_form
+
+    axes = parse(symbols, found.inputs)
+    args, kwargs = found.inputs.values(found.network.device)
+    doing = f"{found.network.name.text} has no closed form in {' '.join(symbols)}"
+    form: ClosedForm = run_foreign(doing, closed_form, found.network.module, args, axes, kwargs)
+    return form
 
 
 def traced_within(
