@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
+
+import torch
 
 from pwoct.conversion.tensor import merge
 
@@ -12,6 +15,7 @@ Function = Callable[..., Any]
 Rule = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
 
 RULES: dict[str, Rule] = {}
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -25,13 +29,33 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def apply(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function of torch on pairs: by its rule, or on merged tensors."""
+    """Call a function of torch on pairs: by its rule, or on merged tensors.
+
+    Raises:
+        RuntimeError: inside a custom autograd function, which would lose the gradients of a pair.
+    """
+    if not torch.is_grad_enabled() and (name := _custom_function()):
+        raise RuntimeError(
+            f"{name} is an autograd function of the network's own, and takes no pair of branches: "
+            "keep the layers before it plain (layers=..., or --layers)"
+        )
     found = RULES.get(operator_of(func))
     if found is not None:
         result = found(func, args, kwargs)
         if result is not NotImplemented:
             return result
     return func(*merge(args), **merge(kwargs))
+
+
+def _custom_function() -> str | None:
+    """Return the autograd function in whose forward pass this is called, if it is in one.
+
+    Such a function sees no tensors in a pair, so that autograd records nothing: only the call stack tells.
+    """
+    frame = sys._getframe()
+    while frame is not None and frame.f_code is not _APPLY:
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else str(frame.f_locals["cls"].__name__)
 
 
 def operator_of(func: Function) -> str:
