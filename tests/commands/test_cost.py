@@ -246,7 +246,7 @@ def test_the_closed_form_is_that_of_the_written_product(pwoct_cost: Run) -> None
     # 216 taps and twice 64 a pixel, 40 for the linear layer.
     assert found["MACs"] == "8*n*(43*h*w + 5)"
     assert found["parameters"] == str(224 + 16 + 64 + 45 + 20)
-    assert (result["status"], result["domain"]) == ("exact for the domain", "for n, h, w >= 2")
+    assert (result["status"], result["domain"]) == ("exact for the domain", "for n, h, w >= 1")
     assert all(row["srepr"] and row["latex"] for row in result["formulas"])
 
 
@@ -272,7 +272,7 @@ def test_the_closed_form_as_code(pwoct_cost: Run) -> None:
 def test_the_closed_form_fits_80_columns(pwoct_cost: Run) -> None:
     lines = pwoct_cost(*FORM, "--per-layer").out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[1] == "Closed form, exact for the domain: for n, h, w >= 2"
+    assert lines[1] == "Closed form, exact for the domain: for n, h, w >= 1"
 
 
 @pytest.mark.parametrize(
