@@ -141,7 +141,7 @@ def test_a_folder_that_is_not_the_users_alone(fake, cache, caplog, how, monkeypa
         monkeypatch.setattr(library.os, "geteuid", lambda: os.getuid() + 1)
     clear()
     assert library.load().pwoct_vector_bytes() in (16, 32, 64)
-    assert "kernels are compiled for this process alone" in caplog.text
+    assert "kernels are compiled for this process only" in caplog.text
     assert built.read_bytes() == b"planted"
     assert len(builds(asked)) == 2
 

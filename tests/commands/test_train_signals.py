@@ -1,0 +1,64 @@
+"""Signals before, between and during runs."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pwoct.training.signals import SAVE, STOP, Signals
+
+
+@pytest.fixture
+def hangup():
+    """SIGHUP as it is outside of nohup, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_stops_are_noted_at_work_and_told_at_once_elsewhere():
+    told = []
+    with Signals(idle=told.append) as signals:
+        for number in STOP:
+            os.kill(os.getpid(), number)
+        assert (told, signals.stop) == ([*STOP], 0)
+        os.kill(os.getpid(), SAVE)  # kills nobody
+        assert signals.save
+        with signals.at_work():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert (told, signals.stop) == ([*STOP], signal.SIGTERM)
+
+
+def test_a_hangup_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.stop == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_a_stop_between_runs_ends_with_its_code_and_one_line(tmp_path):
+    """At the start, with nothing to save: the process sends itself the signal when data are read."""
+    program = (
+        "import os, signal, sys, pwoct.training.inputs as inputs, cli\n"
+        "def stop(*_):\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    os.kill(os.getpid(), getattr(signal, sys.argv[1]))\n"
+        "    print('went on')\n"
+        "inputs.load_dataset = stop\n"
+        "cli.main(['train', '--dataset', 'synthetic'])\n"
+    )
+    for name, code in (("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)):
+        ran = subprocess.run(
+            [sys.executable, "-c", program, name], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        assert (ran.returncode, ran.stdout) == (code, "")
+        assert ran.stderr == f"pwoct-cost: stopped by {name} while nothing was being trained\n"
+    assert list(tmp_path.iterdir()) == []
