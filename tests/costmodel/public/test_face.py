@@ -140,12 +140,13 @@ def test_verify_takes_names_and_modules() -> None:
 
 
 def test_prove_says_for_which_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from costmodel.checks import theorems
+    from costmodel.checks.claims import CLAIMS
+    from costmodel.checks.theorems import operator_claims
 
     # All of them are proved by the command's test.
     names = ("linear layer", "pointwise convolution")
-    some = [claim for claim in theorems.operator_claims(pairs=False) if claim.name in names]
-    monkeypatch.setattr(theorems, "operator_claims", lambda *, pairs: some)
+    some = [claim for claim in operator_claims(pairs=False) if claim.name in names]
+    monkeypatch.setitem(CLAIMS, "operators", (lambda _: some,))
     proofs = costmodel.prove("operators")
     assert len(proofs.theorems) == 2
     assert proofs.holds
