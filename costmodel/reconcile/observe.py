@@ -61,17 +61,14 @@ def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any] | 
 
     Raises ValueError where it does not run.
     """
-    training = module.training
     try:
         try:
             return _observed(module, args, kwargs or {}, FakeTensors())
-        except Exception:
+        except Exception:  # code that needs values fails in any way without data; a fault fails again
             return _observed(module, args, kwargs or {}, Tensors())
-    except Exception as error:
+    except Exception as error:  # the network's own code may raise anything
         said = (str(error).strip().splitlines() or [""])[0]
         raise ValueError(f"the network does not run: {type(error).__name__}: {said}") from error
-    finally:
-        module.train(training)
 
 
 def _observed(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], tensors: Tensors) -> Seen:
