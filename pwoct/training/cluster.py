@@ -169,7 +169,7 @@ def _await(client: Client, futures: list[Future], topic: str, signals: Signals) 
         if stopping or signals.save:
             signals.save = False
             client.run(heed, topic, stopping)  # again and again: a worker may be new
-    if stopping:
+    if stopping := stopping or signals.stop:  # a stop may come with the end of the last run
         raise StoppedError(stopping, "while runs were trained; each was saved where it stood")
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from pwoct.training.signals import SAVE, STOP
 
 POLL = 0.1  # seconds between two looks at the ranks
+RUN_ID = "pwoct-cost"  # of ranks that were started here; `torchrun` names its own
 PATIENCE = 120.0  # seconds that ranks have for their checkpoint, once one of them has failed
 
 
@@ -61,9 +62,14 @@ def environments(ranks: int, around: Mapping[str, str]) -> list[dict[str, str]]:
         "MASTER_PORT": str(port),
         "WORLD_SIZE": str(ranks),
         "OMP_NUM_THREADS": threads,
-        "TORCHELASTIC_RUN_ID": "pwoct-cost",
+        "TORCHELASTIC_RUN_ID": RUN_ID,
     }
     return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(ranks)]
+
+
+def started_by_launch() -> bool:
+    """Return whether this process is a rank that `launch` started."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -93,7 +93,7 @@ def heed(topic: str, number: int) -> None:
     """Stop what this worker trains for a study, as by the signal of that number; at 0, save it."""
     if number:
         _STOPPED[topic] = number
-    for study, signals in _OPEN:
+    for study, signals in _OPEN.copy():  # runs begin and end in other threads
         if study == topic:
             signals.stop, signals.save = number or signals.stop, number == 0
 

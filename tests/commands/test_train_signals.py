@@ -6,8 +6,30 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
+from costmodel.commands.shared.training import reported
+from pwoct.training.distributed import LostRanksError
 from pwoct.training.signals import SAVE, STOP, Signals
+
+
+@pytest.mark.parametrize(
+    ("run", "rank", "said"),
+    [
+        ("pwoct-cost", "0", "pwoct-cost: error: rank 1 is gone\n"),
+        ("pwoct-cost", "1", ""),  # the first rank says it, or what started both
+        ("torchrun's", "1", "pwoct-cost: error: rank 1 is gone\n"),
+    ],
+)
+def test_a_lost_rank_is_one_line(
+    run: str, rank: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", run), ("RANK", rank), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(typer.Exit) as left, reported():
+        raise LostRanksError("rank 1 is gone")
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == said
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ def reported() -> Iterator[None]:
     from pwoct.training.checkpoint import CheckpointError
     from pwoct.training.data import DataError
     from pwoct.training.distributed import LostRanksError
+    from pwoct.training.launch import started_by_launch
     from pwoct.training.record import DamagedError
     from pwoct.training.saver import DivergedError
     from pwoct.training.signals import StoppedError
@@ -61,7 +62,13 @@ def reported() -> Iterator[None]:
         fail(str(error), DATA)
     except (CheckpointError, DamagedError) as error:
         fail(str(error), CHECKPOINT)
-    except (DivergedError, LostRanksError) as error:
+    except LostRanksError as error:
+        if (
+            is_first_rank() or not started_by_launch()
+        ):  # else the first rank, or what started all of them, says it
+            fail(str(error), CHECK_FAILED)
+        raise typer.Exit(CHECK_FAILED) from None
+    except DivergedError as error:
         fail(str(error), CHECK_FAILED)
     except StoppedError as error:
         if is_first_rank():  # all ranks stop together

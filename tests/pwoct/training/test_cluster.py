@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from pwoct.training import worker
 from pwoct.training.checkpoint import CheckpointError
 from pwoct.training.config import ConfigError
 from pwoct.training.signals import Signals, StoppedError
 from pwoct.training.study import Shard, Study, carry_out, plan
 from pwoct.training.synthetic import synthetic
-from pwoct.training.worker import News
+from pwoct.training.worker import News, heed
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.xdist_group("cluster")  # one cluster for all
@@ -145,7 +146,9 @@ def test_a_stop_saves_all_runs_which_then_resume_to_the_same_bits(
     assert_same(study, alone)
 
 
-def test_a_request_to_save_reaches_the_workers(client: Any, tmp_path: Path) -> None:
+def test_a_request_to_save_reaches_the_workers(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = plan(tmp_path, NETWORKS[:1], [0], values={**TINY, "epochs": 1, "data.train_images": 640})
     signals = Signals()
     saved = threading.Event()
@@ -156,9 +159,42 @@ def test_a_request_to_save_reaches_the_workers(client: Any, tmp_path: Path) -> N
         if news.kind == "ended":
             saved.set()
 
+    asked: list[Any] = []
+    run = client.run
+
+    def remember(function: Any, *arguments: Any) -> Any:
+        asked.append((function, *arguments[1:]))
+        return run(function, *arguments)
+
+    monkeypatch.setattr(client, "run", remember)
     assert carry_out_here(client, study, Heard(save), signals) == {}
     assert saved.wait(10)
+    assert (heed, 0) in asked
     assert not signals.save
+
+
+def test_a_worker_heeds_what_concerns_its_study() -> None:
+    with worker._heeding("mine") as mine, worker._heeding("other") as other:
+        heed("mine", 0)
+        assert (mine.save, mine.stop) == (True, 0)
+        heed("mine", signal.SIGTERM)
+        assert mine.stop == signal.SIGTERM
+        assert (other.save, other.stop) == (False, 0)
+    with worker._heeding("mine") as late:  # a run that begins after the stop
+        assert late.stop == signal.SIGTERM
+    heed("mine", 0)  # nothing is open any more
+    assert not late.save
+
+
+def test_a_stop_that_comes_with_the_end_of_the_last_run_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    from pwoct.training.cluster import _await
+
+    signals = Signals()
+    monkeypatch.setattr(distributed, "wait", lambda *_, **__: setattr(signals, "stop", signal.SIGTERM))
+    with pytest.raises(StoppedError, match="stopped by SIGTERM"):
+        _await(None, [], "topic", signals)
 
 
 def test_what_ends_one_run_leaves_the_others_alone(client: Any, alone: Study, tmp_path: Path) -> None:
