@@ -79,6 +79,7 @@ def first_size(net: Any, device: str) -> Any:
     """A batch of the smallest images on which a network runs in training mode."""
     import torch
 
+    failed: Exception | None = None
     for shape in shapes(net):
         x = torch.randn(shape, device=device)
         try:
@@ -86,9 +87,9 @@ def first_size(net: Any, device: str) -> Any:
             with torch.no_grad():
                 net(x)
             return x
-        except Exception:
-            continue
-    raise RuntimeError("it runs on none of its sizes")
+        except Exception as error:  # networks that are not ours raise anything on images that are too small
+            failed = error
+    raise RuntimeError(f"it runs on none of its sizes: {failed}") from failed
 
 
 def gradients(net: Any, x: Any) -> set[str]:

@@ -93,6 +93,7 @@ def _forgiving(name: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, A
         try:
             return handle(inputs, outputs)
         except (AssertionError, IndexError, TypeError, ValueError, NotImplementedError):
+            # One of fvcore's rules does not know these shapes: this operator is reported as failed.
             return Counter({f"failed {name}": 1})
 
     return handled

@@ -146,7 +146,8 @@ def _inferred(model: Any) -> dict[str, tuple[int, ...]]:
     onnx: Any = importlib.import_module("onnx")
     try:
         graph = onnx.shape_inference.infer_shapes(model).graph
-    except Exception:  # a damaged or huge model: only operators without a rule need these shapes
+    except (onnx.shape_inference.InferenceError, ValueError):
+        # Inconsistent or too large: operators without a rule then lack a shape, and are named.
         graph = model.graph
     values = [*graph.value_info, *graph.output]
     return {value.name: shape for value in values if (shape := _sizes(value)) is not None and all(shape)}

@@ -47,7 +47,7 @@ def _decomposes_freely(raw: Raw) -> bool:
     try:
         with _Seen() as seen:
             rule(*positional, **named)
-    except Exception:  # a rule that does not run on these tensors shows nothing
+    except Exception:  # a rule of torch on tensors it does not take: the operator stays uncovered
         return False
     return not any(_multiplies(operator, raw.operator) for operator in seen.operators)
 

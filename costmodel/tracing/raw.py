@@ -73,7 +73,7 @@ def storage_of(tensor: Tensor) -> int:
     """Return a key that distinguishes storages as long as they are alive."""
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # a sparse tensor has none
+    except (NotImplementedError, RuntimeError):  # sparse tensors have no storage
         return id(tensor)
 
 
