@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,12 @@ from hypothesis import settings
 # The same examples in every run: a test never fails by chance. No deadline: the machine may be busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+
+# Without node the test is skipped, but fails in CI, where it must run.
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None and os.environ.get("CI") != "true", reason="needs node"
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from shutil import which
 from subprocess import run
 
 import pytest
@@ -15,7 +14,7 @@ from torch import nn
 from costmodel.explorer.own import own_page
 from costmodel.explorer.own_network import own_network
 from costmodel.tracing import closed_form, trace
-from tests.conftest import Ran
+from tests.conftest import Ran, needs_node
 
 Run = Callable[..., Ran]
 CONV = "torch.nn:Conv2d(3, 8, 3, stride=2)"
@@ -43,7 +42,7 @@ def script(page: str) -> str:
     return "\n".join([code.partition("// The sizes are BigInt")[0], *helpers])
 
 
-@pytest.mark.skipif(which("node") is None, reason="needs node")
+@needs_node
 def test_the_page_computes_what_a_count_finds() -> None:
     network = Net()
     form = closed_form(network, [torch.zeros(1, 3, 32, 32, device="meta")], SYMBOLS)

@@ -22,7 +22,6 @@ def result(accuracy: float, seed: int = 0, **model: Any) -> dict[str, Any]:
         "between": "none",
         "width": 16,
         "freeze_pointwise": False,
-        "plan": "reference",
         **model,
     }
     config = {
@@ -32,7 +31,7 @@ def result(accuracy: float, seed: int = 0, **model: Any) -> dict[str, Any]:
         "batch": 128,
         "model": network,
         "data": {"dataset": "cifar10", "train_images": None, "validation": 0},
-        "machine": {"threads": seed + 1},
+        "machine": {"threads": seed + 1, "plan": "reference"},
     }
     return {"name": "run", "accuracy": accuracy, "seed": seed, "epochs": 24, "config": config}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import sympy as sp
 
 from costmodel.tables.expressions import DIV, javascript, latex, python, text, written
+from tests.conftest import needs_node
 
 h, w = sp.symbols("h w", integer=True, positive=True)
 FORMULAS = [
@@ -40,7 +40,7 @@ def test_functions_of_python_compute_the_formula_in_whole_numbers(formula: Any) 
     assert all(type(value) is int for value in found)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@needs_node
 def test_functions_of_javascript_compute_the_formula_in_whole_numbers() -> None:
     code = [DIV]
     for i, formula in enumerate(FORMULAS):

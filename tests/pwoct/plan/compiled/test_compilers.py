@@ -11,28 +11,9 @@ from pwoct.plan import plan_for, with_plan
 from pwoct.plan.compiled import library
 from pwoct.resnet import resnet
 from tests.pwoct.networks import images, needs_compiler, network, step
+from tests.pwoct.plan.compiled.conftest import clear
 
-pytestmark = needs_compiler
-
-
-@pytest.fixture(autouse=True)
-def forget():
-    """Each test asks the compiler anew."""
-    clear()
-    yield
-    clear()
-
-
-def clear():
-    library.why_not.cache_clear()
-    library._load.cache_clear()
-
-
-@pytest.fixture
-def cache(monkeypatch, tmp_path):
-    """An empty cache; the folder of kernels in it."""
-    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
-    return tmp_path / "cache" / "pwoct-cost" / "kernels"
+pytestmark = [needs_compiler, pytest.mark.usefixtures("forget")]
 
 
 def test_there_is_no_compiler(monkeypatch):

@@ -15,6 +15,7 @@ import torch
 
 from pwoct.plan.compiled import compiler, library
 from tests.pwoct.networks import needs_compiler
+from tests.pwoct.plan.compiled.conftest import clear
 
 FAKE = """
 echo "$*" >> {log}
@@ -28,31 +29,11 @@ cp {kernels} "$2"
 """
 
 
-@pytest.fixture(autouse=True)
-def forget():
-    """Each test asks the compiler anew."""
-    clear()
-    yield
-    clear()
-
-
-def clear():
-    library.why_not.cache_clear()
-    library._load.cache_clear()
-
-
 @pytest.fixture(scope="module")
 def kernels():
     """The machine's own kernels."""
     clear()
     return Path(library.load()._name)
-
-
-@pytest.fixture
-def cache(monkeypatch, tmp_path):
-    """An empty cache; the folder of kernels in it."""
-    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
-    return tmp_path / "cache" / "pwoct-cost" / "kernels"
 
 
 @pytest.fixture
@@ -75,7 +56,7 @@ def builds(asked):
     return [line for line in asked() if "-shared" in line and "-x c++" not in line]
 
 
-pytestmark = needs_compiler
+pytestmark = [needs_compiler, pytest.mark.usefixtures("forget")]
 
 
 def test_kernels_are_kept_for_the_user_alone(fake, cache, caplog):
