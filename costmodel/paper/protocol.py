@@ -144,11 +144,7 @@ class Comparison:
         needed = {network.name: network for pair in self.pairs.values() for network in pair}
         if missing := [name for name, network in needed.items() if not network.values]:
             return Verdict(number, statement, f"no run of {', '.join(missing)}", "not judged")
-        if not (
-            self.measured.deviation and all(network.complete for network in self.measured.part_a.values())
-        ):
-            return Verdict(number, statement, self._text(), "not judged")
-        if not all(network.complete for network in needed.values()):
+        if not all(network.complete for network in (*self.measured.part_a.values(), *needed.values())):
             return Verdict(number, statement, self._text(), "not judged")
         return Verdict(number, statement, self._text(), judge(list(self._intervals().values())))
 

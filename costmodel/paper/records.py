@@ -139,7 +139,7 @@ def record(result: Mapping[str, Any]) -> Record:
         training=json.dumps(training, sort_keys=True),
         recipe=config["recipe"],
         epochs=config["epochs"],
-        plan=config["machine"].get("plan", model.get("plan", "reference")),
+        plan=config["machine"]["plan"],
         seed=config["seed"],
         accuracy=result["accuracy"],
     )
