@@ -12,8 +12,6 @@ by its weights alone. Both packages must be installed beside ours; neither is a 
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import sys
 import time
 import warnings
@@ -22,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from coverage import PACKAGES, limited, names, read
+from coverage import PACKAGES, add_run, limited, read, sampled
 
 STEPS = ("convert", "train", "export", "verify")
 LARGEST = 25_000_000  # parameters; larger networks are examined on tensors without data
@@ -190,40 +188,26 @@ def examine(name: str, seconds: int, alpha: str) -> dict[str, Any]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Examine networks until enough convolutional classifiers were; what stands in the results stays."""
-    path = Path(arguments.results)
-    done = {result["name"]: result for result in read(path)}
-    order = names()
-    random.Random(arguments.seed).shuffle(order)
-    count = 0
-    part, parts = map(int, arguments.part.split("/"))
-    for name in order[part - 1 :: parts]:
-        if count == arguments.count:
-            break
-        if name not in done:
-            done[name] = one(name, arguments, path)
-            print(json.dumps(done[name])[:400], file=sys.stderr, flush=True)
-        count += not done[name].get("left")
+    """Examine networks until enough convolutional classifiers were."""
+    sampled(arguments, lambda name: one(name, arguments), lambda result: not result.get("left"))
 
 
-def one(name: str, arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
+def one(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Examine one network; a mark before it lets the next run pass by one that ends the process."""
-    mark = path.with_suffix(".running")
+    mark = Path(arguments.results).with_suffix(".running")
     if mark.exists() and mark.read_text() == name:
-        result: dict[str, Any] = {"name": name, "convert": False, "convert_error": "the process ended"}
-    else:
-        mark.write_text(name)
-        try:
-            with limited(arguments.seconds):
-                fits, why = is_classifier(name)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            fits, why = False, f"can't be built here: {type(error).__name__}: {error}"[:200]
-        result = examine(name, arguments.seconds, arguments.alpha) if fits else {"name": name, "left": why}
-    with path.open("a") as file:
-        file.write(json.dumps(result) + "\n")
-    mark.unlink(missing_ok=True)
+        mark.unlink()
+        return {"name": name, "convert": False, "convert_error": "the process ended"}
+    mark.write_text(name)
+    try:
+        with limited(arguments.seconds):
+            fits, why = is_classifier(name)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        fits, why = False, f"can't be built here: {type(error).__name__}: {error}"[:200]
+    result = examine(name, arguments.seconds, arguments.alpha) if fits else {"name": name, "left": why}
+    mark.unlink()
     return result
 
 
@@ -251,13 +235,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
-    running = commands.add_parser("run")
-    running.add_argument("results")
-    running.add_argument("--count", type=int, default=200)
-    running.add_argument("--seed", type=int, default=16)
-    running.add_argument("--seconds", type=int, default=300)
+    running = add_run(commands, count=200, seed=16)
     running.add_argument("--alpha", default="1/4")
-    running.add_argument("--part", default="1/1", help="which part of the sample, such as 1/2")
     running.set_defaults(do=run)
     shown = commands.add_parser("table")
     shown.add_argument("results", nargs="+")

@@ -182,7 +182,20 @@ def agrees(form: Any, net: Any, x: Any, sizes: dict[str, int]) -> bool:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Examine networks until enough of them could be built; what stands in the results is not done again."""
+    """Examine networks until enough of them could be built."""
+    sampled(
+        arguments,
+        lambda name: examine(name, arguments.seconds, arguments.forms),
+        lambda result: result["built"],
+    )
+
+
+def sampled(
+    arguments: argparse.Namespace,
+    examine: Callable[[str], dict[str, Any]],
+    counts: Callable[[dict[str, Any]], bool],
+) -> None:
+    """Examine a part of a seeded sample until enough results count; those in the file are not repeated."""
     path = Path(arguments.results)
     done = {result["name"]: result for result in read(path)}
     order = names()
@@ -193,11 +206,11 @@ def run(arguments: argparse.Namespace) -> None:
         if good == arguments.count:
             break
         if name not in done:
-            done[name] = examine(name, arguments.seconds, arguments.forms)
+            done[name] = examine(name)
             with path.open("a") as file:
                 file.write(json.dumps(done[name]) + "\n")
-            print(json.dumps(done[name])[:300], file=sys.stderr)
-        good += done[name]["built"]
+            print(json.dumps(done[name])[:400], file=sys.stderr, flush=True)
+        good += counts(done[name])
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -205,16 +218,22 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def add_run(commands: Any, *, count: int, seed: int) -> argparse.ArgumentParser:
+    """Add the command that examines a sample, and return its parser."""
+    running: argparse.ArgumentParser = commands.add_parser("run")
+    running.add_argument("results")
+    running.add_argument("--count", type=int, default=count)
+    running.add_argument("--seed", type=int, default=seed)
+    running.add_argument("--seconds", type=int, default=300)
+    running.add_argument("--part", default="1/1", help="which part of the sample, such as 2/3")
+    return running
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
-    running = commands.add_parser("run")
-    running.add_argument("results")
-    running.add_argument("--count", type=int, default=300)
-    running.add_argument("--seed", type=int, default=14)
-    running.add_argument("--seconds", type=int, default=300)
-    running.add_argument("--part", default="1/1", help="which part of the sample, such as 2/3")
+    running = add_run(commands, count=300, seed=14)
     running.add_argument("--forms", action="store_true")
     running.set_defaults(do=run)
     arguments = parser.parse_args()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -15,7 +17,6 @@ Function = Callable[..., Any]
 Rule = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
 
 RULES: dict[str, Rule] = {}
-_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -52,10 +53,24 @@ def _custom_function() -> str | None:
 
     Such a function sees no tensors in a pair, so that autograd records nothing: only the call stack tells.
     """
-    frame = sys._getframe()
-    while frame is not None and frame.f_code is not _APPLY:
-        frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else str(frame.f_locals["cls"].__name__)
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "forward" and (name := _function_of(frame.f_code)):
+            return name
+        frame = frame.f_back
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _function_of(code: CodeType) -> str | None:
+    """Return the name of the autograd function whose `forward` has this code; None for that of a module."""
+    classes = [torch.autograd.Function]
+    for function in classes:
+        classes += function.__subclasses__()
+        forward = getattr(vars(function).get("forward"), "__func__", None)  # a static method
+        if getattr(forward, "__code__", None) is code:
+            return function.__name__
+    return None
 
 
 def operator_of(func: Function) -> str:
