@@ -1,16 +1,12 @@
 """Counters in separate processes: one that crashes, hangs or is killed loses only its own result.
 
-A process reads its job as JSON from stdin and writes its result as JSON to a pipe; it builds the network
-again, by name. Whatever foreign code prints goes to stderr.
+A process builds the network again, by name.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from costmodel.checks.counters import COUNTERS, Counted
-from costmodel.models import Network, load
+from costmodel.models import Network, apart, load
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs, made_by, parse
 
@@ -88,14 +84,13 @@ def _guarded(name: str, network: Network, inputs: Inputs, others: Sequence[Input
 
 def _start(name: str, job: Job) -> tuple[subprocess.Popen[str], IO[str]]:
     errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - it lives as long as the process
-    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        apart.command(__name__),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=apart.environment(),
     )
     assert process.stdin is not None
     try:
@@ -113,17 +108,10 @@ def _result(process: subprocess.Popen[str], errors: IO[str], until: float) -> Co
     except subprocess.TimeoutExpired:
         return "it did not end in time"
     if process.returncode:
-        return _ending(process.returncode, errors)
+        errors.seek(0)
+        return apart.ending(process.returncode, errors.read())
     found: dict[str, Any] = json.loads(out)
     return str(found["error"]) if "error" in found else Counted(**found)
-
-
-def _ending(code: int, errors: IO[str]) -> str:
-    if code < 0:
-        return f"its process was ended by {signal.Signals(-code).name}"
-    errors.seek(0)
-    lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
-    return f"its process ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
 
 
 def count(name: str, network: Network, values: Any, others: Sequence[Inputs] = ()) -> Counted:
@@ -145,22 +133,14 @@ def _counted(name: str, network: Network, values: Any, others: Sequence[Inputs])
         return COUNTERS[name](network.module, values(device), [other.values(device) for other in others])
 
 
-def main() -> None:
-    """Do one job: read it from stdin, and write the result to the original stdout."""
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    asked: dict[str, Any] = json.load(sys.stdin)
-    name = asked.pop("counter")
+def _do(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the counter of a job, and return its result."""
     try:
-        network = load(asked["network"])
-        inputs = _inputs(asked, network)
-        others = [parse(other) for other in asked["others"]]
-        result = count(name, network, inputs.values, others).as_json()
+        network = load(job["network"])
+        others = [parse(other) for other in job["others"]]
+        return count(job["counter"], network, _inputs(job, network).values, others).as_json()
     except ValueError as error:
-        result = {"error": str(error)}
-    out.write(json.dumps(result))
-    out.flush()
-    os._exit(0)  # do not wait for threads that foreign code left running
+        return {"error": str(error)}
 
 
 def _inputs(asked: Mapping[str, Any], network: Network) -> Inputs:
@@ -173,4 +153,4 @@ def _inputs(asked: Mapping[str, Any], network: Network) -> Inputs:
 
 
 if __name__ == "__main__":
-    main()
+    apart.answer(_do)

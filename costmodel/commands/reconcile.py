@@ -30,7 +30,7 @@ from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
-    from costmodel.reconcile.apart import Said
+    from costmodel.reconcile.asking import Said
     from costmodel.reconcile.bridge import Prediction
     from costmodel.reconcile.events import Seen
 
@@ -108,7 +108,7 @@ def _chosen(names: Sequence[str] | None) -> list[str]:
 def _said(
     found: NetworkOnInputs, predictions: Sequence[Prediction], timeout: float | None
 ) -> Mapping[str, Said]:
-    from costmodel.reconcile.apart import TIMEOUT, Asked, ask
+    from costmodel.reconcile.asking import TIMEOUT, Asked, ask
     from costmodel.reconcile.installed import installed_version, is_same_version
 
     question = Asked(found.network.name.text, tuple(map(str, found.inputs.given)), found.inputs.source)

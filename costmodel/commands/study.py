@@ -11,6 +11,7 @@ import typer
 from costmodel.commands.shared.errors import require, say
 from costmodel.commands.shared.fleet import fleet
 from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.ranks import is_first_rank, ranks_started
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import (
     DataOption,
@@ -18,9 +19,7 @@ from costmodel.commands.shared.training import (
     data_folder,
     end_by,
     given,
-    is_first_rank,
     open_dataset,
-    ranks_started,
     reported,
     reporter,
     seed_list,

@@ -14,6 +14,7 @@ import typer
 from costmodel.commands.shared.errors import CHECK_FAILED, UNSAVED, fail, require, say
 from costmodel.commands.shared.options import one_model
 from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.ranks import is_first_rank, ranks_started
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.training import (
@@ -25,12 +26,10 @@ from costmodel.commands.shared.training import (
     end_by,
     formula_network,
     given,
-    is_first_rank,
     network_values,
     open_dataset,
     percent,
     precision_of,
-    ranks_started,
     reported,
     reporter,
     seed_list,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from costmodel.reconcile.apart import Said
+from costmodel.reconcile.asking import Said
 from costmodel.reconcile.bridge import DifferenceTerm, Prediction
 from costmodel.reconcile.events import Seen
 from costmodel.report import Column, Table

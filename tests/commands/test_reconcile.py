@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.reconcile import apart, installed, rules
+from costmodel.reconcile import asking, installed, rules
 
 Run = Callable[..., Any]
 
@@ -80,10 +80,10 @@ def test_a_sentence_says_what_is_counted(pwoct_cost: Run) -> None:
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run counters in this process, where a test can plant something."""
 
-    def ask(counter: str, networks: Sequence[Any], expected: Sequence[int], *_: Any) -> list[apart.Said]:
-        return [apart._said(counter, *pair) for pair in zip(networks, expected, strict=True)]
+    def ask(counter: str, networks: Sequence[Any], expected: Sequence[int], *_: Any) -> list[asking.Said]:
+        return [asking._said(counter, *pair) for pair in zip(networks, expected, strict=True)]
 
-    monkeypatch.setattr(apart, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
 
 
 @pytest.mark.usefixtures("in_process")

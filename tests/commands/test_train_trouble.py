@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from costmodel.commands.shared.training import is_first_rank
+from costmodel.commands.shared.ranks import is_first_rank
 from pwoct.training.saver import DivergedError
 
 SMALL = (

@@ -24,6 +24,7 @@ from costmodel.commands.shared.errors import (
 )
 from costmodel.commands.shared.limits import MOST_SEEDS, check_built
 from costmodel.commands.shared.progress import Board, Lines, Live
+from costmodel.commands.shared.ranks import is_first_rank, ranks_started
 from costmodel.commands.shared.reading import path_names, per_stage, sides
 from costmodel.commands.shared.vocabulary import option
 from costmodel.networks.resnet import ResNetDesign, depth_of, named
@@ -275,17 +276,6 @@ def seed_list(text: str) -> list[int]:
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different, and ranges must rise, got {text}")
     return seeds
-
-
-def ranks_started() -> int:
-    """Return how many processes were started together; 1 where the environment says nothing sensible."""
-    text = os.environ.get("WORLD_SIZE", "1")
-    return int(text) if text.isdecimal() and len(text) < 10 else 1
-
-
-def is_first_rank() -> bool:
-    """Return whether this process is the one of several that speaks; without others it always is."""
-    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

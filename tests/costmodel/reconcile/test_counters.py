@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from costmodel.reconcile.apart import Asked, ask
+from costmodel.reconcile.asking import Asked, ask
 from costmodel.reconcile.bridge import predict
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.installed import installed_version, is_same_version, run

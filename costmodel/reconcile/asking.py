@@ -1,18 +1,14 @@
-"""Counters in processes of their own: one that crashes, hangs or leaves torch patched harms nothing else.
-
-A process gets a counter and networks as JSON on stdin, and writes what the counter says as JSON.
-"""
+"""Counters in processes of their own: one that crashes, hangs or leaves torch patched harms nothing else."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from costmodel.models import apart
 
 TIMEOUT = 600.0  # seconds that a counter may take unless told otherwise
 
@@ -46,42 +42,28 @@ def ask(
     Where it differs from what is expected, the innermost module that differs is looked for.
     """
     job = {"counter": counter, "networks": [asdict(one) for one in networks], "expected": [*expected]}
-    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", __name__],
+            apart.command(__name__),
             input=json.dumps(job),
             capture_output=True,
             text=True,
             errors="replace",
             timeout=timeout,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=apart.environment(),
         )
     except subprocess.TimeoutExpired:
         return [Said(error=f"it did not end within {timeout:g} s")] * len(networks)
     if ended.returncode:
-        return [Said(error=_ending(ended.returncode, ended.stderr))] * len(networks)
+        return [Said(error=apart.ending(ended.returncode, ended.stderr))] * len(networks)
     return [Said(**said) for said in json.loads(ended.stdout)]
 
 
-def _ending(code: int, errors: str) -> str:
-    if code < 0:
-        return f"its process was ended by {signal.Signals(-code).name}"
-    lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    return f"its process ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
-
-
-def main() -> None:
-    """Do one job: read it from stdin, write the result to what stdout was."""
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    asked: dict[str, Any] = json.load(sys.stdin)
-    networks = [Asked(one["network"], tuple(one["inputs"]), one["function"]) for one in asked["networks"]]
-    expected = asked["expected"] or [None] * len(networks)
-    said = [asdict(_said(asked["counter"], *pair)) for pair in zip(networks, expected, strict=True)]
-    out.write(json.dumps(said))
-    out.flush()
-    os._exit(0)  # what foreign code left running does not matter
+def _do(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run the counter of a job on its networks, and return what it says of each."""
+    networks = [Asked(one["network"], tuple(one["inputs"]), one["function"]) for one in job["networks"]]
+    expected = job["expected"] or [None] * len(networks)
+    return [asdict(_said(job["counter"], *pair)) for pair in zip(networks, expected, strict=True)]
 
 
 def _said(counter: str, asked: Asked, expected: int | None) -> Said:
@@ -112,4 +94,4 @@ def _built(asked: Asked) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    apart.answer(_do)

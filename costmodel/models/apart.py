@@ -1,0 +1,46 @@
+"""Jobs in processes of their own: foreign code that crashes, hangs or patches torch harms nothing else.
+
+A process gets its job as JSON on stdin, and writes its result as JSON to what stdout was; what foreign code
+prints goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+
+def command(module: str) -> list[str]:
+    """Return the command that runs a module which answers a job."""
+    return [sys.executable, "-m", module]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which modules are found where this process finds them."""
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    return {**os.environ, "PYTHONPATH": paths}
+
+
+def ending(code: int, errors: str) -> str:
+    """Say how a process ended that gave no result.
+
+    >>> ending(-11, ""), ending(3, "a line\\nthe last one\\n")
+    ('its process was ended by SIGSEGV', 'its process ended with exit code 3: the last one')
+    """
+    if code < 0:
+        return f"its process was ended by {signal.Signals(-code).name}"
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    return f"its process ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def answer(do: Callable[[Mapping[str, Any]], Any]) -> NoReturn:
+    """Do one job, read from stdin, and end the process."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    out.write(json.dumps(do(json.load(sys.stdin))))
+    out.flush()
+    os._exit(0)  # do not wait for threads that foreign code left running
