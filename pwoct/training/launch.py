@@ -15,7 +15,8 @@ from pwoct.training.signals import SAVE, STOP
 
 POLL = 0.1  # seconds between two looks at the ranks
 RUN_ID = "pwoct-cost"  # of ranks that were started here; `torchrun` names its own
-PATIENCE = 120.0  # seconds that ranks have for their checkpoint, once one of them has failed
+NOTICE = 20.0  # seconds in which ranks should notice by themselves that one of them is gone
+PATIENCE = 120.0  # seconds that they have for their checkpoint after that
 
 
 class KilledRankError(Exception):
@@ -25,8 +26,8 @@ class KilledRankError(Exception):
 def launch(command: Sequence[str], ranks: int) -> int:
     """Run a command as several ranks, and return the exit code of the first that failed; 0 if none did.
 
-    SIGINT, SIGTERM, SIGHUP and SIGUSR1 go to all ranks. If a rank fails, the others get a SIGTERM, upon which
-    they save and end. If this process is killed, Linux tells the ranks (see `joined`).
+    SIGINT, SIGTERM, SIGHUP and SIGUSR1 go to all ranks. If a rank fails, the others lose their connection
+    and end; those that do not get a SIGTERM. If this process is killed, Linux tells the ranks (see `joined`).
 
     Raises:
         KilledRankError: if the first rank was killed, and so could not say why the training ended.
@@ -37,7 +38,7 @@ def launch(command: Sequence[str], ranks: int) -> int:
     ]
     try:
         with _passed_on(processes):
-            _wait(processes)
+            failed = _wait(processes)
     finally:
         for process in processes:
             process.kill()
@@ -45,9 +46,13 @@ def launch(command: Sequence[str], ranks: int) -> int:
     first = processes[0].returncode
     if first < 0:
         raise KilledRankError(
-            f"rank 0 of {ranks} was killed by {signal.Signals(-first).name}; the others ended"
+            f"rank {failed} of {ranks} {_ended(processes[failed].returncode)}; the others ended"
         )
-    return first or max((abs(process.returncode) for process in processes), default=0)
+    return first or max(abs(process.returncode) for process in processes)
+
+
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def environments(ranks: int, around: Mapping[str, str]) -> list[dict[str, str]]:
@@ -72,17 +77,20 @@ def started_by_launch() -> bool:
     return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
 
 
-def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait for all ranks; once one has failed, let the others save, and then end them."""
-    end = float("inf")
-    while time.monotonic() < end:
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait until all ranks have ended, or should have; return the number of the first that failed, or 0."""
+    failed, since, told = 0, float("inf"), False
+    while (waited := time.monotonic() - since) < NOTICE + PATIENCE:
         codes = [process.poll() for process in processes]
+        if any(codes) and since == float("inf"):
+            failed, since = next(rank for rank, code in enumerate(codes) if code), time.monotonic()
         if None not in codes:
-            return
-        if end == float("inf") and any(codes):
-            end = time.monotonic() + PATIENCE
+            break
+        if waited > NOTICE and not told:
+            told = True
             _send(processes, signal.SIGTERM)
         time.sleep(POLL)
+    return failed
 
 
 def _send(processes: Sequence[subprocess.Popen[bytes]], number: int) -> None:

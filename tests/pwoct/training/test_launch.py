@@ -56,7 +56,10 @@ def test_all_end_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_one_that_fails_stops_the_others(tmp_path: Path, failing: int) -> None:
+def test_one_that_fails_stops_the_others(
+    tmp_path: Path, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NOTICE", 0.1)
     then = f"""
     if rank == {failing}:
         sys.exit(5)
@@ -67,17 +70,30 @@ def test_one_that_fails_stops_the_others(tmp_path: Path, failing: int) -> None:
 
 
 def test_one_that_does_not_stop_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NOTICE", 0.1)
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     then = """
     if rank == 1:
         sys.exit(5)
     time.sleep(60)
     """
-    with pytest.raises(KilledRankError, match="rank 0 of 2 was killed by SIGKILL"):
+    with pytest.raises(KilledRankError, match=r"^rank 1 of 2 ended with exit code 5; the others ended$"):
         launch(command(tmp_path, then, "deaf"), 2)
 
 
-def test_a_killed_first_rank_is_said(tmp_path: Path) -> None:
+def test_those_that_notice_by_themselves_get_no_signal(tmp_path: Path) -> None:
+    then = """
+    if rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.5)
+    sys.exit(1)
+    """
+    assert launch(command(tmp_path, then), 2) == 1
+    assert list(tmp_path.glob("stopped*")) == []
+
+
+def test_a_killed_first_rank_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NOTICE", 0.1)
     then = """
     if rank == 0:
         os.kill(os.getpid(), signal.SIGKILL)
