@@ -32,12 +32,14 @@ def launch(command: Sequence[str], ranks: int) -> int:
     Raises:
         KilledRankError: if the first rank was killed, and so could not say why the training ended.
     """
-    processes = [
-        subprocess.Popen(command, env=environment, start_new_session=True)  # a Ctrl-C comes once, from here
-        for environment in environments(ranks, os.environ)
-    ]
+    processes: list[subprocess.Popen[bytes]] = []
     try:
         with _passed_on(processes):
+            # In a session of its own, a rank gets a Ctrl-C once: from here.
+            processes.extend(
+                subprocess.Popen(command, env=environment, start_new_session=True)
+                for environment in environments(ranks, os.environ)
+            )
             failed = _wait(processes)
     finally:
         for process in processes:
@@ -110,7 +112,8 @@ def _passed_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     before = {
         number: signal.signal(number, send)
         for number in numbers
-        if signal.getsignal(number) != signal.SIG_IGN  # as SIGHUP is under nohup
+        # SIGHUP stays ignored under nohup. A background job of a shell ignores SIGINT, but may be sent one.
+        if number in STOP[:2] or signal.getsignal(number) != signal.SIG_IGN
     }
     try:
         yield

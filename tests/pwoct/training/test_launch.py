@@ -104,17 +104,22 @@ def test_a_killed_first_rank_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "stopped1").exists()
 
 
-def test_a_signal_reaches_every_rank_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", ["SIG_DFL", "SIG_IGN"])  # a shell's background job ignores SIGINT
+def test_a_signal_reaches_every_rank_once(tmp_path: Path, before: str) -> None:
     starter = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.{before})
 from pwoct.training.launch import launch
 sys.exit(launch({command(tmp_path, "time.sleep(60)")!r}, 2))
 """
-    process = subprocess.Popen([sys.executable, "-c", starter], cwd=Path(__file__).parents[3])
-    for _ in range(3000):
-        if len(list(tmp_path.glob("ready*"))) == 2:
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 128 + signal.SIGINT
+    with subprocess.Popen([sys.executable, "-c", starter], cwd=Path(__file__).parents[3]) as process:
+        try:
+            for _ in range(6000):
+                if len(list(tmp_path.glob("ready*"))) == 2:
+                    break
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 128 + signal.SIGINT
+        finally:
+            process.kill()
     assert {path.name for path in tmp_path.glob("stopped*")} == {"stopped0", "stopped1"}
