@@ -52,19 +52,30 @@ def shapes(net: Any) -> list[tuple[int, ...]]:
 
 
 def is_classifier(name: str) -> tuple[bool, str]:
-    """Whether a network convolves, gives one row of numbers per image, and multiplies only by its weights."""
+    """Whether a network convolves, gives one row of numbers per image, and multiplies only by its weights.
+
+    Networks that keep data in tensors which do not move to the meta device are examined on data.
+    """
+    try:
+        return classifies(name, "meta")
+    except Exception:
+        return classifies(name, "cpu")
+
+
+def classifies(name: str, device: str) -> tuple[bool, str]:
+    """The same, on one device."""
     import torch
 
     from costmodel.tracing import trace
 
-    net = build(name, "meta").eval()
+    net = build(name, device).eval()
     shape = shapes(net)[-1]
     if len(shape) != 4:
         return False, "no images"
-    out = net(torch.zeros(shape, device="meta"))
+    out = net(torch.zeros(shape, device=device))
     if not isinstance(out, torch.Tensor) or out.dim() != 2:
         return False, "no classifier"
-    found = trace(net, [torch.zeros(shape, device="meta")])
+    found = trace(net, [torch.zeros(shape, device=device)])
     kinds = {call.kind for call in found.calls if call.cost.macs}
     if "convolution" not in kinds or not kinds <= {"convolution", "linear"}:
         return False, f"multiplies by {', '.join(sorted(kinds))}"
