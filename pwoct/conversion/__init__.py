@@ -8,18 +8,20 @@ sizes and control flow stay alive, as they would not in a graph that was capture
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from pwoct.channels import Ratio
+from pwoct.conversion.checks import check_network, check_patterns
 from pwoct.conversion.conv import ConvertedConv
-from pwoct.conversion.example import Inputs, first_that_runs, shapes_of, tensors, without_data
+from pwoct.conversion.example import Inputs, first_that_runs, runs, shapes_of, tensors, without_data
 from pwoct.conversion.options import Layers, Options, read_options
-from pwoct.conversion.plan import plan
+from pwoct.conversion.plan import DryRunError, plan, refused_before
 from pwoct.conversion.report import Conversion, ConvSpec, LayerReport
 from pwoct.conversion.tensor import OctaveTensor, merge
 from pwoct.conversion.weights import carry
@@ -42,7 +44,7 @@ def convert(
     alpha: Ratio = 0,
     beta: Ratio = 2,
     paths: Iterable[str] = (),
-    layers: Layers | None = None,
+    layers: Layers | Sequence[str] | None = None,
     width_rule: str = "out",
     stride_rule: str = "C",
     between: str = "none",
@@ -62,7 +64,8 @@ def convert(
         beta: compression of the bottlenecks, at least 1.
         paths: the paths that become bottlenecks: `"HL,LH"`, `"all"` or `["HL", "LH"]`.
         layers: choices of single layers, by patterns of their names: `{"layer3.*": "alpha:1/2,beta:4",
-            "layer4.*": "plain"}` or `{"layer3.*": {"alpha": "1/2"}}`; of several that fit, the last counts.
+            "layer4.*": "plain"}`, `{"layer3.*": {"alpha": "1/2"}}`, or as they stand on a command line:
+            `["layer3.*=alpha:1/2", "layer4.*=plain"]`. Of several that fit, the last counts.
         width_rule: see `PwiseOctConv`.
         stride_rule: see `OctConv`.
         between: see `PwiseOctConv`.
@@ -73,8 +76,8 @@ def convert(
             convolutions are octave layers depends on what runs; the result takes other sizes too.
 
     Raises:
-        ValueError: if an option is out of its range, a pattern fits no convolution, or the network does not
-            run.
+        ValueError: if an option is out of its range, a pattern fits no convolution or has no effect, the
+            network has no convolution, or does not run.
 
     Source: Chen et al., "Drop an Octave" (ICCV 2019), section 3; Inoue and Gotoh, section 5.
 
@@ -90,9 +93,10 @@ def convert(
         between=between,
         init=init,
     )
-    _check_patterns(model, options)
+    check_network(model)
+    check_patterns(model, options)
     shapes, reports = _planned(model, inputs, options)
-    result = copy.deepcopy(model)
+    result = _copied(model)
     reports = tuple(_replaced(result, report, options) for report in reports)
     if any(report.spec for report in reports):
         result.register_forward_hook(_merge_output)
@@ -112,46 +116,51 @@ def conversion_of(model: nn.Module) -> Conversion:
     return found
 
 
-def _check_patterns(model: nn.Module, options: Options) -> None:
-    convs = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
-    for pattern, changes in options.layers:
-        named = [conv for name, conv in convs.items() if fnmatchcase(name, pattern)]
-        if not named:
-            some = ", ".join([*convs][:6])
-            raise ValueError(f"layers: no convolution has a name like {pattern!r}; there are {some}, ...")
-        if changes.get("paths") and all(conv.groups > 1 or set(conv.kernel_size) == {1} for conv in named):
-            paths = ",".join(changes["paths"])
-            raise ValueError(
-                f"layers: {pattern!r} asks for bottlenecks ({paths}), but names 1x1 or grouped convolutions "
-                "alone; a bottleneck takes the place of a kxk convolution without groups"
-            )
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # the network's own code runs, and raises anything
+        raise ValueError(f"{type(model).__name__} can't be copied: {_first_line(error)}") from error
 
 
 def _planned(
     model: nn.Module, inputs: Inputs | None, options: Options
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[LayerReport, ...]]:
     """Plan on tensors without data; where the network's code needs values, on those that it has."""
-    device = next((p.device for p in model.parameters()), "cpu")
-    bare = without_data(model)
+    some = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    bare = without_data(_copied(model))
     attempts = [
-        (tensors(arguments, where), which)
-        for which, where in ((bare, "meta"), (model, device))
+        (tensors(arguments, where, some.dtype), which)
+        for which, where in ((bare, "meta"), (model, some.device))
         for arguments in shapes_of(inputs, model)
     ]
+    refused = refused_before(model)
     try:
         args, reports = first_that_runs(
-            [(args, lambda net=net, args=args: plan(net, args, options)) for args, net in attempts]  # type: ignore[misc]
+            [(args, partial(plan, net, args, options, refused)) for args, net in attempts]
         )
-    except Exception as error:
-        raise ValueError(_told(model, error, attempts[0][0], given=inputs is not None)) from error
+    except DryRunError as stopped:
+        raise ValueError(_told(stopped, attempts, given=inputs is not None)) from stopped
     return tuple(tuple(x.shape) for x in args if hasattr(x, "shape")), reports
 
 
-def _told(model: nn.Module, error: Exception, args: list[Any], *, given: bool) -> str:
-    lines = str(error).splitlines() or [""]
+def _told(stopped: DryRunError, attempts: Sequence[tuple[list[Any], nn.Module]], *, given: bool) -> str:
+    """Say why a network can't be planned: it does not run at all, or not on maps in two branches."""
+    args, model = attempts[0]
+    name, why = type(model).__name__, _first_line(stopped.error)
+    if any(runs(net, values) for values, net in attempts):
+        after = f" after {stopped.layer}" if stopped.layer else ""
+        return (
+            f"{name} can't be converted: its code{after} takes no feature map in two branches: {why}; "
+            "keep the layers before it plain (layers=..., or --layers)"
+        )
     on = " and ".join("x".join(map(str, x.shape)) for x in args if hasattr(x, "shape")) or "no tensor"
     advice = "" if given else "; give an input on which it runs: inputs=(1, 3, 224, 224)"
-    return f"{type(model).__name__} does not run on {on}: {type(error).__name__}: {lines[0]}{advice}"
+    return f"{name} does not run on {on}: {why}{advice}"
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _replaced(model: nn.Module, report: LayerReport, options: Options) -> LayerReport:

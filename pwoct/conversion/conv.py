@@ -50,9 +50,13 @@ class ConvertedConv(OctConv):
         self.spec = spec
         self.in_channels, self.out_channels = self.c_in, self.c_out
 
-    def forward(self, x: OctaveTensor | Tensor, size: Size | None = None) -> OctaveTensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self,
+        input: OctaveTensor | Tensor,  # noqa: A002 -- its name in nn.Conv2d, by which code may pass it
+        size: Size | None = None,
+    ) -> OctaveTensor:
         """Convolve a feature map in one or two branches."""
-        pair = conform(x, self.spec.layout_in)
+        pair = conform(input, self.spec.layout_in)
         size = strided(pair.map_size, self.stride) if size is None else size
         y: Octave = super().forward(pair.octave(), size)
         return OctaveTensor(y.high, y.low, self.spec.layout_out, size, closes=self.spec.closes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,8 +17,10 @@ Inputs = Tensor | Shape | Sequence[Any]
 def shapes_of(inputs: Inputs | None, model: nn.Module) -> Iterator[tuple[Any, ...]]:
     """Yield the positional arguments to try, as shapes or as tensors.
 
+    model: with at least one two-dimensional convolution.
+
     Raises:
-        ValueError: if no input is given and the network does not say how many channels its images have.
+        ValueError: if what is given is no input.
     """
     if inputs is not None:
         yield _arguments(inputs)
@@ -27,9 +28,7 @@ def shapes_of(inputs: Inputs | None, model: nn.Module) -> Iterator[tuple[Any, ..
     told = _told(model)
     if told:
         yield ((1, *told),)
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    if first is None:
-        raise ValueError("the network has no two-dimensional convolution")
+    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
     for side in SIDES:
         yield ((1, first.in_channels, side, side),)
 
@@ -37,8 +36,16 @@ def shapes_of(inputs: Inputs | None, model: nn.Module) -> Iterator[tuple[Any, ..
 def _arguments(inputs: Inputs) -> tuple[Any, ...]:
     if isinstance(inputs, Tensor):
         return (inputs,)
+    if isinstance(inputs, str) or not isinstance(inputs, Sequence) or not inputs:
+        raise ValueError(
+            f"inputs must be a shape such as (1, 3, 224, 224), a tensor or a tuple, got {inputs!r}"
+        )
     values: tuple[Any, ...] = tuple(inputs)
-    return (values,) if values and all(isinstance(v, int) for v in values) else values
+    if not all(isinstance(v, int) for v in values):
+        return values
+    if any(v < 1 for v in values):
+        raise ValueError(f"sizes of the input must be at least 1, got {values}")
+    return (values,)
 
 
 def _told(model: nn.Module) -> Shape | None:
@@ -51,26 +58,40 @@ def _told(model: nn.Module) -> Shape | None:
     return tuple(size) if size else None
 
 
-def tensors(arguments: Sequence[Any], device: torch.device | str) -> list[Any]:
-    """Return arguments with tensors on a device; a shape is a tensor of zeros."""
+def tensors(arguments: Sequence[Any], device: torch.device | str, dtype: torch.dtype) -> list[Any]:
+    """Return arguments with tensors on a device; a shape is a tensor of zeros of a dtype."""
 
     def made(value: Any) -> Any:
         if isinstance(value, Tensor):
             return value.detach().to(device)
         is_shape = isinstance(value, tuple | list) and all(isinstance(v, int) for v in value)
-        return torch.zeros(tuple(value), device=device) if is_shape else value
+        return torch.zeros(tuple(value), device=device, dtype=dtype) if is_shape else value
 
     return [made(value) for value in arguments]
 
 
 def without_data(model: nn.Module) -> nn.Module:
-    """Return a copy of a model on the meta device; tensors that are neither parameter nor buffer move too."""
-    found = copy.deepcopy(model).to("meta")
+    """Move a model to the meta device; tensors that are neither parameter nor buffer move too."""
+    found = model.to("meta")
     for part in found.modules():
         for key, value in vars(part).items():
             if isinstance(value, Tensor):
                 setattr(part, key, value.to("meta"))
     return found
+
+
+def runs(model: nn.Module, args: Sequence[Any]) -> bool:
+    """Whether a network runs on arguments, in evaluation mode."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            model.eval()(*args)
+    except Exception:  # its own code runs, and raises anything
+        return False
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return True
 
 
 def first_that_runs(attempts: Sequence[tuple[Any, Callable[[], Any]]]) -> tuple[Any, Any]:

@@ -58,7 +58,7 @@ def read_options(
     alpha: Ratio,
     beta: Ratio,
     paths: Iterable[str],
-    layers: Layers | None,
+    layers: Layers | Sequence[str] | None,
     *,
     width_rule: str,
     stride_rule: str,
@@ -75,7 +75,8 @@ def read_options(
     check_choice("between", between, BETWEEN)
     check_choice("init", init, INITS)
     default = LayerChoice(as_alpha(alpha), as_beta(beta), as_paths(paths))
-    chosen = tuple((pattern, _changes(pattern, given)) for pattern, given in (layers or {}).items())
+    named = layers if isinstance(layers, Mapping) else parse_layers(layers or ())
+    chosen = tuple((pattern, _changes(pattern, given)) for pattern, given in named.items())
     return Options(default, chosen, width_rule, stride_rule, between, init)
 
 
@@ -83,7 +84,7 @@ def parse_layers(texts: Sequence[str]) -> dict[str, str]:
     """Read choices as they stand on a command line: `stage3.*=alpha:1/2,paths:HL,LH`, `layer4.*=plain`.
 
     Raises:
-        ValueError: if a text is none.
+        ValueError: if a text is none, or two have the same pattern.
 
     >>> parse_layers(["stage3.*=alpha:1/2,beta:4"])
     {'stage3.*': 'alpha:1/2,beta:4'}
@@ -95,6 +96,8 @@ def parse_layers(texts: Sequence[str]) -> dict[str, str]:
             raise ValueError(
                 f"a choice is PATTERN=alpha:1/2,beta:4,paths:HL,LH or PATTERN=plain, got {text!r}"
             )
+        if pattern.strip() in found:
+            raise ValueError(f"layers: {pattern.strip()!r} is given twice: write one choice, key by key")
         found[pattern.strip()] = choice.strip()
     return found
 

@@ -7,6 +7,7 @@ that the network is run until nothing changes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,22 +34,33 @@ PASSES_ON = "it keeps channels apart, and its input is plain"
 ALONE = "its input is plain and no octave layer uses its output"
 
 
-def plan(model: nn.Module, args: Sequence[Any], options: Options) -> tuple[LayerReport, ...]:
+class DryRunError(Exception):
+    """The network's code raised `error` in the dry run; `layer` is the last convolution that ran, if any."""
+
+    def __init__(self, layer: str, error: Exception) -> None:
+        super().__init__(layer, error)
+        self.layer, self.error = layer, error
+
+
+def plan(
+    model: nn.Module, args: Sequence[Any], options: Options, refused: Mapping[str, str]
+) -> tuple[LayerReport, ...]:
     """Return what becomes of each convolution of a model, in the order in which they run.
 
     model: run as it is, in evaluation mode and without gradients; nothing of it is changed.
+    refused: why convolutions of these names can't be replaced.
 
-    Raises whatever the network raises.
+    Raises:
+        DryRunError: if the network's code raises.
     """
     names: dict[str, nn.Conv2d] = {
         name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)
     }
     closing: frozenset[str] = frozenset()
-    refused = _refused_before(model, names)
+    refused = dict(refused)
     for _ in range(RUNS):
         run = _DryRun(options, closing, refused)
-        with _watching(model, names, run), torch.no_grad():
-            model(*args)
+        _run(model, args, names, run)
         if run.again - refused.keys():
             refused |= dict.fromkeys(run.again, AGAIN)
             continue
@@ -60,6 +72,14 @@ def plan(model: nn.Module, args: Sequence[Any], options: Options) -> tuple[Layer
     return _reports(names, run)
 
 
+def _run(model: nn.Module, args: Sequence[Any], names: Mapping[str, nn.Conv2d], run: _DryRun) -> None:
+    with _watching(model, names, run), torch.no_grad():
+        try:
+            model(*args)
+        except Exception as error:  # the network's own code runs, and raises anything
+            raise DryRunError(run.order[-1] if run.order else "", error) from error
+
+
 def _reports(names: Mapping[str, nn.Conv2d], run: _DryRun) -> tuple[LayerReport, ...]:
     order = [*run.order, *(name for name in names if name not in run.order)]
     return tuple(
@@ -69,14 +89,19 @@ def _reports(names: Mapping[str, nn.Conv2d], run: _DryRun) -> tuple[LayerReport,
     )  # fmt: skip
 
 
-def _refused_before(model: nn.Module, names: Mapping[str, nn.Conv2d]) -> dict[str, str]:
-    """Convolutions that can't be replaced, whatever the input."""
-    owners: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        owners.setdefault(id(parameter), []).append(name)
-    shared = {ids for ids, known in owners.items() if len(known) > 1}
+def refused_before(model: nn.Module) -> dict[str, str]:
+    """Return the names of convolutions that can't be replaced, whatever the input, and why.
+
+    model: the network itself; in copies, layers may share no weights any more.
+    """
+    owners = Counter(
+        id(p) for module in model.modules() for p in set(module._parameters.values()) if p is not None
+    )
+    shared = {parameter for parameter, count in owners.items() if count > 1}
     found: dict[str, str] = {}
-    for name, conv in names.items():
+    for name, conv in model.named_modules():
+        if not isinstance(conv, nn.Conv2d):
+            continue
         if not name:
             found[name] = "the network is this convolution alone"
         elif conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks:
@@ -106,7 +131,8 @@ class _DryRun:
         else:
             self.order.append(name)
         own = partial(type(conv).forward, conv)
-        x = args[0] if len(args) == 1 and not kwargs else None
+        given = [*args, *kwargs.values()] if kwargs.keys() <= {"input"} else []
+        x = given[0] if len(given) == 1 else None
         if not isinstance(x, OctaveTensor | Tensor) or x.dim() != 4:
             self.reasons[name] = NO_MAP
             return own(*merge(args), **merge(kwargs))
@@ -242,4 +268,4 @@ def _watching(model: nn.Module, names: Mapping[str, nn.Conv2d], run: _DryRun) ->
             module.training = mode
 
 
-__all__ = ["plan"]
+__all__ = ["DryRunError", "plan", "refused_before"]

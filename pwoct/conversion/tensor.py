@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor
@@ -44,6 +45,9 @@ class OctaveTensor:
     ) -> None:
         self.high, self.low, self.channels_of, self.map_size = high, low, layout, size
         self.origins, self.closes = origins, closes
+        self.lent: tuple[Tensor, int] | None = None  # a merged map that views share, and its version
+        self.copied_from: ReferenceType[OctaveTensor] | None = None  # of which it should be a view
+        self.is_outdated = False  # written to under another name, in a copy
 
     @classmethod
     def __torch_function__(
@@ -101,8 +105,35 @@ class OctaveTensor:
         """Return the same branches with other numbers of their channels."""
         return OctaveTensor(self.high, self.low, layout, self.map_size, self.origins, closes=self.closes)
 
+    def becomes(self, x: OctaveTensor | Tensor) -> None:
+        """Take over another map of this shape, which was written to in place of this one."""
+        if self.copied_from is not None and (whole := self.copied_from()) is not None:
+            whole.is_outdated = True
+        self.__dict__.update(as_pair(x).__dict__)
+
+    def lend(self, whole: Tensor) -> None:
+        """Note that there are views of this map, merged: what is written to them is written to the map."""
+        if not whole.is_inference():  # such tensors count no versions
+            self.lent = (whole, whole._version)
+
+    def settle(self) -> None:
+        """Take over what was written to views since the last use.
+
+        Raises:
+            RuntimeError: if some of its channels were copied, and the copy was written to.
+        """
+        if self.is_outdated:
+            raise RuntimeError(
+                "channels of a feature map in two branches are written to under another name: "
+                "keep the layers before it plain (layers=..., or --layers)"
+            )
+        if self.lent is not None and self.lent[0]._version != self.lent[1]:
+            self.becomes(self.lent[0])
+
     def merged(self) -> Tensor:
         """Return the whole map (n, c, h, w): the low branch is upsampled, the channels are in order."""
+        if self.lent is not None:
+            return self.lent[0]
         if self.low is None:
             assert self.high is not None
             return take(self.high, self.channels_of.merged_order)
@@ -145,7 +176,8 @@ def _operator(name: str) -> Callable[..., Any]:
 
 for _name in (
     *("add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "truediv", "rtruediv", "itruediv"),
-    *("pow", "neg", "abs", "getitem", "matmul", "gt", "lt", "ge", "le", "floordiv", "mod"),
+    *("pow", "rpow", "neg", "abs", "getitem", "setitem", "matmul", "floordiv", "mod", "ipow"),
+    *("gt", "lt", "ge", "le", "invert", "and", "or", "xor"),
 ):
     setattr(OctaveTensor, f"__{_name}__", _operator(f"__{_name}__"))
 
@@ -157,11 +189,10 @@ def merge(value: Any) -> Any:
 
 def as_pair(x: OctaveTensor | Tensor) -> OctaveTensor:
     """Return a tensor (n, c, h, w) as a high branch alone."""
-    return (
-        x
-        if isinstance(x, OctaveTensor)
-        else OctaveTensor(x, None, BranchLayout.plain(x.shape[1]), size_of(x))
-    )
+    if isinstance(x, OctaveTensor):
+        x.settle()
+        return x
+    return OctaveTensor(x, None, BranchLayout.plain(x.shape[1]), size_of(x))
 
 
 def conform(x: OctaveTensor | Tensor, layout: BranchLayout) -> OctaveTensor:

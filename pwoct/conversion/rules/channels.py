@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
 
-from pwoct.conversion.layout import BranchLayout, take
+from pwoct.conversion.layout import BranchLayout, is_run, take
 from pwoct.conversion.rules.registry import Function, operator_of, rule
 from pwoct.conversion.tensor import OctaveTensor, as_pair, conform
 
@@ -90,14 +91,18 @@ def narrowed(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 def selected(x: OctaveTensor, channels: Sequence[int]) -> OctaveTensor:
     """Return a map of some of the channels, in that order."""
-    wanted = set(channels)
+    wanted, are_copies = set(channels), False
     branches: list[Tensor | None] = []
     for branch, held in ((x.high, x.channels_of.high), (x.low, x.channels_of.low)):
         kept = [k for k, channel in enumerate(held) if channel in wanted]
+        are_copies |= not is_run(kept)
         branches.append(take(branch, kept) if branch is not None and kept else None)
     layout = x.channels_of.selected(channels)
     high, low = branches
-    return OctaveTensor(high, low, layout, x.map_size, x.origins, closes=x.closes)
+    result = OctaveTensor(high, low, layout, x.map_size, x.origins, closes=x.closes)
+    if are_copies:
+        result.copied_from = ref(x)
+    return result
 
 
 @rule("channel_shuffle", "native_channel_shuffle")

@@ -22,11 +22,11 @@ Branches = tuple[Any, Any]
 @rule(
     *("add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul", "multiply"),
     *("div", "truediv", "rtruediv", "itruediv", "rdiv", "idiv", "divide", "true_divide"),
-    *("maximum", "minimum", "pow"),
+    *("maximum", "minimum", "pow", "rpow", "ipow", "addcmul", "addcdiv", "lerp"),
 )
 def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Join two operands, of which at least one is a pair."""
-    if len(args) != 2:
+    """Join two operands or more, of which at least one is a pair; a plain one is not written to by parts."""
+    if len(args) < 2 or (not isinstance(args[0], OctaveTensor) and changes_its_input(func)):
         return NotImplemented
     pairs = [x for x in args if isinstance(x, OctaveTensor)]
     if not pairs or any(tuple(x.shape[1:]) != tuple(pairs[0].shape[1:]) for x in pairs):
@@ -36,14 +36,13 @@ def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     divided = [_divided(x, model) for x in args]
     if any(found is None for found in divided):
         return NotImplemented
-    (high_a, low_a), (high_b, low_b) = divided  # type: ignore[misc]
-    if isinstance(args[0], OctaveTensor) and changes_its_input(func) and args[0].channels_of != layout:
-        high_a, low_a = _copied(high_a), _copied(low_a)  # what was merged may be a view of another's map
-    high = None if model.high is None else func(high_a, high_b, **kwargs)
-    low = None if model.low is None else func(low_a, low_b, **kwargs)
+    highs, lows = map(list, zip(*divided, strict=True))
+    if changes_its_input(func) and args[0].channels_of != layout:
+        highs[0], lows[0] = _copied(highs[0]), _copied(lows[0])  # what moved may be a view of another's map
+    high = None if model.high is None else func(*highs, **kwargs)
+    low = None if model.low is None else func(*lows, **kwargs)
     origins = frozenset().union(*(x.origins for x in pairs))
-    result = OctaveTensor(high, low, layout, model.map_size, origins, closes=closes)
-    return _written(args[0], result) if changes_its_input(func) else result
+    return OctaveTensor(high, low, layout, model.map_size, origins, closes=closes)
 
 
 def common_layout(pairs: list[OctaveTensor], channels: int) -> tuple[BranchLayout, bool]:
@@ -69,6 +68,8 @@ def _divided_tensor(x: Tensor, model: OctaveTensor) -> Branches | None:
     channels, size = _extent(x, 1), (_extent(x, 2), _extent(x, 3))
     dim = x.dim() - 3
     whole_map = size == (h, w)
+    if not x.is_floating_point() and size != (1, 1):  # a mask can't be averaged
+        return None
     if x.dim() > 4 or (x.dim() == 4 and x.shape[0] not in (1, n)) or not (whole_map or size == (1, 1)):
         return None
     if channels == 1:
@@ -89,11 +90,3 @@ def _extent(x: Tensor, axis: int) -> int:
 
 def _copied(x: Any) -> Any:
     return x.clone() if isinstance(x, Tensor) else x
-
-
-def _written(target: Any, result: OctaveTensor) -> OctaveTensor:
-    """Let a pair that was written to be what was written: other names of it see the same."""
-    if not isinstance(target, OctaveTensor):
-        return result
-    target.__dict__.update(result.__dict__)
-    return target

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from pwoct.conversion.tensor import merge
+from pwoct.conversion.tensor import OctaveTensor, merge
 
 Function = Callable[..., Any]
 # Takes torch's function with its arguments; returns NotImplemented where it does not apply to these.
@@ -40,12 +41,48 @@ def apply(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             f"{name} is an autograd function of the network's own, and takes no pair of branches: "
             "keep the layers before it plain (layers=..., or --layers)"
         )
+    for x in _pairs(args):
+        x.settle()
+    if args and isinstance(args[0], OctaveTensor) and changes_its_input(func, kwargs):
+        args[0].lent = None  # its branches change
     found = RULES.get(operator_of(func))
     if found is not None:
         result = found(func, args, kwargs)
         if result is not NotImplemented:
-            return result
-    return func(*merge(args), **merge(kwargs))
+            return _noted(func, args, kwargs, result)
+    return _on_merged(func, args, kwargs)
+
+
+def _pairs(args: Iterable[Any]) -> Iterator[OctaveTensor]:
+    for x in args:
+        if isinstance(x, OctaveTensor):
+            yield x
+        elif isinstance(x, tuple | list):
+            yield from _pairs(x)
+
+
+def _noted(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    """Let a map know where a function has written to copies of its channels."""
+    if args and isinstance(args[0], OctaveTensor) and changes_its_input(func, kwargs):
+        args[0].becomes(result)
+        return args[0]
+    return result
+
+
+def _on_merged(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function on merged maps; the first one keeps what is written to it, now or through a view."""
+    first = args[0] if args else None
+    if not isinstance(first, OctaveTensor):
+        return func(*merge(args), **merge(kwargs))
+    whole = first.merged()
+    result = func(whole, *merge(args[1:]), **merge(kwargs))
+    if changes_its_input(func, kwargs) and whole.shape == first.shape:
+        first.becomes(whole)
+        return first
+    views = [result] if isinstance(result, Tensor) else result if isinstance(result, tuple | list) else ()
+    if any(isinstance(y, Tensor) and _is_view(y, whole) for y in views):
+        first.lend(whole)
+    return result
 
 
 def _custom_function() -> str | None:
@@ -83,7 +120,7 @@ def operator_of(func: Function) -> str:
     return getattr(func, "__name__", "").strip("_")
 
 
-def changes_its_input(func: Function) -> bool:
+def changes_its_input(func: Function, kwargs: Mapping[str, Any] | None = None) -> bool:
     """Whether a function writes to its first argument.
 
     >>> import torch
@@ -91,6 +128,12 @@ def changes_its_input(func: Function) -> bool:
     (True, False)
     """
     name = getattr(func, "__name__", "")
+    if (kwargs or {}).get("inplace") or name == "__setitem__":
+        return True
     return (name.endswith("_") and not name.endswith("__")) or (
         name.startswith("__i") and name not in ("__invert__", "__index__", "__int__")
     )
+
+
+def _is_view(y: Tensor, whole: Tensor) -> bool:
+    return y._base is not None and (y._base is whole or y._base is whole._base)

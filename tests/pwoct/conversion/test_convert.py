@@ -14,7 +14,6 @@ from torch.nn import functional as f
 
 import pwoct
 from pwoct.conversion import OctaveTensor
-from pwoct.conversion.options import parse_layers
 from tests.pwoct.conversion.networks import KINDS, Depthwise, Grouped, Net, Shuffle
 
 HW = (10, 13)
@@ -169,6 +168,37 @@ def test_what_stays_is_listed_with_its_reason() -> None:
     }
 
 
+def test_layers_that_share_weights_stay_and_one_under_two_names_is_converted() -> None:
+    class Tied(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c = self.also = nn.Conv2d(8, 8, 1)
+            self.b.weight = self.a.weight
+
+        def body(self, x: Tensor) -> Tensor:
+            return self.also(input=self.c2(super().body(x)))
+
+        def c2(self, x: Tensor) -> Tensor:
+            return x
+
+    class Sharing(Tied):
+        """Two more layers, so that there is a row of octave layers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.d = nn.Conv2d(8, 8, 1)
+
+        def c2(self, x: Tensor) -> Tensor:
+            return self.d(x)
+
+    made = pwoct.convert(Sharing(), alpha="1/4", inputs=(1, 3, 8, 8))
+    tied = "its weight belongs to another layer too"
+    assert kept(made) == {"stem": "it is the network's first convolution", "a": tied, "b": tied}
+    assert made.a.weight is made.b.weight
+    assert made.c is made.also
+    assert [layer.name for layer in pwoct.conversion_of(made).converted] == ["d", "c"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -184,23 +214,6 @@ def test_bad_options_are_one_clear_line(options: dict[str, Any], message: str) -
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         pwoct.convert(Net(), **{"alpha": 0.5, **options})
     assert "\n" not in str(error.value)
-
-
-def test_a_bottleneck_is_refused_where_none_of_the_named_layers_can_have_one() -> None:
-    message = "layers: 'g*' asks for bottlenecks (HL,LH), but names 1x1 or grouped convolutions alone"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        pwoct.convert(Grouped(), alpha="1/4", layers={"g*": "paths:HL,LH"})
-    made = pwoct.convert(Grouped(), alpha="1/4", layers={"*": "paths:HL,LH"})  # names others, too
-    assert not made.g2.spec.widths
-
-
-def test_choices_are_read_from_a_command_line() -> None:
-    assert parse_layers(["a.*=alpha:1/2,paths:HL,LH", "b=plain"]) == {
-        "a.*": "alpha:1/2,paths:HL,LH",
-        "b": "plain",
-    }
-    with pytest.raises(ValueError, match="a choice is PATTERN="):
-        parse_layers(["a.*"])
 
 
 def constant_over_blocks(channels: int) -> Tensor:

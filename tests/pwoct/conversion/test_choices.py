@@ -1,0 +1,131 @@
+"""Networks that are no networks to convert, and choices that can't be met: one clear line each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pwoct
+from pwoct.conversion.options import parse_layers
+from tests.pwoct.conversion.networks import Grouped, Net, conv3
+
+SHAPE = (1, 3, 8, 8)
+
+
+class Asserts(Net):
+    def body(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        assert type(x) is Tensor, "no tensor"
+        return self.b(x)
+
+
+class Hooked(Net):
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("not this one\nreally")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Conv1d(3, 8, 3), "Conv1d has no two-dimensional convolution (nn.Conv2d)"),
+        (
+            lambda: pwoct.convert(Net(), alpha=0.5),
+            "Net is converted already: convert the original with other",
+        ),
+        (
+            lambda: nn.Sequential(conv3(3, 8), torch.jit.script(conv3(8, 8))),
+            "1 is compiled by torch.jit: convert the network before that",
+        ),
+        (
+            Asserts,
+            "its code after a takes no feature map in two branches: AssertionError: no tensor; keep the",
+        ),
+        (Hooked, "Hooked can't be copied: TypeError: not this one"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_what_is_no_network_to_convert_is_one_clear_line(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        pwoct.convert(make(), alpha="1/4", inputs=SHAPE)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ("1,3,8,8", "inputs must be a shape such as (1, 3, 224, 224), a tensor or a tuple, got '1,3,8,8'"),
+        ((), "inputs must be a shape such as (1, 3, 224, 224), a tensor or a tuple, got ()"),
+        ((1, -3, 8, 8), "sizes of the input must be at least 1, got (1, -3, 8, 8)"),
+        ((0, 3, 8, 8), "sizes of the input must be at least 1, got (0, 3, 8, 8)"),
+    ],
+)
+def test_what_is_no_input_is_one_clear_line(inputs: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pwoct.convert(Net(), alpha="1/4", inputs=inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_shape_is_of_the_networks_dtype(dtype: torch.dtype) -> None:
+    made = pwoct.convert(Net().to(dtype), alpha="1/4", inputs=SHAPE)
+    assert made(torch.ones(SHAPE, dtype=dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ({"a": "plain", "*": "alpha:1/2"}, "layers: 'a' has no effect, because '*' stands after it"),
+        ({"a": "alpha:1/2", "[ab]": "plain"}, "layers: 'a' has no effect, because '[ab]' stands after it"),
+        ({"a": "beta:4"}, "layers: 'a' asks for beta 4, but none of these layers' paths is a bottleneck"),
+        (["a=plain", "a=alpha:1/2"], "layers: 'a' is given twice: write one choice, key by key"),
+        ({"a": {"gamma": 1}}, "layers['a'] takes alpha, beta, paths or plain, got ['gamma']"),
+    ],
+)
+def test_choices_that_have_no_effect_are_refused(layers: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pwoct.convert(Net(), alpha="1/4", inputs=SHAPE, layers=layers)
+
+
+class Deep(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(conv3(3, 8), *(conv3(8, 8) for _ in range(6)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def test_later_choices_replace_parts_of_earlier_ones() -> None:
+    layers = ["layers.*=alpha:1/2,paths:HL,LH", "layers.[34]=beta:4", "layers.4=paths:LL", "layers.5=plain"]
+    made = pwoct.convert(Deep(), alpha="1/4", layers=layers, inputs=SHAPE)
+    specs = {layer.name: layer.spec for layer in pwoct.conversion_of(made).converted if layer.spec}
+    assert "layers.5" not in specs
+    assert {name: len(spec.layout_out.low) for name, spec in specs.items()} == {
+        "layers.1": 4, "layers.2": 4, "layers.3": 4, "layers.4": 0,
+    }  # fmt: skip
+    # Four channels in each branch: hidden ones are 4 / 2 or 4 / 4. The first and the last are not compressed.
+    assert [dict(specs[f"layers.{k}"].widths) for k in (1, 2, 3)] == [
+        {},
+        {"HL": 2, "LH": 2},
+        {"HL": 1, "LH": 1},
+    ]
+
+
+def test_a_bottleneck_is_refused_where_none_of_the_named_layers_can_have_one() -> None:
+    message = "layers: 'g*' asks for bottlenecks (HL,LH), but names 1x1 or grouped convolutions alone"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pwoct.convert(Grouped(), alpha="1/4", layers={"g*": "paths:HL,LH"})
+    made = pwoct.convert(Grouped(), alpha="1/4", layers={"*": "paths:HL,LH"})  # names others, too
+    assert not made.g2.spec.widths
+
+
+def test_choices_are_read_from_a_command_line() -> None:
+    assert parse_layers(["a.*=alpha:1/2,paths:HL,LH", "b=plain"]) == {
+        "a.*": "alpha:1/2,paths:HL,LH",
+        "b": "plain",
+    }
+    with pytest.raises(ValueError, match="a choice is PATTERN="):
+        parse_layers(["a.*"])
