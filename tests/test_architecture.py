@@ -21,6 +21,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "grids": frozenset({".", "operators", "networks"}),
     "speed": frozenset({".", "operators", "networks"}),
     "search": frozenset({".", "operators", "networks", "grids", "speed"}),
+    "conversions": frozenset({".", "operators", "search", "tracing"}),
     "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
@@ -33,7 +34,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
     "commands/shared": frozenset(
         {".", "operators", "networks", "grids", "search", "tables", "figures"}
-        | {"models", "reconcile", "tracing"}
+        | {"conversions", "models", "reconcile", "tracing"}
     ),
     "commands": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "figures", "paper", "explorer"}
@@ -47,6 +48,7 @@ HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
 # What runs code: networks traced, formulas compared with counters, and the two files that time networks.
 BRIDGES = (
     "costmodel/checks/",
+    "costmodel/conversions/",
     "costmodel/models/",
     "costmodel/reconcile/",
     "costmodel/tracing/",

@@ -17,6 +17,7 @@ from costmodel.commands.shared.network import (
     NetworkOnInputs,
     TimeoutOption,
     asked,
+    positional,
     run_foreign,
     traced,
     within,
@@ -61,7 +62,7 @@ def convert(
         options = asked_for.read()
         tables, work = _compared(found, options, asked_for)
         if output is not None:
-            whole = options | {"init": init, "inputs": tuple(_arguments(found)[0].shape)}
+            whole = options | {"init": init, "inputs": tuple(positional(found)[0].shape)}
             output.write_text(
                 module_text(found.network.name, whole, question.command_line()), encoding="utf-8"
             )
@@ -75,17 +76,6 @@ def convert(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _arguments(found: NetworkOnInputs) -> list[Any]:
-    """Return the inputs as tensors.
-
-    Raises ValueError where one has a name: a network is converted on arguments by position.
-    """
-    args, named = found.inputs.values(found.network.device)
-    if named:
-        raise ValueError(f"convert takes inputs by position, got the names {', '.join(named)}")
-    return list(args)
-
-
 def _compared(
     found: NetworkOnInputs, options: dict[str, Any], asked_for: ConversionOptions
 ) -> tuple[Sequence[Table], tuple[int, int]]:
@@ -96,7 +86,7 @@ def _compared(
     from pwoct.conversion import conversion_of
     from pwoct.conversion import convert as converted
 
-    args = _arguments(found)
+    args = positional(found)
     doing = f"{found.network.name.text} can't be converted"
     model = run_foreign(doing, converted, found.network.module, **{**options, "inputs": args})
     report = conversion_of(model)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.commands.shared.errors import bad_input, say
+from costmodel.commands.shared.network import InputOption, InputsOption, TimeoutOption
 from costmodel.commands.shared.options import DEFAULT_MODEL
 from costmodel.commands.shared.plotting import check_plot, draw_result
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import joined, listed
+from costmodel.commands.shared.searching import (
+    OWN,
+    StagedQuestion,
+    own_network,
+    search_own,
+    show_own,
+    without_built_in,
+)
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.space_options import read_space
 from costmodel.commands.shared.terminal import at_work
@@ -21,6 +31,9 @@ from costmodel.report import counted
 if TYPE_CHECKING:
     from costmodel.report import Table
     from costmodel.search.search import Found
+    from costmodel.search.staged_search import StagedFound
+
+MODELS_HELP = "The networks: resnet20, resnet56, ...; or one of your own: net.py:Net, timm:resnet50."
 
 app = typer.Typer(add_completion=False)
 
@@ -28,9 +41,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def search(
     ctx: typer.Context,
-    models: Annotated[
-        list[str] | None, argument("models", "The networks: resnet20, resnet56, ...; or --model.")
-    ] = None,
+    models: Annotated[list[str] | None, argument("models", MODELS_HELP)] = None,
     named_models: Annotated[list[str] | None, option("models")] = None,
     alpha: Annotated[str, option("alpha-list")] = "0:0.75:0.125",
     beta: Annotated[str, option("beta-list")] = "2,4",
@@ -50,6 +61,10 @@ def search(
     minimise: Annotated[list[str] | None, option("minimise")] = None,
     maximise: Annotated[list[str] | None, option("maximise")] = None,
     rows: Annotated[int, option("rows")] = 20,
+    stages: Annotated[str, option("stages")] = "resolution",
+    input: InputOption = None,
+    inputs: InputsOption = None,
+    timeout: TimeoutOption = None,
     size: Annotated[str, option("size")] = "32",
     stride_rule: Annotated[str, option("stride-rule")] = "C",
     between: Annotated[str, option("between")] = "none",
@@ -64,6 +79,8 @@ def search(
 
     On the front, no quantity (parameters, MACs, and whatever has a budget) can be reduced without increasing
     another. Budgets are exact numbers, optionally with k, M, G. No configuration is left out.
+
+    A network of your own is converted to octave convolutions; its layers of one resolution form a stage.
     """
     given = {
         "params": max_params,
@@ -81,8 +98,21 @@ def search(
         from costmodel.search.search import search
         from costmodel.search.search_table import describe_search
 
-        names = listed([*(models or []), *(named_models or [])]) or [DEFAULT_MODEL]
         budgets = {name: amount(text) for name, text in given.items() if text is not None}
+        own = own_network([*(models or []), *(named_models or [])])
+        objectives = listed(minimise), listed(maximise)
+        if own is not None:
+            asked_for = StagedQuestion(
+                *(alpha, beta, paths, listed(width_rule or ["out"]), stages, stride_rule, between),
+                per_stage=per_stage,
+                constraints=listed(constraint),
+            )
+            of_own = without_built_in(Question.of(ctx, models=[own], named_models=None))
+            answer = search_own(own, asked_for, (input, inputs, timeout), budgets, objectives)
+            _show_own(answer, budgets, of_own, (rows, format, plot))
+            return
+        Question.of(ctx).without("goes with a network of your own", OWN)
+        names = listed([*(models or []), *(named_models or [])]) or [DEFAULT_MODEL]
         if max_latency is not None:
             budgets[LATENCY] = duration(max_latency)
         space = read_space(
@@ -104,8 +134,8 @@ def search(
             found = search(
                 space,
                 budgets,
-                minimise=listed(minimise),
-                maximise=listed(maximise),
+                minimise=objectives[0],
+                maximise=objectives[1],
                 dtype=dtype,
                 machine=None if machine is None else read_machine(machine, dtype),
             )
@@ -117,6 +147,7 @@ def search(
             constraint=joined(constraint),
             minimise=joined(minimise),
             maximise=joined(maximise),
+            stages=None,
         )
         said = describe_search(found, budgets) | question.said()
         _show(found, said, rows, format)
@@ -148,6 +179,23 @@ def _show_on_terminal(table: Table) -> None:
     print()
     for row in table.rows:
         print(f"{row['position']:>6,}  pwoct-cost {row['options']}")
+
+
+def _show_own(
+    answer: tuple[StagedFound, str, dict[str, Any]],
+    budgets: Mapping[str, Fraction],
+    question: Question,
+    shown: tuple[int, Format, str | None],
+) -> None:
+    from costmodel.report import to_json
+    from costmodel.search.staged_table import describe_staged, staged_front_table
+
+    found, title, rules = answer
+    rows, how, plot = shown
+    said = describe_staged(found, budgets) | question.said()
+    show_own(found, title, rules, said, rows, how)
+    if plot is not None:
+        draw_result(to_json("search", said, [staged_front_table(found, range(len(found)), rules)]), plot)
 
 
 def _draw(found: Found, said: Mapping[str, Any], path: str) -> None:

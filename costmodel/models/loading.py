@@ -160,7 +160,7 @@ def _refuse_weights(name: Name) -> None:
 
 def _inputs(name: Name, module: nn.Module) -> Inputs | None:
     if name.source == "convert":
-        return _inputs(parse(name.place), module)
+        return _given(name.options.get("inputs")) or _inputs(parse(name.place), module)
     if name.source == "builtin":
         return Inputs((Input((1, 3, 32, 32)),))
     if name.source in ("timm", "torchvision"):
@@ -168,3 +168,11 @@ def _inputs(name: Name, module: nn.Module) -> Inputs | None:
         return Inputs((Input(shape),)) if shape else None
     inputs = getattr(module, "example_inputs_of_the_file", None)
     return inputs if isinstance(inputs, Inputs) else None
+
+
+def _given(shapes: Any) -> Inputs | None:
+    """Return the inputs on which a network is converted, where its name has their shapes."""
+    several = shapes if shapes and isinstance(shapes[0], tuple | list) else (shapes,)
+    if not shapes or not all(isinstance(side, int) for shape in several for side in shape):
+        return None
+    return Inputs(tuple(Input(tuple(shape)) for shape in several))

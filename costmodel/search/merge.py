@@ -1,9 +1,9 @@
 """Pareto fronts of networks, built stage by stage without enumerating the networks.
 
 The cost of a network is the sum over its stem, stages and head, and a stage's cost depends on its own choice
-and the alpha of the stage before it. So among all partial networks that end in the same alpha, only those on
-their own Pareto front can be extended to a network on the front. What the stages share (a tied beta, say) is
-part of the state, as the alpha is.
+and on a few of those before it: in a ResNet, on the alpha of the stage before. So among all partial networks
+that agree in these, only those on their own Pareto front can be extended to a network on the front.
+What the stages share (a tied beta, say) is part of the state, as the alpha is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from costmodel.networks.stages import STAGES
 from costmodel.search.front import Front, IntArray, Mask, pareto_front
 from costmodel.search.stage_costs import Tables
 
@@ -22,9 +21,11 @@ CHUNK = 1 << 20  # sums held at a time
 
 
 class State(NamedTuple):
-    """What later stages depend on: the last alpha, the label all share, whether all are plain so far."""
+    """What later stages depend on: what the last stages chose (of a ResNet, the last alpha), the label
+    that all share, whether all are plain so far.
+    """
 
-    alpha: int
+    chosen: int
     label: int
     plain: bool
 
@@ -45,16 +46,31 @@ class Partial(NamedTuple):
 class Problem:
     """Tables of `costmodel.search.stage_costs` to merge, and what restricts the choices.
 
-    `alpha` and `label` (N,): of each choice; a network's labels agree. `plain` (N,): choices of which not all
-    three stages may be. `signs` (D,): -1 for what is to be large. `limits` (D,): the most of each cost.
+    `after`: for each stage (A, N), the number of what later stages depend on, by the number before the stage
+    and the choice. `label` (N,): of each choice; a network's labels agree. `plain` (N,): choices of which not
+    all stages may be. `signs` (D,): -1 for what is to be large. `limits` (D,): the most of each cost.
     """
 
     tables: Tables
-    alpha: IntArray
+    after: tuple[IntArray, ...]
     label: IntArray
     plain: Mask
     signs: IntArray
     limits: IntArray
+
+    @property
+    def last(self) -> int:
+        """The last stage."""
+        return len(self.after) - 1
+
+
+def after_alphas(alpha: IntArray, alphas: int, stages: int) -> tuple[IntArray, ...]:
+    """Return `Problem.after` where each stage depends on the alpha (N,) of the one before it.
+
+    After the last stage nothing depends on its alpha.
+    """
+    first, between = alpha[None, :], np.tile(alpha, (alphas, 1))
+    return (first, *(between for _ in range(stages - 2)), np.zeros_like(between))
 
 
 def merge(problem: Problem) -> Partial:
@@ -68,7 +84,7 @@ def merge(problem: Problem) -> Partial:
     states: Mapping[State, Partial] = {
         State(0, label, True): one for label in np.unique(problem.label).tolist()
     }
-    for stage in STAGES:
+    for stage in range(len(problem.after)):
         states = _next_stage(problem, stage, states)
     return join([partial for _, partial in sorted(states.items())], dimensions)
 
@@ -77,7 +93,7 @@ def join(partials: list[Partial], dimensions: int) -> Partial:
     """Return the front of several."""
     if not partials:
         nothing = np.empty((0, dimensions), dtype=np.int64)
-        return Partial(nothing, nothing[:, 0], np.empty((0, len(STAGES)), dtype=np.int64))
+        return Partial(nothing, nothing[:, 0], np.empty((0, 0), dtype=np.int64))
     points, number, picks = (np.concatenate(part) for part in zip(*partials, strict=True))
     front = pareto_front(points, number)
     return Partial(front.points, front.weight, picks[front.first])
@@ -86,14 +102,14 @@ def join(partials: list[Partial], dimensions: int) -> Partial:
 def _next_stage(problem: Problem, stage: int, states: Mapping[State, Partial]) -> dict[State, Partial]:
     reached: dict[State, Partial] = {}
     rest = _least_rest(problem, stage)
-    blocks = {alpha: _blocks(problem, stage, alpha) for alpha in {state.alpha for state in states}}
+    blocks = {chosen: _blocks(problem, stage, chosen) for chosen in {state.chosen for state in states}}
     for state, partial in states.items():
-        for choice, block in blocks[state.alpha].get(state.label, {}).items():
+        for choice, block in blocks[state.chosen].get(state.label, {}).items():
             plain = state.plain and choice.plain
-            if plain and stage == STAGES[-1]:
+            if plain and stage == problem.last:
                 continue
             after = choice._replace(plain=plain)
-            room = problem.limits - rest[choice.alpha]
+            room = problem.limits - rest[choice.chosen]
             for extended in _extended(problem, partial, block, room):
                 known = [reached[after]] if after in reached else []
                 reached[after] = join([*known, extended], len(room))
@@ -103,9 +119,7 @@ def _next_stage(problem: Problem, stage: int, states: Mapping[State, Partial]) -
 def _blocks(problem: Problem, stage: int, before: int) -> dict[int, dict[State, Front]]:
     """Return, for each label, the fronts of the choices, by the state that they lead to."""
     table = problem.tables.stages[stage][before] * problem.signs
-    # After the last stage nothing depends on its alpha.
-    alpha = np.zeros_like(problem.alpha) if stage == STAGES[-1] else problem.alpha
-    keys = np.stack([alpha, problem.label, problem.plain], axis=1)
+    keys = np.stack([problem.after[stage][before], problem.label, problem.plain], axis=1)
     states, group = np.unique(keys, axis=0, return_inverse=True)
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(group))[:-1])
@@ -133,9 +147,9 @@ def _extended(problem: Problem, partial: Partial, block: Front, room: IntArray) 
 
 
 def _least_rest(problem: Problem, stage: int) -> IntArray:
-    """Return the least that the later stages can cost (A, D), by the alpha of this one."""
-    alphas, dimensions = int(problem.alpha.max()) + 1, len(problem.limits)
-    rest = np.zeros((alphas, dimensions), dtype=np.int64)
-    for later in reversed(STAGES[stage + 1 :]):
-        rest = (problem.tables.stages[later] + rest[problem.alpha]).min(axis=1)
+    """Return the least that the later stages can cost (A, D), by what they depend on after this one."""
+    states = int(problem.after[problem.last].max()) + 1
+    rest = np.zeros((states, len(problem.limits)), dtype=np.int64)
+    for later in range(problem.last, stage, -1):
+        rest = (problem.tables.stages[later] + rest[problem.after[later]]).min(axis=1)
     return rest

@@ -12,9 +12,10 @@ import numpy as np
 from costmodel.grids.grid import LARGEST
 from costmodel.grids.quantities import STRUCTURE, heading_of
 from costmodel.networks.resnet import ResNetDesign
+from costmodel.networks.stages import STAGES
 from costmodel.networks.wording import options_of
 from costmodel.search.front import IntArray, pareto_front
-from costmodel.search.merge import Partial, Problem, join, merge
+from costmodel.search.merge import Partial, Problem, after_alphas, join, merge
 from costmodel.search.space import Space
 from costmodel.search.stage_costs import Measures, network_costs, plain_cost, tables
 from costmodel.speed.roofline import Machine
@@ -59,10 +60,17 @@ class Found:
 
         Raises ValueError where it is not at least 1.
         """
-        if most < 1:
-            raise ValueError(f"at least 1 row must be shown, got {most}")
-        positions = np.linspace(0, len(self) - 1, min(most, len(self))).round()
-        return [int(position) for position in positions]
+        return spread(len(self), most)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return at most `most` of `count` positions, evenly spread, including the ends.
+
+    Raises ValueError where it is not at least 1.
+    """
+    if most < 1:
+        raise ValueError(f"at least 1 row must be shown, got {most}")
+    return [int(position) for position in np.linspace(0, count - 1, min(most, count)).round()]
 
 
 class NothingFitsError(ValueError):
@@ -89,7 +97,7 @@ def search(
     >>> found.point(0).costs, options_of(found.point(0).network)
     ({'params': 409482, 'macs': 36473472}, '--model resnet56 --alpha 1/4 --beta 2 --paths all')
     """
-    limits = {name: _limit(name, budget) for name, budget in (budgets or {}).items()}
+    limits = {name: limit_of(name, budget) for name, budget in (budgets or {}).items()}
     both = set(minimise) & set(maximise)
     if both:
         raise ValueError(f"cannot both minimise and maximise {', '.join(sorted(both))}")
@@ -101,8 +109,11 @@ def search(
     return found
 
 
-def _limit(name: str, budget: Fraction | int) -> int:
-    """Counts are whole: the most of one is the budget, rounded down."""
+def limit_of(name: str, budget: Fraction | int) -> int:
+    """Return the most of a quantity: counts are whole, so it is the budget, rounded down.
+
+    Raises ValueError where the quantity is unknown or has no budget, or the budget is not positive.
+    """
     heading_of(name)  # refuses unknown names
     if name in STRUCTURE:
         raise ValueError(f"a space lists its values of {name}: it has no budget")
@@ -146,7 +157,7 @@ def _merged_front(space: Space, depth: int, rule: str, measures: Measures, most:
     # Room for the rest must not overflow, and nothing costs more than LARGEST.
     problem = Problem(
         tables(space, depth, rule, measures),
-        space.choices.alpha,
+        after_alphas(space.choices.alpha, len(space.alphas), len(STAGES)),
         space.labels(),
         space.plain(),
         measures.signs,
@@ -172,18 +183,25 @@ def _nearest(space: Space, budgeted: Measures, limits: Mapping[str, int]) -> str
     One such is on the front of the budgeted quantities, since whatever dominates it is no farther.
     """
     front = _front(space, replace(budgeted, maximise=frozenset()), {})
-    excess = [_excess(costs, limits) for costs in front.points.tolist()]
-    point = front.point(min(range(len(front)), key=excess.__getitem__))
+    named = [dict(zip(budgeted.names, costs, strict=True)) for costs in front.points.tolist()]
+    position, missed = nearest_of(named, limits)
+    return f"no configuration fits: the nearest is {options_of(front.point(position).network)}, with {missed}"
+
+
+def nearest_of(points: Sequence[Mapping[str, int]], limits: Mapping[str, int]) -> tuple[int, str]:
+    """Return the point whose largest relative excess over a budget is smallest, and this excess in words."""
+    position = min(range(len(points)), key=lambda i: _excess(points[i], limits))
+    costs = points[position]
     missed = [
-        f"{heading_of(name)} {point.costs[name]:,}: {_over(point.costs[name], limit)}"
+        f"{heading_of(name)} {costs[name]:,}: {_over(costs[name], limit)}"
         for name, limit in limits.items()
-        if point.costs[name] > limit
+        if costs[name] > limit
     ]
-    return f"no configuration fits: the nearest is {options_of(point.network)}, with {', '.join(missed)}"
+    return position, ", ".join(missed)
 
 
-def _excess(costs: Sequence[int], limits: Mapping[str, int]) -> Fraction:
-    return max(Fraction(cost, max(1, limit)) for cost, limit in zip(costs, limits.values(), strict=True))
+def _excess(costs: Mapping[str, int], limits: Mapping[str, int]) -> Fraction:
+    return max(Fraction(costs[name], max(1, limit)) for name, limit in limits.items())
 
 
 def _over(cost: int, limit: int) -> str:

@@ -63,6 +63,8 @@ def _check_not_replaced(options: Options, place: int, named: Convs) -> None:
 
 
 def _check_bottlenecks(pattern: str, changes: Mapping[str, Any], named: Convs) -> None:
+    if {"alpha", "beta"} <= changes.keys():
+        return  # the whole choice of a stage, for whatever lies in it
     if changes.get("paths") and all(c.groups > 1 or set(c.kernel_size) == {1} for c in named.values()):
         paths = ",".join(changes["paths"])
         raise ValueError(

@@ -86,6 +86,17 @@ def within(seconds: float | None, name: str) -> Iterator[None]:
         yield
 
 
+def positional(found: NetworkOnInputs) -> list[Any]:
+    """Return the inputs as tensors.
+
+    Raises ValueError where one has a name: a network is converted on arguments by position.
+    """
+    args, named = found.inputs.values(found.network.device)
+    if named:
+        raise ValueError(f"convert takes inputs by position, got the names {', '.join(named)}")
+    return list(args)
+
+
 def run_foreign(doing: str, function: Any, *arguments: Any, **options: Any) -> Any:
     """Call a function that runs foreign code: its prints go to stderr, and it can't end the program.
 

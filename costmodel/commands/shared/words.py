@@ -165,6 +165,11 @@ TABLE: tuple[Word, ...] = (
     # search
     Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),
     Word(
+        "stages",
+        "--stages",
+        "Stages of your own network: layers of one resolution, modules, or patterns of names: 'a.*,b.*'.",
+    ),
+    Word(
         "constraint",
         "--constraint",
         "Some of keep-hh (never a bottleneck), ..., same-alpha, same-beta, same-paths.",
