@@ -93,7 +93,7 @@ def name_of(network: StagedNetwork, choices: Sequence[StageChoice], rules: Mappi
         if not options:
             return network.name
     else:
-        options = {"layers": _literal(_layers(network, choices))}
+        options = {"layers": _literal(layers_of(network, choices))}
     given = [f"{key}={value}" for key, value in (options | _texts(changed)).items()]
     return f"convert({', '.join([network.name, *given])})"
 
@@ -108,12 +108,14 @@ def _uniform(choice: StageChoice) -> dict[str, str]:
     return options
 
 
-def _layers(network: StagedNetwork, choices: Sequence[StageChoice]) -> dict[str, str]:
+def layers_of(network: StagedNetwork, choices: Sequence[StageChoice]) -> dict[str, str]:
+    """Return the choices of all layers by patterns of their names, as `pwoct.convert` takes them."""
     none = StageChoice(Fraction(0), Fraction(2), frozenset())
     return {
-        pattern: f"alpha:{chosen.alpha},beta:{chosen.beta},paths:{path_text(chosen.paths)}"
+        pattern: f"alpha:{chosen.alpha},{beta}paths:{path_text(chosen.paths)}"
         for pattern, stage in network.patterns
         for chosen in [choices[stage] if stage >= 0 else none]
+        for beta in [f"beta:{chosen.beta}," if chosen.paths else ""]
     }
 
 

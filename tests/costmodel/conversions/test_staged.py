@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -15,11 +14,11 @@ import torch
 from torch import nn
 
 from costmodel.conversions.staged import SearchedNetwork, staged_network, stages_of
-from costmodel.networks.wording import path_text
 from costmodel.search.stage_costs import Measures
 from costmodel.search.staged import StageChoice, StagedNetwork, StagedSpace, staged_space
 from costmodel.search.staged_costs import staged_tables
 from costmodel.search.staged_search import NothingFitsError, search_staged
+from costmodel.search.staged_table import layers_of
 from costmodel.tracing.trace import trace
 from pwoct import build, convert
 from tests.pwoct.conversion.networks import KINDS
@@ -70,21 +69,12 @@ def cost_by_tables(network: StagedNetwork, space: StagedSpace, picks: Sequence[i
     return [int(value) for value in found]
 
 
-def layers_option(network: StagedNetwork, choices: Sequence[StageChoice]) -> dict[str, str]:
-    none = StageChoice(Fraction(0), Fraction(2), frozenset())
-    return {
-        pattern: f"alpha:{chosen.alpha},beta:{chosen.beta},paths:{path_text(chosen.paths)}"
-        for pattern, stage in network.patterns
-        for chosen in [choices[stage] if stage >= 0 else none]
-    }
-
-
 def real_cost(
     model: nn.Module, network: StagedNetwork, choices: Sequence[StageChoice], size: tuple[int, int] = (8, 8)
 ) -> list[int]:
     """Convert the network by the patterns of its stages, and count what runs."""
     x = torch.zeros(1, 3, *size, device="meta")
-    made = convert(model.to("meta"), layers=layers_option(network, choices), inputs=[x])
+    made = convert(model.to("meta"), layers=layers_of(network, choices), inputs=[x])
     total = trace(made.to("meta"), (x,)).total()
     return [total.params, int(total.macs), int(total.activations)]
 
