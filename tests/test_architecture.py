@@ -26,7 +26,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
     "explorer": frozenset({".", "operators", "networks", "grids", "tables", "tracing"}),
-    "models": frozenset({"networks"}),
+    "models": frozenset({".", "networks"}),
     "tracing": frozenset({".", "operators"}),
     "reconcile": frozenset({".", "models", "tracing"}),
     "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing", "grids"}),

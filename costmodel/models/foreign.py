@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
-from types import FrameType, TracebackType
+from contextlib import ExitStack, contextmanager, redirect_stdout
 
 import torch
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-_OURS = Path(__file__).parents[1]
-_CUDA = re.compile(r"\bCUDA\b|\bNVIDIA\b|\bcuda\b")
-MOST_CHARACTERS = 300  # of a foreign message
+from costmodel.failures import told, where
 
 
 @contextmanager
@@ -30,7 +23,11 @@ def foreign(doing: str) -> Iterator[None]:
     argv, grad, dtype = sys.argv, torch.is_grad_enabled(), torch.get_default_dtype()
     sys.argv = [argv[0] if argv else "pwoct-cost"]
     try:
-        with redirect_stdout(sys.stderr or open(os.devnull, "w")), warnings.catch_warnings():
+        with ExitStack() as stack:
+            stack.enter_context(_to_stderr())
+            messages = sys.stderr or stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(redirect_stdout(messages))
+            stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             yield
     except SystemExit as error:
@@ -43,34 +40,18 @@ def foreign(doing: str) -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
-def told(error: BaseException) -> str:
-    """Return an error as one line: its class, its first line without control characters, and its place."""
-    lines = [line for line in _ESCAPES.sub("", str(error)).splitlines() if line.strip()]
-    text = " ".join(lines[0].split()) if lines else ""
-    short = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
-    said = f"{type(error).__name__}: {short}" if short else type(error).__name__
-    advice = "; costs need no GPU: let the code take its device from its input" if _CUDA.search(text) else ""
-    return f"{said}{where(error)}{advice}"
-
-
-def where(error: BaseException) -> str:
-    """Return the innermost line of foreign code in an error's traceback, as ` (file, line N)`."""
-    frames = [frame for frame in _frames(error.__traceback__) if _is_users(frame[0].f_code.co_filename)]
-    if not frames:
-        return ""
-    frame, line = frames[-1]
-    return f" ({Path(frame.f_code.co_filename).name}, line {line})"
-
-
-def _frames(tb: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    yield from traceback.walk_tb(tb)
-
-
-def _is_users(file: str) -> bool:
-    path = Path(file)
-    inside = any(part in ("site-packages", "dist-packages") for part in path.parts)
-    return path.is_file() and not inside and not path.is_relative_to(_OURS) and not _is_standard(path)
-
-
-def _is_standard(path: Path) -> bool:
-    return path.is_relative_to(Path(os.__file__).parent)
+@contextmanager
+def _to_stderr() -> Iterator[None]:
+    """Let what is written to descriptor 1 itself, by extensions and child processes, go to stderr too."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # stdout is closed
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

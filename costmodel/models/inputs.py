@@ -147,9 +147,7 @@ def made_by(text: str) -> Inputs:
         raise ValueError(f"--inputs takes a function such as file.py:make_inputs; got {text}")
     function = attribute_of(name)
     if not callable(function):
-        raise ValueError(
-            f"{name.called} must be a function that makes inputs, got a {type(function).__name__}"
-        )
+        raise ValueError(f"{name.called} must be a function that makes inputs, got {type(function).__name__}")
     with foreign(f"{name.called}() failed"):
         made = _arguments(function(*name.arguments, **name.options))
     if not any(map(_is_tensor, tree_leaves(made))):

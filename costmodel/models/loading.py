@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from costmodel.failures import told
 from costmodel.models.finding import attribute_of
-from costmodel.models.foreign import foreign, told
+from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Input, Inputs
 from costmodel.models.libraries import default_input, make
 from costmodel.models.names import Name, parse

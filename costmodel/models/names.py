@@ -63,6 +63,8 @@ def parse(text: str) -> Name:
             f"{text} holds weights, and weights are never loaded: name the code that makes the network, "
             "such as net.py:Net"
         )
+    if suffix == ".py":
+        raise ValueError(f"a file holds many networks: name a class or function in it, as in {text}:Net")
     found = _CALL.fullmatch(text)
     if found is None:
         raise ValueError(f"a network is a name such as {EXAMPLES}; got {text or 'nothing'}")

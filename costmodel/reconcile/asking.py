@@ -67,7 +67,7 @@ def _do(job: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _said(counter: str, asked: Asked, expected: int | None) -> Said:
-    from costmodel.models.foreign import told
+    from costmodel.failures import told
     from costmodel.reconcile.installed import run
     from costmodel.reconcile.locating import locate
     from costmodel.reconcile.rules import counters

@@ -15,6 +15,10 @@ class TraceError(ValueError):
     """A module that cannot be traced; one line that names the module and, where known, the operator."""
 
 
+class ChangingError(TraceError):
+    """A module that changes itself while it runs, so that its next run costs something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of an operator: what it is, where it ran, what it costs."""

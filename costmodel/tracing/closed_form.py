@@ -11,7 +11,7 @@ from torch import nn
 
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.sizes import Size, whole
-from costmodel.tracing.calls import Call, TraceError
+from costmodel.tracing.calls import Call, ChangingError, TraceError
 from costmodel.tracing.conditions import factors_of
 from costmodel.tracing.domain import Domain
 from costmodel.tracing.fallback import MOVEMENT, interpolated
@@ -19,6 +19,7 @@ from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
+from costmodel.tracing.trace import trace
 
 EXACT = "exact for the domain"
 
@@ -86,6 +87,8 @@ def closed_form(
     given = sizes_of(args, kwargs, symbols)
     try:
         form = _exact(module, args, kwargs, symbols, given)
+    except ChangingError:
+        raise
     except TraceError:
         approximate = _interpolated(module, args, kwargs, symbols, given)
         if approximate is None:
@@ -136,7 +139,12 @@ def _first_that_runs(
     errors = []
     for hints in _attempts(given):
         try:
-            return run_symbolic(module, args, kwargs, symbols, hints), hints
+            ran = run_symbolic(module, args, kwargs, symbols, hints)
+            if ran.changed:
+                trace(module, args, kwargs)  # refuses a module whose second run costs something else
+            return ran, hints
+        except ChangingError:
+            raise
         except TraceError as error:
             errors.append(error)
     raise errors[0]

@@ -81,6 +81,7 @@ class _Functions(TorchFunctionMode):
     def __init__(self, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
         super().__init__()
         self.stack: list[str] = [""]
+        self.failed: tuple[str, Exception | None] = "", None  # the last function that raised, and what
         self._instead = instead or {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -91,6 +92,9 @@ class _Functions(TorchFunctionMode):
         try:
             func = self._instead.get(func, func)
             return func(*args, **(kwargs or {}))  # nested calls are not seen: the mode is off inside
+        except Exception as error:
+            self.failed = name, error
+            raise
         finally:
             self.stack.pop()
 
@@ -117,7 +121,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
         self.places = places
         self.by_hand: dict[int, tuple[int, bool]] = {}  # parameters that are not registered, by storage
-        self.running: OpOverload | None = None  # the operator that is running, or that failed
+        self._failed: tuple[str, Exception | None] = "", None  # the last operator that raised, and what
         self._functions = _Functions(instead)
         self._parameters = parameters
         self._of_weights = {*parameters, *constants}
@@ -125,6 +129,11 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._adopt = adopt
         self._watch = watch
         self._execute = execute
+
+    def failed_in(self, error: BaseException) -> str:
+        """Return the operator, or else the function that the code called, that raised an error; or ""."""
+        candidates = (self._failed, self._functions.failed)
+        return next((name for name, raised in candidates if raised is error), "")
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -150,9 +159,11 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arguments = mapped_values(bound(func, args, kwargs), self._spec)
         if self._adopt is not None:
             args, kwargs = self._adopted(args), {name: self._adopted(v) for name, v in kwargs.items()}
-        self.running = func
-        result = self._execute(func, args, kwargs) if self._execute else func(*args, **kwargs)
-        self.running = None
+        try:
+            result = self._execute(func, args, kwargs) if self._execute else func(*args, **kwargs)
+        except Exception as error:
+            self._failed = str(func.overloadpacket), error
+            raise
         inputs = tuple(value for value in leaves(arguments) if isinstance(value, Spec))
         of_weights = bool(inputs) and all(spec.of_weights for spec in inputs)
         outputs = [value for value in leaves(result) if isinstance(value, Tensor)]

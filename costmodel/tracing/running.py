@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from costmodel.failures import told
 from costmodel.tracing.calls import TraceError
 from costmodel.tracing.recorder import DispatchRecorder, Places
 
@@ -65,10 +66,8 @@ def call(model: nn.Module, recorder: DispatchRecorder, args: Sequence[Any], kwar
 def failure(error: BaseException, recorder: DispatchRecorder) -> str:
     """Return one line that says where a model failed, and why."""
     place = _module_of(error.__traceback__, recorder.places) or recorder.places.path
-    operator = f" in {recorder.running.overloadpacket}" if recorder.running is not None else ""
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return f"{place or '(model)'} fails{operator}: {reason}"
+    operator = recorder.failed_in(error)
+    return f"{place or '(model)'} fails{f' in {operator}' if operator else ''}: {told(error)}"
 
 
 def _module_of(traceback: TracebackType | None, places: Places) -> str | None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
-from costmodel.tracing.calls import TraceError
+from costmodel.tracing.calls import ChangingError, TraceError
+from costmodel.tracing.changes import difference, state
 from costmodel.tracing.inventory import own_parameters
 from costmodel.tracing.raw import Raw, storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
@@ -66,6 +67,8 @@ class Run:
     backward: list[Raw] = field(default_factory=list)
     saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
     by_hand: list[tuple[int, bool]] = field(default_factory=list)  # parameters that are not registered
+    changed: str = ""  # what the module changed about itself, if anything
+    again: list[Raw] = field(default_factory=list)  # of a module that changes itself: its second run
 
 
 def run(
@@ -76,10 +79,11 @@ def run(
     *,
     training: bool,
     watch: Callable[[Raw], None] | None = None,
+    twice: bool = False,
 ) -> Run:
     """Run a module: forward in eval mode, or a whole training step in train mode.
 
-    `watch` is called with each call.
+    `watch` is called with each call. With `twice`, a module that changes itself runs a second time.
 
     Raises TraceError if the module does not run.
     """
@@ -100,9 +104,26 @@ def run(
         if training:
             _step(module, recorder, inputs, found, {*names, *constants})
         else:
+            before = state(module)
             call(module, recorder, *inputs)
+            found.changed = difference(before, state(module))
+            if found.changed and twice:
+                found.again = _second(module, recorder, inputs, found.changed)
         found.by_hand = list(recorder.by_hand.values())
     return found
+
+
+def _second(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], changed: str) -> list[Raw]:
+    """Run a module a second time, as its first run left it, and take what that recorded out again."""
+    first, executions = len(recorder.calls), recorder.places.executions.copy()
+    try:
+        call(module, recorder, *inputs)
+    except TraceError as error:
+        raise ChangingError(f"{changed} while the network runs, and it can't run again: {error}") from error
+    recorder.places.executions = executions
+    second = recorder.calls[first:]
+    del recorder.calls[first:]
+    return second
 
 
 def _step(

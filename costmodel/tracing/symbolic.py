@@ -123,6 +123,7 @@ class Symbolic:
     places: tuple[str, ...]  # the module and operator after which each condition arose
     fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
     where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did so
+    changed: str = ""  # what the module changed about itself
 
 
 def run_symbolic(
@@ -149,7 +150,7 @@ def run_symbolic(
     strange = {s for call in calls for s in _symbols(call)} - known
     if strange:
         raise TraceError(f"(model): sizes depend on values: {', '.join(sorted(map(str, strange)))}")
-    return Symbolic(calls, conditions, tuple(watch.places), fixed, watch.where)
+    return Symbolic(calls, conditions, tuple(watch.places), fixed, watch.where, ran.changed)
 
 
 def _symbols(call: Call) -> set[Any]:

@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from costmodel.sizes import Size
 from costmodel.tracing.backward import backward_calls
-from costmodel.tracing.calls import Call, Trace, TraceError, Training
+from costmodel.tracing.calls import Call, ChangingError, Trace, TraceError, Training
 from costmodel.tracing.inventory import module_infos, parameter_counts
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
@@ -43,6 +43,8 @@ def trace(
     _materialise(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)
+    except ChangingError:
+        raise
     except TraceError as error:
         if not with_values or sum(p.numel() * p.element_size() for p in module.parameters()) > REAL_BYTES:
             raise
@@ -68,8 +70,9 @@ def _traced(
     tensors: type[Tensors],
     training: bool,
 ) -> Trace:
-    ran = run(module, args, kwargs, tensors(), training=False)
+    ran = run(module, args, kwargs, tensors(), training=False, twice=True)
     calls = priced(ran.forward)
+    _check_changes(ran, calls)
     step: Training | None = None
     notes: tuple[str, ...] = ()
     if training:
@@ -79,6 +82,16 @@ def _traced(
             notes = (f"no training step: {error}",)
     infos = module_infos(module, ran.places.executions)
     return Trace(calls, parameter_counts(module, calls, ran.by_hand), infos, step, tensors.route, notes)
+
+
+def _check_changes(ran: Run, first: Sequence[Call]) -> None:
+    """Refuse a module whose next run costs something else, since it changes itself or draws numbers."""
+    macs = [int(sum(call.cost.macs for call in calls)) for calls in (first, priced(ran.again))]
+    if ran.changed and macs[0] != macs[1]:
+        raise ChangingError(
+            f"{ran.changed} while the network runs: it takes {macs[0]:,} MACs at first and {macs[1]:,} "
+            "in its second run; the cost of such a network is not defined"
+        )
 
 
 def _step(ran: Run) -> Training:

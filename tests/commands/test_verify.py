@@ -194,7 +194,7 @@ def test_a_wrong_formula_differs(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatc
             ["my_models:good", "--input", "1,3,8,8", "--alpha", "0"],
             "--alpha does not go with a model of your own",
         ),
-        (["my_models:good", "--input", "1,3"], "0 fails: RuntimeError: Expected 3D (unbatched)"),
+        (["my_models:good", "--input", "1,3"], "0 fails in conv2d: RuntimeError: Expected 3D (unbatched)"),
         (["my_models:good", "--input", "x"], "an input is a shape such as 1,3,224,224, "),
         (["my_models:raises", "--input", "1"], "my_models:raises() failed: RuntimeError: no such weights"),
         (["my_models:number", "--input", "1"], "my_models:number() must return an nn.Module, got int"),

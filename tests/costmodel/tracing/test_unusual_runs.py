@@ -133,5 +133,5 @@ def test_a_step_that_cannot_be_taken_is_a_note() -> None:
     traced = trace(nn.BatchNorm1d(4), [torch.zeros(1, 4)], training=True)
     assert traced.training is None
     assert traced.notes[0].startswith(
-        "no training step: (model) fails: ValueError: Expected more than 1 value"
+        "no training step: (model) fails in batch_norm: ValueError: Expected more than 1 value"
     )
