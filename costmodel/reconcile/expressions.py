@@ -113,6 +113,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "prod": prod,
     "n": _size,
     "len": len,
+    "range": range,
     "max": max,
     "min": min,
     "sum": sum,

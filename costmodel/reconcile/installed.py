@@ -90,6 +90,25 @@ def _calflops(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     return int(flops)
 
 
+def _deepspeed(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from deepspeed.profiling.flops_profiler import FlopsProfiler
+
+    profiler = FlopsProfiler(model)
+    profiler.start_profile()
+    try:
+        model(*args, **kwargs)
+        return int(profiler.get_total_flops())
+    finally:
+        profiler.end_profile()
+
+
+def _torchscan(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from torchscan import crawl_module
+
+    found = crawl_module(model, args=tuple(args), kwargs=kwargs)
+    return int(found["totals"]["macs"]["known_value"] or 0)
+
+
 def _without_its_own_models(package: str) -> None:
     """Let a package's modules be imported without what its first file imports for other purposes."""
     if package not in sys.modules:
@@ -124,7 +143,9 @@ RUNNERS: Mapping[str, Callable[..., int]] = {
     "ultralytics-thop": _thop,
     "torchinfo": _torchinfo,
     "torchprofile": _torchprofile,
+    "torchscan": _torchscan,
     "calflops": _calflops,
+    "deepspeed": _deepspeed,
 }
 
 

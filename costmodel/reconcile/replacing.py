@@ -15,7 +15,7 @@ from costmodel.reconcile.recording import EventRecorder
 
 _OVERRIDES = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 # Functions and methods that counters replace by their names.
-_REPLACED = ("matmul", "mm", "bmm", "addmm", "baddbmm", "mul", "add", "einsum")
+_REPLACED = ("matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm", "mul", "add", "einsum")
 _HIDDEN = ("boolean_dispatch", "handle_torch_function", "assert_int_or_pair")
 
 

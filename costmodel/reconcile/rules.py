@@ -23,7 +23,7 @@ from costmodel.reconcile.expressions import compiled
 
 ORDER = (
     "torch", "fvcore", "mmengine", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
-    "ultralytics-thop", "torchinfo", "torchprofile", "calflops",
+    "ultralytics-thop", "torchinfo", "torchprofile", "torchscan", "calflops", "deepspeed",
 )  # fmt: skip
 
 
