@@ -60,7 +60,7 @@ def reconcile(
     question = Question.of(ctx)
     with bad_input():
         _check(network, run, claim, claim_params, claims)
-        chosen = _chosen(counter)
+        chosen = _chosen(counter, run)
         if claims:
             _show_file(claims, chosen, timeout, format, question)
             return
@@ -72,7 +72,7 @@ def reconcile(
         with within(timeout, network):
             found = asked(network, input, inputs)
             observed = observed_on(found)
-        predictions = predictions_of(observed, chosen)
+        predictions = predictions_of(found, observed, chosen)
     said = _said(found, predictions, timeout) if run else None
     _show(found, observed, predictions, said, format, question, per_layer=per_layer)
     if said is not None and not _agree(predictions, said):
@@ -96,13 +96,22 @@ def _check(
         raise ValueError(f"give a network, or a file of claims with --claims, got {got}")
 
 
-def _chosen(names: Sequence[str] | None) -> list[str]:
-    from costmodel.reconcile.rules import ORDER
+def _chosen(names: Sequence[str] | None, run: bool) -> list[str]:
+    """Return the counters that are named; else all that need no exported file, or are to be run and can."""
+    from costmodel.reconcile.installed import installed_version
+    from costmodel.reconcile.rules import ORDER, counters
 
     asked_for = [name for text in names or () for name in text.lower().split(",")]
     if wrong := [name for name in asked_for if name not in ORDER]:
         raise ValueError(f"counter must be some of {','.join(ORDER)}, got {wrong[0] or 'nothing'}")
-    return [name for name in ORDER if name in asked_for] or list(ORDER)
+    if asked_for:
+        return [name for name in ORDER if name in asked_for]
+    known = counters()
+    return [
+        name
+        for name in ORDER
+        if not known[name].reads_files or (run and installed_version(name, known[name].package) is not None)
+    ]
 
 
 def _said(
@@ -216,10 +225,11 @@ def _show(
 ) -> None:
     from costmodel.reconcile import tables
 
+    terms = tables.terms_table(predictions)
     shown = [tables.totals_table(predictions, said)]
+    shown += [terms] if terms.rows or format is not Format.table else []
     shown += [tables.layers_table(predictions, observed)] if per_layer else []
-    if format is not Format.table:
-        shown += [tables.terms_table(predictions), tables.rules_table(predictions)]
+    shown += [tables.rules_table(predictions)] if format is not Format.table else []
     payload: dict[str, Any] = {
         "model": found.network.name.text,
         "inputs": found.inputs.shapes,

@@ -56,7 +56,7 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self._tensors = _Tensors(model)
         self._steps: list[tuple[Node, list[str], list[str]]] = []
-        self._place = place
+        self.place = place
         shapes = _inferred(model)
         for node in model.graph.node:
             self._add(node, shapes)
@@ -98,7 +98,7 @@ class OnnxNetwork(nn.Module):
         known: dict[str, Any] = {**dict(zip(self._inputs, args, strict=False)), **kwargs}
         missing = [name for name in self._inputs if name not in known]
         if missing or len(args) > len(self._inputs) or set(kwargs) - set(self._inputs):
-            raise TypeError(f"the inputs of {self._place} are {', '.join(self._inputs)}")
+            raise TypeError(f"the inputs of {self.place} are {', '.join(self._inputs)}")
         for node, inputs, outputs in self._steps:
             results = node(*(known.get(name) for name in inputs))
             known.update(zip(outputs, results, strict=False))

@@ -118,16 +118,20 @@ class Node(nn.Module):
         """Return the operator."""
         return self.operator
 
-    def forward(self, *given: Any) -> tuple[Any, ...]:
-        """Return the results of the operator."""
-        from costmodel.models.onnx_operators import compute
-
+    def operands(self, given: Sequence[Any]) -> list[Any]:
+        """Return all operands: what is given, and in its place what the node holds itself."""
         values = list(given)
         for index, name in self._held.items():
             values[index] = getattr(self, name)
         for index, value in self._values.items():
             values[index] = value
-        return compute(Operands(self, values))
+        return values
+
+    def forward(self, *given: Any) -> tuple[Any, ...]:
+        """Return the results of the operator."""
+        from costmodel.models.onnx_operators import compute
+
+        return compute(Operands(self, self.operands(given)))
 
 
 _CONVOLUTION = {1: "weight", 2: "bias"}

@@ -205,6 +205,7 @@ def _names(event: Event, observed: Seen, macs: int) -> Names:
         batch=observed.batch,
         parameters=facts.parameters if facts else (),
         class_name=event.name,
+        is_leaf=facts is not None and not facts.children,
     )
     names.update(zip(SIGNATURES.get((event.level, event.name), ()), event.arguments, strict=False))
     names.update(event.options)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils._pytree import tree_leaves
 
 from costmodel.reconcile.events import ModuleFacts, Shape
@@ -19,7 +23,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 def described(value: Any) -> Any:
     """Return an argument without its data: shapes for tensors, plain values as they are."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | np.ndarray):
         return shape_of(value)
     if isinstance(value, list | tuple):
         return tuple(map(described, value))
@@ -37,9 +41,14 @@ def spec_described(value: Any) -> Any:
     return value if isinstance(value, int | float | str | bool | None) else str(value)
 
 
-def shape_of(tensor: Tensor) -> Shape:
-    """Return the shape of a tensor."""
-    return Shape(map(int, tensor.shape))
+def shapes_in(value: Any) -> tuple[Shape, ...]:
+    """Return the shapes of the tensors and arrays in a value."""
+    return tuple(shape_of(leaf) for leaf in tree_leaves(value) if isinstance(leaf, Tensor | np.ndarray))
+
+
+def shape_of(tensor: Tensor | npt.NDArray[Any]) -> Shape:
+    """Return the shape of a tensor or an array; a known single number is one element."""
+    return Shape(map(int, tensor.shape if isinstance(tensor, Tensor) or tensor.ndim else (1,)))
 
 
 def module_facts(model: nn.Module) -> dict[str, ModuleFacts]:
@@ -61,9 +70,13 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
     plain = {key: value for key, value in vars(module).items() if not key.startswith("_")}
     found: dict[str, Any] = {k: v for k, v in plain.items() if isinstance(v, int | str | float | None)}
     found |= {key: tuple(value) for key, value in plain.items() if _is_sizes(value)}
+    found |= {key: shape_of(value) for key, value in plain.items() if isinstance(value, Tensor)}
     with contextlib.suppress(AttributeError):
         for key, parameter in module._parameters.items():
             found[key] = None if parameter is None else Shape(parameter.shape)
+    if is_parametrized(module):
+        with torch.no_grad():
+            found |= {key: shape_of(getattr(module, key)) for key in module.parametrizations}  # type: ignore[union-attr]
     return found
 
 

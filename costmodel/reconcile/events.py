@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LEVELS = ("module", "function", "call", "aten")
+LEVELS = ("module", "function", "call", "aten", "node")
 
 
 class Shape(tuple[int, ...]):
@@ -20,7 +20,8 @@ class Event:
     """One execution at one level.
 
     A module is a run of an `nn.Module`; a function is one of `torch.nn.functional`, as a patch of that name
-    sees it; a call is what Python hands to torch, as a traced graph has it; aten is a dispatched operator.
+    sees it; a call is what Python hands to torch, as a traced graph has it; aten is a dispatched operator;
+    a node is one of an ONNX file, with its attributes as options.
     """
 
     level: str

@@ -22,6 +22,11 @@ def _size(shape: Any) -> int:
     return 0 if shape is None else prod(shape)
 
 
+def _volume(shape: Any) -> int:
+    """Return the elements of a shape; 0 for a single number."""
+    return _size(shape or None)
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -112,6 +117,7 @@ def _broadcast(a: Any, b: Any) -> int:
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "prod": prod,
     "n": _size,
+    "volume": _volume,
     "len": len,
     "range": range,
     "max": max,

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import os
 import sys
+import tempfile
 import types
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from costmodel.reconcile.observe import quiet
 
@@ -109,6 +111,26 @@ def _torchscan(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any])
     return int(found["totals"]["macs"]["known_value"] or 0)
 
 
+def _onnx_tool(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    import onnx_tool
+
+    from costmodel.models.onnx_file import OnnxNetwork
+    from costmodel.reconcile.exporting import as_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.onnx"
+        if isinstance(model, OnnxNetwork):
+            path = Path(model.place)
+        else:
+            as_file(model, args, kwargs, path)
+        graph = onnx_tool.Model(str(path), {"verbose": False}).graph
+    graph.graph_reorder_nodes()
+    tensors = [t.numpy() for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+    graph.shape_infer(dict(zip(graph.input, tensors, strict=False)))
+    graph.profile(exclude_ops=onnx_tool.NoMacsOps)
+    return int(graph.macs[0])
+
+
 def _without_its_own_models(package: str) -> None:
     """Let a package's modules be imported without what its first file imports for other purposes."""
     if package not in sys.modules:
@@ -146,6 +168,7 @@ RUNNERS: Mapping[str, Callable[..., int]] = {
     "torchscan": _torchscan,
     "calflops": _calflops,
     "deepspeed": _deepspeed,
+    "onnx-tool": _onnx_tool,
 }
 
 

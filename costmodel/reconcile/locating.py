@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from costmodel.reconcile.bridge import Prediction, predict
+from costmodel.reconcile.exporting import predict_alone
 from costmodel.reconcile.installed import run
-from costmodel.reconcile.observe import observe, quiet
+from costmodel.reconcile.observe import quiet
 from costmodel.reconcile.rules import Rules
 
 
@@ -50,11 +50,10 @@ def _difference(
     counter: Rules, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], path: str
 ) -> Difference | None:
     try:
-        observed = observe(module, args, kwargs)
+        observed, expected = predict_alone(counter, module, args, kwargs)
         actual = run(counter.name, module, args, kwargs)
     except Exception:  # a module or a counter may raise anything on a part alone; the whole was compared
         return None
-    expected: Prediction = predict(observed, counter)
     if expected.total == actual:
         return None
     whats = tuple(dict.fromkeys(term.what for term in expected.terms))

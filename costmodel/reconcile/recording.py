@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from costmodel.reconcile.described import described, shape_of, spec_described, tensors_in
+from costmodel.models.onnx_node import Node
+from costmodel.reconcile.described import described, shapes_in, spec_described
 from costmodel.reconcile.events import Event, Shape
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
@@ -41,7 +42,7 @@ class EventRecorder:
         """End an event with what it made."""
         while self._stack and self._stack.pop() != index:
             pass  # what was left by an error that the model catches
-        self.events[index].outputs = tuple(shape_of(t) for t in tensors_in(result))
+        self.events[index].outputs = shapes_in(result)
 
     def product_of_sizes(self) -> int:
         """Note a product of sizes in Python, which a traced graph has as a product of scalars."""
@@ -79,16 +80,20 @@ class EventRecorder:
     @contextmanager
     def modules(self) -> Iterator[None]:
         """Follow every module that is called."""
-        entered: list[int] = []
+        entered: list[list[int]] = []
 
         def enter(module: nn.Module, inputs: Any, options: Any) -> None:
             path = self._paths.get(id(module))
             self._modules.append(self._modules[-1] if path is None else path)
             name = type(module).__name__ if path is not None else f"({type(module).__name__})"
-            entered.append(self.enter("module", name, inputs, options))
+            begun = [self.enter("module", name, inputs, options)]
+            if isinstance(module, Node):
+                begun += [self.enter("node", module.operator, module.operands(inputs), module.attributes)]
+            entered.append(begun)
 
         def leave(_module: nn.Module, _inputs: Any, result: Any) -> None:
-            self.leave(entered.pop(), result)
+            for index in reversed(entered.pop()):
+                self.leave(index, result)
             self._modules.pop()
 
         with ExitStack() as stack:

@@ -5,6 +5,7 @@ A rule names events of one level, and gives a price for each of them: an express
     x, w, y     shapes of the first and second tensor that it reads, and of the first that it makes
     macs        our MACs of the operators inside it; batch: the first axis of the model's first input
     a           its arguments by position; arguments of convolutions, norms, ... by name too
+    is_leaf     whether a module has no children
     anything else: an attribute of the module (in_features, affine, ...); None where it has none
 """
 
@@ -23,7 +24,7 @@ from costmodel.reconcile.expressions import compiled
 
 ORDER = (
     "torch", "fvcore", "mmengine", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
-    "ultralytics-thop", "torchinfo", "torchprofile", "torchscan", "calflops", "deepspeed",
+    "ultralytics-thop", "torchinfo", "torchprofile", "torchscan", "calflops", "deepspeed", "onnx-tool",
 )  # fmt: skip
 
 
@@ -65,9 +66,9 @@ class Rules:
         return 2 if self.unit == "FLOP" else 1
 
     @property
-    def levels(self) -> frozenset[str]:
-        """The levels at which it looks."""
-        return frozenset(rule.level for rule in self.rules)
+    def reads_files(self) -> bool:
+        """Whether it counts the nodes of an ONNX file, so that a network is exported for it."""
+        return any(rule.level == "node" for rule in self.rules)
 
 
 @cache

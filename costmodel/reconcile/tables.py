@@ -14,7 +14,7 @@ MODEL = "(model)"
 
 
 def totals_table(predictions: Sequence[Prediction], said: Mapping[str, Said] | None = None) -> Table:
-    """Return a row for each counter: what it says, what it calls it, and by what that differs from ours."""
+    """Return a row for each counter: what it says, what it calls it, and how far that is from ours."""
     rows = [
         {
             "counter": one.counter.name,
@@ -36,7 +36,7 @@ def totals_table(predictions: Sequence[Prediction], said: Mapping[str, Said] | N
         Column("unit", "called"),
         Column("ours", "our MACs or FLOPs", "count", on_terminal=False),
         Column("difference", "difference", "count"),
-        Column("terms", "differs from ours by"),
+        Column("terms", "differs from ours by", on_terminal=False),
     ]
     return Table("counters", "What each counter says", columns, rows)
 
@@ -69,8 +69,8 @@ def terms_table(predictions: Sequence[Prediction]) -> Table:
 
 _TERM_COLUMNS = [
     Column("amount", "difference", "count"),
-    Column("counted", "counted", "count"),
-    Column("events", "times", "count"),
+    Column("counted", "counted", "count", on_terminal=False),
+    Column("events", "times", "count", on_terminal=False),
     Column("what", "what"),
 ]
 

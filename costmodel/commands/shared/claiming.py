@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from costmodel.commands.shared.errors import say
+from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
 from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, within
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from costmodel.reconcile.claims import ClaimAnswer
     from costmodel.reconcile.events import Seen
     from costmodel.reconcile.figures import PrintedCount
+    from costmodel.reconcile.rules import Rules
 
 USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)
 OTHER_SIZE = 2  # steps that an input adds which was not given
@@ -33,18 +34,44 @@ def observed_on(found: NetworkOnInputs) -> Seen:
     return observed
 
 
-def predictions_of(observed: Seen, names: Sequence[str]) -> list[Prediction]:
-    """Return what each counter says; one that fails on such a network is named."""
-    from costmodel.reconcile.bridge import predict
+def predictions_of(found: NetworkOnInputs, observed: Seen, names: Sequence[str]) -> list[Prediction]:
+    """Return what each counter says; one that fails on such a network is named.
+
+    Raises ValueError where none of them gives anything.
+    """
     from costmodel.reconcile.rules import counters
 
-    predictions = []
+    predictions: list[Prediction] = []
+    errors: list[ValueError] = []
     for name in names:
         try:
-            predictions.append(predict(observed, counters()[name]))
+            predictions.append(_prediction(found, observed, counters()[name]))
         except ValueError as error:
-            say(f"pwoct-cost: {error}")
+            errors.append(error)
+    if errors and not predictions:
+        raise errors[0]
+    for error in errors:
+        say(f"pwoct-cost: {error}")
     return predictions
+
+
+def _prediction(found: NetworkOnInputs, observed: Seen, rules: Rules) -> Prediction:
+    """Return what a counter says; for one that reads files, of the network as it is exported."""
+    from costmodel.models.libraries import MissingLibraryError
+    from costmodel.reconcile.bridge import predict
+
+    if not rules.reads_files:
+        return predict(observed, rules)
+    from costmodel.reconcile.exporting import observe_exported, predict_exported
+
+    try:
+        network = found.network.on("cpu")
+        args, kwargs = found.inputs.values("cpu")
+        doing = f"{rules.name} reads ONNX files"
+        exported: Seen = run_foreign(doing, observe_exported, network.module, args, kwargs)
+    except MissingLibraryError as error:
+        fail(str(error), MISSING_EXTRA)
+    return predict_exported(observed, exported, rules)
 
 
 def answers_anywhere(
@@ -84,7 +111,7 @@ def answers_on(
     """Return the readings of each figure on one input, with its shapes."""
     from costmodel.reconcile.claims import search
 
-    predictions = predictions_of(observed, names)
+    predictions = predictions_of(on, observed, names)
     shape = " and ".join(on.inputs.shapes)
     return [(shape, search(figure, observed, predictions, params)) for figure in figures]
 
