@@ -50,8 +50,8 @@ def predictions_of(found: NetworkOnInputs, observed: Seen, names: Sequence[str])
             errors.append(error)
     if errors and not predictions:
         raise errors[0]
-    for error in errors:
-        say(f"pwoct-cost: {error}")
+    for failed in errors:
+        say(f"pwoct-cost: {failed}")
     return predictions
 
 
