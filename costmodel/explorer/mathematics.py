@@ -14,11 +14,43 @@ from costmodel.sizes import Size
 SHOWN = ("params", "macs")
 
 
+# Channels, then taps, then positions, as papers write them; a sum in brackets stands where its channels would.
+ORDER = ("m", "c_in", "c_out", "k", "h", "w")
+
+
+def _rank(factor: Any) -> float:
+    """Return where a factor stands in a product."""
+    if factor.is_Number:
+        return -1
+    if factor.is_Add:
+        return ORDER.index("c_in")
+    return ORDER.index(factor.as_base_exp()[0].name)
+
+
 class _MarkedSymbols(MathMLPresentationPrinter):  # type: ignore[misc]  # sympy has no types
-    """Prints each symbol as an element that names it, and products with a visible dot."""
+    """Prints each symbol as an element that names it, and products with a visible dot, in the field's order."""
 
     def __init__(self) -> None:
         super().__init__({"mul_symbol": "dot"})
+
+    def _print_Mul(self, expr: Any) -> Any:  # noqa: N802
+        row = self.dom.createElement("mrow")
+        for factor in sorted(expr.args, key=_rank):
+            if row.hasChildNodes():
+                row.appendChild(self._operator("\u00b7"))
+            row.appendChild(self._bracketed(factor) if factor.is_Add else self._print(factor))
+        return row
+
+    def _bracketed(self, expr: Any) -> Any:
+        row = self.dom.createElement("mrow")
+        for part in (self._operator("("), self._print(expr), self._operator(")")):
+            row.appendChild(part)
+        return row
+
+    def _operator(self, text: str) -> Any:
+        element = self.dom.createElement("mo")
+        element.appendChild(self.dom.createTextNode(text))
+        return element
 
     def _print_Symbol(self, sym: Any, style: str = "plain") -> Any:  # noqa: ARG002, N802 - sympy calls it so
         letter, _, index = sym.name.partition("_")

@@ -55,7 +55,7 @@ READ = """() => {
     rows: all("#layers-body tr", (row) => [...row.children].map(text)),
     foot: all("#layers-foot tr", (row) => [...row.children].map(text))[0],
     notes: all("#notes-list li", text),
-    formulas: Object.fromEntries(all(".formula output", (node) => {
+    formulas: Object.fromEntries(all(".formula .count", (node) => {
       const numbers = node.closest(".formula").querySelectorAll("math")[1];
       return [node.dataset.formula, [python(numbers), text(node)]];
     })),

@@ -46,7 +46,7 @@ def test_every_total_stands_in_one_line(browser: Browser, explorer_file: Path, l
     """79,309,440 MACs, and 4,045,081,088."""
     explorer = Explorer(browser, explorer_file, viewport={"width": width, "height": 844})
     page = explorer.open(link)
-    totals = page.locator("#totals output")
+    totals = page.locator("#totals .count")
     lines = totals.evaluate_all(
         "(all) => all.map((e) => e.offsetHeight / parseFloat(getComputedStyle(e).fontSize))"
     )

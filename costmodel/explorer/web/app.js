@@ -1,6 +1,6 @@
 // The page: a state goes in, everything that is shown comes out. There is no other state.
 
-const ui = { state: null, perStage: false, rows: [] };
+const ui = { state: null, perStage: false, rows: [], step: 0, steps: 0, dragged: false };
 
 function render(state) {
   const found = parts(state);
@@ -23,9 +23,34 @@ function render(state) {
 
 function update(state) {
   ui.state = state;
-  render(state);
-  history.replaceState(null, "", linkOf(state));
+  keepingFocus(() => render(state));
+  remember(linkOf(state));
   document.documentElement.dataset.shown = linkOf(state);
+}
+
+// Buttons in what is drawn anew have keys, so that the focus finds the new one.
+function keepingFocus(draw) {
+  const { key } = document.activeElement?.dataset ?? {};
+  draw();
+  if (key && !document.activeElement?.dataset.key)
+    document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+}
+
+// Each change is a step that Undo and Back take back; a slider that is dragged makes one.
+function remember(link) {
+  const { step } = history.state ?? {};
+  if (step === undefined || location.hash === link || ui.dragged) {
+    if (step !== undefined) ui.step = step;
+    else ui.steps = ui.step += 1;
+    history.replaceState({ step: ui.step }, "", link);
+  } else {
+    ui.steps = ui.step = step + 1;
+    history.pushState({ step: ui.step }, "", link);
+  }
+  ui.dragged = false;
+  ui.first ??= ui.step;
+  byId("undo").disabled = ui.step <= ui.first;
+  byId("redo").disabled = ui.step >= ui.steps;
 }
 
 const changeView = (changes) => update({ ...ui.state, ...changes });
@@ -40,7 +65,7 @@ function renderTotals(cost, compared) {
       element(
         "dd",
         {},
-        element("output", { "data-total": key }, texts[i]),
+        element("span", { class: "count", "data-total": key }, texts[i]),
         element("span", { class: "change" }, `${compared[2].changes[i]} vs plain`),
       ),
     ),
@@ -64,8 +89,11 @@ function renderExports(state, compared) {
   byId("latex").textContent = latexOf(state, compared);
 }
 
+const SAID_MS = 6000;
 function say(message) {
   byId("status").textContent = message;
+  clearTimeout(ui.saying);
+  ui.saying = setTimeout(() => byId("status").replaceChildren(), SAID_MS);
 }
 
 // Where the browser refuses its clipboard, the text is selected, and the user copies it.
@@ -99,14 +127,31 @@ function connectButtons() {
     showError(null, "");
     update(stateFrom({}));
   });
+  byId("undo").addEventListener("click", () => history.back());
+  byId("redo").addEventListener("click", () => history.forward());
   byId("theme").addEventListener("click", nextTheme);
 }
 
 const THEMES = ["auto", "light", "dark"];
 function nextTheme() {
-  const { dataset } = document.documentElement;
-  dataset.theme = THEMES[(THEMES.indexOf(dataset.theme) + 1) % THEMES.length];
-  byId("theme").textContent = `Theme: ${dataset.theme}`;
+  const { theme } = document.documentElement.dataset;
+  showTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]);
+  kept((storage) => storage.setItem("theme", document.documentElement.dataset.theme));
+}
+
+function showTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  byId("theme").textContent = `Theme: ${theme}`;
+}
+
+// A browser may refuse a page from disk its storage; the theme is then not kept, and nothing else is.
+function kept(use) {
+  try {
+    return use(localStorage);
+  } catch (refused) {
+    if (!(refused instanceof DOMException)) throw refused;
+    return null;
+  }
 }
 
 // The page counts networks whose costs Python worked out from closed forms, another way than the page's.
@@ -137,6 +182,8 @@ function openLink() {
 
 connectControls();
 connectButtons();
+const keptTheme = kept((storage) => storage.getItem("theme"));
+if (THEMES.includes(keptTheme)) showTheme(keptTheme);
 window.addEventListener("hashchange", openLink);
 openLink();
 checkReferences();

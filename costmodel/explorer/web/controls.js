@@ -65,12 +65,21 @@ function changeText(name, stage, text, box) {
   }
 }
 
+// The message stands below the control that it is about, or above all where it is about a link.
+const errorLine = byId("error");
 function showError(box, message) {
-  const line = byId("error");
-  line.textContent = message;
-  line.hidden = message === "";
-  for (const wrong of document.querySelectorAll("[aria-invalid]")) wrong.removeAttribute("aria-invalid");
-  if (message && box) box.setAttribute("aria-invalid", "true");
+  for (const wrong of document.querySelectorAll("[aria-invalid]")) {
+    wrong.removeAttribute("aria-invalid");
+    wrong.removeAttribute("aria-describedby");
+  }
+  const control = message && box?.closest(".control, .paths");
+  if (control) control.append(errorLine);
+  else byId("controls").prepend(errorLine);
+  errorLine.textContent = message;
+  errorLine.hidden = message === "";
+  if (!control) return;
+  box.setAttribute("aria-invalid", "true");
+  box.setAttribute("aria-describedby", "error");
 }
 
 function connectBox(box, name, stage) {
@@ -78,9 +87,15 @@ function connectBox(box, name, stage) {
 }
 
 function connectSlider(slider, name, stage) {
-  slider.addEventListener("input", () =>
-    changeText(name, stage, SLIDERS[name].text(Number(slider.value)), slider),
-  );
+  let drags = false;
+  slider.addEventListener("input", () => {
+    ui.dragged = drags;
+    changeText(name, stage, SLIDERS[name].text(Number(slider.value)), slider);
+    drags = true;
+  });
+  slider.addEventListener("change", () => {
+    drags = false;
+  });
 }
 
 function connectPaths(fieldset, stage) {

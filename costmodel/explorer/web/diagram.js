@@ -131,7 +131,7 @@ function formulaLine(path, quantity) {
         "span",
         { class: "side" },
         "=",
-        element("output", { "data-formula": `${path.path}.${quantity}` }, result),
+        element("span", { class: "count", "data-formula": `${path.path}.${quantity}` }, result),
       ),
     ),
   );
@@ -143,7 +143,7 @@ function renderFormulas(layer) {
       "div",
       { class: "path-formulas" },
       element(
-        "h4",
+        "h3",
         { class: `key ${path.path}` },
         `${path.path} `,
         element("span", {}, path.form === "plain" ? "one convolution" : "bottleneck"),

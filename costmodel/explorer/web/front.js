@@ -90,7 +90,7 @@ function frontRow({ net, cost }, x, y, change) {
   const { alpha, beta, paths } = net.stages[0];
   const compressed = paths.size ? `beta ${ratioText(beta)}, ${pathsText(paths)}` : "no bottlenecks";
   const name = `alpha ${ratioText(alpha)}, ${compressed}`;
-  const button = element("button", { type: "button", class: "load" }, name);
+  const button = element("button", { type: "button", class: "load", "data-key": `front ${name}` }, name);
   button.addEventListener("click", () => change({ stages: net.stages }));
   return element(
     "tr",

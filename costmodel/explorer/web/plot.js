@@ -79,7 +79,7 @@ function frontMarks(points, front, at) {
   return [
     svg("path", { class: "cloud", d: cloud }),
     svg("path", { class: "front", d: line }),
-    ...front.map(at).map(([cx, cy]) => svg("circle", { class: "front-point", cx, cy, r: 3.5 })),
+    ...front.map(at).map(([cx, cy]) => svg("circle", { class: "front-point", cx, cy, r: 3 })),
   ];
 }
 
@@ -93,5 +93,5 @@ const plainMark = ({ depth }, [x, y]) =>
 
 const currentMarks = ([cx, cy]) => [
   svg("circle", { class: "current-halo", cx, cy, r: 9 }),
-  svg("circle", { class: "current", cx, cy, r: 5 }),
+  svg("path", { class: "current", d: `M${cx} ${cy - 6}l6 6l-6 6l-6 -6z` }),
 ];

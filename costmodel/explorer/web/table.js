@@ -24,7 +24,7 @@ function sorted(rows, sort, direction) {
 function headerCell(state, key, label, change) {
   const active = state.sort === key;
   const ascending = (key === "name" || key === "order") === (state.direction === "down");
-  const button = element("button", { type: "button", "data-sort": key }, label);
+  const button = element("button", { type: "button", "data-sort": key, "data-key": `sort ${key}` }, label);
   button.addEventListener("click", () =>
     change({ sort: key, direction: active && state.direction === "down" ? "up" : "down" }),
   );
@@ -55,7 +55,6 @@ function tableRow(r, total) {
 }
 
 function renderTable(state, rows, total, change) {
-  const focused = document.activeElement?.dataset?.sort;
   const header = [
     headerCell(state, "name", "Layer", change),
     headerCell(state, "order", "Output (channels · size)", change),
@@ -65,5 +64,4 @@ function renderTable(state, rows, total, change) {
   byId("layers-head").replaceChildren(element("tr", {}, ...header));
   byId("layers-body").replaceChildren(...shown.map((r) => tableRow(r, total)));
   byId("layers-foot").replaceChildren(tableRow({ name: "total", cost: total }, null));
-  if (focused) document.querySelector(`[data-sort="${focused}"]`).focus();
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -99,7 +100,16 @@ def test_size_of_the_produced_map() -> None:
 def test_symbols_can_be_found_in_the_mathematics() -> None:
     text = mathml(m * (c_in + 9 * m))
     assert re.findall(r'data-symbol="(\w+)"', text) == ["m", "c_in", "m"]
-    assert "&#xB7;" in text or "·" in text
+    assert re.sub("<.*?>", "", html.unescape(text)) == "m·(cin+9·m)"
+
+
+def test_formulas_are_written_in_the_fields_order() -> None:
+    """Channels, taps, positions: not in the order of the alphabet."""
+    texts = [
+        re.sub("<.*?>", "", html.unescape(mathml(BY_NAME[name].cost.macs)))
+        for name in ("HH.plain.1", "HH.none.1")
+    ]
+    assert texts == ["cin·cout·k2·h·w", "m·(cin+cout+m·k2)·h·w"]
 
 
 def test_page_is_one_small_file_that_asks_for_nothing() -> None:
