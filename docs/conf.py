@@ -1,6 +1,8 @@
 """How Sphinx builds this site: MyST Markdown, the furo theme, the API from docstrings."""
 
 from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
 
 import pwoct.training.record  # noqa: F401 - autodoc imports modules as type checkers see them, which pydantic cannot bear
 
@@ -35,3 +37,18 @@ autodoc_preserve_defaults = True
 
 linkcheck_timeout = 20
 linkcheck_anchors = False
+
+
+def write_explorer(app: Any, exception: Exception | None) -> None:
+    """Put the live explorer beside the pages, with a link back to them."""
+    from costmodel.explorer.page import page
+
+    if exception is None and app.builder.format == "html":
+        folder = Path(app.outdir) / "live"
+        folder.mkdir(exist_ok=True)
+        (folder / "explorer.html").write_text(page(docs="../index.html"), encoding="utf-8")
+
+
+def setup(app: Any) -> None:
+    """Tell Sphinx what to do at the end."""
+    app.connect("build-finished", write_explorer)

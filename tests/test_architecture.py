@@ -25,7 +25,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search"}),
-    "explorer": frozenset({".", "operators", "networks", "grids", "tables", "tracing"}),
+    "explorer": frozenset({".", "operators", "networks", "grids", "tables", "tracing", "paper"}),
     "models": frozenset({".", "networks"}),
     "tracing": frozenset({".", "operators"}),
     "reconcile": frozenset({".", "models", "tracing"}),

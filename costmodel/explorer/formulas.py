@@ -32,6 +32,7 @@ CASES: Mapping[str, tuple[int, str]] = {"1": (1, "C"), "A": (2, "A"), "B": (2, "
 QUANTITIES: Mapping[str, Callable[[Cost], Size]] = {
     "params": lambda cost: cost.params,
     "macs": lambda cost: cost.macs,
+    "macs_training": lambda cost: cost.macs_training,
     "activations": lambda cost: cost.activations,
     "element_ops": lambda cost: cost.element_ops,
     "moved": lambda cost: cost.elements_read + cost.elements_written,

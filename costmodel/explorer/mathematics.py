@@ -14,7 +14,7 @@ from costmodel.sizes import Size
 SHOWN = ("params", "macs")
 
 
-# Channels, then taps, then positions, as papers write them; a sum in brackets stands where its channels would.
+# Channels, then taps, then positions, as papers write them; a sum in brackets stands where channels do.
 ORDER = ("m", "c_in", "c_out", "k", "h", "w")
 
 
@@ -28,7 +28,7 @@ def _rank(factor: Any) -> float:
 
 
 class _MarkedSymbols(MathMLPresentationPrinter):  # type: ignore[misc]  # sympy has no types
-    """Prints each symbol as an element that names it, and products with a visible dot, in the field's order."""
+    """Prints each symbol as an element that names it; products have a visible dot and the field's order."""
 
     def __init__(self) -> None:
         super().__init__({"mul_symbol": "dot"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -13,6 +14,7 @@ from costmodel.explorer.mathematics import mathematics_javascript
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import Grid, grid
 from costmodel.networks.wording import path_list
+from costmodel.paper.printed import read_paper
 
 # In the order in which one needs the other.
 SCRIPTS = (
@@ -25,10 +27,12 @@ SCRIPTS = (
     "dom",
     "exports",
     "table",
+    "grip",
     "diagram",
     "comparison",
     "plot",
     "front",
+    "presets",
     "controls",
     "app",
 )
@@ -37,10 +41,15 @@ DEFAULT_DEPTH = 56
 WEB = files("costmodel.explorer") / "web"
 
 
-def page() -> str:
-    """Return the page as HTML text: complete, with nothing to fetch."""
+def page(docs: str | None = None) -> str:
+    """Return the page as HTML text: complete, with nothing to fetch.
+
+    Args:
+        docs: an address for its link to the documentation; without one there is no such link.
+    """
     parts = {
         "css": asset("explorer.css"),
+        "docs": f' <a href="{html.escape(docs)}">Documentation</a>.' if docs else "",
         "version": str(costmodel.__version__),
         "depth": str(DEFAULT_DEPTH),
         "script": "\n".join([_data(), *(asset(f"{name}.js") for name in SCRIPTS)]),
@@ -72,8 +81,25 @@ def _data() -> str:
             formulas_javascript(),
             mathematics_javascript(),
             f"const REFERENCES = {known};",
+            f"const PRESETS = {json.dumps(presets())};",
         ]
     )
+
+
+def presets() -> list[dict[str, Any]]:
+    """Return networks to start from: plain and octave ones, and each that the paper's tables print."""
+    octaves = [{"alpha": alpha, "paths": "none"} for alpha in ("0", "1/4", "1/2", "3/4")]
+    found = [
+        {"group": f"ResNet-{DEFAULT_DEPTH}", "name": _octave_name(texts), "texts": texts} for texts in octaves
+    ]
+    for row in read_paper().rows:
+        texts = {"depth": str(row.depth), "alpha": str(row.alpha), "paths": path_list(row.paths)}
+        found.append({"group": f"Inoue and Gotoh, Table {row.table}", "name": row.label, "texts": texts})
+    return found
+
+
+def _octave_name(texts: Mapping[str, str]) -> str:
+    return "plain" if texts["alpha"] == "0" else f"Oct, alpha {texts['alpha']}"
 
 
 def references() -> list[dict[str, Any]]:

@@ -48,7 +48,10 @@ READ = """() => {
   };
   return {
     totals: Object.fromEntries(all("[data-total]", (node) => [node.dataset.total, text(node)])),
-    totalChanges: all("#totals .change", text),
+    totalChanges: all("#totals [data-beside=plain]", text),
+    pinnedChanges: all("#totals [data-beside=pinned]", text),
+    flops: text(document.querySelector("#totals [data-beside=flops]")),
+    more: text(document.getElementById("more")),
     compared: Object.fromEntries(all(".compared td", (node) =>
       [node.dataset.cell, [text(node.querySelector(".value")), text(node.querySelector(".change"))]])),
     shares: Object.fromEntries(all(".shares td", (node) => [node.dataset.cell, text(node)])),

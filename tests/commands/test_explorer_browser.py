@@ -62,6 +62,7 @@ def check_totals(shown: dict[str, Any], net: ResNetDesign, operators: list[Opera
     assert list(shown["totals"].values()) == counts(cost)
     changes = [f"{percent(q(cost), q(plain))} vs plain" for q in QUANTITIES.values()]
     assert shown["totalChanges"] == changes
+    assert shown["flops"] == f"{2 * cost.macs:,} FLOPs"
     assert shown["foot"][2:] == counts(cost)
 
 
@@ -85,11 +86,18 @@ def check_comparison(shown: dict[str, Any], net: ResNetDesign, operators: list[O
             value, base = getattr(cost, quantity), getattr(plain, quantity)
             against = "" if name == "plain" else percent(value, base)
             assert shown["compared"][f"{name}.{quantity}"] == [f"{value:,}", against]
-    for name, cost in by_share(operators).items():
-        assert [shown["shares"][f"{name}.{q}"] for q in ("params", "macs")] == [
-            f"{cost.params:,}",
-            f"{cost.macs:,}",
-        ]
+    bases = by_share(uncompressed(net, keep_alpha=True).operators())
+    shares = by_share(operators)
+    for name, cost in shares.items():
+        for q in ("params", "macs"):
+            value, base = getattr(cost, q), getattr(bases[name], q)
+            assert shown["shares"][f"{name}.{q}"] == f"{value:,}"
+            assert shown["shares"][f"{name}.{q}.change"] == (percent(value, base) if base else "")
+    assert shown["more"].split(":")[0] == ", ".join(
+        path
+        for path in PATHS
+        if any(getattr(shares[path], q) > getattr(bases[path], q) > 0 for q in ("params", "macs"))
+    )
 
 
 def missing_paths(net: ResNetDesign) -> list[str]:

@@ -221,8 +221,11 @@ def test_csv_holds_a_row_a_layer(explorer: Explorer) -> None:
     explorer.show("#depth=14&size=32&alpha=1/4&beta=2&paths=LL")
     with explorer.page.expect_download() as waiting:
         explorer.page.get_by_role("button", name="Download CSV").click()
-    assert waiting.value.suggested_filename == "resnet14-layers.csv"
-    rows = list(csv.DictReader(Path(waiting.value.path()).read_text().splitlines()))
+    assert waiting.value.suggested_filename == "resnet14-size32-alpha1_4-beta2-pathsLL-layers.csv"
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
+    assert text.startswith("\ufeff")  # which says to a spreadsheet that it is UTF-8
+    rows = list(csv.DictReader(text.removeprefix("\ufeff").splitlines()))
+    assert {row["network"] for row in rows} == {explorer.read()["command"]}
     expected = layers(resnet(14, alpha="1/4", paths=["LL"]).operators())
     keys = ("layer", *QUANTITIES)
     assert [[row[key] for key in keys] for row in rows] == [

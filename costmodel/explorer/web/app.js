@@ -15,7 +15,7 @@ function render(state) {
   renderNotes(state);
   renderComparison(compared, shares);
   renderTable(state, rows, cost, changeView);
-  renderDiagram(layer);
+  renderDiagram(state, layer);
   renderFormulas(layer);
   renderFront(state, cost, changeView);
   renderExports(state, compared);
@@ -57,8 +57,12 @@ const changeView = (changes) => update({ ...ui.state, ...changes });
 
 function renderTotals(cost, compared) {
   const texts = QUANTITIES.map((_, i) => grouped(cost[i]));
-  const cards = QUANTITIES.map((key, i) =>
-    element(
+  const pinned = compared.find(({ name }) => name === "pinned");
+  const cards = QUANTITIES.map((key, i) => {
+    const beside = { plain: `${compared.at(-1).changes[i]} vs plain` };
+    if (pinned) beside.pinned = `${percent(cost[i], pinned.cost[i])} vs pinned`;
+    if (i === MACS) beside.flops = `${grouped(whole(2 * cost[i]))} FLOPs`;
+    return element(
       "div",
       { class: "total" },
       element("dt", {}, LABELS[key]),
@@ -66,10 +70,12 @@ function renderTotals(cost, compared) {
         "dd",
         {},
         element("span", { class: "count", "data-total": key }, texts[i]),
-        element("span", { class: "change" }, `${compared[2].changes[i]} vs plain`),
+        ...Object.entries(beside).map(([name, text]) =>
+          element("span", { class: "change", "data-beside": name }, text),
+        ),
       ),
-    ),
-  );
+    );
+  });
   byId("totals").replaceChildren(...cards);
   byId("totals").style.setProperty("--longest", Math.max(...texts.map((text) => text.length)));
   byId("summary").textContent = `${grouped(cost[PARAMS])} parameters, ${grouped(cost[MACS])} MACs`;
@@ -109,8 +115,8 @@ async function copy(text, source, what) {
 }
 
 function downloadCsv() {
-  const address = URL.createObjectURL(new Blob([csvOf(ui.rows)], { type: "text/csv" }));
-  element("a", { href: address, download: `resnet${ui.state.depth}-layers.csv` }).click();
+  const address = URL.createObjectURL(new Blob([csvOf(ui.state, ui.rows)], { type: "text/csv" }));
+  element("a", { href: address, download: fileNameOf(ui.state) }).click();
   URL.revokeObjectURL(address);
   say("CSV with one row per layer downloaded.");
 }
@@ -127,6 +133,7 @@ function connectButtons() {
     showError(null, "");
     update(stateFrom({}));
   });
+  byId("pin").addEventListener("click", () => changeView({ pin: ui.state.pin ? null : ui.state }));
   byId("undo").addEventListener("click", () => history.back());
   byId("redo").addEventListener("click", () => history.forward());
   byId("theme").addEventListener("click", nextTheme);
@@ -182,6 +189,8 @@ function openLink() {
 
 connectControls();
 connectButtons();
+connectDiagram();
+connectFront();
 const keptTheme = kept((storage) => storage.getItem("theme"));
 if (THEMES.includes(keptTheme)) showTheme(keptTheme);
 window.addEventListener("hashchange", openLink);

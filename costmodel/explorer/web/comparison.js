@@ -5,7 +5,8 @@ function comparison(state, cost, shares) {
     ["plain", uncompressed(state, false)],
     ["octave", uncompressed(state, true)],
   ].map(([name, net]) => ({ name, shares: networkShares(parts(net)) }));
-  const all = [...variants, { name: "this", shares }].map((v) => ({ ...v, cost: totalOf(v.shares) }));
+  const pinned = state.pin ? [{ name: "pinned", shares: networkShares(parts(state.pin)) }] : [];
+  const all = [...variants, ...pinned, { name: "this", shares }].map((v) => ({ ...v, cost: totalOf(v.shares) }));
   return all.map((v) => ({ ...v, changes: v.cost.map((value, i) => percent(value, all[0].cost[i])) }));
 }
 
@@ -38,10 +39,23 @@ function comparedRow(variant, compared) {
   return element("tr", {}, element("th", { scope: "row" }, variant.name), ...cells);
 }
 
-function shareRow(name, shares) {
-  const cells = [PARAMS, MACS].map((i) =>
-    element("td", { class: "number", "data-cell": `${name}.${QUANTITIES[i]}` }, grouped(shares[name][i])),
-  );
+// A path costs more than in the octave network where its bottleneck is too wide for it.
+const costsMore = (name, shares, octave) =>
+  [PARAMS, MACS].some((i) => octave.shares[name][i] > 0 && shares[name][i] > octave.shares[name][i]);
+
+function shareRow(name, shares, octave) {
+  const cells = [PARAMS, MACS].flatMap((i) => {
+    const [value, base] = [shares[name][i], octave.shares[name][i]];
+    const more = base > 0 && value > base;
+    return [
+      element("td", { class: "number", "data-cell": `${name}.${QUANTITIES[i]}` }, grouped(value)),
+      element(
+        "td",
+        { class: more ? "number change more" : "number change", "data-cell": `${name}.${QUANTITIES[i]}.change` },
+        percent(value, base),
+      ),
+    ];
+  });
   return element(
     "tr",
     {},
@@ -52,5 +66,11 @@ function shareRow(name, shares) {
 
 function renderComparison(compared, shares) {
   byId("compared-body").replaceChildren(...compared.map((variant) => comparedRow(variant, compared)));
-  byId("shares-body").replaceChildren(...SHARES.map((name) => shareRow(name, shares)));
+  const octave = compared.find(({ name }) => name === "octave");
+  byId("shares-body").replaceChildren(...SHARES.map((name) => shareRow(name, shares, octave)));
+  const more = PATHS.filter((name) => costsMore(name, shares, octave));
+  byId("more").textContent = more.length
+    ? `${more.join(", ")}: ${more.length === 1 ? "this bottleneck costs" : "these bottlenecks cost"} more than the convolution that ${more.length === 1 ? "it replaces" : "they replace"}.`
+    : "";
+  byId("pin").textContent = compared.some(({ name }) => name === "pinned") ? "Unpin" : "Pin this";
 }

@@ -165,6 +165,8 @@ function showControls(state) {
   for (const select of document.querySelectorAll("[data-choice]"))
     select.value = state[select.dataset.choice];
   for (const radio of document.querySelectorAll("[name=rows]")) radio.checked = radio.value === state.rows;
+  for (const box of document.querySelectorAll("[data-budget]")) box.value = budgetText(state[box.dataset.budget]);
+  showPreset(state);
 }
 
 function fillSelects() {
@@ -175,6 +177,7 @@ function fillSelects() {
 
 function connectControls() {
   fillSelects();
+  fillPresets();
   for (const control of document.querySelectorAll("#backbone [data-name]")) {
     const name = control.dataset.name.replace("-slider", "");
     if (control.type === "range") connectSlider(control, name, 0);
@@ -184,6 +187,7 @@ function connectControls() {
     select.addEventListener("change", () => changeText(select.dataset.choice, 0, select.value, select));
   for (const radio of document.querySelectorAll("[name=rows]"))
     radio.addEventListener("change", () => changeText("rows", 0, radio.value, radio));
+  for (const box of document.querySelectorAll("[data-budget]")) connectBox(box, box.dataset.budget, 0);
   byId("per-stage").addEventListener("change", (event) => togglePerStage(event.target.checked));
   buildStageControls();
 }

@@ -40,13 +40,13 @@ function pathLine(name, path) {
   });
 }
 
-function pathLabel(name, path) {
+function pathLabel(state, layer, name, path) {
   const [x, y] = LABEL_AT[name];
   const text = path ? channelChain(path) : "no channels";
   const half = 6 + 4 * Math.max(text.length, 7);
   return svg(
     "g",
-    { class: `label ${pathState(path)} ${name}` },
+    { class: `label ${pathState(path)} ${name}`, ...(path && layer.layer.compress ? pathButton(state, layer, path) : {}) },
     svg("rect", { x: x - half, y: y - 17, width: 2 * half, height: 34, rx: 5 }),
     svg("text", { x, y: y - 3, class: "title" }, path?.k === 1 ? `${name} 1×1` : name),
     svg("text", { x, y: y + 11 }, text),
@@ -59,7 +59,19 @@ function pathWords(name, path) {
   return `${name} is ${path.form === "plain" ? "a single convolution" : "a bottleneck"}, channels ${channels}, at ${path.convolved.join(" by ")}.`;
 }
 
-function renderDiagram(layer) {
+// A click on a path makes it a bottleneck, or a single convolution again.
+function pathButton(state, layer, { path }) {
+  return {
+    role: "button",
+    tabindex: 0,
+    "data-toggle": path,
+    "data-key": `path ${path}`,
+    "aria-pressed": String(state.stages[layer.layer.stage].paths.has(path)),
+    "aria-label": `${path} as a bottleneck`,
+  };
+}
+
+function renderDiagram(state, layer) {
   const found = Object.fromEntries(layer.paths.map((path) => [path.path, path]));
   const drawn = [
     ...PATHS.map((name) => pathLine(name, found[name])),
@@ -67,7 +79,8 @@ function renderDiagram(layer) {
     branchBox(44, "L", layer.x.low, "low in"),
     branchBox(416, "H", layer.out.high, "high out"),
     branchBox(416, "L", layer.out.low, "low out"),
-    ...PATHS.map((name) => pathLabel(name, found[name])),
+    ...alphaGrip(state, layer),
+    ...PATHS.map((name) => pathLabel(state, layer, name, found[name])),
   ];
   const words = PATHS.map((name) => pathWords(name, found[name])).join(" ");
   const arrow = svg(
@@ -87,7 +100,7 @@ function renderDiagram(layer) {
   byId("diagram").replaceChildren(
     svg(
       "svg",
-      { viewBox: "0 0 460 250", role: "img", "aria-label": words },
+      { viewBox: "0 0 460 250", role: "group", "aria-label": words },
       svg("defs", {}, arrow),
       ...drawn,
     ),
@@ -137,6 +150,12 @@ function formulaLine(path, quantity) {
   );
 }
 
+function besideSingle(path) {
+  if (path.form === "plain") return "one convolution";
+  const changes = [PARAMS, MACS].map((i) => `${percent(path.cost[i], path.single[i])} ${LABELS[QUANTITIES[i]]}`);
+  return `bottleneck: ${changes.join(", ")} vs one convolution`;
+}
+
 function renderFormulas(layer) {
   const blocks = layer.paths.map((path) =>
     element(
@@ -146,11 +165,20 @@ function renderFormulas(layer) {
         "h3",
         { class: `key ${path.path}` },
         `${path.path} `,
-        element("span", {}, path.form === "plain" ? "one convolution" : "bottleneck"),
+        element("span", {}, besideSingle(path)),
       ),
       formulaLine(path, "params"),
       formulaLine(path, "macs"),
     ),
   );
   byId("formulas").replaceChildren(...blocks);
+  reachScrolling();
+}
+
+// What is too long for its line scrolls, by keyboard too.
+function reachScrolling() {
+  for (const side of document.querySelectorAll(".side")) {
+    if (side.scrollWidth > side.clientWidth) side.tabIndex = 0;
+    else side.removeAttribute("tabindex");
+  }
 }

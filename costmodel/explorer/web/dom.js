@@ -4,6 +4,7 @@ const [PARAMS, MACS] = [QUANTITIES.indexOf("params"), QUANTITIES.indexOf("macs")
 const LABELS = {
   params: "Parameters",
   macs: "MACs",
+  macs_training: "Training MACs",
   activations: "Activations",
   element_ops: "Element ops",
   moved: "Elements moved",

@@ -62,7 +62,18 @@ function latexOf(state, compared) {
 
 const latexPercent = (text) => text.replace("%", "\\%");
 
-function csvOf(rows) {
-  const lines = rows.map((r) => [r.name, mapText(r.out), ...r.cost].join());
-  return [["layer", "output", ...QUANTITIES].join(), ...lines].join("\n") + "\n";
+// Every row says which network it is of, so that files can be joined; the mark in front tells a spreadsheet the encoding.
+function csvOf(state, rows) {
+  const command = `"${commandOf(state)}"`;
+  const lines = rows.map((r) => [r.name, mapText(r.out), ...r.cost, command].join());
+  return `\ufeff${[["layer", "output", ...QUANTITIES, "network"].join(), ...lines].join("\n")}\n`;
 }
+
+// The name of a file: what differs between configurations stands in it.
+const fileNameOf = (state) =>
+  `${linkOf({ ...state, ...stateFrom(textsFromPin(pinText(state))) })
+    .slice(1)
+    .replace("depth=", "resnet")
+    .replaceAll("/", "_")
+    .replaceAll("=", "")
+    .replaceAll("&", "-")}-layers.csv`;

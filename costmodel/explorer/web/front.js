@@ -44,12 +44,16 @@ const PLAIN_DEPTHS = [20, 32, 44, 56, 110];
 const plainNetworks = (state) =>
   PLAIN_DEPTHS.map((depth) => ({ depth, cost: networkCost(uncompressed({ ...state, depth }, false)) }));
 
+const fits = (state, cost) =>
+  (state.maxParams === null || cost[PARAMS] <= state.maxParams) && (state.maxMacs === null || cost[MACS] <= state.maxMacs);
+
 function renderFront(state, cost, change) {
   const [x, y] = [QUANTITIES.indexOf(state.x), QUANTITIES.indexOf(state.y)];
-  const points = spaceOf(state);
+  const all = spaceOf(state);
+  const points = all.filter((point) => fits(state, point.cost));
   const front = frontOf(points, x, y, state.want);
   const plain = plainNetworks(state);
-  const scale = scales([...points, ...plain, { cost }], x, y);
+  const scale = scales([...all, ...plain, { cost }], x, y);
   const at = ({ cost: c }) => [scale.x.at(c[x]).toFixed(1), scale.y.at(c[y]).toFixed(1)];
   const drawn = svg(
     "svg",
@@ -59,16 +63,24 @@ function renderFront(state, cost, change) {
       "aria-label": frontWords(state, points, front),
     },
     ...axes(scale, x, y),
+    ...budgetMarks(state, scale, x, y),
     ...frontMarks(points, front, at),
     ...plain.map((network) => plainMark(network, at(network))),
     ...currentMarks(at({ cost })),
   );
   byId("front").replaceChildren(drawn);
-  byId("front-count").textContent = `${grouped(points.length)} configurations, ${front.length} on the front`;
+  chart.marks = points.map((point) => ({ ...point, place: at(point).map(Number) }));
+  byId("front-count").textContent = countWords(all, points, front);
   byId("front-body").replaceChildren(...front.map((point) => frontRow(point, x, y, change)));
   byId("plain-body").replaceChildren(...plain.map((network) => plainRow(network, x, y)));
   byId("front-x").textContent = LABELS[state.x];
   byId("front-y").textContent = LABELS[state.y];
+}
+
+function countWords(all, points, front) {
+  const found = `${grouped(all.length)} configurations`;
+  const within = points.length < all.length ? `, ${grouped(points.length)} within budget` : "";
+  return `${found}${within}, ${front.length} on the front`;
 }
 
 function frontWords(state, points, front) {
@@ -86,10 +98,13 @@ function plainRow({ depth, cost }, x, y) {
   );
 }
 
-function frontRow({ net, cost }, x, y, change) {
-  const { alpha, beta, paths } = net.stages[0];
+function choiceWords({ stages: [{ alpha, beta, paths }] }) {
   const compressed = paths.size ? `beta ${ratioText(beta)}, ${pathsText(paths)}` : "no bottlenecks";
-  const name = `alpha ${ratioText(alpha)}, ${compressed}`;
+  return `alpha ${ratioText(alpha)}, ${compressed}`;
+}
+
+function frontRow({ net, cost }, x, y, change) {
+  const name = choiceWords(net);
   const button = element("button", { type: "button", class: "load", "data-key": `front ${name}` }, name);
   button.addEventListener("click", () => change({ stages: net.stages }));
   return element(
@@ -99,4 +114,41 @@ function frontRow({ net, cost }, x, y, change) {
     element("td", { class: "number" }, grouped(cost[x])),
     element("td", { class: "number" }, grouped(cost[y])),
   );
+}
+
+// Under the pointer stands the nearest configuration; a click loads it. The table does the same by keyboard.
+const chart = { marks: [] };
+const NEAR = 14;
+
+function markNear(event) {
+  const box = byId("front").querySelector("svg").getBoundingClientRect();
+  const place = [
+    ((event.clientX - box.left) * PLOT.width) / box.width,
+    ((event.clientY - box.top) * PLOT.height) / box.height,
+  ];
+  const distance = ({ place: [x, y] }) => Math.hypot(x - place[0], y - place[1]);
+  const found = chart.marks.reduce((best, mark) => (!best || distance(mark) < distance(best) ? mark : best), null);
+  return found && distance(found) < NEAR ? found : null;
+}
+
+function showTip(event) {
+  const found = markNear(event);
+  const tip = byId("front-tip");
+  tip.hidden = !found;
+  byId("front").classList.toggle("over-point", Boolean(found));
+  if (!found) return;
+  const [params, macs] = [PARAMS, MACS].map((i) => grouped(found.cost[i]));
+  tip.textContent = `${choiceWords(found.net)}: ${params} parameters, ${macs} MACs`;
+}
+
+function connectFront() {
+  const front = byId("front");
+  front.addEventListener("pointermove", showTip);
+  front.addEventListener("pointerleave", () => {
+    byId("front-tip").hidden = true;
+  });
+  front.addEventListener("click", (event) => {
+    const found = markNear(event);
+    if (found) changeView({ stages: found.net.stages });
+  });
 }

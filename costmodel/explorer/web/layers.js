@@ -44,6 +44,7 @@ function pathCost(net, x, cOut, layer, path) {
     k: layer.k,
     size,
     cost: formula.cost(source.c, leaving, m, layer.k, ...source.size),
+    single: FORMULAS[`${path}.plain.${strideCase}`].cost(source.c, leaving, 0, layer.k, ...source.size),
     convolved: upsamples ? size.map((side) => floorDiv(side, 2)) : size,
   };
 }

@@ -1,6 +1,6 @@
 // A plot of two quantities on logarithmic axes: configurations, their front, networks to compare with.
 
-const PLOT = { left: 52, right: 34, top: 12, bottom: 40, width: 460, height: 300 };
+const PLOT = { left: 62, right: 34, top: 12, bottom: 40, width: 460, height: 300 };
 
 function scales(points, x, y) {
   const span = (i, from, to) => {
@@ -61,7 +61,7 @@ function axes(scale, x, y) {
     ),
     svg(
       "text",
-      { class: "axis", x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` },
+      { class: "axis", x: 11, y: middle, "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` },
       `${LABELS[QUANTITIES[y]]} (log)`,
     ),
   ];
@@ -95,3 +95,20 @@ const currentMarks = ([cx, cy]) => [
   svg("circle", { class: "current-halo", cx, cy, r: 9 }),
   svg("path", { class: "current", d: `M${cx} ${cy - 6}l6 6l-6 6l-6 -6z` }),
 ];
+
+// A budget is a line on the axis that shows its quantity, where it lies within the picture.
+function budgetMarks(state, scale, x, y) {
+  const base = PLOT.height - PLOT.bottom;
+  const budgets = [
+    [PARAMS, state.maxParams],
+    [MACS, state.maxMacs],
+  ].filter(([, most]) => most !== null);
+  const within = ({ low, high }, most) => most >= low && most <= high;
+  const across = budgets
+    .filter(([quantity, most]) => quantity === x && within(scale.x, most))
+    .map(([, most]) => svg("path", { class: "budget", d: `M${scale.x.at(most)} ${PLOT.top}V${base}` }));
+  const up = budgets
+    .filter(([quantity, most]) => quantity === y && within(scale.y, most))
+    .map(([, most]) => svg("path", { class: "budget", d: `M${PLOT.left} ${scale.y.at(most)}H${PLOT.width - PLOT.right}` }));
+  return [...across, ...up];
+}

@@ -34,6 +34,8 @@ function readRatio(text) {
 
 function parseRatio(text, name) {
   const value = readRatio(text);
+  if (value === null && /^\s*\d*\.\d{15,}\s*$/.test(text))
+    throw new InputError(`${name} must have at most 14 decimals on this page, or be a fraction such as 1/3, got ${text}`);
   if (value === null) throw new InputError(`${name} must be a number such as 0.25 or 1/4, got ${text}`);
   if (Math.max(value.p, value.q) > LIMITS.part)
     throw new InputError(`${name} must be a ratio of numbers up to ${LIMITS.part} on this page, got ${text}`);
@@ -88,6 +90,20 @@ function parseSize(text) {
     throw new InputError(`size must be a whole number such as 32, or two such as 32x48, got ${text}`);
   return [sides[0], sides[1] ?? sides[0]];
 }
+
+// A budget: a whole number, or one with a decimal prefix such as 80M. None is no budget.
+const PREFIXES = { "": 0, K: 3, M: 6, G: 9, T: 12 };
+function parseBudget(text, name) {
+  if (text.trim() === "") return null;
+  const [, whole, places = "", prefix] = /^\s*(\d{1,9})(?:\.(\d{1,9}))?\s*([kmgt]?)\s*$/i.exec(text) ?? [];
+  const zeros = PREFIXES[prefix?.toUpperCase()] - places.length;
+  const value = Number(`${whole}${places}e${zeros}`);
+  if (whole === undefined || !Number.isSafeInteger(value) || value === 0)
+    throw new InputError(`most ${name} must be a whole number such as 700000 or 80M, got ${text}`);
+  return value;
+}
+
+const budgetText = (value) => (value === null ? "" : String(value));
 
 const sizeText = ([h, w]) => (h === w ? String(h) : `${h}x${w}`);
 

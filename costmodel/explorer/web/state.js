@@ -26,6 +26,9 @@ const DEFAULTS = Object.freeze({
   x: "macs",
   y: "params",
   want: "most",
+  maxParams: "",
+  maxMacs: "",
+  pin: "",
 });
 const ALWAYS = ["depth", "size", "alpha", "beta", "paths"]; // what a link says even where it is the default
 
@@ -45,9 +48,28 @@ function stateFrom(texts) {
     width: parseWhole(t.width, "width"),
     classes: parseWhole(t.classes, "classes"),
     stages: STAGES.map((i) => ({ alpha: alphas[i], beta: betas[i], paths: paths[i] })),
+    maxParams: parseBudget(t.maxParams, "parameters"),
+    maxMacs: parseBudget(t.maxMacs, "MACs"),
+    pin: t.pin === "" ? null : stateFrom(textsFromPin(t.pin)),
   };
   checkWidths(state);
   return state;
+}
+
+// A pinned network is a link in the link: what it is, not how it is shown.
+const PINNED = ["depth", "size", "alpha", "beta", "paths", "width", "classes", "strideRule", "widthRule", "between"];
+
+function textsFromPin(text) {
+  const pairs = text.split(";").map((pair) => pair.split(":"));
+  const wrong = pairs.find(([key, value]) => !PINNED.includes(key) || value === undefined);
+  if (wrong) throw new InputError(`pin must hold some of ${PINNED.join(", ")}, got ${wrong[0]}`);
+  return Object.fromEntries(pairs);
+}
+
+function pinText(state) {
+  const texts = textsOf(state);
+  const keys = PINNED.filter((key) => ALWAYS.includes(key) || texts[key] !== DEFAULTS[key]);
+  return keys.map((key) => `${key}:${texts[key]}`).join(";");
 }
 
 function checkWidths(state) {
@@ -72,6 +94,9 @@ function textsOf(state) {
     paths: pathSetsText(state),
     width: String(state.width),
     classes: String(state.classes),
+    maxParams: budgetText(state.maxParams),
+    maxMacs: budgetText(state.maxMacs),
+    pin: state.pin ? pinText(state.pin) : "",
   };
 }
 

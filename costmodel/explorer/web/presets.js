@@ -1,0 +1,25 @@
+// Networks to start from: plain and octave ones, and the rows of the paper's tables. Python wrote PRESETS.
+
+const presetTexts = ({ texts }) => ({ ...DEFAULTS, ...texts });
+
+function fillPresets() {
+  const groups = Map.groupBy(PRESETS.map((preset, i) => ({ ...preset, i })), ({ group }) => group);
+  for (const [label, presets] of groups)
+    byId("preset").append(
+      element("optgroup", { label }, ...presets.map(({ name, i }) => element("option", { value: i }, name))),
+    );
+  byId("preset").addEventListener("change", ({ target }) => {
+    const texts = presetTexts(PRESETS[target.value]);
+    const chosen = Object.fromEntries(PINNED.map((key) => [key, texts[key]]));
+    ui.perStage = false;
+    showError(null, "");
+    update(stateFrom({ ...textsOf(ui.state), ...chosen }));
+  });
+}
+
+// The preset that the page shows, if it shows one.
+function showPreset(state) {
+  const shown = pinText(state);
+  const index = PRESETS.findIndex((preset) => pinText(stateFrom(presetTexts(preset))) === shown);
+  byId("preset").value = index < 0 ? "" : String(index);
+}
