@@ -20,7 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from coverage import PACKAGES, add_run, limited, read, sampled
+from coverage import PACKAGES, OutOfTime, add_run, limited, read, sampled
+from torch.overrides import TorchFunctionMode
 
 STEPS = ("convert", "train", "export", "verify")
 LARGEST = 25_000_000  # parameters; larger networks are examined on tensors without data
@@ -51,6 +52,19 @@ def shapes(net: Any) -> list[tuple[int, ...]]:
     return [*small, (2, *size)]
 
 
+class Attention(BaseException):
+    """Not an Exception, which a network's own code might catch."""
+
+
+class NoAttention(TorchFunctionMode):
+    """Ends a run at the first attention, which tells as much as all of the run."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == "scaled_dot_product_attention":
+            raise Attention
+        return func(*args, **(kwargs or {}))
+
+
 def is_classifier(name: str) -> tuple[bool, str]:
     """Whether a network convolves, gives one row of numbers per image, and multiplies only by its weights.
 
@@ -72,7 +86,11 @@ def classifies(name: str, device: str) -> tuple[bool, str]:
     shape = shapes(net)[-1]
     if len(shape) != 4:
         return False, "no images"
-    out = net(torch.zeros(shape, device=device))
+    try:
+        with torch.no_grad(), NoAttention():
+            out = net(torch.zeros(shape, device=device))
+    except Attention:
+        return False, "multiplies by attention"
     if not isinstance(out, torch.Tensor) or out.dim() != 2:
         return False, "no classifier"
     found = trace(net, [torch.zeros(shape, device=device)])
@@ -192,7 +210,7 @@ def examine(name: str, seconds: int, alpha: str) -> dict[str, Any]:
             lines = str(error).splitlines() or [""]
             trial.result[step] = False
             trial.result[f"{step}_error"] = f"{type(error).__name__}: {lines[0]}"[:300]
-            if step == "convert":
+            if step == "convert" or isinstance(error, OutOfTime):
                 break
     trial.result["seconds"] = round(time.process_time() - start, 1)
     return trial.result
@@ -215,6 +233,9 @@ def one(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             fits, why = is_classifier(name)
     except (KeyboardInterrupt, SystemExit):
         raise
+    except OutOfTime as error:
+        mark.unlink()
+        return {"name": name, "convert": False, "convert_error": f"before it is converted: {error}"}
     except BaseException as error:
         fits, why = False, f"can't be built here: {type(error).__name__}: {error}"[:200]
     result = examine(name, arguments.seconds, arguments.alpha) if fits else {"name": name, "left": why}

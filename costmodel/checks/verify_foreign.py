@@ -120,12 +120,11 @@ def _traced(network: Network, inputs: Inputs) -> tuple[Trace, list[str]]:
     """Trace a network with a training step, or without one if it can't be trained on these inputs."""
     args, kwargs = inputs.values(network.device)
     doing = f"{network.name.text} does not run on {' and '.join(inputs.shapes)}"
-    whole = _run(doing, network.module, args, kwargs, training=False)
     try:
-        trained = _run(doing, network.module, args, kwargs, training=True)
+        return _run(doing, network.module, args, kwargs, training=True), []
     except ValueError as error:
+        whole = _run(doing, network.module, args, kwargs, training=False)
         return whole, [f"training is not compared: {error}"]
-    return replace(whole, training=trained.training), []
 
 
 def _run(doing: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], **how: bool) -> Trace:

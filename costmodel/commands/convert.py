@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.converting import ConversionOptions, layers_of, module_text
+from costmodel.commands.shared.converting import (
+    ConversionOptions,
+    check_init,
+    layers_of,
+    module_text,
+    read_into,
+)
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
@@ -44,6 +50,7 @@ def convert(
     stride_rule: Annotated[str, option("stride-rule")] = "C",
     between: Annotated[str, option("between")] = "none",
     init: Annotated[str, option("init")] = "random",
+    weights: Annotated[Path | None, option("original-weights")] = None,
     input: InputOption = None,
     inputs: InputsOption = None,
     output: Annotated[Path | None, option("module")] = None,
@@ -57,16 +64,21 @@ def convert(
     """
     question = Question.of(ctx)
     with bad_input(), within(timeout, network):
+        check_init(init)
+        if weights is not None and init != "pretrained":
+            raise ValueError(f"--weights needs --init pretrained, got --init {init}")
         asked_for = ConversionOptions(alpha, beta, paths, layers or (), width_rule, stride_rule, between)
         found = asked(network, input, inputs)
         options = asked_for.read()
         tables, work = _compared(found, options, asked_for)
+        if init == "pretrained":
+            tables = [*tables, *_carried(found, options, weights)]
         if output is not None:
-            whole = options | {"init": init, "inputs": tuple(positional(found)[0].shape)}
-            output.write_text(
-                module_text(found.network.name, whole, question.command_line()), encoding="utf-8"
-            )
-            say(f"pwoct-cost: {output} builds the converted network: network()")
+            whole = options | {"inputs": tuple(positional(found)[0].shape)}
+            text = module_text(found.network.name, whole, question.command_line(), init)
+            output.write_text(text, encoding="utf-8")
+            call = "network(weights)" if init == "pretrained" else "network()"
+            say(f"pwoct-cost: {output} builds the converted network: {call}")
     formula, runs = work
     payload = {"model": network, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
     agrees = formula == runs
@@ -74,6 +86,24 @@ def convert(
     show("convert", tables, format, payload, [found.title], [verdict])
     if not agrees:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _carried(found: NetworkOnInputs, options: dict[str, Any], weights: Path | None) -> Sequence[Table]:
+    """Return the table of what is lost of an original's weights, which are read from a file."""
+    if weights is None:
+        say("pwoct-cost: --weights FILE shows how much of a trained original's weights is carried over")
+        return []
+    from costmodel.tables.converted import carried_table
+    from pwoct.conversion import conversion_of
+    from pwoct.conversion import convert as converted
+
+    original = found.network.on("cpu").module
+    read_into(original, weights)
+    args, _ = found.inputs.values("cpu")
+    doing = f"{found.network.name.text} can't be converted"
+    model = run_foreign(doing, converted, original, **{**options, "inputs": list(args), "init": "pretrained"})
+    layers = [(layer.name, layer.carried) for layer in conversion_of(model).converted]
+    return [carried_table([(name, carried) for name, carried in layers if carried is not None])]
 
 
 def _compared(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from costmodel.operators.converted import ConvertedLayer
 from costmodel.report import Column, Table, change
@@ -20,6 +20,26 @@ COLUMNS = (
     Column("macs", "MACs", "count"),
     Column("macs_change", "change", "percent"),
 )
+
+
+class CarriedWeights(Protocol):
+    """What became of a layer's trained weights."""
+
+    @property
+    def lost(self) -> Mapping[str, float]:
+        """The share of each bottleneck path's squared norm that is lost."""
+
+    @property
+    def share(self) -> float:
+        """The share of the whole layer's."""
+
+    @property
+    def whole(self) -> float:
+        """The layer's squared norm."""
+
+    @property
+    def note(self) -> str:
+        """What else is to be said."""
 
 
 def converted_table(original: Trace, layers: Sequence[ConvertedLayer]) -> Table:
@@ -72,3 +92,23 @@ def kept_table(kept: Sequence[tuple[str, str]]) -> Table:
         Column("names", "names", on_terminal=False),
     )
     return Table("kept", "Not converted", columns, rows)
+
+
+def carried_table(layers: Sequence[tuple[str, CarriedWeights]]) -> Table:
+    """Return one row per octave layer whose weights were not carried over whole, and one for all."""
+    rows: list[dict[str, Any]] = [
+        {"layer": name, "lost": carried.share, "note": carried.note, **carried.lost}
+        for name, carried in layers
+        if carried.lost or carried.note
+    ]
+    whole = sum(carried.whole for _, carried in layers)
+    lost = sum(carried.share * carried.whole for _, carried in layers)
+    rows.append({"layer": "all octave layers", "lost": lost / whole if whole else 0.0})
+    paths = [path for path in ("HH", "HL", "LH", "LL") if any(path in row for row in rows)]
+    columns = (
+        Column("layer", "layer"),
+        Column("lost", "lost", "share"),
+        *(Column(path, f"of {path}", "share") for path in paths),
+        Column("note", "note"),
+    )
+    return Table("carried", "Share of the weights' squared norm that is not carried over", columns, rows)

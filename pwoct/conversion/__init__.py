@@ -93,7 +93,7 @@ def convert(
         between=between,
         init=init,
     )
-    check_network(model)
+    check_network(model, init)
     check_patterns(model, options)
     shapes, reports = _planned(model, inputs, options)
     result = _copied(model)

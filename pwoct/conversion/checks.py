@@ -15,9 +15,11 @@ from pwoct.conversion.report import Conversion
 Convs = Mapping[str, nn.Conv2d]
 
 
-def check_network(model: nn.Module) -> None:
-    """Raise ValueError if a network is of a kind that can't be converted."""
+def check_network(model: nn.Module, init: str) -> None:
+    """Raise ValueError if a network is of a kind that can't be converted, or has no weights to start from."""
     name = type(model).__name__
+    if init == "pretrained" and any(p.is_meta for p in model.parameters()):
+        raise ValueError(f"init 'pretrained' needs weights, but {name} is on the meta device")
     if isinstance(getattr(model, "conversion", None), Conversion):
         raise ValueError(f"{name} is converted already: convert the original with other options")
     compiled = [path for path, part in model.named_modules() if isinstance(part, torch.jit.ScriptModule)]

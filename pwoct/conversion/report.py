@@ -37,11 +37,25 @@ class ConvSpec:
 
 @dataclass(frozen=True)
 class Carried:
-    """What became of a trained kernel's squared norm: the share that a path of lower rank lost."""
+    """What became of a trained kernel's squared norm: the share that a path of lower rank lost.
 
-    lost: Mapping[str, float] = field(default_factory=dict)  # by path
-    whole: float = 0.0  # of the layer's kernel
+    `lost` is the share of each bottleneck path's kernel, `norms` holds the squared norms of these kernels,
+    and `whole` that of the layer's. A layer that was not `carried` starts from random weights.
+    """
+
+    lost: Mapping[str, float] = field(default_factory=dict)
+    norms: Mapping[str, float] = field(default_factory=dict)
+    whole: float = 0.0
     note: str = ""
+    carried: bool = True
+
+    @property
+    def share(self) -> float:
+        """The share of the whole kernel's squared norm that is lost."""
+        if not self.carried:
+            return 1.0
+        lost = sum(self.lost[path] * self.norms[path] for path in self.lost)
+        return lost / self.whole if self.whole else 0.0
 
 
 @dataclass(frozen=True)

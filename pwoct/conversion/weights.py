@@ -24,18 +24,23 @@ def carry(layer: ConvertedConv, conv: nn.Conv2d) -> Carried:
     """
     spec = layer.spec
     if spec.kind == DENSE and spec.groups > 1:
-        return Carried(note="paths with groups join other channels than the original: random weights")
+        return Carried(whole=_norm(conv.weight), note="random: its groups join other channels", carried=False)
     lost: dict[str, float] = {}
+    norms: dict[str, float] = {}
     for name, path in layer.named_children():
         kernel = _kernel_of_path(layer, conv.weight, name.upper())
         if isinstance(path, nn.Conv2d):
             path.weight.copy_(kernel)
         elif isinstance(path, Bottleneck):
             lost[name.upper()] = low_rank_(path, kernel)
+            norms[name.upper()] = _norm(kernel)
         _carry_bias(layer, conv, name, path)
-    strided = [name for name in lost if spec.stride > 1]
-    note = f"of {', '.join(strided)} the kernel is that of stride 1" if strided else ""
-    return Carried(lost, float(conv.weight.double().square().sum()), note)
+    note = "as at stride 1" if lost and spec.stride > 1 else ""
+    return Carried(lost, norms, _norm(conv.weight), note)
+
+
+def _norm(kernel: Tensor) -> float:
+    return float(kernel.double().square().sum())
 
 
 def _kernel_of_path(layer: ConvertedConv, weight: Tensor, path: str) -> Tensor:

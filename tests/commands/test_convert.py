@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+import pwoct
 from costmodel.models import load
 from costmodel.models.names import parse
 
@@ -99,6 +101,74 @@ def test_the_written_module_builds_the_network(
     assert {n: tuple(p.shape) for n, p in written_octave.network().named_parameters()} == shapes
     assert "stages.2.0.conv1.hl.reduce.weight" in shapes
     sys.modules.pop("written_octave")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a ResNet-8, as a training would save them."""
+    file = tmp_path_factory.mktemp("weights") / "resnet8.pt"
+    torch.manual_seed(5)
+    torch.save({"state_dict": pwoct.build("resnet8").state_dict()}, file)
+    return file
+
+
+def test_weights_of_the_original_are_carried_over(
+    trained: Path, pwoct_cost: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "carried_octave.py"
+    options = ("--alpha", "1/4", "--paths", "HL,LL", "--init", "pretrained", "--weights", str(trained))
+    result = pwoct_cost("convert", "resnet8", *options, "-o", str(file), "--format", "json")
+    assert result.code == 0, result.err
+    rows = {row["layer"]: row for row in json.loads(result.out)["carried"]}
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import carried_octave
+
+    made = carried_octave.network(trained).requires_grad_(False)
+    weights = torch.load(trained, weights_only=True)["state_dict"]
+    assert torch.equal(made.stem.weight, weights["stem.weight"])
+    # conv1 of the second stage has the stride; its HH is a part of the original's kernel.
+    kernel = weights["stages.1.0.conv2.weight"]
+    assert torch.equal(made.stages[1][0].conv2.hh.weight, kernel[:24, :24])
+    path = made.stages[1][0].conv2.ll
+    parts = (path.expand.weight[..., 0, 0], path.spatial.weight, path.reduce.weight[..., 0, 0])
+    composed = torch.einsum("om,mnkl,ni->oikl", *parts)
+    lost = (kernel[24:, 24:] - composed).square().sum() / kernel[24:, 24:].square().sum()
+    row = rows["stages.1.0.conv2"]
+    assert row["LL"] == pytest.approx(float(lost), rel=1e-4)
+    share = sum(
+        row[p] * float(k.square().sum()) for p, k in (("LL", kernel[24:, 24:]), ("HL", kernel[24:, :24]))
+    )
+    assert row["lost"] == pytest.approx(share / float(kernel.square().sum()), rel=1e-5)
+    assert 0 < rows["all octave layers"]["lost"] < row["LL"]
+    drawn = carried_octave.network()
+    assert not torch.equal(drawn.stages[1][0].conv2.hh.weight, kernel[:24, :24])
+    sys.modules.pop("carried_octave")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--weights", "w.pt"), 2, "--weights needs --init pretrained, got --init random"),
+        (("--init", "pretrained", "--weights", "missing.pt"), 5, "missing.pt cannot be read: No such file"),
+        (("--init", "best"), 2, "init must be one of random, pretrained, got 'best'"),
+    ],
+)
+def test_weights_that_can_not_be_had_are_one_clear_line(
+    pwoct_cost: Run, options: tuple[str, ...], code: int, message: str
+) -> None:
+    result = pwoct_cost("convert", "resnet8", "--alpha", "1/4", *options)
+    assert result.code == code
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_weights_of_another_network_are_refused(trained: Path, pwoct_cost: Run) -> None:
+    options = ("--alpha", "1/4", "--init", "pretrained", "--weights", str(trained))
+    result = pwoct_cost("convert", "resnet14", *options)
+    assert result.code == 5
+    assert "the weights do not fit the network; missing: stages.0.1." in result.err
+    without = pwoct_cost("convert", "resnet8", *options[:4])
+    assert "--weights FILE shows how much" in without.err
 
 
 def test_a_function_gives_the_inputs(nets: Path, pwoct_cost: Run, tmp_path: Path) -> None:

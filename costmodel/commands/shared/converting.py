@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from costmodel.commands.shared.errors import CHECKPOINT, fail
 from costmodel.operators.converted import ConvertedLayer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
     from costmodel.models.names import Name
     from pwoct.conversion import Conversion
 
@@ -17,9 +22,12 @@ MODULE = '''"""{title}.
 Written by: {command_line}
 """
 
+from pathlib import Path
+
 from torch import nn
 
 import pwoct
+from pwoct.training.weights import load_weights, put_into
 
 
 def original() -> nn.Module:
@@ -27,13 +35,24 @@ def original() -> nn.Module:
 {build}
 
 
-def network(trained: nn.Module | None = None) -> nn.Module:
-    """Return the converted network; of `trained`, an original with weights, it takes over what it can."""
+def network(trained: nn.Module | str | Path | None = None) -> nn.Module:
+    """Return the converted network.
+
+    trained: an original with weights, or a file of its weights (.safetensors, or .pt or .pth with tensors
+        alone). {taken}
+    """
+    start = trained if isinstance(trained, nn.Module) else original()
+    if isinstance(trained, str | Path):
+        put_into(start, load_weights(Path(trained)))
     return pwoct.convert(
-        original() if trained is None else trained,
+        start,
 {options}
     )
 '''
+TAKEN = {
+    "random": "Layers that stay plain keep these weights; the others start from random ones.",
+    "pretrained": "Octave layers start from these weights too: `pwoct.conversion_of` says what is lost.",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +79,14 @@ class ConversionOptions:
         return found | {key: value for key, value in rest.items() if value != defaults[key]}
 
 
+def check_init(init: str) -> None:
+    """Raise ValueError unless octave layers can have such weights."""
+    from pwoct.channels import check_choice
+    from pwoct.conversion.options import INITS
+
+    check_choice("init", init, INITS)
+
+
 def layers_of(conversion: Conversion, *, stride_rule: str, between: str) -> list[ConvertedLayer]:
     """Return the sizes of all octave layers of a converted network."""
     found = []
@@ -81,12 +108,26 @@ def layers_of(conversion: Conversion, *, stride_rule: str, between: str) -> list
     return found
 
 
-def module_text(name: Name, options: Mapping[str, Any], command_line: str) -> str:
+def module_text(name: Name, options: Mapping[str, Any], command_line: str, init: str) -> str:
     """Return a module whose `network()` builds the converted network again, in a user's own code."""
     title = f"{name.text} with octave convolutions in place of its own"
-    pairs = "\n".join(f"        {key}={value!r}," for key, value in options.items())
-    build = "\n".join(f"    {line}" for line in _building(name))
-    return MODULE.format(title=title, command_line=command_line, build=build, options=pairs)
+    pairs = [f"        {key}={value!r}," for key, value in options.items()]
+    if init == "pretrained":
+        pairs.append('        init="random" if trained is None else "pretrained",')
+    build = "\n".join(f"    {line}".rstrip() for line in _building(name))
+    values = {"title": title, "command_line": command_line, "build": build, "options": "\n".join(pairs)}
+    return MODULE.format(taken=TAKEN[init], **values)
+
+
+def read_into(original: nn.Module, path: Path) -> None:
+    """Give a network the weights of a file; leave with exit code 5 where they can't be read or do not fit."""
+    from pwoct.training.checkpoint import CheckpointError
+    from pwoct.training.weights import load_weights, put_into
+
+    try:
+        put_into(original, load_weights(path))
+    except CheckpointError as error:
+        fail(str(error), CHECKPOINT)
 
 
 def _building(name: Name) -> list[str]:

@@ -158,8 +158,13 @@ TABLE: tuple[Word, ...] = (
     Word(
         "init",
         "--init",
-        f"Weights of the written module: {_some('init')} (of a network you pass to it; none are loaded).",
+        f"Weights of the octave layers: {_some('init')} (the original's, carried over).",
         "init",
+    ),
+    Word(
+        "original-weights",
+        "--weights",
+        "The original's weights, for --init pretrained: .safetensors, or .pt or .pth with tensors alone.",
     ),
     Word("module", "--output -o", "Write a module for your own code, which builds the network: net.py."),
     # search

@@ -68,6 +68,11 @@ def test_what_is_no_input_is_one_clear_line(inputs: Any, message: str) -> None:
         pwoct.convert(Net(), alpha="1/4", inputs=inputs)
 
 
+def test_weights_that_are_not_there_are_not_carried_over() -> None:
+    with pytest.raises(ValueError, match="init 'pretrained' needs weights, but Net is on the meta device"):
+        pwoct.convert(Net().to("meta"), alpha="1/4", inputs=SHAPE, init="pretrained")
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_a_shape_is_of_the_networks_dtype(dtype: torch.dtype) -> None:
     made = pwoct.convert(Net().to(dtype), alpha="1/4", inputs=SHAPE)
