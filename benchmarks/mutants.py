@@ -6,7 +6,7 @@ batch". Each mutant lives in a process of its own, forked before the project is 
 memory only.
 
 A mutant meets `prove` claim by claim until one fails, the cheap ones first; if none of these fails, `verify`
-of three networks, and then the rest of `prove`. `--every-check` shows `verify` the others too.
+of three networks; and if these find nothing, the rest of `prove`. `--every-check` shows `verify` the others too.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def verdict(mutant: Mutant, every_check: bool) -> dict[str, str]:
     checks: dict[str, Callable[[], str]] = {"prove": partial(_prove_quickly, mutant.module)}
     checks |= {"verify": _verify, "prove, rest": _prove_rest}
     for name, check in checks.items():
-        if found.get("prove") and (name == "prove, rest" or not every_check):
+        if any(found.values()) and (name == "prove, rest" or not every_check):
             continue
         try:
             found[name] = check()

@@ -257,7 +257,7 @@ class Tracer:
 
 
 def _floor_div(a: sp.Expr, b: sp.Expr) -> sp.Expr:
-    return floor_of(sp.expand(sp.cancel(a / b)))
+    return floor_of(sp.expand(a / b if b.is_Integer else sp.cancel(a / b)))
 
 
 def _mod(a: sp.Expr, b: sp.Expr) -> sp.Expr:

@@ -53,7 +53,7 @@ class SizeRecord:
 
     def rounded(self, a: sp.Expr, b: sp.Expr) -> sp.Expr:
         """Return a quotient rounded down: a polynomial, the name that it has, or a floor."""
-        quotient = sp.expand(sp.cancel(a / b))
+        quotient = sp.expand(a / b if b.is_Integer else sp.cancel(a / b))
         return self.quotients[quotient] if quotient in self.quotients else floor_of(quotient)
 
 
@@ -137,7 +137,7 @@ class Recorded:
         if number is None:
             return self._met(other, combine)
         expr, value = number
-        return self.record.size(sp.expand(combine(self.expr, expr)), combine(self.value, value))
+        return self.record.size(combine(self.expr, expr), combine(self.value, value))
 
     def __add__(self, other: Any) -> Any:
         return self._combined(other, operator.add)
@@ -145,7 +145,7 @@ class Recorded:
     __radd__ = __add__
 
     def __mul__(self, other: Any) -> Any:
-        return self._combined(other, operator.mul)
+        return self._combined(other, _expanded_product)
 
     __rmul__ = __mul__
 
@@ -285,6 +285,11 @@ def _number(value: Any) -> tuple[sp.Expr, int] | None:
     if is_recorded(value):
         return value.expr, value.value
     return (sp.Integer(int(value)), int(value)) if type(value) in (int, bool) else None
+
+
+def _expanded_product(a: Any, b: Any) -> Any:
+    # A sum or difference of expanded polynomials is expanded already; a product is not.
+    return sp.expand(a * b) if isinstance(a, sp.Expr) else a * b
 
 
 def _part(quotient: Any, index: int) -> Any:
