@@ -6,7 +6,7 @@ batch". Each mutant lives in a process of its own, forked before the project is 
 memory only.
 
 A mutant meets `prove` claim by claim until one fails, the cheap ones first; if none of these fails, `verify`
-of three networks; and if these find nothing, the rest of `prove`. `--every-check` shows `verify` the others too.
+of three networks, and then the rest of `prove`. `--every-check` shows `verify` the others too.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from costmodel.convention import QUANTITIES, Cost
 from costmodel.grids.evaluate import SUMS, evaluate_networks
 from costmodel.networks.closed_form import BOTTLENECKS, CHANNELS, alpha, beta, closed_form, network_cost
 from costmodel.networks.closed_form import n as blocks_symbol
-from costmodel.networks.resnet import ResNetDesign, resnet
+from costmodel.networks.resnet import ResNetDesign, resnet, rounding_notes
 from costmodel.networks.stages import STAGES
 from costmodel.operators.layer import Layer, path_formulas
 from costmodel.operators.octave import PATHS
@@ -67,19 +67,22 @@ def calculator_claims(*, every: bool = False) -> Iterator[Claim]:
     yield Claim("formulas of paths = operators()", _paths, "checked", f"{len(_LAYERS)} layers")
 
 
-# All sizes.
-
-
 def _folded(every: bool) -> Iterator[Identity]:
     for name, network in NETWORKS.items() if every else [*NETWORKS.items()][-1:]:
         for count in (1, 2, 3, 4, 5) if every else (4,):
             title = f"resnet{6 * count + 2} {name}"
-            yield Identity(title, network.domain(), partial(_folded_pairs, title, network, count))
+            yield _folded_identity(title, network, count)
 
 
-def _folded_pairs(title: str, network: ClaimedNetwork, blocks: int) -> Iterator[Compared]:
-    record = SizeRecord({sp.expand(q): sp.sympify(r) for q, r in network.domain().rounded.items()})
-    v = Sizes(network.numbers(0), record)
+def _folded_identity(title: str, network: ClaimedNetwork, blocks: int) -> Identity:
+    domain = network.domain()
+    record = SizeRecord({sp.expand(q): sp.sympify(r) for q, r in domain.rounded.items()})
+    numbers = network.numbers(0)
+    pairs = partial(_folded_pairs, title, network, blocks, Sizes(numbers, record))
+    return Identity(title, domain, pairs, record, {symbol: numbers[symbol] for symbol in domain.least})
+
+
+def _folded_pairs(title: str, network: ClaimedNetwork, blocks: int, v: Sizes) -> Iterator[Compared]:
     with unreduced_ratios():
         net = resnet(6 * blocks + 2, size=(v(EVEN[0]), v(EVEN[1])), **network.options(v))
         folded, whole = cost_of(net.folded()), cost_of(net.operators())
@@ -96,8 +99,6 @@ def expression_of(value: Any) -> sp.Expr:
     """Return a size, recorded, plain or an expression, as an expression."""
     return value if isinstance(value, sp.Expr) else expression(value)
 
-
-# Points.
 
 _CONFIGURATIONS: Sequence[dict[str, Any]] = (
     {},
@@ -122,9 +123,14 @@ def _at_depths(depths: Sequence[int]) -> Iterator[Identity]:
 def _depth_pairs(title: str, depth: int) -> Iterator[Compared]:
     for options in _CONFIGURATIONS:
         net = resnet(depth, **options)
-        whole = cost_of(net.operators())
+        operators = net.operators()
+        whole = cost_of(operators)
         yield from _costs(title, cost_of(net.folded()), whole)
         yield from _costs(title, network_cost(net.backbone, net, net.backbone.n), whole)
+        for stage in STAGES:
+            wanted = cost_of([op for op in operators if op.name.startswith(f"stages.{stage}.")])
+            found = network_cost(net.backbone, net, net.backbone.n, stage=stage)
+            yield from _costs(f"{title}, stage {stage + 1}", found, wanted)
 
 
 _WIDTH_RULES = ("mean", "in", "out", "min")
@@ -168,8 +174,6 @@ def _closed_pairs(
 
 def _is_whole(net: ResNetDesign) -> bool:
     """Return whether no split and no width of a network is rounded."""
-    from costmodel.networks.resnet import rounding_notes
-
     return not rounding_notes(net)
 
 

@@ -142,7 +142,7 @@ class ClaimedNetwork:
         full.update({HIGH[s]: full[WIDTH] * 2**s - full.get(LOW[s], 0) for s in STAGES})
         return full
 
-    def case(self, blocks: int, image: Pair, instances: int = 0, batch: Size = n) -> Case:
+    def case(self, blocks: int, image: Pair, instances: int = 1, batch: Size = n) -> Case:
         """Return the run of a network of 6 `blocks` + 2 layers on a batch of images of a size."""
         sides = [sp.sympify(side) for side in image]
         domain = self.domain()
@@ -165,6 +165,7 @@ PLAIN = ClaimedNetwork(alphas=("0", "0", "0"))
 OCT = ClaimedNetwork()
 PWISE = ClaimedNetwork((PATHS,) * 3)
 MIXED = ClaimedNetwork((("LH",), PATHS, ("HL", "LL")))
+ALL_LOW = ClaimedNetwork(alphas=("1", "1", "1"))  # no high map tells the size of the high output
 EVEN = (PERIOD * h, PERIOD * w)
 
 
@@ -202,7 +203,7 @@ def _more_claims() -> Iterator[Claim]:
 
 def _depths(network: ClaimedNetwork, blocks: Sequence[int]) -> Iterator[Case]:
     for count in blocks:
-        yield network.case(count, EVEN, instances=2 if count == blocks[0] else 0)
+        yield network.case(count, EVEN, instances=2 if count == blocks[0] else 1)
 
 
 def _odd(every: bool) -> Iterator[Case]:
@@ -210,6 +211,7 @@ def _odd(every: bool) -> Iterator[Case]:
         sizes = residue_sizes(PERIOD, pairs=False)
         for image in sizes if every else sizes[1:2]:
             yield network.case(1, image)
+    yield ALL_LOW.case(1, (PERIOD * h + 5, PERIOD * w + 2))
 
 
 def _small(every: bool) -> Iterator[Case]:

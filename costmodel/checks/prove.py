@@ -80,11 +80,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Identity:
-    """Pairs of expressions or numbers that must be equal, without a run of code on symbols."""
+    """Pairs of expressions or numbers that must be equal, without a run of code on symbols.
+
+    Where formulas run on recorded sizes, `record` has what they asked of them, and `sample` their values.
+    """
 
     name: str
     domain: SizeDomain
     pairs: Callable[[], Iterable[Compared]]
+    record: SizeRecord = field(default_factory=SizeRecord)
+    sample: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ def equal(case: Identity) -> ProofRun:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         found.failures.append(f"{case.name}: it fails: {lines[0]}")
     found.failures += [str(pair) for pair in found.compared if not pair.agrees]
+    _decide_all(found, case.record.conditions)
     return found
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -107,9 +108,63 @@ def _skipped_residue(run: Any) -> None:
     run["conditions"].append(["Ne(Mod(n + 1, 2), 0)", step])
 
 
+def _same_on_both_sides(run: Any) -> None:
+    run["compared"][0][2] += " + c_in"
+    run["compared"][0][3] += " + c_in"
+
+
+def _other_domain(run: Any) -> None:
+    run["domain"]["least"]["n"] = 1000
+
+
+def _larger_domain(run: Any) -> None:
+    run["domain"]["least"]["n"] = 0
+
+
+def _false_fact(run: Any) -> None:
+    run["domain"]["facts"].append("-n")
+
+
+def _false_world(run: Any) -> None:
+    run["domain"]["worlds"].append({"n": "1000"})
+
+
+def _other_sample(run: Any) -> None:
+    run["sample"]["n"] = 1
+
+
+def _no_instances(run: Any) -> None:
+    run["instances"] = []
+
+
+def _no_residues(run: Any) -> None:
+    step = {"rule": "residues", "modulus": {"n": 0}, "cases": []}
+    run["conditions"].append(["n > 2", step])
+
+
+def _known_quotient(run: Any) -> None:
+    step = {
+        "rule": "quotient",
+        "of": "floor(n/c_in)",
+        "above": "n",
+        "below": "c_in",
+        "step": {"rule": "equal"},
+    }
+    run["conditions"].append(["floor(n/c_in) <= quotient_0", step])
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
+        (_same_on_both_sides, "the totals are not the sums of the layers"),
+        (_other_domain, "lies outside the domain"),
+        (_larger_domain, "n - 1 >= 0 does not follow"),
+        (_false_fact, "lies outside the domain"),
+        (_false_world, "lies outside the domain"),
+        (_other_sample, "lies outside the domain"),
+        (_no_instances, "were counted at no instance"),
+        (_no_residues, "n > 2 does not follow"),
+        (_known_quotient, "floor(n/c_in) <= quotient_0 does not follow"),
         (_formula, "op: macs: c_in*c_out*n is not c_in*c_out*n + 1"),
         (_condition, "n > 2 does not follow"),
         (_instance, "MACs were counted at"),
@@ -122,10 +177,44 @@ def test_a_certificate_that_was_changed_is_refused(
 ) -> None:
     content = json.loads(certificate.read_text(encoding="utf-8"))
     change(content["theorems"][0]["runs"][0])
+    theorems = json.dumps(content["theorems"], sort_keys=True)
+    content["sha256"] = hashlib.sha256(theorems.encode()).hexdigest()
     certificate.write_text(json.dumps(content), encoding="utf-8")
     ran = pwoct_cost("prove", "--check", str(certificate))
     assert ran.code == 1
     assert fault in ran.err
+
+
+def test_a_condition_that_was_left_out_shows_in_the_digest(pwoct_cost: Run, certificate: Path) -> None:
+    content = json.loads(certificate.read_text(encoding="utf-8"))
+    content["theorems"][0]["runs"][0]["conditions"].pop()
+    certificate.write_text(json.dumps(content), encoding="utf-8")
+    ran = pwoct_cost("prove", "--check", str(certificate))
+    assert ran.code == 1
+    assert ran.err == ("pwoct-cost: the theorems are not those that were written: their SHA-256 differs\n")
+
+
+@pytest.mark.parametrize("place", ["code", "instance", "sample", "least", "fact"])
+def test_nothing_in_a_certificate_is_executed(
+    place: str, pwoct_cost: Run, certificate: Path, tmp_path: Path
+) -> None:
+    text = f"__import__('pathlib').Path({str(tmp_path / 'run')!r}).touch()"
+    content = json.loads(certificate.read_text(encoding="utf-8"))
+    run = content["theorems"][0]["runs"][0]
+    if place == "code":
+        run["compared"][0][2] = text
+    elif place == "fact":
+        run["domain"]["facts"].append(text)
+    else:
+        numbers = {
+            "instance": run["instances"][0][0],
+            "sample": run["sample"],
+            "least": run["domain"]["least"],
+        }
+        numbers[place]["n"] = text
+    certificate.write_text(json.dumps(content), encoding="utf-8")
+    assert pwoct_cost("prove", "--check", str(certificate)).code == 2
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("text", ["{}", "no", '{"theorems": [{}]}', 10**5 * "["])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,28 +13,28 @@ if TYPE_CHECKING:
     from costmodel.checks.proof.domain import SizeDomain
     from costmodel.checks.prove import ProofRun, Theorem
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def certificate(theorems: Iterable[Theorem]) -> dict[str, Any]:
     """Return theorems as plain data: expressions are text.
 
     Of each run: the domain, every pair of traced and formula's expression, every condition with the steps
-    by which it follows, the sample that chose the road, and the instances that were counted with plain
-    numbers.
+    by which it follows, the sample that chose the path through the code, and the instances that were counted
+    with plain numbers. The SHA-256 of all theorems shows whether anything was changed or left out later.
     """
+    content = list(map(_theorem, theorems))
+    digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return {"schema": SCHEMA, "sha256": digest, "theorems": content}
+
+
+def _theorem(theorem: Theorem) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
-        "theorems": [
-            {
-                "name": theorem.claim.name,
-                "kind": theorem.claim.kind,
-                "for_all": theorem.claim.for_all,
-                "failures": list(theorem.failures),
-                "runs": list(map(_run, theorem.runs)),
-            }
-            for theorem in theorems
-        ],
+        "name": theorem.claim.name,
+        "kind": theorem.claim.kind,
+        "for_all": theorem.claim.for_all,
+        "failures": list(theorem.failures),
+        "runs": list(map(_run, theorem.runs)),
     }
 
 
@@ -42,7 +44,7 @@ def _run(run: ProofRun) -> dict[str, Any]:
         "domain": _domain(run.case.domain),
         "compared": [[c.name, c.quantity, str(c.code), str(c.formula)] for c in run.compared],
         "conditions": [[str(condition), step] for condition, step in run.conditions.items()],
-        "sample": _numbers(getattr(run.case, "sample", {})),
+        "sample": _numbers(run.case.sample),
         "instances": [[_numbers(numbers), macs] for numbers, macs in run.instances],
     }
 

@@ -88,3 +88,14 @@ def test_a_seventh_block_that_is_another(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(code, "_block_specs", wrong)
     found = differs(depth_theorems._alike(every=False))
     assert found == "resnet44, stage 2: blocks unlike those of ResNet-20: code 1, formula 0"
+
+
+def test_a_stage_without_its_first_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = calculator_theorems.network_cost
+
+    def without_first(*arguments: Any, stage: int | None = None, **options: Any) -> Any:
+        cost = whole(*arguments, stage=stage, **options)
+        return cost if stage is None else cost * 0
+
+    monkeypatch.setattr(calculator_theorems, "network_cost", without_first)
+    assert differs(calculator_theorems._at_depths([8])).startswith("resnet8, stage 1: weights")

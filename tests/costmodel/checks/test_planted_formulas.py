@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from costmodel.checks import network_theorems
 from costmodel.checks.network_theorems import EVEN, OCT, PLAIN, ClaimedNetwork
 from costmodel.checks.prove import failures
 from costmodel.checks.verify import verify_named
 from costmodel.convention import Cost
+from costmodel.networks import network
 from costmodel.operators import pwise_octave, recorder
 from costmodel.operators.octave import plain_path
 from costmodel.operators.standard import convolution
+from costmodel.sizes import Pair
 from pwoct import resnet as code
 from tests.costmodel.checks.differences import layers_of
 
@@ -102,3 +105,12 @@ def test_a_block_with_the_wrong_alpha(other: str, monkeypatch: pytest.MonkeyPatc
     for found in (verified, proved):
         assert found[0].startswith("stages.0.1.conv1.hh")
         assert {name[: len("stages.0.1")] for name in layers_of(found)} == {"stages.0.1"}
+
+
+def test_a_stage_of_low_maps_whose_sizes_are_rounded_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rounded_down(size: Pair, stride: int) -> Pair:
+        return size[0] // stride, size[1] // stride
+
+    monkeypatch.setattr(network, "strided", rounded_down)
+    (*_, all_low) = network_theorems._odd(every=False)
+    assert any("operators: reads: code" in failure for failure in failures(all_low))
