@@ -185,11 +185,17 @@ class _DryRun:
             if ends_in[path[0]] and ends_out[path[1]]
         }
 
+    def _pools(self, spec: ConvSpec, x: OctaveTensor, choice: LayerChoice) -> bool:
+        """Whether a layer without a low branch strides as octave layers around it do, by pooling."""
+        in_a_row = bool(x.origins) and choice.changes
+        return in_a_row and spec.kind == DENSE and spec.stride > 1 and self.options.stride_rule != "C"
+
     def _output(self, spec: ConvSpec, x: OctaveTensor, y: Tensor, choice: LayerChoice) -> OctaveTensor:
         name, size = spec.name, strided(x.map_size, spec.stride)
         if spec.kind == DENSE:
             self.used |= x.origins
-        is_octave = not (spec.layout_in.is_plain and spec.layout_out.is_plain) or spec.widths
+        has_low = not (spec.layout_in.is_plain and spec.layout_out.is_plain)
+        is_octave = has_low or bool(spec.widths) or self._pools(spec, x, choice)
         if is_octave:
             self.specs[name] = spec
         else:
@@ -202,7 +208,7 @@ class _DryRun:
             spec.layout_out,
             size,
             origins if choice.changes else frozenset(),
-            closes=spec.closes and bool(is_octave),
+            closes=spec.closes and is_octave,
         )
 
 

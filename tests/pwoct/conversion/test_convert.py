@@ -28,50 +28,6 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-def by_name_of(builtin: nn.Module, converted: nn.Module) -> dict[str, Tensor]:
-    """The built-in network's weights under the converted network's names."""
-    theirs = builtin.state_dict()
-    found = {}
-    for name in converted.state_dict():
-        module, _, leaf = name.rpartition(".")
-        names = [f"{module}.{part}{leaf}" for part in ("", "high.", "low.", "hh.")]
-        parts = [theirs[n] for n in names if n in theirs]
-        found[name] = torch.cat(parts) if parts[0].dim() else parts[0]
-    return found
-
-
-OPTIONS: list[dict[str, Any]] = [
-    {"alpha": "1/4", "beta": 2, "paths": "HL,LH,LL"},
-    {"alpha": 1, "paths": "all"},
-    {"alpha": "1/2", "stride_rule": "A", "width_rule": "min", "between": "bn_relu", "paths": "HH,LL"},
-    {"alpha": 0, "paths": "HH"},
-    {"alpha": 0.3, "stride_rule": "B"},
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_a_plain_resnet_becomes_the_octave_resnet(options: dict[str, Any]) -> None:
-    builtin = pwoct.build("resnet8", **options).eval()
-    converted = pwoct.convert(pwoct.build("resnet8"), inputs=(1, 3, 32, 32), **options).eval()
-    with torch.no_grad():
-        for module in builtin.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_()  # type: ignore[union-attr, operator]
-    converted.load_state_dict(by_name_of(builtin, converted))
-    assert sum(p.numel() for p in converted.parameters()) == sum(p.numel() for p in builtin.parameters())
-    for size in (2, 3, 32, 32), (1, 3, 35, 18):
-        x = example(*size)
-        assert torch.equal(converted(x), builtin(x))
-
-
-def test_stages_have_their_own_choices() -> None:
-    layers = {"stages.0.*": "alpha:0", "stages.1.*": {"alpha": "1/4"}, "stages.2.*": "alpha:1/2,paths:HL,LH"}
-    builtin = pwoct.build("resnet8", alpha=[0, "1/4", "1/2"], paths="none+none+HL,LH").eval()
-    converted = pwoct.convert(pwoct.build("resnet8"), alpha=0, layers=layers, inputs=(1, 3, 32, 32)).eval()
-    converted.load_state_dict(by_name_of(builtin, converted))
-    assert torch.equal(converted(example(2, 3, 32, 32)), builtin(example(2, 3, 32, 32)))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_alpha_0_is_the_original_bit_for_bit(kind: type[Net]) -> None:
     net = kind().eval()
