@@ -24,7 +24,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "conversions": frozenset({".", "operators", "search", "tracing"}),
     "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
-    "paper": frozenset({".", "operators", "networks", "grids", "search"}),
+    "paper": frozenset({".", "operators", "networks", "grids", "search", "figures"}),
     "explorer": frozenset({".", "operators", "networks", "grids", "tables", "tracing", "paper"}),
     "models": frozenset({".", "networks"}),
     "tracing": frozenset({".", "operators"}),

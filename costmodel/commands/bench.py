@@ -213,7 +213,7 @@ def _draw(
 
     points = [
         RooflinePoint(
-            f"{setting.mode}: {describe(result.design)}",
+            f"{setting.mode}: {describe(result.design)}, {result.plan}",
             float(result.cost.intensity(dtype)),
             (result.cost.macs_training if setting.training else result.cost.macs) / result.timing.median,
         )

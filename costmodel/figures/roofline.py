@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from costmodel.figures.saving import save
+from costmodel.figures.style import legend_below, light_grid, new_figure, series
 from costmodel.speed.roofline import Machine
 
 
@@ -25,11 +26,9 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
         ImportError: if matplotlib is missing.
         ValueError: if there is nothing to draw, the ending names no format, or the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     if not points:
         raise ValueError("a roofline plot needs at least one point")
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = new_figure(7, 4.8)
     axes = figure.subplots()
     peak = machine.macs_per_second[dtype]
     ends = [min(p.intensity for p in points) / 2, max(2 * peak / machine.bytes_per_second, 1.0)]
@@ -39,10 +38,21 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
     axes.plot(
         corners, [min(peak, x * machine.bytes_per_second) / 1e9 for x in corners], color="black", label="roof"
     )
-    for label in dict.fromkeys(p.label for p in points):
+    for label, look in zip(dict.fromkeys(p.label for p in points), series(), strict=False):
         own = [p for p in points if p.label == label]
-        axes.scatter([p.intensity for p in own], [p.macs_per_second / 1e9 for p in own], label=label)
+        axes.scatter(
+            [p.intensity for p in own],
+            [p.macs_per_second / 1e9 for p in own],
+            label=label,
+            color=look["color"],
+            marker=look["marker"],
+        )
     axes.set(xscale="log", yscale="log", xlabel="MACs per byte", ylabel=f"10⁹ MACs per second ({dtype})")
     axes.set_title("Networks under this machine's roof", fontsize="medium")
-    axes.legend()
-    save(figure, path)
+    light_grid(axes)
+    legend_below(figure, axes, columns=2)
+    save(
+        figure,
+        path,
+        "MACs per second against MACs per byte, on logarithmic axes, below the roof of the machine.",
+    )

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from costmodel.figures.saving import save
+from costmodel.figures.style import BLACK, BLUE, PARAMETERS, VERMILION
 from costmodel.paper.cells import built_cost
-from costmodel.paper.figure import BLACK, BLUE, MILLION, ORANGE, SVG
+from costmodel.paper.figure import MILLION
 from costmodel.paper.printed import Paper
 from costmodel.paper.protocol import DEPTH, StudyResults, Trained
 from costmodel.paper.student import mean_interval, pooled
@@ -16,7 +18,7 @@ QUANTITIES = {
     "params": "parameters, millions (1x1 kernels included)",
     "macs": "MACs, millions (one 32x32 image)",
 }
-STYLES = {"plain": ("s", BLACK), "Oct": ("o", BLUE), "Pwise": ("D", ORANGE)}  # by kind of network
+STYLES = {"plain": ("s", BLACK), "Oct": ("o", BLUE), "Pwise": ("D", VERMILION)}  # by kind of network
 PAPER_DEPTH = 56
 
 
@@ -28,7 +30,7 @@ def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(SVG):
+    with mpl.rc_context(PARAMETERS):
         figure = Figure(figsize=(7.5, 4.4), layout="constrained")
         sides = figure.subplots(1, 2, sharey=True)
         for axes, (quantity, label) in zip(sides, QUANTITIES.items(), strict=True):
@@ -40,7 +42,11 @@ def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
             _ticks(axes)
         sides[0].set_ylabel("test accuracy, %")
         figure.legend(*sides[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        save(
+            figure,
+            path,
+            "Accuracy against parameters and against MACs, with 95 % intervals where there are several runs.",
+        )
 
 
 def _groups(measured: StudyResults) -> dict[str, list[Trained]]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from costmodel.figures.curves import draw_curves
 from costmodel.figures.results import BARS, LINES, figure_of, read
 from costmodel.figures.saving import save
+from costmodel.figures.style import series
 from costmodel.networks.resnet import resnet
 from costmodel.networks.wording import describe
+from costmodel.operators.recorder import cost_of
 from costmodel.report import to_json
 from costmodel.search.search import search
 from costmodel.search.search_table import describe_search, front_table
@@ -46,30 +50,29 @@ def test_sweep_has_a_line_for_every_set_of_paths() -> None:
     figure = figure_of(document)
     assert len(figure.axes) == 2 * 4
     drawn = [
-        (axes.get_title(), line.get_label(), list(line.get_xdata()), list(line.get_ydata()))
-        for axes in figure.axes[:4]
+        (column, list(line.get_xdata()), list(line.get_ydata()))
+        for column, axes in enumerate(figure.axes[:4])
         for line in axes.get_lines()
     ]
     assert len(drawn) == 16
     rows = {row["paths"]: [] for row in document["sweep"]}
     for row in document["sweep"]:
         rows[row["paths"]].append(row["params"])
-    series = {(title, label): y for title, label, _, y in drawn}
-    assert series["… neither HH nor LL", "neither HL nor LH"] == [855_578] * 3
-    assert series["… HH and LL", "HL and LH"] == rows["all"]
-    assert series["… LL", "HL"] == rows["HL,LL"]
-    assert series["… HH", "LH"] == rows["HH,LH"]
-    assert sorted(series.values()) == sorted(rows.values())
-    assert all(x == [0, 0.25, 0.5] for _, _, x, _ in drawn)
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[4:]]
+    labels = [label for legend in legends for label in legend]
+    assert {label: y for label, (_, _, y) in zip(labels, drawn, strict=True)} == rows
+    assert rows["none"] == [855_578] * 3
+    assert all(x == [0, 0.25, 0.5] for _, x, _ in drawn)
 
 
 def test_sweep_says_quantities_and_units() -> None:
     figure = figure_of(sweep_document())
     assert [axes.get_ylabel() for axes in figure.axes[::4]] == ["parameters", "MACs"]
     assert figure.axes[-1].get_xlabel() == "alpha (share of low-frequency channels)"
-    assert figure.get_suptitle() == "resnet56, beta 2: bottlenecks on …"
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["neither HL nor LH", "HL", "LH", "HL and LH"]
+    assert figure.get_suptitle() == "resnet56, beta 2: cost against alpha, by the paths that have bottlenecks"
+    legend = figure.axes[-1].get_legend()
+    assert legend.get_title().get_text() == "bottlenecks on"
+    assert [text.get_text() for text in legend.get_texts()] == ["HH,LL", "HH,HL,LL", "HH,LH,LL", "all"]
     assert figure.axes[0].yaxis.get_major_formatter()(400_000) == "400k"
 
 
@@ -111,7 +114,7 @@ def test_front_of_two_quantities_is_a_staircase_with_budgets() -> None:
     assert list(zip(stairs.get_xdata(), stairs.get_ydata(), strict=True)) == points
     assert stairs.get_drawstyle() == "steps-post"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("MACs", "parameters")
-    assert axes.get_title() == "1 point of 64 configurations"
+    assert axes.get_title() == "resnet56: 1 point of 64 configurations"
     assert [line.get_label() for line in budgets] == ["budget: 60,000,000 MACs", "budget: 400,000 parameters"]
     assert list(budgets[0].get_xdata()) == [60_000_000] * 2
     assert list(budgets[1].get_ydata()) == [400_000] * 2
@@ -132,6 +135,73 @@ def test_front_says_what_is_to_be_large() -> None:
     axes = figure_of(front_document({"macs": 60_000_000}, maximise=["params"])).axes[0]
     assert axes.get_ylabel() == "parameters (to be large)"
     assert axes.get_lines()[0].get_linestyle() == "None"
+
+
+def test_front_names_points_and_plain_networks() -> None:
+    document = front_document({"macs": 90_000_000}, maximise=["params"])
+    axes = figure_of(document).axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert "α 3/4, β 2, all" in texts
+    plain = axes.collections[0]
+    assert plain.get_label() == "plain, by depth"
+    costs = {depth: cost_of(resnet(depth).operators()) for depth in (20, 32)}
+    assert plain.get_offsets().tolist() == [[cost.macs, cost.params] for cost in costs.values()]
+    assert {"20", "32"} <= set(texts)
+
+
+def test_front_of_a_converted_network_has_no_plain_depths() -> None:
+    document = front_document({"macs": 90_000_000}, maximise=["params"])
+    document["space"]["model"] = ["timm:resnet50"]
+    axes = figure_of(document).axes[0]
+    assert not axes.collections
+    assert axes.get_title().startswith("timm:resnet50: ")
+
+
+def test_legends_cover_no_points() -> None:
+    for figure in (figure_of(front_document({"macs": 60_000_000})), figure_of(layers_document())):
+        assert figure.legends
+        assert not any(axes.get_legend() for axes in figure.axes)
+
+
+def test_series_differ_for_a_long_time() -> None:
+    looks = [next(found) for found in [series()] for _ in range(30)]
+    assert len({(look["color"], look["marker"]) for look in looks}) == 30
+    assert all(a["linestyle"] != b["linestyle"] for a, b in pairwise(looks))
+
+
+def test_svg_says_title_and_description(tmp_path: Path) -> None:
+    save(figure_of(front_document({})), tmp_path / "front.svg", "Fewer <MACs> to the left.")
+    first, second, *_ = ElementTree.parse(tmp_path / "front.svg").getroot()
+    assert (first.tag.rpartition("}")[2], second.tag.rpartition("}")[2]) == ("title", "desc")
+    assert first.text == figure_of(front_document({})).axes[0].get_title()
+    assert second.text == "Fewer <MACs> to the left."
+
+
+def test_pdf_has_truetype_fonts(tmp_path: Path) -> None:
+    save(figure_of(front_document({})), tmp_path / "front.pdf")
+    assert b"/Type3" not in (tmp_path / "front.pdf").read_bytes()
+
+
+def curves(*names: str, epochs: int = 2) -> dict[str, list[dict[str, float]]]:
+    history = [{"epoch": e, "train_loss": 1 / e, "test_accuracy": 0.5} for e in range(1, epochs + 1)]
+    return dict.fromkeys(names, history)
+
+
+def test_curves_have_whole_epochs_and_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("costmodel.figures.curves.save", lambda figure, *_: drawn.append(figure))
+    draw_curves(curves("a", "b"), tmp_path / "x.svg")
+    (figure,) = drawn
+    for axes in figure.axes:
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+        assert len({line.get_marker() for line in axes.get_lines()}) == 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+def test_curves_of_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="curves need a run with a finished epoch, got 2 runs without one"):
+        draw_curves({"a": [], "b": []}, tmp_path / "x.svg")
+    assert not list(tmp_path.iterdir())
 
 
 def test_layers_are_bars_by_stage() -> None:
