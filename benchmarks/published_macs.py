@@ -1,10 +1,14 @@
-"""The MACs that torchvision and timm publish for their own networks, beside ours.
+"""The MACs that torchvision, timm and pytorchcv publish for their own networks, beside ours.
 
 torchvision writes `_ops` (10^9 operations) into the description of each set of weights, with two or three
-decimals; timm writes `infer_gmacs` into its tables of results, for the image size of each row. Nothing is
-downloaded: torchvision's descriptions are in its package; a table of timm's is given as a file.
+decimals. timm's tables of results have `infer_gmacs`, for the image size of each row: fvcore's total. The
+README of pytorchcv has `FLOPs/2`, by a counter of its own. What a counter asks for each operator stands in
+rules (those of `reconcile`, and published_pytorchcv.toml); they are applied to what runs here, on networks
+without weights. The figures stand in published_timm.csv and published_pytorchcv.csv; nothing is downloaded.
 
-    python benchmarks/published_macs.py docs/published-macs.md [--timm RESULTS.csv] [--seconds 30]
+    python benchmarks/published_macs.py docs/published-macs.md [--seconds 60]
+
+torchvision, timm and pytorchcv must be installed beside ours; none of them is a dependency.
 """
 
 from __future__ import annotations
@@ -15,49 +19,75 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from coverage import OutOfTime, limited
 
+HERE = Path(__file__).parent
 # What a network is with its weights, and not without.
 OPTIONS = {"googlenet": "(aux_logits=False)", "inception_v3": "(transform_input=True)"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a library says of a network: 10^9 operations, as it is written."""
+    """What a library says of a network: its operations as they are printed, in a unit of 10^`power`."""
 
+    package: str
     name: str
-    shape: tuple[int, ...]
-    giga: str
-    params: int | None
+    size: int
+    printed: str
+    power: int
+    params: str  # as printed: a whole number, or millions with decimals
+    counter: str = ""  # whose rules gave the number; "" for our own convention
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A published number and ours."""
+    """A published number, our MACs, and the number that the counter's rules give on what ran."""
 
     published: Published
     macs: int = 0
+    counted: Fraction = Fraction(0)
     params: int = 0
-    uncovered: int = 0
+    terms: tuple[tuple[str, Fraction], ...] = ()  # by which the rules' number differs from our MACs
     error: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether our MACs are the published number, in its decimals."""
-        return not self.error and rounded(self.macs, self.published.giga) == Decimal(self.published.giga)
+        """Whether the published number is this one, in its decimals."""
+        return not self.error and printed(self.counted, self.published.power, self.published.printed)
+
+    @property
+    def without(self) -> str:
+        """The term without which it is the published number, if there is one."""
+        found = (
+            what
+            for what, amount in self.terms
+            if printed(self.counted - amount, self.published.power, self.published.printed)
+        )
+        return "" if self.agrees or self.error else next(found, "")
+
+    @property
+    def same_params(self) -> bool:
+        """Whether the published number of parameters is ours, in its decimals."""
+        text = self.published.params
+        return printed(Fraction(self.params), 6 if "." in text else 0, text)
 
 
-def rounded(macs: int, like: str) -> Decimal:
-    """Return MACs in 10^9, with as many decimals as a text has.
+def printed(value: Fraction, power: int, like: str) -> bool:
+    """Return whether a value, in units of 10^power, is printed as a text, in its decimals.
 
-    >>> rounded(4_089_184_256, "4.089")
-    Decimal('4.089')
+    A value in the middle of two may be rounded either way.
+
+    >>> printed(Fraction(4_089_184_256), 9, "4.089"), printed(Fraction(100_005, 100), 0, "1000.0")
+    (True, False)
     """
-    return (Decimal(macs) / 10**9).quantize(Decimal(like))
+    decimals = -int(Decimal(like).as_tuple().exponent)
+    difference = abs(value / 10**power - Fraction(like))
+    return bool(difference <= Fraction(1, 2 * 10**decimals))
 
 
 def of_torchvision() -> Iterator[Published]:
@@ -66,86 +96,154 @@ def of_torchvision() -> Iterator[Published]:
 
     for name in models.list_models(module=models):
         weights: Any = models.get_model_weights(name)
-        entry = weights.DEFAULT
-        size = entry.transforms().crop_size[0]
+        meta, size = weights.DEFAULT.meta, weights.DEFAULT.transforms().crop_size[0]
         options = f"(image_size={size})" if name.startswith("vit_") else OPTIONS.get(name, "")
-        yield Published(
-            f"torchvision:{name}{options}",
-            (1, 3, size, size),
-            str(entry.meta["_ops"]),
-            entry.meta["num_params"],
-        )
+        yield Published("torchvision", name + options, size, str(meta["_ops"]), 9, str(meta["num_params"]))
 
 
-def of_timm(path: Path) -> Iterator[Published]:
-    """Return the rows of a results table of timm's that say MACs."""
-    for row in csv.DictReader(path.open(encoding="utf-8")):
-        giga = row.get("infer_gmacs") or row.get("gmacs") or ""
-        size = int(float(row.get("infer_img_size") or row.get("img_size") or 0))
-        if giga and size:
-            yield Published(f"timm:{row['model']}", (1, 3, size, size), giga, None)
+def of_timm() -> Iterator[Published]:
+    """Return the sampled rows of timm's results; its two decimals may lack a trailing zero."""
+    for row in csv.DictReader((HERE / "published_timm.csv").open(encoding="utf-8")):
+        giga = str(Decimal(row["giga"]).quantize(Decimal("0.01")))
+        millions = str(Decimal(row["params_million"]).quantize(Decimal("0.01")))
+        yield Published("timm", row["model"], int(row["size"]), giga, 9, millions, "fvcore")
+
+
+def of_pytorchcv() -> Iterator[Published]:
+    """Return the rows of pytorchcv's README."""
+    for row in csv.DictReader((HERE / "published_pytorchcv.csv").open(encoding="utf-8")):
+        yield Published("pytorchcv", row["model"], int(row["size"]), row["mega"], 6, row["params"], "own")
+
+
+def build(published: Published) -> Any:
+    """Return a network on the meta device, without fused attention, for images of the published size."""
+    import torch
+
+    if published.package == "torchvision":
+        from costmodel.models import load
+
+        return load(f"torchvision:{published.name}").module
+    with torch.device("meta"):
+        if published.package == "pytorchcv":
+            from pytorchcv.model_provider import get_model
+
+            return get_model(published.name)
+        import timm
+        from timm.layers import set_fused_attn
+
+        set_fused_attn(False)  # fvcore has no rule for the fused operator
+        net = timm.create_model(published.name)
+        if net.default_cfg["input_size"][-1] == published.size:
+            return net
+        try:
+            return timm.create_model(published.name, img_size=published.size)
+        except TypeError:  # of any size
+            return net
 
 
 def compare(published: Published, seconds: int) -> Compared:
-    """Trace a network without weights at the size of the published number."""
+    """Run a network without weights, and count what ran by our rules and by those of its library."""
     import torch
 
-    from costmodel.models import load
-    from costmodel.tracing import trace
+    from costmodel.reconcile.bridge import predict
+    from costmodel.reconcile.observe import observe
+    from costmodel.reconcile.rules import counters, read
 
     try:
         with limited(seconds):
-            network = load(published.name)
-            found = trace(network.module, [torch.zeros(published.shape, device=network.device)])
+            size = (1, 3, published.size, published.size)
+            seen = observe(build(published), [torch.zeros(size, device="meta")])
+            if not published.counter:
+                return Compared(published, seen.macs, Fraction(seen.macs), seen.parameters)
+            own = (HERE / "published_pytorchcv.toml").read_text(encoding="utf-8")
+            rules = read(own) if published.counter == "own" else counters()[published.counter]
+            found = predict(seen, rules)
     except (Exception, OutOfTime) as error:
         return Compared(published, error=f"{type(error).__name__}: {error}".splitlines()[0][:120])
-    macs = int(found.total().macs)
-    return Compared(published, macs, found.parameters.all, len(found.uncovered()))
+    unit = rules.macs_per_unit
+    terms = tuple((term.what, Fraction(term.amount, unit)) for term in found.terms if term.amount)
+    return Compared(published, seen.macs, Fraction(found.total, unit), seen.parameters, terms)
 
 
 def write(page: Path, rows: list[Compared]) -> None:
-    """Write the table; what differs says by how much."""
-    agreeing = sum(row.agrees for row in rows)
-    same = sum(row.params == row.published.params for row in rows if row.published.params is not None)
-    asked = sum(row.published.params is not None for row in rows)
-    lines = [HEADER.format(versions=f"torchvision {version('torchvision')}"), ""]
-    lines += [f"{agreeing} of {len(rows)} published numbers are ours, in their decimals; "]
-    lines[-1] += f"{same} of {asked} numbers of parameters are ours exactly."
-    lines += [""]
-    lines += ["| network | input | published, 10⁹ | MACs | difference |", "| --- | --- | ---: | ---: | --- |"]
-    lines += [_line(row) for row in rows]
+    """Write one section per library: a summary, a table, and what explains each difference."""
+    lines = [HEADER]
+    for package, text in SECTIONS.items():
+        own = [row for row in rows if row.published.package == package]
+        agreeing, params = sum(row.agrees for row in own), sum(row.same_params for row in own)
+        lines += ["", f"## {package} {version(package)}", "", text, ""]
+        lines += [f"{agreeing} of {len(own)} published numbers are given in all their decimals; "]
+        lines[-1] += f"{params} of {len(own)} numbers of parameters too."
+        unit = "10⁶" if package == "pytorchcv" else "10⁹"
+        counted = "" if package == "torchvision" else " its rule on what runs |"
+        dashes = "" if package == "torchvision" else " ---: |"
+        lines += ["", f"| network | input | published, {unit} |{counted} our MACs | difference |"]
+        lines += [f"| --- | --- | ---: |{dashes} ---: | --- |", *map(_line, own)]
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 HEADER = """# Published MACs
 
-Written by `benchmarks/published_macs.py`: the operations that {versions} publishes for its image classifiers
-(`_ops` of the default weights), beside the MACs that `pwoct-cost cost` counts at the same input size, on
-networks without weights."""
+Written by `benchmarks/published_macs.py`, on networks without weights. Our MACs are those of
+`pwoct-cost cost` at the same input size. Where a library counts by another convention, its rule is applied to
+what runs here, so that the numbers can be compared in all their digits; `pwoct-cost reconcile` does the same
+for any network."""
+
+_TIMM = "https://github.com/huggingface/pytorch-image-models/blob/7479d451a6dfd8af27f941b8e82a7402461fae80/results"
+_PYTORCHCV = "https://github.com/osmr/imgclsmob/blob"
+
+SECTIONS = {
+    "torchvision": """`_ops` of the default weights of its image classifiers, as its package has them. Its
+convention is ours.""",
+    "timm": f"""`infer_gmacs` of
+[its results on an RTX 3090]({_TIMM}/benchmark-infer-amp-nchw-pt240-cu124-rtx3090.csv),
+read on 2026-11-29: every fourth row of two stretches of the table, and four more. The convention is fvcore's
+total with unfused attention: our MACs, and normalisation, adaptive pooling and upsampling.""",
+    "pytorchcv": f"""`FLOPs/2` of
+[its README]({_PYTORCHCV}/017fe2cdad2463c5cea801622899bfca5fbdcbb3/pytorch/README.md),
+read on 2026-11-29: all of its networks for ImageNet and four for CIFAR-10. The convention is that of
+[its counter]({_PYTORCHCV}/5f497474d1d3064bbc5cfd23c7c66da2082b9c7a/pytorch/model_stats.py),
+transcribed in `benchmarks/published_pytorchcv.toml`: half of 2 FLOPs per MAC, 4 per element of a
+normalisation, 1 of a ReLU, the windows of pooling, and a little less for convolutions without a bias.""",
+}
 
 
 def _line(row: Compared) -> str:
-    size = "x".join(map(str, row.published.shape[2:]))
-    start = f"| `{row.published.name}` | {size} | {row.published.giga} |"
+    published = row.published
+    size = f"{published.size}x{published.size}"
+    start = f"| `{published.package}:{published.name}` | {size} | {published.printed} |"
     if row.error:
-        return f"{start} | {row.error} |"
-    params = row.published.params
+        return f"{start} {'' if published.package == 'torchvision' else '| '}| {row.error} |"
+    if published.package != "torchvision":
+        start += f" {float(row.counted / 10**published.power):,.{3 + (published.power == 9)}f} |"
+    return f"{start} {row.macs:,} | {_difference(row)} |"
+
+
+def _difference(row: Compared) -> str:
+    """Say what explains a difference: another network, or an operator that was counted otherwise."""
+    text = row.published.params
+    other = "" if row.same_params else f"another network: {row.params:,} parameters, published {text}"
     if row.agrees:
-        other = "" if params in (None, row.params) else f"parameters: {row.params:,}, published {params:,}"
-        return f"{start} {row.macs:,} | {other} |"
-    difference = (Decimal(row.macs) / 10**9 - Decimal(row.published.giga)) / Decimal(row.published.giga)
-    return f"{start} {row.macs:,} | {difference * 100:+.2f} % |"
+        return other
+    if row.without:
+        return f"given without {row.without}"
+    share = row.counted / 10**row.published.power / Fraction(row.published.printed) - 1
+    return f"{float(share) * 100:+.2f} %; {other or _largest(row)}"
+
+
+def _largest(row: Compared) -> str:
+    parts = sorted(row.terms, key=lambda term: -abs(term[1]))[:3]
+    return "beyond our MACs: " + ", ".join(f"{what} {int(amount):,}" for what, amount in parts)
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("page", type=Path)
-    parser.add_argument("--timm", type=Path, help="a results table of timm's, such as results-imagenet.csv")
-    parser.add_argument("--seconds", type=int, default=30, help="processor time for each network")
+    parser.add_argument("--seconds", type=int, default=60, help="processor time for each network")
     arguments = parser.parse_args()
-    asked = [*of_torchvision(), *(of_timm(arguments.timm) if arguments.timm else ())]
-    write(arguments.page, [compare(one, arguments.seconds) for one in asked])
+    published = [*of_torchvision(), *of_timm(), *of_pytorchcv()]
+    write(arguments.page, [compare(one, arguments.seconds) for one in published])
 
 
 if __name__ == "__main__":

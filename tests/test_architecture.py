@@ -53,6 +53,7 @@ BRIDGES = (
     "costmodel/reconcile/",
     "costmodel/tracing/",
     "costmodel/speed/bench.py",
+    "costmodel/speed/bench_any.py",
     "costmodel/speed/ceilings.py",
 )
 COMMANDS = "costmodel/commands/"

@@ -11,11 +11,20 @@ import typer
 
 from costmodel.commands.shared.errors import bad_input, say, warn
 from costmodel.commands.shared.limits import check_built, check_threads
-from costmodel.commands.shared.network import is_own
+from costmodel.commands.shared.network import InputOption, InputsOption, TimeoutOption, is_own
 from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, one_model
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
+from costmodel.commands.shared.timing import (
+    BUILT_IN_ONLY,
+    OWN_ONLY,
+    OwnSetting,
+    ceilings,
+    own_network,
+    show_own,
+    using_threads,
+)
 from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.report import Table, counted
@@ -63,16 +72,29 @@ def bench(
     per_layer: Annotated[bool, option("layers-timed")] = False,
     plot: Annotated[str | None, option("roofline")] = None,
     quick: Annotated[bool, option("quick")] = False,
+    input: InputOption = None,
+    inputs: InputsOption = None,
+    timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Time the plain network and octave networks alternately, A B A B, and show medians and ratios.
 
     Ratios are taken within a round. The machine's ceilings are measured first. The predicted time comes from
     a roofline and a fixed cost per call, with three parameters fitted to the networks of the run.
+
+    A network of your own (net.py:Net, timm:resnet50) is timed as it is, beside its MACs and the roofline.
     """
     with bad_input():
         name = _model(model, named_model)
         question = Question.of(ctx, model=name, named_model=None)
+        if is_own(name):
+            own = question.without(f"is of built-in networks, and does not go with {name}", BUILT_IN_ONLY)
+            modes = ("inference", "training") if mode == "both" else (mode,)
+            setting = OwnSetting(modes, _clock(cpu_time, threads), rounds, threads, quick, timeout)
+            chosen = batch if "batch" in own.typed else None
+            show_own(own, own_network(name, (input, inputs), chosen, setting), setting, format, _hardware())
+            return
+        question = question.without(f"goes with a network of your own; got {name}", OWN_ONLY)
         if quick:
             question = question.without("does not go with --quick, which uses 2 images once", TIMED)
         options = NetworkOptions(
@@ -124,13 +146,7 @@ def bench(
 def _model(argument: str | None, option: str | None) -> str:
     if argument is None and option is None:
         raise ValueError("which network? Give resnet20, resnet56, ...")
-    name = one_model(argument, option)
-    if is_own(name):
-        raise ValueError(
-            f"bench times the built-in networks, resnet20, resnet56, ...; got {name}: "
-            "of a network of your own, cost gives the MACs and the bytes that bound its time"
-        )
-    return name
+    return one_model(argument, option)
 
 
 def _designs(options: NetworkOptions) -> list[ResNetDesign]:
@@ -174,24 +190,15 @@ def _run(
     quick: bool,
     clock: Clock,
 ) -> tuple[Machine, list[tuple[BenchSetting, list[Measurement]]]]:
-    import torch
-
     from costmodel.speed.bench import bench
-    from costmodel.speed.ceilings import measure_machine
-    from pwoct.training.device import keep_freed_memory
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        keep_freed_memory()
-        machine = measure_machine(sorted({setting.dtype for setting in settings}), quick=quick, clock=clock)
+    with using_threads(threads):
+        machine = ceilings([setting.dtype for setting in settings], quick, clock)
         results = []
         for setting in settings:
             work = f"{counted(len(designs), 'network')}, {counted(rounds, 'round')}"
             say(f"{setting.mode}, {setting.dtype}: {work}")
             results.append((setting, bench(designs, setting, machine, rounds=rounds, clock=clock)))
-    finally:
-        torch.set_num_threads(before)
     return machine, results
 
 

@@ -1,0 +1,182 @@
+"""Timing a network of the user's own, beside its MACs and the roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from costmodel.commands.shared.errors import say, warn
+from costmodel.commands.shared.limits import check_threads
+from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, traced, within
+from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.showing import Format, show
+from costmodel.memory import check_memory
+from costmodel.report import counted
+from costmodel.sizes import check_choice
+from costmodel.speed.any_network import AnyMeasurement, Work, any_table
+from costmodel.speed.bench_tables import machine_table
+from costmodel.speed.roofline import Machine
+from costmodel.speed.stopwatch import Clock
+
+if TYPE_CHECKING:
+    from costmodel.models.inputs import Inputs
+    from costmodel.tracing.calls import Call, Trace
+
+# Options of built-in networks; and of others.
+BUILT_IN_ONLY = (
+    *("alpha", "beta", "paths", "plan", "width_rule", "stride_rule", "between", "shortcut", "width"),
+    *("classes", "in_channels", "size", "dtype", "per_layer", "plot"),
+)
+OWN_ONLY = ("input", "inputs", "timeout")
+RATED = ("float32", "bfloat16")  # dtypes whose ceilings are measured
+MODES = ("inference", "training")
+QUICK_MEANS_LITTLE = "--quick times the network once: a smoke test, not a measurement"
+COPIES = 2  # weights and their gradients
+
+
+@dataclass(frozen=True)
+class OwnSetting:
+    """How a network is timed."""
+
+    modes: tuple[str, ...]
+    clock: Clock
+    rounds: int
+    threads: int
+    quick: bool
+    timeout: float | None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an unknown mode, or too many threads."""
+        for mode in self.modes:
+            check_choice("mode", mode, MODES)
+        check_threads(self.threads)
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network with data on the CPU, its inputs, and the operators that run in each mode."""
+
+    found: NetworkOnInputs
+    dtype: str
+    calls: dict[str, Sequence[Call]]
+    uncovered: int  # calls whose MACs no formula gives
+
+
+def own_network(
+    name: str,
+    given: tuple[Sequence[str] | None, str | None],
+    batch: int | None,
+    setting: OwnSetting,
+) -> OwnNetwork:
+    """Build a network with data and count what runs; `given` are --input and --inputs.
+
+    Raises ValueError where it does not run, does not fit into memory, or has weights of another dtype.
+    """
+    with within(setting.timeout, name):
+        found = asked(name, *given)
+        if batch is not None:
+            found = replace(found, inputs=_of_batch(found.inputs, batch))
+        dtype = _dtype(found)
+        needed = sum(p.numel() * p.element_size() for p in found.network.module.parameters())
+        check_memory(COPIES * needed, f"timing {name}, which needs its weights,")
+        trace = traced(found, training="training" in setting.modes)
+        found = replace(found, network=found.network.on("cpu"))
+    return OwnNetwork(found, dtype, _calls(trace, setting.modes), len(trace.uncovered()))
+
+
+def _calls(trace: Trace, modes: Sequence[str]) -> dict[str, Sequence[Call]]:
+    """Return what runs in each mode; where no training step can be taken, a line says why."""
+    calls: dict[str, Sequence[Call]] = {"inference": trace.calls} if "inference" in modes else {}
+    if trace.training is not None:
+        calls["training"] = (*trace.training.forward, *trace.training.backward)
+    elif "training" in modes:
+        if not calls:
+            raise ValueError(trace.notes[0])
+        warn(trace.notes[:1])
+    return calls
+
+
+def _dtype(found: NetworkOnInputs) -> str:
+    """Return the dtype of the weights, or of the first input."""
+    tensors = [*found.network.module.parameters(), *found.inputs.values("meta")[0]]
+    name = next((str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()), "float32")
+    if name not in RATED:
+        known = " and ".join(RATED)
+        raise ValueError(f"the machine's ceilings are measured in {known}; the weights are {name}")
+    return name
+
+
+def _of_batch(inputs: Inputs, batch: int) -> Inputs:
+    """Return inputs whose first axis, which all must share, is the batch."""
+    first = {one.shape[:1] for one in inputs.given}
+    if inputs.made is not None or len(first) != 1 or first == {()}:
+        raise ValueError(f"--batch replaces the first size of all inputs, where it is the same; got {inputs}")
+    return replace(inputs, given=tuple(replace(one, shape=(batch, *one.shape[1:])) for one in inputs.given))
+
+
+def show_own(
+    question: Question, own: OwnNetwork, setting: OwnSetting, format: Format, hardware: Mapping[str, Any]
+) -> None:
+    """Time a network, and show that beside its work and the roofline."""
+    warn([QUICK_MEANS_LITTLE] if setting.quick else [])
+    with using_threads(setting.threads):
+        machine = ceilings([own.dtype], setting.quick, setting.clock)
+        results = _timed(own, setting)
+    remarks = [
+        "roofline: all operators, each at the ceiling that bounds it, of MACs or of bytes moved once;",
+        "share: roofline over measured time; by traffic: the part of the roofline that memory bounds.",
+    ]
+    if own.uncovered:
+        remarks.append(f"Not covered, so that their MACs are in no number: {counted(own.uncovered, 'call')}.")
+    payload = {
+        "model": own.found.network.name.text,
+        "inputs": own.found.inputs.shapes,
+        "quick": setting.quick,
+    }
+    tables = [machine_table(machine), any_table(own.found.title, machine, results)]
+    show("bench", tables, format, {**payload, **hardware, **question.said()}, [], remarks)
+
+
+def _timed(own: OwnNetwork, setting: OwnSetting) -> list[AnyMeasurement]:
+    from costmodel.speed.bench_any import time_modes
+
+    name, rounds = own.found.network.name.text, 1 if setting.quick else setting.rounds
+    say(f"{', '.join(own.calls)}, {own.dtype}: {counted(rounds, 'round')}")
+    args, kwargs = own.found.inputs.values("cpu")
+    given: tuple[Any, ...] = (own.found.network.module, args, kwargs, list(own.calls))
+    with within(setting.timeout, name):
+        doing = f"{name} does not run on {own.found.inputs}"
+        timings = run_foreign(doing, time_modes, *given, rounds=rounds, clock=setting.clock)
+    return [
+        AnyMeasurement(mode, own.dtype, timings[mode], [_work(call, mode) for call in calls])
+        for mode, calls in own.calls.items()
+    ]
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Let torch use a number of threads; 0 leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def ceilings(dtypes: Sequence[str], quick: bool, clock: Clock) -> Machine:
+    """Measure this machine."""
+    from costmodel.speed.ceilings import measure_machine
+    from pwoct.training.device import keep_freed_memory
+
+    keep_freed_memory()
+    return measure_machine(sorted(set(dtypes)), quick=quick, clock=clock)
+
+
+def _work(call: Call, mode: str) -> Work:
+    macs = call.cost.macs_training if mode == "training" else call.cost.macs
+    return Work(int(macs), int(call.bytes_read + call.bytes_written))
