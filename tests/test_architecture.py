@@ -33,7 +33,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "public": frozenset({".", "operators", "networks", "grids", "search", "tables", "checks"}),
     "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
     "commands/shared": frozenset(
-        {".", "operators", "networks", "grids", "search", "tables", "figures"}
+        {".", "operators", "networks", "grids", "search", "speed", "tables", "figures"}
         | {"conversions", "models", "reconcile", "tracing"}
     ),
     "commands": frozenset(
