@@ -12,7 +12,7 @@ from costmodel.speed.stopwatch import Timing
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CallWork:
     """What one operator does: its MACs, and the bytes that it reads and writes once."""
 
     macs: int
@@ -26,7 +26,7 @@ class AnyMeasurement:
     mode: str
     dtype: str
     timing: Timing
-    works: Sequence[Work]
+    works: Sequence[CallWork]
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Roofline:
         return self.arithmetic + self.traffic
 
 
-def roofline(works: Sequence[Work], machine: Machine, dtype: str) -> Roofline:
+def roofline(works: Sequence[CallWork], machine: Machine, dtype: str) -> Roofline:
     """Return how long operators take at the machine's ceilings, each bound by arithmetic or by memory.
 
-    >>> roofline([Work(200, 10), Work(0, 5)], Machine({"float32": 100.0}, 10.0, 1.0), "float32")
+    >>> roofline([CallWork(200, 10), CallWork(0, 5)], Machine({"float32": 100.0}, 10.0, 1.0), "float32")
     Roofline(arithmetic=2.0, traffic=0.5)
     """
     arithmetic = traffic = 0.0

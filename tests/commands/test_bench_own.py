@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.speed.any_network import Work, roofline
+from costmodel.speed.any_network import CallWork, roofline
 from costmodel.speed.roofline import Machine
 
 Run = Callable[..., Any]
@@ -65,7 +65,9 @@ def test_one_mode_alone_is_timed(pwoct_cost: Run) -> None:
 
 def test_each_operator_is_bound_by_what_takes_longer() -> None:
     found = roofline(
-        [Work(300, 10), Work(100, 50), Work(0, 5)], Machine({"float32": 100.0}, 10.0, 1.0), "float32"
+        [CallWork(300, 10), CallWork(100, 50), CallWork(0, 5)],
+        Machine({"float32": 100.0}, 10.0, 1.0),
+        "float32",
     )
     assert (found.arithmetic, found.traffic, found.seconds) == (3.0, 5.5, 8.5)
 

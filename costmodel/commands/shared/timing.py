@@ -15,7 +15,7 @@ from costmodel.commands.shared.showing import Format, show
 from costmodel.memory import check_memory
 from costmodel.report import counted
 from costmodel.sizes import check_choice
-from costmodel.speed.any_network import AnyMeasurement, Work, any_table
+from costmodel.speed.any_network import AnyMeasurement, CallWork, any_table
 from costmodel.speed.bench_tables import machine_table
 from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import Clock
@@ -177,6 +177,6 @@ def ceilings(dtypes: Sequence[str], quick: bool, clock: Clock) -> Machine:
     return measure_machine(sorted(set(dtypes)), quick=quick, clock=clock)
 
 
-def _work(call: Call, mode: str) -> Work:
+def _work(call: Call, mode: str) -> CallWork:
     macs = call.cost.macs_training if mode == "training" else call.cost.macs
-    return Work(int(macs), int(call.bytes_read + call.bytes_written))
+    return CallWork(int(macs), int(call.bytes_read + call.bytes_written))
