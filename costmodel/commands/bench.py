@@ -19,7 +19,7 @@ from costmodel.commands.shared.showing import Format, FormatOption, show, warn_a
 from costmodel.commands.shared.timing import (
     BUILT_IN_ONLY,
     OWN_ONLY,
-    OwnSetting,
+    TimingSetting,
     ceilings,
     own_network,
     show_own,
@@ -90,7 +90,7 @@ def bench(
         if is_own(name):
             own = question.without(f"is of built-in networks, and does not go with {name}", BUILT_IN_ONLY)
             modes = ("inference", "training") if mode == "both" else (mode,)
-            setting = OwnSetting(modes, _clock(cpu_time, threads), rounds, threads, quick, timeout)
+            setting = TimingSetting(modes, _clock(cpu_time, threads), rounds, threads, quick, timeout)
             chosen = batch if "batch" in own.typed else None
             show_own(own, own_network(name, (input, inputs), chosen, setting), setting, format, _hardware())
             return

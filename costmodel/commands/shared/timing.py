@@ -37,7 +37,7 @@ COPIES = 2  # weights and their gradients
 
 
 @dataclass(frozen=True)
-class OwnSetting:
+class TimingSetting:
     """How a network is timed."""
 
     modes: tuple[str, ...]
@@ -55,7 +55,7 @@ class OwnSetting:
 
 
 @dataclass(frozen=True)
-class OwnNetwork:
+class TimedNetwork:
     """A network with data on the CPU, its inputs, and the operators that run in each mode."""
 
     found: NetworkOnInputs
@@ -68,8 +68,8 @@ def own_network(
     name: str,
     given: tuple[Sequence[str] | None, str | None],
     batch: int | None,
-    setting: OwnSetting,
-) -> OwnNetwork:
+    setting: TimingSetting,
+) -> TimedNetwork:
     """Build a network with data and count what runs; `given` are --input and --inputs.
 
     Raises ValueError where it does not run, does not fit into memory, or has weights of another dtype.
@@ -83,7 +83,7 @@ def own_network(
         check_memory(COPIES * needed, f"timing {name}, which needs its weights,")
         trace = traced(found, training="training" in setting.modes)
         found = replace(found, network=found.network.on("cpu"))
-    return OwnNetwork(found, dtype, _calls(trace, setting.modes), len(trace.uncovered()))
+    return TimedNetwork(found, dtype, _calls(trace, setting.modes), len(trace.uncovered()))
 
 
 def _calls(trace: Trace, modes: Sequence[str]) -> dict[str, Sequence[Call]]:
@@ -117,7 +117,7 @@ def _of_batch(inputs: Inputs, batch: int) -> Inputs:
 
 
 def show_own(
-    question: Question, own: OwnNetwork, setting: OwnSetting, format: Format, hardware: Mapping[str, Any]
+    question: Question, own: TimedNetwork, setting: TimingSetting, format: Format, hardware: Mapping[str, Any]
 ) -> None:
     """Time a network, and show that beside its work and the roofline."""
     warn([QUICK_MEANS_LITTLE] if setting.quick else [])
@@ -139,7 +139,7 @@ def show_own(
     show("bench", tables, format, {**payload, **hardware, **question.said()}, [], remarks)
 
 
-def _timed(own: OwnNetwork, setting: OwnSetting) -> list[AnyMeasurement]:
+def _timed(own: TimedNetwork, setting: TimingSetting) -> list[AnyMeasurement]:
     from costmodel.speed.bench_any import time_modes
 
     name, rounds = own.found.network.name.text, 1 if setting.quick else setting.rounds
