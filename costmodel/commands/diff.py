@@ -144,12 +144,23 @@ def _side(text: str, runs: Path) -> Side:
 
             run = RunFolder(path)
             with reported():
-                return Side(formula_network(run.config()), run)
+                return Side(_built_in(run), run)
     if not text.lower().startswith(("resnet", "--", "pwoct-cost")):
         raise ValueError(
             f"{text or 'nothing'} is neither a network, such as 'resnet56 --alpha 1/4', nor a run"
         )
     return Side(read_network(text))
+
+
+def _built_in(run: RunFolder) -> ResNetDesign:
+    """Return the network of a run. Raises ValueError where it is one of the user's own."""
+    config = run.config()
+    if config.model.is_own:
+        raise ValueError(
+            f"{run.name} is a run of {config.model.name}: diff compares runs of built-in networks, and "
+            "networks of your own by their names"
+        )
+    return formula_network(config)
 
 
 def _runs_table(a: RunFolder, b: RunFolder) -> Table:

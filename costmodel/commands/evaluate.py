@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.commands.shared.datasets import open_dataset
+from costmodel.commands.shared.own_training import config_cost
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import at_work
-from costmodel.commands.shared.training import (
-    DataOption,
-    RunsOption,
-    find_run,
-    formula_network,
-    open_dataset,
-    percent,
-    reported,
-)
+from costmodel.commands.shared.training import DataOption, RunsOption, find_run, percent, reported
 from costmodel.commands.shared.vocabulary import option
-from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table
 
 if TYPE_CHECKING:
@@ -48,7 +41,7 @@ def evaluate(
 
         folder = find_run(runs, run)
         config = folder.config()
-        images = open_dataset(config.data.dataset, data)
+        images = open_dataset(config.data, data)
         with at_work(f"evaluating {folder.name}"):
             model, score = examine(folder, images, weights, plan)
     payload = {
@@ -101,7 +94,7 @@ def cost_table(model: nn.Module, config: Config, h: int, w: int, c: int) -> Tabl
 
     from costmodel.checks.measure import flop_counter_macs
 
-    cost = cost_of(formula_network(config, (h, w)).operators())
+    cost = config_cost(config, (h, w, c))
     counted = flop_counter_macs(model, [torch.zeros(1, c, h, w)])[""]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     rows = [

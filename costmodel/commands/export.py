@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from costmodel.commands.shared.card import card
+from costmodel.commands.shared.datasets import open_dataset
 from costmodel.commands.shared.errors import CHECK_FAILED, fail, require
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import at_work
-from costmodel.commands.shared.training import DataOption, RunsOption, find_run, open_dataset, reported
+from costmodel.commands.shared.training import DataOption, RunsOption, find_run, reported
 from costmodel.commands.shared.vocabulary import option
 from costmodel.report import Column, Table
 
@@ -48,7 +49,7 @@ def export(
         from pwoct.training.loading import load_run
 
         folder = find_run(runs, run)
-        images = open_dataset(folder.config().data.dataset, data) if folder.inputs() is None else None
+        images = open_dataset(folder.config().data, data) if folder.inputs() is None else None
         trained = load_run(folder.path, images)
         writers = {"ONNX": export_onnx, "torch.export": export_program, "safetensors": export_weights}
         with at_work(f"exporting {folder.name}"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.commands.shared.datasets import data_folder, open_dataset
 from costmodel.commands.shared.errors import require, say
 from costmodel.commands.shared.fleet import fleet
 from costmodel.commands.shared.question import Question
@@ -16,10 +17,8 @@ from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
-    data_folder,
     end_by,
     given,
-    open_dataset,
     reported,
     reporter,
     seed_list,
@@ -84,8 +83,9 @@ def study(
             frozen = any(network.frozen for network in networks)
             show("study", [_plan_table(planned, part)], format, said, notes=[FROZEN] if frozen else [])
             return
-        dataset_name = planned.runs[0].data.dataset
-        images = open_dataset(dataset_name, data)
+        chosen = planned.runs[0].data
+        dataset_name = chosen.dataset
+        images = open_dataset(chosen, data)
         where = _cluster(cluster, planned.threads, len(part.take(planned.runs)))
         if where is None:
             troubles = _in_this_process(planned, images, part, quiet, signals)

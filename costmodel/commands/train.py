@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from costmodel.commands.shared.datasets import check_images, open_dataset
 from costmodel.commands.shared.errors import CHECK_FAILED, UNSAVED, fail, require, say
 from costmodel.commands.shared.options import one_model
+from costmodel.commands.shared.own_training import config_cost
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.ranks import is_first_rank, ranks_started
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
@@ -21,13 +23,11 @@ from costmodel.commands.shared.training import (
     DataOption,
     RunsOption,
     accuracy_columns,
-    check_images,
     check_trainable,
     end_by,
     formula_network,
     given,
     network_values,
-    open_dataset,
     percent,
     precision_of,
     reported,
@@ -36,7 +36,6 @@ from costmodel.commands.shared.training import (
     stoppable,
 )
 from costmodel.commands.shared.vocabulary import argument, option
-from costmodel.operators.recorder import cost_of
 from costmodel.report import Column, Table, counted
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ app = typer.Typer(add_completion=False)
 def train(
     ctx: typer.Context,
     model: Annotated[
-        str | None, argument("model", "resnet20 (the default), ..., resnet(6n+2); or --model.")
+        str | None, argument("model", "resnet20 (the default), ...; net.py:Net(), timm:resnet18; or --model.")
     ] = None,
     named_model: Annotated[str | None, option("model")] = None,
     alpha: Annotated[str | None, option("alpha")] = None,
@@ -73,6 +72,7 @@ def train(
     lr: Annotated[float | None, option("lr")] = None,
     seeds: Annotated[str | None, option("seeds")] = None,
     dataset: Annotated[str | None, option("dataset")] = None,
+    image_size: Annotated[str | None, option("image-size")] = None,
     data: DataOption = None,
     val: Annotated[bool, option("val")] = False,
     device: Annotated[str | None, option("device")] = None,
@@ -120,6 +120,7 @@ def train(
                     "batch": batch,
                     "optimiser.lr": lr,
                     "data.dataset": dataset,
+                    "data.image_size": image_size,
                     "data.validation": 5000 if val else None,
                     "machine.device": device,
                     "machine.precision": precision_of(dtype),
@@ -133,8 +134,9 @@ def train(
         configs = [compose(recipe, file=config, values=each) for each in chosen]
         folders = [runs / _name(each, name, len(configs)) for each in configs]
         check_trainable(configs[0], allow_change or [])
-        warn_about([formula_network(configs[0])])
-        images = open_dataset(configs[0].data.dataset, data)
+        if not configs[0].model.is_own:
+            warn_about([formula_network(configs[0])])
+        images = open_dataset(configs[0].data, data)
         check_images(images, classes=classes, in_channels=in_channels, size=size)
         if dry_run:
             with at_work("building the network and timing a few steps"):
@@ -225,7 +227,8 @@ def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
 
     trial = try_out(config, images, folder)
     machine, seconds = trial.config.machine, trial.seconds_per_step
-    cost = cost_of(formula_network(trial.config).operators())
+    h, w, channels = images.test.pixels.shape[1:]
+    cost = config_cost(trial.config, (h, w, channels))
     rows = {
         "run": str(folder),
         "parameters": trial.parameters,

@@ -39,12 +39,13 @@ class Network:
         return self if device == self.device else load(self.name.text, device=device)
 
 
-def load(text: str, *, device: str | None = None) -> Network:
+def load(text: str, *, device: str | None = None, seed: int = SEED) -> Network:
     """Build a network by name, such as "timm:resnet50" or "net.py:UNet(width=64)", without weights.
 
     Args:
         text: a name; see `costmodel.models.names.parse`.
         device: "meta" or "cpu"; by default meta if the network can be built there, else cpu.
+        seed: of its random weights, and of its structure if that is random.
 
     Raises:
         ValueError: if the name is invalid, or the network can't be built; the message says what failed.
@@ -53,19 +54,19 @@ def load(text: str, *, device: str | None = None) -> Network:
     _refuse_weights(name)
     build = _builder(name)
     if device is not None:
-        return _network(name, build, device, "")
+        return _network(name, build, device, "", seed)
     try:
-        return _network(name, build, "meta", "")
+        return _network(name, build, "meta", "", seed)
     except ValueError as error:
         if not isinstance(error.__cause__, Exception):
             raise  # an invalid name is invalid on every device
         why = told(error.__cause__)
     note = f"{name.text} is built on the CPU, not on the meta device: {why}"
-    return _network(name, build, "cpu", note)
+    return _network(name, build, "cpu", note, seed)
 
 
-def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str) -> Network:
-    torch.manual_seed(SEED)  # a network with a random structure is the same each time
+def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str, seed: int) -> Network:
+    torch.manual_seed(seed)  # a network with a random structure is the same each time
     with torch.device(device):
         module = build()
     if device == "meta":

@@ -23,6 +23,7 @@ from pwoct.plan.choose import is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.compiled.library import load
 from pwoct.plan.compiled.network import NativeNetwork, why_not_native
+from pwoct.plan.converted import LeanConverted, is_converted, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
 from pwoct.plan.known import why_not_known
@@ -33,6 +34,7 @@ __all__ = [
     "PLANS",
     "BlockedNetwork",
     "FoldedNetwork",
+    "LeanConverted",
     "LeanNetwork",
     "NativeNetwork",
     "optimize_for_inference",
@@ -43,6 +45,7 @@ __all__ = [
 
 PLANS = ("reference", "lean", "blocked", "folded", "native")
 TRAINABLE = {"lean": LeanNetwork, "blocked": BlockedNetwork}
+_ONLY_LEAN = "a converted network is computed by lean or reference"
 SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
 
 
@@ -52,7 +55,8 @@ def plan_for(
     """Return the name of the best plan that can compute the network, for these arguments and this machine.
 
     The choice never depends on a timing. A network that differs from this package's, in types or by hooks, is
-    computed by the reference, or by "lean" if only its convolutions and normalisations differ.
+    computed by the reference, or by "lean" if only its convolutions and normalisations differ. A network that
+    `pwoct.convert` made is computed by "lean".
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere the reference is chosen.
     "blocked" and "native" are chosen where they were measured: with vectors of 64 bytes, and in bfloat16
@@ -68,6 +72,8 @@ def plan_for(
     """
     if len(input_shape) != 4 or min(input_shape) < 1:
         raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
+    if device == "cpu" and is_converted(model):
+        return "reference" if why_not_converted(model) else "lean"
     if device != "cpu" or not isinstance(model, ResNet):
         return "reference"
     if why_not_known(model, layers=False) is not None:
@@ -103,6 +109,8 @@ def why_not(
     check_choice("plan", plan, PLANS)
     if plan == "reference":
         return None
+    if is_converted(model):
+        return why_not_converted(model) if plan == "lean" else _ONLY_LEAN
     if not isinstance(model, ResNet) or plan == "lean":
         return why_not_known(model, layers=False)
     if plan == "blocked":
@@ -149,6 +157,10 @@ def with_plan(
     check_choice("plan", plan, PLANS)
     if plan == "reference":
         return model
+    if is_converted(model):
+        if plan != "lean":
+            raise ValueError(f"plan {plan!r} does not compute this network: {_ONLY_LEAN}")
+        return LeanConverted(model)
     if not isinstance(model, ResNet):
         raise ValueError(f"plan {plan!r} needs a ResNet of this package, got {type(model).__name__}")
     return TRAINABLE[plan](model) if plan in TRAINABLE else SNAPSHOTS[plan](model, size, dtype)

@@ -1,5 +1,6 @@
 """What a training run is: its configuration, put together from recipes, files and options."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import SequenceMatcher
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 RECIPES = ("fast", "paper", "keras")
+MOST_OF_A_NETWORK = 40  # characters of its name in that of a run
 LONGEST_NAME = 200  # bytes of a run's name: file systems take 255, and a seed may be added
 
 
@@ -126,15 +128,28 @@ def default_name(config: Config) -> str:
         if config.recipe in RECIPES
         else None
     )
-    parts = [config.model.name, *_octave_name(config.model), config.recipe]
+    parts = [_name_of(config.model), *_octave_name(config.model), config.recipe]
     if config.data.dataset != "cifar10":
-        parts.append(config.data.dataset)
+        folder = config.data.folder
+        parts.append(config.data.dataset if folder is None else f"folder-{_plain(Path(folder).name)}")
     if base is None or config.epochs != compose(config.recipe).epochs:
         parts.append(f"{config.epochs}ep")
     changed = differences(base, config) if base is not None else sorted(flat.keys() - set(spoken))
     if changed:
         parts.append(sha256(repr([(key, flat[key]) for key in changed]).encode()).hexdigest()[:6])
     return _bounded("-".join([*parts, f"seed{config.seed}"]))
+
+
+def _name_of(model: Model) -> str:
+    """Return a network's name, or of one of other origin what a folder can be called, and a digest."""
+    if not model.is_own:
+        return model.name
+    short = re.sub(r"[^\s(,]*/(?=[^/\s(,]*\.py)", "", model.name)  # without the folders of files
+    return f"{_plain(short)[:MOST_OF_A_NETWORK].rstrip('-.')}-{sha256(model.name.encode()).hexdigest()[:6]}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.=+]+", "-", text).strip("-.")
 
 
 def _bounded(name: str) -> str:

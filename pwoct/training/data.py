@@ -62,13 +62,17 @@ class Images:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test set, the names of their classes, and a fingerprint of their content."""
+    """A training and a test set, the names of their classes, and a fingerprint of their content.
+
+    `note` is what a user should know of how they were read.
+    """
 
     name: str
     train: Images
     test: Images
     classes: tuple[str, ...]
     fingerprint: str
+    note: str = ""
 
 
 def load_cifar10(where: Path) -> Dataset:

@@ -15,8 +15,8 @@ from pwoct.training.device import settle
 from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score, evaluate
 from pwoct.training.inputs import split_validation
-from pwoct.training.learner import build_model
 from pwoct.training.loading import run_weights
+from pwoct.training.networks import build_model
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.weights import load_weights, put_into
 
@@ -27,7 +27,7 @@ def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) 
     Raises:
         CheckpointError: if they are those of another network.
     """
-    model = build_model(config.model, len(dataset.classes), dataset.train.pixels.shape[-1])
+    model = build_model(config.model, len(dataset.classes), dataset.train.pixels.shape[-1], config.seed)
     put_into(model, weights)
     return model
 

@@ -6,24 +6,28 @@ import torch
 from torch import Tensor
 
 from pwoct.training.augment import Normalise, augment, draw_moves
+from pwoct.training.cifar100 import load_cifar100
 from pwoct.training.config import Config, ConfigError, Data
 from pwoct.training.data import DataError, Dataset, Images, load_cifar10
 from pwoct.training.distributed import Ranks
+from pwoct.training.folders import load_folder
 from pwoct.training.streams import stream
 from pwoct.training.synthetic import synthetic
 
 
 def load_dataset(config: Data, where: Path | None = None) -> Dataset:
-    """Return the data set that the configuration names; CIFAR-10 is read from `where`.
+    """Return the data set that the configuration names; CIFAR-10 and CIFAR-100 are read from `where`.
 
     Raises:
-        DataError: if CIFAR-10 is wanted, but is missing or damaged.
+        DataError: if images are missing or damaged.
     """
     if config.dataset == "synthetic":
         return synthetic()
+    if config.folder is not None:
+        return load_folder(Path(config.folder), config.image_size)
     if where is None:
-        raise DataError("cifar10 needs a folder to be read from")
-    return load_cifar10(where)
+        raise DataError(f"{config.dataset} needs a folder to be read from")
+    return load_cifar100(where) if config.dataset == "cifar100" else load_cifar10(where)
 
 
 def split_validation(config: Data, train: Images) -> tuple[Images, Images | None]:

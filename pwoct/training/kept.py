@@ -19,12 +19,13 @@ from pydantic import Field
 from pwoct.training.config import Config, ConfigError, validated
 from pwoct.training.data import OFFICIAL, TRAINING_IMAGES
 from pwoct.training.forms import Epoch, Form, SessionForm, form_of, require
-from pwoct.training.learner import build_model
+from pwoct.training.networks import build_model
 from pwoct.training.record import Result, RunError, RunFolder
 from pwoct.training.schedule import rate_factor
 from pwoct.training.text import read_json, read_text
 
 SCHEMA = 1  # within one number, keys are only ever added
+_CLASSES = {"cifar10": 10, "synthetic": 10, "cifar100": 100}
 # A change of these within a run changes the learning rates of the epochs before it.
 _OF_THE_RATE = ("epochs", "schedule.", "optimiser.lr")
 
@@ -153,8 +154,11 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
     yield from _differ("seed", record["seed"], config.seed, "the configuration's")
     yield from _differ("epochs", record["epochs"], config.epochs, "the configuration's")
     yield from _differ("epochs", record["epochs"], len(record["metrics"]), "the number of lines of metrics")
+    classes = _CLASSES.get(config.data.dataset)
+    if classes is None or config.model.is_own:
+        return  # neither the images nor the network are here
     with torch.device("meta"):
-        model = build_model(config.model, 10, 3)
+        model = build_model(config.model, classes, 3)
     counted = sum(parameter.numel() for parameter in model.parameters())
     yield from _differ("parameters", record["parameters"], counted, "those of the network")
 

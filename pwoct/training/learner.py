@@ -8,41 +8,23 @@ from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, with_plan
 from pwoct.plan.compiled.blocked import why_not_blocked
-from pwoct.resnet import ResNet, resnet
-from pwoct.training.config import Config, ConfigError, Model
+from pwoct.plan.converted import why_not_converted
+from pwoct.resnet import ResNet
+from pwoct.training.config import Config, ConfigError
 from pwoct.training.device import autocast
 from pwoct.training.distributed import Ranks
+from pwoct.training.networks import build_model, check_own
 from pwoct.training.optimiser import Average, make_optimiser
-
-
-def build_model(config: Model, classes: int, in_channels: int) -> nn.Module:
-    """Return the network of a configuration."""
-    model = resnet(
-        config.depth,
-        alpha=config.alpha[0] if len(config.alpha) == 1 else config.alpha,
-        beta=config.beta[0] if len(config.beta) == 1 else config.beta,
-        paths="+".join(config.paths),
-        width_rule=config.width_rule,
-        stride_rule=config.stride_rule,
-        between=config.between,
-        shortcut=config.shortcut,
-        width=config.width,
-        classes=classes,
-        in_channels=in_channels,
-    )
-    if config.freeze_pointwise:
-        for name, module in model.named_modules():
-            if name.endswith((".reduce", ".expand")):
-                module.requires_grad_(False)
-    return model
 
 
 def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int, int]) -> Config:
     """Return `config` with the best execution plan for its network and device, unless it names one.
 
     Raises:
-        ConfigError: if it names one that cannot be carried out.
+        ConfigError: if it names one that cannot be carried out, or a network that cannot be trained.
     """
+    if config.model.is_own:
+        return _settle_own(config, classes, (in_channels, *size))
     machine = config.machine
     images = config.batch // max(1, machine.ranks)
     if machine.plan not in ("auto", "blocked"):
@@ -63,6 +45,21 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
     return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
 
 
+def _settle_own(config: Config, classes: int, image: tuple[int, int, int]) -> Config:
+    """Return `config` with the plan of a network of other origin, which is tried out on noise."""
+    name, machine = config.model.name, config.machine
+    model = build_model(config.model, classes, image[0], config.seed)
+    check_own(name, model, classes, image)
+    reason = why_not_converted(model)
+    if machine.plan == "blocked" or (machine.plan == "lean" and reason is not None):
+        why = reason if machine.plan == "lean" else "its kernels compute the built-in networks alone"
+        instead = "lean" if reason is None else "reference"
+        raise ConfigError(f"machine.plan: {machine.plan} does not compute {name}: {why}; use {instead}")
+    if (plan := machine.plan) == "auto":
+        plan = "reference" if reason is not None or machine.device != "cpu" or machine.compile else "lean"
+    return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
+
+
 class Learner:
     """A model in training; `evaluated` is the one whose accuracy counts: the average, if there is one."""
 
@@ -70,7 +67,7 @@ class Learner:
         self.config = config
         self.device = torch.device(config.machine.device)
         torch.manual_seed(config.seed)
-        model = build_model(config.model, classes, in_channels)
+        model = build_model(config.model, classes, in_channels, config.seed)
         if config.machine.sync_bn:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         layout = torch.channels_last if config.machine.channels_last else torch.contiguous_format

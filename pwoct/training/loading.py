@@ -12,7 +12,8 @@ from pwoct.training.checkpoint import CheckpointError, newest
 from pwoct.training.config import Config
 from pwoct.training.data import Dataset
 from pwoct.training.inputs import split_validation
-from pwoct.training.learner import build_model, under
+from pwoct.training.learner import under
+from pwoct.training.networks import build_model
 from pwoct.training.record import DamagedError, Result, RunError, RunFolder
 from pwoct.training.weights import load_weights, put_into
 
@@ -77,7 +78,7 @@ def load_run(path: str | Path, dataset: Dataset | None = None) -> TrainedRun:
         raise RunError(f"no run in {path}: it has no config.json")
     config = run.config()
     inputs = run.inputs() or _inputs_from(run, config, dataset)
-    model = build_model(config.model, len(inputs["classes"]), inputs["shape"][2])
+    model = build_model(config.model, len(inputs["classes"]), inputs["shape"][2], config.seed)
     put_into(model, run_weights(run))
     h, w, channels = inputs["shape"]
     normalise = Normalise(torch.tensor(inputs["mean"]), torch.tensor(inputs["scale"]))

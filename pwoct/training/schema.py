@@ -28,13 +28,39 @@ def _paths(value: Any) -> tuple[Any, ...]:
     return _one_or_three(tuple(",".join(as_paths(v)) for v in _one_or_three(value)))
 
 
+OWN = re.compile(r".*[:(].*|.*\.(pt2|onnx)", re.DOTALL)
+FOLDER = "folder:"
+
+
 def _network(value: Any) -> Any:
+    if isinstance(value, str) and OWN.fullmatch(value):
+        return value
     match = re.fullmatch(r"resnet([0-9]{1,5})", str(value))
     if match is None or int(match[1]) < 8 or int(match[1]) % 6 != 2:
         raise ValueError(
             f"must be resnetN with N = 6n + 2, n >= 1, such as resnet20 or resnet56, got {value}"
         )
     return value
+
+
+def _dataset(value: Any) -> Any:
+    text = str(value)
+    if text not in ("cifar10", "cifar100", "synthetic") and not text.removeprefix(FOLDER) != text:
+        raise ValueError(f"must be cifar10, cifar100, synthetic or folder:DIR, got {value}")
+    if text == FOLDER:
+        raise ValueError("must name a folder: folder:DIR")
+    return text
+
+
+def _size(value: Any) -> Any:
+    """Return (h, w) of 32, "32", "32x48" or a pair."""
+    if value is None:
+        return None
+    parts = list(value) if isinstance(value, list | tuple) else re.split("[xX]", str(value))
+    sides = [int(part) if re.fullmatch(r"[0-9]{1,5}", str(part)) else 0 for part in parts]
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise ValueError(f"must be a size such as 32 or 32x48, got {value}")
+    return sides[0], sides[-1]
 
 
 def _recipe(value: Any) -> Any:
@@ -50,7 +76,11 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """The network. alpha, beta and paths: one value, or three, one per stage."""
+    """The network. alpha, beta and paths: one value, or three, one per stage.
+
+    A name such as `timm:resnet18`, `net.py:Net(width=8)` or `convert(timm:resnet18, alpha=1/4)` is that of a
+    network of other origin; it says everything, and the other keys belong to the networks of this package.
+    """
 
     name: Annotated[str, BeforeValidator(_network)] = "resnet20"
     alpha: Annotated[tuple[str, ...], BeforeValidator(_alphas)] = ("0",)
@@ -68,13 +98,44 @@ class Model(Section):
         """The number in the name."""
         return int(self.name.removeprefix("resnet"))
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the network is of other origin than this package."""
+        return OWN.fullmatch(self.name) is not None
+
+    @model_validator(mode="after")
+    def _check_own(self) -> Self:
+        fields = type(self).model_fields
+        given = [key for key in fields if key != "name" and getattr(self, key) != fields[key].default]
+        if self.is_own and given:
+            raise ValueError(
+                f"{', '.join(given)} {'goes' if len(given) == 1 else 'go'} with built-in networks: what "
+                f"{self.name} is, its name says, such as convert({self.name}, alpha=1/4)"
+            )
+        return self
+
 
 class Data(Section):
-    """The images: which set, how many of its training images, how many of these held out for validation."""
+    """The images: which set, how many of its training images, how many of these held out for validation.
 
-    dataset: Literal["cifar10", "synthetic"] = "cifar10"
+    `image_size`: (h, w) to which images of a folder are brought.
+    """
+
+    dataset: Annotated[str, BeforeValidator(_dataset)] = "cifar10"
+    image_size: Annotated[tuple[int, int] | None, BeforeValidator(_size)] = None
     train_images: Annotated[int | None, Field(ge=1)] = None
     validation: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of images, if the set is one."""
+        return self.dataset.removeprefix(FOLDER) if self.dataset.startswith(FOLDER) else None
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        if self.image_size is not None and self.folder is None:
+            raise ValueError(f"image_size goes with folder:DIR; images of {self.dataset} have one size")
+        return self
 
 
 class Augmentation(Section):

@@ -161,6 +161,8 @@ class Session:
     def fit(self) -> None:
         """Train and evaluate, epoch after epoch."""
         progress = self.progress
+        if self.config.model.is_own:
+            self.reporter.note(f"{self.config.model.name} is computed by the plan {self.config.machine.plan}")
         self.reporter.started(progress, self.config)
         while progress.epoch < self.config.epochs:
             while progress.step < progress.steps_per_epoch:

@@ -71,7 +71,7 @@ def carry_out_order(order: Order) -> Exception | None:
         trouble = carry_out_run(
             order.study,
             order.run,
-            _dataset(order.run.data.dataset, order.data),
+            _dataset(order.run.data.dataset, order.run.data.image_size, order.data),
             reporting=lambda _: _told(tell),
             note=lambda text: tell("note", message=text),
             signals=signals,
@@ -111,8 +111,8 @@ def _heeding(topic: str) -> Iterator[Signals]:
 
 
 @lru_cache(maxsize=1)
-def _dataset(name: str, where: Path | None) -> Dataset:
-    return load_dataset(Data.model_validate({"dataset": name}), where)
+def _dataset(name: str, size: tuple[int, int] | None, where: Path | None) -> Dataset:
+    return load_dataset(Data.model_validate({"dataset": name, "image_size": size}), where)
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from costmodel.commands.shared.training import formula_network
-from costmodel.operators.recorder import cost_of
+from costmodel.commands.shared.own_training import config_cost
 from costmodel.report import counted
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ def _head(run: TrainedRun) -> Iterator[str]:
     model = run.config.model
     yield f"# {run.name}"
     yield ""
-    yield f"A {model.name} of width {model.width} that classifies {run.config.data.dataset} into"
+    width = "" if model.is_own else f" of width {model.width}"
+    yield f"A {model.name}{width} that classifies {run.config.data.dataset} into"
     yield f"{len(run.classes)} classes: {', '.join(run.classes)}."
     if model.alpha != ("0",):
         yield f"Octave convolution with alpha {', '.join(model.alpha)}."
@@ -60,8 +60,7 @@ def _accuracy(run: TrainedRun) -> Iterator[str]:
 
 
 def _cost(run: TrainedRun) -> Iterator[str]:
-    h, w, _ = run.shape
-    cost = cost_of(formula_network(run.config, (h, w)).operators())
+    cost = config_cost(run.config, run.shape)
     yield "## Cost, by the formulas"
     yield ""
     yield "| parameters | MACs per image | activations |"

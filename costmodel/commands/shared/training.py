@@ -23,9 +23,11 @@ from costmodel.commands.shared.errors import (
     say,
 )
 from costmodel.commands.shared.limits import MOST_SEEDS, check_built
+from costmodel.commands.shared.network import is_own
+from costmodel.commands.shared.own_training import own_networks
 from costmodel.commands.shared.progress import Board, Lines, Live
 from costmodel.commands.shared.ranks import is_first_rank, ranks_started
-from costmodel.commands.shared.reading import path_names, per_stage, sides
+from costmodel.commands.shared.reading import path_names, per_stage
 from costmodel.commands.shared.vocabulary import option
 from costmodel.networks.resnet import ResNetDesign, depth_of, named
 from costmodel.report import Column, counted
@@ -34,7 +36,6 @@ from costmodel.sizes import check_choice, check_most
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
-    from pwoct.training.data import Dataset
     from pwoct.training.record import RunFolder
     from pwoct.training.signals import Signals
 
@@ -58,7 +59,8 @@ def reported() -> Iterator[None]:
     from pwoct.training.signals import StoppedError
 
     try:
-        yield
+        with own_networks():
+            yield
     except DataError as error:
         fail(str(error), DATA)
     except (CheckpointError, DamagedError) as error:
@@ -121,7 +123,7 @@ def network_values(
     """Return the configuration's keys of the network options that were given."""
     values: dict[str, Any] = {}
     if model:
-        values["model.name"] = f"resnet{depth_of(model)}"
+        values["model.name"] = model if is_own(model) else f"resnet{depth_of(model)}"
     if alpha is not None:
         values["model.alpha"] = per_stage(alpha, lambda text: str(check_alpha(text)))
     if beta is not None:
@@ -146,52 +148,6 @@ def precision_of(dtype: str | None) -> str | None:
         return None
     check_choice("dtype", dtype, PRECISIONS)
     return PRECISIONS[dtype]
-
-
-def check_images(images: Dataset, *, classes: int | None, in_channels: int | None, size: str | None) -> None:
-    """Check that a network can be trained on images. Raises ValueError where these are of other sizes."""
-    h, w, channels = images.test.pixels.shape[1:]
-    found = {"classes": len(images.classes), "in-channels": channels, "size": (h, w)}
-    asked = {
-        "classes": classes,
-        "in-channels": in_channels,
-        "size": None if size is None else sides(size, "size"),
-    }
-    for name, value in asked.items():
-        if value is not None and value != found[name]:
-            has = f"{h}x{w}" if name == "size" else found[name]
-            given = size if name == "size" else value
-            raise ValueError(f"--{name} {given} does not suit the images: theirs is {has}")
-
-
-def open_dataset(name: str, where: Path | None) -> Dataset:
-    """Return a data set; CIFAR-10 is looked for in the cache that `data fetch` fills, unless told where."""
-    from pwoct.training.config import Data
-    from pwoct.training.inputs import load_dataset
-
-    return load_dataset(Data.model_validate({"dataset": name}), data_folder(name, where))
-
-
-def data_folder(name: str, where: Path | None) -> Path | None:
-    """Return the folder of a data set; None where its images are computed.
-
-    Raises:
-        ValueError: if a folder is given for images that are computed.
-        DataError: if none is given, and the cache has none.
-    """
-    from pwoct.training.data import ARCHIVE, DataError
-    from pwoct.training.download import default_folder
-
-    if name == "synthetic" and where is not None:
-        raise ValueError(f"synthetic images are computed and not read: --data {where} does not go with them")
-    if name == "cifar10" and where is None:
-        where = default_folder()
-        if not (where / ARCHIVE).is_file():
-            raise DataError(
-                "CIFAR-10 is not there: run `pwoct-cost data fetch`, or give --data DIR; "
-                "or take --dataset synthetic, which needs no data"
-            )
-    return where
 
 
 def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNetDesign:
@@ -223,6 +179,8 @@ def check_trainable(config: Config, may_change: Sequence[str] = ()) -> None:
             raise ValueError(f"--allow-change needs a key such as {', '.join(keys[:5])}, got {key}")
     on_cpu = config.machine.device == "cpu" or not torch.cuda.is_available()
     ranks = max(1, config.machine.ranks, ranks_started())
+    if config.model.is_own:
+        return  # a step on noise checks it, before anything is trained
     check_built(formula_network(config), config.batch // ranks if on_cpu else 0, training=on_cpu)
 
 

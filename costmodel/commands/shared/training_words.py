@@ -14,11 +14,14 @@ TRAINING_WORDS: tuple[Word, ...] = (
     Word("step-batch", "--batch", "Images per step, over all ranks. Default: the recipe's."),
     Word("lr", "--lr", "The learning rate at its highest. Default: the recipe's."),
     Word("seeds", "--seeds --seed", "Seeds: one, several 0,3 or a range 0-4."),
-    Word("dataset", "--dataset", "cifar10 or synthetic.", "dataset"),
+    Word(
+        "dataset", "--dataset", "cifar10, cifar100, synthetic, or folder:DIR (train/CLASS/*.png).", "dataset"
+    ),
+    Word("image-size", "--image-size", "Size to which images of a folder are brought: 64 or 64x48."),
     Word(
         "data",
         "--data",
-        "Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz; or that archive.",
+        "Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz (cifar-100-binary), or that archive.",
     ),
     Word("val", "--val", "Hold out 5,000 training images, which choose the epoch."),
     Word("device", "--device", "cpu, cuda or mps. Default: detected.", "device"),

@@ -48,7 +48,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "plan": PLANS,
     "init": ("random", "pretrained"),
     "recipe": ("fast", "paper", "keras"),
-    "dataset": ("cifar10", "synthetic"),
+    "dataset": ("cifar10", "cifar100", "synthetic"),
     "device": ("cpu", "cuda", "mps"),
     "computed": ("float32", "bfloat16"),
 }

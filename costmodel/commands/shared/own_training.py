@@ -1,0 +1,64 @@
+"""Networks of the user's own in training: how they are built by name, and what they cost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from costmodel.commands.shared.errors import MISSING_EXTRA, fail
+from costmodel.commands.shared.network import is_own, run_foreign
+from costmodel.convention import Cost
+from costmodel.operators.recorder import cost_of
+
+if TYPE_CHECKING:
+    from pwoct.training.config import Config
+
+
+@contextmanager
+def own_networks() -> Iterator[None]:
+    """Let the trainer build networks by the names that `cost` takes."""
+    from pwoct.training.networks import built_by
+
+    with built_by(_built):
+        yield
+
+
+def _built(name: str, seed: int) -> Any:
+    """Return a network on the CPU, with initial weights of a seed.
+
+    Raises:
+        ValueError: if it can't be built, or comes from a file that has no code to train.
+    """
+    from costmodel.models import load
+    from costmodel.models.libraries import MissingLibraryError
+
+    if name.lower().endswith((".pt2", ".onnx")):
+        raise ValueError(f"{name} is a network without weights to train: name the code that makes it")
+    try:
+        # A module that a file holds ready is trained as a copy: the next run begins as this one does.
+        return copy.deepcopy(load(name, device="cpu", seed=seed).module)
+    except MissingLibraryError as error:
+        fail(str(error), MISSING_EXTRA)
+
+
+def config_cost(config: Config, shape: tuple[int, int, int]) -> Cost:
+    """Return the cost of a configuration's network on one image (h, w, channels), by the formulas.
+
+    Of a network of the user's own, the formulas of the operators that run.
+    """
+    from costmodel.commands.shared.training import formula_network
+
+    h, w, channels = shape
+    if not is_own(config.model.name):
+        return cost_of(formula_network(config, (h, w)).operators())
+    import torch
+
+    from costmodel.models import load
+    from costmodel.tracing.trace import trace
+
+    network = load(config.model.name)
+    image = torch.zeros(1, channels, h, w, device=network.device)
+    found: Cost = run_foreign(f"{config.model.name} does not run", trace, network.module, (image,)).total()
+    return found
