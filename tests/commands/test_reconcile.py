@@ -100,6 +100,35 @@ def test_a_wrong_rule_is_exit_code_1_and_names_module_and_operator(
     assert "operators: convolution" in ran.err
 
 
+CONVOLUTIONS = (
+    ("aten", "convolution"), ("call", "conv2d"), ("function", "conv2d"), ("module", "Conv2d"),
+    ("module", "_ConvNd"), ("module", "leaf"), ("node", "Conv"),
+)  # fmt: skip
+PLAIN = f"{Path(__file__).parents[1] / 'costmodel/reconcile/networks.py'}:build('plain')"
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("name", [name for name in rules.ORDER if name != "calflops"])  # it patches torch
+def test_a_planted_rule_of_any_counter_names_module_and_operator(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    right = rules.counters()[name]
+    if installed.installed_version(name, right.package) is None:
+        pytest.skip(f"{name} is not installed")
+    planted = {key for key in CONVOLUTIONS if key in right.by_name}
+    wrong = {
+        key: tuple(replace(one, price=f"({one.price}) + 100") if key in planted else one for one in found)
+        for key, found in right.by_name.items()
+    }
+    monkeypatch.setattr(rules, "counters", lambda: {name: replace(right, by_name=wrong)})
+    ran = pwoct_cost("reconcile", PLAIN, "--input", "2,3,12,12", "--counter", name, "--run")
+    assert planted
+    assert ran.code == 1
+    assert f"{name} says " in ran.err
+    assert "in conv1, Conv2d, it says" in ran.err
+    assert "operators: convolution" in ran.err
+
+
 @pytest.mark.usefixtures("in_process")
 def test_a_counter_that_raises_is_named_and_exit_code_1(pwoct_cost: Run, tmp_path: Path) -> None:
     net = tmp_path / "net.py"
