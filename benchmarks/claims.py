@@ -10,12 +10,12 @@ import random
 import time
 from pathlib import Path
 
+from costmodel.digits import parse_figure
 from costmodel.models import load
 from costmodel.models.inputs import parse
 from costmodel.reconcile.bridge import Prediction, predict
 from costmodel.reconcile.claims import ClaimAnswer, search
 from costmodel.reconcile.events import Seen
-from costmodel.reconcile.figures import parse_figure
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
 

@@ -175,8 +175,8 @@ def _show_claims(
     question: Question,
 ) -> None:
     """Show which readings give printed numbers, each with the parameters that stand beside it."""
+    from costmodel.digits import parse_figure
     from costmodel.reconcile import claim_tables
-    from costmodel.reconcile.figures import parse_figure
 
     figures = [parse_figure(text) for text in claims]
     beside = None if params is None else parse_figure(params)

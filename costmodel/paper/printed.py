@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 from importlib.resources import files
 
+from costmodel.digits import PrintedCount, is_printed
 from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.wording import path_text
 
@@ -152,13 +153,15 @@ def step(printed: str, quantity: str) -> int:
     return int(last_digit(printed).scaleb(EXPONENTS[quantity]))
 
 
-def printed_steps(printed: str) -> int:
-    """Return a printed number in steps of its last digit.
+def figure(printed: str, quantity: str) -> PrintedCount:
+    """Return a printed count of the paper: parameters in units of 10^6, MACs in units of 10^8.
 
-    >>> printed_steps("0.86")
-    86
+    >>> figure("1.25", "macs")
+    PrintedCount(text='1.25', digits=125, decimals=0, power=2, unit='')
     """
-    return int(Decimal(printed) / last_digit(printed))
+    digit = last_digit(printed)
+    decimals = -int(digit.logb()) - (EXPONENTS[quantity] - 6)
+    return PrintedCount(printed, int(Decimal(printed) / digit), decimals, 2)
 
 
 def matches(count: int, printed: str, quantity: str, rounding: str = "rounded") -> bool:
@@ -167,10 +170,4 @@ def matches(count: int, printed: str, quantity: str, rounding: str = "rounded") 
     >>> matches(858_000, "0.86", "params"), matches(858_000, "0.86", "params", "truncated")
     (True, False)
     """
-    unit = step(printed, quantity)
-    return (count + offset(unit, rounding)) // unit == printed_steps(printed)
-
-
-def offset(unit: int, rounding: str) -> int:
-    """Return what to add to a count before it is divided: half a unit, to round half up, or nothing."""
-    return unit // 2 if rounding == "rounded" else 0
+    return is_printed(count, figure(printed, quantity), rounding=rounding)

@@ -1,12 +1,12 @@
 """The search over readings: every way to build and to count, against every printed cell.
 
-What there is in each network that a reading can mean makes a matrix (builds, kinds); what the readings count
-makes another (kinds, countings); their product is every count at once, in exact 64-bit integers.
+It is the search of `costmodel/readings.py`: networks are the ways to build a row's network, kinds what an
+inventory has, and countings what a reading counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from costmodel.paper.counting import OCTAVE_BIASES, Counting, Reading, subject
 from costmodel.paper.inventory import END_SHORTCUTS, KINDS, SHORTCUTS, STRIDES, Build, inventory
-from costmodel.paper.printed import ROUNDINGS, Paper, PrintedRow, offset, printed_steps, step
+from costmodel.paper.printed import ROUNDINGS, Paper, figure
+from costmodel.readings import IntArray, choices, every_count, printed, weights_of
 from costmodel.rounding import WIDTH_RULES
 
-IntArray: TypeAlias = npt.NDArray[np.int64]
 Axes: TypeAlias = Mapping[str, Sequence[Any]]
 
 EITHER = (True, False)
@@ -115,35 +115,18 @@ def _mask(choices: Iterable[Any], fixed: Mapping[str, Any]) -> npt.NDArray[np.bo
 def search(paper: Paper, quantity: str) -> Search:
     """Return how many printed cells of a quantity, params or macs, every reading matches."""
     is_params = quantity == "params"
-    builds = tuple(_all(Build, BUILD_AXES if is_params else {**BUILD_AXES, "stride": STRIDES}))
-    countings = tuple(_all(Counting, {**KERNEL_AXES, **BIAS_AXES} if is_params else KERNEL_AXES))
-    weights = np.array([list(map(c.coefficients().__getitem__, KINDS)) for c in countings], dtype=np.int64).T
+    builds = tuple(choices(Build, BUILD_AXES if is_params else {**BUILD_AXES, "stride": STRIDES}))
+    countings = tuple(choices(Counting, {**KERNEL_AXES, **BIAS_AXES} if is_params else KERNEL_AXES))
+    weights = weights_of([counting.coefficients() for counting in countings], KINDS)
     rows = paper.cells(quantity)
     scores = np.zeros((len(ROUNDINGS), len(builds), len(countings)), dtype=np.int64)
     for row in rows:
-        counts = _amounts(row, builds, quantity) @ weights
+        there = [getattr(inventory(subject(row), build), quantity) for build in builds]
+        counts = every_count(there, KINDS, weights)
+        digits = figure(row.printed(quantity) or "", quantity)
         for score, rounding in zip(scores, ROUNDINGS, strict=True):
-            score += _matching(counts, row, quantity, rounding)
+            score += printed(counts, digits, rounding=rounding)
     return Search(quantity, builds, countings, scores, len(rows))
-
-
-def _all(make: Callable[..., Any], axes: Axes) -> Iterator[Any]:
-    for values in product(*axes.values()):
-        yield make(**dict(zip(axes, values, strict=True)))
-
-
-def _amounts(row: PrintedRow, builds: Iterable[Build], quantity: str) -> IntArray:
-    """What there is in each network that a row can mean: (builds, kinds)."""
-    there = (getattr(inventory(subject(row), build), quantity) for build in builds)
-    return np.array([[amounts.get(kind, 0) for kind in KINDS] for amounts in there], dtype=np.int64)
-
-
-def _matching(counts: IntArray, row: PrintedRow, quantity: str, rounding: str) -> npt.NDArray[np.bool_]:
-    printed = row.printed(quantity)
-    assert printed is not None
-    unit = step(printed, quantity)
-    matching: npt.NDArray[np.bool_] = (counts + offset(unit, rounding)) // unit == printed_steps(printed)
-    return matching
 
 
 @dataclass(frozen=True)

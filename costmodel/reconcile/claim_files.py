@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from costmodel.reconcile.figures import PrintedCount, parse_figure
+from costmodel.digits import PrintedCount, parse_figure
 
 NEEDED = ("model", "claim")
 COLUMNS = (*NEEDED, "input", "claim_params", "unit", "source")

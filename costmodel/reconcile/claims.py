@@ -14,9 +14,10 @@ from itertools import combinations
 
 import numpy as np
 
+from costmodel.digits import PrintedCount, prints
+from costmodel.readings import every_count, printed, weights_of
 from costmodel.reconcile.bridge import Prediction
 from costmodel.reconcile.events import Seen
-from costmodel.reconcile.figures import PrintedCount, printed, prints
 from costmodel.reconcile.variants import ClaimVariant, variants
 
 MOST_PARTS = 3  # element operations that a reading adds at once
@@ -172,14 +173,26 @@ def _totals(observed: Seen, predictions: Sequence[Prediction], variant: ClaimVar
 
 
 def _sums(kinds: Mapping[str, int], parts: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+    """Yield what any choice of kinds of MACs and of element operations gives, with its words and steps."""
+    counted = list(_choices(tuple(kinds), tuple(parts)))
+    there = {("macs", kind): amount for kind, amount in kinds.items()}
+    there |= {("part", part): amount for part, amount in parts.items()}
+    weights = weights_of([dict.fromkeys(choice, 1) for choice in counted], tuple(there))
+    (values,) = every_count([there], tuple(there), weights)
+    for choice, value in zip(counted, values.tolist(), strict=True):
+        left = [name for what, name in choice if what == "macs"]
+        added = [name for what, name in choice if what == "part"]
+        without = len(kinds) - len(left)
+        name = OURS if not without else "MACs of " + " and ".join(left)
+        yield " + ".join([name, *added]), value, 2 * without + 2 * len(added)
+
+
+def _choices(kinds: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
     for without in range(len(kinds)):
         for left in combinations(kinds, len(kinds) - without):
-            name = OURS if not without else "MACs of " + " and ".join(left)
-            value = sum(kinds[kind] for kind in left)
             for more in range(MOST_PARTS + 1):
                 for added in combinations(parts, more):
-                    whole = value + sum(parts[part] for part in added)
-                    yield " + ".join([name, *added]), whole, 2 * without + 2 * more
+                    yield (*(("macs", kind) for kind in left), *(("part", part) for part in added))
 
 
 def _reading(

@@ -47,8 +47,8 @@ def shapes_in(value: Any) -> tuple[Shape, ...]:
 
 
 def shape_of(tensor: Tensor | npt.NDArray[Any]) -> Shape:
-    """Return the shape of a tensor or an array; a known single number is one element."""
-    return Shape(map(int, tensor.shape if isinstance(tensor, Tensor) or tensor.ndim else (1,)))
+    """Return the shape of a tensor or an array."""
+    return Shape(map(int, tensor.shape))
 
 
 def module_facts(model: nn.Module) -> dict[str, ModuleFacts]:

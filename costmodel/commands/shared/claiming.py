@@ -10,11 +10,11 @@ from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
 from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, within
 
 if TYPE_CHECKING:
+    from costmodel.digits import PrintedCount
     from costmodel.reconcile.bridge import Prediction
     from costmodel.reconcile.claim_files import ClaimRow
     from costmodel.reconcile.claims import ClaimAnswer
     from costmodel.reconcile.events import Seen
-    from costmodel.reconcile.figures import PrintedCount
     from costmodel.reconcile.rules import Rules
 
 USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)

@@ -5,10 +5,10 @@ from functools import cache
 import pytest
 import torch
 
+from costmodel.digits import parse_figure, prints
 from costmodel.reconcile.bridge import Prediction, predict
 from costmodel.reconcile.claims import ClaimAnswer, search
 from costmodel.reconcile.events import Seen
-from costmodel.reconcile.figures import parse_figure, prints
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
 from pwoct.resnet import resnet

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
 _FIGURE = re.compile(r"(?P<digits>\d+(?:\.(?P<decimals>\d+))?) ?(?P<prefix>[kKMGTB]?)(?P<unit>[A-Za-z]*)")
 _POWERS: Mapping[str, int] = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "B": 3, "T": 4}
 _UNITS: Mapping[str, str] = {"mac": "MAC", "macs": "MAC", "flop": "FLOP", "flops": "FLOP", "": ""}
@@ -17,7 +14,10 @@ _UNITS: Mapping[str, str] = {"mac": "MAC", "macs": "MAC", "flop": "FLOP", "flops
 
 @dataclass(frozen=True)
 class PrintedCount:
-    """A printed number: digits without the point, how many decimals, the prefix's power, the unit."""
+    """A printed number: digits without the point, how many decimals, the prefix's power, the unit.
+
+    A number that is printed in hundreds of a prefix has two decimals fewer.
+    """
 
     text: str
     digits: int
@@ -48,16 +48,23 @@ def prints(value: int, text: str, prefix: str = "10^3", rounding: str = "rounded
     >>> prints(25_557_032, "25.56M"), prints(25_557_032, "25.5M")
     (True, False)
     """
-    return bool(printed(np.array([value], dtype=np.int64), parse_figure(text), prefix, rounding)[0])
+    return is_printed(value, parse_figure(text), prefix, rounding)
 
 
-def printed(
-    values: npt.NDArray[np.int64], figure: PrintedCount, prefix: str, rounding: str
-) -> npt.NDArray[np.bool_]:
-    """Return which numbers have the printed digits: bounds are exact fractions, so no division rounds."""
+def is_printed(value: int, figure: PrintedCount, prefix: str = "10^3", rounding: str = "rounded") -> bool:
+    """Return whether a number has the printed digits."""
+    low, high = bounds(figure, prefix, rounding)
+    return low <= value < high
+
+
+def bounds(figure: PrintedCount, prefix: str = "10^3", rounding: str = "rounded") -> tuple[int, int]:
+    """Return the least number that has the printed digits, and the least greater one that has not.
+
+    >>> bounds(parse_figure("4.12G")), bounds(parse_figure("4.12G"), rounding="cut off")
+    ((4115000000, 4125000000), (4120000000, 4130000000))
+    """
     base = 1024 if prefix == "2^10" else 1000
-    unit = Fraction(base**figure.power, 10**figure.decimals)
+    unit = Fraction(base) ** figure.power / Fraction(10) ** figure.decimals
     half = Fraction(1, 2) if rounding == "rounded" else Fraction(0)
     low, high = (figure.digits - half) * unit, (figure.digits + 1 - half) * unit
-    found: npt.NDArray[np.bool_] = (values >= -int(-low // 1)) & (values < -int(-high // 1))
-    return found
+    return -int(-low // 1), -int(-high // 1)
