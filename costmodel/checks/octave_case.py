@@ -199,6 +199,8 @@ class ClaimedLayer:
             found.append({**base, **values, G: (8, 7, 11, 5)[turn], BETA[0]: 3 + turn, BETA[1]: 1})
         if self.group != 1:  # widths that the groups divide
             found = [{**numbers, BETA[0]: 1, BETA[1]: 1} for numbers in found]
+        if self.width_rule == "min":  # an instance in the order of the sample
+            found = [base, *({**numbers, C_H: 58, C_L: 77, F_H: 240, F_L: 241} for numbers in found[1:])]
         if self.narrow:
             found = [{**numbers, C_H: 11 + turn, C_L: 13 - turn} for turn, numbers in enumerate(found)]
         return [{**numbers, **(self.small or {})} for numbers in found]

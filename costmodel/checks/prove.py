@@ -186,8 +186,11 @@ def run(case: Case) -> ProofRun:
         found.compared += _comparisons(traced, operators, work=case.work)
         found.failures += [str(pair) for pair in found.compared if not pair.agrees]
         _decide_all(found, traced.conditions)
-        for numbers in filter(case.domain.holds, case.instances):
+        inside = list(filter(case.domain.holds, case.instances))
+        for numbers in inside:
             _meet(found, case, numbers, traced)
+        if case.instances and not inside:
+            found.failures.append("(instances): none of them lies in the domain")
     except NotSymbolicError as error:
         found.failures.append(str(error))
     return found

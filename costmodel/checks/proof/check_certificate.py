@@ -133,7 +133,8 @@ def _unequal(run: Any, needed: Any) -> Any:
     left: dict[str, Any] = {"macs": [], "params": []}
     traced = [read(code) for name, quantity, code, _ in run["compared"] if (name, quantity) == TOTAL]
     for name, quantity, code, formula in run["compared"]:
-        left.setdefault(quantity, []).append(read(code) * (1 if name == TOTAL[0] else -1))
+        if traced and quantity in left:
+            left[quantity].append(read(code) * (1 if name == TOTAL[0] else -1))
         if code != formula and sp.expand(read(code) - read(formula)) != 0:
             yield f"{name}: {quantity}: {code} is not {formula}"
     if traced and (not run["instances"] or any(sp.expand(sp.Add(*left[q])) for q in ("macs", "params"))):

@@ -185,6 +185,12 @@ def test_a_traced_count_that_no_plain_run_confirms() -> None:
     assert failure == "at a = 2, b = 3, n = 4: 9 parameters, but traced 6"
 
 
+def test_instances_outside_the_domain_confirm_nothing() -> None:
+    assert failures(case_of(Net, instances=[{a: 1, b: 1, n: 1}])) == [
+        "(instances): none of them lies in the domain"
+    ]
+
+
 def test_no_runs_prove_nothing() -> None:
     def nothing() -> Iterator[Case]:
         yield from ()
