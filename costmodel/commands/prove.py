@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, fail, say
 from costmodel.commands.shared.network import (
     InputOption,
     InputsOption,
@@ -29,6 +29,7 @@ from costmodel.commands.shared.vocabulary import option
 from costmodel.text import parse_json, read_text
 
 if TYPE_CHECKING:
+    from costmodel.checks.foreign_proof import NetworkProof
     from costmodel.checks.prove import Claim, Theorem
 
 app = typer.Typer(add_completion=False)
@@ -104,9 +105,7 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
     with within(given.timeout, names[0]):
         found = _found(names[0], given)
         axes = parse(given.symbols or default(found.inputs), found.inputs)
-        args, kwargs = found.inputs.values(found.network.device)
-        doing = f"{found.network.name.text} can't be proved"
-        proof = run_foreign(doing, proofs.prove_network, found.network.module, args, axes, kwargs)
+        proof = _proof(found, axes)
     tables = [proofs.proof_table(proof), proofs.failures_table(proof)]
     payload = {"proved": proof.holds, "model": found.network.name.text, "inputs": found.inputs.shapes}
     shown = [table for table in tables if table.rows or format is Format.json]
@@ -114,6 +113,24 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
     if not proof.holds:
         say(f"pwoct-cost: not proved: {found.network.name.text}: {proof.failures[0]}")
         raise typer.Exit(CHECK_FAILED)
+
+
+def _proof(found: NetworkOnInputs, axes: Any) -> NetworkProof:
+    """Return the proof of a network; leave with exit code 1 where no run of it stands for others."""
+    from costmodel.checks.foreign_proof import prove_network
+    from costmodel.tracing.calls import TraceError
+
+    args, kwargs = found.inputs.values(found.network.device)
+    doing = f"not proved: {found.network.name.text}"
+    try:
+        proof: NetworkProof = run_foreign(doing, prove_network, found.network.module, args, axes, kwargs)
+    except TraceError as error:
+        fail(f"{doing}: {error}", CHECK_FAILED)
+    except ValueError as error:
+        if not isinstance(error.__cause__, SystemExit):
+            raise
+        fail(str(error), CHECK_FAILED)
+    return proof
 
 
 def _prove_subjects(

@@ -234,6 +234,51 @@ def test_a_network_of_ones_own_is_proved(pwoct_cost: Run) -> None:
     assert (row["domain"], row["verdict"]) == ("for n >= 1; h, w >= 3", "proved")
 
 
+REFUSED = """
+from torch import nn
+
+class Raises(nn.Linear):
+    def forward(self, x):
+        raise RuntimeError("broken")
+
+class Branches(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else x
+
+class Grows(nn.Linear):
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        for _ in range(self.calls):
+            x = super().forward(x)
+        return x
+
+class Leaves(nn.Linear):
+    def forward(self, x):
+        raise SystemExit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Raises", "(model) fails: RuntimeError: broken (refused.py, line 6)"),
+        ("Branches", "(model) fails in __bool__: "),
+        ("Grows", "(model).calls is new while the network runs: "),
+        ("Leaves", "it ends the program: sys.exit(0)"),
+    ],
+)
+def test_a_network_that_no_run_stands_for_is_refused_by_name(
+    name: str, why: str, pwoct_cost: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "refused.py").write_text(REFUSED, encoding="utf-8")
+    network = f"{tmp_path / 'refused.py'}:{name}(4, 4)"
+    ran = pwoct_cost("prove", network, "--input", "2,4", "--symbols", "n,_")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"pwoct-cost: error: not proved: {network}: {why}")
+    assert ran.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
