@@ -12,6 +12,7 @@ from costmodel.commands.shared.claiming import (
     answered,
     answers_anywhere,
     answers_on,
+    by_source,
     observed_on,
     predictions_of,
 )
@@ -206,7 +207,7 @@ def _show_file(
     from costmodel.reconcile.claim_files import read_claims
     from costmodel.reconcile.claim_tables import file_table
 
-    rows = list(answered(read_claims(path), names, timeout))
+    rows = by_source(list(answered(read_claims(path), names, timeout)))
     explained = sum(bool(answer and answer.exact) for _, _, answer in rows)
     payload = {"file": str(path), **question.said(), "rows": len(rows), "explained": explained}
     remark = f"{explained} of {len(rows)} claims are given by a reading."

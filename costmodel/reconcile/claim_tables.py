@@ -70,6 +70,7 @@ def file_table(rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]]) -> Tabl
                 "value": first.value if first else None,
                 "off": first.distance if first else None,
                 "others": max(len(answer.exact) - 1, 0) if answer else None,
+                "agreeing": first.agreeing or None if first else None,
                 "reading": first.words if first else "not counted",
                 "source": claim.source or None,
             }
@@ -83,6 +84,7 @@ def file_table(rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]]) -> Tabl
         Column("value", "count", "count"),
         Column("off", "off by", "share", on_terminal=False),
         Column("others", "others", "count"),
+        Column("agreeing", "of its source", "count"),
         Column("reading", "simplest reading"),
         Column("source", "source", on_terminal=False),
     ]

@@ -8,9 +8,10 @@ that departs from them, rounded, with the prefix 10^3, adds a step or more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from costmodel.reconcile.variants import ClaimVariant, variants
 
 MOST_PARTS = 3  # element operations that a reading adds at once
 OURS = "our MACs"
+AUXILIARY = ClaimVariant("with auxiliary heads, which run in training alone", 1)
 _EXACT = 2**53
 
 
@@ -37,6 +39,13 @@ class CountReading:
     value: int
     params: int = 0  # of the variant that it reads
     distance: float = 0.0  # relative, to the printed number
+    agreeing: int = 0  # how many claims of the same source this convention gives
+
+    @property
+    def conventions(self) -> frozenset[tuple[str, ...]]:
+        """What is counted under each of its names, and how that is printed."""
+        how = (self.unit, self.prefix, self.rounding)
+        return frozenset((name, *how) for name in self.counted.split("; "))
 
     @property
     def words(self) -> str:
@@ -95,9 +104,14 @@ def search(
     observed: Seen,
     predictions: Sequence[Prediction],
     params: PrintedCount | None = None,
+    auxiliary: tuple[Seen, Sequence[Prediction]] | None = None,
 ) -> ClaimAnswer:
-    """Return the readings of a network that give a printed number, and the parameters printed beside it."""
-    counted = _merged(_counted(observed, predictions))
+    """Return the readings of a network that give a printed number, and the parameters printed beside it.
+
+    `auxiliary` is what runs of the network, and what counters say of that, with its auxiliary heads.
+    """
+    counts = _counted(observed, predictions)
+    counted = _merged(chain(counts, _totals(*auxiliary, AUXILIARY) if auxiliary else ()))
     values = np.array([one.value for one in counted], dtype=np.int64)
     twice = np.array([one.twice for one in counted], dtype=bool)
     exact: list[CountReading] = []
@@ -124,6 +138,30 @@ def search(
     return ClaimAnswer(figure, tuple(exact), None if exact else best.found, len(values) * len(ways), params)
 
 
+def agreed(answers: Sequence[ClaimAnswer]) -> list[ClaimAnswer]:
+    """Return the answers to claims of one source, readings that are equally simple in another order.
+
+    Whoever printed them counted all of them alike: first comes the convention that gives most of them.
+    """
+    given = Counter(
+        convention
+        for answer in answers
+        for convention in frozenset().union(*(reading.conventions for reading in answer.exact))
+    )
+
+    def ranked(reading: CountReading) -> CountReading:
+        best = sorted(reading.conventions, key=lambda convention: (-given[convention], convention))
+        names = "; ".join(convention[0] for convention in best)
+        return replace(reading, counted=names, agreeing=given[best[0]])
+
+    return [
+        replace(
+            answer, exact=tuple(sorted(map(ranked, answer.exact), key=lambda r: (r.complexity, -r.agreeing)))
+        )
+        for answer in answers
+    ]
+
+
 def _ways(figure: PrintedCount) -> Iterator[tuple[int, str, str, int]]:
     """Yield how a count can be printed, with what that adds to a reading's complexity."""
     for factor in (1, 2):
@@ -132,7 +170,7 @@ def _ways(figure: PrintedCount) -> Iterator[tuple[int, str, str, int]]:
                 yield factor, prefix, rounding, 3 * (prefix == "2^10") + 2 * (rounding != "rounded")
 
 
-def _merged(counted: Iterator[_Count]) -> list[_Count]:
+def _merged(counted: Iterable[_Count]) -> list[_Count]:
     """Return what can be counted, each number once: under its simplest names."""
     found: dict[tuple[int, int, bool], _Count] = {}
     for one in sorted(counted, key=lambda count: count.complexity):

@@ -54,24 +54,33 @@ class _Calls(TorchFunctionMode):
         return traced_sizes(result, self._recorder.product_of_sizes) if name == "size" else result
 
 
-def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Seen:
+def observe(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    auxiliary: bool = False,
+) -> Seen:
     """Run a module in eval mode without gradients, and return what ran.
 
     It runs on tensors without data where its code allows, else on the CPU. The module is left as it was.
+    With `auxiliary`, modules with children are in train mode, so that auxiliary heads run; layers are not.
 
     Raises ValueError where it does not run.
     """
     try:
         try:
-            return _observed(module, args, kwargs or {}, FakeTensors())
+            return _observed(module, args, kwargs or {}, FakeTensors(), auxiliary)
         except Exception:  # code that needs values fails in any way without data; a fault fails again
-            return _observed(module, args, kwargs or {}, Tensors())
+            return _observed(module, args, kwargs or {}, Tensors(), auxiliary)
     except Exception as error:  # the network's own code may raise anything
         said = (str(error).strip().splitlines() or [""])[0]
         raise ValueError(f"the network does not run: {type(error).__name__}: {said}") from error
 
 
-def _observed(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], tensors: Tensors) -> Seen:
+def _observed(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], tensors: Tensors, auxiliary: bool
+) -> Seen:
     facts = module_facts(module)
     paths = {id(part): path for path, part in module.named_modules()}
     recorder = EventRecorder(paths)
@@ -79,6 +88,8 @@ def _observed(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any],
         stack.enter_context(quiet())
         stack.enter_context(substituted(module, tensors.substitutes))
         module.eval()
+        for part in module.modules() if auxiliary else ():
+            part.training = any(True for _ in part.children())
         stack.enter_context(tensors.mode)
         inputs = tensors.substitutes.within([list(args), dict(kwargs)])
         dispatched = DispatchRecorder(Places(module), {}, set(), tensors.adopt, recorder.watch)

@@ -58,11 +58,18 @@ def variants(observed: Seen) -> Iterator[ClaimVariant]:
         yield from _heads(observed.modules[paths[-1]])
     if len(paths) > 1 and paths.count(paths[0]) == 1:
         yield ClaimVariant(f"without the stem {paths[0]}", 3, {paths[0]: Fraction(0)})
-    running = {event.module for event in ran}
-    idle = [path for path, facts in observed.modules.items() if path not in running and facts.parameters]
-    leaves = tuple(path for path in idle if not observed.modules[path].children)
-    if leaves:
-        yield ClaimVariant("without modules that do not run, such as auxiliary heads", 1, idle=leaves)
+    if idle := idle_layers(observed):
+        yield ClaimVariant("without modules that do not run, such as auxiliary heads", 1, idle=idle)
+
+
+def idle_layers(observed: Seen) -> tuple[str, ...]:
+    """Return the modules with parameters, and without children, that did not run."""
+    ran = {event.module for event in observed.events if event.level == "module"}
+    return tuple(
+        path
+        for path, facts in observed.modules.items()
+        if path not in ran and facts.parameters and not facts.children
+    )
 
 
 def _heads(facts: ModuleFacts) -> Iterator[ClaimVariant]:

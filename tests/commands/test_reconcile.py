@@ -56,6 +56,14 @@ def test_a_file_of_claims(pwoct_cost: Run, tmp_path: Path) -> None:
     assert "can't import nosuch" in ran.err
 
 
+def test_a_file_says_how_many_claims_of_a_source_a_convention_gives(pwoct_cost: Run, tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text("model,claim,source\nresnet20,41M,a table\nresnet20,41.2M,a table\nresnet20,41M,\n")
+    rows = json.loads(pwoct_cost("reconcile", "--claims", str(path), "--format", "json").out)["claims"]
+    assert [row["agreeing"] for row in rows] == [2, 2, None]
+    assert rows[0]["reading"] == rows[1]["reading"] != rows[2]["reading"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("model\nresnet20\n", "lacks claim"), ("model,claim\nresnet20,four\n", "line 2: a claim is a number")],

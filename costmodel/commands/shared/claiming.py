@@ -21,8 +21,8 @@ USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)
 OTHER_SIZE = 2  # steps that an input adds which was not given
 
 
-def observed_on(found: NetworkOnInputs) -> Seen:
-    """Return what runs when a network is called on its inputs.
+def observed_on(found: NetworkOnInputs, *, auxiliary: bool = False) -> Seen:
+    """Return what runs when a network is called on its inputs, perhaps with its auxiliary heads.
 
     Raises ValueError where it does not run.
     """
@@ -30,7 +30,7 @@ def observed_on(found: NetworkOnInputs) -> Seen:
 
     args, kwargs = found.inputs.values(found.network.device)
     doing = f"{found.network.name.text} does not run on {found.inputs}"
-    observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs)
+    observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs, auxiliary=auxiliary)
     return observed
 
 
@@ -112,8 +112,27 @@ def answers_on(
     from costmodel.reconcile.claims import search
 
     predictions = predictions_of(on, observed, names)
+    auxiliary = _auxiliary(on, observed, names)
     shape = " and ".join(on.inputs.shapes)
-    return [(shape, search(figure, observed, predictions, params)) for figure in figures]
+    return [(shape, search(figure, observed, predictions, params, auxiliary)) for figure in figures]
+
+
+def _auxiliary(
+    on: NetworkOnInputs, observed: Seen, names: Sequence[str]
+) -> tuple[Seen, Sequence[Prediction]] | None:
+    """Return what runs with auxiliary heads, and what counters say of it; None where there are none."""
+    from costmodel.reconcile.bridge import predict
+    from costmodel.reconcile.rules import counters
+    from costmodel.reconcile.variants import idle_layers
+
+    if not idle_layers(observed):
+        return None
+    try:
+        seen = observed_on(on, auxiliary=True)
+    except ValueError:  # such a network was never run in this way: there is nothing to explain
+        return None
+    rules = [counters()[name] for name in names if not counters()[name].reads_files]
+    return (seen, [predict(seen, one) for one in rules]) if seen.macs > observed.macs else None
 
 
 def _better(old: tuple[str, ClaimAnswer], new: tuple[str, ClaimAnswer]) -> tuple[str, ClaimAnswer]:
@@ -138,6 +157,21 @@ def _usual(name: str) -> Iterator[NetworkOnInputs]:
         yield NetworkOnInputs(found.network, meant)
     for side in USUAL_SIDES:
         yield NetworkOnInputs(found.network, parse([f"1,3,{side},{side}"]))
+
+
+def by_source(
+    rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]],
+) -> list[tuple[ClaimRow, str, ClaimAnswer | None]]:
+    """Return the answers to the claims of a file, those of one source in the light of each other."""
+    from costmodel.reconcile.claims import agreed
+
+    found = list(rows)
+    for source in {row.source for row, _, _ in rows if row.source}:
+        at = [i for i, (row, _, answer) in enumerate(rows) if row.source == source and answer is not None]
+        answers = agreed([answer for i in at if (answer := rows[i][2]) is not None])
+        for i, answer in zip(at, answers, strict=True):
+            found[i] = (*rows[i][:2], answer)
+    return found
 
 
 def answered(

@@ -4,10 +4,11 @@ from functools import cache
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from costmodel.digits import parse_figure, prints
 from costmodel.reconcile.bridge import Prediction, predict
-from costmodel.reconcile.claims import ClaimAnswer, search
+from costmodel.reconcile.claims import ClaimAnswer, agreed, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
@@ -66,3 +67,49 @@ def test_rounding_is_exact(value: int, text: str, fits: bool) -> None:
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a claim is a number"):
         parse_figure(text)
+
+
+def test_claims_of_one_source_decide_for_one_convention() -> None:
+    """41M is our MACs (40.81 M) and what fvcore prints (41.19 M); 41.2M beside it is not our MACs."""
+    alone, other = answer("41M"), answer("41.2M")
+    assert (alone.exact[0].counted, alone.exact[0].value) == ("our MACs", CONV_AND_LINEAR)
+    first = agreed([alone, other])[0].exact[0]
+    assert first.value in (
+        41_194_112,
+        41_190_026,
+        41_190_016,
+    )  # fvcore, ptflops, normalisation at 2 an element
+    assert first.complexity == 0
+    assert first.agreeing == 2
+    assert sorted(reading.value for reading in agreed([alone])[0].exact) == sorted(
+        reading.value for reading in alone.exact
+    )
+
+
+class WithHead(nn.Module):
+    """An auxiliary head that runs in training alone, behind a normalisation that refuses one image there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 10)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        more = self.head(x).sum() if self.training else 0
+        return self.fc(x.mean((2, 3))) + more
+
+
+def test_auxiliary_heads_are_counted_where_a_number_contains_them() -> None:
+    model = WithHead()
+    observed, training = (observe(model, [torch.zeros(1, 3, 8, 8)], auxiliary=a) for a in (False, True))
+    assert training.macs == observed.macs + 40 == 36 * 4 * 27 + 80
+    rules = counters()["torch"]
+    found = search(
+        parse_figure(str(training.macs)),
+        observed,
+        [predict(observed, rules)],
+        auxiliary=(training, [predict(training, rules)]),
+    )
+    assert found.exact[0].counted == "our MACs, with auxiliary heads, which run in training alone"
+    assert model.training
