@@ -85,7 +85,7 @@ def together(networks: Sequence[Counted], answers: Sequence[ClaimAnswer]) -> lis
 
 
 def true_ones(networks: Sequence[Counted], answers: Sequence[ClaimAnswer]) -> dict[str, int]:
-    """How often the counter that was used is among the readings, and first where these give several counts."""
+    """How often the counter that was used is among the readings, and first where these give several."""
     found = {"true one found": 0, "among several": 0, "first of several": 0}
     for one, answer in zip(networks, answers, strict=True):
         values = [reading.value for reading in answer.exact]
