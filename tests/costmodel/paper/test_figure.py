@@ -40,7 +40,7 @@ def test_the_same_figure_twice(options: Choices, paper: Paper, tmp_path: Path) -
 
 
 def test_an_unknown_format(options: Choices, paper: Paper, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Format 'docx' is not supported"):
+    with pytest.raises(ValueError, match=r"a figure is a file .svg, .png or .pdf, got .*choices.docx"):
         draw_choices(options, plain_points(), paper_points(paper), tmp_path / "choices.docx")
 
 
