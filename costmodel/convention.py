@@ -62,12 +62,12 @@ class Cost:
 
     @property
     def params(self) -> Size:
-        """Trainable parameters: weights, biases, and scale and shift of batch normalisation."""
+        """Trainable parameters, that is weights, biases, and scale and shift of batch normalisation."""
         return self.weights + self.biases + self.bn_weights
 
     @property
     def macs_training(self) -> Size:
-        """MACs of a training step: forward, and the gradients with respect to input and weights."""
+        """MACs of a training step, with the gradients with respect to input and weights."""
         return self.macs + self.macs_input_grad + self.macs_weight_grad
 
     @property

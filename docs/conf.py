@@ -17,7 +17,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+html_math_renderer = "mathml"  # set by the browser itself: no script, no font, nothing to fetch
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 default_role = "code"  # of single backticks in docstrings
@@ -49,6 +50,17 @@ def write_explorer(app: Any, exception: Exception | None) -> None:
         (folder / "explorer.html").write_text(page(docs="../index.html"), encoding="utf-8")
 
 
+def write_mathml(translator: Any, node: Any) -> None:
+    """Write a formula as MathML."""
+    from docutils import nodes
+    from latex2mathml.converter import convert
+
+    display = "inline" if isinstance(node, nodes.math) else "block"
+    translator.body.append(convert(node.astext(), display=display))
+    raise nodes.SkipNode
+
+
 def setup(app: Any) -> None:
-    """Tell Sphinx what to do at the end."""
+    """Tell Sphinx how formulas are written, and what to do at the end."""
+    app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     app.connect("build-finished", write_explorer)

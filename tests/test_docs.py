@@ -172,6 +172,28 @@ def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
 
 
 @on_site
+def test_mathematics_is_set_by_the_browser_itself(site: Path) -> None:
+    text = (site / "derivations.html").read_text(encoding="utf-8")
+    assert text.count("<math ") == 5
+    assert "<mfrac>" in text
+    assert "mathjax" not in text.lower()
+
+
+@on_site
+def test_descriptions_are_not_taken_for_types(site: Path) -> None:
+    """napoleon takes what stands before a colon, in the first line about a property, for its type."""
+    taken = r'<dt class="field-odd">Type<span class="colon">'
+    assert [path.name for path in site.glob("api*.html") if re.search(taken, path.read_text())] == []
+
+
+@on_site
+def test_the_site_has_the_live_explorer(site: Path) -> None:
+    live = site / "live" / "explorer.html"
+    assert "live/explorer.html" in read(site / "explorer.html").links
+    assert "../index.html" in read(live).links
+
+
+@on_site
 def test_every_page_is_in_a_table_of_contents(site: Path) -> None:
     linked = {link.split("#")[0] for link in read(site / "index.html").links}
     assert {f"{path.stem}.html" for path in DOCS.glob("*.md")} - {"index.html"} <= linked

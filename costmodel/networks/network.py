@@ -45,7 +45,7 @@ class Backbone:
 
     @property
     def depth(self) -> int:
-        """The number of weighted layers: 6n + 2."""
+        """The number of weighted layers, 6n + 2."""
         return 6 * self.n + 2
 
     def channels(self, stage: int) -> Size:

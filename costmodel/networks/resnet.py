@@ -41,7 +41,7 @@ class ResNetDesign:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every convolution is a standard one: all alphas are 0, and HH is never compressed."""
+        """Whether every convolution is a standard one, since all alphas are 0 and HH is never compressed."""
         return all(stage.alpha == 0 and "HH" not in stage.paths for stage in self.stages)
 
     @property

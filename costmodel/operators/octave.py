@@ -48,7 +48,7 @@ class OctaveLayer:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths that exist: those with channels at both ends (depthwise: HH and LL, unless exchange)."""
+        """The paths that have channels at both ends (in a depthwise layer HH and LL, unless exchange)."""
         return tuple(path for path in PATHS if self._exists(path))
 
     def _exists(self, path: str) -> bool:

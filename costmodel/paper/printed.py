@@ -41,7 +41,7 @@ class PrintedRow:
 
     @property
     def kind(self) -> str:
-        """The kind of network: plain, Oct or Pwise."""
+        """The kind of network, plain, Oct or Pwise."""
         return "Pwise" if self.paths else "Oct" if self.alpha else "plain"
 
     @property
@@ -51,7 +51,7 @@ class PrintedRow:
 
     @property
     def label(self) -> str:
-        """The network in a few words: kind and depth, alpha, bottlenecks.
+        """The network in a few words, with kind and depth, alpha, bottlenecks.
 
         >>> read_paper().by_key["3.1"].label
         'Pwise-56 0.25 HL,LH,LL'

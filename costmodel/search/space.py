@@ -88,7 +88,7 @@ class Space:
 
     @property
     def choices(self) -> StageChoices:
-        """All that a stage may choose: path sets fastest, then betas, then alphas."""
+        """All that a stage may choose, path sets fastest, then betas, then alphas."""
         shape = (len(self.alphas), len(self.betas), len(self.path_sets))
         alpha, beta, paths = np.unravel_index(np.arange(prod(shape)), shape)
         return StageChoices(alpha, beta, paths)

@@ -56,7 +56,7 @@ class Estimate:
 
     @property
     def bound(self) -> str:
-        """What takes most of the time: arithmetic, traffic or calls."""
+        """What takes most of the time, arithmetic, traffic or calls."""
         parts = {"arithmetic": self.arithmetic, "traffic": self.traffic, "calls": self.calls}
         return max(parts, key=parts.__getitem__)
 

@@ -106,7 +106,7 @@ class Totals:
 
     @property
     def key(self) -> str:
-        """The key of the work in a row: macs or flops."""
+        """The key of the work in a row, macs or flops."""
         return f"{self.unit}s"
 
     @property
@@ -116,7 +116,7 @@ class Totals:
 
     @property
     def column(self) -> Column:
-        """The column of work: exact in JSON and CSV, in the chosen unit elsewhere."""
+        """The column of work, exact in JSON and CSV, in the chosen unit elsewhere."""
         return Column(self.key, self.heading, "count", scale=PREFIXES[self.prefix])
 
     def of(self, operators: Collection[Operator]) -> dict[str, Any]:
