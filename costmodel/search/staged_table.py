@@ -131,13 +131,13 @@ def describe_staged(found: StagedFound, budgets: Mapping[str, Fraction]) -> dict
     """Return what was asked, as plain values for JSON."""
     space, measures = found.space, found.measures
     return {
-        "model": found.network.name,
         "configurations": space.size,
         "points": len(found),
         "quantities": list(measures.names),
         "maximise": sorted(measures.maximise),
         "budgets": {name: int(budget) for name, budget in budgets.items()},
         "space": {
+            "model": [found.network.name],
             "alpha": [str(alpha) for alpha in space.alphas],
             "beta": [str(beta) for beta in space.betas],
             "paths": [path_text(paths) for paths in space.path_sets],
