@@ -43,11 +43,14 @@ linkcheck_anchors = False
 def write_explorer(app: Any, exception: Exception | None) -> None:
     """Put the live explorer beside the pages, with a link back to them."""
     from costmodel.explorer.page import page
+    from costmodel.paper.records import read_records
 
     if exception is None and app.builder.format == "html":
         folder = Path(app.outdir) / "live"
         folder.mkdir(exist_ok=True)
-        (folder / "explorer.html").write_text(page(docs="../index.html"), encoding="utf-8")
+        (folder / "explorer.html").write_text(
+            page("../index.html", read_records([Path(__file__).parent / "records"])), encoding="utf-8"
+        )
 
 
 def write_mathml(translator: Any, node: Any) -> None:

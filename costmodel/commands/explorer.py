@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from costmodel.commands.shared.network import (
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.vocabulary import option
 
+if TYPE_CHECKING:
+    from costmodel.paper.records import Record
+
 app = typer.Typer(add_completion=False)
 
 HELP = "A network of your own (timm:resnet50). Default: the CIFAR ResNets, with every option."
@@ -34,20 +37,22 @@ def explorer(
     inputs: InputsOption = None,
     symbols: Annotated[list[str] | None, option("symbols")] = None,
     timeout: TimeoutOption = None,
+    records: Annotated[Path | None, option("records")] = None,
 ) -> None:
     """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
 
     Of a MODEL, sizes of its inputs are sliders (--symbols; default for images: n,h,w), and its closed form is
     evaluated exactly. The file is self-contained and sends no requests. An existing file is replaced; - is
-    stdout.
+    stdout. With --records, measured accuracies stand beside the CIFAR ResNets that were trained.
     """
     with bad_input():
         if model is None:
             Question.of(ctx).without("goes with a MODEL", ("input", "inputs", "symbols", "timeout"))
             from costmodel.explorer.page import page
 
-            text = page()
+            text = page(records=read(records) if records else ())
         else:
+            Question.of(ctx).without("goes with the CIFAR ResNets", ("records",))
             with within(timeout, model):
                 text = _own(asked(model, input, inputs), symbols)
     if str(output) == "-":
@@ -56,6 +61,15 @@ def explorer(
     with writing(output):
         output.write_text(text, encoding="utf-8")
     say(f"{output}: {len(text.encode()) / 1024:.0f} KiB; open it in any browser")
+
+
+def read(folder: Path) -> list[Record]:
+    """Return the records in a folder; ValueError where there is none, or a file is no record."""
+    from costmodel.paper.records import read_records
+
+    if not folder.is_dir():
+        raise ValueError(f"--records must be a folder with records, got {folder}")
+    return read_records([folder])
 
 
 def _own(found: NetworkOnInputs, symbols: list[str] | None) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import costmodel
 from costmodel.explorer.formulas import QUANTITIES, formulas_javascript
 from costmodel.explorer.mathematics import mathematics_javascript
+from costmodel.explorer.measured import measured
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import Grid, grid
 from costmodel.networks.wording import path_list
 from costmodel.paper.printed import read_paper
+from costmodel.paper.records import Record
 
 # In the order in which one needs the other.
 SCRIPTS = (
@@ -41,18 +43,19 @@ DEFAULT_DEPTH = 56
 WEB = files("costmodel.explorer") / "web"
 
 
-def page(docs: str | None = None) -> str:
+def page(docs: str | None = None, records: Sequence[Record] = ()) -> str:
     """Return the page as HTML text: complete, with nothing to fetch.
 
     Args:
         docs: an address for its link to the documentation; without one there is no such link.
+        records: finished runs, whose accuracies stand beside the networks that were trained.
     """
     parts = {
         "css": asset("explorer.css"),
         "docs": f' <a href="{html.escape(docs)}">Documentation</a>.' if docs else "",
         "version": str(costmodel.__version__),
         "depth": str(DEFAULT_DEPTH),
-        "script": "\n".join([_data(), *(asset(f"{name}.js") for name in SCRIPTS)]),
+        "script": "\n".join([_data(records), *(asset(f"{name}.js") for name in SCRIPTS)]),
     }
     return filled(asset("template.html"), parts)
 
@@ -72,7 +75,7 @@ def filled(template: str, parts: Mapping[str, str]) -> str:
     return template
 
 
-def _data() -> str:
+def _data(records: Sequence[Record]) -> str:
     quantities = json.dumps(list(QUANTITIES))
     known = json.dumps(references())
     return "\n".join(
@@ -82,6 +85,7 @@ def _data() -> str:
             mathematics_javascript(),
             f"const REFERENCES = {known};",
             f"const PRESETS = {json.dumps(presets())};",
+            f"const MEASURED = {json.dumps(measured(records))};",
         ]
     )
 

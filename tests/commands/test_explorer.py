@@ -6,9 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from costmodel.explorer.measured import measured
 from costmodel.explorer.page import page
+from costmodel.paper.records import read_records
+from tests.commands.explorer_page import Explorer
 from tests.conftest import Ran
+
+PLAIN = {"depth": "20", "alpha": "0", "beta": "2", "paths": "none", "width": "16"}
+RECORDS = Path(__file__).parents[2] / "docs" / "records"
 
 
 def test_writes_the_page_and_says_so_on_stderr(pwoct_cost: Callable[..., Ran], tmp_path: Path) -> None:
@@ -41,3 +48,34 @@ def test_place_that_does_not_exist_is_one_line(pwoct_cost: Callable[..., Ran], t
     ran = pwoct_cost("explorer", "-o", str(path))
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == f"pwoct-cost: error: {path} cannot be written: No such file or directory\n"
+
+
+def test_records_become_measured_accuracies(
+    pwoct_cost: Callable[..., Ran], browser: Browser, tmp_path: Path
+) -> None:
+    file = tmp_path / "page.html"
+    assert pwoct_cost("explorer", "--records", str(RECORDS), "-o", str(file)).code == 0
+    explorer = Explorer(browser, file)
+    page = explorer.open(
+        "#depth=20&size=32&alpha=0&beta=8&paths=none"
+    )  # without bottlenecks beta says nothing
+    (plain,) = (one for one in measured(read_records([RECORDS])) if one["texts"] == PLAIN)
+    assert page.locator("#measured").text_content() == plain["said"]
+    explorer.show("#depth=26&size=32&alpha=0&beta=2&paths=none")
+    assert page.locator("#measured").is_hidden()
+    explorer.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--records", "missing"), "--records must be a folder with records, got missing"),
+        (("torch.nn:ReLU", "--input", "1,3", "--records", "."), "--records goes with the CIFAR ResNets"),
+    ],
+)
+def test_records_that_cannot_be_shown(
+    pwoct_cost: Callable[..., Ran], arguments: tuple[str, ...], message: str
+) -> None:
+    ran = pwoct_cost("explorer", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err

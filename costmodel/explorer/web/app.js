@@ -12,6 +12,7 @@ function render(state) {
   ui.rows = rows;
   showControls(state);
   renderTotals(cost, compared);
+  renderMeasured(state);
   renderNotes(state);
   renderComparison(compared, shares);
   renderTable(state, rows, cost, changeView);

@@ -17,6 +17,18 @@ function fillPresets() {
   });
 }
 
+// What was measured of a network. Without bottlenecks, beta says nothing.
+const plainBeta = (state) =>
+  state.stages.some(({ paths }) => paths.size)
+    ? state
+    : { ...state, stages: state.stages.map((stage) => ({ ...stage, beta: ratio(2) })) };
+
+function renderMeasured(state) {
+  const shown = pinText(plainBeta(state));
+  const found = MEASURED.find(({ texts }) => pinText(plainBeta(stateFrom(texts))) === shown);
+  byId("measured").textContent = found?.said ?? "";
+}
+
 // The preset that the page shows, if it shows one.
 function showPreset(state) {
   const shown = pinText(state);
