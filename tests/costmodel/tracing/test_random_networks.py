@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -46,6 +46,26 @@ class Around(nn.Module):
         return self.layer(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class Cells(nn.Module):
+    """Recurrent cells, step by step over the rows of the image."""
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        state = None
+        for row in x.permute(2, 0, 3, 1).reshape(h, n * w, c):
+            state = self.cell(row, state)
+        last = state[0] if isinstance(state, tuple) else state
+        assert last is not None
+        return x + last.reshape(n, w, -1).transpose(1, 2)[:, :, None]
+
+
+_POINTWISE = nn.Linear(CHANNELS, CHANNELS, bias=False)
+
+
 class ByHand(nn.Module):
     """Products without modules."""
 
@@ -60,6 +80,15 @@ class ByHand(nn.Module):
             return F.conv2d(x, self.weight[:, :, None, None])
         if self.what == "matmul":
             return (x @ x.transpose(-1, -2)).mean(-1, keepdim=True) + x
+        if self.what == "baddbmm":
+            s = x.flatten(2).transpose(1, 2)
+            return torch.baddbmm(s, s, self.weight.expand(len(s), -1, -1)).transpose(1, 2).reshape(x.shape)
+        if self.what == "embedding":
+            rows = F.embedding(torch.zeros(x.shape[:1], dtype=torch.long, device=x.device), self.weight)
+            return x + (rows @ self.weight)[:, :, None, None]
+        if self.what == "functional_call":
+            pointwise = torch.func.functional_call(_POINTWISE, {"weight": self.weight}, x.movedim(1, -1))
+            return cast(Tensor, pointwise).movedim(-1, 1)
         q = x.flatten(2).transpose(1, 2)[:, None]
         return F.scaled_dot_product_attention(q, q, q)[:, 0].transpose(1, 2).reshape(x.shape)
 
@@ -79,6 +108,7 @@ def strided(data: st.DataObject) -> nn.Module:
     return nn.Sequential(down, up)
 
 
+BY_HAND = ("einsum", "conv2d", "matmul", "attention", "baddbmm", "embedding", "functional_call")
 MAKERS: dict[str, Layer] = {
     "convolution": convolution,
     "strided": strided,
@@ -90,11 +120,21 @@ MAKERS: dict[str, Layer] = {
         "sequence",
     ),
     "gru": lambda _: Around(nn.GRU(CHANNELS, CHANNELS, batch_first=True), "sequence"),
+    "projected": lambda _: Around(nn.LSTM(CHANNELS, 8, batch_first=True, proj_size=CHANNELS), "sequence"),
+    "rnn": lambda _: Around(nn.RNN(CHANNELS, CHANNELS, bias=False, batch_first=True), "sequence"),
+    "cells": lambda data: Cells(
+        data.draw(st.sampled_from([nn.LSTMCell, nn.GRUCell, nn.RNNCell]))(CHANNELS, CHANNELS)
+    ),
+    "circular": lambda _: nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, padding_mode="circular"),
+    "transposed line": lambda _: Around(nn.ConvTranspose1d(CHANNELS, CHANNELS, 3, padding=1), "line"),
+    "transposed volume": lambda _: Around(
+        nn.ConvTranspose3d(CHANNELS, CHANNELS, (1, 2, 2), dilation=(1, 2, 2), padding=(0, 1, 1)), "volume"
+    ),
     "attention": lambda _: Around(nn.MultiheadAttention(CHANNELS, 2, batch_first=True), "attention"),
     "encoder": lambda _: Around(
         nn.TransformerEncoderLayer(CHANNELS, 2, 8, 0.0, batch_first=True), "sequence"
     ),
-    "by hand": lambda data: ByHand(data.draw(st.sampled_from(["einsum", "conv2d", "matmul", "attention"]))),
+    "by hand": lambda data: ByHand(data.draw(st.sampled_from(BY_HAND))),
     "normalised": lambda data: data.draw(
         st.sampled_from([nn.BatchNorm2d(CHANNELS), nn.GroupNorm(2, CHANNELS), nn.InstanceNorm2d(CHANNELS)])
     ),
