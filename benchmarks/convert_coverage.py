@@ -146,7 +146,12 @@ class Trial:
         size = sum(p.numel() for p in build(self.name, "meta").parameters())
         device = "meta" if size > LARGEST else "cpu"
         self.net = build(self.name, device)
-        self.x = first_size(self.net, device)
+        try:
+            self.x = first_size(self.net, device)
+        except RuntimeError:  # it keeps data in tensors that do not move to the meta device
+            device = "cpu"
+            self.net = build(self.name, device)
+            self.x = first_size(self.net, device)
         self.made = convert(self.net, alpha=self.alpha, inputs=self.x)
         found = conversion_of(self.made)
         reasons = Counter(layer.reason for layer in found.kept)

@@ -79,6 +79,8 @@ def convert(
             output.write_text(text, encoding="utf-8")
             call = "network(weights)" if init == "pretrained" else "network()"
             say(f"pwoct-cost: {output} builds the converted network: {call}")
+    if len(tables[0].rows) == 2:  # everything else, and the sum
+        say("pwoct-cost: no convolution became an octave layer; the reasons are listed")
     formula, runs = work
     payload = {"model": network, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
     agrees = formula == runs

@@ -187,6 +187,13 @@ def test_a_function_gives_the_inputs(nets: Path, pwoct_cost: Run, tmp_path: Path
     assert "convert takes inputs by position, got the names x" in refused.err
 
 
+def test_a_network_of_which_nothing_is_converted_is_named(pwoct_cost: Run) -> None:
+    result = pwoct_cost("convert", "resnet8", "--alpha", "1/4", "--layers", "*=plain")
+    assert result.code == 0
+    assert result.err == "pwoct-cost: no convolution became an octave layer; the reasons are listed\n"
+    assert "it is to stay plain" in result.out
+
+
 @pytest.mark.usefixtures("counters_here")
 def test_every_kind_of_layer_is_verified(nets: Path, pwoct_cost: Run) -> None:
     text = f"convert({nets}:Small, alpha=1/4, inputs=(1, 3, 8, 8))"
