@@ -47,6 +47,17 @@ def _analysis(analyser: Any, model: nn.Module, args: Sequence[Any]) -> int:
     return int(found.total())
 
 
+def _mmcv(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    from mmcv.cnn.utils.flops_counter import add_flops_counting_methods
+
+    counted: Any = add_flops_counting_methods(model)
+    counted.start_flops_count()
+    counted(*args, **kwargs)
+    total, _ = counted.compute_average_flops_cost()
+    counted.stop_flops_count()
+    return int(total)
+
+
 def _ptflops(backend: str) -> Callable[..., int]:
     def count(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
         from ptflops import get_model_complexity_info
@@ -159,6 +170,7 @@ RUNNERS: Mapping[str, Callable[..., int]] = {
     "torch": _torch,
     "fvcore": _fvcore,
     "mmengine": _mmengine,
+    "mmcv": _mmcv,
     "ptflops": _ptflops("pytorch"),
     "ptflops-aten": _ptflops("aten"),
     "thop": _thop,

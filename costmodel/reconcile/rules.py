@@ -23,7 +23,7 @@ from costmodel.reconcile.events import LEVELS
 from costmodel.reconcile.expressions import compiled
 
 ORDER = (
-    "torch", "fvcore", "mmengine", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
+    "torch", "fvcore", "mmengine", "mmcv", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
     "ultralytics-thop", "torchinfo", "torchprofile", "torchscan", "calflops", "deepspeed", "onnx-tool",
 )  # fmt: skip
 
