@@ -28,8 +28,17 @@ MOST_SECONDS = 150  # of processor time for one mutant; over it, the checks that
 MOST_SECONDS_OF_TESTS = 90
 # Claims that meet each mutant first, cheap ones before; of a theorem, its first run.
 QUICK: Sequence[str] = (
-    *("random networks", "random layers", "formulas of paths", "named depth", "linear", "pointwise"),
-    *("OctConv", "any number of groups", "any odd kernel", "closed forms", "grids", "plain", "Oct, image"),
+    *(
+        "random layers",
+        "random networks",
+        "formulas of paths",
+        "linear",
+        "any kernel",
+        "OctConv",
+        "depthwise",
+    ),
+    *("any number of groups", "bias on all", "any odd kernel", "shortcut A", "image 8h+r", "named depth"),
+    *("closed forms", "grids"),
 )
 # Which of them meet the mutants of a folder before the others: those that read it.
 FIRST = {"costmodel.grids": "grids", "costmodel.networks.closed_form": "closed forms"}

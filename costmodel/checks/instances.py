@@ -22,12 +22,17 @@ def counted(make: Callable[[], nn.Module], shapes: Sequence[tuple[Any, ...]]) ->
 
 
 def counted_by_module(
-    make: Callable[[], nn.Module], shapes: Sequence[tuple[Any, ...]]
+    make: Callable[[], nn.Module],
+    shapes: Sequence[tuple[Any, ...]],
+    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> dict[str, dict[str, int]]:
-    """Return MACs, activation elements and parameters of each layer, and parameters of each other module."""
+    """Return MACs, activation elements and parameters of each layer, and parameters of each other module.
+
+    The layout of the inputs may choose other code, but no other counts.
+    """
     with torch.device("meta"):
         model = make()
-        inputs = [torch.empty(shape) for shape in shapes]
+        inputs = [torch.empty(shape, memory_format=memory_format) for shape in shapes]
     activations: dict[str, int] = {}
     layers = {name: module for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
 

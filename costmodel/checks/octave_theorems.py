@@ -67,6 +67,7 @@ def _option_claims(every: bool) -> Iterator[Claim]:
         depthwise,
         replace(depthwise, exchange=True),
         replace(depthwise, exchange=True, compressed=PATHS),
+        *(replace(depthwise, ends=(branch, branch)) for branch in "HL"),
     ]
     yield _claim(
         "depthwise, all branches alike, also with exchange and bottlenecks", layers, every, short=True

@@ -25,6 +25,7 @@ from costmodel.networks.resnet import resnet as formulas
 from costmodel.operators.octave import PATHS, STRIDE_RULES, OctaveLayer, octave_map
 from costmodel.operators.pwise_octave import BETWEEN, record_pwise_octave
 from costmodel.operators.recorder import Operator, Recorder
+from costmodel.operators.spatial import SpatialLayer, spatial_cost
 from costmodel.rounding import WIDTH_RULES, hidden, split
 from pwoct import resnet as code
 from pwoct.pwise_octave import PwiseOctConv
@@ -39,7 +40,7 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims that are checked at points; `every` takes five times as many points."""
     layers, networks = (600, 60) if every else (120, 12)
     options = (
-        "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, depthwise, width rules"
+        "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, channels_last, widths"
     )
     yield Claim("random layers", partial(_layers, layers), "checked", f"{layers} points; {options}")
     grouped = layers // 4
@@ -50,6 +51,9 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
         "alpha, beta, paths of each stage, rules, shortcuts, images of 1 to 40, batches of 1 to 6 at random"
     )
     yield Claim("random networks", partial(_networks, networks), "checked", f"{networks} points; {options}")
+    options = "one to three dimensions, transposed or not; padding given, or the one that keeps the size"
+    spatial = layers // 2
+    yield Claim("random convolutions", partial(_spatial, spatial), "checked", f"{spatial} points; {options}")
 
 
 def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
@@ -135,6 +139,50 @@ def _shapes(options: dict[str, Any], image: tuple[int, int], batch: int) -> list
     return [(batch, branch.channels, *branch.size) for branch in x if branch]
 
 
+def _spatial(points: int) -> Iterator[Identity]:
+    chosen = random.Random(4)
+    found = 0
+    while found < points:
+        layer = _spatial_layer(chosen)
+        try:
+            operators = [Operator("", "conv", spatial_cost(layer))]
+        except ValueError:
+            continue  # the kernel does not fit
+        found += 1
+        shape = (layer.batch, layer.c_in, *layer.size)
+        pairs = partial(_pairs, str(layer), partial(_spatial_module, layer), [shape], operators)
+        yield Identity(f"convolution {found}", SizeDomain({}), pairs)
+
+
+def _spatial_layer(chosen: random.Random) -> SpatialLayer:
+    dimensions, groups = chosen.randrange(1, 4), chosen.choice((1, 1, 2, 3))
+    sizes = [tuple(chosen.randrange(1, most) for _ in range(dimensions)) for most in (12, 6)]
+    kept = tuple(2 * (k // 2) + 1 for k in sizes[1])  # odd kernels, for the padding that keeps the size
+    given = chosen.random() < 0.5
+    return SpatialLayer(
+        c_in=groups * chosen.randrange(1, 6),
+        c_out=groups * chosen.randrange(1, 6),
+        size=sizes[0],
+        kernel=sizes[1] if given else kept,
+        stride=chosen.randrange(1, 4),
+        padding=tuple(chosen.randrange(3) for _ in range(dimensions)) if given else None,
+        dilation=chosen.randrange(1, 4),
+        groups=groups,
+        bias=chosen.random() < 0.5,
+        batch=chosen.randrange(1, 4),
+        transposed=chosen.random() < 0.5,
+    )
+
+
+def _spatial_module(layer: SpatialLayer) -> nn.Module:
+    kind = f"Conv{'Transpose' if layer.transposed else ''}{len(layer.size)}d"
+    kept = tuple(layer.dilation * (k - 1) // 2 for k in layer.kernel)
+    options = {"stride": layer.stride, "dilation": layer.dilation, "groups": layer.groups, "bias": layer.bias}
+    padding = kept if layer.padding is None else layer.padding
+    module: nn.Module = getattr(nn, kind)(layer.c_in, layer.c_out, layer.kernel, padding=padding, **options)
+    return module
+
+
 def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(2)
     found = 0
@@ -180,8 +228,10 @@ def _network(depth: int, options: dict[str, Any]) -> nn.Module:
 def _pairs(
     title: str, make: Any, shapes: list[tuple[int, ...]], operators: list[Operator]
 ) -> Iterator[Compared]:
+    last = len(shapes[0]) == 4 and shapes[0][0] % 2  # so that either layout occurs
+    layout = torch.channels_last if last else torch.contiguous_format
     with torch.no_grad():
-        counts = counted_by_module(make, shapes)
+        counts = counted_by_module(make, shapes, layout)
     known = {op.name: op.cost for op in operators if op.has_weights or op.part == "bn"}
     for name in dict.fromkeys((*known, *(name for by_name in counts.values() for name in by_name))):
         for quantity, by_name in counts.items():
