@@ -66,7 +66,7 @@ def test_networks_are_proved(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("random layers", "random layers in groups", "random networks"),
+        *("random layers", "random layers in groups", "random networks", "random convolutions"),
         *("formulas of paths = operators()", "closed forms = operators()"),
     ],
 )

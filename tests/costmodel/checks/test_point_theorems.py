@@ -1,0 +1,45 @@
+"""Defects that only some layers, layouts or dimensions show are found at the points that are checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from costmodel.checks import octave_theorems, point_theorems
+from costmodel.checks.prove import Identity, equal, runs
+from costmodel.operators import spatial
+from pwoct import branches, octave
+
+
+def fails(cases: Any) -> bool:
+    return any(equal(case).failures for case in cases if isinstance(case, Identity))
+
+
+def test_a_padding_that_does_not_keep_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spatial, "same_padding", lambda kernel, dilation=1: dilation * (kernel + 1) // 2)
+    assert fails(point_theorems._spatial(20))
+
+
+def test_an_upsampling_that_is_wrong_for_channels_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    def repeated(x: Tensor) -> Tensor:
+        times = 1 if branches.is_channels_last(x) else 2
+        return x.repeat_interleave(times, -1).repeat_interleave(times, -2)
+
+    monkeypatch.setattr(branches, "_repeat_pixels", repeated)
+    assert fails(point_theorems._layers(5, groups=(2,)))
+
+
+def test_a_depthwise_layer_of_one_branch_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    existing = octave._existing_paths
+
+    def refusing(c_in: Any, c_out: Any, *, across: bool) -> Any:
+        if not across and not all(c_in):
+            raise ValueError("two branches are needed")
+        return existing(c_in, c_out, across=across)
+
+    monkeypatch.setattr(octave, "_existing_paths", refusing)
+    (claim,) = (one for one in octave_theorems.octave_claims() if one.name.startswith("depthwise"))
+    *_, last = (run for run in runs(claim))
+    assert "two branches are needed" in last.failures[0]
