@@ -61,7 +61,7 @@ def calculator_claims(*, every: bool = False) -> Iterator[Claim]:
         "grids = operators()",
         partial(_grids, settings),
         "checked",
-        f"{5 * settings} random networks, every width rule, n = 1 to 6, base width 1 to 40, "
+        f"{6 * settings} networks, plain and random, every width rule, n = 1 to 6, base width 1 to 40, "
         "beta up to all channels of a stage",
     )
     yield Claim("formulas of paths = operators()", _paths, "checked", f"{len(_LAYERS)} layers")
@@ -116,8 +116,7 @@ _CONFIGURATIONS: Sequence[dict[str, Any]] = (
 
 def _at_depths(depths: Sequence[int]) -> Iterator[Identity]:
     for depth in depths:
-        title = f"resnet{depth}"
-        yield Identity(title, SizeDomain({}), partial(_depth_pairs, title, depth))
+        yield Identity(f"resnet{depth}", SizeDomain({}), partial(_depth_pairs, f"resnet{depth}", depth))
 
 
 def _depth_pairs(title: str, depth: int) -> Iterator[Compared]:
@@ -234,6 +233,7 @@ def _grid_pairs(settings: int) -> Iterator[Compared]:
             resnet(8 + 6 * chosen.randrange(6), **_random_stages(chosen, between=place > 1), **setting)
             for place in range(5)
         ]
+        nets.append(resnet(14, **setting))  # plain, whose layers are not octave layers with one branch
         found = evaluate_networks(nets, (*QUANTITIES, *SUMS))
         for place, net in enumerate(nets):
             cost = cost_of(net.operators())
