@@ -177,7 +177,7 @@ def _operator(name: str) -> Callable[..., Any]:
 for _name in (
     *("add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "truediv", "rtruediv", "itruediv"),
     *("pow", "rpow", "neg", "abs", "getitem", "setitem", "matmul", "floordiv", "mod", "ipow"),
-    *("gt", "lt", "ge", "le", "invert", "and", "or", "xor"),
+    *("gt", "lt", "ge", "le", "eq", "ne", "invert", "and", "or", "xor"),
 ):
     setattr(OctaveTensor, f"__{_name}__", _operator(f"__{_name}__"))
 

@@ -41,6 +41,8 @@ def apply(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             f"{name} is an autograd function of the network's own, and takes no pair of branches: "
             "keep the layers before it plain (layers=..., or --layers)"
         )
+    if not args and "input" in kwargs:
+        args = (kwargs.pop("input"),)
     for x in _pairs(args):
         x.settle()
     if args and isinstance(args[0], OctaveTensor) and changes_its_input(func, kwargs):

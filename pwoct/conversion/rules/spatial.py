@@ -34,6 +34,10 @@ def resized(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         return NotImplemented
     size = args[1] if len(args) > 1 else kwargs.get("size")
     if size is None:
+        scale = args[2] if len(args) > 2 else kwargs.get("scale_factor")
+        factors = scale if isinstance(scale, tuple | list) else (scale, scale)
+        if any(int(side * by) < 1 for side, by in zip(strided(x.map_size, 2), factors, strict=True)):
+            return NotImplemented  # nothing would be left of the low map
         return _both(func, x, args[1:], kwargs, args[1:], kwargs)
     sides = (size, size) if isinstance(size, int) else (size[0], size[1])
     rest, others = args[2:], {k: v for k, v in kwargs.items() if k != "size"}
@@ -55,6 +59,10 @@ def padded(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         return x.like(high, None, size=size)
     target, now = strided(size, 2), size_of(x.low)
     halves = [left // 2, target[1] - now[1] - left // 2, top // 2, target[0] - now[0] - top // 2]
+    if (kwargs.get("mode") or [*args, "constant"][2]) in ("reflect", "circular") and (
+        max(halves[:2]) >= now[1] or max(halves[2:]) >= now[0]
+    ):
+        return NotImplemented  # a low map that is too small to take these pixels from
     return x.like(high, func(x.low, halves, *args[2:], **others), size=size)
 
 
