@@ -52,3 +52,34 @@ def test_published_cost_of_an_octave_network(load, name, alpha, source):
     counted = module.converted(row)
     assert row.agrees(counted.macs)
     assert module.printed_as(counted.params, f"{row.params} M") == f"{row.params} M"
+
+
+def test_published_counts_are_compared_in_their_decimals(load):
+    from fractions import Fraction
+
+    printed = load("published_macs").printed
+    assert printed(Fraction(15_480_102_912), 6, "15480.10")
+    assert not printed(Fraction(15_480_105_001), 6, "15480.10")
+    assert printed(Fraction(25_557_032), 6, "25.56")
+    assert not printed(Fraction(25_557_032), 6, "25.55")
+
+
+def test_the_rule_of_pytorchcv_on_a_written_network(load):
+    import torch
+    from torch import nn
+
+    from costmodel.reconcile.bridge import predict
+    from costmodel.reconcile.observe import observe
+    from costmodel.reconcile.rules import read
+
+    rules = read((FOLDER / "published_pytorchcv.toml").read_text(encoding="utf-8"))
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Sigmoid()
+    )
+    pixels = 6 * 6
+    conv = (2 * 9 * pixels - 1) * 3 * 8
+    others = 4 * 8 * pixels + 8 * pixels + 8 * 9 * 4 + 4 * 8 * 9
+    assert predict(observe(net, [torch.zeros(1, 3, 8, 8)]), rules).total == conv + others
+    published = load("published_macs")
+    assert len(list(published.of_timm())) == 107
+    assert len(list(published.of_pytorchcv())) == 133
