@@ -106,9 +106,14 @@ def of_torchvision() -> Iterator[Published]:
         yield Published("torchvision", name + options, size, str(meta["_ops"]), 9, str(meta["num_params"]))
 
 
+def _read(name: str) -> list[dict[str, str]]:
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def of_timm() -> Iterator[Published]:
     """Return the sampled rows of timm's results; its two decimals may lack a trailing zero."""
-    for row in csv.DictReader((HERE / "published_timm.csv").open(encoding="utf-8")):
+    for row in _read("published_timm.csv"):
         giga = str(Decimal(row["giga"]).quantize(Decimal("0.01")))
         millions = str(Decimal(row["params_million"]).quantize(Decimal("0.01")))
         yield Published("timm", row["model"], int(row["size"]), giga, 9, millions, "fvcore")
@@ -116,7 +121,7 @@ def of_timm() -> Iterator[Published]:
 
 def of_pytorchcv() -> Iterator[Published]:
     """Return the rows of pytorchcv's README."""
-    for row in csv.DictReader((HERE / "published_pytorchcv.csv").open(encoding="utf-8")):
+    for row in _read("published_pytorchcv.csv"):
         yield Published("pytorchcv", row["model"], int(row["size"]), row["mega"], 6, row["params"], "own")
 
 
