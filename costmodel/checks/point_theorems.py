@@ -21,11 +21,13 @@ from costmodel.checks.instances import counted_by_module
 from costmodel.checks.octave_case import OctaveNet
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.convention import Cost
 from costmodel.networks.resnet import resnet as formulas
 from costmodel.operators.octave import PATHS, STRIDE_RULES, OctaveLayer, octave_map
 from costmodel.operators.pwise_octave import BETWEEN, record_pwise_octave
 from costmodel.operators.recorder import Operator, Recorder
 from costmodel.operators.spatial import SpatialLayer, spatial_cost
+from costmodel.operators.standard import convolution
 from costmodel.rounding import WIDTH_RULES, hidden, split
 from pwoct import resnet as code
 from pwoct.pwise_octave import PwiseOctConv
@@ -144,14 +146,38 @@ def _spatial(points: int) -> Iterator[Identity]:
     found = 0
     while found < points:
         layer = _spatial_layer(chosen)
+        shape, make = (layer.batch, layer.c_in, *layer.size), partial(_spatial_module, layer)
         try:
-            operators = [Operator("", "conv", spatial_cost(layer))]
+            operators = [Operator("", "conv", _convolution(layer))]
         except ValueError:
-            continue  # the kernel does not fit
-        found += 1
-        shape = (layer.batch, layer.c_in, *layer.size)
-        pairs = partial(_pairs, str(layer), partial(_spatial_module, layer), [shape], operators)
+            pairs = partial(_refused, str(layer), make, [shape])
+        else:
+            found += 1
+            pairs = partial(_pairs, str(layer), make, [shape], operators)
         yield Identity(f"convolution {found}", SizeDomain({}), pairs)
+
+
+def _refused(title: str, make: Any, shapes: list[tuple[int, ...]]) -> Iterator[Compared]:
+    """Yield that the code refuses what the formulas refuse."""
+    try:
+        counted_by_module(make, shapes)
+    except (RuntimeError, ValueError):
+        runs = 0
+    else:
+        runs = 1
+    yield Compared(title, "whether it runs", sp.Integer(runs), sp.Integer(0))
+
+
+def _convolution(layer: SpatialLayer) -> Cost:
+    """Return the cost of a convolution; in two dimensions by the other formula, with its own defaults."""
+    if layer.transposed or len(layer.size) != 2:
+        return spatial_cost(layer)
+    options = {name: getattr(layer, name) for name in _OPTIONS}
+    given = {name: value for name, value in options.items() if value != getattr(SpatialLayer, name)}
+    return convolution(layer.c_in, layer.c_out, layer.kernel, layer.size, **given)
+
+
+_OPTIONS = ("stride", "padding", "dilation", "groups", "bias", "batch")
 
 
 def _spatial_layer(chosen: random.Random) -> SpatialLayer:
