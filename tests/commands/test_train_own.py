@@ -150,3 +150,16 @@ def test_runs_of_own_networks_are_not_diffed_layer_by_layer(train, pwoct_cost, t
     refused = pwoct_cost("diff", "mine", "resnet8", "--runs", str(tmp_path))
     assert refused.code == 2
     assert "mine is a run of net.py:Net: diff compares runs of built-in networks" in refused.err
+
+
+def test_each_seed_draws_initial_weights_of_its_own(place, monkeypatch):
+    from costmodel.commands.shared.own_training import own_networks
+    from pwoct.training.config import compose
+    from pwoct.training.networks import build_model
+
+    monkeypatch.chdir(place)
+    config = compose(values={"model.name": "net.py:Net"}).model
+    with own_networks():
+        a, b, again = (build_model(config, 2, 3, seed).stem.weight for seed in (0, 1, 0))
+    assert torch.equal(a, again)
+    assert not torch.equal(a, b)
