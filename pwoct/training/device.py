@@ -28,7 +28,10 @@ def settle(config: Config, ranks: int = 1) -> Config:
         raise ConfigError(f"machine.ranks is {machine.ranks}, but {ranks} were started")
     precision = machine.precision
     if precision == "auto":
-        precision = "bf16" if _has_bf16(device) else "fp32"
+        # In bfloat16 on CPUs, torch 2.13 takes some weight gradients of strided convolutions from memory that
+        # was never written: those on maps of 1x1 or 2x2, which built-in networks do not have by default.
+        is_safe = device != "cpu" or not config.model.is_own
+        precision = "bf16" if is_safe and _has_bf16(device) else "fp32"
     found = {
         "device": device,
         "precision": precision,

@@ -162,7 +162,9 @@ class Session:
         """Train and evaluate, epoch after epoch."""
         progress = self.progress
         if self.config.model.is_own:
-            self.reporter.note(f"{self.config.model.name} is computed by the plan {self.config.machine.plan}")
+            machine = self.config.machine
+            how = f"by the plan {machine.plan} in {machine.precision}"
+            self.reporter.note(f"{self.config.model.name} is computed {how}")
         self.reporter.started(progress, self.config)
         while progress.epoch < self.config.epochs:
             while progress.step < progress.steps_per_epoch:

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from pwoct import convert
+from pwoct.training import device
 from pwoct.training.config import ConfigError, compose, default_name
+from pwoct.training.device import settle
 from pwoct.training.inputs import load_dataset
 from pwoct.training.learner import settle_plan
 from pwoct.training.loading import load_run
@@ -71,7 +73,7 @@ def builder():
 def test_a_stopped_run_resumes_to_the_same_bits(name, plan, tmp_path, images):
     told = Notes()
     result = train(own(name), images, tmp_path / "whole", reporter=told)
-    assert told.notes == [f"{name} is computed by the plan {plan}"]
+    assert told.notes == [f"{name} is computed by the plan {plan} in fp32"]
     signals = Signals()
     with pytest.raises(StoppedError):
         train(
@@ -217,3 +219,13 @@ def test_a_folder_is_read_by_the_configuration(tmp_path):
     write(tmp_path, {"train": {"a": 2, "b": 2}, "test": {"a": 1, "b": 1}}, size=(6, 8))
     data = compose(values={"data.dataset": f"folder:{tmp_path}", "data.image_size": "4x5"}).data
     assert load_dataset(data).train.pixels.shape == (4, 4, 5, 3)
+
+
+@pytest.mark.parametrize(("name", "precision"), [("net.py:Net", "fp32"), ("resnet8", "bf16")])
+def test_without_a_precision_own_networks_are_computed_in_full_on_a_cpu(name, precision, monkeypatch):
+    """In bfloat16, torch may take gradients of strided convolutions on tiny maps from unwritten memory."""
+    monkeypatch.setattr(device, "_has_bf16", lambda _: True)
+    config = compose(values={"model.name": name, "machine.device": "cpu"})
+    assert settle(config).machine.precision == precision
+    asked = compose(values={"model.name": name, "machine.device": "cpu", "machine.precision": "bf16"})
+    assert settle(asked).machine.precision == "bf16"
