@@ -96,6 +96,7 @@ class Node(nn.Module):
         self.operator = str(described.op_type)
         domain = described.domain
         self.known_domain = domain in ("", "ai.onnx")
+        self.full_name = self.operator if self.known_domain else f"{domain}.{self.operator}"
         self.attributes = {a.name: _attribute(a, helper) for a in described.attribute}
         self.outputs = len(described.output)
         self.shapes = list(shapes)

@@ -46,7 +46,7 @@ def _uncovered(node: Operands) -> tuple[Tensor, ...]:
     shapes = node.node.shapes
     if any(shape is None for shape in shapes):
         raise ValueError(
-            f"there is no rule for the operator {node.node.operator}, and its shape is not known"
+            f"there is no rule for the operator {node.node.full_name}, and its shape is not known"
         )
     operator = _library_operator(node.node.operator)
     tensors = [node.tensor(index) for index in range(len(node)) if index in node]

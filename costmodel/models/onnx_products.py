@@ -105,6 +105,28 @@ def _einsum(node: Operands) -> Tensor:
     return torch.einsum(node.attribute("equation"), [node.tensor(i) for i in range(len(node))])
 
 
+def _attention(node: Operands) -> tuple[Tensor, ...]:
+    """Attention (opset 23): heads along an axis, or in the last one; keys and values of the past come first.
+
+    The scores, its last result, have the shape that they have there.
+    """
+    q, k, v = (node.tensor(index) for index in range(3))
+    merged = q.ndim == 3
+    if merged:
+        heads = [node.attribute(name) for name in ("q_num_heads", "kv_num_heads", "kv_num_heads")]
+        q, k, v = (
+            x.reshape(*x.shape[:2], h, -1).transpose(1, 2) for x, h in zip((q, k, v), heads, strict=True)
+        )
+    if 4 in node and 5 in node:
+        k, v = torch.cat([node.tensor(4), k], 2), torch.cat([node.tensor(5), v], 2)
+    causal = bool(node.attribute("is_causal", 0))
+    mask = None if causal else node.optional(3)
+    grouped = q.shape[1] != k.shape[1]
+    y = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, enable_gqa=grouped)
+    scores = q.new_empty((*q.shape[:3], k.shape[2]))
+    return (y.transpose(1, 2).flatten(2) if merged else y), k, v, scores
+
+
 def _recurrent(function: str, states: int) -> Callable[[Operands], tuple[Tensor, ...]]:
     """LSTM, GRU, RNN: W, R and B hold the weights of both directions along their first axis."""
 
@@ -132,6 +154,7 @@ PRODUCTS: Mapping[str, Callable[[Operands], Any]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Einsum": _einsum,
+    "Attention": _attention,
     "LSTM": _recurrent("lstm", 2),
     "GRU": _recurrent("gru", 1),
     "RNN": _recurrent("rnn_tanh", 1),

@@ -76,6 +76,12 @@ PRODUCTS = {
              [(2, 24, 5), (2, 24, 6), (2, 48)], 2 * 9 * 2 * 24 * (5 + 6)),
     "GRU": (N("GRU", "xwr", ["y"], hidden_size=6), (9, 2, 5), [(1, 18, 5), (1, 18, 6)], 9 * 2 * 18 * 11),
     "RNN": (N("RNN", "xwr", ["y"], hidden_size=6), (9, 2, 5), [(1, 6, 5), (1, 6, 6)], 9 * 2 * 6 * 11),
+    "Attention": (N("Attention", "xxx", ["y"], q_num_heads=4, kv_num_heads=4), (2, 5, 16), [],
+                  2 * 5 * 5 * 32),
+    "Attention, grouped heads": (N("Attention", ["x", "k", "v"], ["y"], q_num_heads=4, kv_num_heads=2),
+                                 (2, 5, 16), [(2, 7, 8), (2, 7, 6)], 2 * 4 * 5 * 7 * (4 + 3)),
+    "Attention, with a past": (N("Attention", ["x", "x", "x", "", "k", "v"], ["y", "pk", "pv"], is_causal=1),
+                               (2, 4, 5, 8), [(2, 4, 3, 8), (2, 4, 3, 8)], 2 * 4 * 5 * 8 * 16),
 }  # fmt: skip
 
 
