@@ -85,6 +85,10 @@ NETWORKS: dict[str, Made] = {
         lambda: Seq(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8, affine=True), nn.Softmax(1)),
         IMAGE,
     ),
+    "statistics_of_the_batch": (
+        lambda: Seq(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False), nn.ReLU()),
+        IMAGE,
+    ),
     "squeeze": (Squeeze, IMAGE),
     "bilinear_layer": (TwoInputs, (4, 6)),
     "pooled": (

@@ -20,7 +20,7 @@ from costmodel.reconcile.exporting import observe_exported, predict_alone, predi
 from costmodel.reconcile.installed import installed_version, is_same_version, run
 from costmodel.reconcile.locating import locate
 from costmodel.reconcile.observe import observe
-from costmodel.reconcile.rules import ORDER, PriceRule, counters
+from costmodel.reconcile.rules import ORDER, counters
 from tests.costmodel.reconcile.networks import NETWORKS, input_of, make
 from tests.costmodel.reconcile.random_networks import BLOCKS, network
 
@@ -133,10 +133,7 @@ def test_macs_are_those_of_the_trace(network: str) -> None:
 
 def test_a_wrong_rule_names_operator_and_module() -> None:
     rules = counters()["fvcore"]
-    wrong = tuple(
-        PriceRule(rule.level, rule.names, "n(y)", rule.what) if "batch_norm" in rule.names else rule
-        for rule in rules.rules
-    )
+    wrong = tuple(replace(rule, price="n(y)") if "batch_norm" in rule.names else rule for rule in rules.rules)
     by_name = {(r.level, n): tuple(w for w in wrong if n in w.names) for r in wrong for n in r.names}
     module, x = make("plain")
     found = locate(replace(rules, rules=wrong, by_name=by_name), module, [x], {})
