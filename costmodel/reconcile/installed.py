@@ -94,25 +94,31 @@ def _torchprofile(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, An
     return int(profile_macs(model, _positional(model, args, kwargs)))
 
 
-def _calflops(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    _without_its_own_models("calflops")
-    from calflops.flops_counter import calculate_flops
+def _calflops(unit: str) -> Callable[..., int]:
+    def count(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+        _without_its_own_models("calflops")
+        from calflops.flops_counter import calculate_flops
 
-    options = {"args": list(args)} if not kwargs else {"kwargs": _named(model, args, kwargs)}
-    flops, _, _ = calculate_flops(model, output_as_string=False, print_results=False, **options)
-    return int(flops)
+        options = {"args": list(args)} if not kwargs else {"kwargs": _named(model, args, kwargs)}
+        flops, macs, _ = calculate_flops(model, output_as_string=False, print_results=False, **options)
+        return int(macs if unit == "MAC" else flops)
+
+    return count
 
 
-def _deepspeed(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    from deepspeed.profiling.flops_profiler import FlopsProfiler
+def _deepspeed(unit: str) -> Callable[..., int]:
+    def count(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+        from deepspeed.profiling.flops_profiler import FlopsProfiler
 
-    profiler = FlopsProfiler(model)
-    profiler.start_profile()
-    try:
-        model(*args, **kwargs)
-        return int(profiler.get_total_flops())
-    finally:
-        profiler.end_profile()
+        profiler = FlopsProfiler(model)
+        profiler.start_profile()
+        try:
+            model(*args, **kwargs)
+            return int(profiler.get_total_macs() if unit == "MAC" else profiler.get_total_flops())
+        finally:
+            profiler.end_profile()
+
+    return count
 
 
 def _torchscan(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -178,8 +184,10 @@ RUNNERS: Mapping[str, Callable[..., int]] = {
     "torchinfo": _torchinfo,
     "torchprofile": _torchprofile,
     "torchscan": _torchscan,
-    "calflops": _calflops,
-    "deepspeed": _deepspeed,
+    "calflops": _calflops("FLOP"),
+    "calflops-macs": _calflops("MAC"),
+    "deepspeed": _deepspeed("FLOP"),
+    "deepspeed-macs": _deepspeed("MAC"),
     "onnx-tool": _onnx_tool,
 }
 

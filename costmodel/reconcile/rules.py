@@ -24,7 +24,8 @@ from costmodel.reconcile.expressions import compiled
 
 ORDER = (
     "torch", "fvcore", "mmengine", "mmcv", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
-    "ultralytics-thop", "torchinfo", "torchprofile", "torchscan", "calflops", "deepspeed", "onnx-tool",
+    "ultralytics-thop", "torchinfo", "torchprofile", "torchscan",
+    "calflops", "calflops-macs", "deepspeed", "deepspeed-macs", "onnx-tool",
 )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ PLAIN = f"{Path(__file__).parents[1] / 'costmodel/reconcile/networks.py'}:build(
 
 
 @pytest.mark.usefixtures("in_process")
-@pytest.mark.parametrize("name", [name for name in rules.ORDER if name != "calflops"])  # it patches torch
+@pytest.mark.parametrize("name", [name for name in rules.ORDER if "calflops" not in name])  # it patches torch
 def test_a_planted_rule_of_any_counter_names_module_and_operator(
     pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

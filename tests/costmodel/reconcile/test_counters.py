@@ -168,7 +168,11 @@ def compared() -> list[str]:
     found = []
     for name, rules in counters().items():
         version = installed_version(name, rules.package)
-        if name != "calflops" and version is not None and is_same_version(version, rules.version):
+        if (
+            not name.startswith("calflops")
+            and version is not None
+            and is_same_version(version, rules.version)
+        ):
             found.append(name)
     return found
 
