@@ -40,12 +40,14 @@ class CountReading:
     params: int = 0  # of the variant that it reads
     distance: float = 0.0  # relative, to the printed number
     agreeing: int = 0  # how many claims of the same source this convention gives
+    names: tuple[str, ...] = ()  # all that count this number; our MACs are named alone
 
     @property
     def conventions(self) -> frozenset[tuple[str, ...]]:
         """What is counted under each of its names, and how that is printed."""
-        how = (self.unit, self.prefix, self.rounding)
-        return frozenset((name, *how) for name in self.counted.split("; "))
+        doubled = "twice" if self.unit.startswith(("twice", "FLOPs, 2")) else "once"
+        how = (doubled, self.prefix, self.rounding)
+        return frozenset((name, *how) for name in self.names)
 
     @property
     def words(self) -> str:
@@ -151,8 +153,9 @@ def agreed(answers: Sequence[ClaimAnswer]) -> list[ClaimAnswer]:
 
     def ranked(reading: CountReading) -> CountReading:
         best = sorted(reading.conventions, key=lambda convention: (-given[convention], convention))
-        names = "; ".join(convention[0] for convention in best)
-        return replace(reading, counted=names, agreeing=given[best[0]])
+        counted = "; ".join(convention[0] for convention in best)
+        named = counted if reading.counted == "; ".join(reading.names) else reading.counted
+        return replace(reading, counted=named, agreeing=given[best[0]])
 
     return [
         replace(
@@ -237,7 +240,9 @@ def _reading(
     count: _Count, unit: str, factor: int, prefix: str, rounding: str, more: int, distance: float = 0.0
 ) -> CountReading:
     complexity = count.complexity + more + count.steps(factor, unit)
-    names = "; ".join(dict.fromkeys(count.names))
+    names = tuple(dict.fromkeys(count.names))
+    counted = "; ".join(names) if count.counter is not None else names[0]
     return CountReading(
-        names, count.unit(factor), prefix, rounding, complexity, count.value * factor, count.params, distance
-    )
+        counted, count.unit(factor), prefix, rounding, complexity, count.value * factor, count.params,
+        distance, names=names,
+    )  # fmt: skip
