@@ -12,6 +12,7 @@ by its weights alone. Both packages must be installed beside ours; neither is a 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import warnings
@@ -262,7 +263,8 @@ def table(arguments: argparse.Namespace) -> None:
                 print(f"| {r['name']} | {step} | {r[f'{step}_error'].replace('|', '/')} |")
     reasons: Counter[str] = Counter()
     for r in results:
-        reasons.update(r.get("reasons", {}))
+        for reason, times in r.get("reasons", {}).items():
+            reasons[re.sub(r"its \d+ groups", "its groups", reason.partition(":")[0])] += times
     print("\n| why a convolution stays plain | convolutions |\n| --- | --- |")
     for reason, count in reasons.most_common():
         print(f"| {reason} | {count} |")
