@@ -138,6 +138,17 @@ def proof_table(proof: NetworkProof) -> Table:
     return Table("network", "Formula and independent tally", columns, [row])
 
 
+def layers_table(proof: NetworkProof) -> Table:
+    """Return the formula of each layer, as text and as sympy's srepr, and the sizes for which it holds."""
+    rows = [
+        {"name": path or "(model)", "macs": str(cost.macs), "srepr": sp.srepr(sp.sympify(cost.macs))}
+        for path, cost in proof.form.per_layer.items()
+        if cost.macs != 0
+    ]
+    columns = [Column("name", "layer"), Column("macs", "MACs", "formula"), Column("srepr", "srepr")]
+    return Table("layers", f"MACs of each layer, {proof.domain.text}", columns, rows)
+
+
 def failures_table(proof: NetworkProof) -> Table:
     """Return what is not proved, one row for each reason."""
     rows = [{"reason": failure} for failure in proof.failures]

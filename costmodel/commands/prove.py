@@ -66,8 +66,9 @@ def prove(
 ) -> None:
     """Run formulas, constructors and forward passes on symbolic sizes, and prove that traced equals formula.
 
-    Of a MODEL, the closed form of its MACs is held against what torch counts on symbolic sizes. Exit code 1
-    if something is not proved, or a step of a certificate does not hold.
+    Of a MODEL, the closed form of its MACs is held against what torch counts on symbolic sizes; --format json
+    has the formula of each layer. A certificate is of subjects alone. Exit code 1 if something is not proved,
+    or a step of a certificate does not hold.
     """
     question = Question.of(ctx)
     if check is not None:
@@ -99,6 +100,8 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
         known = ", ".join(Subject)
         raise ValueError(f"one network is proved at a time, or some of {known}; got {' '.join(names)}")
     question.without("does not go with a network", ("all", "domains", "certificate"))
+    import sympy as sp
+
     from costmodel.checks import foreign_proof as proofs
     from costmodel.models.symbols import default, parse
 
@@ -107,7 +110,14 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
         axes = parse(given.symbols or default(found.inputs), found.inputs)
         proof = _proof(found, axes)
     tables = [proofs.proof_table(proof), proofs.failures_table(proof)]
-    payload = {"proved": proof.holds, "model": found.network.name.text, "inputs": found.inputs.shapes}
+    tables += [proofs.layers_table(proof)] if format is not Format.table else []
+    payload = {
+        "proved": proof.holds,
+        "model": found.network.name.text,
+        "inputs": found.inputs.shapes,
+        "domain": proof.domain.text,
+        "conditions": [sp.srepr(condition) for condition in proof.domain.conditions],
+    }
     shown = [table for table in tables if table.rows or format is Format.json]
     show("prove", shown, format, payload | question.said(), [found.title])
     if not proof.holds:

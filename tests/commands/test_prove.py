@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sympy as sp
 
 from costmodel.checks import claims
 from costmodel.checks.proof import check_certificate
@@ -232,6 +233,10 @@ def test_a_network_of_ones_own_is_proved(pwoct_cost: Run) -> None:
     assert result.json["proved"] is True
     (row,) = result.json["network"]
     assert (row["domain"], row["verdict"]) == ("for n >= 1; h, w >= 3", "proved")
+    n, h, w = sp.symbols("n h w", positive=True, integer=True)
+    (layer,) = result.json["layers"]
+    assert sp.expand(sp.sympify(layer["srepr"]) - 216 * n * (h - 2) * (w - 2)) == 0
+    assert (result.json["domain"], result.json["conditions"]) == (row["domain"], [])
 
 
 REFUSED = """
