@@ -19,7 +19,9 @@ def to_latex(tables: Iterable[Table]) -> str:
 
 def _latex_table(table: Table) -> str:
     alignment = "".join("r" if column.kind in NUMERIC else "l" for column in table.columns)
-    rows = [[_latex_cell(row.get(column.key), column.kind) for column in table.columns] for row in table.rows]
+    rows = [
+        [_latex_cell(row.get(column.key), column.kind) for column in table.columns] for row in table.lines
+    ]
     lines = [
         f"% {visible(table.title)}",
         f"\\begin{{tabular}}{{{alignment}}}",

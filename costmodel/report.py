@@ -14,7 +14,8 @@ from typing import Any, Literal
 from costmodel.text import OBEYED, visible
 
 # Of the JSON; within one number, keys are only ever added. Since 2, `diff` also has accuracies in per cent.
-SCHEMA = 2
+# Since 3, the total of a table is no row among the others: the total of `layers` is `layers_total`.
+SCHEMA = 3
 
 Kind = Literal["text", "count", "percent", "share", "ratio", "formula", "verdict", "any"]
 NUMERIC: frozenset[Kind] = frozenset({"count", "percent", "share", "ratio"})
@@ -37,12 +38,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; each row maps column keys to values, and None or a missing key is an empty cell."""
+    """A titled table; each row maps column keys to values, and None or a missing key is an empty cell.
+
+    A `total` stands below the rows where people read, and apart from them in JSON; CSV has rows alone. So who
+    adds up a column counts nothing twice.
+    """
 
     name: str  # an identifier, for JSON and CSV
     title: str
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Any]]
+    total: Mapping[str, Any] | None = None
+
+    @property
+    def lines(self) -> list[Mapping[str, Any]]:
+        """The rows, and below them the total."""
+        return [*self.rows, *([] if self.total is None else [self.total])]
 
     def for_terminal(self) -> Table:
         """Return the table without what only other formats show."""
@@ -131,11 +142,15 @@ def change(value: int, base: int) -> Fraction | None:
 def to_json(
     command: str, payload: Mapping[str, Any], tables: Iterable[Table] = (), *, ascii_only: bool = False
 ) -> str:
-    """Return a result as JSON: schema version, command, payload, then one list of rows per table.
+    """Return a result as JSON: schema version, command, payload, then rows and total of each table.
 
     Control characters are escaped and, on request, all characters that are not ASCII.
     """
-    rows = {table.name: [_typed_row(table, row) for row in table.rows] for table in tables}
+    rows: dict[str, Any] = {}
+    for table in tables:
+        rows[table.name] = plain_rows(table)
+        if (total := plain_total(table)) is not None:
+            rows[f"{table.name}_total"] = total
     document = {"schema": SCHEMA, "command": command, **payload, **rows}
     text = json.dumps(document, indent=2, default=_plain, ensure_ascii=ascii_only)
     return "\n".join(OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n"))
@@ -163,6 +178,11 @@ def to_csv(tables: Sequence[Table], command_line: str | None = None) -> str:
 def to_markdown(tables: Iterable[Table]) -> str:
     """Return tables in Markdown, each below its title."""
     return "\n\n".join(_markdown_table(table.for_documents()) for table in tables)
+
+
+def plain_total(table: Table) -> dict[str, Any] | None:
+    """Return the total of a table like one of its rows, or None if it has none."""
+    return None if table.total is None else _typed_row(table, table.total)
 
 
 def plain_rows(table: Table) -> list[dict[str, Any]]:
@@ -223,7 +243,7 @@ def _markdown_table(table: Table) -> str:
         "",
         _markdown_row(_escape_markdown(column.heading) for column in table.columns),
         _markdown_row("---:" if column.kind in NUMERIC else "---" for column in table.columns),
-        *(_markdown_row(map(_escape_markdown, table.cells(row))) for row in table.rows),
+        *(_markdown_row(map(_escape_markdown, table.cells(row))) for row in table.lines),
     ]
     return "\n".join(lines)
 

@@ -53,9 +53,9 @@ def verdict(rows: Iterable[Row]) -> str:
 
 def full_table(report: Report, name_of: Callable[[str], str] = str) -> Table:
     """Return one row per layer with every number."""
-    rows = [*grouped(report.rows, name_of), _summed("total", [report.total])]
+    rows, total = grouped(report.rows, name_of), _summed("total", [report.total])
     columns = [Column("name", "layer"), *_columns((*FORWARD, *TRAINING)), Column("verdict", "verdict")]
-    return Table("layers", f"{report.model}: formulas beside counts", columns, rows)
+    return Table("layers", f"{report.model}: formulas beside counts", columns, rows, total)
 
 
 def short_tables(report: Report, name_of: Callable[[str], str] = str) -> list[Table]:

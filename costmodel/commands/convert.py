@@ -79,7 +79,7 @@ def convert(
             output.write_text(text, encoding="utf-8")
             call = "network(weights)" if init == "pretrained" else "network()"
             say(f"pwoct-cost: {output} builds the converted network: {call}")
-    if len(tables[0].rows) == 2:  # everything else, and the sum
+    if len(tables[0].rows) == 1:  # everything else
         say("pwoct-cost: no convolution became an octave layer; the reasons are listed")
     formula, runs = work
     payload = {"model": network, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
@@ -126,4 +126,5 @@ def _compared(
     table = converted_table(traced(found), layers)
     runs = traced(replace(found, network=replace(found.network, module=model)))
     kept = kept_table([(layer.name, layer.reason) for layer in report.kept])
-    return [table, kept], (table.rows[-1]["macs"], int(runs.total().macs))
+    assert table.total is not None
+    return [table, kept], (table.total["macs"], int(runs.total().macs))

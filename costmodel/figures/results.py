@@ -98,7 +98,7 @@ def sweep_figure(document: Document) -> Figure:
 def layers_figure(document: Document) -> Figure:
     """Draw parameters and MACs of each convolution and linear layer as bars."""
     work = next(key for key in document["layers"][0] if key in ("macs", "flops"))
-    rows = [row for row in document["layers"] if row["layer"] != "sum" and row["activations"]]
+    rows = [row for row in document["layers"] if row["activations"]]
     figure = new_figure(max(6.0, min(0.16 * len(rows) + 2, 16)), 6.0)
     upper, lower = figure.subplots(2, 1, sharex=True)
     for axes, key, label in (

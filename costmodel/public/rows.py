@@ -6,24 +6,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, overload
 
-from costmodel.report import Table, plain_rows
+from costmodel.report import Table, plain_rows, plain_total
 
 
 class Rows(Sequence[dict[str, Any]]):
     """The rows of a result, each a dict with the same keys; None stands for an empty cell.
+
+    `total` is their sum in the same form, or None for results that do not add up.
 
     >>> rows = Rows([{"layer": "stem", "macs": 442368}, {"layer": "fc", "macs": 640}])
     >>> len(rows), rows[1]["macs"]
     (2, 640)
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]], total: Mapping[str, Any] | None = None) -> None:
         self._rows = [dict(row) for row in rows]
+        self.total = None if total is None else dict(total)
 
     @classmethod
     def of(cls, table: Table) -> Rows:
         """Return the rows of a table as in the JSON of the command line."""
-        return cls(plain_rows(table))
+        return cls(plain_rows(table), plain_total(table))
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -49,9 +49,8 @@ def converted_table(original: Trace, layers: Sequence[ConvertedLayer]) -> Table:
     rest = {key: value - sum(row[f"{key}_before"] for row in rows) for key, value in whole.items()}
     rows.append(_filled("everything else", "", rest, rest))
     now = {key: sum(row[key] for row in rows) for key in whole}
-    return Table(
-        "convert", "Converted layers beside the original's", COLUMNS, [*rows, _filled("sum", "", whole, now)]
-    )
+    total = _filled("sum", "", whole, now)
+    return Table("convert", "Converted layers beside the original's", COLUMNS, rows, total)
 
 
 def _row(original: Trace, layer: ConvertedLayer) -> dict[str, Any]:

@@ -50,9 +50,7 @@ def diff_table(
     changed = [row for row in rows if row["what"]]
     # The row of the sum says how many layers changed, not which paths.
     total = _row(SUM, all_a, all_b, measured) | {"what": counted(len(changed), "layer")}
-    return Table(
-        "diff", "A → B, layer by layer", _columns(measured), [*(rows if unchanged else changed), total]
-    )
+    return Table("diff", "A → B, layer by layer", _columns(measured), rows if unchanged else changed, total)
 
 
 def _order(before: Iterable[str], after: Iterable[str]) -> list[str]:
@@ -71,7 +69,8 @@ def _place(layer: str) -> tuple[int, int, int]:
 
 def totals_table(table: Table, measured: Measured) -> Table:
     """Return one row per quantity of a table of differences, with the totals of both networks."""
-    total = table.rows[-1]
+    total = table.total
+    assert total is not None
     rows = [
         {
             "quantity": name,

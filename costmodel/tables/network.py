@@ -64,7 +64,6 @@ def per_layer_table(net: ResNetDesign, totals: Totals) -> Table:
     grouped = [(name, group) for name, group in layers(operators) if any(op.cost.calls for op in group)]
     whole = totals.of(operators)
     rows = [_layer_row(name, group, totals, whole) for name, group in grouped]
-    rows.append(_layer_row("sum", operators, totals, whole))
     columns = [
         Column("layer", "layer"),
         PARAMS_COLUMN,
@@ -74,7 +73,8 @@ def per_layer_table(net: ResNetDesign, totals: Totals) -> Table:
         Column("activations", "activ.", "count"),
         Column("calls", "calls", "count"),
     ]
-    return Table("layers", f"Layer by layer: {_network_title(net, totals)}", columns, rows)
+    total = _layer_row("sum", operators, totals, whole)
+    return Table("layers", f"Layer by layer: {_network_title(net, totals)}", columns, rows, total)
 
 
 def _configurations_title(net: ResNetDesign, totals: Totals) -> str:

@@ -25,7 +25,8 @@ def traced_diff_table(a: Trace, b: Trace, total: TracedTotal, *, unchanged: bool
     rows = [_row(name, before.get(name), after.get(name)) for name in names]
     changed = [found for found in rows if found["what"]]
     whole = _row(SUM, _sum(before), _sum(after)) | {"what": counted(len(changed), "layer")}
-    return Table("diff", "A → B, layer by layer", _columns(total), [*(rows if unchanged else changed), whole])
+    shown = rows if unchanged else changed
+    return Table("diff", "A → B, layer by layer", _columns(total), shown, whole)
 
 
 def _layers(trace: Trace, total: TracedTotal) -> dict[str, dict[str, Any]]:

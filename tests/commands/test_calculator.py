@@ -185,7 +185,7 @@ def test_per_layer_rows_add_up(pwoct_cost: Run) -> None:
     run = pwoct_cost(
         "--model", "resnet20", "--alpha", "1/4", "--paths", "all", "--per-layer", "--format", "json"
     )
-    *layers, total = run.json["layers"]
+    layers, total = run.json["layers"], run.json["layers_total"]
     assert total["layer"] == "sum"
     for key in ("params", "macs", "activations", "calls"):
         assert sum(row[key] for row in layers) == total[key]

@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 
 def test_two_networks(pwoct_cost: Run) -> None:
     run = pwoct_cost("diff", "resnet56", "resnet56 --alpha 1/4 --paths HL,LH,LL", "--format", "json")
-    total = run.json["diff"][-1]
+    total = run.json["diff_total"]
     assert (run.code, run.err) == (0, "")
     assert (total["params_a"], total["params_b"]) == (855_578, 696_150)
     assert total["macs_difference"] == 79_309_440 - 125_747_840
@@ -29,7 +29,7 @@ def test_two_networks(pwoct_cost: Run) -> None:
 
 def test_a_list_of_quantities(pwoct_cost: Run) -> None:
     run = pwoct_cost("diff", "resnet20", "resnet56", "--quantity", "calls,bytes", "--format", "json")
-    assert {"calls_a", "bytes_a"} < run.json["diff"][-1].keys()
+    assert {"calls_a", "bytes_a"} < run.json["diff_total"].keys()
 
 
 def test_the_table_in_80_columns(pwoct_cost: Run) -> None:
@@ -121,7 +121,7 @@ def test_two_runs_also_differ_in_settings_and_results(pwoct_cost: Run, tmp_path:
         "epoch": (3, "not finished"),
         "minutes": (2.0, "not finished"),
     }
-    assert run.json["diff"][-1]["macs_a"] == 40_813_184
+    assert run.json["diff_total"]["macs_a"] == 40_813_184
     shown = pwoct_cost("diff", "plain", str(tmp_path / "octave"), "--runs", str(tmp_path)).out
     assert "\nloss          1.2346   not finished\n" in shown
 
@@ -129,5 +129,5 @@ def test_two_runs_also_differ_in_settings_and_results(pwoct_cost: Run, tmp_path:
 def test_a_run_and_a_network(pwoct_cost: Run, tmp_path: Path) -> None:
     stored_run(tmp_path / "plain")
     run = pwoct_cost("diff", "plain", "resnet20", "--runs", str(tmp_path), "--format", "json")
-    assert run.json["diff"][-1]["what"] == "0 layers"
+    assert run.json["diff_total"]["what"] == "0 layers"
     assert "runs" not in run.json

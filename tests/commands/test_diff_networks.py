@@ -33,12 +33,12 @@ DIFF = ("diff", "nets.py:small", "nets.py:wide", "--input", "1,3,4,5")
 def test_layers_that_changed_or_stand_on_one_side(pwoct_cost: Run) -> None:
     result = pwoct_cost(*DIFF, "--format", "json").json
     rows = {row["layer"]: row for row in result["diff"]}
-    assert list(rows) == ["2", "3", "sum"]
+    assert list(rows) == ["2", "3"]
     assert (rows["2"]["params_a"], rows["2"]["params_b"]) == (72, 144)
     assert rows["2"]["work_difference"] == 64 * 20
     assert rows["2"]["what"] == "1x8x4x5 → 1x16x4x5"
     assert (rows["3"]["work_a"], rows["3"]["work_b"], rows["3"]["what"]) == (None, 32 * 20, "only in B")
-    assert rows["sum"]["work_difference"] == (64 + 32) * 20
+    assert result["diff_total"]["work_difference"] == (64 + 32) * 20
     totals = {row["quantity"]: (row["a"], row["b"]) for row in result["totals"]}
     assert totals == {"parameters": (32 + 72, 32 + 144 + 34), "MACs": (88 * 20, 184 * 20)}
 

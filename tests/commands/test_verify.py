@@ -81,7 +81,7 @@ def test_options_describe_both_sides(pwoct_cost: Run) -> None:
 
 def test_json_has_every_number(pwoct_cost: Run) -> None:
     result = pwoct_cost("verify", "resnet20", "--format", "json").json
-    total = result["layers"][-1]
+    total = result["layers_total"]
     assert total["name"] == "total"
     assert {total["macs"], total["macs_fvcore"], total["macs_flop_counter"]} == {40_813_184}
     assert {total["params"], total["params_counted"]} == {272_282}

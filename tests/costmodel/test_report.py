@@ -47,6 +47,15 @@ def test_cells(value: object, kind: str, text: str) -> None:
     assert cell(value, kind) == text  # type: ignore[arg-type]
 
 
+def test_a_total_is_no_row_for_programs() -> None:
+    """It stands below the rows where people read; whoever adds up JSON or CSV counts nothing twice."""
+    table = Table("t", "T", [Column("n", "n", "count")], [{"n": 1}, {"n": 2}], {"n": 3})
+    document = json.loads(to_json("x", {}, [table]))
+    assert (document["t"], document["t_total"]) == ([{"n": 1}, {"n": 2}], {"n": 3})
+    assert to_csv([table]).split() == ["n", "1", "2"]
+    assert to_markdown([table]).splitlines()[-1] == "| 3 |"
+
+
 def test_change() -> None:
     assert change(3, 4) == Fraction(-1, 4)
     assert change(5, 4) == Fraction(1, 4)
@@ -56,7 +65,7 @@ def test_change() -> None:
 def test_json_keeps_whole_numbers_and_the_schema() -> None:
     document = json.loads(to_json("calculator", {"model": "resnet56"}, [TABLE]))
     assert list(document) == ["schema", "command", "model", "paths"]
-    assert document["schema"] == 2
+    assert document["schema"] == 3
     assert document["paths"][0] == {"path": "HH", "params": 1296, "saved": -0.25, "formula": "c_H**2*k**2"}
     assert document["paths"][1]["params"] is None
 

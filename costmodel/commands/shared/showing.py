@@ -96,7 +96,7 @@ def _print_table(table: Table, out: Console) -> None:
 
     kinds = [column.kind for column in table.columns]
     headings = [encodable(column.heading, out.encoding) for column in table.columns]
-    rows = [[encodable(text, out.encoding) for text in table.cells(row)] for row in table.rows]
+    rows = [[encodable(text, out.encoding) for text in table.cells(row)] for row in table.lines]
     widths = column_widths(headings, rows, kinds, out.width)
     rule = "─" * row_width(widths)
     for line in lines_of(headings, widths, kinds):

@@ -77,8 +77,8 @@ def test_a_formula_in_alpha_needs_stages_that_agree() -> None:
 
 def test_rows_are_plain_data(net: CostedNetwork) -> None:
     layers = net.per_layer()
-    assert layers[-1]["layer"] == "sum"
-    assert layers[-1]["macs"] == 79309440 == sum(row["macs"] for row in layers[:-1])
+    assert layers.total["layer"] == "sum"
+    assert layers.total["macs"] == 79309440 == sum(row["macs"] for row in layers)
     assert json.loads(json.dumps(layers.to_dict())) == layers.to_dict()
     assert json.loads(json.dumps(net.to_dict()))["cost"]["params"] == 696150
     layers.to_dict()[0]["macs"] = 0
@@ -89,8 +89,8 @@ def test_rows_are_plain_data(net: CostedNetwork) -> None:
 def test_networks_are_compared(net: CostedNetwork) -> None:
     assert [row["network"] for row in net.compared()] == ["plain", "octave", "pwise"]
     other = costmodel.network("resnet56", alpha="1/4")
-    assert net.difference(other)[-1]["macs_difference"] == 85295744 - 79309440
-    assert net.difference(net).to_dict()[-1]["macs_difference"] == 0
+    assert net.difference(other).total["macs_difference"] == 85295744 - 79309440
+    assert net.difference(net).total["macs_difference"] == 0
 
 
 def test_a_layer_is_what_its_choices_make_it() -> None:
@@ -129,7 +129,7 @@ def test_the_pareto_front_fits_its_budgets() -> None:
 def test_verify_takes_names_and_modules() -> None:
     named = costmodel.verify("resnet8", alpha="1/4", width=4)
     assert (named.verdict, named.differences) == ("agrees", [])
-    assert named.layers[-1]["name"] == "total"
+    assert named.layers.total["name"] == "total"
     from torch import nn, zeros
 
     found = costmodel.verify(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), [zeros(1, 3, 8, 8)])

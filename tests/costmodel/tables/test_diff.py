@@ -15,13 +15,15 @@ from costmodel.tables.measured import Measured
 
 
 def by_layer(table: Table) -> dict[str, Any]:
-    return {row["layer"]: row for row in table.rows}
+    return {row["layer"]: row for row in table.lines}
 
 
 def test_equal_networks_have_nothing_but_a_sum() -> None:
     table = diff_table(resnet(20, alpha="1/4"), resnet(20, alpha="0.25"))
-    assert [row["layer"] for row in table.rows] == ["sum"]
-    assert (table.rows[0]["params_a"], table.rows[0]["params_difference"], table.rows[0]["what"]) == (
+    assert not table.rows
+    total = table.total
+    assert (total["layer"], total["params_a"], total["params_difference"], total["what"]) == (
+        "sum",
         272_282,
         0,
         "0 layers",
@@ -82,7 +84,7 @@ def test_layers_of_one_network_alone() -> None:
     assert rows["stages.1.2.conv1"]["params_a"] is None
     assert rows["stages.1.2.conv1"]["params_difference"] == 9 * 32 * 32
     # A block of c channels: two 3x3 convolutions, two BNs of scale and shift.
-    assert table.rows[-1]["params_difference"] == sum(2 * 9 * c * c + 2 * 2 * c for c in (16, 32, 64))
+    assert table.total["params_difference"] == sum(2 * 9 * c * c + 2 * 2 * c for c in (16, 32, 64))
     assert by_layer(diff_table(large, small))["stages.1.2.conv1"]["what"] == "only in A"
 
 
@@ -99,8 +101,8 @@ def test_all_layers_on_request() -> None:
 def test_rows_add_up_to_the_sum(quantity: str) -> None:
     a, b = resnet(14, alpha="1/3", paths=["HL"]), resnet(26, alpha=["1/4", "1/2", 1], width=20)
     table = diff_table(a, b, Measured((quantity,)))
-    *rows, total = table.rows
-    assert sum(row[f"{quantity}_difference"] for row in rows) == total[f"{quantity}_difference"]
+    total = table.total
+    assert sum(row[f"{quantity}_difference"] for row in table.rows) == total[f"{quantity}_difference"]
     if quantity == "params":
         assert total["params_difference"] == cost_of(b.operators()).params - cost_of(a.operators()).params
 
