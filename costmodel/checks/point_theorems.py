@@ -35,6 +35,7 @@ from pwoct.pwise_octave import PwiseOctConv
 _EIGHTHS = tuple(Fraction(count, 8) for count in range(9))
 _OTHERS = ((1, 5), (2, 7), (1, 3), (2, 5), (3, 5), (2, 3), (5, 6))
 ALPHAS = (*_EIGHTHS, *(Fraction(*ratio) for ratio in _OTHERS))
+MOST_DRAWS = 50  # per point
 BETAS = tuple(Fraction(twice, 2) for twice in (2, 3, 4, 5, 6, 8, 10))
 
 
@@ -58,20 +59,34 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
     yield Claim("random convolutions", partial(_spatial, spatial), "checked", f"{spatial} points; {options}")
 
 
+def _draws(points: int) -> Iterator[list[None]]:
+    """Yield, once per draw, a list to which each accepted point is added, until there are enough.
+
+    Raises ValueError where hardly any options fit.
+    """
+    found: list[None] = []
+    for _ in range(MOST_DRAWS * points):
+        if len(found) == points:
+            return
+        yield found
+    raise ValueError(
+        f"the formulas accept {len(found)} of {MOST_DRAWS * points} random options, not {points}"
+    )
+
+
 def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
     chosen = random.Random(1)
-    found = 0
-    while found < points:
+    for found in _draws(points):
         options = _grouped_options(chosen, groups) if groups else _layer_options(chosen)
         image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
         try:
             operators = _formula(options, image, batch)
         except ValueError:
             continue  # options that do not fit one another
-        found += 1
+        found.append(None)
         make, shapes = partial(_layer, options), _shapes(options, image, batch)
         yield Identity(
-            f"layer {found}", SizeDomain({}), partial(_pairs, str(options), make, shapes, operators)
+            f"layer {len(found)}", SizeDomain({}), partial(_pairs, str(options), make, shapes, operators)
         )
 
 
@@ -143,8 +158,7 @@ def _shapes(options: dict[str, Any], image: tuple[int, int], batch: int) -> list
 
 def _spatial(points: int) -> Iterator[Identity]:
     chosen = random.Random(4)
-    found = 0
-    while found < points:
+    for found in _draws(points):
         layer = _spatial_layer(chosen)
         shape, make = (layer.batch, layer.c_in, *layer.size), partial(_spatial_module, layer)
         try:
@@ -152,9 +166,9 @@ def _spatial(points: int) -> Iterator[Identity]:
         except ValueError:
             pairs = partial(_refused, str(layer), make, [shape])
         else:
-            found += 1
+            found.append(None)
             pairs = partial(_pairs, str(layer), make, [shape], operators)
-        yield Identity(f"convolution {found}", SizeDomain({}), pairs)
+        yield Identity(f"convolution {len(found)}", SizeDomain({}), pairs)
 
 
 def _refused(title: str, make: Any, shapes: list[tuple[int, ...]]) -> Iterator[Compared]:
@@ -211,17 +225,16 @@ def _spatial_module(layer: SpatialLayer) -> nn.Module:
 
 def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(2)
-    found = 0
-    while found < points:
+    for found in _draws(points):
         depth, batch, image, options = _network_options(chosen)
         try:
             operators = formulas(depth, size=image, **options).operators(batch)
         except ValueError:
             continue  # options that do not fit one another
-        found += 1
+        found.append(None)
         shape = (batch, options["in_channels"], *image)
         pairs = partial(_pairs, str(options), partial(_network, depth, options), [shape], operators)
-        yield Identity(f"network {found}", SizeDomain({}), pairs)
+        yield Identity(f"network {len(found)}", SizeDomain({}), pairs)
 
 
 def _network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], dict[str, Any]]:

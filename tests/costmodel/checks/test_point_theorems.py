@@ -43,3 +43,15 @@ def test_a_depthwise_layer_of_one_branch_that_is_refused(monkeypatch: pytest.Mon
     (claim,) = (one for one in octave_theorems.octave_claims() if one.name.startswith("depthwise"))
     *_, last = (run for run in runs(claim))
     assert "two branches are needed" in last.failures[0]
+
+
+def test_formulas_that_refuse_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any) -> Any:
+        raise ValueError("no")
+
+    monkeypatch.setattr(point_theorems, "_formula", refuse)
+    (claim,) = (one for one in point_theorems.point_claims() if one.name == "random layers in groups")
+    (run,) = runs(claim)
+    assert run.failures == [
+        "the cases can't be made: ValueError: the formulas accept 0 of 1500 random options, not 30"
+    ]
