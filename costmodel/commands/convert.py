@@ -11,6 +11,7 @@ import typer
 from costmodel.commands.shared.converting import (
     ConversionOptions,
     check_init,
+    converted,
     layers_of,
     module_text,
     read_into,
@@ -24,7 +25,6 @@ from costmodel.commands.shared.network import (
     TimeoutOption,
     asked,
     positional,
-    run_foreign,
     traced,
     within,
 )
@@ -97,13 +97,12 @@ def _carried(found: NetworkOnInputs, options: dict[str, Any], weights: Path | No
         return []
     from costmodel.tables.converted import carried_table
     from pwoct.conversion import conversion_of
-    from pwoct.conversion import convert as converted
 
     original = found.network.on("cpu").module
     read_into(original, weights)
     args, _ = found.inputs.values("cpu")
-    doing = f"{found.network.name.text} can't be converted"
-    model = run_foreign(doing, converted, original, **{**options, "inputs": list(args), "init": "pretrained"})
+    whole = {**options, "inputs": list(args), "init": "pretrained"}
+    model = converted(found.network.name, original, whole)
     layers = [(layer.name, layer.carried) for layer in conversion_of(model).converted]
     return [carried_table([(name, carried) for name, carried in layers if carried is not None])]
 
@@ -116,11 +115,9 @@ def _compared(
 
     from costmodel.tables.converted import converted_table, kept_table
     from pwoct.conversion import conversion_of
-    from pwoct.conversion import convert as converted
 
     args = positional(found)
-    doing = f"{found.network.name.text} can't be converted"
-    model = run_foreign(doing, converted, found.network.module, **{**options, "inputs": args})
+    model = converted(found.network.name, found.network.module, {**options, "inputs": args})
     report = conversion_of(model)
     layers = layers_of(report, stride_rule=asked_for.stride_rule, between=asked_for.between)
     table = converted_table(traced(found), layers)

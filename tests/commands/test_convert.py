@@ -187,6 +187,14 @@ def test_a_function_gives_the_inputs(nets: Path, pwoct_cost: Run, tmp_path: Path
     assert "convert takes inputs by position, got the names x" in refused.err
 
 
+def test_what_the_conversion_says_stands_alone(pwoct_cost: Run) -> None:
+    result = pwoct_cost("convert", "resnet8", "--alpha", "1/4", "--layers", "nope.*=plain")
+    assert result.code == 2
+    assert result.err.startswith(
+        "pwoct-cost: error: layers: no convolution has a name like 'nope.*'; there are stem"
+    )
+
+
 def test_a_network_of_which_nothing_is_converted_is_named(pwoct_cost: Run) -> None:
     result = pwoct_cost("convert", "resnet8", "--alpha", "1/4", "--layers", "*=plain")
     assert result.code == 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.shared.errors import CHECKPOINT, fail
+from costmodel.commands.shared.network import run_foreign
 from costmodel.operators.converted import ConvertedLayer
 
 if TYPE_CHECKING:
@@ -77,6 +78,25 @@ class ConversionOptions:
         rest = {"width_rule": self.width_rule, "stride_rule": self.stride_rule, "between": self.between}
         defaults = {"width_rule": "out", "stride_rule": "C", "between": "none"}
         return found | {key: value for key, value in rest.items() if value != defaults[key]}
+
+
+def converted(name: Name, model: nn.Module, options: Mapping[str, Any]) -> nn.Module:
+    """Return a network converted; its code is foreign.
+
+    Raises ValueError where it can't be converted; the conversion's own messages stay as they are.
+    """
+    from pwoct.conversion import convert
+
+    def tried() -> nn.Module | ValueError:
+        try:
+            return convert(model, **options)
+        except ValueError as error:
+            return error
+
+    found: nn.Module | ValueError = run_foreign(f"{name.text} can't be converted", tried)
+    if isinstance(found, ValueError):
+        raise found
+    return found
 
 
 def check_init(init: str) -> None:
