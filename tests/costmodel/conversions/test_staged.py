@@ -82,10 +82,12 @@ def real_cost(
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("by", ["modules", "resolution"])
 def test_a_sample_of_configurations_costs_what_the_converted_network_does(kind: Any, by: str) -> None:
-    alphas = ["0", "1/2"] if kind is Pyramid else ["0", "1/2", "1"]
+    # A layer of a stage of its own may depend on many: then fewer alphas make fewer combinations.
+    several = by == "modules" and kind.__name__ not in ("Net", "Residual", "Depthwise")
+    alphas = ["0", "1/2"] if several or kind is Pyramid else ["0", "1/2", "1"]
     network, space = staged(kind(), by, alphas, path_sets=["none", "HH", "HL,LL", "all"])
     draw = random.Random(f"{kind.__name__} {by}")
-    for _ in range(6 if by == "modules" else 3):
+    for _ in range(4 if by == "modules" else 2):
         picks = [draw.randrange(len(space.choices)) for _ in range(space.stages)]
         choices = [space.choices[pick] for pick in picks]
         assert cost_by_tables(network, space, picks) == real_cost(kind(), network, choices), choices
