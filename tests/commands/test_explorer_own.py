@@ -87,9 +87,8 @@ def test_a_name_of_a_network_can_not_end_the_script_of_the_page() -> None:
         (["plot", "result.json", "-o", "x.svg", "--input", "1,2"], "--input goes with a network of your own"),
         (["plot", CONV, "--input", "1,3,32,32", "--symbols", "n,h,w", "-o", "x.svg"],
          "cost is drawn against one size; n,h,w has n, h, w"),
-        (["bench", "timm:resnet50"], "bench times the built-in networks, resnet20, resnet56, ...; got timm"),
     ],
-    ids=["no symbols", "no model", "no network", "three sizes", "bench"],
+    ids=["no symbols", "no model", "no network", "three sizes"],
 )  # fmt: skip
 def test_what_can_not_be_shown_is_one_line(pwoct_cost: Run, arguments: list[str], message: str) -> None:
     ran = pwoct_cost(*arguments)
