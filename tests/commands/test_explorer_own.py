@@ -9,11 +9,14 @@ from subprocess import run
 
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
 from torch import nn
 
 from costmodel.explorer.own import own_page
 from costmodel.explorer.own_network import own_network
 from costmodel.tracing import closed_form, trace
+from tests.commands.explorer_page import Explorer
 from tests.conftest import Ran, needs_node
 
 Run = Callable[..., Ran]
@@ -102,3 +105,18 @@ def test_cost_is_drawn_against_the_size_of_square_images(pwoct_cost: Run, tmp_pa
     ran = pwoct_cost("plot", CONV, "--input", "1,3,32,32", "-o", str(path))
     assert (ran.code, ran.out, ran.err) == (0, "", f"{path} written\n")
     assert {"MACs", "activations", "s"} <= set(re.findall(r">([^<>\n]+)</text>", path.read_text()))
+
+
+@pytest.mark.xdist_group("browser")
+@pytest.mark.parametrize("width", [320, 1024])
+def test_the_page_is_accessible_and_fits(browser: Browser, tmp_path: Path, width: int) -> None:
+    form = closed_form(Net(), [torch.zeros(1, 3, 32, 32, device="meta")], SYMBOLS)
+    file = tmp_path / "own.html"
+    file.write_text(own_page(own_network(form, "net.py:Net")), encoding="utf-8")
+    explorer = Explorer(browser, file, viewport={"width": width, "height": 700})
+    page = explorer.open()
+    assert [finding["id"] for finding in Axe().run(page).response["violations"]] == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    page.locator("#size-n").fill("0")
+    assert page.locator("#error").text_content() == "n must be a whole number of 1 or more"
+    explorer.close()

@@ -61,7 +61,9 @@ function show() {
     const row = element("tr");
     const total = element("td", known ? grouped(TOTAL[key](...at)) : "", "number");
     total.dataset.total = key;
-    row.append(element("td", heading), total, element("td", FORMULAS[key], "formula"));
+    const name = element("th", heading);
+    name.scope = "row";
+    row.append(name, total, element("td", FORMULAS[key], "formula"));
     return row;
   }));
   byId("layers").replaceChildren(...LAYERS.map(({ name, cost }) => layerRow(name, cost, known ? at : null)));
@@ -71,7 +73,11 @@ function layerRow(name, cost, at) {
   const row = element("tr");
   const cells = LAYER_QUANTITIES.map((key) => element("td", at ? grouped(cost[key](...at)) : "", "number"));
   const part = at ? share(cost.macs(...at), TOTAL.macs(...at)) : "";
-  row.append(element("td", name), ...cells, element("td", part, "number"));
+  const rowHead = element("th", name);
+  rowHead.scope = "row";
+  const last = element("td", part, "number share");
+  last.style.setProperty("--share", part.replace(" ", "") || "0%");
+  row.append(rowHead, ...cells, last);
   return row;
 }
 
