@@ -70,7 +70,7 @@ def patterns_of(stages: Sequence[Sequence[str]], others: Iterable[str] = ()) -> 
     counts. `others` are layers that belong to no stage: their patterns stand for NO_STAGE.
 
     >>> patterns_of([["a.0.x", "a.1.x", "b.0.x"], ["b.0.y", "b.1.x"]], ["c"])
-    [('a.*', 0), ('b.*', 1), ('b.0.x', 0), ('c', -1)]
+    [('a.*', 0), ('b.*', 1), ('b.0.*', 0), ('b.0.y', 1), ('c', -1)]
     """
     stage_of = {name: stage for stage, found in enumerate(stages) for name in found}
     stage_of |= {name: NO_STAGE for name in others if name not in stage_of}

@@ -115,7 +115,8 @@ def test_input_channels_change_the_stem_alone(pwoct_cost: Run) -> None:
 def test_shares_of_layers(pwoct_cost: Run) -> None:
     run = pwoct_cost("--model", "resnet20", "--per-layer")
     assert max(map(len, run.out.splitlines())) <= 80
-    *layers, total = pwoct_cost("--model", "resnet20", "--per-layer", "--format", "json").json["layers"]
+    found = pwoct_cost("--model", "resnet20", "--per-layer", "--format", "json").json
+    layers, total = found["layers"], found["layers_total"]
     assert sum(row["params_share"] for row in layers) == pytest.approx(1)
     assert sum(row["macs_share"] for row in layers) == pytest.approx(1)
     assert (total["params_share"], total["macs_share"]) == (1, 1)

@@ -67,7 +67,7 @@ def test_reset_and_each_stage_can_be_undone(explorer: Explorer) -> None:
 def test_a_dragged_slider_is_one_step(explorer: Explorer) -> None:
     page = explorer.page
     slider = page.locator("#alpha-slider-0")
-    before = page.evaluate("history.length")
+    before = page.evaluate("history.state.step")
     slider.hover()
     x, y = middle(slider)
     page.mouse.down()
@@ -75,7 +75,7 @@ def test_a_dragged_slider_is_one_step(explorer: Explorer) -> None:
         page.mouse.move(x + 8 * step, y)
     page.mouse.up()
     assert explorer.read()["link"] != START
-    assert page.evaluate("history.length") == before + 1
+    assert page.evaluate("history.state.step") == before + 1
     page.locator("#undo").click()
     page.wait_for_url("**" + START)
 
@@ -232,7 +232,7 @@ def test_a_click_on_a_path_compresses_it(explorer: Explorer) -> None:
 
 def test_alpha_is_dragged_on_the_picture(explorer: Explorer) -> None:
     page = explorer.page
-    before = page.evaluate("history.length")
+    before = page.evaluate("history.state.step")
     track = page.locator(".grip-track").bounding_box()
     assert track is not None
     x, y = middle(page.locator(".grip"))
@@ -242,7 +242,7 @@ def test_alpha_is_dragged_on_the_picture(explorer: Explorer) -> None:
         page.mouse.move(x, y - track["height"] * step / 16)
     page.mouse.up()
     assert "alpha=3/4" in explorer.read()["link"]
-    assert page.evaluate("history.length") == before + 1
+    assert page.evaluate("history.state.step") == before + 1
     page.locator(".grip").focus()
     for key in ("End", "ArrowDown", "PageDown"):
         page.keyboard.press(key)

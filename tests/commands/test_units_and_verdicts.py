@@ -49,7 +49,7 @@ def test_a_difference_shows_both_totals(pwoct_cost: Run) -> None:
         assert (totals[name]["a"], totals[name]["b"]) == (octave[name], pwise[name])
         assert totals[name]["difference"] == pwise[name] - octave[name]
         assert totals[name]["change"] == pytest.approx(pwise[name] / octave[name] - 1)
-    assert totals["calls"]["difference"] == run.json["diff"][-1]["calls_difference"]
+    assert totals["calls"]["difference"] == run.json["diff_total"]["calls_difference"]
     shown = pwoct_cost("diff", A, B)
     assert f"MACs     {octave['macs']:,}   {pwise['macs']:,}" in shown.out
     assert max(map(len, shown.out.splitlines())) <= 80
