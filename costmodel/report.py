@@ -14,7 +14,7 @@ from typing import Any, Literal
 from costmodel.text import OBEYED, visible
 
 # Of the JSON; within one number, keys are only ever added. Since 2, `diff` also has accuracies in per cent.
-# Since 3, the total of a table is no row among the others: the total of `layers` is `layers_total`.
+# Since 3, the total of a table is not a row among the others: the total of `layers` is `layers_total`.
 SCHEMA = 3
 
 Kind = Literal["text", "count", "percent", "share", "ratio", "formula", "verdict", "any"]

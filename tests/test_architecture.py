@@ -118,7 +118,7 @@ def imports_with_names(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
 
 
 def file_of(module: str) -> str | None:
-    """The file of a module of costmodel; None for a package or for what is no module."""
+    """The file of a module of costmodel; None for a package or for what is not a module."""
     path = f"{module.replace('.', '/')}.py"
     return path if (ROOT / path).is_file() else None
 

@@ -64,7 +64,7 @@ def explorer(
 
 
 def read(folder: Path) -> list[Record]:
-    """Return the records in a folder; ValueError where there is none, or a file is no record."""
+    """Return the records in a folder; ValueError where there is none, or a file is not a record."""
     from costmodel.paper.records import read_records
 
     if not folder.is_dir():

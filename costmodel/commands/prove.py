@@ -167,7 +167,9 @@ def _found(name: str, given: _Given) -> NetworkOnInputs:
     except ValueError as error:
         if is_own(name):
             raise
-        raise ValueError(f"{name} is no subject ({', '.join(Subject)}), and as a network: {error}") from error
+        raise ValueError(
+            f"{name} is not a subject ({', '.join(Subject)}), and as a network: {error}"
+        ) from error
 
 
 def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:
@@ -211,9 +213,9 @@ def _check(path: Path) -> None:
         content = parse_json(text)
         found = list(faults(content))
     except RecursionError as error:
-        raise ValueError(f"{path} is no certificate of prove: it is nested too deeply") from error
+        raise ValueError(f"{path} is not a certificate of prove: it is nested too deeply") from error
     except (ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
-        raise ValueError(f"{path} is no certificate of prove: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{path} is not a certificate of prove: {type(error).__name__}: {error}") from error
     for fault in found:
         say(f"pwoct-cost: {fault}")
     if found:

@@ -1,4 +1,4 @@
-"""Which convolutions of a network feed which, through everything that is no convolution."""
+"""Which convolutions of a network feed which, through everything that is not a convolution."""
 
 from __future__ import annotations
 

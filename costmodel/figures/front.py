@@ -53,7 +53,7 @@ def _title(document: Document) -> str:
 
 
 def _axis(name: str, maximise: Sequence[str]) -> str:
-    return unit_of(name) + (" (to be large)" if name in maximise else "")
+    return unit_of(name) + (" (maximised)" if name in maximise else "")
 
 
 def _draw_steps(axes: Axes, rows: Sequence[Row], maximise: Sequence[str]) -> None:

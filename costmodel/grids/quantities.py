@@ -47,7 +47,7 @@ NAMED: Mapping[str, Quantity] = {
     "training-flops": Quantity("training FLOPs", "FLOPs of a training step", ("macs_training",), times=2),
 }
 IN_FLOPS: Mapping[str, str] = {"macs": "flops", "training-macs": "training-flops"}
-# Of a network's structure: the same for all its choices of alpha, beta and paths. Mostly to be large.
+# Of a network's structure: the same for all its choices of alpha, beta and paths. Usually maximised.
 STRUCTURE: Mapping[str, Quantity] = {
     "width": Quantity("width", "channels of the first stage", ()),
     "depth": Quantity("depth", "depth", ()),

@@ -43,9 +43,9 @@ def onnx_module(place: str) -> nn.Module:
     try:
         model = onnx.load(place, load_external_data=False)
     except Exception as error:
-        raise ValueError(f"{place} is no ONNX file ({type(error).__name__})") from None
+        raise ValueError(f"{place} is not an ONNX file ({type(error).__name__})") from None
     if not model.graph.node:
-        raise ValueError(f"{place} is no ONNX file: it has no operators")
+        raise ValueError(f"{place} is not an ONNX file: it has no operators")
     return OnnxNetwork(model, place)
 
 

@@ -52,7 +52,7 @@ def parse(texts: Sequence[str], inputs: Inputs) -> Axes:
 def default(inputs: Inputs) -> list[str]:
     """Return the symbols of a network on images; other networks have none by default.
 
-    Raises ValueError where the first positional input is no image.
+    Raises ValueError where the first positional input is not an image.
     """
     args, _ = inputs.values("meta")
     first = args[0] if args else None

@@ -1,6 +1,6 @@
 """Convolutions in one, two or three dimensions, and transposed ones: one layer, from its sizes.
 
-`SPATIAL_KINDS` is no part of the registry: an entry there is an operator with formulas and a theorem, for
+`SPATIAL_KINDS` is not part of the registry: an entry there is an operator with formulas and a theorem, for
 layers in two dimensions with symbols as sizes. The kinds here are the same operators on plain numbers in any
 dimension. A test compares the two in two dimensions, and torch's counter checks the others.
 """

@@ -101,7 +101,7 @@ class Accuracy:
 def read_records(folders: Iterable[Path]) -> list[Record]:
     """Return the records in folders: result.json in the folders of runs, and *.json directly inside.
 
-    A run that is found twice counts once. Raises ValueError where a file is no record.
+    A run that is found twice counts once. Raises ValueError where a file is not a record.
     """
     found = [record for folder in folders for path in _files(folder) for record in _read(path)]
     return list(dict.fromkeys(found))
@@ -118,7 +118,7 @@ def _read(path: Path) -> Iterator[Record]:
         for result in content if isinstance(content, list) else [content]:
             yield record(result)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no record of a run: {type(error).__name__} {error}") from None
+        raise ValueError(f"{path} is not a record of a run: {type(error).__name__} {error}") from None
 
 
 def record(result: Mapping[str, Any]) -> Record:

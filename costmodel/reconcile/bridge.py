@@ -172,7 +172,7 @@ def _keys(event: Event, observed: Seen, counter: Rules) -> list[str]:
     """Return the names by which a rule may mean an event, the first that has one wins."""
     if event.level != "module":
         return [event.name]
-    if event.name.startswith("("):  # it is no module of the model, so that no hook is on it
+    if event.name.startswith("("):  # it is not a module of the model, so that no hook is on it
         return []
     facts = observed.modules[event.module]
     names = [short_name(name) for name in facts.classes]

@@ -107,7 +107,7 @@ def _conv_outputs(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: 
 
 
 def _broadcast(a: Any, b: Any) -> int:
-    """Return the elements of two shapes broadcast together; something that is no shape is a number."""
+    """Return the elements of two shapes broadcast together; something that is not a shape is a number."""
     shapes = [tuple(s) for s in (a, b) if isinstance(s, tuple)]
     longest = max(map(len, shapes), default=0)
     padded = [(1,) * (longest - len(s)) + s for s in shapes]

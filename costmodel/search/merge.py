@@ -48,7 +48,7 @@ class Problem:
 
     `after`: for each stage (A, N), the number of what later stages depend on, by the number before the stage
     and the choice. `label` (N,): of each choice; a network's labels agree. `plain` (N,): choices of which not
-    all stages may be. `signs` (D,): -1 for what is to be large. `limits` (D,): the most of each cost.
+    all stages may be. `signs` (D,): -1 for what is maximised. `limits` (D,): the most of each cost.
     """
 
     tables: Tables

@@ -34,7 +34,7 @@ class FrontPoint:
 
 @dataclass(frozen=True)
 class Found:
-    """The front of a space. `points` (F, D) are its costs in lexicographic order (what is to be large comes
+    """The front of a space. `points` (F, D) are its costs in lexicographic order (what is maximised comes
     largest first); `count` (F,) says how many configurations cost exactly that.
     """
 

@@ -28,7 +28,7 @@ from costmodel.speed.roofline import Machine
 
 @dataclass(frozen=True)
 class Measures:
-    """The quantities asked for, in the order of the coordinates; those in `maximise` are to be large.
+    """The quantities asked for, in the order of the coordinates; those in `maximise` are maximised.
 
     A latency needs a machine to predict it for. Raises ValueError where a quantity is unknown.
     """
@@ -50,7 +50,7 @@ class Measures:
 
     @property
     def signs(self) -> IntArray:
-        """-1 for each quantity to be large, 1 for the others (D,): times these, all are to be small."""
+        """-1 for each quantity that is maximised, 1 for the others (D,)."""
         return np.array([-1 if name in self.maximise else 1 for name in self.names], dtype=np.int64)
 
     @property

@@ -88,7 +88,7 @@ def why_not_known_parts(model: nn.Module, *, layers: bool) -> str | None:
     """Return the same for a module with the parts of a `ResNet`, whatever its own type."""
     for name, module, role in places(model, layers=layers):
         if type(module) not in TYPES[role]:
-            return f"{name} is {_an(type(module).__name__)}, which is no {role} that it knows"
+            return f"{name} is {_an(type(module).__name__)}, which is not {_an(role)} that it knows"
         if is_changed(module):
             return f"{name} has hooks or its own forward"
         if isinstance(module, Bottleneck) and not _is_consistent(module):

@@ -44,7 +44,7 @@ def load_folder(where: Path, size: Size | None = None) -> Dataset:
             it, all must have one size. They have three channels, or one if all of them are grey.
 
     Raises:
-        DataError: if something is missing, is no image, or sizes differ.
+        DataError: if something is missing, is not an image, or sizes differ.
     """
     test = next((name for name in TESTS if (where / name).is_dir()), None)
     if not (where / "train").is_dir() or test is None:
@@ -82,7 +82,7 @@ def _listed(where: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
         own = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
         for path in own:
             if path.suffix.lower() not in ENDINGS:
-                raise DataError(f"{path} is no image: a class holds {', '.join(ENDINGS[:5])}, ... alone")
+                raise DataError(f"{path} is not an image: a class holds {', '.join(ENDINGS[:5])}, ... alone")
         if not own:
             raise DataError(f"{folder} holds no image")
         found += [(path, classes.index(folder.name)) for path in own]

@@ -49,7 +49,7 @@ def build_model(config: Model, classes: int, in_channels: int, seed: int = 0) ->
         build = _BUILDER.get()
         if build is None:
             raise ConfigError(
-                f"{config.name} is no network of this package: say how to build it, by "
+                f"{config.name} is not a network of this package: say how to build it, by "
                 "pwoct.training.networks.built_by"
             )
         return build(config.name, seed)

@@ -39,7 +39,7 @@ def remembered(config: Config, run: RunFolder, allow_change: Collection[str]) ->
 
 
 def check_keys(allow_change: Collection[str], config: Config) -> None:
-    """Raise ConfigError if a change is allowed of what is no key."""
+    """Raise ConfigError if a change names something that is not a key."""
     known = {*flatten(config), "data"}
     if unknown := [key for key in allow_change if key not in known]:
         raise ConfigError(f"there is no key {', '.join(unknown)} whose change could be allowed")

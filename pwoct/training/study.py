@@ -36,7 +36,7 @@ class Shard:
         """Read "1/4".
 
         Raises:
-            ValueError: if it is no part of a whole.
+            ValueError: if it is not part of a whole.
 
         >>> Shard.parse("2/4")
         Shard(number=2, of=4)

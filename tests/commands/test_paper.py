@@ -148,7 +148,7 @@ def test_a_broken_record_is_one_line(pwoct_cost: Run, empty: Path) -> None:
     (empty / "docs" / "records" / "broken.json").write_text("{")
     run = pwoct_cost("paper")
     assert (run.code, run.out) == (2, "")
-    assert run.err.startswith("pwoct-cost: error: docs/records/broken.json is no record of a run: ")
+    assert run.err.startswith("pwoct-cost: error: docs/records/broken.json is not a record of a run: ")
 
 
 def test_the_report_needs_neither_torch_nor_numpy(empty: Path) -> None:

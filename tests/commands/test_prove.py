@@ -224,7 +224,7 @@ def test_what_is_no_certificate_is_bad_input(text: str, pwoct_cost: Run, tmp_pat
     path.write_text(text, encoding="utf-8")
     ran = pwoct_cost("prove", "--check", str(path))
     assert ran.code == 2
-    assert "is no certificate of prove" in ran.err
+    assert "is not a certificate of prove" in ran.err
 
 
 def test_a_network_of_ones_own_is_proved(pwoct_cost: Run) -> None:
@@ -287,7 +287,7 @@ def test_a_network_that_no_run_stands_for_is_refused_by_name(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("operatrs",), "operatrs is no subject (points, operators, octave, networks, calculator)"),
+        (("operatrs",), "operatrs is not a subject (points, operators, octave, networks, calculator)"),
         (("operators", "timm:resnet50"), "one network is proved at a time"),
     ],
 )

@@ -36,7 +36,7 @@ def read(text: Any) -> Any:
 
 
 def terms(e: Any) -> list[Any]:
-    """Return coefficient and monomial of each term; what is no polynomial has the coefficient NaN."""
+    """Return coefficient and monomial of each term; anything but a polynomial has the coefficient NaN."""
     known = (e := sp.expand(e)).is_polynomial(*e.free_symbols) and not e.atoms(sp.Function)
     return [term.as_coeff_Mul() for term in sp.Add.make_args(e)] if known else [(sp.nan, e)]
 
@@ -89,7 +89,7 @@ def _choice(c: Any, step: Any, domain: Any) -> bool:
 
 
 def holds(c: Any, step: Any, domain: Any) -> bool:
-    """Return whether a condition is shown for the whole domain; ValueError is no proof either."""
+    """Return whether a condition is shown for the whole domain; ValueError is not a proof either."""
     if rule := {"residues": _residues, "quotient": _quotient, "choice": _choice}.get(step["rule"]):
         return rule(c, step, domain)
     if isinstance(c, sp.Or | sp.And):

@@ -99,7 +99,7 @@ def _holds(condition: sp.Basic, setting: _Setting) -> Step:
         return _any(condition, setting)
     if isinstance(condition, Relational):
         return _relation(condition, setting)
-    raise UndecidedError(f"{type(condition).__name__} is no relation that is decided")
+    raise UndecidedError(f"{type(condition).__name__} is not a relation that is decided")
 
 
 def _any(condition: sp.Or, setting: _Setting) -> Step:
@@ -138,7 +138,7 @@ def _moduli(rounded: list[sp.Basic]) -> dict[sp.Symbol, int]:
         for term in sp.Add.make_args(sp.expand(quotient)):
             coefficient = term.as_coeff_Mul()[0]
             if not coefficient.is_Rational:
-                raise UndecidedError(f"{atom}: the coefficient {coefficient} is no ratio")
+                raise UndecidedError(f"{atom}: the coefficient {coefficient} is not a ratio")
             for symbol in term.free_symbols:
                 moduli[symbol] = int(sp.ilcm(moduli.get(symbol, 1), coefficient.q))
     return {symbol: m for symbol, m in sorted(moduli.items(), key=str) if m > 1}
@@ -192,7 +192,7 @@ def _by_quotient(condition: sp.Basic, atom: sp.Basic, setting: _Setting) -> Step
     """A quotient of a nonnegative and a positive number, rounded down, is some nonnegative number."""
     above, below = map(sp.expand, sp.fraction(sp.together(atom.args[0])))
     if terms(above) is None or terms(below) is None:
-        raise UndecidedError(f"{atom} is no quotient of polynomials")
+        raise UndecidedError(f"{atom} is not a quotient of polynomials")
     if _nonnegative(above, setting) is None or _nonnegative(below - 1, setting) is None:
         raise UndecidedError(f"{atom} may be negative")
     number = sp.Symbol(f"quotient_{sum(s.name.startswith('quotient_') for s in setting.least)}", integer=True)
@@ -263,14 +263,14 @@ def _cleared(difference: sp.Expr) -> sp.Expr:
     """Return the difference times what its coefficients have to be multiplied with to be whole."""
     terms = [term.as_coeff_Mul()[0] for term in sp.Add.make_args(difference)]
     if not all(coefficient.is_Rational for coefficient in terms):
-        raise UndecidedError(f"{difference}: a coefficient is no ratio")
+        raise UndecidedError(f"{difference}: a coefficient is not a ratio")
     return sp.expand(difference * sp.ilcm(*(coefficient.q for coefficient in terms), 1))
 
 
 def _nonnegative(polynomial: sp.Expr, setting: _Setting) -> Step | None:
     """Return why a polynomial is at least 0, or None."""
     if terms(polynomial) is None:
-        raise UndecidedError(f"{polynomial} is no polynomial")
+        raise UndecidedError(f"{polynomial} is not a polynomial")
     if _below_machine(polynomial):
         return {"rule": "machine"}
     for index, world in enumerate(({}, *setting.worlds)):

@@ -1,7 +1,7 @@
 """Whole numbers that stand for all numbers: each carries an expression, and records what is asked of it.
 
-Python code that computes with whole numbers runs on them unchanged. It takes the road that one sample
-takes, and every question that decided the road (a comparison, a truth value, a use as an index) is
+Python code that computes with whole numbers runs on them unchanged. It takes the branch that one sample
+takes, and every question that decided it (a comparison, a truth value, a use as an index) is
 recorded as a condition. The result holds for all sizes for which the conditions hold, and for these by the
 very code that prints numbers.
 """
@@ -60,8 +60,8 @@ class SizeRecord:
 class Recorded:
     """A whole number: an expression, its value in the sample, and the record of what is asked of it.
 
-    It answers `isinstance(..., int)` with yes, so that it takes the road of numbers. It is no subclass of
-    `int`: C code would read the sample out of one unseen, but asks a stranger for its index, which is
+    It answers `isinstance(..., int)` with yes, so that it takes the branch for numbers. It is not a subclass
+    of `int`: C code would read the sample out of one unseen, but asks a stranger for its index, which is
     recorded.
     """
 
@@ -262,7 +262,7 @@ class Recorded:
     def __copy__(self) -> Any:
         return self
 
-    # As text it is the sample: a road may depend on its digits.
+    # As text it is the sample: a branch may depend on its digits.
 
     def __repr__(self) -> str:
         return str(self._fixed())

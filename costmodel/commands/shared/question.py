@@ -38,7 +38,7 @@ class GivenOption:
         values = [str(value) for value in (self.value if isinstance(self.value, list) else [self.value])]
         if self.is_argument:
             return values
-        # A value that begins with a dash is no option of its own when it is joined to its name.
+        # A value that begins with a dash is not an option of its own when it is joined to its name.
         return [word for text in values for word in _joined(self.flag, text)]
 
 

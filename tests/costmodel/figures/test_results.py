@@ -133,7 +133,7 @@ def test_front_of_three_quantities_has_a_colour_scale() -> None:
 
 def test_front_says_what_is_to_be_large() -> None:
     axes = figure_of(front_document({"macs": 60_000_000}, maximise=["params"])).axes[0]
-    assert axes.get_ylabel() == "parameters (to be large)"
+    assert axes.get_ylabel() == "parameters (maximised)"
     assert axes.get_lines()[0].get_linestyle() == "None"
 
 

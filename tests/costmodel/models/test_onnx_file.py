@@ -179,8 +179,8 @@ def test_tied_weights_statistics_and_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "there is no file .*net.onnx"), (b"no", r".*net.onnx is no ONNX file \(DecodeError\)"),
-     (b"", ".*net.onnx is no ONNX file: it has no operators")],
+    [(None, "there is no file .*net.onnx"), (b"no", r".*net.onnx is not an ONNX file \(DecodeError\)"),
+     (b"", ".*net.onnx is not an ONNX file: it has no operators")],
 )  # fmt: skip
 def test_what_is_no_file_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     place = tmp_path / "net.onnx"

@@ -101,7 +101,7 @@ def test_runs_that_differ_in_more_than_the_seed_are_apart() -> None:
 
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "broken.json", {"accuracy": 0.9})
-    with pytest.raises(ValueError, match=r"broken.json is no record of a run: KeyError 'config'"):
+    with pytest.raises(ValueError, match=r"broken.json is not a record of a run: KeyError 'config'"):
         read_records([tmp_path])
 
 

@@ -106,7 +106,7 @@ def test_a_run_is_loaded_where_its_network_can_be_built(tmp_path, images):
         train(own("convert(net.py:Net)"), images, tmp_path / "run")
         loaded = load_run(tmp_path / "run")
     assert loaded.classifier()(images.test.pixels[:2].permute(0, 3, 1, 2)).shape == (2, 10)
-    with pytest.raises(ConfigError, match=r"convert\(net.py:Net\) is no network of this package: say how"):
+    with pytest.raises(ConfigError, match=r"convert\(net.py:Net\) is not a network of this package: say how"):
         load_run(tmp_path / "run")
 
 

@@ -85,8 +85,8 @@ def test_what_it_refuses(model, x, message):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (parametrized(), "stem is a ParametrizedConv2d, which is no convolution that it knows"),
-        (synchronised(), "stem_bn is a SyncBatchNorm, which is no normalisation that it knows"),
+        (parametrized(), "stem is a ParametrizedConv2d, which is not a convolution that it knows"),
+        (synchronised(), "stem_bn is a SyncBatchNorm, which is not a normalisation that it knows"),
     ],
 )
 def test_layers_that_it_does_not_know(model, message):
