@@ -183,12 +183,21 @@ def _refused(title: str, make: Any, shapes: list[tuple[int, ...]]) -> Iterator[C
 
 
 def _convolution(layer: SpatialLayer) -> Cost:
-    """Return the cost of a convolution; in two dimensions by the other formula, with its own defaults."""
+    """Return the cost of a convolution; in two dimensions by the other formula, and by symbols."""
     if layer.transposed or len(layer.size) != 2:
         return spatial_cost(layer)
     options = {name: getattr(layer, name) for name in _OPTIONS}
     given = {name: value for name, value in options.items() if value != getattr(SpatialLayer, name)}
-    return convolution(layer.c_in, layer.c_out, layer.kernel, layer.size, **given)
+    cost = convolution(layer.c_in, layer.c_out, layer.kernel, layer.size, **given)
+    return cost if layer.groups > 1 else _by_symbols(layer, given)
+
+
+def _by_symbols(layer: SpatialLayer, given: dict[str, Any]) -> Cost:
+    """Return the cost of a convolution by its formula in channels, taps and positions."""
+    values = (layer.c_in, layer.c_out, *layer.kernel, *layer.size)
+    c_in, c_out, *sides = symbols = sp.symbols("c_in c_out k_h k_w h w", positive=True, integer=True)
+    formula = convolution(c_in, c_out, sides[:2], sides[2:], **given)
+    return formula.subs(dict(zip(symbols, values, strict=True)))
 
 
 _OPTIONS = ("stride", "padding", "dilation", "groups", "bias", "batch")
