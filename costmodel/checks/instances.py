@@ -26,7 +26,7 @@ def counted_by_module(
     shapes: Sequence[tuple[Any, ...]],
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> dict[str, dict[str, int]]:
-    """Return MACs, activation elements and parameters of each layer, and parameters of each other module.
+    """Return MACs, activation elements and parameters of each layer; parameters and buffers of other modules.
 
     The layout of the inputs may choose other code, but no other counts.
     """
@@ -49,4 +49,14 @@ def counted_by_module(
         "macs": {**by_layer, **({"(outside all layers)": outside} if outside else {})},
         "activations": activations,
         "params": parameters_by_module(model),
+        "bn_buffers": _buffers_by_module(model),
+    }
+
+
+def _buffers_by_module(model: nn.Module) -> dict[str, int]:
+    """Return the elements of the running statistics of each module; a count of batches is no statistic."""
+    return {
+        name: sum(buffer.numel() for buffer in module.buffers(recurse=False) if buffer.is_floating_point())
+        for name, module in model.named_modules()
+        if any(True for _ in module.buffers(recurse=False))
     }
