@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from torch import Tensor
+from torch import Tensor, nn
 
 from costmodel.checks import octave_theorems, point_theorems
 from costmodel.checks.prove import Identity, equal, runs
-from costmodel.operators import spatial
+from costmodel.convention import Cost
+from costmodel.operators import elementwise, spatial
+from costmodel.operators.standard import convolution
+from costmodel.sizes import Size
 from pwoct import branches, octave
 
 
@@ -55,3 +60,31 @@ def test_formulas_that_refuse_everything(monkeypatch: pytest.MonkeyPatch) -> Non
     assert run.failures == [
         "the cases can't be made: ValueError: the formulas accept 0 of 1500 random options, not 30"
     ]
+
+
+def test_a_formula_in_symbols_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers stay right; only sizes that are symbols fail."""
+
+    def refuses_symbols(*args: Any, **options: Any) -> Cost:
+        if not isinstance(args[0], int):
+            raise ValueError("a symbol")
+        return convolution(*args, **options)
+
+    monkeypatch.setattr(point_theorems, "convolution", refuses_symbols)
+    assert fails(point_theorems._spatial(20))
+
+
+def test_buffers_of_a_normalisation_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    def few_buffers(channels: Size, elements: Size) -> Cost:
+        return replace(batch_norm(channels, elements), bn_buffers=2 + channels)
+
+    batch_norm = elementwise.batch_norm
+    monkeypatch.setattr(elementwise, "batch_norm", few_buffers)
+    assert fails(point_theorems._layers(5))
+
+
+def test_a_map_without_elements_is_no_output() -> None:
+    """Torch returns it, where the formulas refuse the layer."""
+    shape, make = (2, 2, 4, 8, 9), partial(nn.ConvTranspose3d, 2, 1, (1, 5, 5), padding=(2, 0, 0))
+    (pair,) = point_theorems._refused("layer", make, [shape])
+    assert pair.code == pair.formula == 0
