@@ -73,7 +73,7 @@ def is_classifier(name: str) -> tuple[bool, str]:
     """
     try:
         return classifies(name, "meta")
-    except Exception:
+    except Exception:  # without data its own code may raise anything; a fault raises again with data
         return classifies(name, "cpu")
 
 

@@ -11,6 +11,7 @@ from costmodel.networks.wording import joined, options_of, path_text
 from costmodel.report import Column, Table, counted
 from costmodel.search.search import Found, FrontPoint
 from costmodel.search.space import TIED
+from costmodel.search.stage_costs import Measures
 
 
 def front_table(found: Found, positions: Sequence[int]) -> Table:
@@ -22,14 +23,10 @@ def front_table(found: Found, positions: Sequence[int]) -> Table:
 
 def describe_search(found: Found, budgets: Mapping[str, Fraction]) -> dict[str, Any]:
     """Return what was asked, as plain values for JSON."""
-    space, measures = found.space, found.measures
+    space = found.space
     return {
-        "configurations": space.size,
-        "points": len(found),
-        "quantities": list(measures.names),
-        "maximise": sorted(measures.maximise),
-        "budgets": {name: int(budget) for name, budget in budgets.items()},
-        "dtype": measures.dtype,
+        **searched(space.size, len(found), found.measures, budgets),
+        "dtype": found.measures.dtype,
         "space": {
             "model": [f"resnet{depth}" for depth in space.depths],
             "alpha": [str(alpha) for alpha in space.alphas],
@@ -39,6 +36,19 @@ def describe_search(found: Found, budgets: Mapping[str, Fraction]) -> dict[str, 
             "width": list(space.width_list),
             "same_in_all_stages": [name for name in TIED if name in space.tied],
         },
+    }
+
+
+def searched(
+    configurations: int, points: int, measures: Measures, budgets: Mapping[str, Fraction]
+) -> dict[str, Any]:
+    """Return what every search says of itself: how much it searched and found, and for what."""
+    return {
+        "configurations": configurations,
+        "points": points,
+        "quantities": list(measures.names),
+        "maximise": sorted(measures.maximise),
+        "budgets": {name: int(budget) for name, budget in budgets.items()},
     }
 
 

@@ -151,22 +151,34 @@ def space(
     >>> space(alphas=[0, "1/4"], betas=[2, 4], per_stage=True, constraints=["keep-hh"]).size
     32768
     """
-    names = tuple(constraints)
-    for name in names:
-        check_choice("constraint", name, CONSTRAINTS)
-    kept = {name.removeprefix("keep-").upper() for name in names if name.startswith("keep-")}
-    sets = dict.fromkeys(map(path_set, path_sets))
+    sets, tied = constrained(path_sets, constraints, per_stage=per_stage)
     return Space(
         tuple(dict.fromkeys(depths)),
         tuple(dict.fromkeys(map(check_alpha, alphas))),
         tuple(dict.fromkeys(map(check_beta, betas))),
-        # The simplest first: of configurations that cost the same, the first is shown.
-        tuple(sorted((paths for paths in sets if not paths & kept), key=len)),
+        sets,
         tuple(dict.fromkeys(width_rules)),
-        frozenset(name for name in TIED if not per_stage or f"same-{name}" in names),
+        tied,
         options,
         tuple(dict.fromkeys(widths)),
     )
+
+
+def constrained(
+    path_sets: Iterable[Iterable[str]], constraints: Iterable[str], *, per_stage: bool
+) -> tuple[tuple[frozenset[str], ...], frozenset[str]]:
+    """Return the path sets that constraints leave, and what all stages share.
+
+    The simplest set comes first: of configurations that cost the same, the first is shown. Raises ValueError
+    where a constraint is unknown.
+    """
+    names = tuple(constraints)
+    for name in names:
+        check_choice("constraint", name, CONSTRAINTS)
+    kept = {name.removeprefix("keep-").upper() for name in names if name.startswith("keep-")}
+    sets = (paths for paths in dict.fromkeys(map(path_set, path_sets)) if not paths & kept)
+    tied = frozenset(name for name in TIED if not per_stage or f"same-{name}" in names)
+    return tuple(sorted(sets, key=len)), tied
 
 
 def _check_networks(space: Space) -> None:

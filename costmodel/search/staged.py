@@ -17,10 +17,9 @@ import numpy as np
 
 from costmodel.convention import Cost
 from costmodel.grids.grid import LARGEST, PATH_SUBSETS, IntArray
-from costmodel.networks.stages import path_set
 from costmodel.operators.converted import ConvertedLayer
 from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
-from costmodel.search.space import CONSTRAINTS, MOST_CHOICES, TIED
+from costmodel.search.space import MOST_CHOICES, TIED, constrained
 from costmodel.sizes import check_choice
 
 
@@ -152,16 +151,12 @@ def staged_space(
     Raises:
         ValueError: if a value is outside its range, a constraint is unknown, or nothing is left.
     """
-    names = tuple(constraints)
-    for name in names:
-        check_choice("constraint", name, CONSTRAINTS)
-    kept = {name.removeprefix("keep-").upper() for name in names if name.startswith("keep-")}
-    sets = dict.fromkeys(map(path_set, path_sets))
+    sets, tied = constrained(path_sets, constraints, per_stage=per_stage)
     return StagedSpace(
         tuple(dict.fromkeys(map(check_alpha, alphas))),
         tuple(dict.fromkeys(map(check_beta, betas))),
-        tuple(sorted((paths for paths in sets if not paths & kept), key=len)),
-        frozenset(name for name in TIED if not per_stage or f"same-{name}" in names),
+        sets,
+        tied,
         width_rule,
         stages,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from costmodel.grids.quantities import heading_of
 from costmodel.networks.wording import path_text
 from costmodel.report import Column, Table, counted
+from costmodel.search.search_table import searched
 from costmodel.search.space import TIED
 from costmodel.search.staged import StageChoice, StagedNetwork
 from costmodel.search.staged_search import StagedFound, words_of
@@ -129,13 +130,9 @@ def _texts(rules: Mapping[str, Any]) -> dict[str, str]:
 
 def describe_staged(found: StagedFound, budgets: Mapping[str, Fraction]) -> dict[str, Any]:
     """Return what was asked, as plain values for JSON."""
-    space, measures = found.space, found.measures
+    space = found.space
     return {
-        "configurations": space.size,
-        "points": len(found),
-        "quantities": list(measures.names),
-        "maximise": sorted(measures.maximise),
-        "budgets": {name: int(budget) for name, budget in budgets.items()},
+        **searched(space.size, len(found), found.measures, budgets),
         "space": {
             "model": [found.network.name],
             "alpha": [str(alpha) for alpha in space.alphas],
