@@ -35,8 +35,9 @@ class Counted:
     # fvcore: each module's operators without a rule, and what its rule for einsum gave
     missing: dict[str, dict[str, int]] = field(default_factory=dict)
     einsum: dict[str, int] = field(default_factory=dict)
-    # torch: the operators for which it has a rule
+    # torch: the operators for which it has a rule, and those without one that it saw run, by module
     rules: list[str] = field(default_factory=list)
+    unruled: dict[str, list[str]] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)  # all, trainable, frozen, buffers
     own_parameters: dict[str, int] = field(default_factory=dict)
     training: int | None = None  # MACs of a whole training step
@@ -71,6 +72,7 @@ def count_by_torch(model: nn.Module, inputs: Arguments, others: Sequence[Argumen
     with mode(model, training=False), _plain():
         watch = _forward(model, inputs)
         found.macs, found.activations = _halved(watch.by_module), dict(watch.outputs)
+        found.unruled = {module: sorted(names) for module, names in watch.unruled.items()}
     with mode(model, training=True), _plain():
         try:
             found.training = _step(model, inputs)
@@ -120,6 +122,7 @@ class _Watch(FlopCounterMode):
         self.mod_tracker: Any = _NoTracker()
         self.by_module: Counter[str] = Counter()
         self.outputs: Counter[str] = Counter()
+        self.unruled: dict[str, set[str]] = {}
         self._model = model
         self._names = [""]
 
@@ -129,6 +132,8 @@ class _Watch(FlopCounterMode):
             self.by_module[self._names[-1]] += rule(*args, **kwargs, out_val=out)
             first = tensors(out)[:1]
             self.outputs[self._names[-1]] += sum(y.numel() for y in first)
+        else:
+            self.unruled.setdefault(self._names[-1], set()).add(str(func_packet))
         return super()._count_flops(func_packet, out, args, kwargs)  # type: ignore[no-untyped-call]
 
     @contextmanager

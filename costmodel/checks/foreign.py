@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 from costmodel.checks.counters import Counted
 from costmodel.checks.isolated import Results
-from costmodel.checks.known_defects import KnownDefect, explain
+from costmodel.checks.known_defects import KnownDefect, explain, saw_all
 from costmodel.tracing.calls import Call, Trace
 
 AGREES, PARTLY, DIFFERS = "agrees", "partly compared", "differs"
@@ -186,15 +187,18 @@ def _row(
         # If a counter's total is right, a module to which it attributes other modules' work is not compared.
         if counter not in elsewhere or result.macs.get(name, 0) == macs
     }
-    defects = {}
-    for counter, count in counts.items():
-        others = [n for other, n in counts.items() if other != counter]
-        if count != macs and (
-            defect := explain(counted[counter], name, calls, lambda others=others: macs in others)  # type: ignore[misc]
-        ):
-            defects[counter] = defect
-    params = next((info.parameters for info in trace.modules if info.path == name), 0)
     watched = counted.get("torch")
+
+    def confirmed(by: str) -> bool:
+        others = [count for other, count in counts.items() if other != by]
+        return macs in others or ("torch" in counts and watched is not None and saw_all(watched, name, calls))
+
+    defects = {
+        counter: defect
+        for counter, count in counts.items()
+        if count != macs and (defect := explain(counted[counter], name, calls, partial(confirmed, counter)))
+    }
+    params = next((info.parameters for info in trace.modules if info.path == name), 0)
     params_counted = None if watched is None else watched.own_parameters.get(name, 0)
     return LayerRow(name or MODEL, macs, counts, defects, params, params_counted)
 

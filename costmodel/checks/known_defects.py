@@ -45,8 +45,8 @@ def explain(
 ) -> KnownDefect | None:
     """Return the known defect that predicts a counter's wrong MACs of a module, if there is one.
 
-    `confirmed` says whether another counter agrees with the formulas: only then did the operators that a
-    tracer lost certainly run.
+    `confirmed` says whether another counter agrees with the formulas, or saw all operators run: only then did
+    those that a tracer lost certainly run.
     """
     count = counted.macs.get(module, 0)
     for name, evidence, predicted in _predictions(counted, module, calls):
@@ -58,17 +58,27 @@ def explain(
     return None
 
 
+def without_rule(torch: Counted, calls: Iterable[Call]) -> list[Call]:
+    """Return the calls that multiply, and for whose operators torch's counter has no rule."""
+    return [call for call in calls if call.cost.macs and call.operator not in torch.rules]
+
+
+def saw_all(torch: Counted, module: str, calls: Sequence[Call]) -> bool:
+    """Whether torch's counter confirms a module's calls: it counts those it can, and saw the others run."""
+    unknown = without_rule(torch, calls)
+    seen = torch.unruled.get(module, [])
+    counts_the_rest = torch.macs.get(module, 0) == _sum(calls) - _sum(unknown)
+    return counts_the_rest and all(call.operator in seen for call in unknown)
+
+
 Predictions = Iterable[tuple[str, str, int]]  # name, evidence, count
 
 
 def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predictions:
     if counted.counter == "torch":
-        unknown = sorted(
-            {call.operator for call in calls if call.cost.macs and call.operator not in counted.rules}
-        )
-        if unknown:
-            known = _sum(call for call in calls if call.operator in counted.rules)
-            yield "no rule", f"it has no rule for {', '.join(unknown)}", known
+        if unknown := without_rule(counted, calls):
+            names = sorted({call.operator for call in unknown})
+            yield "no rule", f"it has no rule for {', '.join(names)}", _sum(calls) - _sum(unknown)
         return
     einsum = counted.einsum.get(module, 0)
     of_einsum = _sum(call for call in calls if call.function == "einsum")

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import sympy as sp
 from torch import nn
 
 from costmodel.checks.counters import Counted
 from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
+from costmodel.checks.known_defects import without_rule
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
@@ -18,7 +20,7 @@ from costmodel.models.limits import time_limit
 from costmodel.models.names import Name
 from costmodel.tracing.calls import Trace, TraceError
 from costmodel.tracing.closed_form import ClosedForm, closed_form
-from costmodel.tracing.symbolic import Symbols
+from costmodel.tracing.symbolic import Symbols, size_symbol
 from costmodel.tracing.trace import trace
 
 FORM_SECONDS = 90.0  # limit of a closed form
@@ -42,7 +44,7 @@ def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = N
     report = compare_counts(title, traced, results, [*notes, *([why] if why else [])])
     if form is None:
         return report
-    return replace(report, totals=[*report.totals, *at_sizes(form, others, results)])
+    return replace(report, totals=[*report.totals, *at_sizes(form, others, results, traced)])
 
 
 def verify_module(
@@ -68,18 +70,27 @@ def verify_module(
     return compare_counts(title, traced, results, notes)
 
 
-def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results) -> list[TotalRow]:
-    """Return the closed form's MACs at other sizes beside those of torch's counter."""
+def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results, traced: Trace) -> list[TotalRow]:
+    """Return the closed form's MACs at other sizes beside those of torch's counter.
+
+    Operators for which it has no rule are left out, by their own formulas. An interpolated form has no
+    formulas of operators, so it is not compared where such operators ran.
+    """
     watched = results.get("torch")
-    if not isinstance(watched, Counted):
+    if not isinstance(watched, Counted) or (without_rule(watched, traced.calls) and not form.calls):
         return []
+    unknown = sp.sympify(sum(call.cost.macs for call in without_rule(watched, form.calls)))
     rows = []
     for inputs, count in zip(others, watched.sizes, strict=False):
         n, _, h, w = inputs.given[0].shape
         sizes = {"n": n, "h": h, "w": w}
         if count is not None and form.domain.holds(sizes):
-            formula = int(form.value("macs", **sizes))
-            rows.append(TotalRow(f"MACs at {inputs.shapes[0]}", formula, "torch", count))
+            formula, lost = (
+                int(form.value("macs", **sizes)),
+                int(unknown.subs({size_symbol(name): size for name, size in sizes.items()})),
+            )
+            defect = "no rule" if lost and count == formula - lost else ""
+            rows.append(TotalRow(f"MACs at {inputs.shapes[0]}", formula, "torch", count, defect))
     return rows
 
 

@@ -35,6 +35,14 @@ def partly():
 def reshaped():
     return nn.Sequential(Wrong(3, 4, 3))
 
+class Product(nn.Conv2d):
+    def forward(self, x):
+        torch.mv(x[0, 0], x[0, 0, 0])
+        return super().forward(x)
+
+def unused():
+    return Product(3, 4, 3)
+
 def raises():
     raise RuntimeError("no such weights")
 
@@ -141,6 +149,19 @@ def test_any_module_is_verified(pwoct_cost: Run) -> None:
         f"MACs at {n}x3x{h}x{w}": n * (108 + 72) * (h - 2) * (w - 2)
         for n, h, w in ((3, 40, 40), (2, 72, 8), (4, 8, 40))
     }
+
+
+@pytest.mark.usefixtures("models")
+def test_what_torch_has_no_rule_for_is_left_out_at_other_sizes_too(pwoct_cost: Run) -> None:
+    result = pwoct_cost("verify", "my_models:unused", "--input", "1,3,8,8", "--format", "json").json
+    assert (result["verdict"], result["differences"]) == ("partly compared", [])
+    told = {row["quantity"]: row for row in result["totals"]}
+    for n, size in ((2, (40, 40)), (1, (72, 8)), (3, (8, 40))):
+        h, w = size
+        row = told[f"MACs at {n}x3x{h}x{w}"]
+        convolution = n * 108 * (h - 2) * (w - 2)
+        assert (row["formula"], row["count"]) == (convolution + h * w, convolution)
+        assert row["verdict"].startswith("known defect")
 
 
 @pytest.mark.usefixtures("models", "counters_here")

@@ -36,6 +36,7 @@ def total(report: NetworkReport, quantity: str, counter: str = "torch") -> tuple
         (zoo.Masked(3, 4, 3), IMAGE, 9 * 3 * 4 * INNER, 113),
         (zoo.LoRA(8, 6, 2), torch.zeros(3, 8), 3 * (48 + 16 + 12), 76),
         (zoo.WithProduct(3, 4, 3), IMAGE, 9 * 3 * 4 * INNER + 4 * 27, 112),
+        (zoo.UnusedProduct(3, 4, 3), IMAGE, 9 * 3 * 4 * INNER + 4 * 27, 112),
         (zoo.Pairs(), IMAGE, (12 + 16) * PIXELS, 16 + 20),
         (zoo.ReturnsDataclass(), IMAGE, 9 * 3 * 4 * INNER, 112),
         (zoo.ReturnsMapping(), IMAGE, 9 * 3 * 4 * INNER, 112),
@@ -186,6 +187,21 @@ def verdict(fvcore: int | str, torch_: int | str, **more: Any) -> NetworkReport:
 )
 def test_the_verdict_follows_from_the_counts(fvcore: Any, torch_: Any, expected: str) -> None:
     assert verdict(fvcore, torch_).verdict == expected
+
+
+def test_what_fvcore_drops_and_torch_has_no_rule_for_must_have_run() -> None:
+    """torch's counter need not count an operator to see that it runs."""
+    layer, product = zoo.UnusedProduct(3, 4, 3), ["aten.mv"]
+    traced = trace(layer, [IMAGE])
+    for unruled, macs, expected in (
+        ({"": product}, MACS, PARTLY),
+        ({}, MACS, DIFFERS),
+        ({"elsewhere": product}, MACS, DIFFERS),
+        ({"": product}, MACS - 1, DIFFERS),
+    ):
+        watched = counted("torch", {"": macs}, unruled=unruled)
+        report = compare_counts("model", traced, {"fvcore": counted("fvcore", {"": MACS}), "torch": watched})
+        assert report.verdict == expected
 
 
 def test_a_contradiction_is_told_with_both_numbers() -> None:

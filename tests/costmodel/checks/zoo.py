@@ -72,6 +72,14 @@ class WithProduct(nn.Conv2d):
         return super().forward(x) + row[:, None, None]
 
 
+class UnusedProduct(nn.Conv2d):
+    """Multiplies a matrix by a vector, and does not use the result."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.mv(self.weight.flatten(1), self.weight[0].flatten())
+        return super().forward(x)
+
+
 class Pair(nn.Conv2d):
     """Returns a tuple (octresnet)."""
 
