@@ -10,7 +10,7 @@ from pathlib import Path
 MOST_CHARACTERS = 300  # of a foreign message
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-_OURS = Path(__file__).parent
+_OURS = (Path(__file__).parent, Path(__file__).parents[1] / "pwoct")
 _ACCELERATORS = re.compile(r"\b(?:CUDA|NVIDIA|XPU|MPS|HIP|cuda|xpu|mps|hip)\b")
 _ADVICE = "; costs need no GPU: let the code take its device from its input"
 
@@ -37,4 +37,5 @@ def where(error: BaseException) -> str:
 def _is_users(path: Path) -> bool:
     inside = any(part in ("site-packages", "dist-packages") for part in path.parts)
     standard = path.is_relative_to(Path(os.__file__).parent)
-    return path.is_file() and not inside and not standard and not path.is_relative_to(_OURS)
+    ours = any(path.is_relative_to(folder) for folder in _OURS)
+    return path.is_file() and not inside and not standard and not ours
