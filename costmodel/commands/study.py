@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-FROZEN = "all but 1x1: the bottlenecks' 1x1 kernels are frozen; the printed parameters leave them out."
+FROZEN = "all but 1x1: the bottlenecks' 1x1 convolutions are frozen; the printed parameters leave them out."
 TABLES = {f"table{number}": number for number in selection.BASELINES}
 
 

@@ -15,7 +15,7 @@ from costmodel.paper.protocol import DEPTH, StudyResults, Trained
 from costmodel.paper.student import mean_interval, pooled
 
 QUANTITIES = {
-    "params": "parameters, millions (1x1 kernels included)",
+    "params": "parameters, millions (1x1 convolutions included)",
     "macs": "MACs, millions (one 32x32 image)",
 }
 STYLES = {"plain": ("s", BLACK), "Oct": ("o", BLUE), "Pwise": ("D", VERMILION)}  # by kind of network

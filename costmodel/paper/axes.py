@@ -18,8 +18,8 @@ AXES: Mapping[str, str] = {
     "shortcut": "shortcuts at stage changes",
     "end_shortcut": "shortcuts of first and last block",
     "stride": "stride rule",
-    "reduce": "first 1x1 kernels counted",
-    "expand": "second 1x1 kernels counted",
+    "reduce": "first 1x1 convolutions counted",
+    "expand": "second 1x1 convolutions counted",
     "shortcuts": "shortcut convolutions counted",
     "head": "head counted",
     "stem_bias": "bias of the stem",
@@ -39,7 +39,7 @@ WORDS: Mapping[str, Mapping[Any, str]] = {
     },
     "end_shortcut": {"free": "no parameters", "octave": "1x1 OctConv"},
     "stride": {"C-spatial": "C, on the kxk of a bottleneck"},
-    "octave_bias": {"branch": "one per branch", "path": "one per path", "kernel": "one per kernel"},
+    "octave_bias": {"branch": "one per branch", "path": "one per path", "kernel": "one per convolution"},
 }
 
 

@@ -1,6 +1,6 @@
 """When a bottleneck on a path saves nothing: the question that the paper leaves open.
 
-A bottleneck of width m has m c_in + k^2 m^2 + m c_out kernel parameters, the path without it k^2 c_in c_out;
+A bottleneck of width m has m c_in + k^2 m^2 + m c_out weights, the path without it k^2 c_in c_out;
 its MACs are in the same proportion, since all three convolutions run at the path's output resolution. With
 r = c_out / c_in, only r, beta, k and the width rule decide.
 """

@@ -90,7 +90,7 @@ def network_values(row: PrintedRow) -> dict[str, Any]:
 
 
 def cell_table(found: list[Cell], quantity: str) -> Table:
-    """Return one row per printed count; MACs have no column with the 1x1 kernels: the reading counts them."""
+    """Return one row per printed count; of MACs, the reading counts 1x1 convolutions already."""
     chosen = [cell for cell in found if cell.quantity == quantity]
     rows = [{**network_values(cell.row), **_values(cell)} for cell in chosen]
     columns = [
@@ -126,13 +126,13 @@ def verdict(found: Sequence[Cell], of: str) -> str:
 
 
 def _left_out(found: Sequence[Cell]) -> str:
-    """Say that printed parameters leave out the 1x1 kernels of the bottlenecks, where there are any."""
+    """Say that printed parameters leave out the 1x1 convolutions of the bottlenecks, where there are any."""
     left = [cell for cell in found if cell.quantity == "params" and cell.with_pointwise != cell.reading]
     if not left:
         return ""
     most = max(left, key=lambda cell: Fraction(cell.with_pointwise, cell.reading))
     return (
-        " The printed parameters leave out the 1x1 kernels of the bottlenecks, which the MACs count:"
+        " The printed parameters leave out the 1x1 convolutions of the bottlenecks, which the MACs count:"
         f" with them, {most.row.label} has {most.with_pointwise:,} parameters, not {most.reading:,}."
     )
 

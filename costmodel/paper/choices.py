@@ -1,6 +1,6 @@
 """What follows for a user: which alpha, beta, paths and width rule cost least at equal parameters.
 
-Parameters and MACs are those of the network as built, 1x1 kernels included. They say nothing of accuracy.
+Parameters and MACs are those of the network as built, with all convolutions. They say nothing of accuracy.
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ OCTAVE_BIASES = ("none", "branch", "path", "kernel")
 class Counting:
     """What of a network is counted; by default every convolution and linear kernel, and nothing else."""
 
-    reduce: bool = True  # the first 1x1 kernels of bottlenecks
-    expand: bool = True  # their second 1x1 kernels
+    reduce: bool = True  # the first 1x1 convolutions of bottlenecks
+    expand: bool = True  # their second 1x1 convolutions
     shortcuts: bool = True
     head: bool = True
     stem_bias: bool = False
     plain_bias: bool = False  # of standard convolutions other than the stem
-    octave_bias: str = "none"  # one number an output of each branch, of each path, or of each kernel
+    octave_bias: str = "none"  # one number an output of each branch, of each path, or of each convolution
     head_bias: bool = False
     bn: int = 0  # numbers per channel
     bn_inner: bool = False  # as many behind the first two convolutions of a bottleneck
@@ -80,11 +80,11 @@ class Reading:
         return printed is not None and matches(self.count(row, quantity), printed, quantity, self.rounding)
 
     def with_pointwise(self) -> Reading:
-        """Return the same reading with both 1x1 kernels of every bottleneck counted."""
+        """Return the same reading with both 1x1 convolutions of every bottleneck counted."""
         return self._counting_pointwise(True)
 
     def without_pointwise(self) -> Reading:
-        """Return the same reading with neither 1x1 kernel of a bottleneck counted."""
+        """Return the same reading with neither 1x1 convolution of a bottleneck counted."""
         return self._counting_pointwise(False)
 
     def _counting_pointwise(self, counted: bool) -> Reading:

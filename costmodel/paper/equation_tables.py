@@ -118,7 +118,7 @@ def layer_saving_table(alpha: Fraction, beta: Fraction = BETA, rule: str = "out"
         Column("change", "change", "percent"),
         Column("saves", "saves", "verdict"),
     ]
-    title = f"Kernel parameters by path: alpha {alpha}, beta {beta}, width rule {rule}, {kernel}x{kernel}"
+    title = f"Weights by path: alpha {alpha}, beta {beta}, width rule {rule}, {kernel}x{kernel}"
     return Table("path_savings", title, columns, rows)
 
 

@@ -38,7 +38,7 @@ def draw_choices(
             xscale="log",
             yscale="log",
             xlabel="MACs, millions (one 32x32 image)",
-            ylabel="parameters, millions (1x1 kernels included)",
+            ylabel="parameters, millions (1x1 convolutions included)",
             title=f"ResNet-{DEPTH} with OctConv and bottlenecks: parameters against MACs",
         )
         _ticks(axes)
@@ -85,7 +85,7 @@ def _paper(axes: Any, paper: tuple[NetworkPoint, ...]) -> None:
     style = {"edgecolors": BLUE, "zorder": 4, "linewidths": 1.0, "s": 26}
     for name, colour, attribute in (
         ("paper's networks, printed parameters", "white", "printed"),
-        ("the same, all kernels counted", BLUE, "params"),
+        ("the same, all convolutions counted", BLUE, "params"),
     ):
         params = [getattr(point, attribute) / MILLION for point in paper]
         macs = [point.macs / MILLION for point in paper]

@@ -1,6 +1,6 @@
 """What there is in a network, kind by kind, for every way to build it where the paper is silent.
 
-An inventory counts kinds of things (kernels outside bottlenecks, first 1x1 kernels, channels with BN, ...). A
+An inventory counts kinds of things (filters outside bottlenecks, first 1x1 convolutions, BN channels, ...). A
 count under a reading is then a weighted sum: what there is times what is counted (`counting.py`). All inner
 convolutions of a stage are alike, so a network is a handful of layers, each with the times it occurs.
 """
@@ -36,10 +36,10 @@ END_SHORTCUTS = ("free", "octave")
 
 # Kinds in the convolutions of blocks and of shortcuts. `bias_...` are numbers a bias could have.
 CONV_KINDS = (
-    "plain",  # kernels that are in no bottleneck
-    "reduce",  # first 1x1 kernels of bottlenecks
-    "spatial",  # their kxk kernels
-    "expand",  # their second 1x1 kernels
+    "plain",  # filters outside bottlenecks
+    "reduce",  # first 1x1 convolutions of bottlenecks
+    "spatial",  # their kxk convolutions
+    "expand",  # their second 1x1 convolutions
     "bias_plain",  # outputs of standard convolutions
     "bias_branch",  # outputs of octave convolutions, branch by branch
     "bias_path",  # outputs of octave convolutions, path by path

@@ -16,7 +16,7 @@ from costmodel.paper.student import Interval, difference, pooled
 RECIPE, EPOCHS, DATASET = "fast", 16, "cifar10"
 DEPTH = 20  # of part a
 SEEDS, PLAIN_SEEDS = 3, 5
-FROZEN = "1.3"  # the row that is also trained with frozen 1x1 kernels
+FROZEN = "1.3"  # the row that is also trained with frozen 1x1 convolutions
 HOLDS, REFUTED, UNDECIDED = "holds", "refuted", "undecided"
 # Plain networks (depth, width) of equal parameters and of equal MACs, by the row that they are compared with.
 RIVALS: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
@@ -65,7 +65,7 @@ class StudyResults:
 
     @cached_property
     def part_a(self) -> Mapping[str, Trained]:
-        """The networks of Tables 1 to 3 at depth 20, by row, and "frozen": 1.3 with frozen 1x1 kernels."""
+        """The networks of Tables 1 to 3 at depth 20, by row; "frozen": 1.3 with 1x1 convolutions frozen."""
         rows = {row.key: row for row in self._paper.rows if row.table <= 3}
         found = {key: self._trained(StudyNetwork(row, DEPTH)) for key, row in rows.items()}
         return found | {"frozen": self._trained(StudyNetwork(rows[FROZEN], DEPTH, frozen=True))}

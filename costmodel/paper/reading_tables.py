@@ -48,7 +48,7 @@ def best_table(found: Findings) -> Table:
             "of": both.cells,
         },
         {
-            "what": "both: one network, the same kernels, shortcuts and head counted for both",
+            "what": "both: one network, the same convolutions, shortcuts and head counted for both",
             "cells": both.same_way,
             "of": both.cells,
         },
@@ -119,7 +119,7 @@ def _values(axis: str, searches: Iterable[Search]) -> tuple[Any, ...]:
 
 
 def kernel_table(found: Findings) -> Table:
-    """Return the most cells matched for each choice of the 1x1 kernels that are counted."""
+    """Return the most cells matched for each choice of the 1x1 convolutions that are counted."""
     octave = sum(row.alpha > 0 for row in found.paper.cells("params"))
     rows = [
         {
@@ -138,9 +138,7 @@ def kernel_table(found: Findings) -> Table:
         Column("params_out", "with width c_out/beta", "count"),
         Column("macs", f"MACs, of {found.macs.cells}", "count"),
     ]
-    title = (
-        f"Which 1x1 kernels are counted: cells matched at most ({octave} parameter cells are octave networks)"
-    )
+    title = f"Which 1x1 convolutions are counted: most cells matched ({octave} parameter cells have octaves)"
     return Table("kernels", title, columns, rows)
 
 

@@ -38,7 +38,7 @@ class Record:
     beta: tuple[Fraction, ...]
     paths: tuple[frozenset[str], ...]
     width: int
-    frozen: bool  # the 1x1 kernels of bottlenecks kept their initial values
+    frozen: bool  # the 1x1 convolutions of bottlenecks kept their initial values
     fixed: bool  # everything else about the network is as in the paper
     dataset: str
     training: str  # all of the configuration but network, seed and machine, as text

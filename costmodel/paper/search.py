@@ -136,7 +136,7 @@ class Together:
     cells: int
     own_way: int  # one network; parameters and MACs are each counted in their own way
     same_layers: int  # one network; the same shortcuts and head are counted for both
-    same_way: int  # one network; the same kernels, shortcuts and head are counted for both
+    same_way: int  # one network; the same convolutions, shortcuts and head are counted for both
     best: Reading
     best_same_layers: Reading
     best_same_way: Reading

@@ -17,13 +17,13 @@ from costmodel.report import Column, Table
 
 # What each table's question needs beside its own rows: the networks that its rows are compared with.
 BASELINES: Mapping[int, tuple[str, ...]] = {1: (), 2: ("1.2", "1.4"), 3: ("1.2", "1.4", "1.3", "1.5"), 4: ()}
-# The network that is also trained with its 1x1 kernels frozen: what the printed parameters would train.
+# The network that is also trained with its 1x1 convolutions frozen: what the printed parameters would train.
 FROZEN: Mapping[int, tuple[str, ...]] = {1: ("1.3",), 2: (), 3: (), 4: ("4.3",)}
 
 
 @dataclass(frozen=True)
 class StudyNetwork:
-    """A network of a study: a row of the paper, at a depth, with its 1x1 kernels trained or frozen."""
+    """A network of a study: a row of the paper, at a depth, with its 1x1 convolutions trained or frozen."""
 
     row: PrintedRow
     depth: int
@@ -63,7 +63,7 @@ class StudyNetwork:
         return reading.count(subject, "params")
 
     def trained(self) -> int:
-        """Return its trained parameters as built: all, or all but the 1x1 kernels of bottlenecks.
+        """Return its trained parameters as built: all, or all but the 1x1 convolutions of bottlenecks.
 
         >>> from costmodel.paper.printed import read_paper
         >>> StudyNetwork(read_paper().by_key["1.3"], 56, frozen=True).trained()

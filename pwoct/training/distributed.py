@@ -93,7 +93,7 @@ class Ranks:
         """Return `model` so that its backward pass averages gradients over all processes."""
         if self.size == 1:
             return model
-        # Of 1x1 kernels, whose strides may be written in several ways: their few gradients are copied.
+        # Of 1x1 filters, whose strides may be written in several ways: their few gradients are copied.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         return DistributedDataParallel(model)
 

@@ -92,7 +92,7 @@ def test_the_plan_says_which_network_is_trained_in_part(pwoct_cost: Run, tmp_pat
     plan = pwoct_cost("study", "table1", *arguments, "--format", "json").json["plan"]
     assert [row["trained"] for row in plan] == ["all"] * 5 + ["all but 1x1"]
     assert (
-        "all but 1x1: the bottlenecks' 1x1 kernels are frozen"
+        "all but 1x1: the bottlenecks' 1x1 convolutions are frozen"
         in pwoct_cost("study", "table1", *arguments).out
     )
     assert "1x1" not in pwoct_cost("study", "table3", *arguments).out

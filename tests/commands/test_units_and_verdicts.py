@@ -87,7 +87,7 @@ def test_one_table_of_the_paper_begins_with_a_verdict(
     first = " ".join(run.out.partition("\n\n")[0].split())
     assert (run.code, run.err) == (0, "")
     assert first.startswith(f"Table {number}: all printed counts follow from the reading ({counts}).")
-    assert "leave out the 1x1 kernels of the bottlenecks, which the MACs count" in first
+    assert "leave out the 1x1 convolutions of the bottlenecks, which the MACs count" in first
     assert first.endswith(most)
     document = pwoct_cost("paper", "--table", str(number), "--format", "json").json
     assert document["verdict"] == first
@@ -98,7 +98,7 @@ def test_one_table_of_the_paper_begins_with_a_verdict(
 def test_the_report_says_what_the_printed_parameters_leave_out(pwoct_cost: Run) -> None:
     first = " ".join(pwoct_cost("paper").out.partition("\n\n")[0].split())
     assert first.startswith("Tables 1 to 4: all printed counts follow from the reading (parameters 24 of 24,")
-    assert "The printed parameters leave out the 1x1 kernels of the bottlenecks" in first
+    assert "The printed parameters leave out the 1x1 convolutions of the bottlenecks" in first
 
 
 @pytest.mark.usefixtures("elsewhere")

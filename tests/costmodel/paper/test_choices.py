@@ -61,7 +61,7 @@ def test_lh_alone_is_idle_where_stage_changes_eat_its_savings(options: Choices) 
 
 
 def test_beta_1_saves_nothing_within_a_branch(options: Choices) -> None:
-    """Such a bottleneck has a kxk kernel as large as the path's, and two 1x1 kernels more."""
+    """Such a bottleneck has a kxk kernel as large as the path's, and two 1x1 convolutions more."""
     within = [
         c for c in options.all if c.beta == 1 and c.width_rule == "out" and c.paths in (("HH",), ("LL",))
     ]

@@ -10,14 +10,14 @@ from costmodel.paper.printed import Paper
 
 FIGURE = Path(__file__).parents[3] / "docs" / "figures" / "paper-choices.svg"
 LABELS = (
-    "parameters, millions (1x1 kernels included)",
+    "parameters, millions (1x1 convolutions included)",
     "MACs, millions (one 32x32 image)",
     "configurations",
     "some bottleneck saves nothing",
     "fewest MACs at so many parameters",
     "Pareto front",
     "paper's networks, printed parameters",
-    "the same, all kernels counted",
+    "the same, all convolutions counted",
     "plain ResNet-20, 32, 44, 56",
     "all paths, 0.25",
     "all but HH, 0.25",

@@ -43,7 +43,7 @@ def test_bottlenecks_on_all_paths_by_hand() -> None:
     at_changes = 32**2 + 64**2
     assert there["spatial"] * 64 == 9 * 2 * (3**2 + 1) * (regular_layers(9) + at_changes)
     assert there["expand"] * 32 == 2 * (3 * 3 + 1) * (regular_layers(9) + at_changes)
-    # The first 1x1 kernels read c_H + c_L = c_in for either branch: c_in (3c/8 + c/8).
+    # The first 1x1 convolutions read c_H + c_L = c_in for either branch: c_in (3c/8 + c/8).
     assert there["reduce"] * 2 == regular_layers(9) + 16 * 32 + 32 * 64
     assert there["plain"] == 9 * (16 * 16 + 64 * 64)  # the first and the last
 

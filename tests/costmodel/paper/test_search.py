@@ -105,7 +105,7 @@ def test_both_together(found: Findings) -> None:
 
 
 def test_shortcuts_without_parameters_need_no_exception(paper: Paper, found: Findings) -> None:
-    """Then the same layers are counted for both, but for the 1x1 kernels of bottlenecks."""
+    """Then the same layers are counted for both, but for the 1x1 convolutions of bottlenecks."""
     free = replace(
         PRINTED,
         build=replace(PRINTED.build, shortcut="free"),
@@ -114,7 +114,7 @@ def test_shortcuts_without_parameters_need_no_exception(paper: Paper, found: Fin
     )
     assert score(found.params, free) == 24
     assert score(found.macs, free) == 16
-    # One bias an output of each OctConv instead of the 1x1 kernels of two shortcuts.
+    # One bias an output of each OctConv instead of the 1x1 convolutions of two shortcuts.
     change = 18 * (16 + 32 + 64) - (16 * 32 + 32 * 64)
     row = paper.by_key["1.3"]
     assert free.count(row, "params") - PRINTED.count(row, "params") == change
