@@ -4,16 +4,21 @@ The cost of a network is the sum over its stem, stages and head, and a stage's c
 and on a few of those before it: in a ResNet, on the alpha of the stage before. So among all partial networks
 that agree in these, only those on their own Pareto front can be extended to a network on the front.
 What the stages share (a tied beta, say) is part of the state, as the alpha is.
+
+Where a quantity is maximised and has a budget too, more of it is no advantage before the last stage: it may
+leave no room for the rest. There it has a twin that is minimised, so that only partial networks with equal
+amounts of it are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from costmodel.grids.grid import LARGEST
 from costmodel.search.front import Front, IntArray, Mask, pareto_front
 from costmodel.search.stage_costs import Tables
 
@@ -76,6 +81,7 @@ def after_alphas(alpha: IntArray, alphas: int, stages: int) -> tuple[IntArray, .
 def merge(problem: Problem) -> Partial:
     """Return the front of the networks within the limits, in lexicographic order of their points."""
     dimensions = len(problem.signs)
+    problem = _with_twins(problem)
     one = Partial(
         (problem.tables.constant * problem.signs)[None, :],
         np.ones(1, dtype=np.int64),
@@ -85,7 +91,8 @@ def merge(problem: Problem) -> Partial:
         State(0, label, True): one for label in np.unique(problem.label).tolist()
     }
     for stage in range(len(problem.after)):
-        states = _next_stage(problem, stage, states)
+        kept = dimensions if stage == problem.last else len(problem.signs)
+        states = _next_stage(problem, stage, states, kept)
     return join([partial for _, partial in sorted(states.items())], dimensions)
 
 
@@ -99,7 +106,24 @@ def join(partials: list[Partial], dimensions: int) -> Partial:
     return Partial(front.points, front.weight, picks[front.first])
 
 
-def _next_stage(problem: Problem, stage: int, states: Mapping[State, Partial]) -> dict[State, Partial]:
+def _with_twins(problem: Problem) -> Problem:
+    """Return the problem with a minimised twin of each quantity that is maximised within a limit."""
+    twins = np.flatnonzero((problem.signs < 0) & (problem.limits < LARGEST))
+    columns = np.concatenate([np.arange(len(problem.signs)), twins])
+    return replace(
+        problem,
+        tables=Tables(
+            problem.tables.constant[columns], tuple(table[..., columns] for table in problem.tables.stages)
+        ),
+        signs=np.concatenate([problem.signs, np.ones(len(twins), dtype=np.int64)]),
+        limits=problem.limits[columns],
+    )
+
+
+def _next_stage(
+    problem: Problem, stage: int, states: Mapping[State, Partial], kept: int
+) -> dict[State, Partial]:
+    """Return the partial networks with one stage more; the first `kept` of their costs are compared."""
     reached: dict[State, Partial] = {}
     rest = _least_rest(problem, stage)
     blocks = {chosen: _blocks(problem, stage, chosen) for chosen in {state.chosen for state in states}}
@@ -112,7 +136,7 @@ def _next_stage(problem: Problem, stage: int, states: Mapping[State, Partial]) -
             room = problem.limits - rest[choice.chosen]
             for extended in _extended(problem, partial, block, room):
                 known = [reached[after]] if after in reached else []
-                reached[after] = join([*known, extended], len(room))
+                reached[after] = join([*known, extended._replace(points=extended.points[:, :kept])], kept)
     return reached
 
 

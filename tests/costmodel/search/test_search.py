@@ -134,6 +134,25 @@ def test_a_whole_space_per_stage_equals_listing_everything() -> None:
     assert as_counter(search(small)) == list_front(costs_of(small, names), {}, [1, 1])
 
 
+@pytest.mark.parametrize("most", [16_822, 17_314])
+def test_what_is_maximised_may_have_a_budget_too(most: int) -> None:
+    """More parameters in one stage leave less room for the others: the front may need fewer of them."""
+    small = space(
+        [8],
+        [0, "1/4", "1/2"],
+        [2],
+        [(), ("HH",), PATH_SUBSETS[-1]],
+        per_stage=True,
+        width=8,
+        size=8,
+    )
+    names = ("params", "macs")
+    found = search(small, {"params": most}, maximise=["params"])
+    expected = list_front(costs_of(small, names), {0: most}, [-1, 1])
+    assert len(expected) > 3
+    assert as_counter(found) == expected
+
+
 def test_a_tied_space_equals_listing_everything() -> None:
     sets = [(), ("HH",), ("HL", "LH", "LL"), PATH_SUBSETS[-1]]
     tied = space([8, 14], [0, "1/5", 1], [1, 3], sets, ["out", "in"], width=8, size=8, stride_rule="A")
