@@ -32,9 +32,9 @@ class BlockedNetwork(LeanNetwork):
 
     x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images per block (a vector of 64 bytes
     holds 16 in float32, 8 in float64) and all pooled maps have even sizes. Returns logits (n, classes). Under
-    autocast, on a processor with bfloat16 products, maps are stored and multiplied in bfloat16, as autocast
-    does; sums, statistics and everything else are in the parameters' type, float32 or float64. Evaluation
-    uses "lean". Layers may change between steps; they are then recorded again.
+    autocast, maps are stored in bfloat16, and multiplied in bfloat16 if the processor can; sums, statistics
+    and everything else are in the parameters' type, float32 or float64. Evaluation uses "lean". Layers may
+    change between steps; they are then recorded again.
 
     Raises:
         ValueError: in training, if the kernels do not run here, or do not support a layer, type or size.

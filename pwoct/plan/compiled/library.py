@@ -29,7 +29,10 @@ __all__ = ["CompilerError", "compiler", "load", "why_not"]
 
 SOURCES = Path(__file__).with_name("cpp")
 OPTIONS = ("-O3", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
-COUNTS = ("vector_bytes", "operation_bytes", "step_bytes", "channels", "tile_channels", "side", "has_tiles")
+COUNTS = (
+    *("vector_bytes", "operation_bytes", "step_bytes", "channels", "tile_channels", "side"),
+    *("multiplies_bfloat16", "has_tiles"),
+)
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 LOG = logging.getLogger(__name__)
 
@@ -44,11 +47,9 @@ def why_not(dtype: torch.dtype) -> str | None:
     if shutil.which(compiler()[0]) is None:
         return f"it needs a C++ compiler, and {compiler()[0]} is not installed (CXX can name another)"
     try:
-        kernels = load()
+        load()
     except CompilerError as error:
         return str(error)
-    if not hasattr(kernels, f"pwoct_run_{DTYPES[dtype]}"):
-        return "its kernels need a processor and a compiler with AVX-512 BF16 for bfloat16"
     return None
 
 
@@ -143,10 +144,9 @@ def _is_whole(library: Path) -> bool:
 
 def _opened(library: Path) -> ctypes.CDLL:
     kernels = ctypes.CDLL(str(library))
-    scratch = [f"scratch_bytes_{dtype}" for dtype in DTYPES.values()]
-    for name in (*COUNTS, *scratch, "scratch_vectors"):
-        if hasattr(kernels, f"pwoct_{name}"):
-            getattr(kernels, f"pwoct_{name}").restype = ctypes.c_int64
+    scratch = (f"scratch_{unit}_{dtype}" for unit in ("bytes", "vectors") for dtype in DTYPES.values())
+    for name in (*COUNTS, *scratch):
+        getattr(kernels, f"pwoct_{name}").restype = ctypes.c_int64
     return kernels
 
 

@@ -172,6 +172,12 @@ def lanes_of(dtype: torch.dtype) -> int:
     return int(load().pwoct_vector_bytes()) // (GROUPS[dtype] * dtype.itemsize)
 
 
+def weights_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of the weights that multiply maps of a type: processors may not multiply bfloat16."""
+    is_multiplied = dtype != torch.bfloat16 or load().pwoct_multiplies_bfloat16()
+    return dtype if is_multiplied else torch.float32
+
+
 def to_blocks(x: Tensor, lanes: int, dtype: torch.dtype) -> Tensor:
     """Return images (n, c, h, w) as (blocks, groups of channels, h, w, lanes, group); zeros pad the last."""
     n, c, h, w = x.shape

@@ -124,7 +124,7 @@ def joins_maps(first: Convolution, second: Convolution, x: Map, y: Map) -> bool:
 def _processor() -> tuple[tuple[str, ...], list[int]]:
     """Return what the layout of weights and operations depends on."""
     kernels = load()
-    counts = ("vector_bytes", "operation_bytes", "channels", "side")
+    counts = ("vector_bytes", "operation_bytes", "channels", "side", "multiplies_bfloat16")
     tiles = [int(kernels.pwoct_tile_channels(ctypes.c_int64(left))) for left in range(1, 9)]
     return operations.FIELDS, [*(int(getattr(kernels, f"pwoct_{name}")()) for name in counts), *tiles]
 
@@ -145,8 +145,9 @@ class Program:
         self.vectors = operations.place_maps(recorder.steps, images, result, self.group)
         self.operations = operations.settle(recorder.steps)
         count = ctypes.c_int64(len(self.operations))
-        self.scratch = int(load().pwoct_scratch_vectors(self.operations, count))
-        self.weights = torch.cat(recorder.weights).to(self.dtype)
+        scratch = getattr(load(), f"pwoct_scratch_vectors_{DTYPES[self.dtype]}")
+        self.scratch = int(scratch(self.operations, count))
+        self.weights = torch.cat(recorder.weights).to(operations.weights_dtype(self.dtype))
         in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
         self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
         self._memories = Memories()

@@ -97,7 +97,8 @@ class TrainingStep:
         with torch.autocast("cpu", enabled=False):  # filters are rounded once, when they are transformed
             taps = parameters.index_select(0, self.taps).view(-1, self.transform.shape[0])
             transformed = (taps @ self.transform).flatten()
-        numbers = torch.cat([parameters, transformed.new_zeros(1), transformed]).to(self.maps_dtype)
+        numbers = torch.cat([parameters, transformed.new_zeros(1), transformed])
+        numbers = numbers.to(operations.weights_dtype(self.maps_dtype))
         return numbers.index_select(0, self.arrangement)
 
     def backward(self, done: Pass, gradient: Tensor) -> tuple[Tensor | None, Sequence[Tensor]]:

@@ -48,7 +48,9 @@ static void run(const Operation *operations, int64_t count, const void *weights,
 }
 
 // Bytes of scratch that an operation needs.
-static int64_t scratch_bytes(const Operation &op) { return op.kind == WINOGRAD_CONVOLUTION ? tiles_bytes(op) : 0; }
+template <class Type> static int64_t scratch_bytes(const Operation &op) {
+  return op.kind == WINOGRAD_CONVOLUTION ? tiles_bytes<Type>(op) : 0;
+}
 
 #define ARGUMENTS                                                                                            \
   const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
@@ -58,12 +60,16 @@ static int64_t scratch_bytes(const Operation &op) { return op.kind == WINOGRAD_C
   operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, vectors,     \
       scratch, blocks, threads
 
+#define KERNELS(name, Type)                                                                        \
+  void pwoct_run_##name(ARGUMENTS) { run<Type>(NAMES); }                                           \
+  int64_t pwoct_scratch_vectors_##name(const Operation *operations, int64_t count) {               \
+    return most_bytes(operations, count, scratch_bytes<Type>) / BYTES;                             \
+  }
+
 extern "C" {
 int64_t pwoct_vector_bytes() { return BYTES; }
 int64_t pwoct_operation_bytes() { return sizeof(Operation); }
-int64_t pwoct_scratch_vectors(const Operation *operations, int64_t count) {
-  return most_bytes(operations, count, scratch_bytes) / BYTES;
-}
+int64_t pwoct_multiplies_bfloat16() { return MULTIPLIES_BFLOAT16; }
 int64_t pwoct_channels() { return CHANNELS; }
 int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
 #if defined(__AMX_BF16__)
@@ -72,9 +78,7 @@ int64_t pwoct_has_tiles() { // of bfloat16, for the library's convolutions
   return 0;
 #endif
 }
-void pwoct_run_float32(ARGUMENTS) { run<Real<float>>(NAMES); }
-void pwoct_run_float64(ARGUMENTS) { run<Real<double>>(NAMES); }
-#if defined(__AVX512BF16__)
-void pwoct_run_bfloat16(ARGUMENTS) { run<BFloat16>(NAMES); }
-#endif
+KERNELS(float32, Real<float>)
+KERNELS(float64, Real<double>)
+KERNELS(bfloat16, BFloat16)
 }

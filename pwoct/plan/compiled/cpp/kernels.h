@@ -7,19 +7,10 @@
 
 #pragma once
 
-#include <cstdint>
+#include "vectors.h"
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-constexpr int BYTES = 64, PIXELS = 4; // of a vector; pixels of a row that are computed together
-#elif defined(__AVX__)
-constexpr int BYTES = 32, PIXELS = 2;
-#else
-constexpr int BYTES = 16, PIXELS = 4;
-#endif
-constexpr int CHANNELS = 4; // output channels that are computed together
-
-#define INLINE static inline __attribute__((always_inline))
+// Pixels of a row, and output channels, that are computed together: few enough for their sums to stay in registers.
+constexpr int PIXELS = REGISTERS == 32 ? 4 : 2, CHANNELS = 4;
 
 // What Python fills in (operations.py). Maps are given by their offset from the start of the block's memory,
 // in vectors; -1 is none.
@@ -59,46 +50,6 @@ enum {
   WINOGRAD_WEIGHT_GRADIENT,
 };
 
-// A numeric type: how maps and weights are stored, and the type of sums. A map's vector holds GROUP channels of
-// LANES images, a sum's vector one channel.
-template <class Number> struct Real {
-  typedef Number Scalar;
-  typedef Number Sum __attribute__((vector_size(BYTES), may_alias));
-  typedef Sum Vector;
-  typedef Number Weight;
-  static constexpr int GROUP = 1, LANES = BYTES / sizeof(Number);
-  INLINE Sum multiply_add(Sum sum, Vector x, Weight w) { return sum + x * w; }
-  INLINE void unpack(Vector x, Sum (&channels)[GROUP]) { channels[0] = x; }
-  INLINE Vector pack(const Sum (&channels)[GROUP]) { return channels[0]; }
-};
-
-#if defined(__AVX512BF16__)
-struct BFloat16 {
-  typedef float Scalar;
-  typedef float Sum __attribute__((vector_size(BYTES)));
-  typedef int32_t Vector __attribute__((vector_size(BYTES), may_alias)); // pairs of bfloat16, the even channel low
-  typedef uint32_t Bits __attribute__((vector_size(BYTES)));
-  typedef int32_t Weight;
-  static constexpr int GROUP = 2, LANES = BYTES / 4;
-  INLINE Sum multiply_add(Sum sum, Vector x, Weight w) {
-    return (Sum)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)_mm512_set1_epi32(w));
-  }
-  INLINE void unpack(Vector x, Sum (&channels)[GROUP]) {
-    channels[0] = (Sum)(x << 16);
-    channels[1] = (Sum)(x & (int32_t)0xffff0000);
-  }
-  INLINE Sum multiply_add(Sum sum, Vector x, Vector y) {
-    return (Sum)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
-  }
-  INLINE Vector pack(const Sum (&channels)[GROUP]) {
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)channels[1], (__m512)channels[0]);
-    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, //
-                                           23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return (Vector)_mm512_permutexvar_epi16(pairs, both);
-  }
-};
-#endif
-
 // The largest scratch size among the operations, rounded up to whole vectors, in bytes.
 template <class Bytes>
 static int64_t most_bytes(const Operation *operations, int64_t count, const Bytes &bytes_of) {
@@ -109,9 +60,6 @@ static int64_t most_bytes(const Operation *operations, int64_t count, const Byte
   }
   return (most + BYTES - 1) / BYTES * BYTES;
 }
-
-// ReLU; NaN stays NaN.
-template <class Sum> INLINE Sum rectify(Sum x) { return x < 0 ? Sum{} : x; }
 
 // The maps of an operation; absent ones are null.
 template <class Type> struct Maps {
@@ -142,11 +90,11 @@ INLINE void multiply_add(const Operation &op, const typename Type::Vector *input
       const typename Type::Weight *taps =
           weight + (group * op.kernel_height + tap_row) * kernel_width * COUNT;
       for (int64_t tap = 0; tap < kernel_width; ++tap) {
-        typename Type::Vector pixels[PIXELS];
+        typename Type::Factor pixels[PIXELS];
         for (int pixel = 0; pixel < PIXELS; ++pixel) {
           const int64_t x = left + tap * op.dilation + pixel * op.stride;
           const bool is_outside = AT_EDGE && (x < 0 || x >= op.width);
-          pixels[pixel] = is_outside ? typename Type::Vector{} : line[x];
+          pixels[pixel] = Type::factor(is_outside ? typename Type::Vector{} : line[x]);
         }
         for (int channel = 0; channel < COUNT; ++channel)
           for (int pixel = 0; pixel < PIXELS; ++pixel)

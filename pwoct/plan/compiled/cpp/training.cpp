@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <thread>
+#include <type_traits>
 
 // Data that all threads share. The sums of a block hold, for each channel of a normalisation: the mean, the sum
 // of squared deviations from it, and the sums of the gradient and of the gradient times deviation.
@@ -179,12 +180,11 @@ static void normalisation_gradient(const Operation &op, const Maps<Type> &maps, 
   }
 }
 
-#if defined(__AVX512BF16__)
 // Puts two pixels of a channel into a vector, `stride` apart; vectors are `dilation` apart, and the first begins
 // `pad_width` before the row. What lies outside is zero. The output has a vector for each channel.
 static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
   typedef BFloat16::Vector Vector;
-  constexpr int32_t HIGH = 0xffff0000;
+  constexpr int32_t HIGH = BFloat16::HIGH;
   const auto read = [&](const Vector *line, int64_t x) { return x >= 0 && x < op.width ? line[x] : Vector{}; };
   const int64_t step = op.height * op.out_width; // from one channel of the group to the next
   for (int64_t group = 0; group < op.groups; ++group)
@@ -199,12 +199,11 @@ static void pair_pixels(const Operation &op, const Maps<BFloat16> &maps) {
       }
     }
 }
-#endif
 
 // Bytes of scratch that an operation needs.
 template <class Type> static int64_t scratch_bytes(const Operation &op) {
   switch (op.kind) {
-  case WINOGRAD_CONVOLUTION: return tiles_bytes(op);
+  case WINOGRAD_CONVOLUTION: return tiles_bytes<Type>(op);
   case WINOGRAD_WEIGHT_GRADIENT: return tile_gradients_bytes<Type>(op);
   }
   return 0;
@@ -221,18 +220,17 @@ static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typen
   return false;
 }
 
-#if defined(__AVX512BF16__)
 static bool compute_gradients(const Operation &op, const Maps<BFloat16> &maps, float *gradients, void *scratch) {
+  typedef std::conditional_t<MULTIPLIES_BFLOAT16, PixelPairs, Pixels<Real<float>>> Tiles;
   switch (op.kind) {
   case PAIRING: pair_pixels(op, maps); return true;
   case PAIRED_WEIGHT_GRADIENT:
     weight_gradients<BFloat16, PixelPairs>(op, maps.source, maps.input, gradients);
     return true;
-  case WINOGRAD_WEIGHT_GRADIENT: tile_gradients<BFloat16, PixelPairs>(op, maps, gradients, scratch); return true;
+  case WINOGRAD_WEIGHT_GRADIENT: tile_gradients<BFloat16, Tiles>(op, maps, gradients, scratch); return true;
   }
   return false;
 }
-#endif
 
 template <class Type>
 static void compute(const Operation &op, const Step<Type> &step, int64_t block, int64_t thread) {
@@ -302,7 +300,5 @@ int64_t pwoct_tile_channels(int64_t left) { return tile_channels(left); }
 int64_t pwoct_side() { return SIDE; }
 KERNELS(float32, Real<float>)
 KERNELS(float64, Real<double>)
-#if defined(__AVX512BF16__)
 KERNELS(bfloat16, BFloat16)
-#endif
 }

@@ -4,33 +4,17 @@
 
 #include "kernels.h"
 
-template <class Type> INLINE typename Type::Scalar add_up(typename Type::Sum x) {
-  typename Type::Scalar sum = 0;
-  for (int lane = 0; lane < Type::LANES; ++lane) sum += x[lane];
-  return sum;
-}
-
 // The operands of `add_weight_gradients`: vectors of one pixel each.
-template <class Type> struct Pixels {
-  typedef typename Type::Vector Vector;
-  typedef typename Type::Sum Sum;
+template <class Type> struct Pixels : Type {
   static constexpr int AT_ONCE = 1;
   static constexpr bool IS_PADDED = false;
-  INLINE Sum multiply_add(Sum sum, Vector x, Vector y) { return sum + x * y; }
-  INLINE Vector pack(const Sum (&pixels)[AT_ONCE]) { return pixels[0]; }
 };
 
-#if defined(__AVX512BF16__)
-// Vectors of two pixels in bfloat16, whose products one instruction adds; see `pair_pixels`.
-struct PixelPairs {
-  typedef BFloat16::Vector Vector;
-  typedef BFloat16::Sum Sum;
+// Vectors of two pixels of a channel in bfloat16, whose products are added; see `pair_pixels`.
+struct PixelPairs : BFloat16 {
   static constexpr int AT_ONCE = 2;
   static constexpr bool IS_PADDED = true; // rows begin with the padding and have no edges
-  INLINE Sum multiply_add(Sum sum, Vector x, Vector y) { return BFloat16::multiply_add(sum, x, y); }
-  INLINE Vector pack(const Sum (&pixels)[AT_ONCE]) { return BFloat16::pack(pixels); }
 };
-#endif
 
 // Adds to the gradients of INS x OUTS filters of WIDTH taps per row: input channels from `channel_in`, output
 // channels from `channel_out`.
@@ -55,13 +39,13 @@ static void add_weight_gradients(const Operation &op, const typename Pixel::Vect
       for (int64_t column = 0; column < op.width; ++column) {
         const int64_t left = column * op.stride * Pixel::AT_ONCE - (Pixel::IS_PADDED ? 0 : op.pad_width);
         const bool is_inside = Pixel::IS_PADDED || (left >= 0 && left + (WIDTH - 1) * op.dilation < op.source_width);
-        Vector factors[OUTS];
-        for (int out = 0; out < OUTS; ++out) factors[out] = line[out * out_pixels + column];
+        typename Pixel::Factor factors[OUTS];
+        for (int out = 0; out < OUTS; ++out) factors[out] = Pixel::factor(line[out * out_pixels + column]);
         for (int in = 0; in < INS; ++in)
           for (int tap = 0; tap < WIDTH; ++tap) {
             const int64_t x = left + tap * op.dilation;
             const bool is_zero = !is_inside && (x < 0 || x >= op.source_width);
-            const Vector pixel = is_zero ? Vector{} : inputs[in * in_pixels + y * op.source_width + x];
+            const auto pixel = Pixel::factor(is_zero ? Vector{} : inputs[in * in_pixels + y * op.source_width + x]);
             for (int out = 0; out < OUTS; ++out)
               part[in][tap][out] = Pixel::multiply_add(part[in][tap][out], pixel, factors[out]);
           }

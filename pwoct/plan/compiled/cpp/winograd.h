@@ -60,7 +60,7 @@ INLINE void transform_inputs(const typename Type::Vector *map, int64_t height, i
 // Stores the transformed pixels of TILES tiles of one group of channels: [tile][part][group][sum].
 template <class Type, bool AT_EDGE>
 INLINE void transform_tiles(const Operation &op, const typename Type::Vector *map, int64_t top, int64_t left,
-                            typename Type::Vector *output) {
+                            typename Type::Factor *output) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
     typename Type::Sum found[TILES][4][Type::GROUP];
@@ -68,7 +68,7 @@ INLINE void transform_tiles(const Operation &op, const typename Type::Vector *ma
     for (int tile = 0; tile < TILES; ++tile)
       for (int i = 0; i < 4; ++i) {
         const Place place = PLACES[j][i];
-        output[(tile * 4 + place.part) * op.groups * 4 + place.sum] = Type::pack(found[tile][i]);
+        output[(tile * 4 + place.part) * op.groups * 4 + place.sum] = Type::factor(found[tile][i]);
       }
     // Pixels of channel pairs are read again: there are too few registers for all rows.
     if constexpr (Type::GROUP > 1) asm volatile("" ::: "memory");
@@ -77,7 +77,7 @@ INLINE void transform_tiles(const Operation &op, const typename Type::Vector *ma
 
 // Adds the products of all input channels to 4 x COUNT sums.
 template <class Type, int COUNT>
-INLINE void add_products(int64_t groups, const typename Type::Vector *inputs, const typename Type::Weight *weight,
+INLINE void add_products(int64_t groups, const typename Type::Factor *inputs, const typename Type::Weight *weight,
                          typename Type::Sum (&sums)[4][COUNT]) {
   do { // there is at least one group; a loop that may run zero times costs copies of all sums
     for (int position = 0; position < 4; ++position)
@@ -103,7 +103,7 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
 // and columns likewise. `weights` have the positions in the order in which they are read here, with their signs,
 // and those of the first two parts halved; see `winograd_transform` in weights.py.
 template <class Type, int COUNT>
-static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
+static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typename Type::Factor *inputs,
                           const Weights<Type> &weights, int64_t channel, int64_t row, int64_t column) {
   typename Type::Sum sums[4][COUNT] = {}; // of rows 0 and 1, each with columns 0 and 1
   const auto add = [&](int part) {
@@ -136,7 +136,7 @@ constexpr int64_t tile_channels(int64_t left) {
 }
 
 template <class Type>
-static void multiply_channels(const Operation &op, const Maps<Type> &maps, const typename Type::Vector *inputs,
+static void multiply_channels(const Operation &op, const Maps<Type> &maps, const typename Type::Factor *inputs,
                               Weights<Type> weights, int64_t row, int64_t column) {
   for (int64_t channel = 0; channel < op.channels;) {
     const int64_t count = tile_channels(op.channels - channel);
@@ -150,13 +150,15 @@ static void multiply_channels(const Operation &op, const Maps<Type> &maps, const
 }
 
 // Bytes of scratch that `convolve_tiles` needs.
-INLINE int64_t tiles_bytes(const Operation &op) { return 16 * TILES * op.groups * BYTES; }
+template <class Type> static int64_t tiles_bytes(const Operation &op) {
+  return 16 * TILES * op.groups * sizeof(typename Type::Factor);
+}
 
 // A 3x3 convolution of stride 1 of all pixels; the output's height is a multiple of 2, its width of 2 TILES.
 template <class Type>
 static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, void *scratch) {
   typedef typename Type::Vector Vector;
-  Vector *inputs = static_cast<Vector *>(scratch);
+  auto *inputs = static_cast<typename Type::Factor *>(scratch);
   for (int64_t row = 0; row < op.out_height; row += 2)
     for (int64_t column = 0; column < op.out_width; column += 2 * TILES) {
       const int64_t top = row - op.pad_height, left = column - op.pad_width;

@@ -50,65 +50,20 @@ INLINE void store_tiles(const typename Type::Sum (&found)[TILES][4][Type::GROUP]
       }
 }
 
-// Sums the lanes of each of SIDE x SIDE vectors.
-template <class Sum, class Scalar> INLINE void add_up(const Sum (&x)[SIDE][SIDE], Scalar *sums) {
-  for (int i = 0; i < SIDE; ++i)
-    for (int j = 0; j < SIDE; ++j) sums[i * SIDE + j] += add_up<Real<Scalar>>(x[i][j]);
-}
-
-#if defined(__AVX512F__)
-typedef Real<float>::Sum Floats;
-
-// Lanes of x; indices from 16 up are lanes of y.
-template <int... LANES> INLINE Floats lanes(Floats x, Floats y) {
-#if defined(__clang__)
-  return __builtin_shufflevector(x, y, LANES...);
-#else
-  typedef int32_t Lanes __attribute__((vector_size(BYTES)));
-  return __builtin_shuffle(x, y, Lanes{LANES...});
-#endif
-}
-
-// Adds halves of x in the first half, and halves of y in the second, and so on with quarters...: after 4 steps
-// each of 16 lanes is the sum of one of 16 vectors.
-INLINE Floats halves(Floats x, Floats y) {
-  return lanes<0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23>(x, y) +
-         lanes<8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31>(x, y);
-}
-INLINE Floats quarters(Floats x, Floats y) {
-  return lanes<0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27>(x, y) +
-         lanes<4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31>(x, y);
-}
-INLINE Floats eighths(Floats x, Floats y) {
-  return lanes<0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29>(x, y) +
-         lanes<2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31>(x, y);
-}
-INLINE Floats sixteenths(Floats x, Floats y) {
-  return lanes<0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30>(x, y) +
-         lanes<1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31>(x, y);
-}
-
-INLINE void add_up(const Floats (&x)[SIDE][SIDE], float *sums) {
-  Floats columns[SIDE]; // lane 4 i + j is of x[i][j]
-  for (int j = 0; j < SIDE; ++j) columns[j] = quarters(halves(x[0][j], x[2][j]), halves(x[1][j], x[3][j]));
-  const Floats all = sixteenths(eighths(columns[0], columns[2]), eighths(columns[1], columns[3]));
-  *reinterpret_cast<Floats *>(sums) += all;
-}
-#endif
-
 // Adds to sums[SIDE x SIDE] the products of channels of both maps, over all their vectors.
 template <class Type, class Pixel>
 INLINE void add_tile_products(const typename Pixel::Vector *inputs, const typename Pixel::Vector *gradients,
                               int64_t vectors, typename Type::Scalar *sums) {
-  typename Type::Sum products[SIDE][SIDE] = {};
+  typename Type::Sum products[SIDE * SIDE] = {};
   int64_t vector = 0;
   do {
     for (int in = 0; in < SIDE; ++in)
       for (int out = 0; out < SIDE; ++out)
-        products[in][out] = Pixel::multiply_add(products[in][out], inputs[in * vectors + vector],
-                                                gradients[out * vectors + vector]);
+        products[in * SIDE + out] =
+            Pixel::multiply_add(products[in * SIDE + out], Pixel::factor(inputs[in * vectors + vector]),
+                                Pixel::factor(gradients[out * vectors + vector]));
   } while (++vector < vectors);
-  add_up(products, sums);
+  add_up<SIDE * SIDE>(products, sums);
 }
 
 // Adds G' u G of each filter, where the last row and column of u are negated. sums: [position][block of
