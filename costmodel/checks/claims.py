@@ -10,12 +10,19 @@ from costmodel.checks.network_theorems import network_claims
 from costmodel.checks.octave_theorems import octave_claims
 from costmodel.checks.point_theorems import point_claims
 from costmodel.checks.prove import Claim
+from costmodel.checks.refusal_theorems import refusal_claims
+from costmodel.checks.table_theorems import table_claims
 from costmodel.checks.theorems import operator_claims
+from costmodel.checks.training_theorems import training_claims
 
 CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
-    "points": [lambda every: point_claims(every=every)],
+    "points": [
+        lambda every: point_claims(every=every),
+        lambda every: training_claims(every=every),
+        lambda every: refusal_claims(every=every),
+    ],
     "operators": [lambda every: operator_claims(pairs=every)],
     "octave": [lambda every: octave_claims(every=every)],
     "networks": [lambda every: depth_claims(every=every), lambda every: network_claims(every=every)],
-    "calculator": [lambda every: calculator_claims(every=every)],
+    "calculator": [lambda every: calculator_claims(every=every), lambda every: table_claims(every=every)],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,13 +80,18 @@ class Running:
         self._names.pop()
 
 
-def observe_training(model: nn.Module, inputs: Sequence[Tensor]) -> Observation:
+def observe_training(
+    model: nn.Module, inputs: Sequence[Tensor], rules: Mapping[Any, Any] | None = None
+) -> Observation:
     """Observe one training step in train mode; the model is left as it was, without gradients.
+
+    rules: of `FlopCounterMode`, by operator of ATen, in place of its own.
 
     Raises ModuleError if the model does not run on the inputs.
     """
     watch = _Watch(model)
-    with mode(model, training=True), _unchanged_buffers(model), FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False, custom_mapping=dict(rules or {}))
+    with mode(model, training=True), _unchanged_buffers(model), counter:
         with watch.hooks(), saved_tensors_hooks(watch.pack, lambda tensor: tensor):
             try:
                 outputs = model(*inputs)

@@ -1,42 +1,37 @@
 """What is not proved for all sizes: layers and networks of every option, checked at random points.
 
-The points are the same in every run. Numbers are small, so that divisibility, sizes of 1, and ratios such
-as 3/8 occur naturally; nothing is rounded to values that suit the code.
+The points are the same in every run; `random_options` draws them.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import sympy as sp
 import torch
 from torch import nn
 
 from costmodel.checks.instances import counted_by_module
-from costmodel.checks.octave_case import OctaveNet
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.checks.random_options import (
+    built_network,
+    draws,
+    grouped_options,
+    layer_of,
+    layer_options,
+    layer_shapes,
+    network_options,
+    octave_net,
+)
 from costmodel.convention import Cost
 from costmodel.networks.resnet import resnet as formulas
-from costmodel.operators.octave import PATHS, STRIDE_RULES, OctaveLayer, octave_map
-from costmodel.operators.pwise_octave import BETWEEN, record_pwise_octave
-from costmodel.operators.recorder import Operator, Recorder
+from costmodel.operators.recorder import Operator
 from costmodel.operators.spatial import SpatialLayer, spatial_cost
 from costmodel.operators.standard import convolution
-from costmodel.rounding import WIDTH_RULES, hidden, split
-from pwoct import resnet as code
-from pwoct.pwise_octave import PwiseOctConv
-
-_EIGHTHS = tuple(Fraction(count, 8) for count in range(9))
-_OTHERS = ((1, 5), (2, 7), (1, 3), (2, 5), (3, 5), (2, 3), (5, 6))
-ALPHAS = (*_EIGHTHS, *(Fraction(*ratio) for ratio in _OTHERS))
-MOST_DRAWS = 50  # per point
-BETAS = tuple(Fraction(twice, 2) for twice in (2, 3, 4, 5, 6, 8, 10))
 
 
 def point_claims(*, every: bool = False) -> Iterator[Claim]:
@@ -59,106 +54,25 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
     yield Claim("random convolutions", partial(_spatial, spatial), "checked", f"{spatial} points; {options}")
 
 
-def _draws(points: int) -> Iterator[list[None]]:
-    """Yield, once per draw, a list to which each accepted point is added, until there are enough.
-
-    Raises ValueError where hardly any options fit.
-    """
-    found: list[None] = []
-    for _ in range(MOST_DRAWS * points):
-        if len(found) == points:
-            return
-        yield found
-    raise ValueError(
-        f"the formulas accept {len(found)} of {MOST_DRAWS * points} random options, not {points}"
-    )
-
-
 def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
     chosen = random.Random(1)
-    for found in _draws(points):
-        options = _grouped_options(chosen, groups) if groups else _layer_options(chosen)
+    for found in draws(points):
+        options = grouped_options(chosen, groups) if groups else layer_options(chosen)
         image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
         try:
-            operators = _formula(options, image, batch)
+            operators = layer_of(options, image, batch).operators()
         except ValueError:
             continue  # options that do not fit one another
         found.append(None)
-        make, shapes = partial(_layer, options), _shapes(options, image, batch)
+        make, shapes = partial(octave_net, options), layer_shapes(options, image, batch)
         yield Identity(
             f"layer {len(found)}", SizeDomain({}), partial(_pairs, str(options), make, shapes, operators)
         )
 
 
-def _layer_options(chosen: random.Random) -> dict[str, Any]:
-    depthwise = chosen.random() < 0.2
-    scale = chosen.choice((1, 1, 2, 3, 4, 8))
-    return {
-        "c_in": scale * chosen.randrange(1, 22),
-        "c_out": scale * chosen.randrange(1, 22),
-        "kernel_size": (chosen.choice((1, 3, 3, 5, 7)), chosen.choice((1, 3, 3, 5, 7))),
-        "alpha_in": chosen.choice(ALPHAS),
-        "alpha_out": chosen.choice(ALPHAS),
-        "paths": [path for path in PATHS if chosen.random() < 0.5],
-        "beta": chosen.choice(BETAS),
-        "width_rule": chosen.choice([*WIDTH_RULES]),
-        "between": chosen.choice(BETWEEN),
-        "stride": chosen.choice((1, 1, 2, 2, 3)),
-        "dilation": chosen.choice((1, 1, 1, 2, 3)),
-        "groups": 1 if depthwise else chosen.choice((1, 1, 1, scale)),
-        "bias": chosen.random() < 0.5,
-        "stride_rule": chosen.choice(STRIDE_RULES),
-        "depthwise": depthwise,
-        "exchange": depthwise and chosen.random() < 0.5,
-    }
-
-
-def _grouped_options(chosen: random.Random, groups: tuple[int, ...]) -> dict[str, Any]:
-    """Return options with that many groups and a bottleneck, which few random channels and widths allow."""
-    count = chosen.choice(groups)
-    options = {**_layer_options(chosen), "depthwise": False, "exchange": False, "groups": count}
-    channels = {end: count * chosen.randrange(1, 17) for end in ("c_in", "c_out")}
-    return {**options, **channels, "paths": sorted({chosen.choice(PATHS), *options["paths"]})}
-
-
-def _formula(options: dict[str, Any], image: tuple[int, int], batch: int) -> list[Operator]:
-    o = options
-    if o["paths"] and o["beta"] > o["c_out"]:
-        raise ValueError("beta must be at most the output channels")
-    ends = split(o["c_in"], o["alpha_in"]), split(o["c_out"], o["alpha_out"])
-    if o["depthwise"] and not o["exchange"] and [c > 0 for c in ends[0]] != [c > 0 for c in ends[1]]:
-        raise ValueError("depthwise needs the same branches")
-    layer = OctaveLayer(
-        *ends,
-        o["kernel_size"],
-        o["stride"],
-        o["dilation"],
-        o["groups"],
-        o["bias"],
-        o["stride_rule"],
-        o["depthwise"],
-        o["exchange"],
-    )
-    chosen = [path for path in layer.paths if path in o["paths"]]
-    widths = {path: hidden(*layer.channels(path), o["beta"], o["width_rule"]) for path in chosen}
-    rec = Recorder(batch)
-    record_pwise_octave(rec, "conv", octave_map(layer.c_in, image), layer, widths, o["between"])
-    return rec.operators
-
-
-def _layer(options: dict[str, Any]) -> nn.Module:
-    high, low = split(options["c_in"], options["alpha_in"])
-    return OctaveNet(PwiseOctConv(**options), "H" * (high != 0) + "L" * (low != 0))
-
-
-def _shapes(options: dict[str, Any], image: tuple[int, int], batch: int) -> list[tuple[int, ...]]:
-    x = octave_map(split(options["c_in"], options["alpha_in"]), image)
-    return [(batch, branch.channels, *branch.size) for branch in x if branch]
-
-
 def _spatial(points: int) -> Iterator[Identity]:
     chosen = random.Random(4)
-    for found in _draws(points):
+    for found in draws(points):
         layer = _spatial_layer(chosen)
         shape, make = (layer.batch, layer.c_in, *layer.size), partial(_spatial_module, layer)
         try:
@@ -234,43 +148,16 @@ def _spatial_module(layer: SpatialLayer) -> nn.Module:
 
 def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(2)
-    for found in _draws(points):
-        depth, batch, image, options = _network_options(chosen)
+    for found in draws(points):
+        depth, batch, image, options = network_options(chosen)
         try:
             operators = formulas(depth, size=image, **options).operators(batch)
         except ValueError:
             continue  # options that do not fit one another
         found.append(None)
         shape = (batch, options["in_channels"], *image)
-        pairs = partial(_pairs, str(options), partial(_network, depth, options), [shape], operators)
+        pairs = partial(_pairs, str(options), partial(built_network, depth, options), [shape], operators)
         yield Identity(f"network {len(found)}", SizeDomain({}), pairs)
-
-
-def _network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], dict[str, Any]]:
-    depth, batch = chosen.choice((8, 14)), chosen.randrange(1, 7)
-    image = chosen.randrange(1, 41), chosen.randrange(1, 41)
-    shortcut = chosen.choice("AB")
-    alphas = [chosen.choice(ALPHAS) for _ in range(3)]
-    if shortcut == "A":  # no branch may lose channels, and the last block has a high branch alone
-        depth, alphas = 14, [min(alphas)] * 3
-    options: dict[str, Any] = {
-        "alpha": alphas,
-        "beta": [chosen.choice(BETAS) for _ in range(3)],
-        "paths": [[path for path in PATHS if chosen.random() < 0.5] for _ in range(3)],
-        "width_rule": chosen.choice([*WIDTH_RULES]),
-        "stride_rule": "C" if shortcut == "A" else chosen.choice(STRIDE_RULES),
-        "between": chosen.choice(BETWEEN),
-        "shortcut": shortcut,
-        "width": chosen.randrange(5, 40),
-        "classes": chosen.randrange(1, 20),
-        "in_channels": chosen.randrange(1, 6),
-    }
-    return depth, batch, image, options
-
-
-def _network(depth: int, options: dict[str, Any]) -> nn.Module:
-    with patch.object(code, "he_normal_", lambda _: None):
-        return code.resnet(depth, **options)
 
 
 def _pairs(

@@ -45,6 +45,7 @@ class OctaveLayer:
         _check_kernel(self.kernel)
         _check_stride(self.stride_rule, self.stride)
         _check_sources(self)
+        _check_depthwise(self)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -219,4 +220,15 @@ def _check_sources(layer: OctaveLayer) -> None:
         if channels != 0 and not any(path[1] == branch for path in layer.paths):
             raise ValueError(
                 f"no path leads into the {branch} branch: channels {layer.c_in} -> {layer.c_out}"
+            )
+
+
+def _check_depthwise(layer: OctaveLayer) -> None:
+    if not layer.depthwise or layer.exchange:
+        return
+    for branch, c_in, c_out in zip("HL", layer.c_in, layer.c_out, strict=True):
+        if (c_in == 0) != (c_out == 0):
+            raise ValueError(
+                f"depthwise without exchange needs the same branches in and out, but the {branch} branch has"
+                f" channels {c_in} -> {c_out}"
             )

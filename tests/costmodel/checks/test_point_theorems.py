@@ -54,7 +54,7 @@ def test_formulas_that_refuse_everything(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_arguments: Any) -> Any:
         raise ValueError("no")
 
-    monkeypatch.setattr(point_theorems, "_formula", refuse)
+    monkeypatch.setattr(point_theorems, "layer_of", refuse)
     (claim,) = (one for one in point_theorems.point_claims() if one.name == "random layers in groups")
     (run,) = runs(claim)
     assert run.failures == [

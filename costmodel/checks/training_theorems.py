@@ -1,0 +1,143 @@
+"""What a training step costs, and what every operator does besides MACs, at random points.
+
+The theorems compare a forward pass. Here the same modules run forward and backward: MACs with both gradients,
+and the bytes that each module saves for the backward pass. Calls, traffic and element operations of each kind
+of operator are compared at the same points. Tensors have shapes, but no data.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from math import prod
+from typing import Any
+
+import sympy as sp
+import torch
+from torch import Tensor, nn
+
+from costmodel.checks.dispatched import Dispatched, Work, work_by_formula
+from costmodel.checks.observe import observe_training
+from costmodel.checks.proof.domain import SizeDomain
+from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.checks.random_options import (
+    built_network,
+    draws,
+    layer_of,
+    layer_options,
+    layer_shapes,
+    network_options,
+    octave_net,
+)
+from costmodel.checks.verify import formulas_by_module
+from costmodel.networks.resnet import resnet
+from costmodel.operators.recorder import Operator, cost_of
+
+Shapes = Sequence[tuple[int, ...]]
+
+
+def training_claims(*, every: bool = False) -> Iterator[Claim]:
+    """Yield the claims about training steps; `every` takes five times as many points."""
+    layers, networks = (300, 100) if every else (60, 20)
+    text = "points; MACs with gradients, bytes saved by each module, calls, traffic, element operations"
+    for kind, points, cases in (("layers", layers, _layers), ("networks", networks, _networks)):
+        yield Claim(f"random {kind} in training", partial(cases, points), "checked", f"{points} {text}")
+
+
+def _layers(points: int) -> Iterator[Identity]:
+    chosen = random.Random(6)
+    for found in draws(points):
+        layer = layer_options(chosen)
+        image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
+        try:
+            operators = layer_of(layer, image, batch).operators()
+        except ValueError:
+            continue  # options that do not fit one another
+        if _can_be_trained(operators):
+            found.append(None)
+            shapes = layer_shapes(layer, image, batch)
+            pairs = partial(_pairs, str(layer), partial(octave_net, layer), shapes, operators, inputs=True)
+            yield Identity(f"layer {len(found)}", SizeDomain({}), pairs)
+
+
+def _networks(points: int) -> Iterator[Identity]:
+    chosen = random.Random(7)
+    for found in draws(points):
+        depth, batch, image, options = network_options(chosen)
+        if options["shortcut"] == "B":
+            depth = 8  # each kind of block, and no more of them
+        if len(found) % 2:  # maps of a single pixel, and stages of one branch
+            image = chosen.randrange(1, 17), chosen.randrange(1, 17)
+            options["alpha"] = [chosen.choice(_BRANCHES) for _ in options["alpha"]]
+        try:
+            operators = resnet(depth, size=image, **options).operators(batch)
+        except ValueError:
+            continue  # options that do not fit one another
+        if _can_be_trained(operators):
+            found.append(None)
+            make, shape = partial(built_network, depth, options), (batch, options["in_channels"], *image)
+            pairs = partial(_pairs, f"{image}, {options}", make, [shape], operators)
+            yield Identity(f"network {len(found)}", SizeDomain({}), pairs)
+
+
+_BRANCHES = (Fraction(0), Fraction(1, 2), Fraction(1))
+
+
+def _can_be_trained(operators: Sequence[Operator]) -> bool:
+    """Return whether every normalisation has several values per channel, as torch requires."""
+    costs = [op.cost for op in operators if op.part == "bn"]
+    return all(2 * cost.other_outputs > cost.bn_weights for cost in costs)
+
+
+def _pairs(
+    title: str,
+    make: Callable[[], nn.Module],
+    shapes: Shapes,
+    operators: Sequence[Operator],
+    inputs: bool = False,
+) -> Iterator[Compared]:
+    """Yield what is compared of one module; `inputs` says whether its inputs need gradients."""
+    with torch.device("meta"):
+        model = make()
+        tensors = [torch.empty(shape, requires_grad=inputs) for shape in shapes]
+    yield from _work(title, model, tensors, operators)
+    seen = observe_training(model, tensors, {torch.ops.aten.convolution_backward: _gradient_flops})
+    yield _compared(title, "training MACs", seen.training_macs, cost_of(operators).macs_training)
+    formulas = formulas_by_module(operators, dict(model.named_modules()))
+    for name in dict.fromkeys((*formulas, *seen.saved_bytes)):
+        saved = formulas[name].saved_bytes if name in formulas else 0
+        yield _compared(f"{name or '(model)'} of {title}", "saved bytes", seen.saved_bytes[name], saved)
+
+
+def _gradient_flops(outputs: Sequence[int], _x: Any, weight: Sequence[int], *others: Any, **_: Any) -> int:
+    """Return the operations of a convolution's gradients, 2 per MAC.
+
+    Each gradient needs as many MACs as the forward pass. Torch's own rule ignores the groups.
+    """
+    gradients = sum(map(bool, others[-1][:2]))  # of the input and of the weight; that of the bias has no MACs
+    return 2 * gradients * prod(outputs) * prod(weight[1:])
+
+
+def _work(
+    title: str, model: nn.Module, tensors: Sequence[Tensor], operators: Sequence[Operator]
+) -> Iterator[Compared]:
+    if any(map(_repeats_a_pixel, operators)):
+        return  # torch repeats a single pixel without the copy that the formulas count, and adds read it once
+    model.eval()
+    with torch.no_grad(), Dispatched() as seen:
+        model(*tensors)
+    formulas = work_by_formula(operators)
+    for part in dict.fromkeys((*formulas, *seen.work)):
+        pairs = zip(Work._fields, seen.work.get(part, Work()), formulas.get(part, Work()), strict=True)
+        for what, code, formula in pairs:
+            yield _compared(f"all {part} operators of {title}", what, code, formula)
+
+
+def _repeats_a_pixel(operator: Operator) -> bool:
+    return operator.part == "upsample" and operator.size is not None and max(operator.size) <= 2
+
+
+def _compared(title: str, quantity: str, code: Any, formula: Any) -> Compared:
+    return Compared(title, quantity, sp.Integer(code), sp.Integer(formula))
