@@ -19,10 +19,11 @@ from torch import nn
 
 from pwoct.channels import check_choice
 from pwoct.octave import OctConv
-from pwoct.plan.choose import is_blocked, is_native
+from pwoct.plan.choose import MEASURED_BYTES, is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.compiled.library import load
 from pwoct.plan.compiled.network import NativeNetwork, why_not_native
+from pwoct.plan.compiled.operations import lanes_of
 from pwoct.plan.converted import LeanConverted, is_converted, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
@@ -59,9 +60,10 @@ def plan_for(
     `pwoct.convert` made is computed by "lean".
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere the reference is chosen.
-    "blocked" and "native" are chosen where they were measured: with vectors of 64 bytes, and in bfloat16
-    without tiles (AMX), with which the library multiplies several times as fast; octave layers nevertheless
-    train with "blocked". They need a C++ compiler; compilation takes about 20 seconds on first use.
+    "blocked" and "native" are chosen where they were measured: with vectors of 32 and 64 bytes (AVX2,
+    AVX-512), and in bfloat16 without tiles (AMX), with which the library multiplies several times as fast;
+    octave layers nevertheless train with "blocked". They need a C++ compiler; compilation takes about 20
+    seconds on first use.
 
     Raises:
         ValueError: if the shape does not have four positive sizes.
@@ -83,8 +85,9 @@ def plan_for(
         return "blocked" if _is_blocked(model, images, (size[0], size[1]), dtype) else "lean"
     if dtype not in (torch.float32, torch.bfloat16) or why_not_folded(model) is not None:
         return "lean"
-    fits = is_native(model.width, images) and why_not_native(model, dtype) is None
-    return "native" if fits and _has_wide_vectors() and not _has_tiles(dtype) else "folded"
+    if why_not_native(model, dtype) is not None or _has_tiles(dtype) or not _is_measured():
+        return "folded"
+    return "native" if is_native(model.width, images, lanes_of(dtype)) else "folded"
 
 
 def why_not(
@@ -121,15 +124,15 @@ def why_not(
 def _is_blocked(model: ResNet, images: int, size: tuple[int, int], dtype: torch.dtype) -> bool:
     fits = is_blocked(model.width, size) and why_not_blocked(model, images, size) is None
     is_octave = any(isinstance(module, OctConv) for module in model.modules())
-    return fits and _has_wide_vectors() and (is_octave or not _has_tiles(dtype))
+    return fits and _is_measured() and (is_octave or not _has_tiles(dtype))
 
 
 def _has_tiles(dtype: torch.dtype) -> bool:
     return dtype == torch.bfloat16 and bool(load().pwoct_has_tiles())
 
 
-def _has_wide_vectors() -> bool:
-    return bool(load().pwoct_vector_bytes() == 64)
+def _is_measured() -> bool:
+    return load().pwoct_vector_bytes() in MEASURED_BYTES
 
 
 def with_plan(

@@ -12,8 +12,8 @@ VECTOR = 16  # float32 output channels that a convolution computes at once
 PACKED_CHANNELS = {torch.float32: 32, torch.bfloat16: 64}
 TILE = 32  # bfloat16 input channels of one tile
 
-# For this package's kernels: images per block, and the widest first stage at which they were faster.
-IMAGES = 16
+# With these bytes of a vector, and up to this width of the first stage, this package's kernels were faster.
+MEASURED_BYTES = (32, 64)
 WIDEST = 64
 
 
@@ -102,15 +102,15 @@ def merges_bottleneck(c_in: int, hidden: int, c_out: int, kernel: tuple[int, int
     return 2 * k * c_in * fill(c_out) <= 3 * steps
 
 
-def is_native(width: int, images: int) -> bool:
+def is_native(width: int, images: int, lanes: int) -> bool:
     """Whether the plan "native" suits a network of `width` channels in its first stage, if it can run at all.
 
-    Wide layers fill the library's vectors as well. Blocks of images must be filled to two thirds.
+    Wide layers fill the library's vectors as well. Blocks of `lanes` images must be filled to two thirds.
 
-    >>> [is_native(width, 128) for width in (16, 64, 128)], is_native(16, 1)
-    ([True, True, False], False)
+    >>> [is_native(width, 128, 16) for width in (16, 64, 128)], is_native(16, 6, 16), is_native(16, 6, 8)
+    ([True, True, False], False, True)
     """
-    return width <= WIDEST and 2 * fill(images, IMAGES) <= 3 * images
+    return width <= WIDEST and 2 * fill(images, lanes) <= 3 * images
 
 
 def is_blocked(width: int, size: tuple[int, int]) -> bool:

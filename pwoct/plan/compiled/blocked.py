@@ -30,11 +30,11 @@ from pwoct.resnet import ResNet, blocks
 class BlockedNetwork(LeanNetwork):
     """A `ResNet` computed by the plan "blocked"; it has the same children, so the same state dict.
 
-    x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images per block (a vector of 64 bytes
-    holds 16 in float32, 8 in float64) and all pooled maps have even sizes. Returns logits (n, classes). Under
-    autocast, maps are stored in bfloat16, and multiplied in bfloat16 if the processor can; sums, statistics
-    and everything else are in the parameters' type, float32 or float64. Evaluation uses "lean". Layers may
-    change between steps; they are then recorded again.
+    x: (n, in_channels, h, w) on the CPU, where n is a multiple of the images per block (in float32, 16 with
+    AVX-512, 8 with AVX2, 4 with NEON or SSE; in float64, half as many) and all pooled maps have even sizes.
+    Returns logits (n, classes). Under autocast, maps are stored in bfloat16, and multiplied in bfloat16 if
+    the processor can; sums, statistics and everything else are in the parameters' type, float32 or float64.
+    Evaluation uses "lean". Layers may change between steps; they are then recorded again.
 
     Raises:
         ValueError: in training, if the kernels do not run here, or do not support a layer, type or size.

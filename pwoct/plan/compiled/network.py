@@ -25,7 +25,8 @@ class NativeNetwork(Snapshot):
     """A snapshot of a `ResNet` for images of one size, in compiled kernels; no parameters or gradients.
 
     x: (n, in_channels, h, w) of any floating type, on the CPU. Returns logits (n, classes) in `dtype`.
-    Images are computed in blocks of as many images as a vector has floats: batches should be multiples of 16.
+    Images are computed in blocks of as many images as a vector has floats, 4, 8 or 16: batches should be
+    multiples of that.
 
     Args:
         model: the network; its weights and statistics are copied.

@@ -17,6 +17,8 @@ pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 
 SIZE = (16, 16)
 
+MEASURED = (32, 64)  # bytes of the vectors of AVX2 and AVX-512
+
 
 def changed(**layers):
     model = network({})
@@ -136,6 +138,17 @@ def test_where_the_library_multiplies_by_tiles(has_tiles, dtype, monkeypatch):
         assert plan == ("folded" if by_the_library else "native")
 
 
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_which_vectors_were_measured(width, monkeypatch):
+    kernels = SimpleNamespace(pwoct_has_tiles=lambda: False, pwoct_vector_bytes=lambda: width)
+    monkeypatch.setattr(plan_package, "load", lambda: kernels)
+    model, shape = network({"alpha": "1/2"}), (128, 3, 32, 32)
+    is_measured = width in MEASURED
+    for training, ours, library_s in ((True, "blocked", "lean"), (False, "native", "folded")):
+        plan = plan_for(model, shape, torch.float32, training=training)
+        assert plan == (ours if is_measured else library_s)
+
+
 @pytest.mark.parametrize(
     ("model", "shape", "plan"),
     [
@@ -150,7 +163,7 @@ def test_where_the_library_multiplies_by_tiles(has_tiles, dtype, monkeypatch):
     ],
 )
 def test_what_it_is_chosen_for(model, shape, plan):
-    if library.load().pwoct_vector_bytes() != 64:
+    if library.load().pwoct_vector_bytes() not in MEASURED:
         plan = "lean"
     assert plan_for(model, shape, torch.bfloat16, training=True) == plan
     with_plan(model, plan)
