@@ -14,18 +14,22 @@ from functools import partial
 from typing import Any
 
 import sympy as sp
+import torch
 from torch import nn
 
 from costmodel.checks.instances import counted_by_module
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_options import built_network, network_options
+from costmodel.convention import DTYPE_BYTES, Cost
+from costmodel.grids.quantities import NAMED, cost_quantities
 from costmodel.networks.resnet import ResNetDesign, resnet, rounding_notes
 from costmodel.operators.layer import Layer, standard_layer
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
+from costmodel.operators.registry import layer_cost
 from costmodel.tables.counting import COUNTS, Totals
-from costmodel.tables.layer import layer_table
+from costmodel.tables.layer import kinds_table, layer_table, quantities
 from costmodel.tables.network import configurations_table, network_table, per_layer_table
 from pwoct.blocks import BasicBlock
 from pwoct.channels import split_channels
@@ -59,6 +63,8 @@ def table_claims(*, every: bool = False) -> Iterator[Claim]:  # noqa: ARG001 - t
     yield Claim("rows of a network's layers = modules", _rows, "checked", networks)
     text = f"{networks} and {len(LAYERS)} layers; {len(TOTALS)} choices of what is counted, and in which unit"
     yield Claim("tables of networks and layers = operators()", _tables, "checked", text)
+    text = f"{', '.join(DTYPE_BYTES)}; {networks} and {len(LAYERS)} layers as every kind of layer"
+    yield Claim("derived quantities = their definitions", _quantities, "checked", text)
     text = f"{_NOTED} random networks, every width rule"
     yield Claim("notes on rounding stand where it acted", _notes, "checked", text)
 
@@ -113,6 +119,50 @@ def _table_pairs(title: str, totals: Totals) -> Iterator[Compared]:
         yield from _changes(f"configuration resnet{depth} {options}, {title}", row, own, plain, octave)
     for layer in LAYERS:
         yield from _layer_pairs(f"{layer}, {title}", layer, totals)
+
+
+def _quantities() -> Iterator[Identity]:
+    for dtype in DTYPE_BYTES:
+        yield Identity(dtype, SizeDomain({}), partial(_quantity_pairs, dtype))
+
+
+def _quantity_pairs(dtype: str) -> Iterator[Compared]:
+    """Yield derived quantities beside the sums that define them, with bytes as torch stores the dtype."""
+    size = torch.empty(0, dtype=getattr(torch, dtype)).element_size()
+    for layer in LAYERS:
+        for row in kinds_table(layer, "pwise", dtype).rows:
+            cost = layer_cost(row["op"], layer)
+            moved = size * (cost.elements_read + cost.elements_written)
+            yield _compared(
+                f"{row['op']} of {layer}", "MACs per byte", Fraction(cost.macs, moved), row["intensity"]
+            )
+            elements = {"bytes_read": cost.elements_read, "bytes_written": cost.elements_written}
+            for key, count in elements.items():
+                yield _compared(f"{row['op']} of {layer}", key, size * count, quantities(cost, dtype)[key])
+    for depth, options in NETWORKS:
+        cost = cost_of(resnet(depth, **options).operators())
+        shown = cost_quantities(cost, NAMED, dtype)
+        for name, count in _defined(cost, size).items():
+            yield _compared(f"resnet{depth} {options} in {dtype}", name, count, shown.pop(name))
+        yield _compared(f"resnet{depth}", "other quantities", 0, len(shown))
+
+
+def _defined(cost: Cost, size: int) -> dict[str, Any]:
+    training = cost.macs + cost.macs_input_grad + cost.macs_weight_grad
+    elements = (
+        cost.bias_ops + cost.bn_ops + cost.activation_ops + cost.pool_ops + cost.upsample_ops + cost.add_ops
+    )
+    return {
+        "params": cost.weights + cost.biases + cost.bn_weights,
+        "macs": cost.macs,
+        "flops": 2 * cost.macs,
+        "training-macs": training,
+        "training-flops": 2 * training,
+        "activations": cost.activations,
+        "bytes": size * (cost.elements_read + cost.elements_written),
+        "element-ops": elements,
+        "calls": cost.calls,
+    }
 
 
 def _without(net: ResNetDesign, *, alpha: bool) -> ResNetDesign:

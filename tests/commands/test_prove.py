@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,71 @@ def _known_quotient(run: Any) -> None:
     run["conditions"].append(["floor(n/c_in) <= quotient_0", step])
 
 
+QUOTIENT = {
+    "rule": "quotient",
+    "of": "floor(n/c_in)",
+    "above": "n",
+    "below": "c_in",
+    "step": {"rule": "polynomial"},
+}
+
+
+def _everywhere(run: Any, name: str, value: int) -> None:
+    for numbers in (run["sample"], *(numbers for numbers, _ in run["instances"])):
+        numbers[name] = value
+
+
+def _fact_about_an_unknown_quotient(run: Any) -> None:
+    run["domain"]["facts"].append("quotient_0 - 10")
+    _everywhere(run, "quotient_0", 11)
+    run["conditions"].append(["floor(n/c_in) >= 5", QUOTIENT])
+
+
+def _value_of_an_unknown_quotient(run: Any) -> None:
+    run["domain"]["worlds"].append({"quotient_0": "1000"})
+    _everywhere(run, "quotient_0", 1000)
+    run["conditions"].append(["floor(n/c_in) >= 5", QUOTIENT])
+
+
+def _all_macs_are(name: str, run: Any) -> None:
+    for row in run["compared"]:
+        row[2:] = [name, name] if row[1] == "macs" else row[2:]
+    for numbers, macs in run["instances"]:
+        numbers[name] = macs
+
+
+def _no_total(run: Any) -> None:
+    run["compared"] = [row for row in run["compared"] if row[0] != "all layers"]
+    _same_on_both_sides(run)
+
+
+def _layers_by_another_name(run: Any) -> None:
+    run["compared"][0][1] = "MACs"
+    _same_on_both_sides(run)
+
+
+def _negative_quotient(run: Any) -> None:
+    step = {**QUOTIENT, "of": "floor((n - c_in)/c_in)", "above": "n - c_in"}
+    run["conditions"].append(["floor((n - c_in)/c_in) >= 0", step])
+
+
+def _smaller_of_two(run: Any) -> None:
+    cases = [{"rule": "polynomial"}, {"rule": "polynomial"}]
+    step = {"rule": "choice", "of": "Min(n, c_in)", "arguments": ["n", "c_in"], "cases": cases}
+    run["conditions"].append(["Min(n, c_in) >= n", step])
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
+        (_fact_about_an_unknown_quotient, "quotient_0 is no size of the domain"),
+        (_value_of_an_unknown_quotient, "quotient_0 is no size of the domain"),
+        (partial(_all_macs_are, "unknown"), "unknown is no size of the domain"),
+        (partial(_all_macs_are, "Max"), "Max is no size of the domain"),
+        (_no_total, "were counted at no instance"),
+        (_layers_by_another_name, "the totals are not the sums of the layers"),
+        (_negative_quotient, "floor((n - c_in)/c_in) >= 0 does not follow"),
+        (_smaller_of_two, "Min(n, c_in) >= n does not follow"),
         (_same_on_both_sides, "the totals are not the sums of the layers"),
         (_other_domain, "lies outside the domain"),
         (_larger_domain, "n - 1 >= 0 does not follow"),

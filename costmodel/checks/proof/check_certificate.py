@@ -5,6 +5,7 @@ import json
 import sys
 from hashlib import sha256
 from itertools import product
+from re import findall
 from typing import Any
 
 import sympy as sp
@@ -92,11 +93,9 @@ def holds(c: Any, step: Any, domain: Any) -> bool:
     """Return whether a condition is shown for the whole domain; ValueError is not a proof either."""
     if rule := {"residues": _residues, "quotient": _quotient, "choice": _choice}.get(step["rule"]):
         return rule(c, step, domain)
-    if isinstance(c, sp.Or | sp.And):
-        steps, all_or_any = step.get("parts", [step.get("step")]), any if isinstance(c, sp.Or) else all
-        return all_or_any(any(holds(part, one, domain) for one in steps) for part in c.args)
-    if c in (sp.true, sp.false):
-        return bool(c)
+    if isinstance(c, sp.Or | sp.And) or c in (sp.true, sp.false):
+        steps, some = step.get("parts", [step.get("step")]), isinstance(c, sp.Or) or c == sp.false
+        return (any if some else all)(any(holds(part, one, domain) for one in steps) for part in c.args)
     difference = sp.expand(c.lhs - c.rhs)
     if not all(k.is_Rational for k, _ in terms(difference)):
         return False
@@ -121,9 +120,10 @@ def faults(content: Any) -> Any:
 def _faults(run: Any, least: Any, facts: Any, worlds: Any, rounded: Any) -> Any:
     low = {sp.Symbol(s, integer=True): value for s, value in least.items()}
     domain = low, [*map(read, facts)], [{read(s): read(e) for s, e in world.items()} for world in worlds]
-    for text, step in run["conditions"]:
-        if not holds(read(text), step, domain):
-            yield f"{text} does not follow"
+    yield from (f"{t} does not follow" for t, step in run["conditions"] if not holds(read(t), step, domain))
+    texts = json.dumps([facts, worlds, rounded, [row[2:] for row in run["compared"]]])
+    names = {*findall(r"[^\W\d]\w*\b(?!\()", texts)}  # of whatever is not called
+    yield from (f"{name} is no size of the domain" for name in sorted(names - {*least}))
     same = [s - e for world in domain[2] for s, e in world.items()]
     same += [sp.floor(read(quotient)) - read(s) for quotient, s in rounded]
     yield from _unequal(run, [*domain[1], *same, *(-e for e in same), *(s - k for s, k in low.items())])
@@ -137,7 +137,7 @@ def _unequal(run: Any, needed: Any) -> Any:
             left[quantity].append(read(code) * (1 if name == TOTAL[0] else -1))
         if code != formula and sp.expand(read(code) - read(formula)) != 0:
             yield f"{name}: {quantity}: {code} is not {formula}"
-    if traced and (not run["instances"] or any(sp.expand(sp.Add(*left[q])) for q in ("macs", "params"))):
+    if bool(traced) != bool(run["instances"]) or any(sp.expand(sp.Add(*left[q])) for q in left):
         yield "all layers: the totals are not the sums of the layers, or were counted at no instance"
     for numbers, macs in (*run["instances"], (run["sample"], ...)):
         at = {sp.Symbol(s, integer=True): sp.Integer(value) for s, value in numbers.items()}

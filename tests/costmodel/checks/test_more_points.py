@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
+from costmodel import convention
 from costmodel.checks import refusal_theorems, table_theorems, training_theorems
 from costmodel.checks.prove import Identity, equal
+from costmodel.grids import quantities
 from costmodel.networks import network, resnet
 from costmodel.operators import elementwise, octave, recorder, standard
 from costmodel.operators.recorder import FeatureMap, Operator, Recorder
@@ -34,6 +36,7 @@ def failures(cases: Iterable[Identity]) -> Iterator[str]:
         refusal_theorems._names,
         table_theorems._rows,
         table_theorems._tables,
+        table_theorems._quantities,
         table_theorems._notes,
     ],
 )
@@ -153,3 +156,15 @@ def test_an_upsampling_of_the_width_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(branches, "_repeat_pixels", repeated)
     assert any(failures(training_theorems._layers(60)))
+
+
+@pytest.mark.parametrize("name", ["float16", "float32"])
+def test_bytes_of_the_wrong_type(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(convention.DTYPE_BYTES, name, 3)  # type: ignore[arg-type]
+    assert "MACs per byte" in next(failures(table_theorems._quantities()))
+
+
+def test_a_quantity_of_other_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = replace(quantities.NAMED["bytes"], parts=("elements_read",))
+    monkeypatch.setitem(quantities.NAMED, "bytes", read)  # type: ignore[arg-type]
+    assert ": bytes: " in next(failures(table_theorems._quantities()))
