@@ -34,6 +34,8 @@ SCRIPTS = (
     "comparison",
     "plot",
     "front",
+    "merge",
+    "stages",
     "presets",
     "controls",
     "app",

@@ -203,6 +203,15 @@ def test_a_budget_keeps_what_fits(explorer: Explorer) -> None:
     assert shown["link"].endswith("maxParams=600000&maxMacs=40000000")
 
 
+def test_a_large_budget_stays_in_the_link(explorer: Explorer) -> None:
+    page = explorer.page
+    page.locator("#max-macs").fill("12.5G")
+    page.locator("#max-macs").press("Enter")
+    page.reload()
+    assert page.locator("#max-macs").input_value() == "12500000000"
+    assert page.locator("#error").is_hidden()
+
+
 def test_a_point_of_the_picture_says_what_it_is_and_loads(explorer: Explorer) -> None:
     page = explorer.page
     point = page.locator(".front-point").nth(20)

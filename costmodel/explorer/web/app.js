@@ -1,6 +1,6 @@
 // The page: a state goes in, everything that is shown comes out. There is no other state.
 
-const ui = { state: null, perStage: false, rows: [], step: 0, steps: 0, dragged: false };
+const ui = { state: null, perStage: false, rows: [], cost: null, step: 0, steps: 0, dragged: false };
 
 function render(state) {
   const found = parts(state);
@@ -9,7 +9,7 @@ function render(state) {
   const cost = totalOf(shares);
   const compared = comparison(state, cost, shares);
   const layer = chosenLayer(state, rows);
-  ui.rows = rows;
+  Object.assign(ui, { rows, cost });
   showControls(state);
   renderTotals(cost, compared);
   renderMeasured(state);

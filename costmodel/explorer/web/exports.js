@@ -2,18 +2,41 @@
 
 function commandOf(state) {
   const choices = [`--alpha ${alphaText(state)}`, `--beta ${betaText(state)}`, `--paths ${pathSetsText(state)}`];
-  const options = [`--model resnet${state.depth}`, ...choices];
-  if (sizeText(state.size) !== "32") options.push(`--size ${sizeText(state.size)}`);
-  if (state.width !== 16) options.push(`--width ${state.width}`);
   // Where all stages choose alike, the command also costs a layer: of the first stage's width, so that beta may
   // be as large as there.
   const showsLayer = !choices.some((choice) => choice.includes("+"));
-  if (state.width !== 16 && showsLayer) options.push(`--c-in ${state.width} --c-out ${state.width}`);
+  const layer = state.width !== 16 && showsLayer ? [`--c-in ${state.width} --c-out ${state.width}`] : [];
+  return ["pwoct-cost", `--model resnet${state.depth}`, ...choices, ...backboneOptions(state), ...layer].join(" ");
+}
+
+function backboneOptions(state) {
+  const options = [];
+  if (sizeText(state.size) !== "32") options.push(`--size ${sizeText(state.size)}`);
+  if (state.width !== 16) options.push(`--width ${state.width}`);
   if (state.classes !== 10) options.push(`--classes ${state.classes}`);
   if (state.widthRule !== "out") options.push(`--width-rule ${state.widthRule}`);
   if (state.strideRule !== "C") options.push(`--stride-rule ${state.strideRule}`);
   if (state.between !== "none") options.push(`--between ${state.between}`);
-  return `pwoct-cost ${options.join(" ")}`;
+  return options;
+}
+
+// The command that finds the front that is shown; none where it would compare other quantities too.
+function searchCommandOf(state) {
+  const names = [state.x, state.y];
+  if (!names.includes("params") || !names.includes("macs")) return "";
+  const betas = spaceBetas(state).map(ratioText).join();
+  const alphas = state.each === "own" ? stageAlphas(state) : SPACE.alphas;
+  return [
+    "pwoct-cost",
+    `search resnet${state.depth}`,
+    ...(state.each === "own" ? ["--per-stage"] : []),
+    `--alpha 0:${ratioText(alphas.at(-1))}:1/8`,
+    betas ? `--beta ${betas}` : "--paths none",
+    ...(state.maxParams === null ? [] : [`--max-params ${state.maxParams}`]),
+    ...(state.maxMacs === null ? [] : [`--max-macs ${state.maxMacs}`]),
+    ...(state.want === "most" ? [`--maximise ${state.y}`] : []),
+    ...backboneOptions(state),
+  ].join(" ");
 }
 
 function pythonValue(state, text) {

@@ -1,4 +1,4 @@
-// All configurations of a backbone, and their Pareto front.
+// All configurations of a backbone in which the stages choose alike, and the Pareto front: of these, or of all.
 
 // Every alpha in eighths, some betas, every set of paths: the configurations of the chart.
 const SPACE = {
@@ -17,9 +17,10 @@ function* configurations(state) {
 
 // The space depends on the backbone alone; while alpha, beta and paths move, its costs stay.
 const space = { key: "", points: [] };
+const backboneKey = ({ depth, size, width, classes, strideRule, widthRule, between }) =>
+  JSON.stringify([depth, size, width, classes, strideRule, widthRule, between]);
 function spaceOf(state) {
-  const { depth, size, width, classes, strideRule, widthRule, between } = state;
-  const key = JSON.stringify([depth, size, width, classes, strideRule, widthRule, between]);
+  const key = backboneKey(state);
   if (space.key !== key) {
     space.points = [...configurations(state)].map((net) => ({ net, cost: networkCost(net) }));
     space.key = key;
@@ -47,13 +48,35 @@ const plainNetworks = (state) =>
 const fits = (state, cost) =>
   (state.maxParams === null || cost[PARAMS] <= state.maxParams) && (state.maxMacs === null || cost[MACS] <= state.maxMacs);
 
+// The front where it is known, and null while all choices of the stages are searched.
+function frontIn(state, points) {
+  staged.asked = state.each === "own" ? staged.asked : "";
+  if (state.each === "own") return stagedPoints(state, () => keepingFocus(() => renderFront(ui.state, ui.cost, changeView)));
+  return frontOf(points, ...axesOf(state), state.want);
+}
+
+const axesOf = ({ x, y }) => [QUANTITIES.indexOf(x), QUANTITIES.indexOf(y)];
+
 function renderFront(state, cost, change) {
-  const [x, y] = [QUANTITIES.indexOf(state.x), QUANTITIES.indexOf(state.y)];
   const all = spaceOf(state);
   const points = all.filter((point) => fits(state, point.cost));
-  const front = frontOf(points, x, y, state.want);
+  const found = frontIn(state, points);
+  const front = found ?? [];
   const plain = plainNetworks(state);
-  const scale = scales([...all, ...plain, { cost }], x, y);
+  drawFront(state, { all, points, front, plain, cost });
+  byId("front").setAttribute("aria-busy", String(!found));
+  byId("front-count").textContent = countWords(state, all, points, found);
+  byId("front-body").replaceChildren(...front.map((point) => frontRow(state, point, change)));
+  byId("plain-body").replaceChildren(...plain.map((network) => plainRow(network, ...axesOf(state))));
+  byId("front-x").textContent = LABELS[state.x];
+  byId("front-y").textContent = LABELS[state.y];
+  byId("search-command").textContent = searchCommandOf(state);
+  byId("search-box").hidden = searchCommandOf(state) === "";
+}
+
+function drawFront(state, { all, points, front, plain, cost }) {
+  const [x, y] = axesOf(state);
+  const scale = scales([...all, ...front, ...plain, { cost }], x, y);
   const at = ({ cost: c }) => [scale.x.at(c[x]).toFixed(1), scale.y.at(c[y]).toFixed(1)];
   const drawn = svg(
     "svg",
@@ -69,23 +92,23 @@ function renderFront(state, cost, change) {
     ...currentMarks(at({ cost })),
   );
   byId("front").replaceChildren(drawn);
-  chart.marks = points.map((point) => ({ ...point, place: at(point).map(Number) }));
-  byId("front-count").textContent = countWords(all, points, front);
-  byId("front-body").replaceChildren(...front.map((point) => frontRow(point, x, y, change)));
-  byId("plain-body").replaceChildren(...plain.map((network) => plainRow(network, x, y)));
-  byId("front-x").textContent = LABELS[state.x];
-  byId("front-y").textContent = LABELS[state.y];
+  const marked = state.each === "own" ? [...front, ...points] : points;
+  chart.marks = marked.map((point) => ({ ...point, place: at(point).map(Number) }));
 }
 
-function countWords(all, points, front) {
-  const found = `${grouped(all.length)} configurations`;
+function countWords(state, all, points, front) {
   const within = points.length < all.length ? `, ${grouped(points.length)} within budget` : "";
-  return `${found}${within}, ${front.length} on the front`;
+  if (state.each === "alike")
+    return `${grouped(all.length)} configurations${within}, ${front.length} on the front`;
+  const size = grouped(stagedSize(state));
+  const found = front ? `${grouped(front.length)} of ${size} configurations are on the front` : `searching ${size} configurations…`;
+  return `${grouped(all.length)} in which the stages choose alike${within}; ${found}`;
 }
 
 function frontWords(state, points, front) {
   const sense = state.want === "most" ? "most" : "least";
-  return `${points.length} configurations; ${front.length} of them have the ${sense} ${LABELS[state.y].toLowerCase()} for their ${LABELS[state.x]}. The table below lists them.`;
+  const count = state.each === "own" ? stagedSize(state) : points.length;
+  return `${grouped(count)} configurations; ${front.length} of them have the ${sense} ${LABELS[state.y].toLowerCase()} for their ${LABELS[state.x]}. The table below lists them.`;
 }
 
 function plainRow({ depth, cost }, x, y) {
@@ -98,13 +121,14 @@ function plainRow({ depth, cost }, x, y) {
   );
 }
 
-function choiceWords({ stages: [{ alpha, beta, paths }] }) {
-  const compressed = paths.size ? `beta ${ratioText(beta)}, ${pathsText(paths)}` : "no bottlenecks";
-  return `alpha ${ratioText(alpha)}, ${compressed}`;
+function choiceWords(net) {
+  const compressed = net.stages.some(({ paths }) => paths.size) ? `beta ${betaText(net)}, ${pathSetsText(net)}` : "no bottlenecks";
+  return `alpha ${alphaText(net)}, ${compressed}`;
 }
 
-function frontRow({ net, cost }, x, y, change) {
+function frontRow(state, { net, cost }, change) {
   const name = choiceWords(net);
+  const [x, y] = axesOf(state);
   const button = element("button", { type: "button", class: "load", "data-key": `front ${name}` }, name);
   button.addEventListener("click", () => change({ stages: net.stages }));
   return element(

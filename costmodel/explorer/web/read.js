@@ -14,6 +14,7 @@ const CHOICES = {
   x: QUANTITIES,
   y: QUANTITIES,
   want: ["most", "least"],
+  each: ["alike", "own"],
 };
 
 const ratio = (p, q = 1) => {
@@ -95,7 +96,7 @@ function parseSize(text) {
 const PREFIXES = { "": 0, K: 3, M: 6, G: 9, T: 12 };
 function parseBudget(text, name) {
   if (text.trim() === "") return null;
-  const [, whole, places = "", prefix] = /^\s*(\d{1,9})(?:\.(\d{1,9}))?\s*([kmgt]?)\s*$/i.exec(text) ?? [];
+  const [, whole, places = "", prefix] = /^\s*(\d{1,15})(?:\.(\d{1,15}))?\s*([kmgt]?)\s*$/i.exec(text) ?? [];
   const zeros = PREFIXES[prefix?.toUpperCase()] - places.length;
   const value = Number(`${whole}${places}e${zeros}`);
   if (whole === undefined || !Number.isSafeInteger(value) || value === 0)

@@ -26,6 +26,7 @@ const DEFAULTS = Object.freeze({
   x: "macs",
   y: "params",
   want: "most",
+  each: "alike",
   maxParams: "",
   maxMacs: "",
   pin: "",
