@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 STDERR = 2
 SHOW_CURSOR = b"\x1b[?25h"
 INTERRUPTED = 130  # a shell's exit code for SIGINT
-SYMPY_CACHE = "5000"  # results that sympy keeps of each function; with 1000, `prove` takes a fifth longer
+SYMPY_CACHE = (
+    "20000"  # results that sympy keeps of each function; its default of 1000 is too few for a network
+)
 IMPORTING = "<frozen importlib._bootstrap>"
 
 

@@ -12,6 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from costmodel.__main__ import SYMPY_CACHE
+
+# As in the command line, and for the same reason. sympy reads it when it is first imported.
+os.environ.setdefault("SYMPY_CACHE_SIZE", SYMPY_CACHE)
+
 # The same examples in every run: a test never fails by chance. No deadline: the machine may be busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")

@@ -206,17 +206,11 @@ def closed_form(
     recorded, sizes = _divisible_by_8(pair(size))
     backbone = Backbone(3, width, classes, in_channels, recorded, stride_rule, shortcut)
     cost = network_cost(backbone, design, n, stage=stage, batch=batch)
-    replacements = [sizes]
+    values = sizes
     if form != "channels":
-        replacements += [_widths(design, form), _splits(design, form)]
-    return cost.map(lambda value: _replaced(value, replacements))
-
-
-def _replaced(value: Size, replacements: list[dict[sp.Symbol, Size]]) -> sp.Expr:
-    formula = sp.sympify(value)
-    for replacement in replacements:
-        formula = formula.xreplace({key: sp.sympify(new) for key, new in replacement.items()})
-    return sp.expand(formula)
+        splits = _splits(design, form)
+        values |= splits | {m: sp.sympify(w).xreplace(splits) for m, w in _widths(design, form).items()}
+    return cost.map(lambda value: sp.expand(sp.sympify(value).xreplace(values)))
 
 
 def _divisible_by_8(size: Pair) -> tuple[Pair, dict[sp.Symbol, Size]]:

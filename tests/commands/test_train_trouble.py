@@ -96,6 +96,8 @@ def test_one_damaged_run_does_not_stop_a_study(pwoct_cost, tmp_path):
             "--dataset",
             "synthetic",
             "--quiet",
+            "--cluster",
+            "none",  # on a cluster: tests/pwoct/training/test_cluster.py
         ),
         *(
             "--epochs",
