@@ -35,6 +35,7 @@ __all__ = [
     "OctaveTensor",
     "conversion_of",
     "convert",
+    "merges_output",
 ]
 
 
@@ -183,3 +184,9 @@ def _replaced(model: nn.Module, report: LayerReport, options: Options) -> LayerR
 def _merge_output(_module: nn.Module, _args: Any, output: Any) -> Any:
     """Give whoever calls the network plain tensors."""
     return merge(output)
+
+
+def merges_output(model: nn.Module) -> bool:
+    """Whether a module's only hook is that of a converted network, and its forward that of its class."""
+    others = model._forward_pre_hooks or model._backward_hooks or model._backward_pre_hooks
+    return [*model._forward_hooks.values()] == [_merge_output] and not others and "forward" not in vars(model)

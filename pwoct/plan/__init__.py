@@ -9,9 +9,11 @@ Plans:
     "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
     "blocked": training with this package's kernels, which need a C++ compiler; see `BlockedNetwork`.
     "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
-    "native": the same, computed by this package's kernels, which need a C++ compiler; see `NativeNetwork`.
+    "native": the same, computed by this package's kernels, which need a C++ compiler; see `NativeNetwork`. It
+        takes any network whose operators have kernels.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -19,7 +21,7 @@ from torch import nn
 
 from pwoct.channels import check_choice
 from pwoct.octave import OctConv
-from pwoct.plan.choose import MEASURED_BYTES, is_blocked, is_native
+from pwoct.plan.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.compiled.library import load
 from pwoct.plan.compiled.network import NativeNetwork, why_not_native
@@ -27,6 +29,7 @@ from pwoct.plan.compiled.operations import lanes_of
 from pwoct.plan.converted import LeanConverted, is_converted, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
+from pwoct.plan.graph.trace import image_channels
 from pwoct.plan.known import why_not_known
 from pwoct.plan.lean import LeanNetwork
 from pwoct.resnet import ResNet
@@ -46,8 +49,7 @@ __all__ = [
 
 PLANS = ("reference", "lean", "blocked", "folded", "native")
 TRAINABLE = {"lean": LeanNetwork, "blocked": BlockedNetwork}
-_ONLY_LEAN = "a converted network is computed by lean or reference"
-SNAPSHOTS = {"folded": FoldedNetwork, "native": NativeNetwork}
+_NOT_CONVERTED = "a converted network is computed by native, lean or reference"
 
 
 def plan_for(
@@ -55,9 +57,10 @@ def plan_for(
 ) -> str:
     """Return the name of the best plan that can compute the network, for these arguments and this machine.
 
-    The choice never depends on a timing. A network that differs from this package's, in types or by hooks, is
-    computed by the reference, or by "lean" if only its convolutions and normalisations differ. A network that
-    `pwoct.convert` made is computed by "lean".
+    The choice never depends on a timing. A `ResNet` that differs from this package's, in types or by hooks,
+    is computed by the reference, or by "lean" if only its convolutions and normalisations differ. Inference
+    of any other network is "native" if its operators have kernels, which is found by recording it; else, and
+    in training, a network that `pwoct.convert` made is computed by "lean", and others by the reference.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere the reference is chosen.
     "blocked" and "native" are chosen where they were measured: with vectors of 32 and 64 bytes (AVX2,
@@ -74,13 +77,15 @@ def plan_for(
     """
     if len(input_shape) != 4 or min(input_shape) < 1:
         raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
-    if device == "cpu" and is_converted(model):
-        return "reference" if why_not_converted(model) else "lean"
-    if device != "cpu" or not isinstance(model, ResNet):
+    images, channels, *size = input_shape
+    if device != "cpu":
         return "reference"
+    if is_converted(model) or not isinstance(model, ResNet):
+        if not training and _is_native(model, images, channels, (size[0], size[1]), dtype):
+            return "native"
+        return "reference" if why_not_converted(model) else "lean"
     if why_not_known(model, layers=False) is not None:
         return "reference"
-    images, _, *size = input_shape
     if training:
         return "blocked" if _is_blocked(model, images, (size[0], size[1]), dtype) else "lean"
     if dtype not in (torch.float32, torch.bfloat16) or why_not_folded(model) is not None:
@@ -112,13 +117,27 @@ def why_not(
     check_choice("plan", plan, PLANS)
     if plan == "reference":
         return None
+    if plan == "native":
+        return why_not_native(model, dtype, size)
     if is_converted(model):
-        return why_not_converted(model) if plan == "lean" else _ONLY_LEAN
+        return why_not_converted(model) if plan == "lean" else _NOT_CONVERTED
     if not isinstance(model, ResNet) or plan == "lean":
         return why_not_known(model, layers=False)
     if plan == "blocked":
         return why_not_known(model, layers=True) or why_not_blocked(model, images, size)
-    return why_not_folded(model) if plan == "folded" else why_not_native(model, dtype)
+    return why_not_folded(model)
+
+
+def _is_native(
+    model: nn.Module, images: int, channels: int, size: tuple[int, int], dtype: torch.dtype
+) -> bool:
+    """Whether "native" suits a network of any kind, and computes it."""
+    if (
+        dtype not in (torch.float32, torch.bfloat16)
+        or why_not_native(model, dtype, size, channels) is not None
+    ):
+        return False
+    return fills_blocks(images, lanes_of(dtype)) and _is_measured() and not _has_tiles(dtype)
 
 
 def _is_blocked(model: ResNet, images: int, size: tuple[int, int], dtype: torch.dtype) -> bool:
@@ -160,24 +179,34 @@ def with_plan(
     check_choice("plan", plan, PLANS)
     if plan == "reference":
         return model
+    if plan == "native":
+        return NativeNetwork(model, size, dtype)
     if is_converted(model):
         if plan != "lean":
-            raise ValueError(f"plan {plan!r} does not compute this network: {_ONLY_LEAN}")
+            raise ValueError(f"plan {plan!r} does not compute this network: {_NOT_CONVERTED}")
         return LeanConverted(model)
     if not isinstance(model, ResNet):
         raise ValueError(f"plan {plan!r} needs a ResNet of this package, got {type(model).__name__}")
-    return TRAINABLE[plan](model) if plan in TRAINABLE else SNAPSHOTS[plan](model, size, dtype)
+    return TRAINABLE[plan](model) if plan in TRAINABLE else FoldedNetwork(model, size, dtype)
 
 
 def optimize_for_inference(
-    model: ResNet, size: tuple[int, int] = (32, 32), dtype: torch.dtype = torch.float32, batch: int = 128
+    model: nn.Module, size: tuple[int, int] = (32, 32), dtype: torch.dtype = torch.float32, batch: int = 128
 ) -> nn.Module:
     """Return a snapshot of a trained network that computes batches as fast as the plans know.
+
+    Of a network that no snapshot suits, it is a copy in evaluation mode.
 
     >>> import torch
     >>> from pwoct.resnet import resnet
     >>> optimize_for_inference(resnet(8, alpha=0.5))(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
     """
-    plan = plan_for(model, (batch, model.stem.in_channels, *size), dtype, training=False)
-    return SNAPSHOTS.get(plan, FoldedNetwork)(model, size, dtype)
+    channels = image_channels(model)
+    plan = plan_for(model, (batch, channels, *size), dtype, training=False)
+    if plan == "native":
+        return NativeNetwork(model, size, dtype)
+    if isinstance(model, ResNet) and not is_converted(model):
+        return FoldedNetwork(model, size, dtype)
+    copied: nn.Module = copy.deepcopy(model).eval()
+    return with_plan(copied, plan)

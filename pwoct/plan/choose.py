@@ -110,7 +110,16 @@ def is_native(width: int, images: int, lanes: int) -> bool:
     >>> [is_native(width, 128, 16) for width in (16, 64, 128)], is_native(16, 6, 16), is_native(16, 6, 8)
     ([True, True, False], False, True)
     """
-    return width <= WIDEST and 2 * fill(images, lanes) <= 3 * images
+    return width <= WIDEST and fills_blocks(images, lanes)
+
+
+def fills_blocks(images: int, lanes: int) -> bool:
+    """Whether images fill at least two thirds of their blocks of `lanes` images.
+
+    >>> [fills_blocks(images, 16) for images in (10, 11, 20, 22)]
+    [False, True, False, True]
+    """
+    return 2 * fill(images, lanes) <= 3 * images
 
 
 def is_blocked(width: int, size: tuple[int, int]) -> bool:

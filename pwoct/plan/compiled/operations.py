@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -25,7 +25,11 @@ from pwoct.plan.compiled.library import load
     PAIRING,
     PAIRED_WEIGHT_GRADIENT,
     WINOGRAD_WEIGHT_GRADIENT,
-) = range(13)
+    MAPPING,
+    WINDOWS,
+    DEPTHWISE,
+    MOVING,
+) = range(17)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
 MAPS = ("input", "output", "plus", "doubled", "source", "result")
@@ -34,6 +38,7 @@ FIELDS = (
     *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
     *("source_height", "source_width", "source_groups", "kernel_height", "kernel_width"),
     *("stride", "pad_height", "pad_width", "dilation", "spread", "first_row", "first_column", "relu"),
+    *("function", "table"),
 )
 Size = tuple[int, int]
 
@@ -43,7 +48,7 @@ class Operation(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in FIELDS),
-        *((name, ctypes.c_double) for name in ("scale", "epsilon")),
+        *((name, ctypes.c_double) for name in ("scale", "epsilon", "parameter", "limit")),
     )
 
 
@@ -75,17 +80,22 @@ class Map:
 
 @dataclass
 class Step:
-    """An operation whose maps have no offset yet, by the names of its fields."""
+    """An operation whose maps have no offset yet, by the names of its fields.
+
+    offsets: of maps of which it reads or writes a part, from their beginning, in vectors.
+    """
 
     operation: Operation
     reads: dict[str, Map]
     output: Map | None
+    offsets: dict[str, int] = field(default_factory=dict)
 
     def settle(self) -> Operation:
         """Return the operation, with the places of its maps."""
         for name in MAPS:
             found = self.output if name == "output" else self.reads.get(name)
-            setattr(self.operation, name, NONE if found is None else found.place)
+            place = NONE if found is None else found.place + self.offsets.get(name, 0)
+            setattr(self.operation, name, place)
         return self.operation
 
 

@@ -11,6 +11,7 @@ from pwoct.plan.choose import uses_winograd
 from pwoct.plan.compiled import operations
 from pwoct.plan.compiled.library import DTYPES, load
 from pwoct.plan.compiled.memories import Memories
+from pwoct.plan.compiled.moves import Move, tables_of
 from pwoct.plan.compiled.operations import (
     CONVOLUTION,
     GROUPS,
@@ -38,6 +39,7 @@ class ProgramRecorder:
         self.steps: list[Step] = []
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
+        self.moves: list[Move] = []
 
     def convolve(
         self,
@@ -74,7 +76,7 @@ class ProgramRecorder:
             Map(c_out, height, width),
             {"input": x, "plus": plus, "doubled": doubled, "source": second},
             weight=sum(weight.numel() for weight in self.weights) // self.group,
-            bias=NONE if convolution.bias is None else sum(bias.numel() for bias in self.biases),
+            bias=self._add_scalars(convolution.bias),
             kernel_height=k_h,
             kernel_width=k_w,
             stride=s,
@@ -87,8 +89,6 @@ class ProgramRecorder:
         of_x, of_second = torch.split(convolution.weight, [x.channels, c_in - x.channels], 1)
         whole = torch.cat([pad(of_x, (0, 0, 0, 0, 0, -x.channels % self.group)), of_second], 1)
         self.weights.append(arranged(whole, self.group, self.group))
-        if convolution.bias is not None:
-            self.biases.append(pad(convolution.bias, (0, -len(convolution.bias) % self.group)))
         return y
 
     def add(self, plus: Map | None, doubled: Map, size: Size, relu: bool) -> Map:
@@ -101,12 +101,21 @@ class ProgramRecorder:
         y = Map(x.channels, -(-x.height // by), -(-x.width // by))
         return self._add(POOLING, y, {"input": x}, stride=by)
 
+    def _add_scalars(self, numbers: Tensor | None) -> int:
+        """Keep numbers (channels, ...) in the type of sums; return where they begin."""
+        if numbers is None:
+            return NONE
+        begin = sum(scalars.numel() for scalars in self.biases)
+        flat = numbers.reshape(len(numbers), -1)
+        self.biases.append(pad(flat, (0, 0, 0, -len(flat) % self.group)).flatten())
+        return begin
+
     def _add(self, kind: int, output: Map, reads: dict[str, Map | None], **fields: float) -> Map:
         operations.check_sums(output, reads.get("plus"), reads.get("doubled"))
         of_input, of_source = (
             0 if x is None else x.groups(self.group) for x in (reads.get("input"), reads.get("source"))
         )
-        fields |= {"groups": of_input + of_source, "source_groups": of_source}
+        fields = {"groups": of_input + of_source, "source_groups": of_source} | fields
         channels = output.groups(self.group) * self.group
         self.steps.append(operations.step(kind, output, reads, channels=channels, **fields))
         return output
@@ -143,13 +152,15 @@ class Program:
         self.images, self.result = images, result
         self.sizes = images.vectors(self.group), result.vectors(self.group)
         self.vectors = operations.place_maps(recorder.steps, images, result, self.group)
+        self.tables, self.constants = tables_of(recorder.moves, self.group)
         self.operations = operations.settle(recorder.steps)
         count = ctypes.c_int64(len(self.operations))
         scratch = getattr(load(), f"pwoct_scratch_vectors_{DTYPES[self.dtype]}")
         self.scratch = int(scratch(self.operations, count))
-        self.weights = torch.cat(recorder.weights).to(operations.weights_dtype(self.dtype))
+        nothing = torch.empty(0, device="cpu")
+        self.weights = torch.cat([nothing, *recorder.weights]).to(operations.weights_dtype(self.dtype))
         in_sums = torch.float32 if self.dtype == torch.bfloat16 else self.dtype
-        self.biases = torch.cat([bias.to(in_sums) for bias in recorder.biases])
+        self.biases = torch.cat([nothing.to(in_sums), *(bias.to(in_sums) for bias in recorder.biases)])
         self._memories = Memories()
         self._processor = _processor()
 
@@ -182,11 +193,13 @@ class Program:
         vectors = self.vectors + self.scratch
         memory = self._memories.take(threads * vectors * load().pwoct_vector_bytes())
         inputs, out, maps = (ctypes.c_void_p(t.data_ptr()) for t in (blocks, results, memory))
+        kept = self.weights, self.biases, self.tables, self.constants
+        numbers = (ctypes.c_void_p * len(kept))(*(tensor.data_ptr() for tensor in kept))
         kernel = getattr(load(), f"pwoct_run_{DTYPES[self.dtype]}")
         kernel(
             self.operations,
             ctypes.c_int64(len(self.operations)),
-            *(ctypes.c_void_p(t.data_ptr()) for t in (self.weights, self.biases)),
+            numbers,
             *(inputs, ctypes.c_int64(self.sizes[0]), out, ctypes.c_int64(self.sizes[1])),
             *(ctypes.c_int64(self.result.place), maps, ctypes.c_int64(vectors), ctypes.c_int64(self.scratch)),
             *(ctypes.c_int64(count), ctypes.c_int64(threads)),

@@ -205,7 +205,7 @@ def padding_by_reflection():
     return model
 
 
-@change({"blocked", "native"})
+@change({"blocked"})
 def groups():
     model = network({"width": 9}, depth=8)
     model.stem = nn.Conv2d(3, 9, 3, padding=1, groups=3, bias=False)

@@ -2,47 +2,64 @@
 // images after another, so that feature maps stay in its cache and threads never wait for each other.
 
 #include "kernels.h"
+#include "moves.h"
+#include "pointwise_maps.h"
 #include "threads.h"
+#include "windows.h"
 #include "winograd.h"
 
 #include <cstring>
 
+// Numbers that operations refer to by their offsets: in the maps' type, in the sums' type (biases, scales, filters of
+// depthwise convolutions), and the tables and constants of moves.
+struct Numbers {
+  const void *weights, *scalars;
+  const int64_t *tables;
+  const double *constants;
+};
+
+template <class Type>
+static void compute(const Operation &op, const Numbers &numbers, typename Type::Vector *memory, void *scratch) {
+  typedef typename Type::Scalar Scalar;
+  const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
+  const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), nullptr};
+  const auto *scalars = static_cast<const Scalar *>(numbers.scalars);
+  const Scalar *bias = op.bias < 0 ? nullptr : scalars + op.bias;
+  switch (op.kind) {
+  case POOLING: return pool<Type, true>(op, maps);
+  case MAPPING: return map_pixels<Type>(op, maps, bias);
+  case WINDOWS: return pool_windows<Type>(op, maps);
+  case DEPTHWISE: return convolve_depthwise<Type>(op, maps, scalars + op.weight, bias);
+  case MOVING: return move<Type>(op, memory, maps.output, numbers.tables + op.table, numbers.constants);
+  }
+  const Weights<Type> weights = {static_cast<const typename Type::Weight *>(numbers.weights) + op.weight, bias};
+  if (op.kind == WINOGRAD_CONVOLUTION) convolve_tiles<Type>(op, maps, weights, scratch);
+  else convolve<Type>(op, maps, weights);
+}
+
 // Computes the blocks in [first, last). images: (blocks, vectors_in); results: (blocks, vectors_out); memory: the
 // block's maps, with the images first and the results at the offset `result`, and scratch.
 template <class Type>
-static void compute_blocks(const Operation *operations, int64_t count, const void *weights, const void *biases,
-                           const void *images, int64_t vectors_in, void *results, int64_t vectors_out,
-                           int64_t result, void *memory, void *scratch, int64_t first, int64_t last) {
+static void compute_blocks(const Operation *operations, int64_t count, const Numbers &numbers, const void *images,
+                           int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory,
+                           void *scratch, int64_t first, int64_t last) {
   typedef typename Type::Vector Vector;
   Vector *maps = static_cast<Vector *>(memory);
-  const auto at = [maps](int64_t offset) { return offset < 0 ? nullptr : maps + offset; };
   for (int64_t block = first; block < last; ++block) {
     std::memcpy(maps, static_cast<const Vector *>(images) + block * vectors_in, vectors_in * BYTES);
-    for (int64_t i = 0; i < count; ++i) {
-      const Operation &op = operations[i];
-      const Maps<Type> used = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), nullptr};
-      if (op.kind == POOLING) {
-        pool<Type, true>(op, used);
-        continue;
-      }
-      const auto *bias = static_cast<const typename Type::Scalar *>(biases);
-      const Weights<Type> own = {static_cast<const typename Type::Weight *>(weights) + op.weight,
-                                 op.bias < 0 ? nullptr : bias + op.bias};
-      if (op.kind == WINOGRAD_CONVOLUTION) convolve_tiles<Type>(op, used, own, scratch);
-      else convolve<Type>(op, used, own);
-    }
+    for (int64_t i = 0; i < count; ++i) compute<Type>(operations[i], numbers, maps, scratch);
     std::memcpy(static_cast<Vector *>(results) + block * vectors_out, maps + result, vectors_out * BYTES);
   }
 }
 
 // memory: (threads, vectors), the last `scratch` of them for the operations' own use.
 template <class Type>
-static void run(const Operation *operations, int64_t count, const void *weights, const void *biases,
-                const void *images, int64_t vectors_in, void *results, int64_t vectors_out, int64_t result,
-                void *memory, int64_t vectors, int64_t scratch, int64_t blocks, int64_t threads) {
+static void run(const Operation *operations, int64_t count, const Numbers *numbers, const void *images,
+                int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t vectors,
+                int64_t scratch, int64_t blocks, int64_t threads) {
   in_parallel(threads, [&](int64_t thread, int64_t all) {
     auto *maps = static_cast<typename Type::Vector *>(memory) + thread * vectors;
-    compute_blocks<Type>(operations, count, weights, biases, images, vectors_in, results, vectors_out, result, maps,
+    compute_blocks<Type>(operations, count, *numbers, images, vectors_in, results, vectors_out, result, maps,
                          maps + vectors - scratch, blocks * thread / all, blocks * (thread + 1) / all);
   });
 }
@@ -52,13 +69,13 @@ template <class Type> static int64_t scratch_bytes(const Operation &op) {
   return op.kind == WINOGRAD_CONVOLUTION ? tiles_bytes<Type>(op) : 0;
 }
 
-#define ARGUMENTS                                                                                            \
-  const Operation *operations, int64_t count, const void *weights, const void *biases, const void *images,   \
-      int64_t vectors_in, void *results, int64_t vectors_out, int64_t result, void *memory, int64_t vectors, \
-      int64_t scratch, int64_t blocks, int64_t threads
-#define NAMES                                                                                                \
-  operations, count, weights, biases, images, vectors_in, results, vectors_out, result, memory, vectors,     \
-      scratch, blocks, threads
+#define ARGUMENTS                                                                                                     \
+  const Operation *operations, int64_t count, const Numbers *numbers, const void *images, int64_t vectors_in,         \
+      void *results, int64_t vectors_out, int64_t result, void *memory, int64_t vectors, int64_t scratch,             \
+      int64_t blocks, int64_t threads
+#define NAMES                                                                                                         \
+  operations, count, numbers, images, vectors_in, results, vectors_out, result, memory, vectors, scratch, blocks,     \
+      threads
 
 #define KERNELS(name, Type)                                                                        \
   void pwoct_run_##name(ARGUMENTS) { run<Type>(NAMES); }                                           \

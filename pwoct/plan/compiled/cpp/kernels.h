@@ -30,8 +30,11 @@ struct Operation {
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
   int64_t spread, first_row, first_column; // output pixels that are computed: their spacing, and the first
   int64_t relu;
-  double scale;             // of `doubled`
+  int64_t function;         // of pointwise_maps.h or windows.h
+  int64_t table;            // offset in the tables of moves.h
+  double scale;             // of `doubled`, or of a mean
   double epsilon;           // of a normalisation
+  double parameter, limit;  // of a function
 };
 enum {
   CONVOLUTION,
@@ -48,6 +51,11 @@ enum {
   PAIRING,
   PAIRED_WEIGHT_GRADIENT,
   WINOGRAD_WEIGHT_GRADIENT,
+  // of any network
+  MAPPING,
+  WINDOWS,
+  DEPTHWISE,
+  MOVING,
 };
 
 // The largest scratch size among the operations, rounded up to whole vectors, in bytes.

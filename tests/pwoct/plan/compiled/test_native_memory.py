@@ -13,6 +13,7 @@ from pwoct.plan.compiled import library, memories, operations, training
 from pwoct.plan.compiled.operations import Map, place_maps
 from pwoct.plan.compiled.program import ProgramRecorder
 from pwoct.plan.folded.convolve import Convolution
+from pwoct.plan.graph import nodes
 from pwoct.resnet import resnet
 from tests.pwoct.networks import images, needs_compiler, network, skip_without, step
 
@@ -34,8 +35,19 @@ def test_python_and_cpp_name_the_same_fields_and_kinds():
     source = (library.SOURCES / "training.cpp").read_text(encoding="utf-8")
     assert fields_of("Step", source) == [name for name, _ in training._Step._fields_]
     kinds = re.findall(r"^  ([A-Z_]+),$", header, re.MULTILINE)
-    assert len(kinds) == 13
-    assert [getattr(operations, kind) for kind in kinds] == list(range(13))
+    assert len(kinds) == 17
+    assert [getattr(operations, kind) for kind in kinds] == list(range(17))
+
+
+def test_python_and_cpp_name_the_same_functions():
+    def names_in(header):
+        source = (library.SOURCES / header).read_text(encoding="utf-8")
+        return re.findall(
+            r"^  ([A-Z_]+),", re.search(r"^enum \{(.*?)\};", source, re.DOTALL | re.MULTILINE)[1], re.M
+        )
+
+    assert [name.lower() for name in names_in("pointwise_maps.h")] == list(nodes.FUNCTIONS)
+    assert [getattr(nodes, name) for name in names_in("windows.h")] == [0, 1, 2]
 
 
 def test_the_layouts_of_python_and_cpp_agree():

@@ -1,0 +1,104 @@
+"""A network as a graph: its own code runs once, on images without content."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+import pwoct.plan.graph.arithmetic
+import pwoct.plan.graph.moving
+import pwoct.plan.graph.pooling
+import pwoct.plan.graph.rules  # noqa: F401 -- they register themselves
+from pwoct.conversion import Conversion, merges_output
+from pwoct.plan.graph.nodes import ImageNode, MapNode
+from pwoct.plan.graph.record import IMAGES, GraphTrace
+from pwoct.plan.graph.values import RefusedError
+from pwoct.plan.known import is_changed
+
+Size = tuple[int, int]
+
+
+class Graph(NamedTuple):
+    """A recorded network: the images, its result, and the result's shape for one image."""
+
+    images: ImageNode
+    result: MapNode
+    shape: torch.Size
+
+
+def record_network(model: nn.Module, channels: int, size: Size) -> Graph:
+    """Return what a network in evaluation mode computes of images (n, channels, h, w), in float64.
+
+    Raises:
+        ValueError: if something in it cannot be recorded; the message names the module and the operator.
+    """
+    if reason := why_not_recorded(model):
+        raise ValueError(reason)
+    copied = copy.deepcopy(model).eval().cpu().double()
+    recorder = GraphTrace()
+    _follow(copied, recorder)
+    x = torch.empty((IMAGES, channels, *size), dtype=torch.float64, device="cpu")
+    try:
+        with torch.no_grad():
+            images = recorder.begin(x)
+            with recorder:
+                y = copied(x)
+            return Graph(images, *_result(recorder, y))
+    except RefusedError as error:
+        where = recorder.where[-1]
+        raise ValueError(f"{where or 'the network'} has {error}") from error
+    except Exception as error:  # the network's own code runs, and raises anything
+        line = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"{recorder.where[-1] or 'the network'} does not run on images of "
+            f"{channels}x{size[0]}x{size[1]}: {type(error).__name__}: {line}"
+        ) from error
+
+
+def why_not_recorded(model: nn.Module) -> str | None:
+    """Return why no network of this kind can be recorded, before it runs, or None."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            return f"{name or 'the network'} is compiled by torch.jit"
+        if is_changed(module) and not merges_output(module):
+            return f"{name or 'the network'} has hooks or its own forward"
+    if any(p.is_meta for p in model.parameters()):
+        return "the network has parameters without data"
+    return None
+
+
+def image_channels(model: nn.Module) -> int:
+    """Return the channels of a network's images, taken for those of its first convolution.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if isinstance(conversion := getattr(model, "conversion", None), Conversion) and conversion.inputs:
+        return conversion.inputs[0][1]
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.in_channels
+    raise ValueError(f"{type(model).__name__} has no convolution")
+
+
+def _follow(model: nn.Module, recorder: GraphTrace) -> None:
+    """Keep the names of the modules that run in the recorder."""
+    for name, module in model.named_modules():
+
+        def enter(_module: nn.Module, _args: Any, name: str = name) -> None:
+            recorder.where.append(name)
+
+        def leave(_module: nn.Module, _args: Any, _output: Any) -> None:
+            recorder.where.pop()
+
+        module.register_forward_pre_hook(enter)
+        module.register_forward_hook(leave)
+
+
+def _result(recorder: GraphTrace, y: Any) -> tuple[MapNode, torch.Size]:
+    if not isinstance(y, Tensor) or not recorder.holds(y) or len(y) != IMAGES:
+        raise RefusedError(f"an output that is not one tensor of all images: {type(y).__name__}")
+    return recorder.node(y), y.shape[1:]
