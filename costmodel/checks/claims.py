@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from costmodel.checks.calculator_theorems import calculator_claims
 from costmodel.checks.depth_theorems import depth_claims
+from costmodel.checks.kind_theorems import kind_claims
 from costmodel.checks.network_theorems import network_claims
 from costmodel.checks.octave_theorems import octave_claims
 from costmodel.checks.point_theorems import point_claims
@@ -19,6 +20,7 @@ CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
     "points": [
         lambda every: point_claims(every=every),
         lambda every: training_claims(every=every),
+        lambda every: kind_claims(every=every),
         lambda every: refusal_claims(every=every),
     ],
     "operators": [lambda every: operator_claims(pairs=every)],

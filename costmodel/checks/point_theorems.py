@@ -26,6 +26,7 @@ from costmodel.checks.random_options import (
     layer_shapes,
     network_options,
     octave_net,
+    spelled,
 )
 from costmodel.convention import Cost
 from costmodel.networks.resnet import resnet as formulas
@@ -150,6 +151,7 @@ def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(2)
     for found in draws(points):
         depth, batch, image, options = network_options(chosen)
+        options = spelled(chosen, options)
         try:
             operators = formulas(depth, size=image, **options).operators(batch)
         except ValueError:

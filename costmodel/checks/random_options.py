@@ -122,6 +122,21 @@ def network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], d
     return depth, batch, image, options
 
 
+def spelled(chosen: random.Random, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which alpha, beta and paths may be one for all stages, and written in other ways."""
+    found = dict(options)
+    for name, writings in (("alpha", (str, Fraction)), ("beta", (str, Fraction))):
+        write = chosen.choice(writings)
+        values = [write(value) for value in options[name]]
+        found[name] = values[0] if chosen.random() < 0.3 else values
+    sets = options["paths"]
+    if chosen.random() < 0.5:
+        found["paths"] = chosen.choice(([*sets[0]], ",".join(sets[0]) or "none", "all", ["LL", "HH", "HL"]))
+    elif chosen.random() < 0.5:
+        found["paths"] = "+".join(",".join(paths).lower() or "none" for paths in sets)
+    return found
+
+
 def built_network(depth: int, options: Mapping[str, Any]) -> nn.Module:
     """Return the network of the code, without drawing its initial weights."""
     with patch.object(code, "he_normal_", lambda _: None):

@@ -48,7 +48,10 @@ LAYER_EDGES: Edges = {
     "c_out": [0, 1],
 }
 NETWORK_EDGES: Edges = {
-    "alpha": [*("9/8", "-1/8", 0, 1), *([0, 0, 1], [0, 0, "1/4"], ["1/2", "1/4", "1/2"], [0, 0])],
+    "alpha": [
+        *("9/8", "-1/8", 0, 1, 5e-324, "nan", "x"),
+        *([0, 0, 1], [0, 0, "1/4"], ["1/2", "1/4", "1/2"], [0, 0]),
+    ],
     "beta": ["1/2", 1, 7, 20, [1, 20, 30], [2, 2, "7/8"], [2, 2]],
     "paths": [["HX"], [], list(PATHS), [["HH"], [], []]],
     "width": [0, 1, 2, 3],
@@ -68,8 +71,9 @@ NAMES = (
 def refusal_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about refusals; `every` takes five times as many points."""
     points = 600 if every else 120
-    for kind, cases in (("layers", _layers), ("networks", _networks)):
-        text = f"{points} points; options at the edge of what is accepted, and beyond it"
+    for kind, cases, edges in (("layers", _layers, LAYER_EDGES), ("networks", _networks, NETWORK_EDGES)):
+        count = sum(map(len, edges.values()))
+        text = f"{points} random points, and {count} values at the edge of what is accepted, and beyond it"
         yield Claim(f"{kind} that formulas and code refuse", partial(cases, points), "checked", text)
     yield Claim("names that formulas and code refuse", _names, "checked", f"{len(NAMES)} names")
 
@@ -79,12 +83,30 @@ def _layers(points: int) -> Iterator[Identity]:
     for index in range(points):
         options = grouped_options(chosen, GROUPS) if index % 2 else layer_options(chosen)
         options = _edged(chosen, options, LAYER_EDGES)
-        image, batch = (chosen.randrange(1, 9), chosen.randrange(1, 9)), chosen.randrange(1, 3)
-        formula, code = (
-            partial(_costed_layer, options, image, batch),
-            partial(_run_layer, options, image, batch),
-        )
-        yield _identity(f"layer {index + 1}, {options}", formula, code)
+        yield _layer(options, (chosen.randrange(1, 9), chosen.randrange(1, 9)), chosen.randrange(1, 3))
+    for name, value in _single(LAYER_EDGES):
+        yield _layer({**_LAYER, name: value}, (8, 6), 1)
+
+
+_HALF = Fraction(1, 2)
+_LAYER: Mapping[str, Any] = {
+    "c_in": 12,
+    "c_out": 24,
+    "kernel_size": (3, 3),
+    "alpha_in": _HALF,
+    "alpha_out": _HALF,
+    "paths": ["HL"],
+    "beta": Fraction(2),
+    "stride": 2,
+    "dilation": 1,
+    "groups": 1,
+    "stride_rule": "C",
+}
+
+
+def _layer(options: Mapping[str, Any], image: Pair, batch: int) -> Identity:
+    formula = partial(_costed_layer, options, image, batch)
+    return _identity(f"layer of {options}", formula, partial(_run_layer, options, image, batch))
 
 
 def _costed_layer(options: Mapping[str, Any], image: Pair, batch: int) -> None:
@@ -100,19 +122,24 @@ def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(9)
     for index in range(points):
         depth, batch, image, options = network_options(chosen)
-        if index % 3 == 0:
+        if index % 2 == 0:
             depth, options = chosen.randrange(2, 22), {**options, "shortcut": "B"}
-        elif index % 3 == 1:  # branches that grow, shrink or end from stage to stage, for shortcut A
+        else:  # branches that grow, shrink or end from stage to stage, for shortcut A
             depth, alphas = chosen.choice((8, 14)), [chosen.choice(_ALPHAS) for _ in options["alpha"]]
             options |= {"alpha": alphas, "shortcut": "A", "stride_rule": "C"}
-        else:
-            options = _edged(chosen, options, NETWORK_EDGES)
-        formula = partial(_costed_network, depth, options, image, batch)
-        code = partial(_run_network, depth, options, image, batch)
-        yield _identity(f"network {index + 1}, depth {depth}, {options}", formula, code)
+        yield _network(depth, options, image, batch)
+    for name, value in _single(NETWORK_EDGES):
+        yield _network(8, {**_NETWORK, name: value}, (16, 24), 1)
 
 
 _ALPHAS = (Fraction(0), Fraction(1, 4), Fraction(1, 2))
+_NETWORK: Mapping[str, Any] = {"alpha": "1/4", "beta": 2, "paths": ["HL"], "width": 12, "in_channels": 3}
+
+
+def _network(depth: int, options: Mapping[str, Any], image: Pair, batch: int) -> Identity:
+    formula = partial(_costed_network, depth, options, image, batch)
+    code = partial(_run_network, depth, options, image, batch)
+    return _identity(f"network of depth {depth}, {options}", formula, code)
 
 
 def _costed_network(depth: int, options: Mapping[str, Any], image: Pair, batch: int) -> None:
@@ -138,6 +165,10 @@ def _names() -> Iterator[Identity]:
 def _built(name: str) -> None:
     with torch.device("meta"):
         build(name)
+
+
+def _single(edges: Edges) -> Iterator[tuple[str, Any]]:
+    yield from ((name, value) for name, values in edges.items() for value in values)
 
 
 def _edged(chosen: random.Random, options: Mapping[str, Any], edges: Edges) -> dict[str, Any]:

@@ -32,8 +32,9 @@ from costmodel.checks.random_options import (
     octave_net,
 )
 from costmodel.checks.verify import formulas_by_module
+from costmodel.convention import dtype_bytes
 from costmodel.networks.resnet import resnet
-from costmodel.operators.recorder import Operator, cost_of
+from costmodel.operators.recorder import Operator, cost_of, saved_elements
 
 Shapes = Sequence[tuple[int, ...]]
 
@@ -102,9 +103,11 @@ def _pairs(
     with torch.device("meta"):
         model = make()
         tensors = [torch.empty(shape, requires_grad=inputs) for shape in shapes]
-    yield from _work(title, model, tensors, operators)
-    seen = observe_training(model, tensors, {torch.ops.aten.convolution_backward: _gradient_flops})
+    yield from work_pairs(title, model, tensors, operators)
+    seen = observe_training(model, tensors, GRADIENTS)
     yield _compared(title, "training MACs", seen.training_macs, cost_of(operators).macs_training)
+    bytes_saved = sum(seen.saved_bytes.values())
+    yield _compared(title, "saved bytes", bytes_saved, dtype_bytes("float32") * saved_elements(operators))
     formulas = formulas_by_module(operators, dict(model.named_modules()))
     for name in dict.fromkeys((*formulas, *seen.saved_bytes)):
         saved = formulas[name].saved_bytes if name in formulas else 0
@@ -120,9 +123,13 @@ def _gradient_flops(outputs: Sequence[int], _x: Any, weight: Sequence[int], *oth
     return 2 * gradients * prod(outputs) * prod(weight[1:])
 
 
-def _work(
+GRADIENTS = {torch.ops.aten.convolution_backward: _gradient_flops}  # for `observe_training`
+
+
+def work_pairs(
     title: str, model: nn.Module, tensors: Sequence[Tensor], operators: Sequence[Operator]
 ) -> Iterator[Compared]:
+    """Yield calls, traffic and element operations of each kind of operator."""
     if any(map(_repeats_a_pixel, operators)):
         return  # torch repeats a single pixel without the copy that the formulas count, and adds read it once
     model.eval()

@@ -13,6 +13,8 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 State = Mapping[tuple[str, str], Any]
 
+DRAWN = "random numbers are drawn"
+
 _RANDOM = ("", "")  # the key of the generators of random numbers
 _PLAIN = (bool, int, float, str, type(None))
 _PARTS = ("_modules", "_parameters", "_buffers")
@@ -53,7 +55,7 @@ def difference(before: State, after: State) -> str:
     ('a.n changed', '(model).conv is new', '')
     """
     if before.get(_RANDOM) != after.get(_RANDOM):
-        return "random numbers are drawn"
+        return DRAWN
     for key in (*before, *after):
         if key not in after:
             return f"{_spelled(key)} is gone"

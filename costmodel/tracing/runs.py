@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
 from costmodel.tracing.calls import ChangingError, TraceError
-from costmodel.tracing.changes import difference, state
+from costmodel.tracing.changes import DRAWN, difference, state
 from costmodel.tracing.inventory import own_parameters
 from costmodel.tracing.raw import Raw, storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
@@ -58,6 +58,9 @@ class FakeTensors(Tensors):
         return self.substitutes.of(tensor) if type(tensor) is Tensor and tensor.is_meta else tensor
 
 
+RUNS = 12  # of a module that draws random numbers: that all of them cost the same by chance is unlikely
+
+
 @dataclass
 class Run:
     """What one run dispatched."""
@@ -68,7 +71,7 @@ class Run:
     saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
     by_hand: list[tuple[int, bool]] = field(default_factory=list)  # parameters that are not registered
     changed: str = ""  # what the module changed about itself, if anything
-    again: list[Raw] = field(default_factory=list)  # of a module that changes itself: its second run
+    again: list[list[Raw]] = field(default_factory=list)  # of a module that changes itself: its next runs
 
 
 def run(
@@ -83,7 +86,8 @@ def run(
 ) -> Run:
     """Run a module: forward in eval mode, or a whole training step in train mode.
 
-    `watch` is called with each call. With `twice`, a module that changes itself runs a second time.
+    `watch` is called with each call. With `twice`, a module that changes itself runs a second time, and one
+    that draws random numbers RUNS times.
 
     Raises TraceError if the module does not run.
     """
@@ -108,13 +112,14 @@ def run(
             call(module, recorder, *inputs)
             found.changed = difference(before, state(module))
             if found.changed and twice:
-                found.again = _second(module, recorder, inputs, found.changed)
+                runs = RUNS if found.changed == DRAWN else 1
+                found.again = [_next(module, recorder, inputs, found.changed) for _ in range(runs)]
         found.by_hand = list(recorder.by_hand.values())
     return found
 
 
-def _second(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], changed: str) -> list[Raw]:
-    """Run a module a second time, as its first run left it, and take what that recorded out again."""
+def _next(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], changed: str) -> list[Raw]:
+    """Run a module once more, as its last run left it, and take what that recorded out again."""
     first, executions = len(recorder.calls), recorder.places.executions.copy()
     try:
         call(module, recorder, *inputs)

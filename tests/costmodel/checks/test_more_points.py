@@ -10,11 +10,11 @@ import pytest
 from torch import Tensor, nn
 
 from costmodel import convention
-from costmodel.checks import refusal_theorems, table_theorems, training_theorems
+from costmodel.checks import kind_theorems, refusal_theorems, table_theorems, training_theorems
 from costmodel.checks.prove import Identity, equal
 from costmodel.grids import quantities
 from costmodel.networks import network, resnet
-from costmodel.operators import elementwise, octave, recorder, standard
+from costmodel.operators import depthwise, elementwise, octave, recorder, registry, standard
 from costmodel.operators.recorder import FeatureMap, Operator, Recorder
 from costmodel.tables import network as tables
 from pwoct import branches
@@ -38,6 +38,8 @@ def failures(cases: Iterable[Identity]) -> Iterator[str]:
         table_theorems._tables,
         table_theorems._quantities,
         table_theorems._notes,
+        lambda: kind_theorems._layers(4),
+        lambda: kind_theorems._explained(4),
     ],
 )
 def test_they_hold(cases: Cases) -> None:
@@ -168,3 +170,19 @@ def test_a_quantity_of_other_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     read = replace(quantities.NAMED["bytes"], parts=("elements_read",))
     monkeypatch.setitem(quantities.NAMED, "bytes", read)  # type: ignore[arg-type]
     assert ": bytes: " in next(failures(table_theorems._quantities()))
+
+
+def test_a_separable_layer_whose_second_part_has_no_stride(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depthwise, "_strided", lambda size, *_: size)
+    assert "separable" in next(failures(kind_theorems._layers(10)))
+
+
+def test_an_explained_formula_of_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = kind_theorems.operator("depthwise")
+    monkeypatch.setattr(kind_theorems, "operator", lambda _: replace(found, formulas=registry._separable))
+    assert any(failures(kind_theorems._explained(2)))
+
+
+def test_a_slice_that_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FeatureMap, "channel_slice", lambda self, channels: replace(self, channels=channels))
+    assert "saved bytes" in next(failures(training_theorems._networks(10)))
