@@ -1,6 +1,6 @@
 """Whether predicted times rank configurations as measured times do: Spearman's correlation over a grid.
 
-    python benchmarks/rank_predictions.py [--threads 1 --cpu-time] [--depth 20 --batch 64]
+    python benchmarks/rank_predictions.py [--threads 1 --cpu-time] [--depth 20 --batch 64] [--plan reference]
 
 The grid: alpha 0, 1/8, ..., 7/8; without bottlenecks, with all, with all but HH. Four networks without
 bottlenecks are used to fit the prediction to the machine.
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--plan", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--verbose", action="store_true")
@@ -44,7 +45,7 @@ def main() -> None:
     machine = measure_machine(DTYPES, clock=clock)
     for dtype in DTYPES:
         for mode in MODES:
-            setting = BenchSetting(options.batch, dtype, mode, "auto")
+            setting = BenchSetting(options.batch, dtype, mode, options.plan)
             results = bench(
                 [*known, *others], setting, machine, rounds=options.rounds, clock=clock, fitted=len(known)
             )

@@ -25,7 +25,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "tables": frozenset({".", "operators", "networks", "grids", "search", "tracing"}),
     "figures": frozenset({".", "operators", "networks", "grids", "speed"}),
     "paper": frozenset({".", "operators", "networks", "grids", "search", "figures"}),
-    "explorer": frozenset({".", "operators", "networks", "grids", "tables", "tracing", "paper"}),
+    "explorer": frozenset(
+        {".", "operators", "networks", "grids", "speed", "search", "tables", "tracing", "paper"}
+    ),
     "models": frozenset({".", "networks"}),
     "tracing": frozenset({".", "operators"}),
     "reconcile": frozenset({".", "models", "tracing"}),

@@ -29,7 +29,13 @@ from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.report import Table, counted
 from costmodel.sizes import check_choice
-from costmodel.speed.bench_tables import describe, layer_table, machine_table, network_table
+from costmodel.speed.bench_tables import (
+    describe,
+    layer_table,
+    machine_table,
+    machine_values,
+    network_table,
+)
 from costmodel.speed.prediction import PLANS
 from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import Clock
@@ -92,7 +98,8 @@ def bench(
             modes = ("inference", "training") if mode == "both" else (mode,)
             setting = TimingSetting(modes, _clock(cpu_time, threads), rounds, threads, quick, timeout)
             chosen = batch if "batch" in own.typed else None
-            show_own(own, own_network(name, (input, inputs), chosen, setting), setting, format, _hardware())
+            timed = own_network(name, (input, inputs), chosen, setting)
+            show_own(own, timed, setting, format, _hardware(threads))
             return
         question = question.without(f"goes with a network of your own; got {name}", OWN_ONLY)
         if quick:
@@ -137,7 +144,9 @@ def bench(
         "model": options.model,
         "batch": settings[0].batch,
         "quick": quick,
-        **_hardware(),
+        **_hardware(threads),
+        "clock": "processor time" if cpu_time else "wall time",
+        **machine_values(machine, results),
         **question.said(),
     }
     show("bench", tables, format, payload | question.said(), notes)
@@ -232,7 +241,7 @@ def _draw(
     say(f"wrote {plot}")
 
 
-def _hardware() -> dict[str, Any]:
+def _hardware(threads: int) -> dict[str, Any]:
     import os
     import platform
 
@@ -241,7 +250,7 @@ def _hardware() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads or torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from costmodel.commands.shared.network import (
     within,
 )
 from costmodel.commands.shared.question import Question
+from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+OF_MODEL = ("input", "inputs", "symbols", "timeout", "per_stage", "alpha", "beta")
 HELP = "A network of your own (timm:resnet50). Default: the CIFAR ResNets, with every option."
 
 
@@ -37,24 +39,32 @@ def explorer(
     inputs: InputsOption = None,
     symbols: Annotated[list[str] | None, option("symbols")] = None,
     timeout: TimeoutOption = None,
+    per_stage: Annotated[bool, option("per-stage")] = False,
+    alpha: Annotated[str, option("alpha-list")] = "0:0.75:0.125",
+    beta: Annotated[str, option("beta-list")] = "2,4",
     records: Annotated[Path | None, option("records")] = None,
 ) -> None:
     """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
 
     Of a MODEL, sizes of its inputs are sliders (--symbols; default for images: n,h,w), and its closed form is
     evaluated exactly. The file is self-contained and sends no requests. An existing file is replaced; - is
-    stdout. With --records, measured accuracies stand beside the CIFAR ResNets that were trained.
+    stdout. With --per-stage, it also has the exact Pareto front of the MODEL's conversions to octave
+    convolutions. With --records, measured accuracies stand beside the CIFAR ResNets that were trained.
     """
     with bad_input():
         if model is None:
-            Question.of(ctx).without("goes with a MODEL", ("input", "inputs", "symbols", "timeout"))
+            Question.of(ctx).without("goes with a MODEL", OF_MODEL)
             from costmodel.explorer.page import page
 
             text = page(records=read(records) if records else ())
         else:
             Question.of(ctx).without("goes with the CIFAR ResNets", ("records",))
+            if not per_stage:
+                Question.of(ctx).without("goes with --per-stage", ("alpha", "beta"))
             with within(timeout, model):
-                text = _own(asked(model, input, inputs), symbols)
+                found = asked(model, input, inputs)
+                searched = _searched(found, alpha, beta, given=bool(input or inputs)) if per_stage else None
+                text = _own(found, symbols, searched)
     if str(output) == "-":
         print(text)
         return
@@ -72,10 +82,28 @@ def read(folder: Path) -> list[Record]:
     return read_records([folder])
 
 
-def _own(found: NetworkOnInputs, symbols: list[str] | None) -> str:
+def _searched(found: NetworkOnInputs, alpha: str, beta: str, *, given: bool) -> dict[str, Any]:
+    """Return what the search of a network's conversions needs; stages are those of `search` by default."""
+    from costmodel.commands.shared.searching import StagedQuestion, said_inputs, staged
+    from costmodel.explorer.own_search import own_search
+
+    asked_for = StagedQuestion(alpha, beta, None, ["out"], "resolution", "C", "none", True, ())
+    with at_work(f"searching {found.title}"):
+        network, space = staged(found, asked_for)
+    inputs = said_inputs(found)
+    option = f" --input {','.join(map(str, inputs))}" if given and isinstance(inputs[0], int) else ""
+    command = f'pwoct-cost search "{network.name}"{option} --per-stage --alpha {alpha} --beta {beta}'
+    shown = {
+        "command": command,
+        "input": str(found.inputs),
+    }
+    return own_search(network, space, shown, [f"inputs={inputs!r}"] if given else [])
+
+
+def _own(found: NetworkOnInputs, symbols: list[str] | None, searched: dict[str, Any] | None) -> str:
     from costmodel.explorer.own import own_page
     from costmodel.explorer.own_network import own_network
     from costmodel.models.symbols import default
 
     form = closed_form_of(found, symbols or default(found.inputs))
-    return own_page(own_network(form, found.title))
+    return own_page(own_network(form, found.title), searched)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -18,10 +19,10 @@ from sympy.printing.precedence import PRECEDENCE
 from costmodel.convention import Cost
 from costmodel.operators.octave import PATHS, OctaveLayer, PathConvolution, plain_path, record_octave
 from costmodel.operators.pwise_octave import BETWEEN, compressing
-from costmodel.operators.recorder import FeatureMap, OctaveMap, Recorder, cost_of
+from costmodel.operators.recorder import FeatureMap, OctaveMap, Operator, Recorder, cost_of
 from costmodel.sizes import Size
 
-c_in, c_out, m, h, w = sp.symbols("c_in c_out m h w", positive=True, integer=True)
+c_in, c_out, m, h, w, n = sp.symbols("c_in c_out m h w n", positive=True, integer=True)
 k = sp.Symbol("k", positive=True, odd=True)
 SYMBOLS = (c_in, c_out, m, k, h, w)
 
@@ -47,6 +48,7 @@ class PageFormula:
     name: str
     cost: Cost
     size: tuple[Size, Size]
+    operators: tuple[Operator, ...] = ()  # of a batch, one by one
 
     def javascript(self) -> str:
         """Return it as a JavaScript object: functions of c_in, c_out, m, k, h, w."""
@@ -84,13 +86,16 @@ def javascript(formula: Size) -> str:
     return str(_WholeNumbers().doprint(sp.expand(formula)))
 
 
-def formulas() -> Iterator[PageFormula]:
-    """Yield every formula of the page: paths by form and stride, then all other operators."""
-    for path in PATHS:
-        for form in FORMS:
-            for case, (stride, rule) in CASES.items():
-                yield _path(path, form, case, stride, rule)
-    yield from _operators()
+@cache
+def formulas() -> tuple[PageFormula, ...]:
+    """Return every formula of the page: paths by form and stride, then all other operators."""
+    paths = [
+        _path(path, form, case, stride, rule)
+        for path in PATHS
+        for form in FORMS
+        for case, (stride, rule) in CASES.items()
+    ]
+    return (*paths, *_operators())
 
 
 def _path(path: str, form: str, case: str, stride: int, rule: str) -> PageFormula:
@@ -98,14 +103,24 @@ def _path(path: str, form: str, case: str, stride: int, rule: str) -> PageFormul
     entering, leaving = path[0], path[1]
     layer = OctaveLayer(_on(entering, c_in), _on(leaving, c_out), (k, k), stride, stride_rule=rule)
     x = FeatureMap(c_in, (h, w), "x")
-    rec = Recorder()
-    y = record_octave(rec, "conv", OctaveMap(*_either(entering, x)), layer, _convolve(form))
-    high, low = y
-    produced = high or low
-    assert produced is not None
+
+    def run(rec: Recorder) -> FeatureMap:
+        high, low = record_octave(rec, "conv", OctaveMap(*_either(entering, x)), layer, _convolve(form))
+        produced = high or low
+        assert produced is not None
+        return produced
+
     # Under rules A and B two paths share the pooling by the stride, so it is a separate operator.
-    own = [op for op in rec.operators if op.place.path == path]
-    return PageFormula(f"{path}.{form}.{case}", cost_of(own), produced.size)
+    return _formula(f"{path}.{form}.{case}", run, path)
+
+
+def _formula(name: str, run: Callable[[Recorder], FeatureMap], path: str | None = None) -> PageFormula:
+    """Run operators for one image, whose cost is shown, and for a batch, whose time is predicted."""
+    one, many = Recorder(), Recorder(batch=n)
+    produced = run(one)
+    run(many)
+    own, all_own = ([op for op in rec.operators if op.place.path == path] for rec in (one, many))
+    return PageFormula(name, cost_of(own), produced.size, tuple(all_own))
 
 
 def _on(branch: str, channels: Size) -> tuple[Size, Size]:
@@ -134,9 +149,7 @@ def _operators() -> Iterator[PageFormula]:
         "linear": lambda rec: rec.linear("y", x, c_out),
     }
     for name, run in runs.items():
-        rec = Recorder()
-        produced = run(rec)
-        yield PageFormula(name, cost_of(rec.operators), produced.size)
+        yield _formula(name, run)
 
 
 def formulas_javascript() -> str:

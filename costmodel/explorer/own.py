@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from costmodel.explorer.page import asset, filled
 
@@ -16,6 +17,9 @@ QUANTITIES: Mapping[str, str] = {
     "activations": "activations",
     "element_ops": "element operations",
 }
+
+
+LARGEST_KIB = 400
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,34 @@ def argument(name: str) -> str:
     return f"{name}_"
 
 
-def own_page(network: OwnNetwork) -> str:
-    """Return the page as HTML text: complete, with nothing to fetch."""
+def own_page(network: OwnNetwork, search: Mapping[str, Any] | None = None) -> str:
+    """Return the page as HTML text: complete, with nothing to fetch.
+
+    Args:
+        network: the network.
+        search: what `costmodel.explorer.own_search.own_search` returns; without it, the page has no search.
+
+    Raises:
+        ValueError: if the page would be larger than 400 KiB.
+    """
+    scripts = [_data(network), asset("own.js")]
+    if search is not None:
+        data = f"const SEARCH = {_string(search, (',', ':'))};"
+        scripts += [data, *(asset(f"{name}.js") for name in ("budget", "merge", "own_search"))]
     parts = {
         "css": asset("own.css"),
         "heading": html.escape(network.name),
         "status": html.escape(f"Closed form, {network.status}: {network.domain}."),
-        "script": f"{_data(network)}\n{asset('own.js')}",
+        "search": "" if search is None else asset("own_search.html"),
+        "script": "\n".join(scripts),
     }
-    return filled(asset("own.html"), parts)
+    page = filled(asset("own.html"), parts)
+    if len(page.encode()) > LARGEST_KIB * 1024:
+        raise ValueError(
+            f"the page must be at most {LARGEST_KIB} KiB, got {len(page.encode()) / 1024:.0f}: "
+            "give fewer values of --alpha or --beta, or no --per-stage"
+        )
+    return page
 
 
 def _data(network: OwnNetwork) -> str:
@@ -83,6 +106,11 @@ def _functions(formulas: Mapping[str, str], names: str) -> str:
     return "{" + ", ".join(f"{key}: ({names}) => {formula}" for key, formula in formulas.items()) + "}"
 
 
-def _string(value: object) -> str:
+def _string(value: object, separators: tuple[str, str] = (", ", ": ")) -> str:
     """Return JSON that can't end the script it stands in."""
-    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        json.dumps(value, separators=separators)
+        .replace("<", "\\u003c")
+        .replace("\u2028", "\\u2028")
+        .replace("\u2029", "\\u2029")
+    )

@@ -10,8 +10,10 @@ from typing import Any
 
 import costmodel
 from costmodel.explorer.formulas import QUANTITIES, formulas_javascript
+from costmodel.explorer.machines import WORTH, machines
 from costmodel.explorer.mathematics import mathematics_javascript
 from costmodel.explorer.measured import measured
+from costmodel.explorer.work import work_javascript
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import Grid, grid
 from costmodel.networks.wording import path_list
@@ -23,6 +25,7 @@ SCRIPTS = (
     "arithmetic",
     "layers",
     "network",
+    "budget",
     "read",
     "state",
     "notes",
@@ -32,6 +35,7 @@ SCRIPTS = (
     "grip",
     "diagram",
     "comparison",
+    "time",
     "plot",
     "front",
     "merge",
@@ -56,6 +60,7 @@ def page(docs: str | None = None, records: Sequence[Record] = ()) -> str:
         "css": asset("explorer.css"),
         "docs": f' <a href="{html.escape(docs)}">Documentation</a>.' if docs else "",
         "version": str(costmodel.__version__),
+        "worth": html.escape(WORTH),
         "depth": str(DEFAULT_DEPTH),
         "script": "\n".join([_data(records), *(asset(f"{name}.js") for name in SCRIPTS)]),
     }
@@ -84,6 +89,8 @@ def _data(records: Sequence[Record]) -> str:
         [
             f"const QUANTITIES = {quantities};",
             formulas_javascript(),
+            work_javascript(),
+            f"const MACHINES = {json.dumps(machines())};",
             mathematics_javascript(),
             f"const REFERENCES = {known};",
             f"const PRESETS = {json.dumps(presets())};",

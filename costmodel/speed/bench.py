@@ -45,12 +45,13 @@ class BenchSetting:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A candidate: the plan that ran, measured seconds, predicted seconds, exact costs."""
+    """A candidate: its plan, measured seconds, predicted seconds and for which machine, exact costs."""
 
     design: ResNetDesign
     plan: str
     timing: Timing
     predicted: float
+    machine: Machine  # as attained by the kernels of the plan
     operators: Sequence[Operator]
 
     @property
@@ -81,18 +82,14 @@ def bench(
         for i, ((design, _), (plan, _)) in enumerate(zip(candidates, chosen, strict=True))
     ]
     own, library = _attained(machine, samples[: fitted and fitted + 1], setting)
+    attained = {plan: own if plan in OWN_KERNELS else library for _, plan, _ in samples}
     return [
         Measurement(
             design,
             plan,
             timings[str(i)],
-            seconds(
-                operators,
-                own if plan in OWN_KERNELS else library,
-                setting.dtype,
-                training=setting.training,
-                plan=plan,
-            ),
+            seconds(operators, attained[plan], setting.dtype, training=setting.training, plan=plan),
+            attained[plan],
             operators,
         )
         for i, ((design, _), (operators, plan, _)) in enumerate(zip(candidates, samples, strict=True))

@@ -30,6 +30,34 @@ def machine_table(machine: Machine) -> Table:
     return Table("machine", "This machine", columns, rows)
 
 
+def machine_values(
+    machine: Machine, results: Sequence[tuple[BenchSetting, Sequence[Measurement]]]
+) -> dict[str, Any]:
+    """Return the machine as the explorer reads it: its ceilings, and what modules attain in each setting.
+
+    The second result of a setting is the plain network by plan "reference", whose kernels are the library's.
+    """
+    attained = [
+        {
+            "mode": setting.mode,
+            "dtype": setting.dtype,
+            "batch": setting.batch,
+            "plan": measured[1].plan,
+            **_rates(measured[1].machine),
+        }
+        for setting, measured in results
+    ]
+    return {"ceilings": _rates(machine), "attained": attained}
+
+
+def _rates(machine: Machine) -> dict[str, Any]:
+    return {
+        "macs_per_second": dict(machine.macs_per_second),
+        "bytes_per_second": machine.bytes_per_second,
+        "seconds_per_call": machine.seconds_per_call,
+    }
+
+
 def network_table(setting: BenchSetting, results: Sequence[Measurement]) -> Table:
     """Return one row per network; the first result is the plain network, the second its reference plan."""
     columns = [

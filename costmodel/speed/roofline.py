@@ -19,9 +19,9 @@ VECTOR = 16  # float32 channels in a vector; in bfloat16 the output channels of 
 TILE = 32  # bfloat16 input channels of a tile
 
 # A convolution's gradients move about twice the data of its forward pass; those of other operators 1.5 times.
-_TRAINING_TRAFFIC = {"conv": 3.0, "linear": 3.0}
-_OTHER_TRAINING_TRAFFIC = 2.5
-_TRAINING_CALLS = 3
+TRAINING_TRAFFIC = {"conv": 3.0, "linear": 3.0}
+OTHER_TRAINING_TRAFFIC = 2.5
+TRAINING_CALLS = 3
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,11 @@ def estimate(
         elements = 0 if operator.has_weights else cost.elements_read + cost.elements_written
         moved = float(elements) * dtype_bytes(dtype)
     if training:
-        moved *= _TRAINING_TRAFFIC.get(operator.part, _OTHER_TRAINING_TRAFFIC)
+        moved *= TRAINING_TRAFFIC.get(operator.part, OTHER_TRAINING_TRAFFIC)
     rate = machine.macs_per_second[dtype]
     filled = filling(operator, dtype, training=training) if in_blocks else 1
     work = float(macs * filled) / rate if operator.has_weights else 0.0
-    calls = float(cost.calls) * machine.seconds_per_call * (_TRAINING_CALLS if training else 1)
+    calls = float(cost.calls) * machine.seconds_per_call * (TRAINING_CALLS if training else 1)
     return Estimate(work, moved / machine.bytes_per_second, calls)
 
 

@@ -81,19 +81,20 @@ def search_own(
     shapes, made, timeout = given
     with within(timeout, name), at_work(f"searching {name}"):
         found = asked(name, shapes, made)
-        network, space = _staged(found, of)
+        network, space = staged(found, of)
         minimise, maximise = objectives
         front = search_staged(network, space, budgets, minimise=minimise, maximise=maximise)
     rules = {
         "width_rule": space.width_rule if space.width_rule != "out" else None,
         "stride_rule": of.stride_rule if of.stride_rule != "C" else None,
         "between": of.between if of.between != "none" else None,
-        "inputs": _said_inputs(found) if shapes or made else None,
+        "inputs": said_inputs(found) if shapes or made else None,
     }
     return front, found.title, rules
 
 
-def _staged(found: NetworkOnInputs, of: StagedQuestion) -> Any:
+def staged(found: NetworkOnInputs, of: StagedQuestion) -> Any:
+    """Return a network by its stages, and the space of what they may choose; ValueError as `search_own`."""
     from costmodel.conversions.staged import SearchedNetwork, staged_network, stages_of
     from costmodel.grids.grid import PATH_SUBSETS
     from costmodel.operators.octave import STRIDE_RULES
@@ -123,7 +124,7 @@ def _staged(found: NetworkOnInputs, of: StagedQuestion) -> Any:
     return run_foreign(doing, staged_network, subject, stages, traced(found), space), space
 
 
-def _said_inputs(found: NetworkOnInputs) -> Any:
+def said_inputs(found: NetworkOnInputs) -> Any:
     """Return the shapes of the inputs, for the name of a converted network."""
     shapes = [tuple(value.shape) for value in positional(found)]
     return shapes[0] if len(shapes) == 1 else tuple(shapes)

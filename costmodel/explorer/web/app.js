@@ -15,6 +15,7 @@ function render(state) {
   renderMeasured(state);
   renderNotes(state);
   renderComparison(compared, shares);
+  renderTimes(state);
   renderTable(state, rows, cost, changeView);
   renderDiagram(state, layer);
   renderFormulas(layer);
@@ -91,7 +92,7 @@ function renderNotes(state) {
 }
 
 function renderExports(state, compared) {
-  byId("command").textContent = commandOf(state);
+  byId("command").replaceChildren(...optionsOf(commandOf(state)));
   byId("pytorch").textContent = pytorchOf(state);
   byId("latex").textContent = latexOf(state, compared);
 }
@@ -192,6 +193,7 @@ connectControls();
 connectButtons();
 connectDiagram();
 connectFront();
+connectTimes();
 const keptTheme = kept((storage) => storage.getItem("theme"));
 if (THEMES.includes(keptTheme)) showTheme(keptTheme);
 window.addEventListener("hashchange", openLink);

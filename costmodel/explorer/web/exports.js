@@ -9,6 +9,10 @@ function commandOf(state) {
   return ["pwoct-cost", `--model resnet${state.depth}`, ...choices, ...backboneOptions(state), ...layer].join(" ");
 }
 
+// A command as text that is broken between its options alone.
+const optionsOf = (command) =>
+  command.split(/ (?=--|> )/).flatMap((part, i) => [...(i ? [" "] : []), element("span", {}, part)]);
+
 function backboneOptions(state) {
   const options = [];
   if (sizeText(state.size) !== "32") options.push(`--size ${sizeText(state.size)}`);

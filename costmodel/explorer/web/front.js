@@ -70,7 +70,7 @@ function renderFront(state, cost, change) {
   byId("plain-body").replaceChildren(...plain.map((network) => plainRow(network, ...axesOf(state))));
   byId("front-x").textContent = LABELS[state.x];
   byId("front-y").textContent = LABELS[state.y];
-  byId("search-command").textContent = searchCommandOf(state);
+  byId("search-command").replaceChildren(...optionsOf(searchCommandOf(state)));
   byId("search-box").hidden = searchCommandOf(state) === "";
 }
 

@@ -2,13 +2,21 @@
 
 // A feature map is {c, size: [h, w]}; an octave map {high, low, size}, where a branch without channels is null and
 // size is the high branch's, whether or not it exists.
-const operator = (name, x, cOut = 0, k = 0) => FORMULAS[name].cost(x.c, cOut, 0, k, ...x.size);
+const operator = (name, x, cOut = 0, k = 0) => asked(name, [x.c, cOut, 0, k, ...x.size]);
+
+// A cost remembers what was asked, so that a time can be predicted of it.
+function asked(name, args) {
+  const cost = FORMULAS[name].cost(...args);
+  cost.call = { name, args };
+  return cost;
+}
 const branches = (x) => [x.high, x.low].filter(Boolean);
 const splitOf = (net, stage) => split(net.width * 2 ** stage, net.stages[stage].alpha);
 
 function row(name, out, costs, paths = []) {
   const other = sum(costs);
-  return { name, out, paths, other, cost: paths.reduce((total, path) => plus(total, path.cost), other) };
+  const calls = [...costs, ...paths.map(({ cost }) => cost)].map(({ call }) => call);
+  return { name, out, paths, other, calls, cost: paths.reduce((total, path) => plus(total, path.cost), other) };
 }
 
 function sharesOf({ paths, other }) {
@@ -32,8 +40,8 @@ function pathCost(net, x, cOut, layer, path) {
   const m = isBottleneck ? hidden(source.c, leaving, choice.beta, net.widthRule) : 0;
   const strideCase = layer.stride === 1 ? "1" : net.strideRule;
   const form = isBottleneck ? net.between : "plain";
-  const formula = FORMULAS[`${path}.${form}.${strideCase}`];
-  const size = formula.size(...source.size);
+  const name = `${path}.${form}.${strideCase}`;
+  const size = FORMULAS[name].size(...source.size);
   const upsamples = path === "LH" && strideCase !== "A";
   return {
     path,
@@ -43,7 +51,7 @@ function pathCost(net, x, cOut, layer, path) {
     cOut: leaving,
     k: layer.k,
     size,
-    cost: formula.cost(source.c, leaving, m, layer.k, ...source.size),
+    cost: asked(name, [source.c, leaving, m, layer.k, ...source.size]),
     single: FORMULAS[`${path}.plain.${strideCase}`].cost(source.c, leaving, 0, layer.k, ...source.size),
     convolved: upsamples ? size.map((side) => floorDiv(side, 2)) : size,
   };

@@ -125,3 +125,19 @@ function staircase({ constant, stages }) {
 }
 
 const pickList = (picks) => (picks ? [...pickList(picks.before), picks.pick] : []);
+
+// A search runs in slices, between which the page answers.
+const SLICE_MS = 12;
+const pause = () => new Promise((resume) => setTimeout(resume));
+
+async function inSlices(steps, isWanted) {
+  let since = performance.now();
+  for (;;) {
+    const { done, value: found } = steps.next();
+    if (done) return found;
+    if (performance.now() - since < SLICE_MS) continue;
+    await pause();
+    if (!isWanted()) return null;
+    since = performance.now();
+  }
+}

@@ -1,7 +1,5 @@
 // Texts become values, with the messages of Python where they don't.
 
-class InputError extends Error {}
-
 const LIMITS = { depth: [8, 1202], width: [1, 256], classes: [1, 10000], side: [1, 1024], part: 1000000 };
 const CHOICES = {
   strideRule: ["C", "B", "A"],
@@ -15,6 +13,7 @@ const CHOICES = {
   y: QUANTITIES,
   want: ["most", "least"],
   each: ["alike", "own"],
+  machine: [...MACHINES.map(({ id }) => id), "loaded"],
 };
 
 const ratio = (p, q = 1) => {
@@ -91,20 +90,6 @@ function parseSize(text) {
     throw new InputError(`size must be a whole number such as 32, or two such as 32x48, got ${text}`);
   return [sides[0], sides[1] ?? sides[0]];
 }
-
-// A budget: a whole number, or one with a decimal prefix such as 80M. None is no budget.
-const PREFIXES = { "": 0, K: 3, M: 6, G: 9, T: 12 };
-function parseBudget(text, name) {
-  if (text.trim() === "") return null;
-  const [, whole, places = "", prefix] = /^\s*(\d{1,15})(?:\.(\d{1,15}))?\s*([kmgt]?)\s*$/i.exec(text) ?? [];
-  const zeros = PREFIXES[prefix?.toUpperCase()] - places.length;
-  const value = Number(`${whole}${places}e${zeros}`);
-  if (whole === undefined || !Number.isSafeInteger(value) || value === 0)
-    throw new InputError(`most ${name} must be a whole number such as 700000 or 80M, got ${text}`);
-  return value;
-}
-
-const budgetText = (value) => (value === null ? "" : String(value));
 
 const sizeText = ([h, w]) => (h === w ? String(h) : `${h}x${w}`);
 

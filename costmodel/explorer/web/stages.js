@@ -106,22 +106,8 @@ const stagedSize = (state) => {
   return (stageAlphas(state).length * sets) ** STAGES.length;
 };
 
-// A search runs in slices, between which the page answers. What is asked next ends it; its last answer is kept.
-const SLICE_MS = 12;
-const pause = () => new Promise((resume) => setTimeout(resume));
+// What is asked next ends a search; its last answer is kept.
 const staged = { asked: "", key: "", points: [] };
-
-async function inSlices(steps, isWanted) {
-  let since = performance.now();
-  for (;;) {
-    const { done, value: found } = steps.next();
-    if (done) return found;
-    if (performance.now() - since < SLICE_MS) continue;
-    await pause();
-    if (!isWanted()) return null;
-    since = performance.now();
-  }
-}
 
 const questionOf = (state) => [backboneKey(state), state.x, state.y, state.want, state.maxParams, state.maxMacs].join();
 

@@ -27,6 +27,7 @@ const DEFAULTS = Object.freeze({
   y: "params",
   want: "most",
   each: "alike",
+  machine: MACHINES[0].id,
   maxParams: "",
   maxMacs: "",
   pin: "",
