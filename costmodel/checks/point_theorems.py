@@ -27,6 +27,7 @@ from costmodel.checks.random_options import (
     network_options,
     octave_net,
     spelled,
+    without_some,
 )
 from costmodel.convention import Cost
 from costmodel.networks.resnet import resnet as formulas
@@ -59,6 +60,7 @@ def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
     chosen = random.Random(1)
     for found in draws(points):
         options = grouped_options(chosen, groups) if groups else layer_options(chosen)
+        options = without_some(chosen, options)
         image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
         try:
             operators = layer_of(options, image, batch).operators()
@@ -151,7 +153,7 @@ def _networks(points: int) -> Iterator[Identity]:
     chosen = random.Random(2)
     for found in draws(points):
         depth, batch, image, options = network_options(chosen)
-        options = spelled(chosen, options)
+        options = without_some(chosen, spelled(chosen, options))
         try:
             operators = formulas(depth, size=image, **options).operators(batch)
         except ValueError:

@@ -82,20 +82,20 @@ def layer_of(options: Mapping[str, Any], image: Pair, batch: int) -> Layer:
 
     Raises ValueError where options do not fit one another; its operators may, too.
     """
-    others = {name: value for name, value in options.items() if name not in ("kernel_size", "paths")}
-    paths = frozenset(options["paths"])
-    return Layer(kernel=options["kernel_size"], paths=paths, size=image, batch=batch, **others)
+    named = {"kernel" if name == "kernel_size" else name: value for name, value in options.items()}
+    named["paths"] = frozenset(options.get("paths", ()))
+    return Layer(size=image, batch=batch, **named)
 
 
 def octave_net(options: Mapping[str, Any]) -> nn.Module:
     """Return the layer of the code, as the child `conv` of a model."""
-    high, low = split(options["c_in"], options["alpha_in"])
+    high, low = split(options["c_in"], options.get("alpha_in", Layer.alpha_in))
     return OctaveNet(PwiseOctConv(**options), "H" * (high != 0) + "L" * (low != 0))
 
 
 def layer_shapes(options: Mapping[str, Any], image: Pair, batch: int) -> list[tuple[int, ...]]:
     """Return the shapes of a layer's inputs: of the branches that exist."""
-    x = octave_map(split(options["c_in"], options["alpha_in"]), image)
+    x = octave_map(split(options["c_in"], options.get("alpha_in", Layer.alpha_in)), image)
     return [(batch, branch.channels, *branch.size) for branch in x if branch]
 
 
@@ -120,6 +120,12 @@ def network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], d
         "in_channels": chosen.randrange(1, 6),
     }
     return depth, batch, image, options
+
+
+def without_some(chosen: random.Random, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options some of which are left to the defaults, which both sides have of their own."""
+    needed = ("c_in", "c_out", "in_channels")
+    return {name: value for name, value in options.items() if name in needed or chosen.random() < 0.9}
 
 
 def spelled(chosen: random.Random, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,8 @@ LAYER_EDGES: Edges = {
     "dilation": [0, 1],
     "groups": [0, 1, 2, 3],
     "stride_rule": ["D", "A"],
+    "depthwise": [True],
+    "exchange": [True],
     "c_in": [0, 1],
     "c_out": [0, 1],
 }
@@ -85,7 +87,8 @@ def _layers(points: int) -> Iterator[Identity]:
         options = _edged(chosen, options, LAYER_EDGES)
         yield _layer(options, (chosen.randrange(1, 9), chosen.randrange(1, 9)), chosen.randrange(1, 3))
     for name, value in _single(LAYER_EDGES):
-        yield _layer({**_LAYER, name: value}, (8, 6), 1)
+        for depthwise in (False, True):
+            yield _layer({**_LAYER, "depthwise": depthwise, name: value}, (8, 6), 1)
 
 
 _HALF = Fraction(1, 2)

@@ -224,6 +224,12 @@ def _check_sources(layer: OctaveLayer) -> None:
 
 
 def _check_depthwise(layer: OctaveLayer) -> None:
+    if layer.exchange and not layer.depthwise:
+        raise ValueError("exchange needs a depthwise layer: other layers always have the paths HL and LH")
+    if layer.depthwise and layer.groups != 1:
+        raise ValueError(
+            f"a depthwise layer has a group per channel and needs groups = 1, got {layer.groups}"
+        )
     if not layer.depthwise or layer.exchange:
         return
     for branch, c_in, c_out in zip("HL", layer.c_in, layer.c_out, strict=True):
