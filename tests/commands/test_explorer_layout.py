@@ -16,7 +16,7 @@ from tests.commands.explorer_page import Explorer
 pytestmark = pytest.mark.xdist_group("browser")
 
 BUSY = (
-    "#depth=20&size=33&alpha=1/3+1/4+1&beta=3&paths=HL,LH+all+none&rows=layers&maxMacs=30000000"
+    "#depth=20&size=33&alpha=1/3+1/4+1&beta=3&paths=HL,LH+all+none&rows=layers&each=own&maxMacs=30000000"
     "&pin=depth:110;size:224;alpha:0;beta:2;paths:none"
 )
 LOOKS: dict[str, dict[str, Any]] = {
@@ -84,6 +84,7 @@ def seen(request: pytest.FixtureRequest, browser: Browser, explorer_file: Path) 
     root, media = options.pop("root", None), options.pop("media", None)
     explorer = Explorer(browser, explorer_file, **options)
     page = explorer.open(BUSY)
+    page.locator("#front[aria-busy=false]").wait_for()
     if root:
         page.evaluate("(size) => { document.documentElement.style.fontSize = size; }", root)
         page.evaluate("dispatchEvent(new Event('resize'))")
