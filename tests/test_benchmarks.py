@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -36,6 +37,41 @@ def test_both_training_loops_take_steps(load):
         assert throughput.seconds_per_step(steps, 2) > 0
     assert session.progress.step == 2
     assert throughput.input_seconds(session) > 0
+
+
+def test_networks_of_the_gpu_script_take_turns(load, capsys):
+    options = [
+        "--depth",
+        "8",
+        "--width",
+        "4",
+        "--batch",
+        "2",
+        "--size",
+        "8",
+        "--alphas",
+        "1/2",
+        "--rounds",
+        "2",
+    ]
+    assert load("gpu").main([*options, "--device", "cpu", "--no-compile", "--precisions", "float32"]) == 0
+    first, second, _, _, _, *rows = capsys.readouterr().out.splitlines()
+    assert f"torch {torch.__version__}" in first
+    assert second == "ResNet-8, width 4, 8 x 8, batch 2; medians of 2 rounds"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    forms = [("0", "module"), ("0", "lean"), ("1/2", "module"), ("1/2", "lean")]
+    assert [(row[0], row[2], row[3]) for row in cells] == [
+        (mode, *form) for mode in ("inference", "training") for form in forms
+    ]
+    assert [row[6] for row in cells if (row[2], row[3]) == ("0", "module")] == ["1.00", "1.00"]
+
+
+def test_the_gpu_script_says_that_there_is_no_gpu(load, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert load("gpu").main([]) == 3
+    assert capsys.readouterr().err.startswith("no CUDA device: torch ")
+    assert load("gpu").main(["--rounds", "1", "--device", "cpu"]) == 2
+    assert capsys.readouterr().err == "--rounds must be at least 2, got 1\n"
 
 
 @pytest.mark.parametrize(

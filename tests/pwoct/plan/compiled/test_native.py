@@ -28,27 +28,32 @@ ERRORS = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
+KERNELS = [
+    ((3, 3), Geometry((1, 1))),
+    ((3, 3), Geometry((2, 1))),
+    ((1, 1), Geometry()),
+    ((1, 1), Geometry(stride=(2, 2))),
+    ((3, 3), Geometry((1, 1), (2, 2))),
+    ((3, 3), Geometry((2, 2), (2, 2), (2, 2))),
+    ((3, 1), Geometry((1, 0))),
+    ((5, 7), Geometry((2, 3))),
+]
+CHANNELS = [(1, 1), (3, 5), (7, 2), (4, 9), (5, 15)]
+MAP_SIZES = [(6, 9), (1, 1), (7, 4), (6, 8)]
+
+
 @needs_compiler
 @dtypes
-@pytest.mark.parametrize(
-    ("kernel", "geometry"),
-    [
-        ((3, 3), Geometry((1, 1))),
-        ((3, 3), Geometry((2, 1))),
-        ((1, 1), Geometry()),
-        ((1, 1), Geometry(stride=(2, 2))),
-        ((3, 3), Geometry((1, 1), (2, 2))),
-        ((3, 3), Geometry((2, 2), (2, 2), (2, 2))),
-        ((3, 1), Geometry((1, 0))),
-        ((5, 7), Geometry((2, 3))),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("channels", [(1, 1), (3, 5), (7, 2), (4, 9), (5, 15)], ids=str)
-@pytest.mark.parametrize("size", [(6, 9), (1, 1), (7, 4), (6, 8)], ids=str)
+@pytest.mark.parametrize(("kernel", "geometry"), KERNELS, ids=str)
+@pytest.mark.parametrize("channels", CHANNELS, ids=str)
+@pytest.mark.parametrize("size", MAP_SIZES, ids=str)
 def test_a_convolution(dtype, kernel, geometry, channels, size):
-    """relu(conv(x) + plus + doubled): `plus` is another convolution of x, `doubled` is `plus` pooled."""
     skip_without(dtype)
+    check_convolution(dtype, kernel, geometry, channels, size)
+
+
+def check_convolution(dtype, kernel, geometry, channels, size):
+    """relu(conv(x) + plus + doubled): `plus` is another convolution of x, `doubled` is `plus` pooled."""
     c_in, c_out = channels
     generator = torch.Generator().manual_seed(0)
 
