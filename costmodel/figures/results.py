@@ -72,6 +72,9 @@ def figure_of(document: Document) -> Figure:
         raise ValueError(f"the result of {command} is not complete: {error!r}") from None
 
 
+NARROW = 3  # panels: beside fewer, a title in one line would be cut off
+
+
 def sweep_figure(document: Document) -> Figure:
     """Draw cost against alpha: one row of panels per quantity and beta, one line per set of paths."""
     rows: Sequence[Row] = document["sweep"]
@@ -91,7 +94,10 @@ def sweep_figure(document: Document) -> Figure:
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22)}
         last.legend(title="bottlenecks on", fontsize="small", frameon=False, handlelength=4, **place)
     beta = f", beta {betas[0]}" if betas != [None] and len(betas) == 1 else ""
-    figure.suptitle(f"{document['model']}{beta}: cost against alpha, by the paths that have bottlenecks")
+    new_line = "\n" if len(kinds) < NARROW else " "
+    figure.suptitle(
+        f"{document['model']}{beta}: cost against alpha,{new_line}by the paths that have bottlenecks"
+    )
     return figure
 
 

@@ -33,6 +33,16 @@ def sweep_document(**arguments: Any) -> Any:
     return json.loads(to_json("sweep", {"model": "resnet56", "quantities": ["params", "macs"]}, [table]))
 
 
+@pytest.mark.parametrize("sets", [[()], [(), ("HL", "LH", "LL")], [(), ("HH",), ("LL",), ("HH", "LL")]])
+def test_the_title_of_a_sweep_fits(sets: list[tuple[str, ...]]) -> None:
+    figure = figure_of(sweep_document(path_sets=sets))
+    figure.draw_without_rendering()
+    (title,) = (text for text in figure.texts if text.get_text() == figure.get_suptitle())
+    box = title.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
 def front_document(budgets: dict[str, Any], **question: Any) -> Any:
     found = search(space(alphas=[0, "1/4", "1/2", "3/4"]), budgets, **question)
     table = front_table(found, range(len(found)))
