@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -135,3 +136,21 @@ def test_a_step_that_cannot_be_taken_is_a_note() -> None:
     assert traced.notes[0].startswith(
         "no training step: (model) fails in batch_norm: ValueError: Expected more than 1 value"
     )
+
+
+class Tossed(nn.Module):
+    """Runs its layer once or twice, as a coin falls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.fc(x)) if random.random() < 0.5 else self.fc(x)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_cost_that_changes_at_random_is_refused_whatever_the_draw(seed: int) -> None:
+    random.seed(seed)
+    with pytest.raises(TraceError, match=r"random numbers are drawn while .* in another run; the cost of"):
+        trace(Tossed(), [torch.zeros(2, 3)])
