@@ -25,12 +25,14 @@ def counted_by_module(
     make: Callable[[], nn.Module],
     shapes: Sequence[tuple[Any, ...]],
     memory_format: torch.memory_format = torch.contiguous_format,
+    device: str = "meta",
 ) -> dict[str, dict[str, int]]:
     """Return MACs, activation elements and parameters of each layer; parameters and buffers of other modules.
 
-    The layout of the inputs may choose other code, but no other counts.
+    The layout of the inputs may choose other code, but no other counts. It reaches the layers behind the
+    first one on a device that computes: on "meta", convolutions return contiguous maps.
     """
-    with torch.device("meta"):
+    with torch.device(device):
         model = make()
         inputs = [torch.empty(shape, memory_format=memory_format) for shape in shapes]
     activations: dict[str, int] = {}

@@ -33,7 +33,7 @@ def test_an_upsampling_that_is_wrong_for_channels_last(monkeypatch: pytest.Monke
         return x.repeat_interleave(times, -1).repeat_interleave(times, -2)
 
     monkeypatch.setattr(branches, "_repeat_pixels", repeated)
-    assert fails(point_theorems._layers(5, groups=(2,)))
+    assert fails(point_theorems._layers(15, groups=(2,)))
 
 
 def test_a_depthwise_layer_of_one_branch_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
