@@ -7,16 +7,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-_FIGURE = re.compile(r"(?P<digits>\d+(?:\.(?P<decimals>\d+))?) ?(?P<prefix>[kKMGTB]?)(?P<unit>[A-Za-z]*)")
-_POWERS: Mapping[str, int] = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "B": 3, "T": 4}
-_UNITS: Mapping[str, str] = {"mac": "MAC", "macs": "MAC", "flop": "FLOP", "flops": "FLOP", "": ""}
+PARAMETERS = "parameters"
+_FIGURE = re.compile(
+    r"(?:about |ca\. ?|[~≈])?(?P<digits>\d+(?:\.(?P<decimals>\d+))?)"
+    r"(?:[eE]\+?(?P<e>\d+)| ?[x×*] ?10\^?(?P<ten>\d+))?"
+    r" ?(?P<prefix>thousand|million|billion|trillion|[kKMGTB]?) ?(?P<unit>[A-Za-z][A-Za-z -]*?|)[sS]?"
+)
+_POWERS: Mapping[str, int] = {
+    "": 0, "k": 1, "K": 1, "M": 2, "G": 3, "B": 3, "T": 4,
+    "thousand": 1, "million": 2, "billion": 3, "trillion": 4,
+}  # fmt: skip
+_UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("flop", "floatingpointoperation"), "FLOP"),
+    **dict.fromkeys(("mac", "macc", "madd", "multadd", "multiadd", "multiplyadd", "muladd", "fma"), "MAC"),
+    **dict.fromkeys(("multiplyaccumulate", "multiplyaccumulation"), "MAC"),
+    **dict.fromkeys(("param", "parameter", "weight"), PARAMETERS),
+    **dict.fromkeys(("", "op", "operation"), ""),
+}
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(?!\d)")  # 1,234,567; any other comma is a decimal point
 
 
 @dataclass(frozen=True)
 class PrintedCount:
     """A printed number: digits without the point, how many decimals, the prefix's power, the unit.
 
-    A number that is printed in hundreds of a prefix has two decimals fewer.
+    A number that is printed in hundreds of a prefix has two decimals fewer. The unit is MAC, FLOP or
+    parameters; "" where none is printed, or one that may be either.
     """
 
     text: str
@@ -24,6 +40,7 @@ class PrintedCount:
     decimals: int
     power: int
     unit: str = ""
+    spelling: str = ""  # of the unit, as it is printed
 
 
 def parse_figure(text: str) -> PrintedCount:
@@ -32,14 +49,44 @@ def parse_figure(text: str) -> PrintedCount:
     Raises ValueError where a text is none.
 
     >>> parse_figure("4.12G"), parse_figure("125.75 MFLOPs").unit
-    (PrintedCount(text='4.12G', digits=412, decimals=2, power=3, unit=''), 'FLOP')
+    (PrintedCount(text='4.12G', digits=412, decimals=2, power=3, unit='', spelling=''), 'FLOP')
+    >>> parse_figure("600M Mult-Adds").unit, parse_figure("4.12e9").decimals, parse_figure("4,12 GMac").digits
+    ('MAC', -7, 412)
     """
-    found = _FIGURE.fullmatch(text.strip().replace(",", ""))
-    if found is None or found["unit"].lower() not in _UNITS:
+    found = _FIGURE.fullmatch(_with_points(text.strip()))
+    unit = None if found is None else _UNITS.get(re.sub("[^a-z]", "", found["unit"].lower()))
+    if found is None or unit is None or ((found["e"] or found["ten"]) and found["prefix"]):
         raise ValueError(f"a claim is a number such as 4.12G, 4.12 GMACs or 300M, got {text or 'nothing'}")
-    decimals = len(found["decimals"] or "")
+    decimals = len(found["decimals"] or "") - int(found["e"] or found["ten"] or 0)
     digits = int(found["digits"].replace(".", ""))
-    return PrintedCount(text, digits, decimals, _POWERS[found["prefix"]], _UNITS[found["unit"].lower()])
+    return PrintedCount(text, digits, decimals, _POWERS[found["prefix"]], unit, found["unit"])
+
+
+def parse_count(text: str) -> PrintedCount:
+    """Read a printed number of operations.
+
+    Raises ValueError where a text is none, or counts parameters.
+    """
+    found = parse_figure(text)
+    if found.unit == PARAMETERS:
+        raise ValueError(f"a claim counts operations, got {text}: parameters belong to --claim-params")
+    return found
+
+
+def parse_parameters(text: str) -> PrintedCount:
+    """Read a printed number of parameters.
+
+    Raises ValueError where a text is none, or counts operations.
+    """
+    found = parse_figure(text)
+    if found.unit not in ("", PARAMETERS):
+        raise ValueError(f"--claim-params is a number of parameters such as 25.56M, got {text}")
+    return found
+
+
+def _with_points(text: str) -> str:
+    """Return a text without commas between thousands, and with points for decimal commas."""
+    return re.sub(",", "", text) if _GROUPED.match(text) else text.replace(",", ".", 1)
 
 
 def prints(value: int, text: str, prefix: str = "10^3", rounding: str = "rounded") -> bool:

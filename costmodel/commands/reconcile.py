@@ -49,6 +49,7 @@ def reconcile(
     run: Annotated[bool, option("run-counters")] = False,
     claim: Annotated[list[str] | None, option("claim")] = None,
     claim_params: Annotated[str | None, option("claim-params")] = None,
+    source: Annotated[str | None, option("claim-source")] = None,
     claims: Annotated[Path | None, option("claims-file")] = None,
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
@@ -60,7 +61,7 @@ def reconcile(
     """
     question = Question.of(ctx)
     with bad_input():
-        _check(network, run, claim, claim_params, claims)
+        _check(network, run, claim, claim_params, source, claims)
         chosen = _chosen(counter, run)
         if claims:
             _show_file(claims, chosen, timeout, format, question)
@@ -68,7 +69,8 @@ def reconcile(
         assert network is not None
         if claim:
             given = (input, inputs)
-            _show_claims(network, given, chosen, claim, claim_params, timeout, format, question)
+            printed = (claim, claim_params, source or "")
+            _show_claims(network, given, chosen, printed, timeout, format, question)
             return
         with within(timeout, network):
             found = asked(network, input, inputs)
@@ -81,7 +83,12 @@ def reconcile(
 
 
 def _check(
-    network: str | None, run: bool, claim: object, claim_params: str | None, claims: Path | None
+    network: str | None,
+    run: bool,
+    claim: object,
+    claim_params: str | None,
+    source: str | None,
+    claims: Path | None,
 ) -> None:
     """Raise ValueError where options ask several questions, or none."""
     asks = [name for name, value in (("--run", run), ("--claim", claim), ("--claims", claims)) if value]
@@ -92,6 +99,8 @@ def _check(
         )
     if claim_params and not claim:
         raise ValueError(f"--claim-params stands beside a count: --claim 4.12G, got {claim_params} alone")
+    if source is not None and not claim:
+        raise ValueError(f"--source says where a --claim is printed, got {source or 'nothing'} without one")
     if (network is None) == (claims is None):
         got = "neither" if network is None else "both"
         raise ValueError(f"give a network, or a file of claims with --claims, got {got}")
@@ -169,25 +178,25 @@ def _show_claims(
     network: str,
     given: tuple[list[str] | None, str | None],
     names: Sequence[str],
-    claims: Sequence[str],
-    params: str | None,
+    printed: tuple[Sequence[str], str | None, str],
     timeout: float | None,
     format: Format,
     question: Question,
 ) -> None:
-    """Show which readings give printed numbers, each with the parameters that stand beside it."""
-    from costmodel.digits import parse_figure
+    """Show which readings give printed numbers, each with the parameters beside it, and their source."""
+    from costmodel.digits import parse_count, parse_parameters
     from costmodel.reconcile import claim_tables
 
-    figures = [parse_figure(text) for text in claims]
-    beside = None if params is None else parse_figure(params)
+    claims, params, source = printed
+    figures = [parse_count(text) for text in claims]
+    beside = None if params is None else parse_parameters(params)
     with within(timeout, network):
         if any(given):
             found = asked(network, *given)
             observed = observed_on(found)
-            answers = answers_on(found, observed, figures, beside, names)
+            answers = answers_on(found, observed, figures, beside, names, source)
         else:
-            found, observed, answers = answers_anywhere(network, figures, beside, names)
+            found, observed, answers = answers_anywhere(network, figures, beside, names, source)
     payload = {
         "model": found.network.name.text,
         "inputs": found.inputs.shapes,

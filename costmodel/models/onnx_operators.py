@@ -145,10 +145,10 @@ def _per_channel(node: Operands, index: int, x: Tensor) -> Tensor:
 
 
 def _pool(function: str, node: Operands) -> Tensor:
-    x, kernel = node.tensor(), list(node.attribute("kernel_shape"))
+    x, kernel = node.tensor(), tuple(node.attribute("kernel_shape"))
     d = len(kernel)
-    strides = list(node.attribute("strides", [1] * d))
-    dilations = list(node.attribute("dilations", [1] * d))
+    strides = tuple(node.attribute("strides", [1] * d))
+    dilations = tuple(node.attribute("dilations", [1] * d))
     pads = same_padding(node, x, kernel, strides, dilations)
     ceil = bool(node.attribute("ceil_mode", 0))
     if any(pads):

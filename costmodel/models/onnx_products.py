@@ -47,7 +47,8 @@ def _convolution(node: Operands) -> Tensor:
         x, padding = functional.pad(x, torch_pads(pads)), [0] * d
     groups = node.attribute("group", 1)
     function = (functional.conv1d, functional.conv2d, functional.conv3d)[d - 1]
-    return function(x, weight, node.optional(2), strides, padding, dilations, groups)
+    sizes = (tuple(strides), tuple(padding), tuple(dilations))  # as counters that replace functions expect
+    return function(x, weight, node.optional(2), *sizes, groups)
 
 
 def _transposed(node: Operands) -> Tensor:
@@ -62,7 +63,14 @@ def _transposed(node: Operands) -> Tensor:
         d - 1
     ]
     y: Tensor = function(
-        x, weight, node.optional(2), strides, least, added, node.attribute("group", 1), dilations
+        x,
+        weight,
+        node.optional(2),
+        tuple(strides),
+        tuple(least),
+        tuple(added),
+        node.attribute("group", 1),
+        tuple(dilations),
     )
     uneven = [side - least[axis % d] for axis, side in enumerate(pads)]
     return functional.pad(y, [-side for side in torch_pads(uneven)]) if any(uneven) else y

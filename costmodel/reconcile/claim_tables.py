@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from costmodel.reconcile.claim_files import ClaimRow
 from costmodel.reconcile.claims import ClaimAnswer
+from costmodel.reconcile.usage import OURS
 from costmodel.report import Column, Table
 
 
@@ -41,7 +42,7 @@ def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) ->
 
 
 def verdict(answer: ClaimAnswer) -> str:
-    """Return in one sentence how much a number decides.
+    """Return in a few sentences how much a number decides.
 
     It names no cause: what is known is which readings give the digits.
     """
@@ -49,10 +50,40 @@ def verdict(answer: ClaimAnswer) -> str:
     text = answer.figure.text + (f" with {answer.params.text} parameters" if answer.params else "")
     if not count:
         both = "both figures" if answer.params else "these digits"
-        return f"{text}: none of {answer.searched:,} readings gives {both}; the nearest is shown."
+        return f"{text}: none of {answer.searched:,} readings gives {both}; {_closest(answer)}"
     others = "no other does" if count == 1 else f"{count - 1:,} others do too"
     gives = "gives both figures" if answer.params else "gives these digits"
-    return f"{text}: {answer.exact[0].words} {gives}; of {answer.searched:,} readings {others}."
+    said = f"{text}: {answer.exact[0].words} {gives}; of {answer.searched:,} readings {others}."
+    return said + _undecided(answer)
+
+
+def _closest(answer: ClaimAnswer) -> str:
+    if answer.alone is None or answer.params is None:
+        return "the nearest is shown."
+    alone = answer.alone
+    return (
+        f"{alone.words} gives {answer.figure.text} alone, of a network with {alone.params:,} parameters, "
+        f"which are not printed as {answer.params.text}."
+    )
+
+
+def _undecided(answer: ClaimAnswer) -> str:
+    """Return between which readings that are equally simple the number does not decide, and why."""
+    first = answer.exact[0]
+    tied = [one for one in answer.exact if one.complexity == first.complexity]
+    if len(tied) == 1:
+        same = len(first.names) > 1 and first.counted != first.names[0]
+        return f" These {len(first.names)} count the same here." if same else ""
+    values = [one.value for one in tied]
+    families = tuple(dict.fromkeys(family for one in tied for family in one.families))
+    named = ", ".join("our MACs" if family == OURS else family for family in families)
+    shown = f" ({named})" if named else ""
+    within = max(values) - min(values)
+    return (
+        f" {len(tied)} counts are equally simple{shown}, and lie within {within:,} of each other, which "
+        "these digits do not resolve: the number does not decide between them. First comes what the source "
+        "is known to use, else what most public sources use."
+    )
 
 
 def file_table(rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]]) -> Table:

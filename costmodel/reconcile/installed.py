@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,9 +42,23 @@ def _mmengine(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 
 def _analysis(analyser: Any, model: nn.Module, args: Sequence[Any]) -> int:
-    found = analyser(model, tuple(args))
-    found.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    return int(found.total())
+    with _without_slashes(model):
+        found = analyser(model, tuple(args))
+        found.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        return int(found.total())
+
+
+@contextlib.contextmanager
+def _without_slashes(model: nn.Module) -> Iterator[None]:
+    """Keep "/" out of the names of modules, where the scopes of a traced graph are split; ONNX has them."""
+    before = {module: module._modules for module in model.modules()}
+    try:
+        for module, children in before.items():
+            module._modules = {name.replace("/", "|"): child for name, child in children.items()}
+        yield
+    finally:
+        for module, children in before.items():
+            module._modules = children
 
 
 def _mmcv(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -121,11 +135,14 @@ def _deepspeed(unit: str) -> Callable[..., int]:
     return count
 
 
-def _torchscan(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    from torchscan import crawl_module
+def _torchscan(total: str) -> Callable[..., int]:
+    def count(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+        from torchscan import crawl_module
 
-    found = crawl_module(model, args=tuple(args), kwargs=kwargs)
-    return int(found["totals"]["macs"]["known_value"] or 0)
+        found = crawl_module(model, args=tuple(args), kwargs=kwargs)
+        return int(found["totals"][total]["known_value"] or 0)
+
+    return count
 
 
 def _onnx_tool(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -183,7 +200,8 @@ RUNNERS: Mapping[str, Callable[..., int]] = {
     "ultralytics-thop": _thop,
     "torchinfo": _torchinfo,
     "torchprofile": _torchprofile,
-    "torchscan": _torchscan,
+    "torchscan": _torchscan("macs"),
+    "torchscan-flops": _torchscan("module_flops"),
     "calflops": _calflops("FLOP"),
     "calflops-macs": _calflops("MAC"),
     "deepspeed": _deepspeed("FLOP"),

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from costmodel.reconcile.described import module_facts, tensors_in
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.recording import EventRecorder
-from costmodel.reconcile.replacing import replaced_functions
+from costmodel.reconcile.replacing import attention_written_out, replaced_functions
 from costmodel.reconcile.sizes import products_in, traced_sizes
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.raw import storage_of
@@ -60,26 +60,34 @@ def observe(
     kwargs: Mapping[str, Any] | None = None,
     *,
     auxiliary: bool = False,
+    written_out: bool = False,
 ) -> Seen:
     """Run a module in eval mode without gradients, and return what ran.
 
     It runs on tensors without data where its code allows, else on the CPU. The module is left as it was.
     With `auxiliary`, modules with children are in train mode, so that auxiliary heads run; layers are not.
+    With `written_out`, attention that is one operator runs as products of matrices and a softmax, as most
+    networks wrote it before torch 2.0.
 
     Raises ValueError where it does not run.
     """
     try:
         try:
-            return _observed(module, args, kwargs or {}, FakeTensors(), auxiliary)
+            return _observed(module, args, kwargs or {}, FakeTensors(), auxiliary, written_out)
         except Exception:  # code that needs values fails in any way without data; a fault fails again
-            return _observed(module, args, kwargs or {}, Tensors(), auxiliary)
+            return _observed(module, args, kwargs or {}, Tensors(), auxiliary, written_out)
     except Exception as error:  # the network's own code may raise anything
         said = (str(error).strip().splitlines() or [""])[0]
         raise ValueError(f"the network does not run: {type(error).__name__}: {said}") from error
 
 
 def _observed(
-    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], tensors: Tensors, auxiliary: bool
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    tensors: Tensors,
+    auxiliary: bool,
+    written_out: bool,
 ) -> Seen:
     facts = module_facts(module)
     paths = {id(part): path for path, part in module.named_modules()}
@@ -96,6 +104,8 @@ def _observed(
         stack.enter_context(dispatched)
         stack.enter_context(recorder.modules())
         stack.enter_context(replaced_functions(recorder))
+        if written_out:
+            stack.enter_context(attention_written_out())
         stack.enter_context(_Calls(recorder))
         result = module(*inputs[0], **inputs[1])
     _mark_unused(recorder, tensors_in(result))

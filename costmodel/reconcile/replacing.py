@@ -69,3 +69,33 @@ def _noting(recorder: EventRecorder, name: str, function: Callable[..., Any]) ->
 
     noted.replaced = function  # type: ignore[attr-defined]
     return noted
+
+
+@contextmanager
+def attention_written_out() -> Iterator[None]:
+    """Let `scaled_dot_product_attention` be two products and a softmax, as before torch 2.0."""
+    before = F.scaled_dot_product_attention
+    F.scaled_dot_product_attention = _attention
+    try:
+        yield
+    finally:
+        F.scaled_dot_product_attention = before
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,  # noqa: ARG001 - nothing is dropped in eval mode
+    is_causal: bool = False,  # noqa: ARG001 - a mask is no product
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    if enable_gqa:
+        groups = query.shape[-3] // key.shape[-3]
+        key, value = (t.repeat_interleave(groups, -3) for t in (key, value))
+    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
+    if attn_mask is not None and attn_mask.dtype is not torch.bool:
+        scores = scores + attn_mask
+    return scores.softmax(dim=-1) @ value

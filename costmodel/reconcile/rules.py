@@ -23,9 +23,9 @@ from costmodel.reconcile.events import LEVELS
 from costmodel.reconcile.expressions import compiled
 
 ORDER = (
-    "torch", "fvcore", "mmengine", "mmcv", "ptflops", "ptflops-aten", "thop", "thop-2005", "thop-1909",
-    "ultralytics-thop", "torchinfo", "torchprofile", "torchscan",
-    "calflops", "calflops-macs", "deepspeed", "deepspeed-macs", "onnx-tool",
+    "torch", "fvcore", "mmengine", "mmcv", "ptflops", "ptflops-aten", "ptflops-0.6",
+    "thop", "thop-2005", "thop-1909", "ultralytics-thop", "torchinfo", "torchprofile", "torchscan",
+    "torchscan-flops", "calflops", "calflops-macs", "deepspeed", "deepspeed-macs", "onnx-tool",
 )  # fmt: skip
 
 
@@ -58,6 +58,7 @@ class Rules:
     prefixes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
+    family: str = ""  # counters of one project: the name of its counter that is current
     rules: tuple[PriceRule, ...] = ()
     by_name: Mapping[tuple[str, str], tuple[PriceRule, ...]] = field(default_factory=dict)
 
@@ -93,6 +94,7 @@ def read(text: str) -> Rules:
     for key in ("prefixes", "notes", "defects"):
         found[key] = tuple(found.get(key, ()))
     found.setdefault("measured", None)
+    found.setdefault("family", found["name"])
     return Rules(**found, rules=rules, by_name={key: tuple(value) for key, value in by_name.items()})
 
 

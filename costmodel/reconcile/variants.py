@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 
-from costmodel.reconcile.bridge import Prediction, short_name
+from costmodel.reconcile.bridge import Prediction, predict, short_name
 from costmodel.reconcile.events import ModuleFacts, Seen
+from costmodel.reconcile.rules import Rules
 
+OPERATOR = "scaled_dot_product_attention"
 CLASSES = (10, 100, 1000, 21841)
 _HEADS = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 _OUTPUTS = ("out_features", "out_channels")
@@ -46,6 +48,43 @@ class ClaimVariant:
         lost = sum((1 - s) * _own_parameters(observed.modules[path]) for path, s in self.scales.items())
         unused = sum(_own_parameters(observed.modules[path]) for path in self.idle)
         return int(observed.parameters - lost - unused)
+
+
+AUXILIARY = ClaimVariant("with auxiliary heads, which run in training alone", 1)
+WRITTEN_OUT = ClaimVariant("attention written out as products of matrices")
+
+
+@dataclass(frozen=True)
+class OtherRun:
+    """What runs of a network in another form of it, and what counters say of that."""
+
+    variant: ClaimVariant
+    seen: Seen
+    predictions: tuple[Prediction, ...]
+
+
+def has_fused_attention(observed: Seen) -> bool:
+    """Return whether attention runs as one operator, which most counters do not see."""
+    return any(event.name == OPERATOR for event in observed.events)
+
+
+def other_runs(
+    observed: Seen, observe: Callable[..., Seen | None], rules: Sequence[Rules]
+) -> tuple[OtherRun, ...]:
+    """Return the other runs of a network that a number may be of.
+
+    `observe(auxiliary=True)` and `observe(written_out=True)` run it so, or return None where it can't be run.
+    """
+    runs = []
+    if idle_layers(observed):
+        seen = observe(auxiliary=True)
+        runs += [(AUXILIARY, seen)] if seen is not None and seen.macs > observed.macs else []
+    if has_fused_attention(observed):
+        seen = observe(written_out=True)
+        runs += [(WRITTEN_OUT, seen)] if seen is not None else []
+    return tuple(
+        OtherRun(variant, seen, tuple(predict(seen, one) for one in rules)) for variant, seen in runs
+    )
 
 
 def variants(observed: Seen) -> Iterator[ClaimVariant]:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from costmodel.reconcile import asking, installed, rules
+from costmodel.reconcile.exporting import as_file
 
 Run = Callable[..., Any]
 
@@ -172,3 +175,16 @@ def test_usual_sizes_are_tried_where_no_input_is_given(pwoct_cost: Run) -> None:
     ran = pwoct_cost("reconcile", "torch.nn:Conv2d(3,8,3)", "--claim", "13.935456M", "--format", "json")
     first = json.loads(ran.out)["readings"][0]
     assert (first["input"], first["value"]) == ("1x3x256x256", 8 * 27 * 254 * 254)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_counter_that_follows_a_trace_counts_an_onnx_file(pwoct_cost: Run, tmp_path: Path) -> None:
+    """Nodes are called "/0/Conv": a trace splits its scopes at "/", and sizes must be tuples for patches."""
+    pytest.importorskip("onnx")
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.MaxPool2d(2))
+    path = tmp_path / "net.onnx"
+    as_file(model, [torch.zeros(1, 3, 10, 10)], {}, path)
+    ran = pwoct_cost("reconcile", str(path), "--counter", "fvcore", "--run", "--format", "json")
+    assert ran.code == 0, ran.err
+    (row,) = json.loads(ran.out)["counters"]
+    assert row["actual"] == row["total"] == 4 * 27 * 64

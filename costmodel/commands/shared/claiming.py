@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from costmodel.reconcile.claims import ClaimAnswer
     from costmodel.reconcile.events import Seen
     from costmodel.reconcile.rules import Rules
+    from costmodel.reconcile.variants import OtherRun
 
 USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)
 OTHER_SIZE = 2  # steps that an input adds which was not given
 
 
-def observed_on(found: NetworkOnInputs, *, auxiliary: bool = False) -> Seen:
-    """Return what runs when a network is called on its inputs, perhaps with its auxiliary heads.
+def observed_on(found: NetworkOnInputs, **form: bool) -> Seen:
+    """Return what runs when a network is called on its inputs, perhaps in another form (`observe`).
 
     Raises ValueError where it does not run.
     """
@@ -30,7 +31,7 @@ def observed_on(found: NetworkOnInputs, *, auxiliary: bool = False) -> Seen:
 
     args, kwargs = found.inputs.values(found.network.device)
     doing = f"{found.network.name.text} does not run on {found.inputs}"
-    observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs, auxiliary=auxiliary)
+    observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs, **form)
     return observed
 
 
@@ -75,7 +76,11 @@ def _prediction(found: NetworkOnInputs, observed: Seen, rules: Rules) -> Predict
 
 
 def answers_anywhere(
-    name: str, figures: Sequence[PrintedCount], params: PrintedCount | None, names: Sequence[str]
+    name: str,
+    figures: Sequence[PrintedCount],
+    params: PrintedCount | None,
+    names: Sequence[str],
+    source: str = "",
 ) -> tuple[NetworkOnInputs, Seen, list[tuple[str, ClaimAnswer]]]:
     """Return readings on the input that a network is meant for, and where that gives none, on usual ones.
 
@@ -90,7 +95,7 @@ def answers_anywhere(
             if on.inputs is on.network.inputs:
                 raise
             continue
-        answers = answers_on(on, observed, figures, params, names)
+        answers = answers_on(on, observed, figures, params, names, source)
         if first is None:
             first, found = (on, observed), answers
         found = [_better(*pair) for pair in zip(found, answers, strict=True)]
@@ -107,32 +112,31 @@ def answers_on(
     figures: Sequence[PrintedCount],
     params: PrintedCount | None,
     names: Sequence[str],
+    source: str = "",
 ) -> list[tuple[str, ClaimAnswer]]:
     """Return the readings of each figure on one input, with its shapes."""
     from costmodel.reconcile.claims import search
 
     predictions = predictions_of(on, observed, names)
-    auxiliary = _auxiliary(on, observed, names)
+    others = _others(on, observed, names)
     shape = " and ".join(on.inputs.shapes)
-    return [(shape, search(figure, observed, predictions, params, auxiliary)) for figure in figures]
+    return [(shape, search(figure, observed, predictions, params, others, source)) for figure in figures]
 
 
-def _auxiliary(
-    on: NetworkOnInputs, observed: Seen, names: Sequence[str]
-) -> tuple[Seen, Sequence[Prediction]] | None:
-    """Return what runs with auxiliary heads, and what counters say of it; None where there are none."""
-    from costmodel.reconcile.bridge import predict
+def _others(on: NetworkOnInputs, observed: Seen, names: Sequence[str]) -> tuple[OtherRun, ...]:
+    """Return other runs of a network; one in which it does not run was never counted."""
     from costmodel.reconcile.rules import counters
-    from costmodel.reconcile.variants import idle_layers
+    from costmodel.reconcile.variants import other_runs
 
-    if not idle_layers(observed):
-        return None
-    try:
-        seen = observed_on(on, auxiliary=True)
-    except ValueError:  # such a network was never run in this way: there is nothing to explain
-        return None
-    rules = [counters()[name] for name in names if not counters()[name].reads_files]
-    return (seen, [predict(seen, one) for one in rules]) if seen.macs > observed.macs else None
+    def observe(**form: bool) -> Seen | None:
+        try:
+            return observed_on(on, **form)
+        except ValueError:
+            return None
+
+    return other_runs(
+        observed, observe, [counters()[name] for name in names if not counters()[name].reads_files]
+    )
 
 
 def _better(old: tuple[str, ClaimAnswer], new: tuple[str, ClaimAnswer]) -> tuple[str, ClaimAnswer]:
@@ -183,9 +187,12 @@ def answered(
             with within(timeout, row.model):
                 if row.input:
                     on = asked(row.model, row.input.split(" and "), None)
-                    ((where, answer),) = answers_on(on, observed_on(on), [row.claim], row.params, names)
+                    given = ([row.claim], row.params, names, row.source)
+                    ((where, answer),) = answers_on(on, observed_on(on), *given)
                 else:
-                    _, _, ((where, answer),) = answers_anywhere(row.model, [row.claim], row.params, names)
+                    _, _, ((where, answer),) = answers_anywhere(
+                        row.model, [row.claim], row.params, names, row.source
+                    )
             yield row, where, answer
         except ValueError as error:
             say(f"pwoct-cost: {row.model}: {error}")

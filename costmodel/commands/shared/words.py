@@ -142,6 +142,7 @@ TABLE: tuple[Word, ...] = (
     Word("counter", "--counter", "Only these counters, joined by commas: fvcore,thop,... Default: all."),
     Word("claim", "--claim", "A printed count, such as 4.12G: which conventions give it? Repeat."),
     Word("claim-params", "--claim-params", "The printed parameters that stand beside it, such as 25.56M."),
+    Word("claim-source", "--source", "Where a claim is printed, such as an address: some sources are known."),
     Word("claims-file", "--claims", "A CSV file of claims: model, claim, input, claim_params, unit, source."),
     Word("run-counters", "--run", "Run the counters that are installed, and compare."),
     Word("per-module", "--per-module", "Show one row per module."),

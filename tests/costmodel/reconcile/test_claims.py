@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel.digits import parse_figure, prints
+from costmodel.digits import bounds, parse_figure, prints
 from costmodel.reconcile.bridge import Prediction, predict
+from costmodel.reconcile.claim_tables import verdict
 from costmodel.reconcile.claims import ClaimAnswer, agreed, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
+from costmodel.reconcile.usage import preference, sources
+from costmodel.reconcile.variants import AUXILIARY, OtherRun, other_runs
 from pwoct.resnet import resnet
 
 
@@ -63,7 +66,7 @@ def test_rounding_is_exact(value: int, text: str, fits: bool) -> None:
     assert prints(value, text) is fits
 
 
-@pytest.mark.parametrize("text", ["", "G", "4.1.2G", "four", "4.12 watts"])
+@pytest.mark.parametrize("text", ["", "G", "4.1.2G", "four", "4 watts", "12 GB", "4.1 GFLOP/s", "4.1e9G"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a claim is a number"):
         parse_figure(text)
@@ -109,7 +112,92 @@ def test_auxiliary_heads_are_counted_where_a_number_contains_them() -> None:
         parse_figure(str(training.macs)),
         observed,
         [predict(observed, rules)],
-        auxiliary=(training, [predict(training, rules)]),
+        others=[OtherRun(AUXILIARY, training, (predict(training, rules),))],
     )
     assert found.exact[0].counted == "our MACs, with auxiliary heads, which run in training alone"
     assert model.training
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "unit"),
+    [
+        ("4.1B", 4_050_000_000, ""), ("4.12 GFLOPs", 4_115_000_000, "FLOP"),
+        ("8.2 GFLOPS", 8_150_000_000, "FLOP"), ("4.12e9", 4_115_000_000, ""), ("4,12G", 4_115_000_000, ""),
+        ("1,814,073,344", 1_814_073_344, ""),
+        ("0.3 GMac", 250_000_000, "MAC"), ("600M MAdds", 599_500_000, "MAC"), ("~4.1 G", 4_050_000_000, ""),
+        ("600 million mult-adds", 599_500_000, "MAC"), ("3.8 x 10^9 FLOPs", 3_750_000_000, "FLOP"),
+        ("25.6 M params", 25_550_000, "parameters"), ("2.5K", 2_450, ""),
+    ],
+)  # fmt: skip
+def test_spellings_of_a_number(text: str, low: int, unit: str) -> None:
+    found = parse_figure(text)
+    assert (bounds(found)[0], found.unit) == (low, unit)
+
+
+def test_parameters_need_not_be_printed_as_the_count_is() -> None:
+    """38.92 is MACs / 2^20 (HRNet's tool divides so), beside 0.272 million parameters: 272,282."""
+    figure = parse_figure("38.92M")
+    first = search(figure, *asked(), parse_figure("0.272M")).exact[0]
+    assert (first.value, first.prefix, first.params) == (CONV_AND_LINEAR, "2^10", 272_282)
+    assert first.params_how == "rounded, prefix 10^3"
+    plain = search(parse_figure("40.81M"), *asked(), parse_figure("272K")).exact[0]
+    assert (plain.params_how, plain.complexity) == ("", 0)
+    cut = search(parse_figure("40.813184M"), *asked(), parse_figure("0.2722M")).exact
+    assert {one.params_how for one in cut if one.complexity == 2} == {"", "cut off, prefix 10^3"}
+    assert cut[0].complexity == 2
+    sums = search(figure, *asked(), parse_figure("0.2722M")).exact
+    assert all(one.is_whole for one in sums if one.params_how)
+
+
+def test_a_count_whose_parameters_contradict_it_is_given_alone() -> None:
+    found = search(parse_figure("40.81M"), *asked(), parse_figure("11M"))
+    assert not found.exact
+    assert found.alone is not None
+    assert found.alone.value == CONV_AND_LINEAR
+    assert "40.81M alone, of a network with 272,282 parameters, which are not printed as 11M" in verdict(
+        found
+    )
+
+
+def test_of_equally_simple_readings_the_source_decides_then_the_spelling_then_the_use() -> None:
+    """41.2M: fvcore prints 41,194,112, ptflops 0.6 prints less than 41.25 M too; our MACs are 40.8 M."""
+    by_use = search(parse_figure("41.2M"), *asked()).exact
+    families = {reading.families[0] for reading in by_use if not reading.complexity}
+    assert {"fvcore", "ptflops"} <= families
+    named = search(
+        parse_figure("41.2M"), *asked(), source="https://github.com/huggingface/pytorch-image-models"
+    )
+    assert "fvcore" in named.exact[0].families
+    assert "ptflops" in search(parse_figure("41.2 MMac"), *asked()).exact[0].families
+    assert "the number does not decide between them" in verdict(named)
+
+
+def test_usage_is_counted_from_the_sources_that_are_known() -> None:
+    thop = [one for one in sources() if one.counter == "thop"]
+    first = search(parse_figure("41M"), *asked(), known=thop).exact[0]
+    assert first.complexity == 0
+    assert preference(["thop"], "", "", thop) < preference(["ours"], "", "", thop)
+    assert preference(["ours"], "", "") < preference(["thop"], "", "")
+
+
+class Attends(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+def test_attention_written_out_is_a_reading_of_counters_that_see_products_alone() -> None:
+    """fvcore has no rule for the fused operator; two products of 5 x 5 x 8 are what older code had."""
+    model, x = Attends(), torch.zeros(1, 5, 8)
+    observed, rules = observe(model, [x]), [counters()["fvcore"]]
+    runs = other_runs(observed, lambda **form: observe(model, [x], **form), rules)
+    assert [run.seen.macs - observed.macs for run in runs] == [0]
+    fused = predict(observed, rules[0])
+    assert runs[0].predictions[0].total == fused.total + 2 * 5 * 5 * 8 == 5 * 8 * 24 + 400
+    found = search(parse_figure(str(fused.total)), observed, [fused], others=runs)
+    assert {one.value for one in found.exact} == {fused.total}
+    assert nn.functional.scaled_dot_product_attention.__module__ != "costmodel.reconcile.replacing"

@@ -1,0 +1,74 @@
+"""Which public sources count in which way: what decides between readings that are equally simple.
+
+A number alone cannot tell conventions apart that print the same digits. First comes the one that its
+source is known to use; then one that spells the unit as it is printed; then what most sources use.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from costmodel.reconcile.rules import ORDER, counters
+
+OURS = "ours"
+# The family and the spelling of a unit that its counters alone print.
+_SPELLINGS: Mapping[str, str] = {"Mac": "ptflops", "mult-add": "torchinfo"}
+
+
+@dataclass(frozen=True)
+class PublicSource:
+    """A table or a project, words by which it is recognised, and the family of counters that it uses."""
+
+    name: str
+    match: tuple[str, ...]
+    counter: str
+    known_by: str
+
+
+@cache
+def sources() -> tuple[PublicSource, ...]:
+    """Return the public sources whose convention is known."""
+    text = (files("costmodel.reconcile") / "usage.toml").read_text(encoding="utf-8")
+    return tuple(
+        PublicSource(**{**one, "match": tuple(one["match"])}) for one in tomllib.loads(text)["source"]
+    )
+
+
+def convention_of(source: str) -> PublicSource | None:
+    """Return the known source that a text names, such as an address; None where it names none."""
+    named = [one for one in sources() if any(word in source.lower() for word in one.match)]
+    return named[0] if named else None
+
+
+def preference(
+    families: Sequence[str], source: str, spelling: str, known: Sequence[PublicSource] | None = None
+) -> tuple[int, int, int, int]:
+    """Return what sorts families of counters that give the same digits: the more likely ones are less.
+
+    `known` are the sources that are taken for granted, all of them by default.
+    """
+    granted = sources() if known is None else known
+    usage = Counter(one.counter for one in granted)
+    named = convention_of(source) if source else None
+    stated = named is not None and named in granted and named.counter in families
+    spelled = _SPELLINGS.get(spelling) in families
+    return (
+        int(not stated),
+        int(not spelled),
+        -max((usage[family] for family in families), default=0),
+        min((_order(family) for family in families), default=len(ORDER)),
+    )
+
+
+def _order(family: str) -> int:
+    return 0 if family == OURS else 1 + ORDER.index(family)
+
+
+def family_of(name: str) -> str:
+    """Return the project that a counter is of."""
+    return counters()[name].family
