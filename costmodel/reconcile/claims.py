@@ -18,7 +18,7 @@ import numpy as np
 from costmodel.digits import PrintedCount, is_printed
 from costmodel.readings import IntArray, printed
 from costmodel.reconcile.bridge import Prediction
-from costmodel.reconcile.countable import Count, countable
+from costmodel.reconcile.countable import CountableNumber, countable
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.usage import PublicSource, preference
 from costmodel.reconcile.variants import WRITTEN_OUT, OtherRun
@@ -123,7 +123,7 @@ def search(
 def _preferred(
     reading: CountReading, figure: PrintedCount, source: str, known: Sequence[PublicSource] | None
 ) -> tuple[int, int, int, int]:
-    return preference(reading.families, source, figure.spelling, known)
+    return preference(reading.families, source, figure.spelling, known, reading.names)
 
 
 def _with(reading: CountReading, params: PrintedCount) -> CountReading | None:
@@ -142,7 +142,7 @@ def _with(reading: CountReading, params: PrintedCount) -> CountReading | None:
 def _nearer(
     best: _Best,
     figure: PrintedCount,
-    counted: Sequence[Count],
+    counted: Sequence[CountableNumber],
     scaled: IntArray,
     factor: int,
     way: tuple[str, str, int],
@@ -192,7 +192,13 @@ def _ways(figure: PrintedCount) -> Iterator[tuple[int, str, str, int]]:
 
 
 def _reading(
-    count: Count, unit: str, factor: int, prefix: str, rounding: str, more: int, distance: float = 0.0
+    count: CountableNumber,
+    unit: str,
+    factor: int,
+    prefix: str,
+    rounding: str,
+    more: int,
+    distance: float = 0.0,
 ) -> CountReading:
     complexity = count.complexity + more + count.steps(factor, unit)
     names = tuple(dict.fromkeys(count.names))

@@ -18,7 +18,7 @@ _EXACT = 2**53
 
 
 @dataclass(slots=True)
-class Count:
+class CountableNumber:
     """What can be counted, before it is printed."""
 
     names: list[str]
@@ -46,14 +46,16 @@ class Count:
         return f"which it calls {calls}" if factor == 1 else f"twice its {calls}"
 
 
-def countable(observed: Seen, predictions: Sequence[Prediction], others: Sequence[OtherRun]) -> list[Count]:
+def countable(
+    observed: Seen, predictions: Sequence[Prediction], others: Sequence[OtherRun]
+) -> list[CountableNumber]:
     """Return what can be counted of a network and of its other runs, each number once."""
     return _merged(chain(_counted(observed, predictions), *(_other(run, predictions) for run in others)))
 
 
-def _merged(counted: Iterable[Count]) -> list[Count]:
+def _merged(counted: Iterable[CountableNumber]) -> list[CountableNumber]:
     """Return what can be counted, each number once: under its simplest names."""
-    found: dict[tuple[int, int, bool], Count] = {}
+    found: dict[tuple[int, int, bool], CountableNumber] = {}
     for one in sorted(counted, key=lambda count: count.complexity):
         same = found.setdefault((one.value, one.params, one.twice), one)
         if same is not one and same.complexity == one.complexity and one.counter is not None:
@@ -62,7 +64,7 @@ def _merged(counted: Iterable[Count]) -> list[Count]:
     return [one for one in found.values() if 2 * one.value < _EXACT * 2**9]
 
 
-def _counted(observed: Seen, predictions: Sequence[Prediction]) -> Iterator[Count]:
+def _counted(observed: Seen, predictions: Sequence[Prediction]) -> Iterator[CountableNumber]:
     """Yield what can be counted of a network and its variants."""
     kinds: dict[str, int] = {}
     parts: dict[str, int] = {}
@@ -73,29 +75,33 @@ def _counted(observed: Seen, predictions: Sequence[Prediction]) -> Iterator[Coun
             parts[part] = parts.get(part, 0) + count
     for name, value, complexity in _sums(kinds, parts):
         families = (OUR_FAMILY,) if not complexity else ()
-        yield Count([name], value, complexity, observed.parameters, families)
+        yield CountableNumber([name], value, complexity, observed.parameters, families)
     for variant in variants(observed):
         for one in _totals(observed, predictions, variant):
             yield one
             if observed.batch > 1 and not one.value % observed.batch:
                 names = [f"{name}, per image" for name in one.names]
                 value = one.value // observed.batch
-                yield Count(
+                yield CountableNumber(
                     names, value, one.complexity + 1, one.params, one.families, one.counter, one.twice
                 )
 
 
-def _totals(observed: Seen, predictions: Sequence[Prediction], variant: ClaimVariant) -> Iterator[Count]:
+def _totals(
+    observed: Seen, predictions: Sequence[Prediction], variant: ClaimVariant
+) -> Iterator[CountableNumber]:
     params = variant.parameters(observed)
     said = f", {variant.words}" if variant.words else ""
-    yield Count([OURS + said], variant.macs(observed), variant.steps, params, (OUR_FAMILY,))
+    yield CountableNumber([OURS + said], variant.macs(observed), variant.steps, params, (OUR_FAMILY,))
     for one in predictions:
         name = f"what {one.counter.name} {one.counter.version} prints{said}"
         twice = one.counter.macs_per_unit == 1
-        yield Count([name], variant.total(one), variant.steps, params, (one.counter.family,), one, twice)
+        yield CountableNumber(
+            [name], variant.total(one), variant.steps, params, (one.counter.family,), one, twice
+        )
 
 
-def _other(run: OtherRun, predictions: Sequence[Prediction]) -> Iterator[Count]:
+def _other(run: OtherRun, predictions: Sequence[Prediction]) -> Iterator[CountableNumber]:
     """Yield what is counted of another run, where that is not what is counted of the network as it is."""
     totals = {one.counter.name: one.total for one in predictions}
     changed = [one for one in run.predictions if one.total != totals.get(one.counter.name)]

@@ -58,7 +58,7 @@ class Rules:
     prefixes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
-    family: str = ""  # counters of one project: the name of its counter that is current
+    family: str = ""  # versions of a counter, and those that descend from its code: its name
     rules: tuple[PriceRule, ...] = ()
     by_name: Mapping[tuple[str, str], tuple[PriceRule, ...]] = field(default_factory=dict)
 

@@ -16,18 +16,24 @@ from importlib.resources import files
 from costmodel.reconcile.rules import ORDER, counters
 
 OURS = "ours"
+OUR_WORDS = "our MACs"
 # The family and the spelling of a unit that its counters alone print.
 _SPELLINGS: Mapping[str, str] = {"Mac": "ptflops", "mult-add": "torchinfo"}
 
 
 @dataclass(frozen=True)
 class PublicSource:
-    """A table or a project, words by which it is recognised, and the family of counters that it uses."""
+    """A table or a project, words by which it is recognised, and the counter that it uses."""
 
     name: str
     match: tuple[str, ...]
     counter: str
     known_by: str
+
+    @property
+    def family(self) -> str:
+        """The family of its counter."""
+        return OURS if self.counter == OURS else family_of(self.counter)
 
 
 @cache
@@ -46,19 +52,26 @@ def convention_of(source: str) -> PublicSource | None:
 
 
 def preference(
-    families: Sequence[str], source: str, spelling: str, known: Sequence[PublicSource] | None = None
+    families: Sequence[str],
+    source: str,
+    spelling: str,
+    known: Sequence[PublicSource] | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[int, int, int, int]:
     """Return what sorts families of counters that give the same digits: the more likely ones are less.
 
-    `known` are the sources that are taken for granted, all of them by default.
+    `known` are the sources that are taken for granted, all of them by default; `names` say which counters of
+    the families give the digits.
     """
     granted = sources() if known is None else known
-    usage = Counter(one.counter for one in granted)
+    usage = Counter(one.family for one in granted)
     named = convention_of(source) if source else None
-    stated = named is not None and named in granted and named.counter in families
+    stated = 2
+    if named is not None and named in granted and named.family in families:
+        stated = int(not any(name.startswith((f"what {named.counter} ", OUR_WORDS)) for name in names))
     spelled = _SPELLINGS.get(spelling) in families
     return (
-        int(not stated),
+        stated,
         int(not spelled),
         -max((usage[family] for family in families), default=0),
         min((_order(family) for family in families), default=len(ORDER)),
@@ -70,5 +83,5 @@ def _order(family: str) -> int:
 
 
 def family_of(name: str) -> str:
-    """Return the project that a counter is of."""
+    """Return the family of a counter: its versions, and what descends from its code."""
     return counters()[name].family
