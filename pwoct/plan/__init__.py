@@ -7,7 +7,8 @@
 Plans:
     "reference": the modules as they are written; every other plan is tested against it.
     "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
-    "blocked": training with this package's kernels, which need a C++ compiler; see `BlockedNetwork`.
+    "blocked": training with this package's kernels, which need a C++ compiler; see `BlockedNetwork` and, for
+        networks of other kinds, `BlockedGraph`.
     "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
     "native": the same, computed by this package's kernels, which need a C++ compiler; see `NativeNetwork`. It
         takes any network whose operators have kernels.
@@ -23,6 +24,7 @@ from pwoct.channels import check_choice
 from pwoct.octave import OctConv
 from pwoct.plan.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
+from pwoct.plan.compiled.blocked_graph import BlockedGraph, is_narrow, why_no_step
 from pwoct.plan.compiled.library import load
 from pwoct.plan.compiled.network import NativeNetwork, why_not_native
 from pwoct.plan.compiled.operations import lanes_of
@@ -36,6 +38,7 @@ from pwoct.resnet import ResNet
 
 __all__ = [
     "PLANS",
+    "BlockedGraph",
     "BlockedNetwork",
     "FoldedNetwork",
     "LeanConverted",
@@ -49,7 +52,7 @@ __all__ = [
 
 PLANS = ("reference", "lean", "blocked", "folded", "native")
 TRAINABLE = {"lean": LeanNetwork, "blocked": BlockedNetwork}
-_NOT_CONVERTED = "a converted network is computed by native, lean or reference"
+_NOT_CONVERTED = "a converted network is computed by native, blocked, lean or reference"
 
 
 def plan_for(
@@ -59,8 +62,9 @@ def plan_for(
 
     The choice never depends on a timing. A `ResNet` that differs from this package's, in types or by hooks,
     is computed by the reference, or by "lean" if only its convolutions and normalisations differ. Inference
-    of any other network is "native" if its operators have kernels, which is found by recording it; else, and
-    in training, a network that `pwoct.convert` made is computed by "lean", and others by the reference.
+    of any other network is "native" if its operators have kernels, which is found by recording it, and so is
+    the training of narrow octave layers in float32 "blocked"; else, a network that `pwoct.convert` made is
+    computed by "lean", and others by the reference.
 
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere the reference is chosen.
     "blocked" and "native" are chosen where they were measured: with vectors of 32 and 64 bytes (AVX2,
@@ -81,8 +85,9 @@ def plan_for(
     if device != "cpu":
         return "reference"
     if is_converted(model) or not isinstance(model, ResNet):
-        if not training and _is_native(model, images, channels, (size[0], size[1]), dtype):
-            return "native"
+        fits = _trains_blocked if training else _is_native
+        if fits(model, images, channels, (size[0], size[1]), dtype):
+            return "blocked" if training else "native"
         return "reference" if why_not_converted(model) else "lean"
     if why_not_known(model, layers=False) is not None:
         return "reference"
@@ -119,6 +124,8 @@ def why_not(
         return None
     if plan == "native":
         return why_not_native(model, dtype, size)
+    if plan == "blocked" and not _is_own(model):
+        return why_no_step(model, images, size)
     if is_converted(model):
         return why_not_converted(model) if plan == "lean" else _NOT_CONVERTED
     if not isinstance(model, ResNet) or plan == "lean":
@@ -128,14 +135,26 @@ def why_not(
     return why_not_folded(model)
 
 
+def _is_own(model: nn.Module) -> bool:
+    return isinstance(model, ResNet) and not is_converted(model)
+
+
+def _trains_blocked(
+    model: nn.Module, images: int, channels: int, size: tuple[int, int], dtype: torch.dtype
+) -> bool:
+    """Whether "blocked" suits the training of a network with octave layers, and computes it."""
+    is_octave = any(isinstance(module, OctConv) for module in model.modules())
+    if not is_octave or dtype != torch.float32 or why_no_step(model, images) is not None:
+        return False
+    return _is_measured() and is_narrow(model, channels, size)
+
+
 def _is_native(
     model: nn.Module, images: int, channels: int, size: tuple[int, int], dtype: torch.dtype
 ) -> bool:
     """Whether "native" suits a network of any kind, and computes it."""
-    if (
-        dtype not in (torch.float32, torch.bfloat16)
-        or why_not_native(model, dtype, size, channels) is not None
-    ):
+    takes = dtype in (torch.float32, torch.bfloat16)
+    if not takes or why_not_native(model, dtype, size, channels) is not None:
         return False
     return fills_blocks(images, lanes_of(dtype)) and _is_measured() and not _has_tiles(dtype)
 
@@ -181,6 +200,8 @@ def with_plan(
         return model
     if plan == "native":
         return NativeNetwork(model, size, dtype)
+    if plan == "blocked" and not _is_own(model):
+        return BlockedGraph(model)
     if is_converted(model):
         if plan != "lean":
             raise ValueError(f"plan {plan!r} does not compute this network: {_NOT_CONVERTED}")
@@ -206,7 +227,7 @@ def optimize_for_inference(
     plan = plan_for(model, (batch, channels, *size), dtype, training=False)
     if plan == "native":
         return NativeNetwork(model, size, dtype)
-    if isinstance(model, ResNet) and not is_converted(model):
+    if isinstance(model, ResNet) and _is_own(model):
         return FoldedNetwork(model, size, dtype)
     copied: nn.Module = copy.deepcopy(model).eval()
     return with_plan(copied, plan)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pwoct.plan import plan_for, with_plan
+from pwoct.plan import plan_for, why_not, with_plan
 from pwoct.plan.compiled.blocked import why_not_blocked
 from pwoct.plan.converted import why_not_converted
 from pwoct.resnet import ResNet
@@ -50,14 +50,31 @@ def _settle_own(config: Config, classes: int, image: tuple[int, int, int]) -> Co
     name, machine = config.model.name, config.machine
     model = build_model(config.model, classes, image[0], config.seed)
     check_own(name, model, classes, image)
-    reason = why_not_converted(model)
-    if machine.plan == "blocked" or (machine.plan == "lean" and reason is not None):
-        why = reason if machine.plan == "lean" else "its kernels compute the built-in networks alone"
-        instead = "lean" if reason is None else "reference"
+    images, why = config.batch // max(1, machine.ranks), None
+    if machine.plan == "lean":
+        why = why_not_converted(model)
+    elif machine.plan == "blocked":
+        why = _why_not_blocked(model, config, images, (image[1], image[2]))
+    if why is not None:
+        instead = "lean" if machine.plan == "blocked" and why_not_converted(model) is None else "reference"
         raise ConfigError(f"machine.plan: {machine.plan} does not compute {name}: {why}; use {instead}")
-    if (plan := machine.plan) == "auto":
-        plan = "reference" if reason is not None or machine.device != "cpu" or machine.compile else "lean"
+    plan: str = machine.plan
+    if plan == "auto":
+        dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
+        plan = plan_for(model, (images, *image), dtype, training=True, device=machine.device)
+        if machine.compile:
+            plan = "reference"
+        elif plan == "blocked" and machine.sync_bn:
+            plan = "lean"
     return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
+
+
+def _why_not_blocked(model: nn.Module, config: Config, images: int, size: tuple[int, int]) -> str | None:
+    machine = config.machine
+    if machine.device != "cpu" or machine.compile or machine.sync_bn:
+        return "blocked needs device cpu, without compile and sync_bn"
+    found = why_not("blocked", model, images=images, size=size)
+    return None if found is None else found.removeprefix('the plan "blocked" does not compute this network: ')
 
 
 class Learner:

@@ -13,10 +13,11 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d, strided
 from pwoct.octave import OctConv
 from pwoct.plan.compiled.branches import Branches, rebranching
+from pwoct.plan.compiled.filters import NEEDS
 from pwoct.plan.compiled.layout import Layout, layout_of
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size, lanes_of
-from pwoct.plan.compiled.tape import NEEDS, Tape
+from pwoct.plan.compiled.tape import Tape
 from pwoct.plan.compiled.training import Features, Pass, TrainingStep
 from pwoct.plan.known import why_not_known_parts
 from pwoct.plan.lean import LeanNetwork
@@ -76,7 +77,7 @@ class BlockedNetwork(LeanNetwork):
             raise ValueError(f"{error}; {self._instead()}") from error
         passes: list[Pass] = []
         features: Tensor = Features.apply(step, passes, x, *tape.parameters)  # type: ignore[no-untyped-call]
-        _track(tape, passes[0].moments, len(x))
+        track(tape, passes[0].moments, len(x))
         if not features.requires_grad:
             step.release(passes[0])
         return features
@@ -144,22 +145,23 @@ def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None 
 
 
 @torch.no_grad()
-def _track(tape: Tape, moments: Tensor, images: int) -> None:
+def track(tape: Tape, moments: Tensor, images: int) -> None:
     """Update the running statistics as `BatchNorm2d` does: with the unbiased variance."""
-    parts = torch.split(moments, [norm.num_features for norm, _ in tape.norms])
+    parts = torch.split(moments, [norm.channels for norm, _ in tape.norms])
     found: dict[float, list[tuple[Tensor, Tensor]]] = defaultdict(list)  # by momentum: old and new values
-    counters = []
-    for (norm, pixels), part in zip(tape.norms, parts, strict=True):
-        if norm.running_mean is None or norm.running_var is None or norm.momentum is None:
+    counters: dict[nn.Module, Tensor] = {}
+    for ((_, _, _, _, recorded, norm, kept), pixels), part in zip(tape.norms, parts, strict=True):
+        if norm is None or norm.running_mean is None or norm.running_var is None:
             continue
-        numbers = images * pixels
-        found[norm.momentum].append((norm.running_mean, part[:, 0]))
-        found[norm.momentum].append((norm.running_var, part[:, 1] * (numbers / (numbers - 1))))
+        numbers, momentum = images * pixels, recorded if norm.momentum is None else norm.momentum
+        whole = slice(kept.start, kept.stop)
+        found[momentum].append((norm.running_mean[whole], part[:, 0]))
+        found[momentum].append((norm.running_var[whole], part[:, 1] * (numbers / (numbers - 1))))
         if norm.num_batches_tracked is not None:
-            counters.append(norm.num_batches_tracked)
+            counters[norm] = norm.num_batches_tracked
     for momentum, pairs in found.items():
         torch._foreach_lerp_([old for old, _ in pairs], [new for _, new in pairs], momentum)
-    for counter in counters:
+    for counter in counters.values():
         counter.add_(1)
 
 

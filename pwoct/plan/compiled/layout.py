@@ -55,5 +55,14 @@ def _options(module: nn.Module) -> tuple[Any, ...]:
     kind, known = type(module), module.__dict__
     options = _OPTIONS.get(kind)
     parameters = [(id(p), p.requires_grad, p.dtype) for p in module._parameters.values() if p is not None]
-    own = None if options is None else options(known)
+    own = _plain(known) if options is None else options(known)
     return kind, is_changed(module), own, known.get("momentum") is None, parameters
+
+
+def _plain(known: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a module of another kind was told: its attributes that are numbers, text or tuples."""
+    return tuple(
+        (name, value)
+        for name, value in known.items()
+        if isinstance(value, int | float | str | tuple | None) and not name.startswith("_")
+    )

@@ -22,7 +22,20 @@ class Move(NamedTuple):
     constants: Sequence[float]
 
 
-def tables_of(moves: Sequence[Move], group: int) -> tuple[Tensor, Tensor]:
+class Scattered(NamedTuple):
+    """The recorded gradient of one of the maps that a copy reads.
+
+    elements: as those of `Move`, but of this map alone; pixels that come from elsewhere are negative.
+    """
+
+    step: Step
+    source: Map
+    elements: Tensor
+
+
+def tables_of(
+    moves: Sequence[Move], group: int, scattered: Sequence[Scattered] = ()
+) -> tuple[Tensor, Tensor]:
     """Return the tables of all moves and their constants, as moves.h reads them; maps must have places."""
     tables = [torch.empty(0, dtype=torch.int64, device="cpu")]
     constants: list[float] = []
@@ -32,23 +45,35 @@ def tables_of(moves: Sequence[Move], group: int) -> tuple[Tensor, Tensor]:
         tables.append(_table(move, group, len(constants)))
         constants += move.constants
         size += len(tables[-1])
+    for back in scattered:
+        back.step.operation.table = size
+        tables.append(_arranged(back.elements, _places(back.source, group, 0), group, -1))
+        size += len(tables[-1])
     return torch.cat(tables), torch.tensor([*constants, 0.0], dtype=torch.float64, device="cpu")
 
 
 def _table(move: Move, group: int, first_constant: int) -> Tensor:
-    places = torch.cat([_places(source, group) for source in move.sources] or [torch.zeros(1).long()])
-    elements = move.elements
-    found = torch.where(elements < 0, elements - first_constant, places[elements.clamp(min=0)])
-    missing = -len(found) % group
-    if missing:  # channels that only fill a group repeat the first, whose place is valid
-        found = torch.cat([found, found[:1].expand(missing, -1, -1)])
+    nothing = torch.zeros(1, dtype=torch.int64, device="cpu")
+    places = torch.cat([_places(source, group, source.place) for source in move.sources] or [nothing])
+    elements = torch.where(move.elements < 0, move.elements - first_constant, move.elements)
+    return _arranged(elements, places, group, int(places[0]))
+
+
+def _arranged(elements: Tensor, places: Tensor, group: int, missing: int) -> Tensor:
+    """Return the places of elements, or negative numbers as they are, in the order of the output's channels.
+
+    missing: what channels have that only fill a group.
+    """
+    found = torch.where(elements < 0, elements, places[elements.clamp(min=0)])
     c, h, w = found.shape
-    return found.view(c // group, group, h, w).permute(0, 2, 3, 1).flatten()
+    more = torch.full((-c % group, h, w), missing, dtype=torch.int64, device="cpu")
+    whole = torch.cat([found, more]).view(-1, group, h, w)
+    return whole.permute(0, 2, 3, 1).flatten()
 
 
-def _places(source: Map, group: int) -> Tensor:
+def _places(source: Map, group: int, begin: int) -> Tensor:
     """Return the place of each element of a map: `group` times its vector, plus its channel in the vector."""
     channels = torch.arange(source.channels, device="cpu")[:, None]
     pixels = torch.arange(source.height * source.width, device="cpu")
-    vectors = source.place + channels // group * len(pixels) + pixels
+    vectors = begin + channels // group * len(pixels) + pixels
     return (vectors * group + channels % group).flatten()

@@ -29,7 +29,14 @@ from pwoct.plan.compiled.library import load
     WINDOWS,
     DEPTHWISE,
     MOVING,
-) = range(17)
+    MAPPING_GRADIENT,
+    PRODUCT_SUMS,
+    WINDOWS_GRADIENT,
+    SCATTERING,
+    DEPTHWISE_GRADIENT,
+    TAP_GRADIENT,
+    BIAS_GRADIENT,
+) = range(24)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
 MAPS = ("input", "output", "plus", "doubled", "source", "result")

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import product
-from math import gcd
 
 import torch
 from torch import Tensor, nn
 
 from pwoct.plan.choose import uses_winograd
 from pwoct.plan.compiled import operations
+from pwoct.plan.compiled.filters import NEEDS, Filters, Normalised, Statistics, filters_of, phases
 from pwoct.plan.compiled.library import load
+from pwoct.plan.compiled.moves import Move, Scattered
 from pwoct.plan.compiled.operations import (
     BARRIER,
+    BIAS_GRADIENT,
     CONVOLUTION,
+    MAPPING,
     NORMALISATION,
     NORMALISATION_GRADIENT,
     NORMALISATION_SUMS,
@@ -22,6 +24,7 @@ from pwoct.plan.compiled.operations import (
     POOLING,
     STATISTICS,
     SUMMING,
+    TAP_GRADIENT,
     WEIGHT_GRADIENT,
     WINOGRAD_CONVOLUTION,
     WINOGRAD_WEIGHT_GRADIENT,
@@ -30,10 +33,6 @@ from pwoct.plan.compiled.operations import (
     Step,
 )
 from pwoct.plan.compiled.weights import Weights
-from pwoct.plan.folded.fold import check_geometry
-
-NEEDS = 'the plan "blocked" needs'
-Norms = Sequence[tuple[Map, nn.Module, Map | None]]  # a normalisation's input, its module, and an added map
 
 
 class Tape:
@@ -56,7 +55,10 @@ class Tape:
         self.weights = Weights(self.group)
         self.steps: list[Step] = []
         self.parameters: list[Tensor] = []
-        self.norms: list[tuple[nn.BatchNorm2d, int]] = []
+        self.norms: list[tuple[Statistics, int]] = []
+        self._firsts: dict[int, int] = {}
+        self.moves: list[Move] = []
+        self.scattered: list[Scattered] = []
         self._gradients: dict[Map, Map] = {}
         self._backward: list[Callable[[], None]] = []
         self._constant: set[Map] = set()
@@ -69,7 +71,7 @@ class Tape:
     @property
     def sum_count(self) -> int:
         """The number of sums per block: 4 for each channel of a normalisation."""
-        return 4 * sum(norm.num_features for norm, _ in self.norms)
+        return 4 * sum(norm.channels for norm, _ in self.norms)
 
     def convolve(
         self, x: Map, convolution: nn.Conv2d, *, plus: Map | None = None, doubled: Map | None = None
@@ -79,35 +81,39 @@ class Tape:
         Raises:
             ValueError: unless the filter is 1x1 or 3x3, without groups or bias, and all maps fit.
         """
-        check_geometry(convolution)
-        k, s, d = convolution.kernel_size[0], convolution.stride[0], convolution.dilation[0]
-        if convolution.kernel_size not in ((1, 1), (3, 3)) or convolution.groups != 1:
-            raise ValueError(f"{NEEDS} 1x1 or 3x3 convolutions without groups, got {convolution}")
-        if convolution.bias is not None:
-            raise ValueError(f"{NEEDS} convolutions without bias, got {convolution}")
-        if not isinstance(convolution.weight, nn.Parameter):
-            raise ValueError(f"{NEEDS} weights that are parameters themselves, got {convolution}")
-        if convolution.in_channels != x.channels:
-            raise ValueError(f"{NEEDS} convolutions that fit, got {x.channels} channels for {convolution}")
-        c_out, p = convolution.out_channels, d * (k // 2)
-        y = Map(c_out, (x.height - 1) // s + 1, (x.width - 1) // s + 1)
+        filters = filters_of(convolution, x.channels)
+        first = self.add_parameter(convolution.weight)
+        return self.filter(x, filters._replace(first=first), plus=plus, doubled=doubled)
+
+    def add_parameter(self, parameter: Tensor) -> int:
+        """Return the place of a tensor's first element among those of all parameters."""
+        if id(parameter) not in self._firsts:
+            self._firsts[id(parameter)] = self.parameter_count
+            self.parameters.append(parameter)
+        return self._firsts[id(parameter)]
+
+    def filter(self, x: Map, filters: Filters, *, plus: Map | None = None, doubled: Map | None = None) -> Map:
+        """Record a convolution by filters among the parameters, plus maps as in `convolve`."""
+        y = Map(filters.shape[0], *filters.size(x.size))
         operations.check_sums(y, plus, doubled)
-        first = self.parameter_count
-        self.parameters.append(convolution.weight)
-        places = torch.arange(first, self.parameter_count, device="cpu").view(convolution.weight.shape)
-        taps = {"kernel_height": k, "kernel_width": k, "dilation": d, "pad_height": p, "pad_width": p}
-        self._convolve(y, {"input": x, "plus": plus, "doubled": doubled}, places, stride=s, **taps)
+        places, fields = filters.places(), filters.fields()
+        reads = {"input": x, "plus": plus, "doubled": doubled}
+        self._convolve(y, reads, places, bias=filters.bias, stride=filters.stride, **fields)
 
         def gradient() -> None:
             dy = self._gradients[y]
             self._add_gradient(plus, dy)
             if doubled is not None:
                 self._add_gradient(doubled, self._sum_windows(dy))
-            if convolution.weight.requires_grad:
-                self._weight_gradient(x, dy, {**taps, "stride": s, "weight": first})
+            if filters.trains:
+                self._weight_gradient(x, dy, filters)
+            self._bias_gradient(dy, filters)
             if x not in self._constant:
                 dx = Map(*self._shape(x))
-                self._input_gradient(dx, {"input": dy, "plus": self._gradients.get(x)}, places, s, d)
+                for reached in phases(filters):
+                    own = places[:, :, reached.rows][:, :, :, reached.columns].transpose(0, 1)
+                    reads = {"input": dy, "plus": self._gradients.get(x)}
+                    self._convolve(dx, reads, own, **reached.fields)
                 self._gradients[x] = dx
 
         self._backward.append(gradient)
@@ -123,41 +129,15 @@ class Tape:
             fields["weight"] = self.weights.add_winograd(places) if is_winograd else self.weights.add(places)
         self.steps.append(operations.step(kind, y, reads, **fields))
 
-    def _input_gradient(
-        self, dx: Map, reads: dict[str, Map | None], places: Tensor, stride: int, dilation: int
-    ) -> None:
-        """Record a convolution's input gradient, for each of the stride x stride pixel phases: a convolution
-        too, of the taps that reach those pixels, in reverse order."""
-        k = places.shape[2]
-        pad = dilation * (k // 2)
-        fields = {"stride": 1, "dilation": dilation // gcd(stride, dilation), "spread": stride}
-        # Output pixel y reads input pixel stride y + dilation tap - pad.
-        reached = [
-            [tap for tap in reversed(range(k)) if (first + pad - dilation * tap) % stride == 0]
-            for first in range(stride)
-        ]
-        pads = [
-            (dilation * taps[0] - pad - first) // stride if taps else 0 for first, taps in enumerate(reached)
-        ]
-        for (row, rows), (column, columns) in product(enumerate(reached), repeat=2):
-            own = places[:, :, rows][:, :, :, columns].transpose(0, 1)
-            self._convolve(
-                dx,
-                reads,
-                own,
-                **fields,
-                first_row=row,
-                first_column=column,
-                kernel_height=len(rows),
-                kernel_width=len(columns),
-                pad_height=pads[row],
-                pad_width=pads[column],
-            )
-
-    def _weight_gradient(self, x: Map, dy: Map, fields: dict[str, int]) -> None:
-        kind, fields = WEIGHT_GRADIENT, {**fields, "groups": x.channels, "channels": dy.channels}
+    def _weight_gradient(self, x: Map, dy: Map, filters: Filters) -> None:
+        fields = {**filters.fields(), "stride": filters.stride, "weight": filters.first}
+        fields |= {"groups": x.channels, "channels": dy.channels}
+        if filters.shape[2:] not in ((1, 1), (3, 3)):
+            self.steps.append(operations.step(TAP_GRADIENT, None, {"input": dy, "source": x}, **fields))
+            return
+        kind = WEIGHT_GRADIENT
         whole = x.channels % load().pwoct_side() == 0 and dy.channels % load().pwoct_side() == 0
-        if whole and self._is_winograd(x.channels, dy, fields):
+        if whole and filters.padding == (1, 1) and self._is_winograd(x.channels, dy, fields):
             kind = WINOGRAD_WEIGHT_GRADIENT
         elif self.rounds:
             # For each pair of pixels of dy, the pairs of pixels of x under each tap.
@@ -167,6 +147,11 @@ class Tape:
             dy = self._pair(dy, pairs, dilation=2, stride=1)
             kind = PAIRED_WEIGHT_GRADIENT
         self.steps.append(operations.step(kind, None, {"input": dy, "source": x}, **fields))
+
+    def _bias_gradient(self, dy: Map, filters: Filters) -> None:
+        if filters.trains_bias:
+            fields = {"bias": filters.bias, "channels": dy.channels}
+            self.steps.append(operations.step(BIAS_GRADIENT, None, {"input": dy}, **fields))
 
     @staticmethod
     def _is_winograd(c_in: int, y: Map, fields: Mapping[str, float]) -> bool:
@@ -214,7 +199,7 @@ class Tape:
         self._backward.append(gradient)
         return y
 
-    def normalise(self, inputs: Norms, relu: bool) -> list[Map]:
+    def normalise(self, inputs: Sequence[tuple[Map, nn.Module, Map | None]], relu: bool) -> list[Map]:
         """Record relu(norm(x) + plus) of several maps, whose statistics all threads sum together.
 
         Raises:
@@ -227,19 +212,33 @@ class Tape:
             if norm.num_features != x.channels:
                 raise ValueError(f"{NEEDS} normalisations that fit, got {x.channels} channels for {norm}")
             operations.check_sums(x, plus)
+            recorded.append(Normalised(x, self.statistics_of(norm), plus))
+        return self.normalise_maps(recorded, relu)
+
+    def statistics_of(self, norm: nn.BatchNorm2d) -> Statistics:
+        """Return where the parameters and the statistics of a normalisation are."""
+        weight, bias = self.add_parameter(norm.weight), self.add_parameter(norm.bias)
+        assert norm.momentum is not None
+        return Statistics(
+            norm.num_features, weight, bias, norm.eps, norm.momentum, norm, range(norm.num_features)
+        )
+
+    def normalise_maps(self, inputs: Sequence[Normalised], relu: bool) -> list[Map]:
+        """Record relu(norm(x) + plus) of several maps, by the places of their parameters."""
+        recorded = []
+        for x, norm, plus in inputs:
             fields = {
                 "statistics": self.sum_count,
-                "weight": self.parameter_count,
-                "bias": self.parameter_count + norm.num_features,
-                "channels": norm.num_features,
+                "weight": norm.weight,
+                "bias": norm.bias,
+                "channels": norm.channels,
                 "relu": relu,
-                "epsilon": norm.eps,
+                "epsilon": norm.epsilon,
             }
-            self.parameters += [norm.weight, norm.bias]
             self.norms.append((norm, x.height * x.width))
             recorded.append((x, plus, Map(*self._shape(x)), fields))
         self.steps += [operations.step(STATISTICS, None, {"input": x}, **f) for x, _, _, f in recorded]
-        self._wait()
+        self.steps.append(operations.step(BARRIER, None, {}))
         for x, plus, y, fields in recorded:
             self.steps.append(operations.step(NORMALISATION, y, {"input": x, "plus": plus}, **fields))
         self._backward.append(partial(self._normalise_gradient, recorded, relu))
@@ -255,7 +254,7 @@ class Tape:
             self.steps.append(operations.step(NORMALISATION_SUMS, kept, reads, **fields))
             self._add_gradient(plus, kept)
             before.append(kept)
-        self._wait()
+        self.steps.append(operations.step(BARRIER, None, {}))
         for kept, (x, _, _, fields) in zip(before, recorded, strict=True):
             dx = Map(*self._shape(x))
             reads = {"input": kept, "source": x}
@@ -274,9 +273,14 @@ class Tape:
 
     def _add_gradient(self, x: Map | None, dx: Map) -> None:
         if x is not None:
-            if x in self._gradients:
-                raise ValueError(f"{NEEDS} maps that nothing reads before they are added")
-            self._gradients[x] = dx
+            before = self._gradients.get(x)
+            self._gradients[x] = dx if before is None else self._add(dx, before)
+
+    def _add(self, x: Map, y: Map) -> Map:
+        total = Map(*self._shape(x))
+        reads: dict[str, Map | None] = {"input": x, "plus": y}
+        self.steps.append(operations.step(MAPPING, total, reads, groups=x.groups(self.group)))
+        return total
 
     def _sum_windows(self, x: Map) -> Map:
         y = Map(x.channels, -(-x.height // 2), -(-x.width // 2))
@@ -288,9 +292,6 @@ class Tape:
         reads = {"plus": plus, "doubled": doubled}
         fields = {"channels": y.groups(self.group) * self.group, "kernel_width": 1, "scale": scale}
         self.steps.append(operations.step(CONVOLUTION, y, reads, **fields))
-
-    def _wait(self) -> None:
-        self.steps.append(operations.step(BARRIER, None, {}))
 
     @staticmethod
     def _shape(x: Map) -> tuple[int, int, int]:

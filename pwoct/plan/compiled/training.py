@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from pwoct.plan.compiled import operations
 from pwoct.plan.compiled.library import DTYPES, load
 from pwoct.plan.compiled.memories import Memories
+from pwoct.plan.compiled.moves import tables_of
 from pwoct.plan.compiled.operations import Map
 from pwoct.plan.compiled.tape import Tape
 from pwoct.plan.compiled.weights import winograd_transform
@@ -33,7 +34,17 @@ class _Step(ctypes.Structure):
     _fields_ = (
         *(
             (name, ctypes.c_void_p)
-            for name in ("weights", "parameters", "gradients", "sums", "moments", "memory", "scratch")
+            for name in (
+                "weights",
+                "parameters",
+                "gradients",
+                "sums",
+                "moments",
+                "memory",
+                "scratch",
+                "tables",
+                "constants",
+            )
         ),
         *(
             (name, ctypes.c_int64)
@@ -64,6 +75,7 @@ class TrainingStep:
         between = operations.step(operations.BARRIER, self.gradient, {"input": result})
         steps = [*tape.steps[:forward], between, *tape.steps[forward:]]
         self.vectors = operations.place_maps(steps, images, self.of_images or result, self.group)
+        self.tables, self.constants = tables_of(tape.moves, self.group, tape.scattered)
         self.forward_operations = operations.settle(steps[:forward])
         self.backward_operations = operations.settle(steps[forward + 1 :])
         self.scratch_numbers = max(map(self._scratch, (self.forward_operations, self.backward_operations)))
@@ -87,7 +99,10 @@ class TrainingStep:
         sums = torch.empty((blocks, self.sum_count), dtype=self.dtype, device="cpu")
         moments = torch.empty((self.sum_count // 4, 2), dtype=self.dtype, device="cpu")
         done = Pass(blocks, threads, memory, sums, moments)
-        done.parameters = torch.cat([parameter.detach().to(self.dtype).flatten() for parameter in parameters])
+        flat = [parameter.detach().to(self.dtype).flatten() for parameter in parameters]
+        # Kernels read whole groups of channels, at the end too.
+        padded = torch.cat([*flat, torch.zeros(self.group, dtype=self.dtype, device="cpu")])
+        done.parameters = padded[: self.parameter_count]
         done.weights = self._weights(done.parameters)
         self._map(done, self.images).copy_(operations.to_blocks(x, self.lanes, self.maps_dtype).flatten(1))
         self._run(self.forward_operations, done, None)
@@ -143,7 +158,8 @@ class TrainingStep:
         return operations.from_blocks(found, x, images, self.lanes, self.group).to(self.dtype)
 
     def _run(self, recorded: ctypes.Array[Any], done: Pass, gradients: Tensor | None) -> None:
-        tensors = (done.weights, done.parameters, gradients, done.sums, done.moments, *self._parts(done))
+        own = (done.weights, done.parameters, gradients, done.sums, done.moments)
+        tensors = (*own, *self._parts(done), self.tables, self.constants)
         pointers = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
         counts = (self.parameter_count, self.sum_count, self.vectors, done.blocks)
         shared = _Step(*pointers, *counts, self.scratch_numbers * self.maps_dtype.itemsize)

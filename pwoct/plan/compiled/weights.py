@@ -73,7 +73,10 @@ class Weights:
             torch.where(places == NOTHING, zero, places + (begin if is_winograd else 0))
             for places, is_winograd in self._parts
         )
-        return torch.cat([part.int() for part in parts])  # PyTorch gathers faster with 32-bit indices
+        nothing = torch.empty(0, dtype=torch.int32, device="cpu")
+        return torch.cat(
+            [nothing, *(part.int() for part in parts)]
+        )  # PyTorch gathers faster with 32-bit indices
 
     def taps(self) -> Tensor:
         """Return the places of the taps of all transformed filters: (filters, 9)."""

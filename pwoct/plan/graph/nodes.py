@@ -100,7 +100,10 @@ class ImageNode(MapNode):
 
 @dataclass(eq=False)
 class Convolve(MapNode):
-    """A convolution. weight: (c_out, c_in / groups, k_h, k_w); bias: (c_out,) or None."""
+    """A convolution. weight: (c_out, c_in / groups, k_h, k_w); bias: (c_out,) or None.
+
+    In a graph for training these are the places of numbers among what the network keeps.
+    """
 
     weight: Tensor = field(default_factory=lambda: torch.empty(0))
     bias: Tensor | None = None
@@ -118,6 +121,20 @@ class Convolve(MapNode):
     def is_depthwise(self) -> bool:
         """Whether each output channel reads one input channel, and there are several."""
         return self.groups > 1 and self.weight.shape[1] == 1
+
+
+@dataclass(eq=False)
+class BatchNormalise(MapNode):
+    """A normalisation by the statistics of the batch.
+
+    weight, bias, mean: places of the first of its numbers among what the network keeps.
+    """
+
+    weight: int = 0
+    bias: int = 0
+    mean: int | None = None
+    epsilon: float = 0.0
+    momentum: float = 0.0
 
 
 @dataclass(eq=False)

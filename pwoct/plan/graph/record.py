@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from pwoct.plan.graph.nodes import ImageNode, MapNode, Shape
-from pwoct.plan.graph.values import Numbered, RefusedError
+from pwoct.plan.graph.values import KEPT, Numbered, RefusedError
 
 F = TypeVar("F", bound=Callable[..., Any])
 RULES: dict[str, Callable[..., Any]] = {}  # by the names of operators
@@ -47,8 +47,9 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         where: the names of the modules that run, the innermost last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_training: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.in_training = in_training
         self.maps = Numbered(IMAGES)
         self.where: list[str] = [""]
         self._held: Any = WeakTensorKeyDictionary()  # for each tensor, its node or its numbers
@@ -68,6 +69,8 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Record an operator that reads a map; compute any other."""
         given = dict(kwargs or {})
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            raise RefusedError(f"the operator {func.overloadpacket.__name__}, which draws random numbers")
         if not any(self.holds(x) for x in tree_leaves((args, given))):
             return func(*args, **given)
         name = func.overloadpacket.__name__
@@ -86,6 +89,38 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0]
         return self._held_by(result, args[0])
 
+    def keep(self, tensors: Iterable[Tensor]) -> None:
+        """Number the elements of parameters and buffers, one tensor behind the other."""
+        first = KEPT
+        for tensor in tensors:
+            numbers = torch.arange(first, first + tensor.numel(), device="cpu")
+            self._held[tensor] = numbers.view(tensor.shape)
+            first += tensor.numel()
+
+    def kept(self, x: Tensor, what: str = "weight") -> Tensor:
+        """Return a weight, or in a graph for training its places among what the network keeps.
+
+        Raises:
+            RefusedError: if it is computed: from images, or in training from anything.
+        """
+        if not self.holds(x):
+            if self.in_training:
+                raise RefusedError(f"a {what} that is computed")
+            return x.detach()
+        held = self._held[x]
+        if isinstance(held, MapNode) or bool((held < KEPT).any()):
+            raise RefusedError(f"a {what} that depends on the images")
+        places: Tensor = held - KEPT
+        return places
+
+    def first(self, x: Tensor, what: str) -> int:
+        """Return the place of the first number of a vector that is kept as a whole."""
+        places = self.kept(x, what)
+        expected = torch.arange(int(places[0]), int(places[0]) + len(places), device="cpu")
+        if not torch.equal(places, expected):
+            raise RefusedError(f"a {what} in another order than it is kept")
+        return int(places[0])
+
     def holds(self, x: Any) -> bool:
         """Whether a tensor holds elements of maps."""
         return isinstance(x, Tensor) and x in self._held
@@ -103,7 +138,8 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             number = self.maps.constant(float(values[0])) if len(values) else 0
             return torch.full_like(x, number, dtype=torch.int64)
         held = self._held[x]
-        return self.maps.of_node(held, x.shape) if isinstance(held, MapNode) else held
+        numbers: Tensor = self.maps.of_node(held, x.shape) if isinstance(held, MapNode) else held
+        return numbers
 
     def node(self, x: Tensor, shape: Shape | None = None) -> MapNode:
         """Return what a tensor holds as a map, by default of the tensor's shape."""
@@ -111,6 +147,8 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         wanted = map_shape(x) if shape is None else shape
         if isinstance(held, MapNode) and held.shape == wanted:
             return held
+        if not isinstance(held, MapNode) and bool((held >= KEPT).any()):
+            raise RefusedError("a parameter beside a feature map")
         if len(x) != IMAGES:
             raise RefusedError("it joins different images of a batch")
         return self.maps.node(self.numbers(x).reshape(len(x), *wanted), self.where[-1])

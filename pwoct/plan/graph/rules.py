@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pwoct.plan.graph.nodes import (
     Activate,
+    BatchNormalise,
     Convolve,
     Function,
     MapNode,
@@ -37,8 +38,6 @@ def convolve(
     *_: Any,
 ) -> Recorded:
     """Record a convolution in two dimensions."""
-    if recorder.holds(weight) or recorder.holds(bias):
-        raise RefusedError("a convolution whose weight depends on the images")
     if transposed or weight.dim() != 4:
         raise RefusedError("a convolution that is transposed or not in two dimensions")
     s, d = one("stride", stride), one("dilation", dilation)
@@ -50,8 +49,8 @@ def convolve(
     node = Convolve(
         shape,
         (recorder.node(x),),
-        weight=weight.detach(),
-        bias=None if bias is None else bias.detach(),
+        weight=recorder.kept(weight),
+        bias=None if bias is None else recorder.kept(bias, "bias"),
         stride=s,
         padding=two(padding),
         dilation=d,
@@ -63,21 +62,19 @@ def convolve(
 @rule("addmm")
 def linear(recorder: GraphTrace, bias: Tensor, x: Tensor, weight: Tensor, **scales: float) -> Recorded:
     """Record a linear layer as a 1x1 convolution of one pixel."""
-    if recorder.holds(weight) or recorder.holds(bias) or any(scale != 1 for scale in scales.values()):
-        raise RefusedError("a product of feature maps")
-    return _linear(recorder, x, weight, bias.detach().expand(weight.shape[1]))
+    if any(scale != 1 for scale in scales.values()):
+        raise RefusedError("a product with scales")
+    return _linear(recorder, x, weight, recorder.kept(bias, "bias").expand(weight.shape[1]))
 
 
 @rule("mm")
 def product(recorder: GraphTrace, x: Tensor, weight: Tensor) -> Recorded:
     """Record a linear layer without bias."""
-    if recorder.holds(weight):
-        raise RefusedError("a product of feature maps")
     return _linear(recorder, x, weight, None)
 
 
 def _linear(recorder: GraphTrace, x: Tensor, weight: Tensor, bias: Tensor | None) -> Recorded:
-    filters = weight.detach().t()[:, :, None, None].contiguous()
+    filters = recorder.kept(weight).t()[:, :, None, None].contiguous()
     node = Convolve((len(filters), 1, 1), (recorder.node(x),), weight=filters, bias=bias)
     return recorder.add(node), torch.Size((len(x), len(filters)))
 
@@ -93,8 +90,17 @@ def normalise(
     *settings: Any,
 ) -> Any:
     """Record a normalisation by running statistics."""
-    *in_training, _, epsilon = settings
-    if any(in_training) or mean is None or variance is None:
+    *in_training, momentum, epsilon = settings
+    if recorder.in_training and any(in_training) and weight is not None and bias is not None:
+        first = [
+            recorder.first(x, f"{name} of a normalisation")
+            for x, name in ((weight, "weight"), (bias, "bias"))
+        ]
+        kept = None if mean is None else recorder.first(mean, "mean")
+        own = BatchNormalise(map_shape(x), (recorder.node(x),), weight=first[0], bias=first[1], mean=kept)
+        own.epsilon, own.momentum = epsilon, momentum
+        return recorder.add(own), x.shape, x.new_empty(0), x.new_empty(0)
+    if recorder.in_training or any(in_training) or mean is None or variance is None:
         raise RefusedError("a normalisation by the statistics of the batch")
     scale = torch.rsqrt(variance + epsilon)
     scale = scale if weight is None else scale * weight.detach()

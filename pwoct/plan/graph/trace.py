@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any, NamedTuple
 
 import torch
@@ -29,24 +30,85 @@ class Graph(NamedTuple):
     shape: torch.Size
 
 
+class Kept:
+    """The parameters and buffers of a network, whose elements are numbered one tensor behind the other."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.tensors: list[Tensor] = []
+        self._norms: list[nn.BatchNorm2d | None] = []
+        seen: set[int] = set()
+        for module in model.modules():
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                if tensor.is_floating_point() and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    self.tensors.append(tensor)
+                    self._norms.append(module if isinstance(module, nn.BatchNorm2d) else None)
+
+    def tensor(self, place: int) -> tuple[Tensor, int]:
+        """Return the tensor that holds an element, and the element's place in it."""
+        return self.tensors[self._index(place)[0]], self._index(place)[1]
+
+    def norm(self, place: int) -> tuple[nn.BatchNorm2d, int]:
+        """Return the normalisation that holds an element, and the element's place in its statistics.
+
+        Raises:
+            ValueError: if it is no `BatchNorm2d` with a momentum.
+        """
+        index, begin = self._index(place)
+        norm = self._norms[index]
+        if norm is None or norm.momentum is None:
+            raise ValueError(
+                "the network has running statistics other than those of BatchNorm2d with momentum"
+            )
+        return norm, begin
+
+    def _index(self, place: int) -> tuple[int, int]:
+        for index, tensor in enumerate(self.tensors):
+            if place < tensor.numel():
+                return index, place
+            place -= tensor.numel()
+        raise IndexError(place)
+
+
 def record_network(model: nn.Module, channels: int, size: Size) -> Graph:
     """Return what a network in evaluation mode computes of images (n, channels, h, w), in float64.
 
     Raises:
         ValueError: if something in it cannot be recorded; the message names the module and the operator.
     """
+    copied = _copied(model).eval().double()
+    return _record(copied, GraphTrace(), channels, size)
+
+
+def record_training(model: nn.Module, channels: int, size: Size) -> tuple[Graph, Kept]:
+    """Return what a network computes in training, and what it keeps: weights are places among that.
+
+    Raises:
+        ValueError: as for `record_network`.
+    """
+    copied = _copied(model)
+    recorder = GraphTrace(in_training=True)
+    recorder.keep(Kept(copied).tensors)
+    return _record(copied, recorder, channels, size), Kept(model)
+
+
+def _copied(model: nn.Module) -> nn.Module:
     if reason := why_not_recorded(model):
         raise ValueError(reason)
-    copied = copy.deepcopy(model).eval().cpu().double()
-    recorder = GraphTrace()
+    return copy.deepcopy(model).cpu()
+
+
+def _record(copied: nn.Module, recorder: GraphTrace, channels: int, size: Size) -> Graph:
     _follow(copied, recorder)
-    x = torch.empty((IMAGES, channels, *size), dtype=torch.float64, device="cpu")
+    dtype = next((p.dtype for p in copied.parameters()), torch.float64)
+    x = torch.empty((IMAGES, channels, *size), dtype=dtype, device="cpu")
+    drawn = torch.get_rng_state(), random.getstate()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
             images = recorder.begin(x)
             with recorder:
                 y = copied(x)
-            return Graph(images, *_result(recorder, y))
+            graph = Graph(images, *_result(recorder, y))
     except RefusedError as error:
         where = recorder.where[-1]
         raise ValueError(f"{where or 'the network'} has {error}") from error
@@ -56,6 +118,11 @@ def record_network(model: nn.Module, channels: int, size: Size) -> Graph:
             f"{recorder.where[-1] or 'the network'} does not run on images of "
             f"{channels}x{size[0]}x{size[1]}: {type(error).__name__}: {line}"
         ) from error
+    if not torch.equal(drawn[0], torch.get_rng_state()) or drawn[1] != random.getstate():
+        torch.set_rng_state(drawn[0])
+        random.setstate(drawn[1])
+        raise ValueError("the network draws random numbers")
+    return graph
 
 
 def why_not_recorded(model: nn.Module) -> str | None:

@@ -6,6 +6,7 @@ the numbers themselves. So whatever they do, it is known of each pixel where it 
 
 from __future__ import annotations
 
+from hashlib import sha256
 from math import prod
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from pwoct.plan.graph.nodes import Gather, MapNode, Shape
 
+KEPT = 2**60  # the number of the first element of what a network keeps: parameters and buffers
 IMAGE = 2**40  # between the numbers of the same element of two images
 
 
@@ -69,7 +71,7 @@ class Numbered:
         ):
             raise RefusedError("it joins different images of a batch")
         shape = own.shape[0], own.shape[1], own.shape[2]
-        key = shape, own.contiguous().numpy().tobytes()
+        key = shape, sha256(own.contiguous().numpy().tobytes()).digest()
         if key not in self._moves:
             self._moves[key] = self._whole(own, shape) or self.add(self._moved(own, shape, where))
         return self._moves[key]

@@ -56,6 +56,13 @@ enum {
   WINDOWS,
   DEPTHWISE,
   MOVING,
+  MAPPING_GRADIENT,
+  PRODUCT_SUMS,
+  WINDOWS_GRADIENT,
+  SCATTERING,
+  DEPTHWISE_GRADIENT,
+  TAP_GRADIENT,
+  BIAS_GRADIENT,
 };
 
 // The largest scratch size among the operations, rounded up to whole vectors, in bytes.

@@ -2,6 +2,7 @@
 // thread has its own blocks; threads wait for each other only at barriers.
 
 #include "kernels.h"
+#include "map_gradients.h"
 #include "threads.h"
 #include "weight_gradients.h"
 #include "winograd.h"
@@ -21,10 +22,12 @@ template <class Type> struct Step {
   typename Type::Scalar *moments;            // for each channel of a normalisation: mean and variance
   typename Type::Vector *memory;             // (blocks, vectors)
   char *scratch;                             // (threads, scratch_bytes)
+  const int64_t *tables;                     // of moves
+  const double *constants;                   // of moves
   int64_t parameter_count, sum_count, vectors, blocks, scratch_bytes;
 
-  typename Type::Scalar *gradients_of(const Operation &op, int64_t thread) const {
-    return gradients + thread * parameter_count + op.weight;
+  typename Type::Scalar *gradients_of(int64_t place, int64_t thread) const {
+    return gradients + thread * parameter_count + place;
   }
 };
 
@@ -232,12 +235,34 @@ static bool compute_gradients(const Operation &op, const Maps<BFloat16> &maps, f
   return false;
 }
 
+// Computes what networks of other kinds need. Returns whether the operation is of that kind.
+template <class Type>
+static bool compute_any(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t thread,
+                        const typename Type::Vector *memory) {
+  const typename Type::Scalar *filters = step.parameters + op.weight, *bias = op.bias < 0 ? nullptr : step.parameters + op.bias;
+  switch (op.kind) {
+  case MAPPING: map_pixels<Type>(op, maps, nullptr); return true;
+  case WINDOWS: pool_windows<Type>(op, maps); return true;
+  case DEPTHWISE: convolve_depthwise<Type>(op, maps, filters, bias); return true;
+  case MOVING: move<Type>(op, memory, maps.output, step.tables + op.table, step.constants); return true;
+  case MAPPING_GRADIENT: map_gradient<Type>(op, maps); return true;
+  case PRODUCT_SUMS: product_sums<Type>(op, maps); return true;
+  case WINDOWS_GRADIENT: pool_gradient<Type>(op, maps); return true;
+  case SCATTERING: scatter<Type>(op, maps, step.tables + op.table); return true;
+  case DEPTHWISE_GRADIENT: depthwise_gradient<Type>(op, maps, filters); return true;
+  case TAP_GRADIENT: tap_gradients<Type>(op, maps, step.gradients_of(op.weight, thread)); return true;
+  case BIAS_GRADIENT: bias_gradients<Type>(op, maps, step.gradients_of(op.bias, thread)); return true;
+  }
+  return false;
+}
+
 template <class Type>
 static void compute(const Operation &op, const Step<Type> &step, int64_t block, int64_t thread) {
   typename Type::Vector *memory = step.memory + block * step.vectors;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
   const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), at(op.result)};
-  const Weights<Type> weights = {static_cast<const typename Type::Weight *>(step.weights) + op.weight, nullptr};
+  const Weights<Type> weights = {static_cast<const typename Type::Weight *>(step.weights) + op.weight,
+                                 op.bias < 0 ? nullptr : step.parameters + op.bias};
   void *scratch = step.scratch + thread * step.scratch_bytes;
   const bool is_first = block == 0;
   switch (op.kind) {
@@ -250,7 +275,8 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   case NORMALISATION_SUMS: return normalisation_sums<Type>(op, maps, step, block);
   case NORMALISATION_GRADIENT: return normalisation_gradient<Type>(op, maps, step, is_first);
   }
-  if (!compute_gradients(op, maps, step.gradients_of(op, thread), scratch))
+  if (!compute_any(op, maps, step, thread, memory) &&
+      !compute_gradients(op, maps, step.gradients_of(op.weight, thread), scratch))
     __builtin_trap(); // Python and C++ disagree about the kinds
 }
 

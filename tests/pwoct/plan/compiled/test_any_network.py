@@ -262,7 +262,6 @@ def test_the_plan_is_chosen_for_inference(monkeypatch):
     assert plan_for(Net(), shape, torch.float32, training=False) == "native"
     assert plan_for(model, (1, *shape[1:]), torch.float32, training=False) == "lean"  # fills no block
     assert plan_for(model, shape, torch.float64, training=False) == "lean"
-    assert plan_for(model, shape, torch.float32, training=True) == "lean"
     assert plan_for(Unlike(), shape, torch.float32, training=False) == "reference"
     x = images(shape)
     assert relative_error(optimize_for_inference(model, SIZE)(x), copy.deepcopy(model).double()(x)) < 1e-5
