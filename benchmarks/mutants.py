@@ -35,6 +35,8 @@ QUICK: Sequence[str] = (
         "notes on rounding",
         "rows of a network",
         "tables of networks",
+        "derived quantities",
+        "explained formulas",
         "formulas and code refuse",
         "linear",
         "any kernel",
