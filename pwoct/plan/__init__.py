@@ -5,13 +5,14 @@
     loss = cross_entropy(forward(x), labels)     # gradients reach the parameters of `model`
 
 Plans:
-    "reference": the modules as they are written; every other plan is tested against it.
-    "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
-    "blocked": training with this package's kernels, which need a C++ compiler; see `BlockedNetwork` and, for
-        networks of other kinds, `BlockedGraph`.
-    "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
-    "native": the same, computed by this package's kernels, which need a C++ compiler; see `NativeNetwork`. It
-        takes any network whose operators have kernels.
+
+* "reference": the modules as they are written; every other plan is tested against it.
+* "lean": the same convolutions with less work in between; for training and evaluation, also under autocast.
+* "blocked": training with this package's kernels, which need a C++ compiler; see `BlockedNetwork` and, for
+  networks of other kinds, `BlockedGraph`.
+* "folded": a snapshot for inference with normalisation folded in; see `FoldedNetwork`.
+* "native": the same, computed by this package's kernels, which need a C++ compiler; see `NativeNetwork`. It
+  takes any network whose operators have kernels.
 """
 
 import copy
