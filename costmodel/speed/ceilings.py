@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn.functional import conv2d
 
-from costmodel.speed.roofline import Machine
+from costmodel.speed.roofline import VECTOR, Machine
 from costmodel.speed.stopwatch import Clock
+
+VECTORS = {"AVX512": VECTOR, "AVX2": VECTOR // 2}
+NARROWEST = VECTOR // 4  # SSE and NEON
 
 
 def measure_machine(
@@ -21,7 +24,17 @@ def measure_machine(
     """Return the ceilings of this machine with the threads that torch uses; the best of several tries."""
     n = 256 if quick else 1536
     rates = {dtype: _macs_per_second(getattr(torch, dtype), n, clock) for dtype in dtypes}
-    return Machine(rates, _bytes_per_second(2**18 if quick else 2**25, clock), _seconds_per_call(clock))
+    moved, call = _bytes_per_second(2**18 if quick else 2**25, clock), _seconds_per_call(clock)
+    return Machine(rates, moved, call, library_vector())
+
+
+def library_vector() -> int:
+    """Return how many float32 numbers a vector of the library holds on this machine.
+
+    PyTorch knows the processor, and what ATEN_CPU_CAPABILITY allows; oneDNN can be held to the same by
+    ONEDNN_MAX_CPU_ISA.
+    """
+    return VECTORS.get(torch.backends.cpu.get_cpu_capability(), NARROWEST)
 
 
 def best(run: Callable[[], object], clock: Clock, *, tries: int = 9, repeats: int = 1) -> float:

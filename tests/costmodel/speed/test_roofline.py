@@ -1,5 +1,6 @@
 """Predicted times are what the roofline says, by hand."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from costmodel.figures.roofline import RooflinePoint, draw_roofline
 from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import FeatureMap, Recorder
+from costmodel.speed.ceilings import library_vector, measure_machine
 from costmodel.speed.folding import folded, merged
 from costmodel.speed.prediction import fit, rank_correlation, seconds
 from costmodel.speed.roofline import Estimate, Machine, estimate, fill, filling
@@ -43,6 +45,33 @@ def test_half_filled_vectors_cost_as_much_as_full_ones():
         estimate(conv(16, 12), SLOW, "float32").arithmetic
         == estimate(conv(16, 16), SLOW, "float32").arithmetic
     )
+
+
+@pytest.mark.parametrize(("vector", "computed"), [(16, 16), (8, 16), (4, 12)])
+def test_vectors_of_the_processor_are_filled(vector, computed):
+    machine = replace(SLOW, vector=vector)
+    macs, inputs, outputs = 9 * 16 * computed * 16, 16 * 16 + 9 * 16 * 12, 16 * computed
+    assert estimate(conv(16, 12), machine, "float32") == Estimate(
+        macs / 1000, 4 * (inputs + outputs) / 100, 2
+    )
+    assert machine.scaled(2).vector == vector
+
+
+@pytest.mark.parametrize(("vector", "slower"), [(16, 4 / 3), (8, 4 / 3), (4, 1)])
+def test_training_fills_vectors_of_the_processor(vector, slower):
+    """12 channels fill 16 in the forward pass and both gradients."""
+    machine = replace(SLOW, vector=vector)
+    got = estimate(conv(16, 12), machine, "float32", training=True).arithmetic
+    assert got == pytest.approx(9 * 16 * 12 * 16 * (slower + 1 + slower) / 1000)
+
+
+@pytest.mark.parametrize(
+    ("capability", "vector"), [("AVX512", 16), ("AVX2", 8), ("DEFAULT", 4), ("SVE256", 4)]
+)
+def test_the_vector_of_this_machine(capability, vector, monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert library_vector() == vector
+    assert measure_machine(["float32"], quick=True).vector == vector
 
 
 def test_a_shorter_type_halves_the_traffic():

@@ -25,6 +25,10 @@ struct Request {
 };
 enum { COUNTS, SCRATCH, RUN, TRAIN };
 
+struct Numbers { // of inference.cpp
+  const void *weights, *scalars, *tables, *constants;
+};
+
 struct Step { // of training.cpp
   const void *weights, *parameters;
   void *gradients, *sums, *moments, *memory, *scratch;
@@ -47,8 +51,8 @@ void write(const void *data, int64_t bytes) {
 } // namespace
 
 #define RUN_ARGUMENTS                                                                                      \
-  const Operation *, int64_t, const void *, const void *, const void *, int64_t, void *, int64_t, int64_t, \
-      void *, int64_t, int64_t, int64_t, int64_t
+  const Operation *, int64_t, const Numbers *, const void *, int64_t, void *, int64_t, int64_t, void *,     \
+      int64_t, int64_t, int64_t, int64_t
 #define KERNELS(name)                                                      \
   void pwoct_run_##name(RUN_ARGUMENTS);                                    \
   void pwoct_train_##name(const Operation *, int64_t, Step *, int64_t);    \
@@ -89,13 +93,13 @@ void answer_counts() {
 }
 
 void answer_run(const Kernels &kernels, const Request &request, const Operation *operations) {
-  Buffer weights, biases, images, results, memory;
-  for (Buffer *buffer : {&weights, &biases, &images}) read(*buffer);
+  Buffer weights, scalars, tables, constants, images, results, memory;
+  for (Buffer *buffer : {&weights, &scalars, &tables, &constants, &images}) read(*buffer);
+  const Numbers numbers = {weights.data, scalars.data, tables.data, constants.data};
   const auto [in, out, result, vectors, scratch, blocks, threads, unused] = request.numbers;
   (void)unused;
-  kernels.run(operations, request.count, weights.data, biases.data, images.data, in,
-              results.reserve(blocks * out * BYTES), out, result, memory.reserve(threads * vectors * BYTES), vectors,
-              scratch, blocks, threads);
+  kernels.run(operations, request.count, &numbers, images.data, in, results.reserve(blocks * out * BYTES), out,
+              result, memory.reserve(threads * vectors * BYTES), vectors, scratch, blocks, threads);
   write(results.data, results.bytes);
 }
 

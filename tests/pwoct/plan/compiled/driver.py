@@ -9,8 +9,9 @@ import struct
 import subprocess
 from pathlib import Path
 
+import torch
+
 from pwoct.plan.compiled import library
-from pwoct.plan.compiled.operations import CONVOLUTION, WINOGRAD_CONVOLUTION
 
 COUNTS, SCRATCH, RUN, TRAIN = range(4)
 NAMES = (
@@ -18,7 +19,7 @@ NAMES = (
     *("multiplies_bfloat16", "has_tiles"),
 )
 TILES = 64  # numbers of channels for which the driver says how many are computed together
-BYTES = {"float32": 4, "float64": 8, "bfloat16": 4}  # of a sum
+DTYPES = ("float32", "float64", "bfloat16")
 OPTIONS = ("-std=c++17", "-ffp-contract=fast", "-Wall", "-Wextra", "-Werror", "-pthread")
 
 
@@ -32,9 +33,13 @@ def build(compiler, options, program):
 
 
 class Driver:
-    """The kernels of a running driver; `pwoct_...` as in the library."""
+    """The kernels of a running driver; `pwoct_...` as in the library.
+
+    It learns the sizes of what pointers point to from `data_ptr`, which stands in for the method of tensors.
+    """
 
     def __init__(self, *command):
+        self._sizes = {}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         found = self._numbers(len(NAMES) + TILES, COUNTS)
         self._tiles = found[len(NAMES) :]
@@ -44,7 +49,7 @@ class Driver:
     def __getattr__(self, name):
         """Return pwoct_run_float32 and so on."""
         what, _, dtype = name.removeprefix("pwoct_").rpartition("_")
-        number = list(BYTES).index(dtype)
+        number = DTYPES.index(dtype)
         kernel = {
             "run": self._run,
             "train": self._train,
@@ -52,6 +57,12 @@ class Driver:
             "scratch_bytes": lambda *found: self._scratch(*found)[1],
         }[what]
         return lambda *arguments: kernel(number, *arguments)
+
+    def data_ptr(self, tensor, of=torch.Tensor.data_ptr):
+        """Return the address of a tensor, and note its size."""
+        assert tensor.is_contiguous()
+        self._sizes[of(tensor)] = tensor.nbytes
+        return of(tensor)
 
     def pwoct_tile_channels(self, left):
         return self._tiles[min(left.value, TILES) - 1]
@@ -65,73 +76,41 @@ class Driver:
     def _scratch(self, dtype, operations, count):
         return self._numbers(2, SCRATCH, dtype, operations)
 
-    def _run(self, dtype, operations, count, weights, biases, images, into, results, out, *numbers):
-        *_, blocks, _ = numbers
-        _, item, pair = self._sizes(dtype)
-        vector = self.pwoct_vector_bytes()
-        inputs = (
-            (weights.value, pair * weights_of(operations)),
-            (
-                biases.value,
-                item * max((op.bias + op.channels for op in operations if op.bias >= 0), default=0),
-            ),
-            (images.value, blocks.value * into.value * vector),
-        )
-        place, _, *rest = numbers
-        values = (into, out, place, *rest)
-        self._send(RUN, dtype, operations, [value.value for value in values], inputs)
-        self._receive((results.value, blocks.value * out.value * vector))
+    def _run(self, dtype, operations, _, numbers, images, into, results, out, place, _memory, *rest):
+        values = [value.value for value in (into, out, place, *rest)]
+        self._send(RUN, dtype, operations, values, (*numbers, images.value))
+        self._receive(results.value)
 
-    def _train(self, dtype, operations, count, step, threads):
-        step, (_, item, pair) = step._obj, self._sizes(dtype)
-        changed = (
-            (step.gradients, item * threads.value * step.parameter_count if step.gradients else 0),
-            (step.sums, item * step.blocks * step.sum_count),
-            (step.moments, item * step.sum_count // 2),
-            (step.memory, step.blocks * step.vectors * self.pwoct_vector_bytes()),
-        )
-        inputs = (
-            (step.weights, pair * weights_of(operations)),
-            (step.parameters, item * step.parameter_count),
-        )
+    def _train(self, dtype, operations, _, step, threads):
+        step = step._obj
+        changed = (step.gradients, step.sums, step.moments, step.memory)
         numbers = (step.parameter_count, step.sum_count, step.vectors, step.blocks, step.scratch_bytes)
-        self._send(TRAIN, dtype, operations, (*numbers, threads.value), (*inputs, *changed))
+        pointers = (step.weights, step.parameters, *changed)
+        self._send(TRAIN, dtype, operations, (*numbers, threads.value), pointers)
         self._receive(*changed)
-
-    def _sizes(self, dtype):
-        """Return the name of a type, and the bytes of a sum and of the weights that multiply one vector."""
-        name = list(BYTES)[dtype]
-        item = BYTES[name]
-        return name, item, item if name != "bfloat16" or self.pwoct_multiplies_bfloat16() else 2 * item
 
     def _numbers(self, count, what, dtype=0, operations=()):
         self._send(what, dtype, operations)
         return struct.unpack(f"{count}q", self._read(8 * count))
 
-    def _send(self, what, dtype, operations=(), numbers=(), buffers=()):
+    def _send(self, what, dtype, operations=(), numbers=(), pointers=()):
         padded = (*numbers, *[0] * (8 - len(numbers)))
         parts = [struct.pack("11q", what, dtype, len(operations), *padded), bytes(operations)]
-        for pointer, size in buffers:
+        for pointer in pointers:
+            size = self._size(pointer)
             parts += [struct.pack("q", size), ctypes.string_at(pointer, size) if size else b""]
         self._process.stdin.write(b"".join(parts))
         self._process.stdin.flush()
 
-    def _receive(self, *buffers):
-        for pointer, size in buffers:
-            if size:
+    def _receive(self, *pointers):
+        for pointer in pointers:
+            if size := self._size(pointer):
                 ctypes.memmove(pointer, self._read(size), size)
+
+    def _size(self, pointer):
+        return self._sizes[pointer] if pointer else 0
 
     def _read(self, size):
         got = self._process.stdout.read(size)
         assert len(got) == size, "the driver ended"
         return got
-
-
-def weights_of(operations):
-    """Return how many weights operations read: the end of the last one's."""
-    ends = [0]
-    for op in operations:
-        if op.kind in (CONVOLUTION, WINOGRAD_CONVOLUTION):
-            taps = 16 if op.kind == WINOGRAD_CONVOLUTION else op.kernel_height * op.kernel_width
-            ends.append(op.weight + taps * op.groups * op.channels)
-    return max(ends)
