@@ -1,4 +1,4 @@
-"""Shifts, flips and normalisation of whole batches, on the device that trains."""
+"""Shifts, flips and normalisation of whole batches, on the training device."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ Normalisation = Literal["channel", "pixel_mean"]
 
 @dataclass(frozen=True)
 class Moves:
-    """What happens to each image: how far it moves down and right, in pixels, and whether it is mirrored."""
+    """The moves of a batch: each image's shift down and right, in pixels, and whether it is mirrored."""
 
     down: Tensor
     right: Tensor
@@ -30,7 +30,7 @@ class Moves:
 
 
 def draw_moves(rng: np.random.Generator, n: int, size: tuple[int, int], shift: float, flip: bool) -> Moves:
-    """Draw for n images shifts of up to floor(`shift` size) pixels either way, and whether to mirror."""
+    """Draw the moves of n images: shifts of up to floor(`shift` size) pixels either way, and mirroring."""
     far = [int(shift * extent) for extent in size]
     down, right = (torch.from_numpy(rng.integers(-most, most + 1, n)) for most in far)
     mirrored = torch.from_numpy(rng.integers(0, 2, n).astype(bool))
@@ -38,10 +38,10 @@ def draw_moves(rng: np.random.Generator, n: int, size: tuple[int, int], shift: f
 
 
 def sources(moves: Moves, size: tuple[int, int], fill: Fill) -> tuple[Tensor, Tensor | None]:
-    """Return which pixel of an image each moved pixel comes from, and which come from inside the image.
+    """Return the source pixel of each moved pixel, and which sources lie inside the image.
 
-    Returns an index (n, h w) into the flattened pixels, and booleans of that shape; None with fill "nearest",
-    where what comes from outside repeats the edge.
+    Returns an index (n, h w) into the flattened pixels, and booleans of the same shape. With fill "nearest",
+    where sources outside the image repeat its edge, the booleans are None.
     """
     h, w = size
     rows = torch.arange(h, device=moves.down.device) - moves.down[:, None]
@@ -71,7 +71,7 @@ class Normalise:
     scale: Tensor
 
     def to(self, device: torch.device) -> "Normalise":
-        """Return the same on `device`."""
+        """Return a copy on `device`."""
         return Normalise(self.mean.to(device), self.scale.to(device))
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class Normalise:
 
     @classmethod
     def fit(cls, images: Images, how: Normalisation) -> "Normalise":
-        """Return what `how` says of these images.
+        """Return the normalisation that `how` names, computed from these images.
 
         "channel": mean and standard deviation of each channel. "pixel_mean": the mean image; pixels / 255.
         """

@@ -1,7 +1,7 @@
-"""Checkpoints that survive a crash at any moment: complete and verified, or not there.
+"""Checkpoints that survive a crash at any moment: complete and verified, or absent.
 
-A checkpoint is a folder of safetensors and JSON with a manifest of SHA-256 sums. It is written under another
-name, forced to disk, then renamed; older ones go only after that.
+A checkpoint is a folder of safetensors and JSON files with a manifest of SHA-256 sums. It is written under a
+temporary name, synced to disk, then renamed; older checkpoints are removed only after that.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 WEIGHTS, TRAINING, STATE = "model.safetensors", "training.safetensors", "state.json"
 KEEP = 2
 
-NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # Windows has the latter alone
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # Windows has only the latter
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
 
 _UNREADABLE = (
@@ -43,7 +43,7 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The model's tensors, the other tensors of its training, and what JSON can say, after `step` steps."""
+    """The model's tensors, the other tensors of its training, and the JSON state, after `step` steps."""
 
     step: int
     model: dict[str, Tensor]
@@ -55,7 +55,7 @@ def store(folder: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
     """Write `checkpoint` into `folder`, then remove all but the newest `keep`, and return its path.
 
     Raises:
-        OSError: if it cannot be written; what was there before stays.
+        OSError: if it cannot be written; existing checkpoints are kept.
     """
     final = folder / _name(checkpoint.step)
     if final.is_symlink():  # never one of ours
@@ -75,13 +75,13 @@ def store(folder: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
         raise
     _sync(folder)
     for old in _complete(folder)[keep:]:
-        with contextlib.suppress(OSError):  # the new one is written; the next save tries again
+        with contextlib.suppress(OSError):  # the next save tries again
             _remove(old)
     return final
 
 
 def read(path: Path) -> Checkpoint:
-    """Read one checkpoint, every file checked against the manifest.
+    """Read one checkpoint, and check every file against the manifest.
 
     Raises:
         CheckpointError: if anything is missing, changed, or from another checkpoint.
@@ -99,9 +99,9 @@ def read(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest good checkpoint and the reasons why newer ones were passed over.
+    """Return the newest good checkpoint and the reasons why newer ones were skipped.
 
-    A good one is whole, and its weights are finite. None where no checkpoint was ever completed.
+    A good checkpoint is complete, and its weights are finite. None if no checkpoint was ever completed.
 
     Raises:
         CheckpointError: if there are checkpoints, but none is good.
@@ -131,18 +131,18 @@ def chosen(folder: Path, step: int) -> Checkpoint:
 
 
 def steps_kept(folder: Path) -> str:
-    """Return the steps of which there are checkpoints, in words."""
+    """Return the steps that have checkpoints, in words."""
     found = [path.name.removeprefix("step-").lstrip("0") or "0" for path in reversed(_complete(folder))]
     return ", ".join(found) or "none"
 
 
 def finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that has a value which is not finite, or None."""
+    """Return the name of the first tensor that contains a non-finite value, or None."""
     return next((name for name, value in tensors.items() if not bool(value.isfinite().all())), None)
 
 
 def set_aside(folder: Path, newer_than: int, prefix: str = "damaged") -> None:
-    """Rename checkpoints that were passed over, so that they neither count as kept nor block a new one."""
+    """Rename skipped checkpoints, so that they neither count as kept nor block a new one."""
     for path in _complete(folder):
         if path.name > _name(newer_than):
             target = folder / f"{prefix}-{path.name}"
@@ -152,7 +152,7 @@ def set_aside(folder: Path, newer_than: int, prefix: str = "damaged") -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file whole: after a crash it holds the old or the new content."""
+    """Replace a file atomically: after a crash it holds either the old or the new content."""
     part = path.with_name(f".{path.name}.part")
     _remove(part)
     _write(part, content)
@@ -174,7 +174,7 @@ def _discard_unfinished(folder: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, a file or a link, and never what a link leads to; nothing is no error."""
+    """Remove a folder, a file or a link, but never the target of a link; a missing path is not an error."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -208,7 +208,7 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet; a link in its place is an error, not followed."""
+    """Write a file that does not exist yet; a link in its place is an error and is not followed."""
     with os.fdopen(os.open(path, NEW_FILE, 0o666), "wb") as file:
         file.write(content)
         file.flush()

@@ -25,7 +25,7 @@ def load_cifar100(where: Path) -> Dataset:
     """Read CIFAR-100, with its 100 fine labels, from a folder with its binary files or from their archive.
 
     Raises:
-        DataError: if a file is missing, or is not of the set's form.
+        DataError: if a file is missing, or does not have the set's format.
     """
     read = _source(where)
     parts = {name: _records(where, name, read(name)) for name in COUNTS}
@@ -64,7 +64,7 @@ def _file(path: Path) -> bytes:
 
 
 def _unpacked(archive: Path) -> dict[str, bytes]:
-    """Read the members of an archive in memory, none of more bytes than the set's largest file."""
+    """Read the members of an archive in memory; none may be larger than the set's largest file."""
     most = max(COUNTS.values()) * RECORD_BYTES
     found: dict[str, bytes] = {}
     try:
@@ -76,12 +76,12 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
                 file = tar.extractfile(member)
                 if member.size > most or file is None:
                     raise DataError(
-                        f"{archive}: {name} is no file of CIFAR-100: it has {member.size:,} bytes"
+                        f"{archive}: {name} is not a CIFAR-100 file: it has {member.size:,} bytes"
                     )
                 found[name] = file.read()
         return found
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"{archive} is truncated or no .tar.gz archive: {error}") from error
+        raise DataError(f"{archive} is truncated or not a .tar.gz archive: {error}") from error
 
 
 def _records(where: Path, name: str, content: bytes) -> bytes:
@@ -90,7 +90,7 @@ def _records(where: Path, name: str, content: bytes) -> bytes:
         raise DataError(f"{where}: {name} must have {needed:,} bytes, got {len(content):,}")
     most = int(np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)[:, 1].max())
     if most >= CLASSES:
-        raise DataError(f"{where}: {name} is no file of CIFAR-100: it has a label {most}")
+        raise DataError(f"{where}: {name} is not a CIFAR-100 file: it has a label {most}")
     return content
 
 

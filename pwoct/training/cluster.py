@@ -1,6 +1,6 @@
 """A study on a Dask cluster: one training per worker; a run whose worker dies resumes from its checkpoint.
 
-The folder of the runs, and that of the data, must be on a disk that all workers see under the same path.
+The folders of the runs and of the data must be on a disk that all workers see under the same path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pwoct.training.worker import News, Order, carry_out_order, heed
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-LOOK = 0.2  # seconds between two looks at signals
+LOOK = 0.2  # seconds between two checks for signals
 
 
 class ClusterError(ValueError):
@@ -29,28 +29,28 @@ class ClusterError(ValueError):
 
 
 class Watcher(Protocol):
-    """Is told by all workers how their runs go, from a thread of its own."""
+    """Receives the progress of all workers' runs, in a separate thread."""
 
     def told(self, news: News) -> None:
-        """A run began, made a few steps, ended an epoch, or ended."""
+        """Handle a report: a run began, made a few steps, finished an epoch, or ended."""
 
 
 @contextmanager
 def connected(
     address: str, threads: int | None, runs: int, patience: float = 20.0
 ) -> Iterator[tuple[Client, int]]:
-    """Open a client of a cluster, at an address or new; give it, and how many threads each training has.
+    """Open a client of an existing or a new cluster; yield it and the number of threads of each training.
 
-    A local cluster has as many workers as trainings of `threads` threads fit the cores, but no more than
-    there are runs; without `threads`, one thread per training, and more where cores are left.
+    A local cluster has as many workers as the cores can hold trainings of `threads` threads, but no more than
+    there are runs; without `threads`, each training has one thread, or more if cores are left over.
 
-    On a cluster that runs already, a training has one thread unless `threads` says otherwise.
+    On an existing cluster, a training has one thread unless `threads` says otherwise.
 
     Args:
-        address: of a scheduler, such as tcp://10.0.0.1:8786, or "local".
-        threads: of each training.
-        runs: how many there are.
-        patience: how many seconds to wait for a scheduler.
+        address: Address of a scheduler, such as tcp://10.0.0.1:8786, or "local".
+        threads: Threads of each training.
+        runs: Number of runs.
+        patience: Seconds to wait for a scheduler.
 
     Raises:
         ClusterError: if nothing answers at the address.
@@ -67,7 +67,7 @@ def connected(
             n_workers=workers,
             threads_per_worker=1,
             silence_logs=logging.CRITICAL,
-            memory_limit=0,  # a training needs what it needs: a limit would only kill it
+            memory_limit=0,  # a limit on memory would not make a training smaller, only kill it
             host="127.0.0.1",
             preload="pwoct.training.worker",
             dashboard_address="127.0.0.1:0",
@@ -78,7 +78,7 @@ def connected(
 
 
 def local_shape(threads: int | None, runs: int) -> tuple[int, int]:
-    """Return how many workers a local cluster has, and how many threads each training."""
+    """Return the number of workers of a local cluster, and of threads per training."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = max(1, min(runs, cores // (threads or 1)))
     return workers, threads or cores // workers
@@ -106,24 +106,24 @@ def carry_out_on(
     note: Callable[[str], object] = lambda _: None,
     signals: Signals | None = None,
 ) -> dict[str, Exception]:
-    """Train the runs of a shard that have not ended on the workers of a cluster; return what ended which.
+    """Train a shard's unfinished runs on the workers of a cluster; return the errors that ended runs.
 
-    Runs begin in the study's order. A worker that dies loses at most what its run did since its checkpoint:
+    Runs begin in the study's order. If a worker dies, only the work since its run's last checkpoint is lost:
     another worker resumes it there. A run that kills several workers in turn is given up, as the scheduler
     decides (distributed.scheduler.allowed-failures). A signal stops all runs after their checkpoints.
 
     Args:
-        client: of the cluster.
-        study: what is to be trained, in a folder that all workers see.
-        data: the folder of the data set, which all workers see; None for synthetic images.
-        shard: the part of the study to train.
-        watcher: is told how the runs go.
-        note: is told in a line what happens on the cluster.
-        signals: open already, to stop or to save all runs.
+        client: Client of the cluster.
+        study: The study to train, in a folder that all workers see.
+        data: Folder of the data set, which all workers see; None for synthetic images.
+        shard: The part of the study to train.
+        watcher: Receives the progress of the runs.
+        note: Receives one-line messages about the cluster.
+        signals: Signal handling, already open, to stop or to save all runs.
 
     Raises:
         StoppedError: if a signal stopped the study.
-        ClusterError: if a worker cannot train at all, such as where a package is missing.
+        ClusterError: if a worker cannot train at all, for example because a package is missing.
     """
     signals = signals or Signals()
     topic = f"pwoct-study-{uuid4().hex}"
@@ -168,8 +168,8 @@ def _await(client: Client, futures: list[Future], topic: str, signals: Signals) 
         stopping = stopping or signals.stop
         if stopping or signals.save:
             signals.save = False
-            client.run(heed, topic, stopping)  # again and again: a worker may be new
-    if stopping := stopping or signals.stop:  # a stop may come with the end of the last run
+            client.run(heed, topic, stopping)  # sent repeatedly: a worker may be new
+    if stopping := stopping or signals.stop:  # a stop may arrive just as the last run ends
         raise StoppedError(stopping, "while runs were trained; each was saved where it stood")
 
 

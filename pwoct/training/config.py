@@ -1,4 +1,4 @@
-"""What a training run is: its configuration, put together from recipes, files and options."""
+"""The configuration of a training run, composed from recipes, files and options."""
 
 import re
 import tomllib
@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 RECIPES = ("fast", "paper", "keras")
-MOST_OF_A_NETWORK = 40  # characters of its name in that of a run
-LONGEST_NAME = 200  # bytes of a run's name: file systems take 255, and a seed may be added
+MOST_OF_A_NETWORK = 40  # characters of the network's name that enter a run's name
+LONGEST_NAME = 200  # bytes of a run's name: file systems allow 255, and a seed may be appended
 
 
 class ConfigError(ValueError):
@@ -48,7 +48,7 @@ def compose(
 ) -> Config:
     """Return the configuration of a recipe, overridden by a TOML file, overridden by dotted keys.
 
-    A file may name the recipe that it starts from, by `recipe = "..."`.
+    A file may name its starting recipe with `recipe = "..."`.
 
     Raises:
         ConfigError: if the recipe is unknown, or a key is unknown or has a wrong value.
@@ -65,7 +65,7 @@ def compose(
 
 
 def validated(tree: Any) -> Config:
-    """Return the configuration that a tree of plain values describes.
+    """Return the configuration described by a tree of plain values.
 
     Raises:
         ConfigError: if a key is unknown or missing, or has a wrong value.
@@ -77,7 +77,7 @@ def validated(tree: Any) -> Config:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Return key and value of "key=value"; the value is TOML, or else a text; "none" unsets.
+    """Return key and value of "key=value"; the value is TOML, or otherwise plain text; "none" unsets.
 
     Raises:
         ConfigError: if there is no "=".
@@ -116,7 +116,7 @@ def differences(old: Config, new: Config) -> list[str]:
 
 
 def default_name(config: Config) -> str:
-    """Return a name that says what differs from the recipe; other changes become a digest.
+    """Return a name that states the main differences from the recipe; other changes become a digest.
 
     >>> default_name(compose("fast", values={"model.alpha": "1/4", "model.paths": "HL,LL"}))
     'resnet20-a0.25-b2-HL.LL-fast-seed0'
@@ -141,10 +141,10 @@ def default_name(config: Config) -> str:
 
 
 def _name_of(model: Model) -> str:
-    """Return a network's name, or of one of other origin what a folder can be called, and a digest."""
+    """Return a built-in network's name; for an external one, a name valid for folders, with a digest."""
     if not model.is_own:
         return model.name
-    short = re.sub(r"[^\s(,]*/(?=[^/\s(,]*\.py)", "", model.name)  # without the folders of files
+    short = re.sub(r"[^\s(,]*/(?=[^/\s(,]*\.py)", "", model.name)  # file paths without their folders
     return f"{_plain(short)[:MOST_OF_A_NETWORK].rstrip('-.')}-{sha256(model.name.encode()).hexdigest()[:6]}"
 
 
@@ -153,7 +153,7 @@ def _plain(text: str) -> str:
 
 
 def _bounded(name: str) -> str:
-    """Return a name that file systems take: the rest of a long one becomes a digest."""
+    """Return a name short enough for file systems: the tail of a long name becomes a digest."""
     if len(name) <= LONGEST_NAME:
         return name
     return f"{name[: LONGEST_NAME - 13]}-{sha256(name.encode()).hexdigest()[:12]}"
@@ -202,12 +202,12 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     for section in sections:
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"{section} in {key} is no section")
+            raise ConfigError(f"{section} in {key} is not a section")
     tree[last] = value
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    """Say in one line what was given and what is needed."""
+    """State in one line what was given and what is needed."""
     key = ".".join(map(str, error["loc"])) or "a configuration"
     if error["type"] == "extra_forbidden":
         return f"unknown key {key}: the nearest known ones are {', '.join(_nearest(key))}"
@@ -219,7 +219,7 @@ def _explain(error: Mapping[str, Any]) -> str:
 
 
 def _nearest(key: str, count: int = 3) -> list[str]:
-    """Return the known keys that are most like an unknown one, as a whole or without their section."""
+    """Return the known keys closest to an unknown one, compared with and without their section."""
 
     def likeness(known: str) -> float:
         pairs = (known, key), (known.rpartition(".")[2], key.rpartition(".")[2])

@@ -1,8 +1,7 @@
 """Image sets held whole in memory; CIFAR-10 from its official files, checked by hash.
 
-An archive is read in memory: nothing is extracted. The binary version is read as it is. The Python version
-is brought into the same form by `pickles`, which runs nothing that a file names, and must then have the same
-hashes.
+Archives are read in memory; nothing is extracted. The Python version is converted to the binary format by
+`pickles`, which never runs code that a file names; the result must have the same hashes.
 """
 
 import gzip
@@ -22,10 +21,10 @@ from pwoct.training.pickles import PickleError, records
 
 FOLDER, ARCHIVE = "cifar-10-batches-bin", "cifar-10-binary.tar.gz"
 PYTHON_FOLDER, PYTHON_ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"  # as torchvision stores it
-MOST_BYTES = 32 << 20  # of a file of the set; each has about 31 million
+MOST_BYTES = 32 << 20  # upper limit for a file of the set; each has about 31 million bytes
 RECORDS, RECORD_BYTES = 10_000, 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-# SHA-1 of the official files. They decide alike in a folder and in an archive.
+# SHA-1 of the official files, whether they lie in a folder or in an archive.
 SHA1 = {
     "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
     "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
@@ -34,12 +33,12 @@ SHA1 = {
     "data_batch_5.bin": "26e2849e66a845b7f1e4614ae70f4889ae604628",
     "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
 }
-OFFICIAL = hashlib.sha256("".join(SHA1.values()).encode()).hexdigest()  # the fingerprint of the whole set
+OFFICIAL = hashlib.sha256("".join(SHA1.values()).encode()).hexdigest()  # fingerprint of the whole set
 TRAINING_IMAGES = 50_000
 
 
 class DataError(Exception):
-    """The data set is missing or is not what it should be."""
+    """The data set is missing or invalid."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Images:
 class Dataset:
     """A training and a test set, the names of their classes, and a fingerprint of their content.
 
-    `note` is what a user should know of how they were read.
+    `note` tells the user about anything unusual in how they were read.
     """
 
     name: str
@@ -76,7 +75,7 @@ class Dataset:
 
 
 def load_cifar10(where: Path) -> Dataset:
-    """Read CIFAR-10 from a folder with its batches, binary or Python's, or from their archive.
+    """Read CIFAR-10 from a folder with its batches (binary or Python version), or from their archive.
 
     Raises:
         DataError: if a file is missing, damaged, or not the official one.
@@ -106,7 +105,7 @@ def _members(where: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _source(where: Path) -> Callable[[str], bytes]:
-    """Return the reader of one member by the name that it has in the binary version."""
+    """Return a function that reads a member, given its name in the binary version."""
     for folder in (where / FOLDER, where):
         if (folder / "data_batch_1.bin").is_file():
             return lambda name: _file(folder / name)
@@ -136,10 +135,10 @@ def _file(path: Path) -> bytes:
 
 
 def _check_size(what: object, size: int) -> None:
-    """Refuse what cannot be a file of the set before it is read into memory."""
+    """Reject a file that is too large for the set, before it is read into memory."""
     if size > MOST_BYTES:
         raise DataError(
-            f"{what} is no file of CIFAR-10: it has {size:,} bytes, and must have at most {MOST_BYTES:,}"
+            f"{what} is not a CIFAR-10 file: it has {size:,} bytes, and must have at most {MOST_BYTES:,}"
         )
 
 
@@ -155,11 +154,11 @@ def _unpack(archive: Path) -> dict[str, bytes]:
                     found[name] = _read(tar, member)
         return found
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"{archive} is truncated or no .tar.gz archive: {error}") from error
+        raise DataError(f"{archive} is truncated or not a .tar.gz archive: {error}") from error
 
 
 def _tar(stream: Any) -> tarfile.TarFile:
-    bounded: Any = _Bounded(stream)  # all that reading a tar file needs of a file
+    bounded: Any = _Bounded(stream)  # the methods that tarfile needs
     return tarfile.open(fileobj=bounded)
 
 
@@ -169,7 +168,7 @@ def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 class _Bounded:
-    """A stream that never hands out more at once than a file of the set has, whatever a header asks for."""
+    """A stream that refuses reads larger than a file of the set, whatever size a header claims."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.tell, self.seek, self._stream = stream.tell, stream.seek, stream
@@ -192,7 +191,7 @@ def _converted(what: object, content: bytes) -> bytes:
     try:
         return records(content)
     except PickleError as error:
-        raise DataError(f"{what} is no batch of CIFAR-10: {error}") from None
+        raise DataError(f"{what} is not a CIFAR-10 batch: {error}") from None
 
 
 def _images(files: list[bytes]) -> Images:
@@ -200,5 +199,5 @@ def _images(files: list[bytes]) -> Images:
     planes = rows[:, 1:].reshape(-1, 3, 32, 32)
     pixels = np.ascontiguousarray(
         planes.transpose(0, 2, 3, 1)
-    )  # channels last, as the convolutions want them
+    )  # channels last, the layout that the convolutions use
     return Images(torch.from_numpy(pixels), torch.from_numpy(rows[:, 0].astype(np.int64)))

@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.
 
 
 def settle(config: Config, ranks: int = 1) -> Config:
-    """Return `config` with every "auto" of its machine replaced by what this machine has.
+    """Return `config` with every "auto" of its machine section replaced by this machine's value.
 
     Raises:
         ConfigError: if the device or an option is not available.
@@ -29,7 +29,7 @@ def settle(config: Config, ranks: int = 1) -> Config:
     precision = machine.precision
     if precision == "auto":
         # In bfloat16 on CPUs, torch 2.13 takes some weight gradients of strided convolutions from memory that
-        # was never written: those on maps of 1x1 or 2x2, which built-in networks do not have by default.
+        # was never initialised: those on maps of 1x1 or 2x2, which built-in networks do not have by default.
         is_safe = device != "cpu" or not config.model.is_own
         precision = "bf16" if is_safe and _has_bf16(device) else "fp32"
     found = {
@@ -49,9 +49,9 @@ def autocast(config: Config) -> contextlib.AbstractContextManager[object]:
 
 
 def keep_freed_memory() -> bool:
-    """Let malloc keep what is freed, as the next step needs it again, and return whether this libc can.
+    """Let malloc keep freed memory for the next step; return whether this libc supports that.
 
-    Otherwise glibc gives the pages of large tensors back and faults them in again at every layer.
+    Otherwise glibc returns the pages of large tensors to the system and faults them in again at every layer.
     """
     if not sys.platform.startswith("linux") or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return False

@@ -1,6 +1,6 @@
-"""Several processes that train one model: who they are, and what they tell each other.
+"""Several processes that train one model: their ranks, and the values that they exchange.
 
-`torchrun` starts them and sets the environment that is read here; alone, every function is free.
+`torchrun` starts them and sets the environment that is read here; with one process, every function is free.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pwoct.training.config import ConfigError
 
-_PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+_PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
 
 
 class LostRanksError(Exception):
@@ -29,7 +29,7 @@ class LostRanksError(Exception):
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among `size`; `control` carries messages between CPUs."""
+    """This process, one of `size`; `control` is the process group for messages between CPUs."""
 
     rank: int = 0
     size: int = 1
@@ -38,7 +38,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this process writes the files."""
         return self.rank == 0
 
     def share(self, images: int) -> slice:
@@ -47,7 +47,7 @@ class Ranks:
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def most(self, values: list[int]) -> list[int]:
-        """Return the largest of each value over all processes, so that all decide alike."""
+        """Return the maximum of each value over all processes, so that all take the same decision."""
         if self.size == 1:
             return values
         found = torch.tensor(values)
@@ -55,14 +55,14 @@ class Ranks:
         return [int(value) for value in found]
 
     def sum(self, values: Tensor) -> Tensor:
-        """Return the sum over all processes, of a tensor on the CPU."""
+        """Return the sum of a CPU tensor over all processes."""
         if self.size > 1:
             values = values.clone()
             dist.all_reduce(values, dist.ReduceOp.SUM, self.control)
         return values
 
     def gather(self, value: Tensor) -> list[Tensor]:
-        """Return the tensors of all processes, of one shape and on the CPU."""
+        """Return the CPU tensors of all processes, which have the same shape."""
         if self.size == 1:
             return [value]
         values = [torch.empty_like(value) for _ in range(self.size)]
@@ -70,7 +70,7 @@ class Ranks:
         return values
 
     def disagreements(self, values: Mapping[str, Any]) -> list[str]:
-        """Return for each key whose values differ between processes which has what."""
+        """Return, for each key whose values differ between processes, which process has which value."""
         if self.size == 1:
             return []
         found: list[Any] = [None] * self.size
@@ -82,7 +82,7 @@ class Ranks:
         ]
 
     def tell(self, value: Any) -> Any:
-        """Return what the first process gives."""
+        """Return the first process's value on all processes."""
         if self.size == 1:
             return value
         box = [value]
@@ -93,13 +93,13 @@ class Ranks:
         """Return `model` so that its backward pass averages gradients over all processes."""
         if self.size == 1:
             return model
-        # Of 1x1 filters, whose strides may be written in several ways: their few gradients are copied.
+        # The strides of 1x1 filters are ambiguous, so their gradients, which are few, are copied.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         return DistributedDataParallel(model)
 
     @torch.no_grad()
     def align(self, model: nn.Module) -> None:
-        """Give every process the first one's parameters and statistics."""
+        """Copy the first process's parameters and statistics to all processes."""
         if self.size > 1:
             for value in model.state_dict().values():
                 dist.broadcast(value, 0)
@@ -110,7 +110,7 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, if it did.
 
     Raises:
-        ConfigError: if only a part of what `torchrun` sets is there.
+        ConfigError: if only some of the variables that `torchrun` sets are set.
         LostRanksError: if another process is gone.
     """
     size, local = _started()
@@ -133,9 +133,9 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
 
 
 def _started() -> tuple[int, int]:
-    """Return how many processes were started together, and this one's number on its machine."""
+    """Return the number of processes started together, and this process's number on its machine."""
     size = _whole("WORLD_SIZE", 1)
-    if size == 1:  # whatever else is set: alone there are no ranks
+    if size == 1:  # a single process has no ranks, whatever else is set
         return 1, 0
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise ConfigError(
@@ -155,7 +155,7 @@ def _whole(name: str, default: int) -> int:
 
 
 def _end_with_parent() -> None:
-    """Ask Linux for a SIGTERM when `torchrun` is killed and cannot tell its ranks; they save and end."""
+    """Ask Linux to send SIGTERM if `torchrun` is killed and cannot notify its ranks; they save and exit."""
     if sys.platform.startswith("linux") and "TORCHELASTIC_RUN_ID" in os.environ:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""Fetching CIFAR-10's binary archive, checked by SHA-256."""
+"""Downloads CIFAR-10's binary archive, checked by SHA-256."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 
 
 def default_folder() -> Path:
-    """Return the folder that `fetch` fills unless told otherwise: the user's cache."""
+    """Return the default download folder: the user's cache."""
     return Path(pooch.os_cache("pwoct-cost"))
 
 
 def fetch(folder: Path, *, url: str = URL, progress: object = False) -> Path:
-    """Download the archive into `folder`, unless it is there and whole, and return its path.
+    """Download the archive into `folder`, unless a valid copy is there, and return its path.
 
     `progress` is pooch's: False, or an object with `total`, `update`, `reset` and `close`.
 
     Raises:
-        DataError: if the download fails or has another SHA-256.
+        DataError: if the download fails or has a different SHA-256.
     """
     try:
         found = pooch.retrieve(

@@ -1,4 +1,4 @@
-"""Exact accuracy: every image once, whatever the batch and the number of ranks."""
+"""Exact accuracy: every image counts once, for any batch size and number of ranks."""
 
 from dataclasses import dataclass
 
@@ -18,29 +18,29 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Score:
-    """What a model makes of labelled images: counts `confusion[true, predicted]`, mean cross-entropy."""
+    """The result of classifying labelled images: counts `confusion[true, predicted]`, mean cross-entropy."""
 
     confusion: Tensor
     loss: float
 
     @property
     def images(self) -> int:
-        """How many images were classified."""
+        """The number of images classified."""
         return int(self.confusion.sum())
 
     @property
     def correct(self) -> int:
-        """How many of them rightly."""
+        """The number classified correctly."""
         return int(self.confusion.trace())
 
     @property
     def accuracy(self) -> float:
-        """The share of them."""
+        """The fraction classified correctly."""
         return self.correct / self.images
 
     @property
     def per_class(self) -> list[float]:
-        """The share of each class that was recognised; nan for a class without images."""
+        """The fraction of each class that was classified correctly; NaN for a class without images."""
         found: list[float] = (self.confusion.diag() / self.confusion.sum(1)).tolist()
         return found
 
@@ -49,7 +49,7 @@ class Score:
 def evaluate(
     model: nn.Module, images: Images, normalise: Normalise, config: Config, classes: int, ranks: Ranks
 ) -> Score:
-    """Return how well `model` classifies `images`, each rank taking its share of them."""
+    """Return the score of `model` on `images`; each rank classifies its share of them."""
     was_training = model.training
     model.eval()
     mine = images[ranks.rank :: ranks.size]

@@ -1,4 +1,4 @@
-"""Looking at a trained network again: its weights, and what they make of the test set."""
+"""Re-examines a trained network: loads its weights and evaluates them on the test set."""
 
 from math import isfinite
 from pathlib import Path
@@ -25,7 +25,7 @@ def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) 
     """Return the network of a configuration with these weights.
 
     Raises:
-        CheckpointError: if they are those of another network.
+        CheckpointError: if the weights belong to a different network.
     """
     model = build_model(config.model, len(dataset.classes), dataset.train.pixels.shape[-1], config.seed)
     put_into(model, weights)
@@ -35,20 +35,20 @@ def trained_model(config: Config, dataset: Dataset, weights: dict[str, Tensor]) 
 def examine(
     run: RunFolder, dataset: Dataset, weights: Path | None = None, plan: str | None = None
 ) -> tuple[nn.Module, Score]:
-    """Return the network of a run and its score on the test set; `weights` may replace its own.
+    """Return a run's network and its score on the test set; `weights` may replace the run's own.
 
-    plan: how it is computed; by default as the run did, so that the score is the run's own.
+    plan: Execution plan; default: the run's plan, so that the score is the run's own.
 
     Raises:
-        RunError: if there is no such run, or its data were others.
+        RunError: if there is no such run, or it was trained on different data.
         CheckpointError: if the weights cannot be read or do not fit.
         ValueError: if there is no such plan, or it does not run here.
     """
     config = run.config()
     if dataset.fingerprint != run.sessions()[-1]["data"]:
-        raise RunError(f"{run.path} was trained on data other than these")
+        raise RunError(f"{run.path} was trained on different data")
     model = trained_model(config, dataset, run_weights(run) if weights is None else load_weights(weights))
-    # The device may be another than the run's; the precision is the run's, as it enters the accuracy.
+    # The device may differ from the run's; the precision is the run's, since it affects the accuracy.
     here = config.machine.model_copy(update={"device": "auto", "ranks": 0, "threads": 0, "sync_bn": False})
     config = settle(config.model_copy(update={"machine": here}))
     size, dtype = dataset.test.pixels.shape[1:3], torch.float32

@@ -1,4 +1,4 @@
-"""Trained networks for other programs: ONNX, torch.export, safetensors. Images go in as they are stored."""
+"""Exports trained networks to ONNX, torch.export and safetensors. They take images as they are stored."""
 
 import io
 import json
@@ -15,18 +15,18 @@ from torch import Tensor
 from pwoct.training.checkpoint import write_atomically
 from pwoct.training.loading import Classifier, TrainedRun
 
-CLOSE = 1e-4  # of logits, relative to the largest: other programs sum in another order
+CLOSE = 1e-4  # of logits, relative to the largest: other programs sum in a different order
 
 
 class ExportError(Exception):
-    """What was exported does not compute what the network computes."""
+    """The exported program does not compute the same outputs as the network."""
 
 
 def export_onnx(run: TrainedRun, path: Path) -> None:
-    """Write the classifier as ONNX, for any number of images of the run's size; needs onnx and onnxscript.
+    """Write the classifier as ONNX, for any batch of images of the run's size; needs onnx and onnxscript.
 
     Raises:
-        ExportError: if onnxruntime is there and computes something else.
+        ExportError: if onnxruntime is installed and computes different outputs.
     """
     classifier, images = run.classifier(), example(run)
     with _quiet():
@@ -39,17 +39,17 @@ def export_onnx(run: TrainedRun, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
-    assert program is not None  # as it is not written by the exporter itself
+    assert program is not None  # written separately, since the exporter does not write it
     content = program.model_proto.SerializeToString()
     _compare("ONNX", classifier, images, _onnx_runtime(content))
     write_atomically(path, content)
 
 
 def export_program(run: TrainedRun, path: Path) -> None:
-    """Write the classifier by `torch.export`, for any number of images of the run's size.
+    """Write the classifier with `torch.export`, for any batch of images of the run's size.
 
     Raises:
-        ExportError: if the program computes something else.
+        ExportError: if the program computes different outputs.
     """
     classifier, images = run.classifier(), example(run)
     with _quiet():
@@ -63,7 +63,7 @@ def export_program(run: TrainedRun, path: Path) -> None:
 
 
 def export_weights(run: TrainedRun, path: Path) -> None:
-    """Write weights, mean and scale as safetensors; the header says network, classes and an image's shape."""
+    """Write weights, mean and scale as safetensors; the header gives network, classes and image shape."""
     tensors = {name: value.contiguous() for name, value in run.classifier().state_dict().items()}
     config = run.config.model_dump(mode="json")
     facts = {"network": config["model"], "classes": run.classes, "shape": run.shape, "run": run.name}
@@ -83,21 +83,21 @@ def _with_sorted_header(stored: bytes) -> bytes:
 
 
 def example(run: TrainedRun) -> Tensor:
-    """Return two images of noise, float32 from 0 to 255, the same each time."""
+    """Return two fixed images of noise, float32 from 0 to 255."""
     h, w, channels = run.shape
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (2, channels, h, w), generator=generator).float()
 
 
 def _compare(what: str, classifier: Classifier, images: Tensor, other: Callable[..., Tensor] | None) -> None:
-    """Check what was exported on three images, another number than it was traced with."""
+    """Check an exported program on three images, a different batch size than it was traced with."""
     if other is None:
         return
     three = torch.cat([images, images.flip(3)[:1]])
     with torch.no_grad():
         expected, found = classifier(three), other(three)
     if found.shape != expected.shape or not (found - expected).abs().max() <= CLOSE * expected.abs().max():
-        raise ExportError(f"{what}: what was exported does not compute what the network computes")
+        raise ExportError(f"{what}: the exported program does not compute the same outputs as the network")
 
 
 def _onnx_runtime(content: bytes) -> Callable[[Tensor], Tensor] | None:
@@ -111,7 +111,7 @@ def _onnx_runtime(content: bytes) -> Callable[[Tensor], Tensor] | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep exporters from telling of their own workings."""
+    """Silence the exporters' own messages."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

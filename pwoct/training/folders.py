@@ -1,6 +1,6 @@
 """Images in folders: train/CLASS/*.png, and test/CLASS/*.png or val/CLASS/*.png; read by Pillow in threads.
 
-All images are held in memory, of one size. Classes are the folders of `train`, in the order of their names.
+All images have one size and are held in memory. Classes are the folders of `train`, sorted by name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".t
 GREY, COLOUR = ("1", "L"), ("P", "RGB", "RGBA", "LA", "PA", "CMYK", "YCbCr")
 TESTS = ("test", "val")
 WORKERS = 8
-SHARE = 0.5  # of the memory of the machine that images may fill
+SHARE = 0.5  # the largest part of the machine's memory that images may fill
 
 Size = tuple[int, int]
 
@@ -39,9 +39,9 @@ def load_folder(where: Path, size: Size | None = None) -> Dataset:
     """Read the images of a folder.
 
     Args:
-        where: the folder that holds train/ and test/ or val/.
-        size: (h, w) to which all are scaled, until they cover it, and cropped around their centre; without
-            it, all must have one size. They have three channels, or one if all of them are grey.
+        where: The folder that contains train/ and test/ or val/.
+        size: (h, w) that each image is scaled to cover, then centre-cropped to; without it, all images
+        must have one size. They get three channels, or one if all of them are greyscale.
 
     Raises:
         DataError: if something is missing, is not an image, or sizes differ.
@@ -82,7 +82,7 @@ def _listed(where: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
         own = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
         for path in own:
             if path.suffix.lower() not in ENDINGS:
-                raise DataError(f"{path} is not an image: a class holds {', '.join(ENDINGS[:5])}, ... alone")
+                raise DataError(f"{path} is not an image: a class holds only {', '.join(ENDINGS[:5])}, ...")
         if not own:
             raise DataError(f"{folder} holds no image")
         found += [(path, classes.index(folder.name)) for path in own]
@@ -90,7 +90,7 @@ def _listed(where: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
 
 
 def _opened(listed: tuple[Path, int]) -> _File:
-    """Read the head of a file."""
+    """Read the header of an image file."""
     path, label = listed
     with _image(path) as image:
         if image.mode not in (*GREY, *COLOUR):

@@ -1,4 +1,4 @@
-"""What the files of a run must hold: keys, types and ranges. A file that holds anything else is damaged."""
+"""Schemas of a run's files: keys, types and ranges. A file that does not match is damaged."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -16,13 +16,13 @@ _SHORT.maxstring = _SHORT.maxother = 60
 
 
 class Form(BaseModel):
-    """Keys with their types: no text for a number, no NaN. Further keys are left alone."""
+    """Strictly typed keys: no text for a number, no NaN. Further keys are ignored."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
 class Epoch(Form):
-    """A line of metrics.jsonl: an epoch, judged by the test set or by held-out images. Shares are 0 to 1."""
+    """A line of metrics.jsonl: an epoch, with its accuracy, 0 to 1, on the test set or on held-out images."""
 
     epoch: Count
     step: Count
@@ -45,7 +45,7 @@ class Epoch(Form):
 
 
 class PositionForm(Form):
-    """Where a checkpoint stands, and what was measured before."""
+    """The position of a checkpoint, and the measurements before it."""
 
     steps_per_epoch: Count
     epoch: Annotated[int, Field(ge=0)]
@@ -57,7 +57,7 @@ class PositionForm(Form):
 
 
 class InputForm(Form):
-    """What input.json says of the images that a run's network takes."""
+    """The content of input.json: the images that a run's network takes."""
 
     classes: Annotated[list[str], Field(min_length=1)]
     shape: Annotated[list[Count], Field(min_length=3, max_length=3)]
@@ -66,7 +66,7 @@ class InputForm(Form):
 
 
 class SessionForm(Form):
-    """What environment.json says of one session of a run."""
+    """The entry of one session of a run in environment.json."""
 
     started: str
     versions: dict[str, str]
@@ -78,7 +78,7 @@ class SessionForm(Form):
 
 
 def form_of(kind: type) -> type[Form]:
-    """Return the form that has the fields of a dataclass."""
+    """Return the schema with the fields of a dataclass."""
     hints = get_type_hints(kind, include_extras=True)
     defaults = {
         field.name: ... if field.default is MISSING and field.default_factory is MISSING else None
@@ -92,7 +92,7 @@ def form_of(kind: type) -> type[Form]:
 
 
 def require(form: type[Form], value: Any) -> None:
-    """Check a value against a form.
+    """Check a value against a schema.
 
     Raises:
         ValueError: naming the first key that is missing or has a wrong value.

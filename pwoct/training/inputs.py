@@ -1,4 +1,4 @@
-"""From a configuration to batches: which images, in which order, moved how."""
+"""From a configuration to batches: which images, in which order, with which moves."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def load_dataset(config: Data, where: Path | None = None) -> Dataset:
     """Return the data set that the configuration names; CIFAR-10 and CIFAR-100 are read from `where`.
 
     Raises:
-        DataError: if images are missing or damaged.
+        DataError: if the images are missing or damaged.
     """
     if config.dataset == "synthetic":
         return synthetic()
@@ -31,15 +31,16 @@ def load_dataset(config: Data, where: Path | None = None) -> Dataset:
 
 
 def split_validation(config: Data, train: Images) -> tuple[Images, Images | None]:
-    """Return the images to train on and those held out: the same for every seed.
+    """Return the training images and the held-out images, which are the same for every seed.
 
     Raises:
-        ConfigError: if more images are wanted than there are.
+        ConfigError: if more images are requested than exist.
     """
     count = len(train)
     if config.validation + (config.train_images or 1) > count:
         raise ConfigError(
-            f"data: {config.train_images or 1} + {config.validation} images of {count} are wanted"
+            f"data: {config.train_images or 1} + {config.validation} images are requested, "
+            f"but there are {count}"
         )
     order = torch.from_numpy(stream(0, "validation").permutation(count))
     held, rest = order[: config.validation], order[config.validation :][: config.train_images]
@@ -47,9 +48,9 @@ def split_validation(config: Data, train: Images) -> tuple[Images, Images | None
 
 
 class Batches:
-    """The batches of every step: a pure function of (seed, epoch, step), whatever the number of ranks.
+    """The batches of every step: a pure function of (seed, epoch, step), for any number of ranks.
 
-    The last incomplete batch of an epoch is left out; another epoch has other images in it.
+    The last incomplete batch of an epoch is dropped; other images are dropped in other epochs.
 
     Raises:
         ConfigError: if the batch is larger than the set, or is not divisible by the ranks.
@@ -66,7 +67,7 @@ class Batches:
         return len(self.images) // self.config.batch
 
     def indices(self, epoch: int, step: int) -> Tensor:
-        """Return which images make up the batch of all ranks."""
+        """Return the indices of the images in the batch of all ranks."""
         if self.order[0] != epoch:
             order = stream(self.config.seed, "order", epoch).permutation(len(self.images))
             self.order = (epoch, torch.from_numpy(order))
@@ -85,6 +86,6 @@ class Batches:
 
 
 def as_input(config: Config, pixels: Tensor) -> Tensor:
-    """Return (n, c, h, w) of (n, h, w, c), in the memory format that the configuration asks for."""
+    """Return (n, h, w, c) as (n, c, h, w), in the configured memory format."""
     x = pixels.permute(0, 3, 1, 2)
     return x if config.machine.channels_last else x.contiguous()

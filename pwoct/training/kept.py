@@ -1,7 +1,7 @@
-"""Kept records: a finished run as one JSON file without its weights, and the recomputation of its headline.
+"""Kept records: a finished run as one JSON file without weights, and the recomputation of its headline.
 
 A record holds the result with its configuration, the sessions with environment and commit, the metrics of
-every epoch, and the SHA-256 of the weights. What follows from something else in it is recomputed by `faults`.
+every epoch, and the SHA-256 of the weights. `faults` recomputes every value that follows from other values.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from pwoct.training.record import Result, RunError, RunFolder
 from pwoct.training.schedule import rate_factor
 from pwoct.training.text import read_json, read_text
 
-SCHEMA = 1  # within one number, keys are only ever added
+SCHEMA = 1  # within one schema number, keys are only ever added
 _CLASSES = {"cifar10": 10, "synthetic": 10, "cifar100": 100}
-# A change of these within a run changes the learning rates of the epochs before it.
+# If these change within a run, the learning rates of earlier epochs are no longer known.
 _OF_THE_RATE = ("epochs", "schedule.", "optimiser.lr")
 
 Record = Mapping[str, Any]
@@ -69,7 +69,7 @@ def keep(run: RunFolder) -> dict[str, Any]:
 
 
 def digest(record: Record) -> str:
-    """Return the SHA-256 of all that a record holds beside its own "sha256"."""
+    """Return the SHA-256 of everything in a record except its own "sha256"."""
     content = {key: value for key, value in record.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -78,12 +78,12 @@ def write(record: Record, folder: Path) -> Path:
     """Write a record into a folder under the name of its run, and return the file.
 
     Raises:
-        RunError: if the file exists and holds something else.
+        RunError: if the file exists with different content.
     """
     path = folder / f"{record['name']}.json"
     text = as_text(record)
     if path.exists() and read_text(path) != text:
-        raise RunError(f"{path} holds another record: move it away, or give the run another name")
+        raise RunError(f"{path} holds a different record: move it away, or give the run another name")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
@@ -95,7 +95,7 @@ def as_text(record: Record) -> str:
 
 
 def read(path: Path) -> Any:
-    """Return what a file of records holds, unchecked.
+    """Return the unchecked content of a record file.
 
     Raises:
         RunError: if it cannot be read as JSON.
@@ -107,7 +107,7 @@ def read(path: Path) -> Any:
 
 
 def faults(record: Any) -> list[str]:
-    """Return what contradicts what in a record; nothing, if every number that can be recomputed comes out."""
+    """Return the contradictions within a record; none if every number that can be recomputed agrees."""
     try:
         for form in _FORMS:
             require(form, record)
@@ -124,7 +124,7 @@ def faults(record: Any) -> list[str]:
 
 
 def disagreements(records: Sequence[Record]) -> list[str]:
-    """Return what contradicts what between records: data of one name that differ, one run recorded twice."""
+    """Return contradictions between records: different data under one name, one run recorded twice."""
     found: list[str] = []
     data: dict[str, tuple[str, str]] = {}
     runs: dict[str, str] = {}
@@ -143,11 +143,11 @@ def _of_content(record: Record, _: Config) -> Iterator[str]:
     if record["schema"] != SCHEMA:
         yield f"schema must be {SCHEMA}, got {record['schema']}"
     if digest(record) != record["sha256"]:
-        yield "its content does not have its sha256"
+        yield "its sha256 does not match its content"
 
 
 def _of_result(record: Record, config: Config) -> Iterator[str]:
-    """The headline itself, and what it repeats of the configuration."""
+    """Check the headline, and the values that it repeats from the configuration."""
     yield from _differ(
         "accuracy", record["accuracy"], record["correct"] / record["images"], "correct / images"
     )
@@ -156,7 +156,7 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
     yield from _differ("epochs", record["epochs"], len(record["metrics"]), "the number of lines of metrics")
     classes = _CLASSES.get(config.data.dataset)
     if classes is None or config.model.is_own:
-        return  # neither the images nor the network are here
+        return  # neither the images nor the network are available here
     with torch.device("meta"):
         model = build_model(config.model, classes, 3)
     counted = sum(parameter.numel() for parameter in model.parameters())
@@ -164,7 +164,7 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
 
 
 def _of_choice(record: Record, config: Config) -> Iterator[str]:
-    """The epoch whose accuracy is the headline: the last, or the first of the best on held-out images."""
+    """Check the epoch whose accuracy is the headline: the last, or the first best one on held-out images."""
     lines = record["metrics"]
     if config.data.validation:
         shares = [line.get("validation_accuracy") or 0.0 for line in lines]
@@ -177,7 +177,7 @@ def _of_choice(record: Record, config: Config) -> Iterator[str]:
 
 
 def _of_epochs(record: Record, config: Config) -> Iterator[str]:
-    """Positions, counts of images, and times of every epoch."""
+    """Check the positions, image counts and times of every epoch."""
     lines, held_out = record["metrics"], config.data.validation
     which, judges = ("validation", held_out) if held_out else ("test", record["images"])
     steps = lines[0]["step"]
@@ -188,7 +188,7 @@ def _of_epochs(record: Record, config: Config) -> Iterator[str]:
         yield from _differ("step" + where, line["step"], number * steps, "steps of the epochs so far")
         for share, images in ((line["train_accuracy"], seen), (line.get(f"{which}_accuracy"), judges)):
             if share is None or round(share * images) / images != share:
-                yield f"an accuracy{where} is no share of {images} images: {share}"
+                yield f"an accuracy{where} is not a fraction of {images} images: {share}"
         if not isclose(line["images_per_second"] * line["seconds"], seen, rel_tol=1e-9):
             yield f"images_per_second{where} is not images / seconds"
     minutes = sum(line["seconds"] + line["evaluation_seconds"] for line in lines) / 60
@@ -201,11 +201,11 @@ def _of_epochs(record: Record, config: Config) -> Iterator[str]:
 
 def _of_rates(record: Record, config: Config) -> Iterator[str]:
     if any(key.startswith(_OF_THE_RATE) for key in record["changes"]):
-        return  # then earlier epochs had another schedule, which is no longer known
+        return  # then earlier epochs had a different schedule, which is no longer known
     steps = record["metrics"][0]["step"]
     for line in record["metrics"]:
         if line["step"] > steps * config.epochs:
-            return  # not a step of this schedule, as is said elsewhere
+            return  # not a step of this schedule; reported elsewhere
         factor = rate_factor(config.schedule, line["step"] - 1, steps, config.epochs)
         if not isclose(line["rate"], config.optimiser.lr * factor, rel_tol=1e-12):
             yield f"the learning rate of epoch {line['epoch']} is not the schedule's: {line['rate']}"

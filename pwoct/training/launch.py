@@ -1,4 +1,4 @@
-"""Starts the ranks of a training on this machine, passes signals on to them, and ends with them."""
+"""Starts the ranks of a training on this machine, forwards signals to them, and ends with them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from types import FrameType
 
 from pwoct.training.signals import SAVE, STOP
 
-POLL = 0.1  # seconds between two looks at the ranks
-RUN_ID = "pwoct-cost"  # of ranks that were started here; `torchrun` names its own
-NOTICE = 20.0  # seconds in which ranks should notice by themselves that one of them is gone
-PATIENCE = 120.0  # seconds that they have for their checkpoint after that
+POLL = 0.1  # seconds between two checks of the ranks
+RUN_ID = "pwoct-cost"  # set for ranks that were started here; `torchrun` sets its own
+NOTICE = 20.0  # seconds in which ranks should notice on their own that one of them is gone
+PATIENCE = 120.0  # seconds that they then have for writing a checkpoint
 
 
 class KilledRankError(Exception):
-    """A rank was ended by a signal that nobody sent to all of them."""
+    """A rank was killed by a signal that was not sent to all of them."""
 
 
 def launch(command: Sequence[str], ranks: int) -> int:
     """Run a command as several ranks, and return the exit code of the first that failed; 0 if none did.
 
     SIGINT, SIGTERM, SIGHUP and SIGUSR1 go to all ranks. If a rank fails, the others lose their connection
-    and end; those that do not get a SIGTERM. If this process is killed, Linux tells the ranks (see `joined`).
+    and end; those that do not end get a SIGTERM. If this process is killed, Linux notifies the ranks (see
+    `joined`).
 
     Raises:
-        KilledRankError: if the first rank was killed, and so could not say why the training ended.
+        KilledRankError: if the first rank was killed, and so could not report why the training ended.
     """
     processes: list[subprocess.Popen[bytes]] = []
     try:
         with _passed_on(processes):
-            # In a session of its own, a rank gets a Ctrl-C once: from here.
+            # In a session of its own, a rank receives a Ctrl-C only once: from here.
             processes.extend(
                 subprocess.Popen(command, env=environment, start_new_session=True)
                 for environment in environments(ranks, os.environ)
@@ -58,7 +59,7 @@ def _ended(code: int) -> str:
 
 
 def environments(ranks: int, around: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the environment of each rank: what `torchrun` would set, and its share of the cores."""
+    """Return the environment of each rank: the variables of `torchrun`, and the rank's share of the cores."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -80,7 +81,7 @@ def started_by_launch() -> bool:
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait until all ranks have ended, or should have; return the number of the first that failed, or 0."""
+    """Wait until all ranks have ended, or should have; return the first one that failed, or 0."""
     failed, since, told = 0, float("inf"), False
     while (waited := time.monotonic() - since) < NOTICE + PATIENCE:
         codes = [process.poll() for process in processes]
@@ -103,7 +104,7 @@ def _send(processes: Sequence[subprocess.Popen[bytes]], number: int) -> None:
 
 @contextmanager
 def _passed_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Send to all ranks what this process is sent."""
+    """Forward this process's signals to all ranks."""
 
     def send(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as of every signal handler
         _send(processes, number)
@@ -112,7 +113,7 @@ def _passed_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     before = {
         number: signal.signal(number, send)
         for number in numbers
-        # SIGHUP stays ignored under nohup. A background job of a shell ignores SIGINT, but may be sent one.
+        # SIGHUP stays ignored under nohup. A shell's background job ignores SIGINT, but may be sent one.
         if number in STOP[:2] or signal.getsignal(number) != signal.SIG_IGN
     }
     try:

@@ -1,4 +1,4 @@
-"""All that a training step changes: the model, its optimiser, its average, the random numbers."""
+"""Everything that a training step changes: the model, its optimiser, its average, the random state."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
     """Return `config` with the best execution plan for its network and device, unless it names one.
 
     Raises:
-        ConfigError: if it names one that cannot be carried out, or a network that cannot be trained.
+        ConfigError: if it names a plan that cannot run, or a network that cannot be trained.
     """
     if config.model.is_own:
         return _settle_own(config, classes, (in_channels, *size))
@@ -29,7 +29,7 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
     images = config.batch // max(1, machine.ranks)
     if machine.plan not in ("auto", "blocked"):
         return config
-    with torch.device("meta"):  # only its form matters
+    with torch.device("meta"):  # only its shape matters
         model = build_model(config.model, classes, in_channels)
     if machine.plan == "blocked":
         reason = why_not_blocked(model, images, size) if isinstance(model, ResNet) else None
@@ -46,7 +46,7 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
 
 
 def _settle_own(config: Config, classes: int, image: tuple[int, int, int]) -> Config:
-    """Return `config` with the plan of a network of other origin, which is tried out on noise."""
+    """Return `config` with the plan of an external network, after a trial on noise."""
     name, machine = config.model.name, config.machine
     model = build_model(config.model, classes, image[0], config.seed)
     check_own(name, model, classes, image)
@@ -96,10 +96,10 @@ class Learner:
         self.forward: Callable[[Tensor], Tensor] = (
             torch.compile(forward) if config.machine.compile else forward
         )
-        torch.manual_seed(config.seed + 1 + ranks.rank)  # for layers that draw numbers of their own
+        torch.manual_seed(config.seed + 1 + ranks.rank)  # for layers that draw random numbers themselves
 
     def update(self, x: Tensor, labels: Tensor, rate: float, step: int) -> tuple[Tensor, Tensor]:
-        """Make one step at a learning rate, and return the loss and how many images were recognised."""
+        """Make one step at a learning rate; return the loss and the number of images classified correctly."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         with autocast(self.config):
@@ -115,11 +115,11 @@ class Learner:
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what a resumed training needs beside the model; the same on all ranks."""
+        """Return the state that a resumed training needs besides the model; the same on all ranks."""
         return dict(self._named_tensors())
 
     def restore(self, model: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave, and the model's own."""
+        """Restore the state returned by `tensors`, and the model's."""
         self.model.load_state_dict(model)
         if self.average is not None:
             self.average.model.load_state_dict(under("average.", tensors))
@@ -127,7 +127,7 @@ class Learner:
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in under("optimiser.", tensors).items():
             index, key = name.split(".")
-            # As the parameter lies in memory: fused optimisers walk over both at once.
+            # In the parameter's memory layout: fused optimisers iterate over both at once.
             like = parameters[int(index)]
             laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
             state.setdefault(int(index), {})[key] = laid_out
@@ -139,7 +139,7 @@ class Learner:
         return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
 
     def random_state(self) -> Tensor:
-        """Return the state of the generators that layers draw from, of this rank."""
+        """Return the state of this rank's random generators, from which layers draw."""
         states = [torch.get_rng_state()]
         if self.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self.device))
@@ -148,7 +148,7 @@ class Learner:
         return torch.cat(states)
 
     def set_random_state(self, state: Tensor) -> None:
-        """Take back what `random_state` gave."""
+        """Restore the state returned by `random_state`."""
         size = torch.get_rng_state().numel()
         torch.set_rng_state(state[:size])
         if self.device.type == "cuda":
@@ -167,5 +167,5 @@ class Learner:
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with `prefix`, without it."""
+    """Return the tensors whose names begin with `prefix`, under names without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

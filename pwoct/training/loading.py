@@ -1,4 +1,4 @@
-"""A trained network taken from its run: with its classes, its normalisation and its configuration."""
+"""Loads a trained network from its run, with its classes, normalisation and configuration."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,9 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What a run left: `model` in eval mode, whose inputs are normalised images, and what belongs to it.
+    """A trained network: `model` in eval mode, whose inputs are normalised images, and its metadata.
 
-    `shape` is that of an image, (h, w, channels). `result` is None where the run is not finished; then the
+    `shape` is an image's shape, (h, w, channels). `result` is None if the run is not finished; then the
     weights are those of its newest checkpoint.
     """
 
@@ -61,16 +61,16 @@ class TrainedRun:
 
 
 def load_run(path: str | Path, dataset: Dataset | None = None) -> TrainedRun:
-    """Return what a run left in its folder.
+    """Load the trained network from a run's folder.
 
     Args:
-        path: the folder of the run.
-        dataset: what it was trained on; needed for runs of version 0.1.0 alone, whose folders do not say how
-            images are normalised.
+        path: The run's folder.
+        dataset: The training data; needed only for runs of version 0.1.0, whose folders do not say how
+        images are normalised.
 
     Raises:
-        RunError: if there is no run, or if `dataset` is needed, or is another one.
-        DamagedError: if a file of it is damaged.
+        RunError: if there is no run, or if `dataset` is needed, or differs from the run's data.
+        DamagedError: if one of its files is damaged.
         CheckpointError: if its weights are missing, damaged, or not finite.
     """
     run = RunFolder(Path(path))
@@ -89,11 +89,11 @@ def load_run(path: str | Path, dataset: Dataset | None = None) -> TrainedRun:
 
 
 def _inputs_from(run: RunFolder, config: Config, dataset: Dataset | None) -> dict[str, Any]:
-    """What `input.json` would say, of a run that has none."""
+    """Return what `input.json` would say, for a run that has none."""
     if dataset is None:
         raise RunError(f"{run.path} has no input.json, as a run of version 0.1.0: its data set must be given")
     if dataset.fingerprint != run.sessions()[-1]["data"]:
-        raise RunError(f"{run.path} was trained on data other than these")
+        raise RunError(f"{run.path} was trained on different data")
     images, _ = split_validation(config.data, dataset.train)
     normalise = Normalise.fit(images, config.augmentation.normalise)
     return described(normalise, dataset.classes, images.pixels.shape[1:])
@@ -103,7 +103,7 @@ def run_weights(run: RunFolder) -> dict[str, Tensor]:
     """Return the weights whose accuracy a run reports; those of its newest checkpoint, if it is not finished.
 
     Raises:
-        CheckpointError: if there are none, or none that are whole.
+        CheckpointError: if there are none, or none are complete.
     """
     if (result := run.result()) is not None:
         if (fault := run.incomplete(result)) is not None:
@@ -122,7 +122,7 @@ def described(normalise: Normalise, classes: tuple[str, ...], shape: tuple[int, 
 
 
 def _channels_first(value: Tensor) -> Tensor:
-    """A value that broadcasts against (n, c, h, w) as it did against (n, h, w, c)."""
+    """Return a value that broadcasts against (n, c, h, w) as it did against (n, h, w, c)."""
     if value.dim() == 3:
         return value.permute(2, 0, 1).contiguous()
     return value.view(-1, 1, 1) if value.dim() == 1 else value

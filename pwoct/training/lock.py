@@ -8,22 +8,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# What a system says where another process has the lock.
+# The error numbers of a lock that another process holds.
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class TakenError(OSError):
-    """Another process has the lock."""
+    """Another process holds the lock."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep a lock on a file, which is created where it is missing; a link in its place is not followed.
+    """Hold a lock on a file, which is created if it is missing; a link in its place is not followed.
 
     Raises:
-        TakenError: if another process has it.
-        OSError: if the file cannot be opened, or the file system knows no locks.
+        TakenError: if another process holds it.
+        OSError: if the file cannot be opened, or the file system does not support locks.
     """
     descriptor = os.open(path, _OPEN, 0o666)
     try:
@@ -50,7 +50,7 @@ def _system_lock(descriptor: int) -> None:
 
 
 def _module(name: str) -> Any:
-    """Return a module of one system alone; None on the others."""
+    """Return a platform-specific module; None on other platforms."""
     try:
         return import_module(name)
     except ImportError:

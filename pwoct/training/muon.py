@@ -1,6 +1,6 @@
 """Muon: momentum whose step is made orthogonal, for kernels (Jordan et al., 2024).
 
-PyTorch's own `torch.optim.Muon` takes matrices alone, one after the other, and no kernels of convolutions.
+PyTorch's own `torch.optim.Muon` takes only matrices, one after the other, and no convolution kernels.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Of Jordan's polynomial a x + b x^3 + c x^5: five times over, it takes singular values above 0.003 near 1.
+# Of Jordan's polynomial a x + b x^3 + c x^5: applied five times, it takes singular values above 0.003 near 1.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = (3, 2)
 
@@ -18,15 +18,15 @@ ITERATIONS = (3, 2)
 class Muon(torch.optim.Optimizer):
     """Nesterov's momentum; in groups with `orthogonal`, its step is made orthogonal first.
 
-    A kernel (c_out, c_in, k_h, k_w) is taken as the matrix (c_out, c_in k_h k_w). Its step has the same size
-    in all directions, whatever the gradient's. A matrix that is higher than wide makes longer steps, by
-    sqrt(height / width), so that what a step changes in the outputs does not depend on the form.
+    A kernel (c_out, c_in, k_h, k_w) is treated as a matrix (c_out, c_in k_h k_w). Its step has the same size
+    in all directions, whatever the gradient's. A matrix that is taller than wide makes longer steps, by
+    sqrt(height / width), so that a step's effect on the outputs does not depend on the matrix's shape.
     Weight decay is decoupled: before the step, weights shrink by the factor 1 - lr weight_decay.
 
     Args:
-        groups: dicts with `params`, and optionally `orthogonal`, `weight_decay` and what else differs.
-        lr: Learning rate of a group that has none of its own.
-        momentum: Share of the momentum that stays at each step, in [0, 1).
+        groups: Dicts with `params`, and optionally `orthogonal`, `weight_decay` and other values that differ.
+        lr: Learning rate of groups that set none.
+        momentum: Fraction of the momentum that is kept at each step, in [0, 1).
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, momentum: float) -> None:
@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002 - the base class gives it
-        """Make one step by the gradients; parameters without one stay."""
+        """Make one step along the gradients; parameters without a gradient stay unchanged."""
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             steps = [self._nesterov(p, group["momentum"]) for p in parameters]
@@ -53,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
-    """Return `orthogonal` of the matrix that each kernel is; those of one shape are computed at once."""
+    """Return `orthogonal` of each kernel's matrix; matrices of one shape are computed in one batch."""
     places = defaultdict(list)
     for place, kernel in enumerate(kernels):
         places[kernel.shape].append(place)
@@ -66,7 +66,7 @@ def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Return about the nearest matrices whose rows, or columns, are orthonormal; (..., height, width).
+    """Return approximately the nearest matrices with orthonormal rows or columns; (..., height, width).
 
     Singular values become 0.7 to 1.2, times sqrt(height / width) where that is above 1.
     """
@@ -76,8 +76,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-20)
     x = x.mT if height > width else x
     one = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
-    # The polynomial is p x with p = a + b x x' + c (x x')^2. All p commute with x x', so that several of them
-    # need x x' alone, which is smaller than x. Its errors grow, so that it is computed anew in between.
+    # The polynomial is p x with p = a + b x x' + c (x x')^2. All p commute with x x', so several of them
+    # need only x x', which is smaller than x. Its error grows, so it is recomputed in between.
     for count in ITERATIONS:
         square, factors = x @ x.mT, one
         for _ in range(count):

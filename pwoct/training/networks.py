@@ -1,4 +1,4 @@
-"""The network of a configuration: of this package, or whatever the caller builds by its name."""
+"""The network of a configuration: built in, or built by the caller from its name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pwoct.training.config import ConfigError, Model
 
 Builder = Callable[[str, int], nn.Module]
 _BUILDER: ContextVar[Builder | None] = ContextVar("builder", default=None)
-FEW = 2  # images of a trial
+FEW = 2  # images in a trial
 
 
 @contextmanager
 def built_by(build: Builder) -> Iterator[None]:
-    """Build networks of other origin by a function, which takes a name and a seed.
+    """Build external networks with a function that takes a name and a seed.
 
     It returns a network on the CPU with initial weights that depend on the seed alone.
 
@@ -40,10 +40,10 @@ def built_by(build: Builder) -> Iterator[None]:
 
 
 def build_model(config: Model, classes: int, in_channels: int, seed: int = 0) -> nn.Module:
-    """Return the network of a configuration; the weights of one of this package are drawn as torch stands.
+    """Return the network of a configuration; torch's random state decides the weights of a built-in one.
 
     Raises:
-        ConfigError: if it is of other origin, and `built_by` does not say how to build it.
+        ConfigError: if it is not built in, and `built_by` does not say how to build it.
     """
     if config.is_own:
         build = _BUILDER.get()
@@ -74,12 +74,12 @@ def build_model(config: Model, classes: int, in_channels: int, seed: int = 0) ->
 
 
 def check_own(name: str, model: nn.Module, classes: int, image: tuple[int, int, int]) -> None:
-    """Check by a step on noise that a network of other origin can be trained on images (c, h, w).
+    """Check by a step on noise that an external network can be trained on images (c, h, w).
 
-    The model stays as it is, and so do torch's random numbers.
+    The model and torch's random state stay unchanged.
 
     Raises:
-        ConfigError: if it does not run, does not return a number per class, or leaves parameters out.
+        ConfigError: if it does not run, does not return one number per class, or leaves parameters unused.
     """
     with torch.random.fork_rng(devices=[]):
         trial = copy.deepcopy(model)
@@ -103,7 +103,7 @@ def check_own(name: str, model: nn.Module, classes: int, image: tuple[int, int, 
 def _run(name: str, model: nn.Module, images: Tensor) -> Any:
     try:
         return model(images)
-    except Exception as error:  # the network's own code runs, and raises anything
+    except Exception as error:  # the network's own code runs, and may raise anything
         size = "x".join(map(str, images.shape[1:]))
         kind = type(error).__name__
         raise ConfigError(f"{name} does not run on images of {size}: {kind}: {_first_line(error)}") from None
@@ -119,8 +119,8 @@ def _check_output(name: str, output: Any, classes: int, *, training: bool) -> No
         )
     if output.shape[1] != classes:
         raise ConfigError(
-            f"{name} tells {output.shape[1]} classes apart, and the images have {classes}: ask for as many "
-            f"in its name, such as {_asking(name, classes)}"
+            f"{name} distinguishes {output.shape[1]} classes, but the images have {classes}: give this "
+            f"number in its name, such as {_asking(name, classes)}"
         )
 
 

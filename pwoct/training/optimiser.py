@@ -13,7 +13,7 @@ _LEAST_DIMENSIONS = {"all": 0, "matrices": 2, "convolutions": 4}
 
 
 def make_optimiser(config: Optimiser, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser of all parameters that are trained; `decay` says which of them decay.
+    """Return the optimiser of all trainable parameters; `decay` says which of them decay.
 
     The learning rate of a group is its "share" of the schedule's.
     """
@@ -34,7 +34,7 @@ def make_optimiser(config: Optimiser, model: nn.Module) -> torch.optim.Optimizer
 
 
 def _make_muon(config: Optimiser, trained: list[nn.Parameter]) -> Muon:
-    assert config.rest_lr is not None  # as the configuration checks
+    assert config.rest_lr is not None  # checked by the configuration
     kernel, least = _LEAST_DIMENSIONS["convolutions"], _LEAST_DIMENSIONS[config.decay]
     by_dimensions: dict[int, list[nn.Parameter]] = defaultdict(list)
     for parameter in trained:
@@ -52,7 +52,7 @@ def _make_muon(config: Optimiser, trained: list[nn.Parameter]) -> Muon:
 
 
 class Average:
-    """An exponential moving average of a model's parameters and statistics, in a model of its own.
+    """An exponential moving average of a model's parameters and statistics, held in a second model.
 
     The decay starts low, (1 + t) / (10 + t) after t steps, so that the first weights are soon forgotten.
     """
@@ -63,7 +63,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards `model`, which has made `step` steps."""
+        """Move the average towards `model`, which has made `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():

@@ -1,7 +1,7 @@
-"""CIFAR-10's Python batches, as torchvision stores them, read without running what a pickle may contain.
+"""CIFAR-10's Python batches, as torchvision stores them, read without running code from a pickle.
 
-Unpickling calls whatever functions a file names. Here it may name what arrays of NumPy are made of, and
-nothing else; even these are not called: stand-ins take what the file passes to them. Only the bytes count.
+Unpickling calls whatever functions a file names. Here a file may name only the constructors of NumPy arrays,
+and even these are not called: stand-ins receive their arguments. Only the bytes are used.
 """
 
 import io
@@ -19,7 +19,7 @@ class PickleError(ValueError):
 
 
 class _Stand:
-    """Stands for an object that a pickle would make: keeps the arguments and the state, and does nothing."""
+    """A stand-in for an object that a pickle would create: it only keeps the arguments and the state."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -30,19 +30,19 @@ class _Stand:
 
 
 class _Array(_Stand):
-    """An array of NumPy: version, shape, type, whether columns come first, bytes."""
+    """A NumPy array: version, shape, type, whether it is in column-major order, bytes."""
 
 
 class _Dtype(_Stand):
-    """A type of NumPy: its name."""
+    """A NumPy dtype: its name."""
 
 
 class _ArrayType:
-    """The class of arrays, which a pickle only mentions."""
+    """The array class, which a pickle only names."""
 
 
 def _encoded(text: str, encoding: str) -> bytes:
-    """Bytes as Python 3 writes them in the pickles of Python 2: as text in Latin-1."""
+    """Bytes as Python 3 writes them in pickles for Python 2: as Latin-1 text."""
     if not isinstance(text, str) or encoding != "latin1":
         raise PickleError(f"it encodes a text as {encoding!r}")
     return text.encode("latin1")
@@ -60,7 +60,7 @@ _ADMITTED: Mapping[tuple[str, str], Any] = {
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
-            raise PickleError(f"it asks for {module}.{name}, which is not read")
+            raise PickleError(f"it asks for {module}.{name}, which is not allowed")
         return _ADMITTED[module, name]
 
     def persistent_load(self, pid: Any) -> NoReturn:  # noqa: ARG002 - the base class gives it
@@ -68,10 +68,10 @@ class _Reader(pickle.Unpickler):
 
 
 def records(content: bytes) -> bytes:
-    """Return a Python batch in the form of the binary version: for each image its label, then its pixels.
+    """Return a Python batch in the binary version's format: for each image its label, then its pixels.
 
     Raises:
-        PickleError: if it is no such batch, or asks for anything but plain data and an array.
+        PickleError: if it is not such a batch, or asks for anything but plain data and an array.
     """
     batch = _unpickled(content)
     if not isinstance(batch, dict):
@@ -92,13 +92,13 @@ def _unpickled(content: bytes) -> Any:
     except PickleError:
         raise
     except MemoryError:
-        raise PickleError("it is no whole pickle") from None
+        raise PickleError("it is not a complete pickle") from None
     except Exception as error:  # damaged pickles raise errors of all kinds
-        raise PickleError(f"it is no whole pickle: {error}") from None
+        raise PickleError(f"it is not a complete pickle: {error}") from None
 
 
 def _get(batch: dict[Any, Any], key: str) -> Any:
-    """A value by its key, which Python 2 wrote as bytes."""
+    """Return a value by its key, which Python 2 wrote as bytes."""
     found = batch.get(key.encode(), batch.get(key))
     if found is None:
         raise PickleError(f"it has no {key}")
@@ -108,7 +108,7 @@ def _get(batch: dict[Any, Any], key: str) -> Any:
 def _bytes_of(array: Any) -> bytes:
     state = array.state if isinstance(array, _Array) else None
     if not isinstance(state, tuple) or len(state) != 5:
-        raise PickleError("its data must be an array of NumPy")
+        raise PickleError("its data must be a NumPy array")
     _, _, dtype, columns_first, raw = state
     kind = dtype.arguments[0] if isinstance(dtype, _Dtype) and dtype.arguments else None
     if kind not in ("u1", b"u1") or columns_first or not isinstance(raw, bytes):

@@ -1,4 +1,4 @@
-"""How far a run has come, and what it has measured."""
+"""The progress of a run, and its measurements so far."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -11,8 +11,8 @@ from torch import Tensor
 class Progress:
     """A position (epoch and step, counted from 0), sums over this epoch, and the epochs before it.
 
-    `totals` is this rank's sum of losses and number of images recognised. It stays on the device, so that a
-    step need not wait for it.
+    `totals` is this rank's sum of losses and number of images classified correctly. It stays on the device,
+    so that a step need not wait for it.
     """
 
     steps_per_epoch: int
@@ -32,7 +32,7 @@ class Progress:
 
     @property
     def steps(self) -> int:
-        """How many steps the run has made."""
+        """The number of steps made so far."""
         return self.epoch * self.steps_per_epoch + self.step
 
     @property
@@ -42,11 +42,11 @@ class Progress:
 
     @property
     def accuracy(self) -> float:
-        """Share of this epoch's training images recognised so far, on this rank."""
+        """Training accuracy of this epoch so far, on this rank."""
         return float(self.totals[1]) / max(self.images, 1)
 
     def add(self, loss: Tensor, correct: Tensor, images: int, seconds: float) -> None:
-        """Count one more step: the mean loss of a batch, and how many of it were recognised."""
+        """Count one more step, from a batch's mean loss and number of images classified correctly."""
         self.totals += torch.stack([loss * images, correct]).to(self.totals.dtype)
         self.images += images
         self.seconds += seconds
@@ -63,7 +63,7 @@ class Progress:
         return {name: value for name, value in asdict(self).items() if name != "totals"}
 
     def restore(self, given: dict[str, Any], totals: Tensor | None) -> None:
-        """Take back what `as_json` gave, and the sums of this rank."""
+        """Restore the state returned by `as_json`, and this rank's sums."""
         for name in self.as_json():
             setattr(self, name, given[name])
         if totals is not None:

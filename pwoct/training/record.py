@@ -1,4 +1,4 @@
-"""The folder of a run: what it is, where it ran, what it measured, how it ended."""
+"""The folder of a run: its configuration, environment, metrics and result."""
 
 import hashlib
 import json
@@ -22,12 +22,12 @@ from pwoct.training.forms import Count, Epoch, InputForm, Seconds, SessionForm, 
 from pwoct.training.text import read_json, read_text
 
 Metrics = dict[str, Any]
-# What depends on the clock and not on the run.
+# Values that depend on the clock and not on the run.
 CLOCK = ("seconds", "evaluation_seconds", "images_per_second")
 
 
 class RunError(ValueError):
-    """A run cannot be started or found as asked."""
+    """A run cannot be started or found as requested."""
 
 
 class BusyError(RunError):
@@ -35,14 +35,14 @@ class BusyError(RunError):
 
 
 class DamagedError(RunError):
-    """A file of a run is missing, cannot be read, or does not hold what it must."""
+    """A file of a run is missing, unreadable or invalid."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a finished run ended; `accuracy` is the share of test images recognised.
+    """The result of a finished run; `accuracy` is the fraction of test images classified correctly.
 
-    It belongs to the last epoch, or, where images were held out, to the epoch that they chose.
+    It belongs to the last epoch, or, if images were held out, to the epoch that did best on them.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Result:
     changes: list[str]
     failures: int
     weights_sha256: str | None = None  # of weights.safetensors; runs of version 0.1.0 lack it
-    unwritten: list[str] = field(default_factory=list)  # what is not on disk, of a run that is not finished
+    unwritten: list[str] = field(default_factory=list)  # files not on disk, if the run is not finished
 
 
 _RESULT = form_of(Result)
 
 
 class RunFolder:
-    """Reads and writes the files of one run; what reads a file raises DamagedError where it is damaged."""
+    """Reads and writes the files of one run; reading a damaged file raises DamagedError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +84,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training this run; the lock ends with the process, however that ends."""
+        """Keep other processes from training this run; the lock is released even if the process is killed."""
         with ExitStack() as held:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -102,11 +102,11 @@ class RunFolder:
             raise CheckpointError(f"{self.path} was moved or removed while it was trained")
 
     def reopen(self) -> None:
-        """Take back that the run is finished, as it goes on."""
+        """Mark the run as unfinished, since it continues."""
         (self.path / "result.json").unlink(missing_ok=True)
 
     def incomplete(self, result: Result) -> str | None:
-        """Return what a finished run lacks on disk, or None."""
+        """Return what is missing on disk of a finished run, or None."""
         try:
             weights = self.weights.read_bytes()
         except OSError:
@@ -138,7 +138,7 @@ class RunFolder:
         self._write("input.json", inputs)
 
     def inputs(self) -> dict[str, Any] | None:
-        """Return what `write_inputs` wrote; None of a run of version 0.1.0."""
+        """Return what `write_inputs` wrote; None for a run of version 0.1.0."""
         if not (self.path / "input.json").exists():
             return None
         inputs: dict[str, Any] = self._read("input.json")
@@ -149,12 +149,12 @@ class RunFolder:
         return inputs
 
     def add_session(self, facts: dict[str, Any]) -> None:
-        """Note in environment.json where one more session of this run takes place."""
+        """Add a session of this run, with its environment, to environment.json."""
         sessions = self.sessions() if (self.path / "environment.json").exists() else []
         self._write("environment.json", {"sessions": [*sessions, facts]})
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return what `add_session` noted."""
+        """Return the sessions that `add_session` recorded."""
         content = self._read("environment.json")
         sessions = content.get("sessions") if isinstance(content, dict) else None
         if not isinstance(sessions, list) or not sessions:
@@ -167,7 +167,7 @@ class RunFolder:
         return sessions
 
     def rewrite_metrics(self, history: list[Metrics]) -> None:
-        """Bring metrics.jsonl back to what a checkpoint says."""
+        """Reset metrics.jsonl to the epochs of a checkpoint."""
         write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in history).encode())
 
     def append_metrics(self, line: Metrics) -> None:
@@ -177,7 +177,7 @@ class RunFolder:
             file.write((json.dumps(line) + "\n").encode())
 
     def complete_metrics(self, history: list[Metrics]) -> None:
-        """Write the metrics of all epochs, unless they are there."""
+        """Write the metrics of all epochs, unless they are already there."""
         try:
             complete = self.history() == history
         except DamagedError:
@@ -186,7 +186,7 @@ class RunFolder:
             self.rewrite_metrics(history)
 
     def history(self) -> list[Metrics]:
-        """Return the epochs of metrics.jsonl; a last line that was cut off is left out."""
+        """Return the epochs of metrics.jsonl; a truncated last line is ignored."""
         if not self.metrics.exists():
             return []
         try:
@@ -203,7 +203,7 @@ class RunFolder:
         self._write("result.json", asdict(result))
 
     def result(self) -> Result | None:
-        """Return how the run ended, or None if it has not."""
+        """Return the result of the run, or None if it is not finished."""
         if not (self.path / "result.json").exists():
             return None
         values = self._read("result.json")
@@ -215,7 +215,7 @@ class RunFolder:
         return Result(**{field.name: values[field.name] for field in fields(Result) if field.name in values})
 
     def _stand(self) -> tuple[int, int] | None:
-        """Which folder lies at this path."""
+        """Return the identity of the folder at this path."""
         try:
             found = self.path.stat()
         except OSError:
@@ -236,7 +236,7 @@ class RunFolder:
 
 
 def environment(config: Config, data: str) -> dict[str, Any]:
-    """Return where and with what a session runs."""
+    """Return the machine and the software of a session."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("pwoct-cost", "torch", "numpy", "safetensors")},
@@ -253,7 +253,7 @@ def environment(config: Config, data: str) -> dict[str, Any]:
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
+    except OSError:  # not on Linux
         return platform.processor()
     return next(
         (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()

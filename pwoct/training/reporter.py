@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it."""
+"""The interface through which a run reports its progress."""
 
 from typing import Any, Protocol
 
@@ -7,7 +7,7 @@ from pwoct.training.progress import Progress
 
 
 class Reporter(Protocol):
-    """Is told how a run goes. Every call is cheap to ignore."""
+    """Receives the progress of a run. Every call is cheap to ignore."""
 
     def started(self, progress: Progress, config: Config) -> None:
         """A session begins, at the position of `progress`."""
@@ -19,11 +19,11 @@ class Reporter(Protocol):
         """An epoch ended with these metrics."""
 
     def note(self, message: str) -> None:
-        """Something happened that a user should know."""
+        """Something happened that the user should know."""
 
 
 class Quiet:
-    """Says nothing."""
+    """Reports nothing."""
 
     def started(self, progress: Progress, config: Config) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""Whether and how a run may resume: what was settled before, what changed, what a checkpoint must hold."""
+"""Whether and how a run may resume: settled values, allowed changes, and the checks of a checkpoint."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from pwoct.training.forms import Epoch, PositionForm, require
 from pwoct.training.learner import Learner, under
 from pwoct.training.record import DamagedError, Result, RunError, RunFolder
 
-# Tensors of a checkpoint would not fit, or the position in an epoch would lose its meaning.
+# With these changed, a checkpoint's tensors would not fit, or its position in an epoch would be meaningless.
 FIXED = ("seed", "batch", "ema", "optimiser.name", "optimiser.decay")
-# What an optimiser keeps of each parameter once it has made a step.
+# The state that an optimiser keeps for each parameter after its first step.
 _KEPT = {"sgd": ("momentum_buffer",), "muon": ("momentum_buffer",), "adam": ("step", "exp_avg", "exp_avg_sq")}
 _SETTLED = ("device", "precision", "threads", "plan")
 
 
 def remembered(config: Config, run: RunFolder, allow_change: Collection[str]) -> Config:
-    """Return `config` with what is left to the machine taken from the run, where the run has settled it.
+    """Return `config` with values left to the machine replaced by those that the run has settled.
 
     A key in `allow_change` is settled anew.
     """
     try:
         before = run.config().machine
-    except DamagedError:  # or there is none yet: then the checkpoint decides
+    except DamagedError:  # or it does not exist yet: then the checkpoint decides
         return config
     machine = config.machine
     taken = {
@@ -39,25 +39,25 @@ def remembered(config: Config, run: RunFolder, allow_change: Collection[str]) ->
 
 
 def check_keys(allow_change: Collection[str], config: Config) -> None:
-    """Raise ConfigError if a change names something that is not a key."""
+    """Raise ConfigError if an allowed change does not name a key."""
     known = {*flatten(config), "data"}
     if unknown := [key for key in allow_change if key not in known]:
-        raise ConfigError(f"there is no key {', '.join(unknown)} whose change could be allowed")
+        raise ConfigError(f"no change of {', '.join(unknown)} can be allowed: there is no such key")
 
 
 def finished(run: RunFolder, config: Config, data: str, allow_change: Collection[str]) -> Result | None:
-    """Return the result of a run that ended, or None if there is still something to do.
+    """Return the result of a finished run, or None if there is still something to do.
 
     Raises:
-        RunError: if it ended with another configuration or data.
-        CheckpointError: if a file of it is missing or damaged, and no checkpoint is left to write it again.
+        RunError: if it was finished with a different configuration or data.
+        CheckpointError: if one of its files is missing or damaged, and no checkpoint is left to restore it.
     """
     result = run.result()
     if result is None:
         return None
     changed = changes(validated(result.config), config, result.data, data)
     refuse(run, changed, allow_change)
-    # How it is computed matters no more: going on would only rewrite the record.
+    # How it is computed no longer matters: continuing would only rewrite the record.
     if not all(key.startswith("machine.") for key in changed):
         return None
     if (fault := run.incomplete(result)) is None:
@@ -75,21 +75,23 @@ def changes(old: Config, new: Config, old_data: str, new_data: str) -> list[str]
 
 
 def refuse(run: RunFolder, changed: Collection[str], allow_change: Collection[str]) -> None:
-    """Raise RunError naming the changed keys that are not allowed, or that nobody can allow."""
+    """Raise RunError naming changed keys that are not allowed, or that cannot be allowed."""
     fixed = [key for key in changed if key in FIXED or key.startswith("model.")]
     if fixed:
-        raise RunError(f"{run.path} was begun with other values of {', '.join(fixed)}: choose another name")
+        raise RunError(
+            f"{run.path} was begun with different values of {', '.join(fixed)}: choose another name"
+        )
     forbidden = [key for key in changed if key not in allow_change]
     if forbidden:
         raise RunError(
-            f"{run.path} was begun with other values of {', '.join(forbidden)}:"
+            f"{run.path} was begun with different values of {', '.join(forbidden)}:"
             " choose another name, or allow the change"
         )
 
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """What the JSON of a checkpoint says."""
+    """The content of a checkpoint's JSON."""
 
     config: Config
     data: str
@@ -97,10 +99,10 @@ class CheckpointState:
 
 
 def read_state(checkpoint: Checkpoint) -> CheckpointState:
-    """Return what the JSON of a checkpoint says.
+    """Return the content of a checkpoint's JSON.
 
     Raises:
-        CheckpointError: if something is missing, or does not fit the rest.
+        CheckpointError: if something is missing or inconsistent.
     """
     state = checkpoint.state
     try:
@@ -143,7 +145,7 @@ def check_tensors(checkpoint: Checkpoint, state: CheckpointState, learner: Learn
 def _training_tensors(
     checkpoint: Checkpoint, state: CheckpointState, learner: Learner
 ) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor beside the model's, with one of its form."""
+    """Return every tensor besides the model's, with a tensor of the expected shape."""
     config, model = state.config, learner.model.state_dict()
     if config.ema is not None:
         yield from ((f"average.{name}", value) for name, value in model.items())
@@ -160,7 +162,7 @@ def _training_tensors(
 
 
 def _random_like(given: Tensor | None, learner: Learner) -> Tensor:
-    """The generators' state, which has another size on another device."""
+    """Return the generators' state, whose size depends on the device."""
     own = learner.random_state()
     longer = (
         given is not None and given.dtype == torch.uint8 and given.numel() >= torch.get_rng_state().numel()
@@ -179,9 +181,9 @@ def _key(state: dict[str, Any], key: str) -> Any:
 
 
 def _wrong(checkpoint: Checkpoint, fault: str) -> CheckpointError:
-    return CheckpointError(f"the checkpoint of step {checkpoint.step} holds what no training writes: {fault}")
+    return CheckpointError(f"the checkpoint of step {checkpoint.step} is invalid: {fault}")
 
 
 def chosen_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Return the weights that did best on held-out images so far."""
+    """Return the weights with the best accuracy on held-out images so far."""
     return under("chosen.", checkpoint.training)

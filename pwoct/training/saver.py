@@ -1,4 +1,4 @@
-"""What keeps a run alive: its checkpoints, resumption from them, its record on disk."""
+"""The persistence of a run: its checkpoints, resumption from them, its record on disk."""
 
 import hashlib
 import shutil
@@ -33,7 +33,7 @@ from pwoct.training.reporter import Reporter
 from pwoct.training.restoring import changes, check_tensors, chosen_weights, read_state, refuse
 from pwoct.training.schedule import rate
 
-EXPLODED = 1e6  # a mean loss of which no training comes back: right labels have probabilities of e^-1,000,000
+EXPLODED = 1e6  # a mean loss from which no training recovers: the labels' probabilities are e^-1,000,000
 
 
 class DivergedError(Exception):
@@ -71,15 +71,15 @@ class Saver:
         self.saved_step, self.failures, self.reason = -1, 0, "on the first rank"
 
     def due(self) -> bool:
-        """Return whether the last attempt to save is long enough ago."""
+        """Return whether it is time to save again."""
         return time.monotonic() - self.saved_at >= self.interval
 
     def choose(self, model: nn.Module) -> None:
-        """Keep a copy of the weights that did best on held-out images."""
+        """Keep a copy of the weights with the best accuracy on held-out images."""
         self.chosen = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
     def resume(self, allow_change: Collection[str] = ()) -> None:
-        """Go to where the run stands, or begin it.
+        """Restore the current state of the run, or begin it.
 
         Raises:
             RunError: if the configuration or the data changed.
@@ -95,14 +95,14 @@ class Saver:
         if checkpoint is not None:
             self._restore(checkpoint, allow_change)
         elif self.run.history():
-            raise CheckpointError(f"{self.run.path} has metrics but no checkpoint: they were removed")
+            raise CheckpointError(f"{self.run.path} has metrics, but its checkpoints were removed")
         if not self._attempt("record", self._open_record, ends="the run cannot begin"):
             raise CheckpointError(f"{self.run.path} cannot be written: {self.reason}")
         if checkpoint is None:
             self.save()
 
     def save(self) -> None:
-        """Write a checkpoint of this position, unless it has one; a full disk is noted, not fatal.
+        """Write a checkpoint of this position, unless there is one; a full disk is reported, not fatal.
 
         Raises:
             DivergedError: if the loss or a weight is no longer finite.
@@ -130,7 +130,7 @@ class Saver:
             raise CheckpointError(f"the first checkpoint of {self.run.path} cannot be written: {self.reason}")
 
     def check_finite(self, totals: Tensor) -> None:
-        """Raise DivergedError unless sums over this epoch and all weights are finite, on this rank."""
+        """Raise DivergedError unless this rank's sums over the epoch and all weights are finite."""
         steps = self.progress.steps
         name = finite({**self.learner.model.state_dict(), **self.learner.evaluated.state_dict()})
         if totals.isfinite().all() and name is None:
@@ -149,7 +149,7 @@ class Saver:
         self._attempt("metrics", lambda: self.run.append_metrics(metrics))
 
     def finish(self, model: nn.Module, score: Score, epoch: int, chosen_by: str) -> Result:
-        """Return the result; write it, if the last checkpoint, the metrics and the weights are written."""
+        """Return the result; write it if the last checkpoint, the metrics and the weights were written."""
         history = self.progress.history
         weights = to_safetensors(
             {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
@@ -176,7 +176,7 @@ class Saver:
         return replace(result, failures=self.failures, unwritten=unwritten)
 
     def _write_end(self, weights: bytes, result: Result) -> list[str]:
-        """Write what a finished run leaves, the result last, and return what could not be written."""
+        """Write the files of a finished run, the result last; return those that could not be written."""
         if self.saved_step != self.progress.steps:
             return ["checkpoint", "weights", "result"]
         ends = "the run is not finished"
@@ -190,12 +190,12 @@ class Saver:
         return unwritten
 
     def _find(self) -> Checkpoint | None:
-        """The checkpoint to resume from, if there is one."""
+        """Return the checkpoint to resume from, if there is one."""
         if self.keeping.from_step is not None:
             return chosen(self.run.checkpoints, self.keeping.from_step)
         checkpoint, skipped = newest(self.run.checkpoints)
         for reason in skipped:
-            self.reporter.note(f"a damaged checkpoint is passed over: {reason}")
+            self.reporter.note(f"a damaged checkpoint is skipped: {reason}")
         return checkpoint
 
     def _restore(self, checkpoint: Checkpoint, allow_change: Collection[str]) -> None:
@@ -203,12 +203,12 @@ class Saver:
         changed = changes(state.config, self.config, state.data, self.data)
         refuse(self.run, changed, allow_change)
         if state.progress["steps_per_epoch"] != self.progress.steps_per_epoch:
-            raise RunError("the steps of an epoch cannot change within a run")
+            raise RunError("the number of steps per epoch cannot change within a run")
         if state.progress["epoch"] > self.config.epochs:
-            raise RunError(f"epochs must be at least the {state.progress['epoch']} already made")
+            raise RunError(f"epochs must be at least the {state.progress['epoch']} already completed")
         check_tensors(checkpoint, state, self.learner)
         self.learner.restore(checkpoint.model, checkpoint.training)
-        if (random := checkpoint.training.get(f"random.{rank}")) is not None:  # else a rank that is new
+        if (random := checkpoint.training.get(f"random.{rank}")) is not None:  # otherwise this rank is new
             self.learner.set_random_state(random)
         self.progress.restore(state.progress, checkpoint.training.get(f"totals.{rank}"))
         self.progress.changes += [key for key in changed if key not in self.progress.changes]
@@ -218,18 +218,18 @@ class Saver:
         self._tell_rate(state.config)
 
     def _tell_rate(self, before: Config) -> None:
-        """Say how a change of the configuration moves the learning rate, which a schedule hides."""
+        """Report how a changed configuration alters the learning rate, which the schedule would hide."""
         step, steps = self.progress.steps, self.progress.steps_per_epoch
         if step < self.config.epochs * steps and step < before.epochs * steps:
             old, new = (rate(config, step, steps) for config in (before, self.config))
             if old != new:
-                self.reporter.note(f"the learning rate goes on at {new:.3g} instead of {old:.3g}")
+                self.reporter.note(f"the learning rate continues at {new:.3g} instead of {old:.3g}")
 
     def _open_record(self) -> None:
         size = sum(value.numel() * value.element_size() for value in self.learner.model.state_dict().values())
         needed = (
             (self.keeping.keep + 2) * 4 * size
-        )  # with momentum, average and chosen weights; one in writing
+        )  # with momentum, average and chosen weights; plus one being written
         free = shutil.disk_usage(self.run.path).free
         if free < needed:
             raise CheckpointError(
@@ -255,10 +255,10 @@ class Saver:
         )
 
     def _attempt(self, what: str, write: Callable[[], object], ends: str = "the run goes on") -> bool:
-        """Let the first rank write, and return on every rank whether that went well.
+        """Let the first rank write; return on every rank whether that succeeded.
 
         Raises:
-            CheckpointError: if going on makes no sense, on every rank.
+            CheckpointError: on every rank, if there is no point in continuing.
         """
         failed, fatal = False, False
         if self.ranks.first:
@@ -277,5 +277,5 @@ class Saver:
 
 
 def _size(count: int) -> str:
-    """Return a number of bytes in a unit that shows it."""
+    """Return a number of bytes in a readable unit."""
     return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

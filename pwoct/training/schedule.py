@@ -13,8 +13,8 @@ def rate(config: Config, step: int, steps_per_epoch: int) -> float:
 def rate_factor(schedule: Schedule, step: int, steps_per_epoch: int, epochs: int) -> float:
     """Return the factor of the learning rate at a step, counted from 0 over the whole run.
 
-    It rises by a straight line over the warm-up. Then "one_cycle" falls by a straight line, to 0 right after
-    the last step; "steps" is the factor of the last milestone passed, milestones being shares of the run.
+    It rises linearly over the warm-up. Then "one_cycle" falls linearly, reaching 0 right after the last step;
+    "steps" is the factor of the last milestone passed, where milestones are fractions of the run.
 
     >>> halves = Schedule(name="steps", milestones=(0.5,), factors=(0.1,))
     >>> [rate_factor(halves, step, 2, 2) for step in range(4)]

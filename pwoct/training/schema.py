@@ -1,4 +1,4 @@
-"""The keys of a training's configuration, their types and their ranges."""
+"""The keys of a training configuration, their types and their ranges."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -70,7 +70,7 @@ def _recipe(value: Any) -> Any:
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, of finite numbers, without keys that it does not know."""
+    """A section of the configuration: frozen, finite numbers only, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -78,8 +78,8 @@ class Section(BaseModel):
 class Model(Section):
     """The network. alpha, beta and paths: one value, or three, one per stage.
 
-    A name such as `timm:resnet18`, `net.py:Net(width=8)` or `convert(timm:resnet18, alpha=1/4)` is that of a
-    network of other origin; it says everything, and the other keys belong to the networks of this package.
+    A name such as `timm:resnet18`, `net.py:Net(width=8)` or `convert(timm:resnet18, alpha=1/4)` specifies an
+    external network completely; the other keys apply only to built-in networks.
     """
 
     name: Annotated[str, BeforeValidator(_network)] = "resnet20"
@@ -95,12 +95,12 @@ class Model(Section):
 
     @property
     def depth(self) -> int:
-        """The number in the name."""
+        """The depth in the network's name."""
         return int(self.name.removeprefix("resnet"))
 
     @property
     def is_own(self) -> bool:
-        """Whether the network is of other origin than this package."""
+        """Whether the network is external, not built in."""
         return OWN.fullmatch(self.name) is not None
 
     @model_validator(mode="after")
@@ -109,16 +109,16 @@ class Model(Section):
         given = [key for key in fields if key != "name" and getattr(self, key) != fields[key].default]
         if self.is_own and given:
             raise ValueError(
-                f"{', '.join(given)} {'goes' if len(given) == 1 else 'go'} with built-in networks: what "
-                f"{self.name} is, its name says, such as convert({self.name}, alpha=1/4)"
+                f"{', '.join(given)} {'goes' if len(given) == 1 else 'go'} with built-in networks; the name "
+                f"of {self.name} must say everything, such as convert({self.name}, alpha=1/4)"
             )
         return self
 
 
 class Data(Section):
-    """The images: which set, how many of its training images, how many of these held out for validation.
+    """The images: the data set, the number of training images, and the number held out for validation.
 
-    `image_size`: (h, w) to which images of a folder are brought.
+    `image_size`: (h, w) to which images from a folder are resized and cropped.
     """
 
     dataset: Annotated[str, BeforeValidator(_dataset)] = "cifar10"
@@ -139,7 +139,7 @@ class Data(Section):
 
 
 class Augmentation(Section):
-    """Shifts up to a share of the size, what they bring in from outside, mirroring; normalisation."""
+    """Shifts up to a fraction of the size, the fill of uncovered pixels, mirroring; normalisation."""
 
     shift: Annotated[float, Field(ge=0, lt=1)]
     fill: Fill
@@ -172,14 +172,14 @@ class Optimiser(Section):
         if self.name != "muon" and self.rest_lr is not None:
             raise ValueError(f"{self.name} has no rest_lr, which muon has alone: set optimiser.rest_lr=none")
         if self.name == "muon" and not self.nesterov:
-            raise ValueError("muon takes Nesterov's steps alone: nesterov must be true")
+            raise ValueError("muon takes only Nesterov steps: nesterov must be true")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
         return self
 
 
 class Schedule(Section):
-    """The learning rate over the run: warm-up in epochs, then steps at shares of the run, or one cycle."""
+    """The learning rate over the run: warm-up in epochs, then steps at fractions of the run, or one cycle."""
 
     name: Literal["steps", "one_cycle"]
     warmup: Annotated[float, Field(ge=0)] = 0.0
@@ -200,11 +200,11 @@ class Schedule(Section):
 
 
 class MachineSettings(Section):
-    """What computes. "auto" and 0 are replaced by what is found, before a run starts and is recorded."""
+    """The hardware and how it is used. "auto" and 0 are replaced by detected values before a run starts."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0  # with many more, OpenMP ends the process by a signal
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0  # with many more, OpenMP crashes the process
     ranks: Annotated[int, Field(ge=0)] = 0
     channels_last: bool = True
     compile: bool = False

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-# What the system has of these: Windows knows neither SIGHUP nor SIGUSR1.
+# Those that the system supports: Windows has neither SIGHUP nor SIGUSR1.
 STOP = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SAVE = getattr(signal, "SIGUSR1", None)
 
@@ -21,18 +21,18 @@ class StoppedError(Exception):
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
+        """The exit code that a shell expects: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
 
 class Signals:
-    """While open, notes SIGINT, SIGTERM and SIGHUP (stop) and SIGUSR1 (save) instead of acting on them.
+    """While open, records SIGINT, SIGTERM and SIGHUP (stop) and SIGUSR1 (save) instead of acting on them.
 
     A second SIGINT acts at once, as a first one does elsewhere. A SIGHUP that is ignored, as under nohup,
-    stays ignored. Outside the main thread nothing is noted: Python handles signals in the main one alone.
+    stays ignored. Outside the main thread nothing is recorded, since Python handles signals only there.
 
     Args:
-        idle: is called with the number of a stop that arrives while nothing is `at_work`.
+        idle: Called with the number of a stop signal that arrives while nothing is `at_work`.
     """
 
     def __init__(self, idle: Callable[[int], object] | None = None) -> None:
@@ -56,7 +56,7 @@ class Signals:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Note stops even if `idle` is given: there is something to save."""
+        """Record stops even if `idle` is given: there is something to save."""
         self._at_work = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""A study: networks times seeds, each run in its own folder, spread over machines by shards."""
+"""A study: networks times seeds, each run in its own folder, distributed over machines by shards."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,16 +17,16 @@ from pwoct.training.train import train
 
 
 class UnwrittenError(Exception):
-    """A run was trained to its end, but a file of it could not be written."""
+    """A run was trained to its end, but one of its files could not be written."""
 
 
-# What is the matter of one run, and no reason to leave others alone.
+# Errors that concern one run and do not keep the others from being trained.
 ENDS_ONE_RUN = (DivergedError, CheckpointError, RunError, UnwrittenError)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several parts of a study: the runs whose position, counted from 1, leaves it as remainder."""
+    """One of several parts of a study: the runs whose position, counted from 1, is `number` modulo `of`."""
 
     number: int = 1
     of: int = 1
@@ -36,7 +36,7 @@ class Shard:
         """Read "1/4".
 
         Raises:
-            ValueError: if it is not part of a whole.
+            ValueError: if it does not name part of a whole.
 
         >>> Shard.parse("2/4")
         Shard(number=2, of=4)
@@ -53,18 +53,18 @@ class Shard:
 
 @dataclass(frozen=True)
 class Study:
-    """Where the runs of a study are kept, and what they are."""
+    """The runs of a study, and the folder that holds them."""
 
     folder: Path
     runs: tuple[Config, ...]
 
     @property
     def threads(self) -> int | None:
-        """How many threads each training has; None where the machine decides."""
+        """The number of threads of each training; None if the machine decides."""
         return self.runs[0].machine.threads or None
 
     def with_threads(self, threads: int) -> "Study":
-        """Return the same study with another number of threads per training."""
+        """Return the same study with a different number of threads per training."""
         machine = {"threads": threads}
         runs = (
             run.model_copy(update={"machine": run.machine.model_copy(update=machine)}) for run in self.runs
@@ -76,21 +76,21 @@ class Study:
         return self.folder / default_name(run.model_copy(update={"machine": MachineSettings()}))
 
     def result(self, run: Config) -> Result | None:
-        """Return how a run ended, on whatever machine; None if it has not.
+        """Return the result of a run, from any machine; None if it is not finished.
 
         Raises:
-            RunError: if its folder holds another run.
+            RunError: if its folder holds a different run.
         """
         result = RunFolder(self.path(run)).result()
         if result is None:
             return None
         changed = [key for key in differences(Config.model_validate(result.config), run) if not _machine(key)]
         if changed:
-            raise RunError(f"{self.path(run)} holds a run with other values of {', '.join(changed)}")
+            raise RunError(f"{self.path(run)} holds a run with different values of {', '.join(changed)}")
         return result
 
     def state(self, run: Config) -> str:
-        """Return how a run stands: done, begun, open, or damaged."""
+        """Return the state of a run: done, begun, open, or damaged."""
         try:
             done = self.result(run) is not None
         except RunError:
@@ -100,7 +100,7 @@ class Study:
         return "begun" if self.path(run).is_dir() else "open"
 
     def results(self) -> list[Result]:
-        """Return how the runs ended that have; damaged ones are left out."""
+        """Return the results of the finished runs; damaged ones are left out."""
         sound = [run for run in self.runs if self.state(run) == "done"]
         return [result for run in sound if (result := self.result(run)) is not None]
 
@@ -116,11 +116,11 @@ def plan(
     """Return a study: all networks with the first seed, then all with the second, and so on.
 
     Args:
-        folder: where runs are kept.
-        networks: configuration keys of each network, such as model.alpha.
-        seeds: of each network.
-        recipe: how all are trained.
-        values: further configuration keys of all.
+        folder: The folder that holds the runs.
+        networks: Configuration keys of each network, such as model.alpha.
+        seeds: Seeds of each network.
+        recipe: Training recipe of all runs.
+        values: Further configuration keys of all runs.
 
     Raises:
         ConfigError: if a key is unknown or has a wrong value.
@@ -150,7 +150,7 @@ def carry_out(
     note: Callable[[str], object] = lambda _: None,
     signals: Signals | None = None,
 ) -> dict[str, Exception]:
-    """Train the runs of a shard that have not ended, each from where it stands; return what ended which.
+    """Train a shard's unfinished runs, each from its current state; return the errors that ended runs.
 
     A run that another process is training is left to it. One that diverged, is damaged or could not be
     written does not keep the others from being trained. Raises what else `train` raises.
@@ -172,7 +172,7 @@ def carry_out_run(
     note: Callable[[str], object] = lambda _: None,
     signals: Signals | None = None,
 ) -> Exception | None:
-    """Train one run of a study from where it stands; return what ended it, if that was no good end."""
+    """Train one run of a study from its current state; return the error that ended it, if any."""
     folder = study.path(run)
     try:
         if study.result(run) is not None:
@@ -185,7 +185,7 @@ def carry_out_run(
         if result.unwritten:
             raise UnwrittenError(f"finished, but could not write: {', '.join(result.unwritten)}")
     except BusyError:
-        note(f"{folder.name}: left to another process, which is training it")
+        note(f"{folder.name}: skipped: another process is training it")
     except ENDS_ONE_RUN as error:
         note(f"{folder.name}: {error}")
         return error

@@ -1,4 +1,4 @@
-"""Text files as people have them: UTF-8, with or without a byte-order mark, or UTF-16 as PowerShell writes.
+"""Text files as found in practice: UTF-8, with or without a byte-order mark, or UTF-16 as PowerShell writes.
 
 `costmodel.text` has its own copy, since the two packages know nothing of each other.
 """
@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a file says in JSON.
+    """Return the JSON value of a file.
 
     Raises:
         OSError: if it cannot be read.

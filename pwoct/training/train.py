@@ -1,4 +1,4 @@
-"""The training of one network: a loop that can be stopped or killed anywhere and resumed to the same bits."""
+"""The training of one network: a loop that can be stopped or killed anywhere, and resumes bit-identically."""
 
 import contextlib
 import time
@@ -39,14 +39,15 @@ def train(
     allow_change: Collection[str] = (),
     signals: Signals | None = None,
 ) -> Result:
-    """Train a network in the folder of its run, from where the run stands, and return how it ended.
+    """Train a network in its run's folder, from the run's current state, and return the result.
 
     A finished run is not repeated. A checkpoint is written after every epoch and every `checkpoint_minutes`;
-    the newest `keep` stay. What the configuration leaves to the machine is taken from a run that was begun.
+    the newest `keep` remain. Values that the configuration leaves to the machine are taken from the run, if
+    it was begun before.
 
     Args:
-        from_step: resume from the checkpoint of this step, and set later ones aside.
-        signals: open already, if the caller is to be told of signals before and after the run too.
+        from_step: Resume from the checkpoint of this step, and set later ones aside.
+        signals: Signal handling, already open, if the caller also handles signals before and after the run.
 
     Raises:
         ConfigError: if the configuration cannot be carried out on this machine or data, or differs by rank.
@@ -81,15 +82,17 @@ def train(
 
 
 def settled(config: Config, dataset: Dataset, ranks: Ranks) -> Config:
-    """Return `config` with every "auto" replaced by what this machine, network and data make of it."""
+    """Return `config` with every "auto" resolved for this machine, network and data."""
     h, w, channels = dataset.train.pixels.shape[1:]
     return settle_plan(settle(config, ranks.size), len(dataset.classes), channels, (h, w))
 
 
 def check_alike(ranks: Ranks, config: Config, dataset: Dataset) -> None:
-    """Raise ConfigError if ranks would compute by different configurations, or on different data."""
+    """Raise ConfigError if ranks have different configurations or different data."""
     if found := ranks.disagreements({**flatten(config), "data": dataset.fingerprint}):
-        raise ConfigError(f"all ranks must train alike, but {'; '.join(found)}: set it for all")
+        raise ConfigError(
+            f"all ranks must have the same configuration and data, but {'; '.join(found)}: set it for all"
+        )
 
 
 def _how_it_ended(result: Result) -> str:
@@ -98,7 +101,7 @@ def _how_it_ended(result: Result) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a few steps tell about a run that has not begun."""
+    """An estimate of a run that has not begun, from a few steps."""
 
     config: Config
     parameters: int
@@ -108,12 +111,12 @@ class Trial:
 
     @property
     def minutes(self) -> float:
-        """How long all steps would take, without evaluation."""
+        """The estimated time of all steps, without evaluation."""
         return self.config.epochs * self.steps_per_epoch * self.seconds_per_step / 60
 
 
 def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> Trial:
-    """Build everything, make a few steps without touching the folder, and time the quickest of them.
+    """Build everything, make a few steps without touching the folder, and time the fastest of them.
 
     Raises:
         ConfigError: if the configuration cannot be carried out on this machine or data.
@@ -130,7 +133,7 @@ def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> T
 
 
 class Session:
-    """One process's part in a run, from its start or its resumption to its end or its next stop."""
+    """One process's part in a run, from its start or resumption to its end or its next stop."""
 
     def __init__(
         self,
@@ -178,7 +181,7 @@ class Session:
         self._heed_signals()
 
     def make_step(self) -> None:
-        """Make the step at which the run stands."""
+        """Make the next step of the run."""
         progress, started = self.progress, time.perf_counter()
         x, labels = self.batches(progress.epoch, progress.step)
         now = rate(self.config, progress.steps, len(self.batches))
@@ -186,7 +189,7 @@ class Session:
         progress.add(loss, correct, len(labels), time.perf_counter() - started)
 
     def finish(self) -> Result:
-        """Write and return the result: of the last epoch, or of the epoch that held-out images chose."""
+        """Write and return the result: of the last epoch, or of the epoch chosen on held-out images."""
         model, epoch, chosen_by = self.learner.evaluated, self.progress.epoch, "last epoch"
         if self.held_out is not None:
             model.load_state_dict(self.saver.chosen)

@@ -1,4 +1,4 @@
-"""Weights from a file: the project's own, or those of another program, whatever it wrapped around them."""
+"""Loads weights from a file, the project's own or another program's, through common wrappers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from pwoct.training.checkpoint import CheckpointError, finite
 
-# Where programs put the weights in what they save, and what wrappers of modules put before names.
+# The keys under which programs save weights, and the prefixes that module wrappers add to names.
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and DistributedDataParallel; of torch.compile
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Return the finite tensors of a .safetensors, or of a .pth or .pt file that holds nothing but tensors.
+    """Return the finite tensors of a .safetensors file, or of a .pth or .pt file that holds only tensors.
 
     They may lie under one of `CONTAINERS`, and their names may begin with `WRAPPERS`.
 
@@ -32,10 +32,10 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def put_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model these weights.
+    """Load weights into a model.
 
     Raises:
-        CheckpointError: if they are those of another network; names what is missing or does not fit.
+        CheckpointError: if they belong to a different network; names what is missing or does not fit.
     """
     own = model.state_dict()
     lacking, foreign = [n for n in own if n not in weights], [n for n in weights if n not in own]
@@ -68,7 +68,7 @@ def _unpickled(path: Path) -> Any:
     except MemoryError:
         raise
     except Exception as error:
-        # The message of torch is no use here: it is long, coloured, and advises to run what is in the file.
+        # torch's message is unsuitable: it is long, coloured, and advises running code from the file.
         raise CheckpointError(
             f"{path}: no readable weights: not a whole .pth file, or one that holds more than tensors, which"
             " could run code"
@@ -97,7 +97,7 @@ def _holds(found: dict[Any, Any], key: str) -> bool:
 
 
 def _bare(name: str) -> str:
-    """Return a name without what wrappers put before it, or before a part of it."""
+    """Return a name without the prefixes that wrappers add to it or to a part of it."""
     name = name.replace("_orig_mod.", "")
     while name.startswith(WRAPPERS):
         name = name.removeprefix("module.")

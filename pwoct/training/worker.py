@@ -1,4 +1,4 @@
-"""The worker's side of a study on a cluster: carries out one run at a time, and tells how it goes."""
+"""The worker's side of a study on a cluster: trains one run at a time and reports its progress."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from pwoct.training.progress import Progress
 from pwoct.training.signals import SAVE, STOP, Signals
 from pwoct.training.study import Study, carry_out_run
 
-EVERY = 2.0  # seconds between two messages on the steps of a run
+EVERY = 2.0  # seconds between two reports of a run's steps
 
 
 @dataclass(frozen=True)
 class News:
-    """What a worker tells about a run: how far it is, and a message or the metrics of an epoch."""
+    """A worker's report on a run: its progress, and a message or the metrics of an epoch."""
 
     run: str
     worker: str
     kind: str  # "started", "stepped", "evaluated", "note", "ended"
     epochs: int = 0
     epoch: int = 0
-    done: float = 0.0  # share of all steps
+    done: float = 0.0  # fraction of all steps
     loss: float = 0.0
-    seconds: float = 0.0  # of the training so far, in this epoch
+    seconds: float = 0.0  # of the training so far in this epoch
     message: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker needs in order to carry out one run of a study."""
+    """Everything a worker needs to train one run of a study."""
 
     folder: Path
     run: Config
@@ -49,17 +49,17 @@ class Order:
 
     @property
     def study(self) -> Study:
-        """The study of this run alone."""
+        """A study of this run alone."""
         return Study(self.folder, (self.run,))
 
 
-_ONE_AT_A_TIME = threading.Lock()  # trainings in one process would share torch's random states
+_ONE_AT_A_TIME = threading.Lock()  # trainings in one process would share torch's random state
 _OPEN: list[tuple[str, Signals]] = []
 _STOPPED: dict[str, int] = {}  # studies, by their topics, and the signals that stopped them
 
 
 def carry_out_order(order: Order) -> Exception | None:
-    """Train a run on this worker; return what ended it, if that was no good end."""
+    """Train a run on this worker; return the error that ended it, if any."""
     from distributed import get_worker
 
     worker, path = get_worker(), order.study.path(order.run)
@@ -83,24 +83,24 @@ def carry_out_order(order: Order) -> Exception | None:
 def dask_setup(worker: object) -> None:  # noqa: ARG001 - Dask gives it
     """Leave signals to whoever started the study: a Ctrl-C in a terminal reaches its local workers too.
 
-    Dask calls this in each worker that is started with this module as a preload.
+    Dask calls this in each worker that is started with this module as preload.
     """
     for number in STOP if SAVE is None else (*STOP, SAVE):
         signal.signal(number, signal.SIG_IGN)
 
 
 def heed(topic: str, number: int) -> None:
-    """Stop what this worker trains for a study, as by the signal of that number; at 0, save it."""
+    """Stop this worker's run of a study, as if by the signal with that number; if it is 0, save the run."""
     if number:
         _STOPPED[topic] = number
-    for study, signals in _OPEN.copy():  # runs begin and end in other threads
+    for study, signals in _OPEN.copy():  # runs begin and end in different threads
         if study == topic:
             signals.stop, signals.save = number or signals.stop, number == 0
 
 
 @contextmanager
 def _heeding(topic: str) -> Iterator[Signals]:
-    """Give the signals of a run that begins; where its study was stopped before, those stop it at once."""
+    """Yield the signals of a run that begins; if its study was already stopped, they stop it at once."""
     signals = Signals()
     signals.stop = _STOPPED.get(topic, 0)
     _OPEN.append((topic, signals))
@@ -121,24 +121,24 @@ def _told(tell: Callable[..., None]) -> Iterator[Telling]:
 
 
 class Telling:
-    """The reporter of a run on a worker: tells whoever started the study, a few times a minute."""
+    """The reporter of a run on a worker: informs the process that started the study, a few times a minute."""
 
     def __init__(self, tell: Callable[..., None]) -> None:
         self._tell, self._told_at, self._epochs = tell, 0.0, 0
 
     def started(self, progress: Progress, config: Config) -> None:
-        """Tell where the run begins."""
+        """Report where the run begins."""
         self._epochs = config.epochs
         self._tell("started", **self._place(progress))
 
     def stepped(self, progress: Progress) -> None:
-        """Tell how far the run is, unless that was told just before."""
+        """Report the run's progress, unless it was reported just before."""
         if (now := time.monotonic()) - self._told_at >= EVERY:
             self._told_at = now
             self._tell("stepped", loss=progress.loss, seconds=progress.seconds, **self._place(progress))
 
     def evaluated(self, metrics: dict[str, Any]) -> None:
-        """Tell how the epoch went."""
+        """Report the metrics of the epoch."""
         done = metrics["epoch"] / self._epochs
         self._tell("evaluated", epochs=self._epochs, epoch=metrics["epoch"], done=done, metrics=metrics)
 

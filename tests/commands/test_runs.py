@@ -44,7 +44,7 @@ def test_a_changed_digit_is_code_1_and_named(pwoct_cost, records):
     (records / "mine.json").write_text(text.replace(f'"correct": {correct}', f'"correct": {correct + 1}'))
     run = pwoct_cost("runs", "--check", str(records), "--format", "json")
     assert (run.code, run.json["records"][0]["holds"]) == (1, False)
-    assert "mine.json: its content does not have its sha256" in run.err
+    assert "mine.json: its sha256 does not match its content" in run.err
     assert run.err.endswith("pwoct-cost: error: 2 contradictions in 1 record\n")
 
 

@@ -93,7 +93,9 @@ def test_bad_input_is_one_line_and_code_2(arguments, message, pwoct_cost, tmp_pa
 def test_a_changed_configuration_is_refused_by_its_keys(pwoct_cost, trained):
     run = pwoct_cost("train", "resnet8", *SMALL, "--lr", "0.3", "--name", "mine", "--runs", str(trained))
     assert run.code == 2
-    assert "was begun with other values of optimiser.lr: choose another name, or allow the change" in run.err
+    assert (
+        "was begun with different values of optimiser.lr: choose another name, or allow the change" in run.err
+    )
 
 
 def test_missing_data_are_code_4(pwoct_cost, tmp_path):
@@ -114,7 +116,7 @@ def test_damaged_data_are_code_4(pwoct_cost, tmp_path):
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")
     run = pwoct_cost("data", "check", str(tmp_path))
     assert run.code == 4
-    assert "is truncated or no .tar.gz archive" in run.err
+    assert "is truncated or not a .tar.gz archive" in run.err
 
 
 def test_a_run_without_a_good_checkpoint_is_code_5(pwoct_cost, trained):

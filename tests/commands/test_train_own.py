@@ -121,8 +121,13 @@ def test_the_built_in_networks_take_folders_too(train, tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "code", "message"),
     [
-        ("net.py:Net(classes=3)", (), 2, "tells 3 classes apart, and the images have 2: ask for as many"),
-        ("net.py:Net", ("--alpha", "1/4"), 2, "model: alpha goes with built-in networks: what net.py:Net is"),
+        ("net.py:Net(classes=3)", (), 2, "distinguishes 3 classes, but the images have 2: give this number"),
+        (
+            "net.py:Net",
+            ("--alpha", "1/4"),
+            2,
+            "model: alpha goes with built-in networks; the name of net.py:",
+        ),
         ("net.py:None", (), 2, "net.py has no None; it has Net"),
         ("net.onnx", (), 2, "net.onnx is a network without weights to train: name the code"),
         ("net.py:Net", ("--plan", "lean"), 2, "lean does not compute net.py:Net: it needs octave layers"),

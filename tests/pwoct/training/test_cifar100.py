@@ -53,7 +53,7 @@ def test_the_archive_gives_the_same(folder, tmp_path_factory):
     ("name", "content", "message"),
     [
         ("train.bin", b"x", "train.bin must have 92,220 bytes, got 1"),
-        ("test.bin", bytes([0, 100]) * 15370, "test.bin is no file of CIFAR-100: it has a label 100"),
+        ("test.bin", bytes([0, 100]) * 15370, "test.bin is not a CIFAR-100 file: it has a label 100"),
         ("fine_label_names.txt", b"apple bear", "fine_label_names.txt must name 100 classes, got 2"),
     ],
 )
@@ -69,5 +69,5 @@ def test_a_folder_without_it_and_a_damaged_archive_are_refused(tmp_path):
     ):
         load_cifar100(tmp_path)
     (tmp_path / ARCHIVE).write_bytes(b"no archive")
-    with pytest.raises(DataError, match=r"is truncated or no .tar.gz archive"):
+    with pytest.raises(DataError, match=r"is truncated or not a .tar.gz archive"):
         load_cifar100(tmp_path)

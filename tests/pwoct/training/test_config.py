@@ -61,7 +61,7 @@ def test_values_beat_the_file_and_the_file_beats_the_recipe(tmp_path):
         ({"lr": 3}, "unknown key lr: the nearest known ones are optimiser.lr, "),
         ({"optimiser.rate": 3}, r"unknown key optimiser.rate: .* are optimiser.name, optimiser.lr, "),
         ({"optimiser.lr": -1}, "^optimiser.lr must be greater than 0, got -1$"),
-        ({"epochs.x": 1}, "epochs in epochs.x is no section"),
+        ({"epochs.x": 1}, "epochs in epochs.x is not a section"),
         ({"model.alpha": 1.5}, r"model.alpha: alpha must be in \[0, 1\], got 1.5"),
         ({"model.alpha": [0, 1]}, "model.alpha must be one value or three, one per stage, got 2"),
         ({"model.paths": "HX"}, "paths must be among HH, HL, LH, LL, got 'HX'"),

@@ -112,7 +112,7 @@ def test_a_truncated_archive_is_said(part, folder):
     cut = folder / "cut.tar.gz"
     whole = (folder / "whole").read_bytes()
     cut.write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(DataError, match=r"cut.tar.gz is truncated or no .tar.gz archive"):
+    with pytest.raises(DataError, match=r"cut.tar.gz is truncated or not a .tar.gz archive"):
         load_cifar10(cut)
 
 
@@ -140,7 +140,7 @@ def test_validation_images_are_apart_and_the_same_for_all(folder):
     assert torch.equal(held.labels, again[1].labels)
     assert set(again[0].labels.tolist()) < set(train.labels.tolist())
     assert split_validation(Data(), images)[1] is None
-    with pytest.raises(ConfigError, match=r"10 \+ 95 images of 100 are wanted"):
+    with pytest.raises(ConfigError, match=r"10 \+ 95 images are requested, but there are 100"):
         split_validation(Data(validation=95, train_images=10), images)
 
 

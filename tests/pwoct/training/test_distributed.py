@@ -136,8 +136,8 @@ def test_ranks_that_would_compute_differently_are_refused(pair, tmp_path):
     assert pair(tmp_path / "run", *own) == [2, 2]
     for plan in plans:
         assert (tmp_path / plan).read_text() == (
-            "all ranks must train alike, but machine.plan is reference on rank 0, lean on rank 1:"
-            " set it for all"
+            "all ranks must have the same configuration and data, but machine.plan is "
+            "reference on rank 0, lean on rank 1: set it for all"
         )
     assert not (tmp_path / "run").exists()
 

@@ -95,7 +95,7 @@ def damaged(folder):
         (lambda f: (f / "train" / "cat" / "a.png").write_text("x"), "a.png cannot be read as an image"),
         (
             lambda f: (f / "train" / "cat" / "notes.txt").write_text("x"),
-            "notes.txt is not an image: a class holds",
+            "notes.txt is not an image: a class holds only",
         ),
         (lambda f: (f / "test" / "cow").mkdir(), "cow: train/ has no class cow; it has cat, dog"),
         (lambda f: (f / "train" / "cow").mkdir(), "cow holds no image"),

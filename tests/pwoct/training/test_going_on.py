@@ -85,7 +85,7 @@ def test_an_earlier_step_is_gone_on_from_with_another_rate(tmp_path, images):
     other = train(lower, images, run.path, from_step=0, allow_change=["optimiser.lr"], reporter=told)
     assert other.changes == ["optimiser.lr"]
     assert [line["rate"] for line in run.history()] == pytest.approx([0.01, 0.0025])
-    assert "the learning rate goes on at 0.0025 instead of 0.0125" in told.notes
+    assert "the learning rate continues at 0.0025 instead of 0.0125" in told.notes
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 5 in .*; there are 4, 8$"):
         train(lower, images, run.path, from_step=5, allow_change=["optimiser.lr"])
 
@@ -102,11 +102,11 @@ def test_in_the_middle_of_the_fall_more_epochs_move_it(tmp_path, images):
     told = Notes()
     train(tiny(epochs=3), images, tmp_path / "run", allow_change=["epochs"], reporter=told)
     # Step 6 of 8 and of 12: 0.03 (8 - 6) / (8 - 4) and 0.03 (12 - 6) / (12 - 4).
-    assert "the learning rate goes on at 0.0225 instead of 0.015" in told.notes
+    assert "the learning rate continues at 0.0225 instead of 0.015" in told.notes
 
 
 def test_a_change_of_what_is_no_key_cannot_be_allowed(tmp_path, images):
-    with pytest.raises(ConfigError, match="there is no key foo whose change could be allowed"):
+    with pytest.raises(ConfigError, match="no change of foo can be allowed: there is no such key"):
         train(tiny(), images, tmp_path / "run", allow_change=["foo"])
     assert not (tmp_path / "run").exists()
 

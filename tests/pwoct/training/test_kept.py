@@ -137,7 +137,7 @@ def test_records_of_one_set_have_one_fingerprint_and_weights_of_their_own(record
 def test_a_file_is_not_replaced_by_another_record(record, tmp_path):
     path = kept.write(record, tmp_path / "records")
     assert kept.write(record, tmp_path / "records") == path
-    with pytest.raises(RunError, match=r"run.json holds another record"):
+    with pytest.raises(RunError, match=r"run.json holds a different record"):
         kept.write(sealed({**record, "seed": 1}), tmp_path / "records")
     assert kept.read(path) == record
 

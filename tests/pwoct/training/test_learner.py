@@ -62,7 +62,7 @@ def test_one_step_of_muon_by_hand():
 def test_the_plan_is_settled_recorded_and_kept(tmp_path, images):
     train(tiny(machine__plan="auto", batch=8), images, tmp_path / "run")
     assert RunFolder(tmp_path / "run").config().machine.plan == "lean"  # that needs no whole blocks
-    with pytest.raises(RunError, match=r"was begun with other values of machine.plan: "):
+    with pytest.raises(RunError, match=r"was begun with different values of machine.plan: "):
         train(tiny(machine__plan="reference", batch=8), images, tmp_path / "run")
 
 

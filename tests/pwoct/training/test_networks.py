@@ -133,7 +133,7 @@ def test_a_run_is_loaded_where_its_network_can_be_built(tmp_path, images):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Net(7), "net.py:Net tells 7 classes apart, and the images have 10: ask for as many in its name"),
+        (Net(7), "net.py:Net distinguishes 7 classes, but the images have 10: give this number in its name"),
         (
             Two(),
             r"must return one number per image and class, \(2, 10\) for 2 images; in training it returns tup",
@@ -194,7 +194,7 @@ def test_the_reference_is_taken_where_it_is_asked_for():
     [
         (
             {"model.alpha": "1/4"},
-            "alpha goes with built-in networks: what net.py:Net is, its name says, such as",
+            "alpha goes with built-in networks; the name of net.py:Net must say everything, such as",
         ),
         ({"model.width": 8, "model.paths": "HL"}, "paths, width go with built-in networks"),
         ({"data.dataset": "imagenet"}, "must be cifar10, cifar100, synthetic or folder:DIR, got imagenet"),

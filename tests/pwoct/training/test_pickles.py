@@ -129,7 +129,7 @@ def test_what_a_pickle_would_run_is_not_run(place, protocol, tmp_path):
         "extra": batch(made_up(0)) | {b"extra": [bomb]},
         "key": batch(made_up(0)) | {bomb: 1},
     }
-    with pytest.raises(PickleError, match=r"it asks for (posix|nt)\.mkdir, which is not read"):
+    with pytest.raises(PickleError, match=r"it asks for (posix|nt)\.mkdir, which is not allowed"):
         records(pickle.dumps(contents[place], protocol=protocol))
     assert not trap.exists()
 
@@ -147,7 +147,7 @@ def test_what_a_pickle_would_run_is_not_run(place, protocol, tmp_path):
 )
 def test_only_what_arrays_are_made_of_may_be_named(name):
     module, function = name.split()
-    with pytest.raises(PickleError, match=f"it asks for {module}.{function}, which is not read"):
+    with pytest.raises(PickleError, match=f"it asks for {module}.{function}, which is not allowed"):
         records(b"\x80\x02c" + f"{module}\n{function}\n".encode() + b"(U\x011tR.")
 
 
@@ -160,10 +160,10 @@ def test_stand_ins_make_no_array_whatever_they_are_passed():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it is no whole pickle"),
-        (as_python_2(made_up(0))[:-9], "it is no whole pickle"),
-        (b"no pickle", "it is no whole pickle"),
-        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "it is no whole pickle"),
+        (b"", "it is not a complete pickle"),
+        (as_python_2(made_up(0))[:-9], "it is not a complete pickle"),
+        (b"no pickle", "it is not a complete pickle"),
+        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "it is not a complete pickle"),
         (pickle.dumps([1]), "it must hold a dict"),
         (pickle.dumps({}), "it has no labels"),
         (
@@ -175,7 +175,7 @@ def test_stand_ins_make_no_array_whatever_they_are_passed():
             NO_LABELS,
         ),
         (pickle.dumps(batch(made_up(0)) | {b"labels": [1]}), "it has 21,504 bytes of pixels for 1 labels"),
-        (pickle.dumps(batch(made_up(0)) | {b"data": [1]}), "its data must be an array of NumPy"),
+        (pickle.dumps(batch(made_up(0)) | {b"data": [1]}), "its data must be a NumPy array"),
         (
             pickle.dumps(batch(made_up(0)) | {b"data": np.zeros((7, 3072), np.int16)}),
             "its data must be an array of uint8, row by row",
@@ -208,7 +208,7 @@ def test_a_member_is_not_read_before_its_size_is_checked(tmp_path):
     with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar:
         add_sparse(tar, "cifar-10-batches-bin/data_batch_1.bin", 10**10)
     assert archive.stat().st_size < 1000
-    with pytest.raises(DataError, match=r"data_batch_1.bin is no file of CIFAR-10: it has 10,000,000"):
+    with pytest.raises(DataError, match=r"data_batch_1.bin is not a CIFAR-10 file: it has 10,000,000"):
         load_cifar10(archive)
 
 
@@ -218,14 +218,14 @@ def test_a_header_is_not_read_before_its_size_is_checked(kind, tmp_path):
     header.type, header.size = kind, 2**33 - 1
     with gzip.open(tmp_path / ARCHIVE, "wb") as file:
         file.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
-    with pytest.raises(DataError, match=r"is truncated or no .tar.gz archive: "):
+    with pytest.raises(DataError, match=r"is truncated or not a .tar.gz archive: "):
         load_cifar10(tmp_path)
 
 
 def test_a_file_is_not_read_before_its_size_is_checked(folder):
     with (folder / "cifar-10-batches-bin" / "data_batch_1.bin").open("wb") as file:
         file.truncate(10**10)  # a hole
-    with pytest.raises(DataError, match=r"data_batch_1.bin is no file of CIFAR-10: it has 10,000,000"):
+    with pytest.raises(DataError, match=r"data_batch_1.bin is not a CIFAR-10 file: it has 10,000,000"):
         load_cifar10(folder)
 
 

@@ -72,7 +72,7 @@ def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
     other = study.runs[0].model_copy(update={"batch": 7})
     study.path(study.runs[0]).mkdir()
     RunFolder(study.path(study.runs[0])).write_result(result(other))
-    with pytest.raises(RunError, match="holds a run with other values of batch"):
+    with pytest.raises(RunError, match="holds a run with different values of batch"):
         study.result(study.runs[0])
 
 
@@ -113,5 +113,5 @@ def test_done_busy_and_diverging_runs_do_not_stop_a_study(
     assert trained == [busy, diverging, fine]
     assert list(troubles) == [study.path(diverging).name]
     told = "\n".join(notes)
-    for words in ("done before", "left to another process", "the loss is not finite"):
+    for words in ("done before", "skipped: another process", "the loss is not finite"):
         assert words in told

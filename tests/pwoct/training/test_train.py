@@ -82,7 +82,7 @@ def test_the_weights_of_a_run_give_its_accuracy(tmp_path, images):
     assert score.loss == result.loss
     assert result.parameters == sum(p.numel() for p in model.parameters())
     other = synthetic(train=64, test=39, size=16)
-    with pytest.raises(RunError, match="trained on data other than these"):
+    with pytest.raises(RunError, match="trained on different data"):
         examine(RunFolder(tmp_path / "run"), other)
 
 
@@ -111,13 +111,13 @@ def test_a_run_can_be_evaluated_by_another_plan(plan, tmp_path, images, monkeypa
 )
 def test_another_configuration_is_refused_by_its_keys(values, keys, tmp_path, images):
     train(tiny(), images, tmp_path / "run")
-    with pytest.raises(RunError, match=f"was begun with other values of {keys}: "):
+    with pytest.raises(RunError, match=f"was begun with different values of {keys}: "):
         train(tiny(**values), images, tmp_path / "run")
 
 
 def test_other_data_are_refused(tmp_path, images):
     train(tiny(), images, tmp_path / "run")
-    with pytest.raises(RunError, match="was begun with other values of data: "):
+    with pytest.raises(RunError, match="was begun with different values of data: "):
         train(tiny(), synthetic(train=64, test=39, size=16), tmp_path / "run")
 
 
@@ -134,9 +134,9 @@ def test_an_allowed_change_is_made_and_recorded(tmp_path, images):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epochs": 1}, "epochs must be at least the 2 already made"),
-        ({"model__width": 8}, "other values of model.width: choose another name$"),
-        ({"data__train_images": 32}, "the steps of an epoch cannot change within a run"),
+        ({"epochs": 1}, "epochs must be at least the 2 already completed"),
+        ({"model__width": 8}, "different values of model.width: choose another name$"),
+        ({"data__train_images": 32}, "the number of steps per epoch cannot change within a run"),
     ],
 )
 def test_a_change_that_makes_no_sense_is_refused(values, message, tmp_path, images):
