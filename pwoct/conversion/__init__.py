@@ -1,8 +1,8 @@
 """Any convolutional network with octave and pointwise octave convolutions in place of its own.
 
-The network's own code runs as it is: its convolutions are replaced, and what flows between them is an
-`OctaveTensor`, which every other operator passes on by a rule or gets as one merged tensor. Training mode,
-sizes and control flow stay alive, as they would not in a graph that was captured once.
+The network's own code runs unchanged: its convolutions are replaced, and an `OctaveTensor` flows between
+them, which every other operator either passes on by a rule or receives as one merged tensor. Training mode,
+sizes and control flow stay dynamic, unlike in a captured graph.
 """
 
 from __future__ import annotations
@@ -52,32 +52,33 @@ def convert(
     init: str = "random",
     inputs: Inputs | None = None,
 ) -> nn.Module:
-    """Return a copy of a network whose convolutions are octave layers; the network itself is left as it is.
+    """Return a copy of a network with octave layers as convolutions; the network itself stays unchanged.
 
-    The first convolution and linear layers stay plain. The first octave layer of a row has alpha_in = 0, the
-    last alpha_out = 0, and neither is compressed. Bottlenecks take the place of dense kxk convolutions; 1x1
-    convolutions are divided, and depthwise ones keep HH and LL alone. Everything that is not replaced keeps
-    its code and the names of its parameters. `conversion_of` tells what stays as it is, and why.
+    The first convolution and linear layers stay plain. In a chain of octave layers, the first has
+    alpha_in = 0, the last alpha_out = 0, and neither is compressed. Bottlenecks replace dense kxk
+    convolutions; 1x1 convolutions are split, and depthwise ones keep only HH and LL. Everything that is
+    not replaced keeps its code and the names of its parameters. `conversion_of` lists what stays
+    unchanged, and why.
 
     Args:
-        model: any network of two-dimensional convolutions, on any device, with any weights.
-        alpha: share of low channels, in [0, 1].
-        beta: compression of the bottlenecks, at least 1.
-        paths: the paths that become bottlenecks: `"HL,LH"`, `"all"` or `["HL", "LH"]`.
-        layers: choices of single layers, by patterns of their names: `{"layer3.*": "alpha:1/2,beta:4",
-            "layer4.*": "plain"}`, `{"layer3.*": {"alpha": "1/2"}}`, or as they stand on a command line:
-            `["layer3.*=alpha:1/2", "layer4.*=plain"]`. Of several that fit, the last counts.
-        width_rule: see `PwiseOctConv`.
-        stride_rule: see `OctConv`.
-        between: see `PwiseOctConv`.
-        init: weights of the new layers: "random" draws them (He-normal), "pretrained" carries the original's
-            over, for a bottleneck by singular value decomposition.
-        inputs: a shape such as (1, 3, 224, 224), a tensor, or a tuple of arguments on which the network runs;
-            by default what timm's and pytorchcv's networks say, or a size that is found by trying. Which
-            convolutions are octave layers depends on what runs; the result takes other sizes too.
+        model: Any network of two-dimensional convolutions, on any device, with any weights.
+        alpha: Fraction of low channels, in [0, 1].
+        beta: Compression of the bottlenecks, at least 1.
+        paths: The paths that become bottlenecks: `"HL,LH"`, `"all"` or `["HL", "LH"]`.
+        layers: Choices for single layers, by name pattern: `{"layer3.*": "alpha:1/2,beta:4",
+            "layer4.*": "plain"}`, `{"layer3.*": {"alpha": "1/2"}}`, or as on the command line:
+            `["layer3.*=alpha:1/2", "layer4.*=plain"]`. If several match, the last one applies.
+        width_rule: See `PwiseOctConv`.
+        stride_rule: See `OctConv`.
+        between: See `PwiseOctConv`.
+        init: Weights of the new layers: "random" draws them (He-normal), "pretrained" takes the original's,
+        for bottlenecks by singular value decomposition.
+        inputs: A shape such as (1, 3, 224, 224), a tensor, or a tuple of arguments on which the network runs;
+        default: the size that timm's and pytorchcv's networks state, or one found by trial. Which
+        convolutions become octave layers depends on the code that runs; the result also takes other sizes.
 
     Raises:
-        ValueError: if an option is out of its range, a pattern fits no convolution or has no effect, the
+        ValueError: if an option is out of range, a pattern matches no convolution or has no effect, the
             network has no convolution, or does not run.
 
     Source: Chen et al., "Drop an Octave" (ICCV 2019), section 3; Inoue and Gotoh, section 5.
@@ -120,14 +121,14 @@ def conversion_of(model: nn.Module) -> Conversion:
 def _copied(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
-    except Exception as error:  # the network's own code runs, and raises anything
+    except Exception as error:  # the network's own code runs, and may raise anything
         raise ValueError(f"{type(model).__name__} can't be copied: {_first_line(error)}") from error
 
 
 def _planned(
     model: nn.Module, inputs: Inputs | None, options: Options
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[LayerReport, ...]]:
-    """Plan on tensors without data; where the network's code needs values, on those that it has."""
+    """Plan on tensors without data; if the network's code needs values, on its real tensors."""
     some = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     bare = without_data(_copied(model))
     attempts = [
@@ -146,7 +147,7 @@ def _planned(
 
 
 def _told(stopped: DryRunError, attempts: Sequence[tuple[list[Any], nn.Module]], *, given: bool) -> str:
-    """Say why a network can't be planned: it does not run at all, or not on maps in two branches."""
+    """Explain why a network can't be planned: it does not run at all, or not on maps in two branches."""
     args, model = attempts[0]
     name, why = type(model).__name__, _first_line(stopped.error)
     if any(runs(net, values) for values, net in attempts):
@@ -165,7 +166,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _replaced(model: nn.Module, report: LayerReport, options: Options) -> LayerReport:
-    """Put an octave layer in a convolution's place, under all of its names."""
+    """Replace a convolution by an octave layer, under all of its names."""
     if report.spec is None:
         return report
     conv = model.get_submodule(report.name)
@@ -182,11 +183,11 @@ def _replaced(model: nn.Module, report: LayerReport, options: Options) -> LayerR
 
 
 def _merge_output(_module: nn.Module, _args: Any, output: Any) -> Any:
-    """Give whoever calls the network plain tensors."""
+    """Return plain tensors to the network's caller."""
     return merge(output)
 
 
 def merges_output(model: nn.Module) -> bool:
-    """Whether a module's only hook is that of a converted network, and its forward that of its class."""
+    """Whether a module's only hook is that of a converted network, and its forward its class's own."""
     others = model._forward_pre_hooks or model._backward_hooks or model._backward_pre_hooks
     return [*model._forward_hooks.values()] == [_merge_output] and not others and "forward" not in vars(model)

@@ -1,4 +1,4 @@
-"""What is checked before a conversion: the network itself, and the choices for single layers."""
+"""Checks before a conversion: of the network itself, and of the choices for single layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Convs = Mapping[str, nn.Conv2d]
 
 
 def check_network(model: nn.Module, init: str) -> None:
-    """Raise ValueError if a network is of a kind that can't be converted, or has no weights to start from."""
+    """Raise ValueError if a network can't be converted, or has no weights to start from."""
     name = type(model).__name__
     if init == "pretrained" and any(p.is_meta for p in model.parameters()):
         raise ValueError(f"init 'pretrained' needs weights, but {name} is on the meta device")
@@ -35,7 +35,7 @@ def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 def check_patterns(model: nn.Module, options: Options) -> None:
-    """Raise ValueError if a choice names no convolution, or can change nothing."""
+    """Raise ValueError if a choice matches no convolution, or has no effect."""
     convs = convolutions(model)
     for place, (pattern, changes) in enumerate(options.layers):
         named = {name: conv for name, conv in convs.items() if fnmatchcase(name, pattern)}
@@ -48,7 +48,7 @@ def check_patterns(model: nn.Module, options: Options) -> None:
 
 
 def _check_not_replaced(options: Options, place: int, named: Convs) -> None:
-    """A later choice may replace a part of an earlier one, not all of it."""
+    """Raise ValueError if later choices replace all of an earlier one."""
     (pattern, changes), later = options.layers[place], options.layers[place + 1 :]
 
     def replaces(name: str) -> bool:
@@ -66,7 +66,7 @@ def _check_not_replaced(options: Options, place: int, named: Convs) -> None:
 
 def _check_bottlenecks(pattern: str, changes: Mapping[str, Any], named: Convs) -> None:
     if {"alpha", "beta"} <= changes.keys():
-        return  # the whole choice of a stage, for whatever lies in it
+        return  # the whole choice of a stage, for all layers in it
     if changes.get("paths") and all(c.groups > 1 or set(c.kernel_size) == {1} for c in named.values()):
         paths = ",".join(changes["paths"])
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The octave layer that takes the place of a convolution in a converted network."""
+"""The octave layer that replaces a convolution in a converted network."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ConvertedConv(OctConv):
 
     def forward(  # type: ignore[override]
         self,
-        input: OctaveTensor | Tensor,  # noqa: A002 -- its name in nn.Conv2d, by which code may pass it
+        input: OctaveTensor | Tensor,  # noqa: A002 -- its name in nn.Conv2d, which callers may use as a keyword
         size: Size | None = None,
     ) -> OctaveTensor:
         """Convolve a feature map in one or two branches."""
@@ -62,7 +62,7 @@ class ConvertedConv(OctConv):
         return OctaveTensor(y.high, y.low, self.spec.layout_out, size, closes=self.spec.closes)
 
     def convolve(self, x: Octave, size: Size) -> Octave:
-        """Convolve (high, low) to (high, low); execution plans put their own way of computing it here."""
+        """Convolve (high, low) to (high, low); execution plans replace this method."""
         y: Octave = super().forward(x, size)
         return y
 
@@ -70,7 +70,7 @@ class ConvertedConv(OctConv):
 class SameConv2d(nn.Conv2d):
     """A convolution that pads its input (n, c, h, w) so that ceil(size / stride) remains.
 
-    The odd pixel of padding lies behind the last row and column, as in TensorFlow.
+    The odd pixel of padding follows the last row and column, as in TensorFlow.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which convolutions can become octave layers: what their call was, and what stands in the way."""
+"""Which convolutions can become octave layers: their recorded calls, and the obstacles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pwoct.branches import size_of, strided
 
 @dataclass(frozen=True)
 class ConvCall:
-    """A convolution as it was called: by the arguments, not by the attributes of a class."""
+    """A convolution as it was called: described by its arguments, not by a class's attributes."""
 
     kernel: tuple[int, int]
     stride: int
@@ -27,11 +27,11 @@ class ConvCall:
 
 
 class CannotConvertError(ValueError):
-    """Why a convolution stays as it is."""
+    """The reason why a convolution stays unchanged."""
 
 
 class _Watch(TorchFunctionMode):
-    """Notes the convolutions and paddings that code calls."""
+    """Records the convolutions and paddings that code calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _Watch(TorchFunctionMode):
 
 
 def watched(conv: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, ConvCall | str]:
-    """Run a convolution's own code on a plain map; return its output, and its call or why it has to stay."""
+    """Run a convolution's own code on a plain map; return the output, and the call or the obstacle."""
     with _Watch() as watch:
         y = forward(x)
     try:
@@ -95,7 +95,7 @@ def _sizes(called: Mapping[str, Any], weight: Any) -> dict[str, Any]:
 
 
 def _fitting(call: ConvCall, called: Mapping[str, Any], x: Tensor, y: Tensor) -> ConvCall:
-    """Check that only the stride changes the size: branches of half the size must stay such."""
+    """Check that only the stride changes the size, so that the low branch stays half the size."""
     padding = called.get("padding", 0)
     wanted = tuple(call.dilation * (k - 1) // 2 for k in call.kernel)
     keeps = padding == "same" or _pair(padding) == wanted

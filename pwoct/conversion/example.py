@@ -1,4 +1,4 @@
-"""An input on which a network runs: given by the user, told by the network, or found by trying."""
+"""An input on which a network runs: given by the user, stated by the network, or found by trial."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Inputs = Tensor | Shape | Sequence[Any]
 def shapes_of(inputs: Inputs | None, model: nn.Module) -> Iterator[tuple[Any, ...]]:
     """Yield the positional arguments to try, as shapes or as tensors.
 
-    model: with at least one two-dimensional convolution.
+    model: A network with at least one two-dimensional convolution.
 
     Raises:
-        ValueError: if what is given is no input.
+        ValueError: if `inputs` is not a valid input.
     """
     if inputs is not None:
         yield _arguments(inputs)
@@ -49,7 +49,7 @@ def _arguments(inputs: Inputs) -> tuple[Any, ...]:
 
 
 def _told(model: nn.Module) -> Shape | None:
-    """Return (c, h, w) where the network says it, as those of timm and pytorchcv do."""
+    """Return (c, h, w) if the network states it, as those of timm and pytorchcv do."""
     config = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
     size: Any = config.get("input_size") if isinstance(config, dict) else None
     sides: Any = getattr(model, "in_size", None)
@@ -59,7 +59,7 @@ def _told(model: nn.Module) -> Shape | None:
 
 
 def tensors(arguments: Sequence[Any], device: torch.device | str, dtype: torch.dtype) -> list[Any]:
-    """Return arguments with tensors on a device; a shape is a tensor of zeros of a dtype."""
+    """Return arguments with tensors on a device; a shape becomes a tensor of zeros of a dtype."""
 
     def made(value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -71,7 +71,7 @@ def tensors(arguments: Sequence[Any], device: torch.device | str, dtype: torch.d
 
 
 def without_data(model: nn.Module) -> nn.Module:
-    """Move a model to the meta device; tensors that are neither parameter nor buffer move too."""
+    """Move a model to the meta device, including tensors that are neither parameters nor buffers."""
     found = model.to("meta")
     for part in found.modules():
         for key, value in vars(part).items():
@@ -86,7 +86,7 @@ def runs(model: nn.Module, args: Sequence[Any]) -> bool:
     try:
         with torch.no_grad():
             model.eval()(*args)
-    except Exception:  # its own code runs, and raises anything
+    except Exception:  # its own code runs, and may raise anything
         return False
     finally:
         for module, mode in modes.items():
@@ -95,7 +95,7 @@ def runs(model: nn.Module, args: Sequence[Any]) -> bool:
 
 
 def first_that_runs(attempts: Sequence[tuple[Any, Callable[[], Any]]]) -> tuple[Any, Any]:
-    """Return the key and the result of the first attempt that does not raise; else raise the first error."""
+    """Return the key and result of the first attempt that does not raise; otherwise raise the first error."""
     first: Exception | None = None
     for key, attempt in attempts:
         try:

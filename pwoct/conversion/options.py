@@ -1,4 +1,4 @@
-"""What is asked of each convolution: alpha, beta and paths, for all or by patterns of names."""
+"""The requested alpha, beta and paths of each convolution, for all or by name pattern."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Layers = Mapping[str, "str | Mapping[str, Any]"]
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """What one convolution is to become."""
+    """The choice for one convolution."""
 
     alpha: Fraction
     beta: Fraction
@@ -30,13 +30,13 @@ class LayerChoice:
 
     @property
     def changes(self) -> bool:
-        """Whether it asks for anything but the convolution as it is."""
+        """Whether it asks for a change of the convolution."""
         return not self.plain and (self.alpha > 0 or "HH" in self.paths)
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a conversion that all of its layers have in common, and the choices by pattern."""
+    """The options of a conversion that all layers share, and the choices by pattern."""
 
     default: LayerChoice
     layers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
@@ -46,7 +46,7 @@ class Options:
     init: str = "random"
 
     def choice(self, name: str) -> LayerChoice:
-        """Return what is asked of a layer: of the patterns that fit its name, later ones count more."""
+        """Return the choice for a layer: of the patterns that match its name, later ones take precedence."""
         found = self.default
         for pattern, changes in self.layers:
             if fnmatchcase(name, pattern):
@@ -68,7 +68,7 @@ def read_options(
     """Check the options of a conversion.
 
     Raises:
-        ValueError: if one is out of its range.
+        ValueError: if one is out of range.
     """
     check_choice("width_rule", width_rule, WIDTH_RULES)
     check_choice("stride_rule", stride_rule, STRIDE_RULES)
@@ -81,10 +81,10 @@ def read_options(
 
 
 def parse_layers(texts: Sequence[str]) -> dict[str, str]:
-    """Read choices as they stand on a command line: `stage3.*=alpha:1/2,paths:HL,LH`, `layer4.*=plain`.
+    """Read choices in command-line form: `stage3.*=alpha:1/2,paths:HL,LH`, `layer4.*=plain`.
 
     Raises:
-        ValueError: if a text is none, or two have the same pattern.
+        ValueError: if a text is not a choice, or two have the same pattern.
 
     >>> parse_layers(["stage3.*=alpha:1/2,beta:4"])
     {'stage3.*': 'alpha:1/2,beta:4'}
@@ -118,7 +118,7 @@ def _changes(pattern: str, given: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _taken_apart(pattern: str, text: str) -> dict[str, Any]:
-    """Take `alpha:1/2,paths:HL,LH` apart; what follows `paths:` without a key of its own is one more path."""
+    """Parse `alpha:1/2,paths:HL,LH`; items after `paths:` without a key are further paths."""
     if text.strip().lower() == PLAIN:
         return {PLAIN: True}
     found: dict[str, str] = {}

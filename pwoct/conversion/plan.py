@@ -1,8 +1,8 @@
-"""The plan of a conversion: a dry run of the network's own code, in which convolutions choose what to become.
+"""The plan of a conversion: a dry run of the network's own code that decides what each convolution becomes.
 
 Pairs flow through the network as they will in the converted one. A convolution whose output reaches no other
-octave layer closes its row of octave layers: it gives a plain map. That is known only after a run, so
-that the network is run until nothing changes.
+octave layer closes its chain of octave layers: its output is a plain map. That is known only after a run, so
+the network is run until nothing changes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pwoct.conversion.options import LayerChoice, Options
 from pwoct.conversion.report import BLOCKS, DENSE, DEPTHWISE, ConvSpec, LayerReport
 from pwoct.conversion.tensor import OctaveTensor, as_pair, merge
 
-RUNS = 8  # after which a plan that still changes is a fault of the rules
+RUNS = 8  # a plan that still changes after this many runs is a bug in the rules
 NOT_RUN = "it does not run on this input"
 STEM = "it is the network's first convolution"
 AGAIN = "it runs more than once"
@@ -45,10 +45,10 @@ class DryRunError(Exception):
 def plan(
     model: nn.Module, args: Sequence[Any], options: Options, refused: Mapping[str, str]
 ) -> tuple[LayerReport, ...]:
-    """Return what becomes of each convolution of a model, in the order in which they run.
+    """Return the plan for each convolution of a model, in execution order.
 
-    model: run as it is, in evaluation mode and without gradients; nothing of it is changed.
-    refused: why convolutions of these names can't be replaced.
+    model: The network; run in evaluation mode and without gradients, and left unchanged.
+    refused: Reasons why the convolutions of these names can't be replaced.
 
     Raises:
         DryRunError: if the network's code raises.
@@ -76,7 +76,7 @@ def _run(model: nn.Module, args: Sequence[Any], names: Mapping[str, nn.Conv2d], 
     with _watching(model, names, run), torch.no_grad():
         try:
             model(*args)
-        except Exception as error:  # the network's own code runs, and raises anything
+        except Exception as error:  # the network's own code runs, and may raise anything
             raise DryRunError(run.order[-1] if run.order else "", error) from error
 
 
@@ -92,7 +92,7 @@ def _reports(names: Mapping[str, nn.Conv2d], run: _DryRun) -> tuple[LayerReport,
 def refused_before(model: nn.Module) -> dict[str, str]:
     """Return the names of convolutions that can't be replaced, whatever the input, and why.
 
-    model: the network itself; in copies, layers may share no weights any more.
+    model: The network itself, since layers of a copy may no longer share weights.
     """
     owners = Counter(
         id(p) for module in model.modules() for p in set(module._parameters.values()) if p is not None
@@ -113,7 +113,7 @@ def refused_before(model: nn.Module) -> dict[str, str]:
 
 @dataclass
 class _DryRun:
-    """One run: what is known before it, and what it finds."""
+    """One dry run: the knowledge before it, and its findings."""
 
     options: Options
     closing: frozenset[str]
@@ -125,7 +125,7 @@ class _DryRun:
     again: set[str] = field(default_factory=set)
 
     def convolve(self, name: str, conv: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
-        """Do in the dry run what a convolution will do, on shapes alone."""
+        """Do on shapes alone, in the dry run, what a convolution will do."""
         if name in self.order:
             self.again.add(name)
         else:
@@ -174,7 +174,7 @@ class _DryRun:
     def _widths(
         self, choice: LayerChoice, call: ConvCall, x: OctaveTensor, out: BranchLayout
     ) -> dict[str, int]:
-        """The hidden channels of compressed paths: of dense kxk convolutions between other octave layers."""
+        """Return the hidden channels of compressed paths: of dense kxk convolutions between octave layers."""
         if call.kernel == (1, 1) or call.groups > 1:
             return {}
         ends_in = {"H": len(x.channels_of.high), "L": len(x.channels_of.low)}
@@ -186,7 +186,7 @@ class _DryRun:
         }
 
     def _pools(self, spec: ConvSpec, x: OctaveTensor, choice: LayerChoice) -> bool:
-        """Whether a layer without a low branch strides as octave layers around it do, by pooling."""
+        """Whether a layer without a low branch strides by pooling, as the octave layers around it do."""
         in_a_row = bool(x.origins) and choice.changes
         return in_a_row and spec.kind == DENSE and spec.stride > 1 and self.options.stride_rule != "C"
 
@@ -213,7 +213,7 @@ class _DryRun:
 
 
 def _arriving(x: OctaveTensor) -> BranchLayout:
-    """The layout that a layer is built for: without a low branch, channels in order, as in a plain map."""
+    """Return the layout that a layer is built for; without a low branch, that of a plain map."""
     return x.channels_of if x.low is not None else BranchLayout.plain(x.shape[1])
 
 
@@ -233,7 +233,7 @@ def _is_depthwise(call: ConvCall, x: OctaveTensor, c_out: int) -> bool:
 
 
 def _depthwise(layout: BranchLayout, c_out: int) -> BranchLayout:
-    """Each channel stays in its branch."""
+    """Return the output layout of a depthwise convolution: each channel stays in its branch."""
     return layout.repeated(c_out // layout.channels)
 
 
@@ -244,7 +244,7 @@ def _divides(groups: int, layout_in: BranchLayout, layout_out: BranchLayout) -> 
 
 
 def _whole_groups(groups: int, layout: BranchLayout, c_out: int) -> BranchLayout:
-    """Each group stays in its branch, where it lies in one of them whole and in order."""
+    """Return the output layout of groups that each lie in one branch, whole and in order, and stay there."""
     size, wide = layout.channels // groups, c_out // groups
     for branch in (layout.high, layout.low):
         whole = [branch[k : k + size] for k in range(0, len(branch), size)]
@@ -260,7 +260,7 @@ def _whole_groups(groups: int, layout: BranchLayout, c_out: int) -> BranchLayout
 
 @contextmanager
 def _watching(model: nn.Module, names: Mapping[str, nn.Conv2d], run: _DryRun) -> Iterator[None]:
-    """Let convolutions take part in a dry run: their `forward` is shadowed for as long as it takes."""
+    """Let convolutions take part in a dry run: their `forward` is replaced while it lasts."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     for name, conv in names.items():

@@ -1,4 +1,4 @@
-"""What a conversion did to each convolution: plain data."""
+"""The outcome of a conversion for each convolution, as plain data."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DENSE, DEPTHWISE, BLOCKS = "dense", "depthwise", "whole groups"
 
 @dataclass(frozen=True)
 class ConvSpec:
-    """An octave layer that takes the place of a convolution.
+    """An octave layer that replaces a convolution.
 
     `kind`: "dense" has all paths between branches with channels; "depthwise" and "whole groups" keep groups
-    of channels apart and have HH and LL alone. `widths` holds the hidden channels of compressed paths. `size`
-    is that of the input's high branch when it was planned.
+    of channels apart and have only HH and LL. `widths` holds the hidden channels of compressed paths. `size`
+    is the size of the input's high branch during planning.
     """
 
     name: str
@@ -30,17 +30,17 @@ class ConvSpec:
     kind: str = DENSE
     widths: Mapping[str, int] = field(default_factory=dict)
     closes: bool = False
-    same: bool = False  # it pads by the size of its input, more at the end than at the beginning
+    same: bool = False  # its padding depends on the input size: more at the end than at the beginning
     size: tuple[int, int] = (0, 0)
     batch: int = 1
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What became of a trained kernel's squared norm: the share that a path of lower rank lost.
+    """The fraction of a trained kernel's squared norm that low-rank paths lose.
 
-    `lost` is the share of each bottleneck path's kernel, `norms` holds the squared norms of these kernels,
-    and `whole` that of the layer's. A layer that was not `carried` starts from random weights.
+    `lost` is the fraction that each bottleneck path loses of its kernel, `norms` the squared norms of these
+    kernels, and `whole` that of the layer's. A layer that was not `carried` starts from random weights.
     """
 
     lost: Mapping[str, float] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Carried:
 
     @property
     def share(self) -> float:
-        """The share of the whole kernel's squared norm that is lost."""
+        """The fraction of the whole kernel's squared norm that is lost."""
         if not self.carried:
             return 1.0
         lost = sum(self.lost[path] * self.norms[path] for path in self.lost)
@@ -60,7 +60,7 @@ class Carried:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One convolution of the original: what took its place, or why it stays."""
+    """One convolution of the original: its replacement, or the reason why it stays."""
 
     name: str
     spec: ConvSpec | None = None
@@ -70,10 +70,10 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The convolutions of a network in the order in which they ran, and how they were converted."""
+    """The convolutions of a network in execution order, and how they were converted."""
 
     layers: tuple[LayerReport, ...]
-    inputs: tuple[tuple[int, ...], ...] = ()  # shapes on which it was planned
+    inputs: tuple[tuple[int, ...], ...] = ()  # shapes used for planning
 
     @property
     def converted(self) -> tuple[LayerReport, ...]:
@@ -82,5 +82,5 @@ class Conversion:
 
     @property
     def kept(self) -> tuple[LayerReport, ...]:
-        """The convolutions that stay as they are, each with its reason."""
+        """The convolutions that stay unchanged, each with its reason."""
         return tuple(layer for layer in self.layers if layer.spec is None)

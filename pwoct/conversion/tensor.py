@@ -1,4 +1,4 @@
-"""A feature map in two branches that torch's functions, and the code of any network, take for a tensor."""
+"""A feature map in two branches that torch's functions, and any network's code, can use as a tensor."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch.utils._pytree import tree_map
 from pwoct.branches import Octave, Size, pool, size_of, upsample
 from pwoct.conversion.layout import BranchLayout, take
 
-# What a network may ask of a tensor without computing with it.
+# Attributes that a network may read from a tensor without computing with it.
 _OF_A_BRANCH = ("dtype", "device", "is_cuda", "is_meta", "requires_grad", "is_sparse", "layout_kind")
 
 
 class OctaveTensor:
-    """A feature map (n, c, h, w), some of whose channels are kept at half the resolution.
+    """A feature map (n, c, h, w) with some of its channels stored at half the resolution.
 
-    Torch's functions and methods take it for a tensor of that shape. Those that have a rule in
-    `pwoct.conversion.rules` pass it on branch by branch; every other gets it merged into one tensor.
+    Torch's functions and methods treat it as a tensor of that shape. Those with a rule in
+    `pwoct.conversion.rules` work branch by branch; all others receive it merged into one tensor.
 
     Args:
         high: (n, c_H, h, w), or None.
         low: (n, c_L, ceil(h/2), ceil(w/2)), or None.
-        layout: which channels of the whole map each branch holds.
+        layout: The channels of the whole map in each branch.
         size: (h, w).
-        origins: the converted layers whose outputs it consists of.
-        closes: whether it left the last octave layer: what it is added to is merged.
+        origins: The converted layers whose outputs it consists of.
+        closes: Whether it left the last octave layer; a map that it is added to is then merged.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class OctaveTensor:
         self.high, self.low, self.channels_of, self.map_size = high, low, layout, size
         self.origins, self.closes = origins, closes
         self.lent: tuple[Tensor, int] | None = None  # a merged map that views share, and its version
-        self.copied_from: ReferenceType[OctaveTensor] | None = None  # of which it should be a view
-        self.is_outdated = False  # written to under another name, in a copy
+        self.copied_from: ReferenceType[OctaveTensor] | None = None  # the map of which it should be a view
+        self.is_outdated = False  # a copy was written to under a different name
 
     @classmethod
     def __torch_function__(
@@ -57,7 +57,7 @@ class OctaveTensor:
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Pass a pair on by the function's rule; a function without one gets plain tensors."""
+        """Apply the function's rule to a pair; a function without a rule gets plain tensors."""
         from pwoct.conversion.rules import apply
 
         del types
@@ -65,7 +65,7 @@ class OctaveTensor:
 
     @property
     def branch(self) -> Tensor:
-        """One of the branches, for what they have in common."""
+        """One of the branches, for properties that both share."""
         branch = self.high if self.high is not None else self.low
         assert branch is not None
         return branch
@@ -92,32 +92,32 @@ class OctaveTensor:
         return self.shape[0]
 
     def is_contiguous(self, **_: Any) -> bool:
-        """Return True: there is nothing to copy for code that asks."""
+        """Return True, so that code which asks makes no copy."""
         return True
 
     def like(self, high: Tensor | None, low: Tensor | None, *, size: Size | None = None) -> OctaveTensor:
-        """Return a map with the same channels, and perhaps another size."""
+        """Return a map with the same channels and possibly a different size."""
         return OctaveTensor(
             high, low, self.channels_of, size or self.map_size, self.origins, closes=self.closes
         )
 
     def relabelled(self, layout: BranchLayout) -> OctaveTensor:
-        """Return the same branches with other numbers of their channels."""
+        """Return the same branches with their channels renumbered."""
         return OctaveTensor(self.high, self.low, layout, self.map_size, self.origins, closes=self.closes)
 
     def becomes(self, x: OctaveTensor | Tensor) -> None:
-        """Take over another map of this shape, which was written to in place of this one."""
+        """Take over the content of another map of this shape, which was written to instead of this one."""
         if self.copied_from is not None and (whole := self.copied_from()) is not None:
             whole.is_outdated = True
         self.__dict__.update(as_pair(x).__dict__)
 
     def lend(self, whole: Tensor) -> None:
-        """Note that there are views of this map, merged: what is written to them is written to the map."""
+        """Record merged views of this map, so that writes to them reach the map."""
         if not whole.is_inference():  # such tensors count no versions
             self.lent = (whole, whole._version)
 
     def settle(self) -> None:
-        """Take over what was written to views since the last use.
+        """Apply writes to views since the last use.
 
         Raises:
             RuntimeError: if some of its channels were copied, and the copy was written to.
@@ -142,7 +142,7 @@ class OctaveTensor:
         return take(whole, self.channels_of.merged_order)
 
     def octave(self) -> Octave:
-        """Return the branches alone."""
+        """Return only the branches."""
         return Octave(self.high, self.low)
 
     def __getattr__(self, name: str) -> Any:
@@ -183,12 +183,12 @@ for _name in (
 
 
 def merge(value: Any) -> Any:
-    """Return a value, or anything that holds values, with each pair merged into a tensor."""
+    """Return a value, or a container of values, with each pair merged into a tensor."""
     return tree_map(lambda x: x.merged() if isinstance(x, OctaveTensor) else x, value)
 
 
 def as_pair(x: OctaveTensor | Tensor) -> OctaveTensor:
-    """Return a tensor (n, c, h, w) as a high branch alone."""
+    """Return a tensor (n, c, h, w) as a map with only a high branch."""
     if isinstance(x, OctaveTensor):
         x.settle()
         return x
@@ -196,7 +196,7 @@ def as_pair(x: OctaveTensor | Tensor) -> OctaveTensor:
 
 
 def conform(x: OctaveTensor | Tensor, layout: BranchLayout) -> OctaveTensor:
-    """Return a map with its channels in the branches of a layout: pooled or upsampled where they must move.
+    """Return a map with its channels in the branches of a layout; channels that move are pooled or upsampled.
 
     Raises:
         ValueError: if the numbers of channels differ.

@@ -1,7 +1,7 @@
-"""Trained weights of a convolution, carried over to the octave layer that takes its place.
+"""Transfers trained weights of a convolution to the octave layer that replaces it.
 
-A kernel is divided by channels into the four paths. A path of three convolutions gets the best approximation
-of its kernel of that rank: truncated singular value decompositions of its two unfoldings, improved in turn.
+A kernel is split by channels into the four paths. A path of three convolutions gets the best approximation of
+its kernel of that rank: truncated singular value decompositions of its two unfoldings, improved alternately.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ SWEEPS = 10  # of alternating least squares; it converges much earlier
 
 @torch.no_grad()
 def carry(layer: ConvertedConv, conv: nn.Conv2d) -> Carried:
-    """Give a layer the weights of the convolution that it replaces; return what of them is lost.
+    """Give a layer the weights of the convolution that it replaces; return the norm lost.
 
-    layer, conv: with weights (c_out, c_in / groups, k, k). Weights that can't be carried stay as they are.
+    layer, conv: Layers with weights (c_out, c_in / groups, k, k). Weights that can't be carried over stay
+        unchanged.
     """
     spec = layer.spec
     if spec.kind == DENSE and spec.groups > 1:
@@ -60,9 +61,9 @@ def _carry_bias(layer: ConvertedConv, conv: nn.Conv2d, name: str, path: nn.Modul
 
 @torch.no_grad()
 def low_rank_(path: Bottleneck, kernel: Tensor) -> float:
-    """Set the three convolutions of a path to approximate a kernel; return what share of its norm is lost.
+    """Set the three convolutions of a path to approximate a kernel; return the lost fraction of its norm.
 
-    kernel: (c_out, c_in, k, k), of stride 1. The share is |K - K'|^2 / |K|^2.
+    kernel: (c_out, c_in, k, k), of stride 1. The lost fraction is |K - K'|^2 / |K|^2.
     """
     rank = path.reduce.out_channels
     exact = kernel.double()

@@ -1,4 +1,4 @@
-"""How each operator passes a feature map in two branches on; whatever has no rule gets a merged tensor.
+"""How each operator handles a feature map in two branches; operators without a rule get a merged tensor.
 
 >>> "relu" in RULES, "softmax" in RULES
 (True, False)
@@ -11,5 +11,5 @@ from pwoct.conversion.rules.registry import RULES, apply
 
 __all__ = ["RULES", "apply"]
 
-# Their import fills the registry.
+# Importing these fills the registry.
 _ALL = (channels, elementwise, joins, normalise, reductions, spatial)

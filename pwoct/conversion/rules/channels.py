@@ -1,4 +1,4 @@
-"""Concatenation, splitting and shuffling of channels: branch by branch, by the channels' numbers."""
+"""Concatenation, splitting and shuffling of channels: branch by branch, by channel index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANNELS = (1, -3)
 
 @rule("cat", "concat", "concatenate")
 def concatenated(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Concatenate each branch; a plain map becomes channels of the high branch as it is."""
+    """Concatenate each branch; a plain map joins the high branch unchanged."""
     del func
     maps = args[0] if args else kwargs.get("tensors")
     dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
@@ -50,7 +50,7 @@ def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 @rule("chunk", "split", "split_with_sizes")
 def divided(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Divide the channels into parts of a size, into a number of parts, or into parts of given sizes."""
+    """Split the channels into parts of one size, into a number of parts, or into parts of given sizes."""
     x, rest = args[0], args[1:]
     dim = rest[1] if len(rest) > 1 else kwargs.get("dim", 0)
     given = rest[0] if rest else next((v for k, v in kwargs.items() if k != "dim"), None)
@@ -82,7 +82,7 @@ def indexed(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
 
 @rule("narrow")
 def narrowed(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Select neighbouring channels."""
+    """Select adjacent channels."""
     del func, kwargs
     if len(args) != 4 or args[1] not in CHANNELS or not isinstance(args[0], OctaveTensor):
         return NotImplemented
@@ -90,7 +90,7 @@ def narrowed(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 
 def selected(x: OctaveTensor, channels: Sequence[int]) -> OctaveTensor:
-    """Return a map of some of the channels, in that order."""
+    """Return a map of some of the channels, in the given order."""
     wanted, are_copies = set(channels), False
     branches: list[Tensor | None] = []
     for branch, held in ((x.high, x.channels_of.high), (x.low, x.channels_of.low)):
@@ -107,7 +107,7 @@ def selected(x: OctaveTensor, channels: Sequence[int]) -> OctaveTensor:
 
 @rule("channel_shuffle", "native_channel_shuffle")
 def shuffled(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Shuffle channels by giving them other numbers; no data moves."""
+    """Shuffle channels by renumbering them; no data moves."""
     del func
     x = args[0]
     groups = args[1] if len(args) > 1 else kwargs.get("groups")
@@ -117,7 +117,7 @@ def shuffled(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 
 def shuffle_numbers(channels: int, groups: int) -> list[int]:
-    """Return the new number of each channel after `view(n, groups, -1, h, w).transpose(1, 2)`.
+    """Return the new index of each channel after `view(n, groups, -1, h, w).transpose(1, 2)`.
 
     >>> shuffle_numbers(6, 2)
     [0, 2, 4, 1, 3, 5]
@@ -127,14 +127,14 @@ def shuffle_numbers(channels: int, groups: int) -> list[int]:
 
 
 class ShuffledView:
-    """A pair seen as (n, a, b, h, w), on its way through a shuffle; anything else merges it."""
+    """A pair viewed as (n, a, b, h, w), in the middle of a shuffle; any other use merges it."""
 
     def __init__(self, x: OctaveTensor, factors: tuple[int, int], *, turned: bool = False) -> None:
         self.x, self.factors, self.turned = x, factors, turned
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Shuffle where the channels are transposed and seen as one axis again; else give a tensor."""
+        """Shuffle if the channels are transposed and viewed as one axis again; otherwise return a tensor."""
         name, view = getattr(func, "__name__", ""), args[0]
         kwargs = kwargs or {}
         if isinstance(view, ShuffledView):
@@ -151,7 +151,7 @@ class ShuffledView:
         return func(*(a.merged() if isinstance(a, ShuffledView) else a for a in args), **kwargs)
 
     def closed(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OctaveTensor | None:
-        """Return the pair where its channels become one axis again."""
+        """Return the pair if its channels become one axis again."""
         n, c, h, w = self.x.shape
         if name == "flatten":
             starts = (*args, kwargs.get("start_dim"), kwargs.get("end_dim"))
@@ -194,7 +194,7 @@ class ShuffledView:
 
 @rule("view", "reshape", "unflatten")
 def grouped_view(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See channels as two axes, as a shuffle begins; other shapes need a merged tensor."""
+    """View channels as two axes, as a shuffle begins; other shapes need a merged tensor."""
     x = args[0]
     if not isinstance(x, OctaveTensor) or kwargs:
         return NotImplemented

@@ -1,4 +1,4 @@
-"""Functions of single elements, and copies: applied to each branch."""
+"""Element-wise functions and copies: applied to each branch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FUNCTIONS = (
     *("abs", "neg", "exp", "log", "log1p", "sqrt", "rsqrt", "square", "sign", "erf", "sin", "cos"),
     *("clamp", "clip", "clamp_min", "clamp_max", "nan_to_num", "reciprocal"),
 )
-# Each branch drops by its own draw.
+# Each branch draws its own mask.
 _DROPOUTS = ("dropout", "dropout2d", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 _COPIES = (
     *("clone", "contiguous", "detach", "to", "type", "float", "half", "double", "bfloat16", "type_as"),
@@ -26,7 +26,7 @@ _COPIES = (
 
 @rule(*_ACTIVATIONS, *_FUNCTIONS, *_DROPOUTS, *_COPIES)
 def each_branch(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Apply a function to the branches of its first argument; of another pair only the kind is asked."""
+    """Apply a function to the branches of its first argument; other pairs give only dtype and device."""
     x = args[0] if args else kwargs.pop("input", None)
     if not isinstance(x, OctaveTensor):
         return NotImplemented
@@ -38,5 +38,5 @@ def each_branch(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 @rule("new_empty", "new_zeros", "new_ones", "new_full", "new_tensor")
 def new_tensor(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Make a tensor of a dtype and on a device: those of any branch."""
+    """Create a tensor with the dtype and device of the branches."""
     return func(args[0].branch, *args[1:], **kwargs)

@@ -1,8 +1,8 @@
-"""Sums, products and other functions of two operands: branch by branch.
+"""Sums, products and other functions of two or more operands: branch by branch.
 
-A plain tensor beside a pair is divided like it: one number per channel by channels, a map with one channel by
-resolution, a whole map by both. Two pairs with different branches get those of the first. What meets the
-output of a last octave layer is merged.
+A plain operand is split like the pair that it meets: one number per channel by channels, a map with one
+channel by resolution, a whole map by both. Two pairs with different branches get those of the first. An
+operand that meets the output of a last octave layer is merged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Branches = tuple[Any, Any]
     *("maximum", "minimum", "pow", "rpow", "ipow", "addcmul", "addcdiv", "lerp"),
 )
 def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Join two operands or more, of which at least one is a pair; a plain one is not written to by parts."""
+    """Join two or more operands, at least one of them a pair; a plain one is never written to in parts."""
     if len(args) < 2 or (not isinstance(args[0], OctaveTensor) and changes_its_input(func)):
         return NotImplemented
     pairs = [x for x in args if isinstance(x, OctaveTensor)]
@@ -38,7 +38,7 @@ def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     highs, lows = map(list, zip(*divided, strict=True))
     if changes_its_input(func) and args[0].channels_of != layout:
-        highs[0], lows[0] = _copied(highs[0]), _copied(lows[0])  # what moved may be a view of another's map
+        highs[0], lows[0] = _copied(highs[0]), _copied(lows[0])  # may be views of other maps
     high = None if model.high is None else func(*highs, **kwargs)
     low = None if model.low is None else func(*lows, **kwargs)
     origins = frozenset().union(*(x.origins for x in pairs))
@@ -46,7 +46,7 @@ def join(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def common_layout(pairs: list[OctaveTensor], channels: int) -> tuple[BranchLayout, bool]:
-    """Return the layout that maps to be joined get, and whether it closes the octave layers."""
+    """Return the layout for maps to be joined, and whether it closes the chain of octave layers."""
     if any(x.closes for x in pairs):
         return BranchLayout.plain(channels), True
     with_low = [x.channels_of for x in pairs if x.low is not None]
@@ -54,7 +54,7 @@ def common_layout(pairs: list[OctaveTensor], channels: int) -> tuple[BranchLayou
 
 
 def _divided(x: Any, model: OctaveTensor) -> Branches | None:
-    """Return what of an operand belongs to each branch; None where its shape fits no rule."""
+    """Return the part of an operand for each branch; None if its shape fits no rule."""
     if isinstance(x, OctaveTensor):
         y = conform(x, model.channels_of)
         return y.high, y.low
@@ -83,7 +83,7 @@ def _divided_tensor(x: Tensor, model: OctaveTensor) -> Branches | None:
 
 
 def _extent(x: Tensor, axis: int) -> int:
-    """Return the size of an axis of (n, c, h, w) to which a tensor is broadcast."""
+    """Return a tensor's size along an axis of (n, c, h, w), to which it is broadcast."""
     place = axis - (4 - x.dim())
     return x.shape[place] if place >= 0 else 1
 

@@ -1,4 +1,4 @@
-"""Normalisation and other functions with parameters per channel: each branch with those of its channels."""
+"""Normalisation and other functions with per-channel parameters: each branch uses its channels' own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pwoct.conversion.tensor import OctaveTensor
 
 @rule("batch_norm", "instance_norm", "prelu")
 def by_channels(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function whose vectors hold one number per channel; running statistics are written back."""
+    """Call a function with per-channel vectors; running statistics are written back."""
     x = args[0] if args else kwargs.get("input")
     if not isinstance(x, OctaveTensor):
         return NotImplemented
@@ -39,7 +39,7 @@ def _taken(value: Any, channels: Sequence[int], x: OctaveTensor) -> Any:
 
 
 def _write_back(whole: Sequence[Any], taken: Sequence[Any], channels: Sequence[int]) -> None:
-    """Copy statistics, which need no gradient, from copies back to where they belong."""
+    """Write statistics, which need no gradient, from copies back to the originals."""
     for value, part in zip(whole, taken, strict=True):
         if isinstance(value, Tensor) and part is not value and not value.requires_grad:
             value.index_copy_(0, torch.tensor(channels, device=value.device), part.detach())
@@ -47,7 +47,7 @@ def _write_back(whole: Sequence[Any], taken: Sequence[Any], channels: Sequence[i
 
 @rule("group_norm")
 def by_groups(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Normalise whole groups in each branch; a group in both branches is normalised in each of them."""
+    """Normalise whole groups in each branch; a group that spans both branches is normalised in each."""
     x = args[0] if args else kwargs.get("input")
     if not isinstance(x, OctaveTensor) or len(args) < 2:
         return NotImplemented
@@ -65,6 +65,6 @@ def by_groups(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def _groups_of(channels: Sequence[int], groups: int, layout: BranchLayout) -> int:
-    """Return the most groups, at most a branch's share of them, that divide its channels."""
+    """Return the largest number of groups, at most a branch's share, that divides its channels."""
     share = max(1, groups * len(channels) // layout.channels)
     return next(g for g in range(share, 0, -1) if len(channels) % g == 0)

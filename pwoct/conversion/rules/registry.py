@@ -1,4 +1,4 @@
-"""The registry of rules, by the name of the operator in torch, in its functions and in tensors' methods."""
+"""The registry of rules, by operator name, for torch's functions and tensor methods."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from pwoct.conversion.tensor import OctaveTensor, merge
 
 Function = Callable[..., Any]
-# Takes torch's function with its arguments; returns NotImplemented where it does not apply to these.
+# Takes torch's function with its arguments; returns NotImplemented if it does not apply to them.
 Rule = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
 
 RULES: dict[str, Rule] = {}
@@ -31,10 +31,10 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def apply(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function of torch on pairs: by its rule, or on merged tensors.
+    """Call a torch function on pairs: by its rule, or on merged tensors.
 
     Raises:
-        RuntimeError: inside a custom autograd function, which would lose the gradients of a pair.
+        RuntimeError: inside a custom autograd function, where a pair would lose its gradients.
     """
     if not torch.is_grad_enabled() and (name := _custom_function()):
         raise RuntimeError(
@@ -64,7 +64,7 @@ def _pairs(args: Iterable[Any]) -> Iterator[OctaveTensor]:
 
 
 def _noted(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-    """Let a map know where a function has written to copies of its channels."""
+    """Tell a map that a function has written to copies of its channels."""
     if args and isinstance(args[0], OctaveTensor) and changes_its_input(func, kwargs):
         args[0].becomes(result)
         return args[0]
@@ -72,7 +72,7 @@ def _noted(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any], result
 
 
 def _on_merged(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function on merged maps; the first one keeps what is written to it, now or through a view."""
+    """Call a function on merged maps; the first one receives writes, now or later through a view."""
     first = args[0] if args else None
     if not isinstance(first, OctaveTensor):
         return func(*merge(args), **merge(kwargs))
@@ -88,9 +88,9 @@ def _on_merged(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def _custom_function() -> str | None:
-    """Return the autograd function in whose forward pass this is called, if it is in one.
+    """Return the autograd function whose forward pass is the caller, if any.
 
-    Such a function sees no tensors in a pair, so that autograd records nothing: only the call stack tells.
+    Such a function sees no tensors in a pair, so autograd records nothing: only the call stack reveals it.
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None:
@@ -102,7 +102,7 @@ def _custom_function() -> str | None:
 
 @lru_cache(maxsize=1024)
 def _function_of(code: CodeType) -> str | None:
-    """Return the name of the autograd function whose `forward` has this code; None for that of a module."""
+    """Return the name of the autograd function whose `forward` has this code; None if it is a module's."""
     classes = [torch.autograd.Function]
     for function in classes:
         classes += function.__subclasses__()
@@ -113,7 +113,7 @@ def _function_of(code: CodeType) -> str | None:
 
 
 def operator_of(func: Function) -> str:
-    """Return the name of the operator behind a function.
+    """Return the operator name of a function.
 
     >>> import torch
     >>> [operator_of(f) for f in (torch.relu_, torch.Tensor.__iadd__, torch.nn.functional.relu)]

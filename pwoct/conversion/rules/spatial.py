@@ -1,4 +1,4 @@
-"""Pooling, padding and resizing: both branches alike, and the low one fitted to half of the high one."""
+"""Pooling, padding and resizing of both branches; the low one is fitted to half the high one's size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pwoct.conversion.tensor import OctaveTensor
 
 @rule("max_pool2d", "avg_pool2d", "lp_pool2d")
 def pooled(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Pool each branch by the same windows; windows that are larger than the low map need a merged one."""
+    """Pool each branch with the same windows; windows larger than the low map need a merged map."""
     x = _first(args, kwargs)
     if x is None or x.high is None:
         return NotImplemented
@@ -28,7 +28,7 @@ def pooled(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
 
 @rule("interpolate", "upsample")
 def resized(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Resize each branch; of a size that is given, the low branch gets half."""
+    """Resize each branch; the low branch gets half of the given size."""
     x = _first(args, kwargs)
     if x is None or x.high is None:
         return NotImplemented
@@ -37,7 +37,7 @@ def resized(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         scale = args[2] if len(args) > 2 else kwargs.get("scale_factor")
         factors = scale if isinstance(scale, tuple | list) else (scale, scale)
         if any(int(side * by) < 1 for side, by in zip(strided(x.map_size, 2), factors, strict=True)):
-            return NotImplemented  # nothing would be left of the low map
+            return NotImplemented  # the low map would be empty
         return _both(func, x, args[1:], kwargs, args[1:], kwargs)
     sides = (size, size) if isinstance(size, int) else (size[0], size[1])
     rest, others = args[2:], {k: v for k, v in kwargs.items() if k != "size"}
@@ -46,7 +46,7 @@ def resized(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
 
 @rule("pad")
 def padded(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Pad each branch: the low one by half of what its neighbour gets, where nothing is cut off."""
+    """Pad each branch, the low one by half; negative padding needs a merged map."""
     x = _first(args, kwargs)
     amounts = args[1] if len(args) > 1 else kwargs.get("pad")
     if x is None or not isinstance(amounts, tuple | list) or len(amounts) not in (2, 4) or min(amounts) < 0:
@@ -62,7 +62,7 @@ def padded(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     if (kwargs.get("mode") or [*args, "constant"][2]) in ("reflect", "circular") and (
         max(halves[:2]) >= now[1] or max(halves[2:]) >= now[0]
     ):
-        return NotImplemented  # a low map that is too small to take these pixels from
+        return NotImplemented  # the low map is too small to supply these pixels
     return x.like(high, func(x.low, halves, *args[2:], **others), size=size)
 
 
@@ -87,7 +87,7 @@ def _both(
 
 
 def fitted(x: Tensor, size: Size) -> Tensor:
-    """Return a map cropped to a size, or with its last rows and columns repeated up to it."""
+    """Return a map cropped to a size, or extended to it by repeating its last rows and columns."""
     h, w = size_of(x)
     missing = (max(0, size[0] - h), max(0, size[1] - w))
     if any(missing):
