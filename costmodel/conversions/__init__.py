@@ -1,1 +1,1 @@
-"""What becomes of a network whose convolutions are octave layers, for all choices of its stages at once."""
+"""The layers of a converted network for all choices of its stages at once, from a few dry runs."""

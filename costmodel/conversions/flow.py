@@ -1,4 +1,4 @@
-"""Which convolutions of a network feed which, through everything that is not a convolution."""
+"""Which convolutions of a network feed which others, through all operators in between."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 NOTHING: frozenset[str] = frozenset()
-# Their results are plain tensors in every converted network: no rule passes branches on through a product.
+# Their results are plain tensors in every converted network: no rule passes branches through a product.
 _PRODUCTS = ("convolution", "addmm", "mm", "bmm", "baddbmm", "mv", "addmv", "dot")
 
 
 @dataclass
 class Flow:
-    """What a run of a network tells of its convolutions, in the order in which they run.
+    """The convolutions of a network, in the order in which they run.
 
-    `feeds` are the convolutions that reach one through other operators; `size` is that of its output (h, w);
-    `grouped` are those with several groups.
+    `feeds` are the convolutions that reach each one through other operators; `size` is its output's (h, w);
+    `grouped` are the convolutions with several groups.
     """
 
     feeds: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Flow:
 def flow_of(module: nn.Module, args: Sequence[Any]) -> Flow:
     """Run a network in evaluation mode and return how its two-dimensional convolutions feed one another.
 
-    Raises whatever the network raises.
+    Errors that the network raises are passed on.
     """
     marks = _Marks()
     flow = Flow()
@@ -44,19 +44,19 @@ def flow_of(module: nn.Module, args: Sequence[Any]) -> Flow:
 
 
 class _Marks(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Marks each storage with the convolutions that it comes from; what is read marks what is written."""
+    """Marks each storage with the convolutions that it comes from; marks of inputs pass on to outputs."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.by_storage: dict[int, frozenset[str]] = {}
-        self.kept: list[Tensor] = []  # a storage that is freed could give its address to another
+        self.kept: list[Tensor] = []  # a freed storage could give its address to another one
 
     def of(self, values: Any) -> frozenset[str]:
         """Return the marks of all tensors among values."""
         return NOTHING.union(*(self.by_storage.get(key, NOTHING) for _, key in _storages(values)))
 
     def put(self, values: Any, marks: frozenset[str], *, alone: bool = False) -> None:
-        """Mark all tensors among values; on request with these marks alone."""
+        """Mark all tensors among values; on request, replace their other marks."""
         for tensor, key in _storages(values):
             self.kept.append(tensor)
             self.by_storage[key] = marks if alone else marks | self.by_storage.get(key, NOTHING)
@@ -82,7 +82,7 @@ def _storages(values: Any) -> Iterator[tuple[Tensor, int]]:
 
 @contextmanager
 def _watched(module: nn.Module, marks: _Marks, flow: Flow) -> Iterator[None]:
-    """Note what enters each convolution, and mark what leaves it."""
+    """Record the input marks of each convolution, and mark its output."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     handles = []

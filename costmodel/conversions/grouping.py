@@ -1,4 +1,4 @@
-"""Stages of a network: groups of convolutions that make one choice, and which of them depend on which."""
+"""Stages of a network: groups of convolutions that share a choice, and the dependences between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_STAGE = -1
 
 
 class StagesError(TraceError):
-    """Stages that no layer has, or too many of them; one line."""
+    """The stages are empty or too many; the message is one line."""
 
 
 def grouped(by: str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[str, ...]]:
@@ -21,11 +21,11 @@ def grouped(by: str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[st
 
     Args:
         by: "resolution" groups layers by the size of their outputs; "modules" by the first part of their
-            names in which they differ; else patterns of names, joined by commas, one per stage.
+        names in which they differ; otherwise name patterns, separated by commas, one per stage.
         sizes: (h, w) of each layer's output, in the order in which the layers run.
 
     Raises:
-        StagesError: if a pattern fits no layer.
+        StagesError: if a pattern matches no layer.
 
     >>> grouped("resolution", {"a.0": (8, 8), "a.1": (4, 4), "b": (4, 4)})
     {'8x8': ('a.0',), '4x4': ('a.1', 'b')}
@@ -43,7 +43,7 @@ def grouped(by: str, sizes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[st
 
 
 def _by_patterns(patterns: Sequence[str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The first pattern that fits a name counts; layers that no pattern fits form no stage."""
+    """Assign each layer to the first pattern that matches its name; layers without a match have no stage."""
     stages: dict[str, list[str]] = {pattern.strip(): [] for pattern in patterns}
     for name in names:
         fitting = next((pattern for pattern in stages if fnmatchcase(name, pattern)), None)
@@ -60,14 +60,14 @@ def _by_patterns(patterns: Sequence[str], names: Sequence[str]) -> dict[str, tup
 
 
 def _shared_parts(names: Sequence[Sequence[str]]) -> int:
-    """Return how many leading parts of their names all layers share, short of a whole name."""
+    """Return the number of leading name parts that all layers share, short of a whole name."""
     least = min(map(len, names)) - 1
     return next((k for k in range(least) if len({name[k] for name in names}) > 1), max(0, least))
 
 
 def patterns_of(stages: Sequence[Sequence[str]], others: Iterable[str] = ()) -> list[tuple[str, int]]:
-    """Return patterns with the stages that they stand for, general ones first: of those that fit, the last
-    counts. `others` are layers that belong to no stage: their patterns stand for NO_STAGE.
+    """Return patterns with the stages that they stand for, general ones first: the last match applies.
+    `others` are layers that belong to no stage: their patterns stand for NO_STAGE.
 
     >>> patterns_of([["a.0.x", "a.1.x", "b.0.x"], ["b.0.y", "b.1.x"]], ["c"])
     [('a.*', 0), ('b.*', 1), ('b.0.*', 0), ('b.0.y', 1), ('c', -1)]
@@ -103,7 +103,7 @@ def _patterns_of_module(whole: str, inside: Mapping[str, int], found: list[tuple
 
 
 def _needed(others: Sequence[tuple[str, int]], most: int, inside: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Leave out patterns whose layers have the right stage by what stands before them."""
+    """Remove patterns whose layers get the right stage from the patterns before them."""
     kept: list[tuple[str, int]] = []
     for position, (pattern, stage) in enumerate(others):
         rest = [(pattern, stage) for pattern, stage in others[position + 1 :]]
@@ -130,10 +130,10 @@ def dependencies(
 ) -> dict[str, tuple[int, ...]]:
     """Return, for each layer, the stages on whose choices its sizes depend, in order.
 
-    A layer's input has the branches of the layers that feed it. What of them meets in one input is bound
-    together, since a layer closes the octave layers where none uses its output; and a layer with groups
-    passes branches on. So a layer depends on the stages of its own class of bound layers, and of the class
-    that feeds it. `others` are layers that belong to no stage.
+    A layer's input has the branches of the layers that feed it. Layers that meet in one input form a class,
+    since a layer whose output none uses closes the octave layers; a grouped layer passes branches on. So a
+    layer depends on the stages of its own class and of the class that feeds it. `others` are layers that
+    belong to no stage.
     """
     stage_of = {name: stage for stage, found in enumerate(stages) for name in found}
     class_of = _bound(feeds, set(having_groups))
@@ -151,8 +151,8 @@ def _reached(
 ) -> dict[str, set[int]]:
     """Return the stages on which the branches of each class depend: those of its layers.
 
-    Where layers of several stages meet, one that stays plain closes the octave layers if its input has two
-    branches: so there the stages count, too, that feed them.
+    Where layers of several stages meet, a layer that stays plain closes the octave layers if its input has
+    two branches, so the stages that feed them count too.
     """
     reached: dict[str, set[int]] = {}
     for name, stage in stage_of.items():

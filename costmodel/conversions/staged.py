@@ -1,7 +1,7 @@
-"""A network by stages, for search: what its layers become, for all states of the stages they depend on.
+"""A network by stages, for search: its layers' forms for all states of the stages they depend on.
 
-A layer depends on a few stages: its own, and those that feed it. So a few dry runs of the network tell what
-becomes of it in every configuration: stages that no layer depends on together change at the same time.
+A layer depends on a few stages: its own, and those that feed it. So a few dry runs of the network determine
+its form in every configuration: stages on which no layer depends jointly are varied at the same time.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ Form = dict[tuple[StageState, ...], LayerForm | None]
 
 @dataclass(frozen=True)
 class ChosenByName(Options):
-    """Options of a conversion in which each layer has a choice of its own; what has none stays plain."""
+    """Options of a conversion with one choice per layer; a layer without a choice stays plain."""
 
     by_name: Mapping[str, LayerChoice] = field(default_factory=dict)
 
     def choice(self, name: str) -> LayerChoice:
-        """Return what is asked of a layer."""
+        """Return the choice for a layer."""
         return self.by_name.get(name, self.default)
 
 
 @dataclass(frozen=True)
 class SearchedNetwork:
-    """A network that is searched: its module, the arguments it is run on, and the rules of its conversion."""
+    """A network to search: its module, the arguments to run it on, and the rules of its conversion."""
 
     name: str
     module: nn.Module
@@ -54,7 +54,7 @@ class SearchedNetwork:
     between: str = "none"
 
     def planned(self, choices: Mapping[str, LayerChoice]) -> tuple[LayerReport, ...]:
-        """Return what becomes of each convolution."""
+        """Return the planned form of each convolution."""
         options = ChosenByName(PLAIN, (), "out", self.stride_rule, self.between, by_name=choices)
         try:
             return plan(self.module, self.args, options, refused_before(self.module))
@@ -64,7 +64,7 @@ class SearchedNetwork:
 
 @dataclass(frozen=True)
 class Stages:
-    """The layers of each stage, by its title; those that could be converted and belong to none; the flow."""
+    """The layers of each stage by title, the convertible layers that belong to no stage, and the flow."""
 
     names: Mapping[str, tuple[str, ...]]
     others: tuple[str, ...]
@@ -75,8 +75,8 @@ def stages_of(subject: SearchedNetwork, by: str) -> Stages:
     """Return the layers that a conversion can change, by stage, and how all convolutions feed one another.
 
     Args:
-        subject: the network.
-        by: see `costmodel.conversions.grouping.grouped`.
+        subject: The network.
+        by: See `costmodel.conversions.grouping.grouped`.
 
     Raises:
         StagesError: if no layer can be converted.
@@ -105,17 +105,17 @@ def staged_network(
     space: StagedSpace,
     progress: Callable[[int, int], None] | None = None,
 ) -> StagedNetwork:
-    """Return a network by its stages, with the forms of its layers for the states of a space.
+    """Return a network by stages, with the forms of its layers for all states of a space.
 
     Args:
-        subject: the network.
-        stages: its stages.
-        original: what runs when the original is called on the same arguments.
-        space: what the stages may choose.
-        progress: called with the number of dry runs so far, and of all of them.
+        subject: The network.
+        stages: Its stages.
+        original: The trace of the original network on the same arguments.
+        space: The choices of the stages.
+        progress: Called with the number of dry runs so far and in total.
 
     Raises:
-        StagesError: if layers depend on so many stages that too many dry runs were needed.
+        StagesError: if layers depend on so many stages that too many dry runs would be needed.
     """
     groups = list(stages.names.values())
     needs = dependencies(groups, stages.flow.feeds, stages.flow.grouped, stages.others)
@@ -127,7 +127,7 @@ def staged_network(
         _note(forms, needs, subject, groups, states)
     stage_of = {name: stage for stage, names in enumerate(groups) for name in names}
     layers = tuple(
-        # A layer without a stage of its own makes no choice: it counts with the last that it depends on.
+        # A layer without a stage makes no choice: it counts with the last stage that it depends on.
         StagedLayer(name, stage_of.get(name, found[-1]), found, _plain_cost(original, name), forms[name])
         for name, found in needs.items()
         if found
@@ -141,7 +141,7 @@ def staged_network(
 
 
 def _runs(needs: Any, space: StagedSpace) -> Iterator[tuple[StageState, ...]]:
-    """Yield states of all stages: whatever a layer depends on is among them in every combination."""
+    """Yield states of all stages that contain every combination of the stages a layer depends on."""
     colours = _coloured([set(found) for found in needs], space.stages)
     count = len(space.states) ** (max(colours) + 1)
     if "alpha" not in space.tied and count > MOST_RUNS:
@@ -155,7 +155,7 @@ def _runs(needs: Any, space: StagedSpace) -> Iterator[tuple[StageState, ...]]:
 
 
 def _coloured(together: Sequence[set[int]], stages: int) -> list[int]:
-    """Give each stage a colour that no stage has with which some layer needs it."""
+    """Colour the stages so that stages on which a layer depends jointly have different colours."""
     colours: list[int] = []
     for stage in range(stages):
         taken = {colours[other] for found in together if stage in found for other in found if other < stage}
@@ -170,7 +170,7 @@ def _note(
     groups: Sequence[Sequence[str]],
     states: Sequence[StageState],
 ) -> None:
-    """Run the network once, and note what its layers become."""
+    """Run the network once, and record the forms of its layers."""
     choices = {name: _choice_of(state) for state, names in zip(states, groups, strict=True) for name in names}
     for report in subject.planned(choices):
         if report.name in forms:
@@ -179,7 +179,7 @@ def _note(
 
 
 def _choice_of(state: StageState) -> LayerChoice:
-    """A choice in which every path that may be a bottleneck is one."""
+    """Return a choice in which every path that may be a bottleneck is one."""
     every = state.alpha > 0 or state.compresses
     return LayerChoice(state.alpha, Fraction(2), PROBE.paths if every else PROBE.paths[1:])
 

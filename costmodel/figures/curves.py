@@ -14,7 +14,7 @@ from costmodel.report import counted
 def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     """Draw the training loss and the accuracy of each epoch, from the metrics of each run by its name.
 
-    Raises ValueError where no run has finished an epoch, or the file cannot be written.
+    Raises ValueError if no run has finished an epoch, or the file cannot be written.
     """
     from matplotlib.ticker import MaxNLocator
 

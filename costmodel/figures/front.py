@@ -1,4 +1,4 @@
-"""The figure of a search: its Pareto front, plain networks to compare with, budgets."""
+"""The figure of a search: its Pareto front, plain networks for comparison, budgets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 PLAIN_DEPTHS = (20, 32, 44, 56, 110)
 WIDE = 4  # times the least value
-MOST_NAMES = 6  # more names beside the points would cover one another
+MOST_NAMES = 6  # more labels would overlap
 
 
 def front_figure(document: Document) -> Figure:
@@ -82,7 +82,7 @@ def _draw_colours(figure: Figure, axes: Axes, rows: Sequence[Row], third: str) -
 
 
 def _name_points(axes: Axes, rows: Sequence[Row]) -> None:
-    """Write what they are beside a few points, from end to end of the front."""
+    """Label a few points, from end to end of the front."""
     ordered = sorted(rows, key=lambda row: row["macs"])
     step = max(1, -(-len(ordered) // MOST_NAMES))
     chosen = ordered[::step] if len(ordered) > 1 else ordered
@@ -98,7 +98,7 @@ def _name_points(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _name(row: Row) -> str:
-    """What differs between the points: alpha, and the bottlenecks where there are any."""
+    """Return a point's label: alpha, and the bottlenecks if there are any."""
     words = [f"α {row['alpha']}"] if "alpha" in row else []
     if row.get("paths", "none") != "none":
         words += [f"β {row['beta']}", str(row["paths"])]
@@ -106,7 +106,7 @@ def _name(row: Row) -> str:
 
 
 def _draw_plain(axes: Axes, document: Document) -> None:
-    """Draw what one might take instead: the plain networks not far beyond the front or the budget."""
+    """Draw the alternatives: plain networks not far beyond the front or the budget."""
     rows, budgets = document["front"], document["budgets"]
     most = {
         name: budgets.get(name, 1.5 * max((row[name] for row in rows), default=0))
@@ -124,7 +124,7 @@ def _draw_plain(axes: Axes, document: Document) -> None:
 
 
 def _scale(axes: Axes) -> None:
-    """Make an axis logarithmic where its largest value is several times its least."""
+    """Make an axis logarithmic if its largest value is several times its smallest."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):

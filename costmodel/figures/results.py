@@ -1,6 +1,6 @@
 """Figures of results: cost against alpha, Pareto fronts, a network layer by layer.
 
-A figure is drawn from the JSON that a command wrote, so that a stored result can be drawn again. matplotlib,
+A figure is drawn from a command's JSON output, so that a stored result can be drawn again. matplotlib,
 the extra `plot`, is imported inside functions.
 """
 
@@ -34,7 +34,7 @@ LINES: Mapping[tuple[str, ...], Mapping[str, Any]] = {
 }
 PANELS: tuple[tuple[str, ...], ...] = ((), ("LL",), ("HH",), ("HH", "LL"))
 
-# The parts of a network, by the prefixes of their layers' names.
+# The parts of a network, by the prefix of their layers' names.
 BARS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "stem": ("stem", {"color": BLACK}),
     "stages.0": ("stage 1", {"color": BLUE, "hatch": ""}),

@@ -24,7 +24,7 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
 
     Raises:
         ImportError: if matplotlib is missing.
-        ValueError: if there is nothing to draw, the ending names no format, or the file cannot be written.
+        ValueError: if there is nothing to draw, the extension names no format, or the file cannot be written.
     """
     if not points:
         raise ValueError("a roofline plot needs at least one point")

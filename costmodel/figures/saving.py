@@ -1,4 +1,4 @@
-"""Writing figures to files, so that equal figures give identical files."""
+"""Writes figures to files; equal figures give identical files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE_TYPES = (".svg", ".png", ".pdf")
-UNEQUAL = {".svg": "Date", ".png": "Software", ".pdf": "CreationDate"}  # what differs between equal figures
+UNEQUAL = {".svg": "Date", ".png": "Software", ".pdf": "CreationDate"}  # metadata that vary
 DOTS_PER_INCH = 150
 SVG_START = re.compile(r"<svg [^>]*>")
 
@@ -28,7 +28,7 @@ def check_file(path: Path) -> None:
 def save(figure: Figure, path: Path, description: str = "") -> None:
     """Write a figure as .svg, .png or .pdf; equal figures give identical files.
 
-    The title is the figure's own. An SVG file says title and description to those who cannot see it.
+    The title is the figure's own. An SVG file contains title and description for screen readers.
     Raises ValueError for another file type, or if the file cannot be written.
     """
     import matplotlib
@@ -57,7 +57,7 @@ def title_of(figure: Figure) -> str:
 
 
 def with_words(svg: str, title: str, description: str) -> str:
-    """Return an SVG text with a title and a description at its start, as readers of screens look for them."""
+    """Return an SVG text with a title and a description at its start, where screen readers expect them."""
     words = [f"<title>{escape(title)}</title>"] if title else []
     words += [f"<desc>{escape(description)}</desc>"] if description else []
     return SVG_START.sub(

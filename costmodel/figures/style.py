@@ -23,8 +23,8 @@ COLOURS = (BLUE, VERMILION, BLACK, GREEN, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
-# Text stays text in SVG, fonts are TrueType in PDF (many publishers refuse Type 3), and files are the same
-# each time.
+# Text stays text in SVG, fonts are TrueType in PDF (many publishers reject Type 3), and files are
+# reproducible.
 PARAMETERS: Any = {  # matplotlib types the keys one by one
     "svg.hashsalt": "pwoct-cost",
     "svg.fonttype": "none",
@@ -34,7 +34,7 @@ PARAMETERS: Any = {  # matplotlib types the keys one by one
 
 
 def series() -> Iterator[dict[str, Any]]:
-    """Yield looks of lines without end; since the numbers of looks have no common factor, they repeat late.
+    """Yield line styles endlessly; the numbers of their parts are coprime, so combinations repeat late.
 
     >>> looks = series()
     >>> drawn = [tuple(map(str, next(looks).values())) for _ in range(200)]

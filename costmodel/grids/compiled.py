@@ -33,15 +33,15 @@ inner, width = (sp.Symbol(name, integer=True, positive=True) for name in ("inner
 
 
 class Kind(NamedTuple):
-    """What decides which form holds: the branches of each stage, and two special cases."""
+    """The key of a form: the branches of each stage, and two special cases."""
 
     branches: tuple[str, str, str]
     single_block: bool = False  # n = 1
-    is_plain: bool = False  # standard convolutions: not what octave ones with high channels only are
+    is_plain: bool = False  # standard convolutions, which differ from octave ones with only high channels
 
 
 class Setting(NamedTuple):
-    """What the configurations of a grid share, and what is asked of them."""
+    """The settings that all configurations of a grid share."""
 
     quantities: tuple[str, ...]
     width_rule: str
@@ -56,7 +56,7 @@ class Setting(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Some configurations: n, base width and which are plain; a stage's betas, path masks and channels."""
+    """Configurations as columns: n, base width, plain or not; each stage's betas, path masks, channels."""
 
     n: IntArray
     width: IntArray
@@ -82,14 +82,14 @@ Reader: TypeAlias = Callable[[Columns], IntArray]
 
 @dataclass(frozen=True)
 class CompiledForm:
-    """A function of columns, and of the symbols it is made of."""
+    """A compiled function of columns, with its symbols."""
 
     symbols: tuple[sp.Symbol, ...]
     readers: tuple[Reader, ...]
     function: Callable[..., list[Any]]
 
     def __call__(self, columns: Columns) -> list[Any]:
-        """Return each quantity: an array, or one number where it is the same for all configurations."""
+        """Return each quantity: an array, or one number if it is the same for all configurations."""
         return self.function(*(read(columns) for read in self.readers))
 
     def bound(self, n: int, width: int) -> int:
@@ -110,7 +110,7 @@ def _largest_value(symbol: sp.Symbol, n: int, width: int) -> int:
 
 @lru_cache(maxsize=512)
 def compiled(setting: Setting, kind: Kind) -> CompiledForm:
-    """Return the quantities of a setting as one function; symbols and common terms are worked out once."""
+    """Return the quantities of a setting as one function; symbols and common terms are evaluated once."""
     formulas = [_factored(formula) for formula in symbolic_quantities(setting, kind)]
     symbols = sorted(set().union(*(formula.free_symbols for formula in formulas)), key=str)
     readers = _readers(setting.width_rule)
@@ -161,7 +161,7 @@ def _common_out(polynomial: sp.Expr) -> sp.Expr:
 
 @cache
 def _readers(width_rule: str) -> Mapping[sp.Symbol, Reader]:
-    """Return, for each symbol of a form, what works its values out."""
+    """Return, for each symbol of a form, a function that computes its values."""
     readers: dict[sp.Symbol, Reader] = {
         inner: lambda columns: columns.n - 2,
         width: lambda columns: columns.width,

@@ -17,8 +17,8 @@ from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.rounding import WIDTH_RULES
 from costmodel.sizes import check_choice, pair
 
-BLOCK = 4096  # configurations: all their columns fit into a second-level cache
-HH = 1  # its bit in a mask of paths
+BLOCK = 4096  # configurations per block: all their columns fit into a second-level cache
+HH = 1  # its bit in a path mask
 SUMS = ("params", "macs_training", "element_ops")
 
 
@@ -38,8 +38,8 @@ def evaluate(
 ) -> dict[str, IntArray]:
     """Return quantities of `costmodel.convention.Cost`, each of shape (N,): of the networks, or of a stage.
 
-    With the shortcut "A", counts hold where no branch loses channels from stage to stage. Raises ValueError
-    where a quantity, rule or stage is unknown, a size is not positive, or a count might exceed 64 bits.
+    With the shortcut "A", counts hold if no branch loses channels from stage to stage. Raises ValueError
+    if a quantity, rule or stage is unknown, a size is not positive, or a count might exceed 64 bits.
 
     >>> from costmodel.grids.grid import grid
     >>> evaluate(grid(alphas=[0, "1/4"], path_subsets=[("HL", "LH", "LL")]))["macs"].tolist()
@@ -79,7 +79,7 @@ def _check_bound(bound: int, grid: Grid, setting: Setting) -> None:
 
 
 def _blocks(grid: Grid) -> Iterator[tuple[Kind, Any, Columns]]:
-    """Yield configurations of one kind: the kind, where they stand in the grid, and their columns."""
+    """Yield configurations of one kind: the kind, their positions in the grid, and their columns."""
     for start in range(0, len(grid), BLOCK):
         block = slice(start, min(start + BLOCK, len(grid)))
         columns = _columns(grid, block)
@@ -115,7 +115,7 @@ def _per_stage(ratios: Ratios, block: slice) -> tuple[Ratios, ...]:
 
 
 def _kind_codes(columns: Columns) -> IntArray:
-    """Return the kind of each configuration as a number: a bit for each special case, two bits a stage."""
+    """Return the kind of each configuration as a number: one bit per special case, two bits per stage."""
     codes: IntArray = columns.is_plain * 2 + (columns.n == 1).astype(np.int64)
     for high, low in zip(columns.high, columns.low, strict=True):
         codes = codes << 2 | (low == 0) | (high == 0) << 1
@@ -130,9 +130,9 @@ def _kind(code: int) -> Kind:
 def evaluate_networks(
     nets: Sequence[ResNetDesign], quantities: Iterable[str] = ("params", "macs")
 ) -> dict[str, IntArray]:
-    """Return quantities, each of shape (N,), of networks that differ only in what a `Grid` holds.
+    """Return quantities, each of shape (N,), of networks that differ only in the columns of a `Grid`.
 
-    Raises ValueError where they differ in something else.
+    Raises ValueError if they differ in anything else.
 
     >>> from costmodel.networks.resnet import resnet
     >>> evaluate_networks([resnet(20), resnet(56)])["params"].tolist()

@@ -44,9 +44,9 @@ class Ratios(NamedTuple):
 
 
 def ratios(values: Iterable[RatioLike | Sequence[RatioLike]]) -> Ratios:
-    """Return ratios as arrays: of shape (N,), or (N, 3) where some value is given for each stage.
+    """Return ratios as arrays of shape (N,), or (N, 3) if some value is given per stage.
 
-    Raises ValueError where a value is not a number, or does not fit into 64 bits exactly.
+    Raises ValueError if a value is not a number, or does not fit into 64 bits exactly.
 
     >>> ratios(["1/4", 0.5]).denominator.tolist()
     [4, 2]
@@ -60,7 +60,7 @@ def ratios(values: Iterable[RatioLike | Sequence[RatioLike]]) -> Ratios:
 def path_masks(subsets: Iterable[PathSet | Sequence[PathSet]]) -> IntArray:
     """Return sets of paths as bit masks, HH 1, HL 2, LH 4, LL 8: of shape (N,) or (N, 3), as for `ratios`.
 
-    Raises ValueError where a path is unknown.
+    Raises ValueError if a path is unknown.
 
     >>> path_masks([(), ("HL", "LL")]).tolist()
     [0, 10]
@@ -91,8 +91,8 @@ class Grid:
     """N configurations of a ResNet: depth and base width of shape (N,), alpha, beta and paths of shape (N,),
     or (N, 3) for one value per stage.
 
-    Raises ValueError where `costmodel.networks.resnet.resnet` does, naming the first configuration that is
-    wrong.
+    Raises ValueError if `costmodel.networks.resnet.resnet` would; the message names the first wrong
+    configuration.
     """
 
     alpha: Ratios
@@ -110,7 +110,7 @@ class Grid:
         return len(self.depth)
 
     def network(self, i: int, **setting: Any) -> ResNetDesign:
-        """Return configuration i as a network; keyword arguments are further ones of `resnet`."""
+        """Return configuration i as a network; further keyword arguments go to `resnet`."""
         return resnet(
             int(self.depth[i]),
             alpha=_each(self.alpha.numerator, i, self.alpha.at),
@@ -121,7 +121,7 @@ class Grid:
         )
 
     def name(self, i: int) -> str:
-        """Return configuration i in words; values of the stages are joined by +."""
+        """Return configuration i in words, with the values of stages joined by +."""
         words = stage_words(self.network(i).stages)
         choices = f"alpha {words.alpha} beta {words.beta} paths {words.paths}"
         return f"resnet{self.depth[i]} width {self.width[i]} {choices}"
@@ -134,9 +134,9 @@ def grid(
     depths: Iterable[int] = (56,),
     widths: Iterable[int] = (16,),
 ) -> Grid:
-    """Return all combinations of the values, the last of alphas, betas, path sets, depths, widths fastest.
+    """Return all combinations of alphas, betas, path sets, depths and widths; the last one varies fastest.
 
-    An alpha, a beta or a set of paths is one for the network, or three, one per stage.
+    An alpha, a beta or a set of paths is a single one for the network, or three, one per stage.
 
     >>> both = grid(alphas=["1/4", "1/2"], path_subsets=[(), ("HL", "LL")])
     >>> len(both), both.name(3)
@@ -150,7 +150,7 @@ def grid(
 
 
 def _each(array: IntArray, i: int, read: Callable[[Any], Any]) -> Any:
-    """One value of configuration i, or a tuple of three."""
+    """Return one value of configuration i, or a tuple of three."""
     return read(i) if array.ndim == 1 else tuple(read((i, stage)) for stage in STAGES)
 
 
@@ -191,7 +191,7 @@ def _check_ranges(grid: Grid) -> None:
 
 
 def _check_products(grid: Grid) -> None:
-    """The rounding rule multiplies channels, at most twice, with parts of ratios: that must fit."""
+    """Check that the rounding rule's products, of doubled channels and parts of ratios, fit into 64 bits."""
     channels = 2 * largest(grid.width) * 2 ** STAGES[-1]
     parts = [part for ratio in (grid.alpha, grid.beta) for part in ratio]
     if channels * max(map(largest, parts)) > LARGEST:
@@ -223,5 +223,5 @@ def column(array: IntArray, stage: int) -> IntArray:
 
 
 def largest(array: IntArray) -> int:
-    """Return the largest value as a Python integer, which cannot overflow; of nothing, 0."""
+    """Return the largest value as a Python integer, which cannot overflow; 0 for an empty array."""
     return int(array.max(initial=0))

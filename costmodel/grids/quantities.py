@@ -1,4 +1,4 @@
-"""The quantities of a network by name: what they are made of, and how to read a budget."""
+"""The quantities of a network by name: their definitions, and how to read a budget."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SUFFIXES: Mapping[str, int] = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 @dataclass(frozen=True)
 class Quantity:
-    """A sum of quantities of `costmodel.convention.Cost`; `unit` is what one of it is, as an axis says it.
+    """A sum of quantities of `costmodel.convention.Cost`; `unit` is its unit as an axis label.
 
-    What an element of the parts counts is `times`, or its bytes.
+    Each element of the parts counts `times`, or its bytes.
     """
 
     heading: str
@@ -31,7 +31,7 @@ class Quantity:
     times: int = 1
 
     def factor(self, dtype: str) -> int:
-        """Return what an element of the parts counts."""
+        """Return the weight of one element of the parts."""
         return dtype_bytes(dtype) if self.in_bytes else self.times
 
 
@@ -47,7 +47,7 @@ NAMED: Mapping[str, Quantity] = {
     "training-flops": Quantity("training FLOPs", "FLOPs of a training step", ("macs_training",), times=2),
 }
 IN_FLOPS: Mapping[str, str] = {"macs": "flops", "training-macs": "training-flops"}
-# Of a network's structure: the same for all its choices of alpha, beta and paths. Usually maximised.
+# Properties of the structure, the same for all choices of alpha, beta and paths. Usually maximised.
 STRUCTURE: Mapping[str, Quantity] = {
     "width": Quantity("width", "channels of the first stage", ()),
     "depth": Quantity("depth", "depth", ()),
@@ -68,7 +68,7 @@ def heading_of(name: str) -> str:
 
 
 def unit_of(name: str) -> str:
-    """Return what an axis says of a counted, structural or predicted quantity."""
+    """Return the axis label of a counted, structural or predicted quantity."""
     return (PREDICTED.get(name) or STRUCTURE.get(name) or named_quantity(name)).unit
 
 

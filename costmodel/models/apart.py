@@ -1,7 +1,7 @@
-"""Jobs in processes of their own: foreign code that crashes, hangs or patches torch harms nothing else.
+"""Jobs in separate processes, so that foreign code that crashes, hangs or patches torch harms nothing else.
 
-A process gets its job as JSON on stdin, and writes its result as JSON to what stdout was; what foreign code
-prints goes to stderr.
+A process receives its job as JSON on stdin and writes its result as JSON to the original stdout; output of
+foreign code goes to stderr.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any, NoReturn
 
 
 def command(module: str) -> list[str]:
-    """Return the command that runs a module which answers a job."""
+    """Return the command that runs a module as such a job."""
     return [sys.executable, "-m", module]
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which modules are found where this process finds them."""
+    """Return an environment in which modules are found in the same places as in this process."""
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     return {**os.environ, "PYTHONPATH": paths}
 
 
 def ending(code: int, errors: str) -> str:
-    """Say how a process ended that gave no result.
+    """Describe how a process ended without a result.
 
     >>> ending(-11, ""), ending(3, "a line\\nthe last one\\n")
     ('its process was ended by SIGSEGV', 'its process ended with exit code 3: the last one')
@@ -38,7 +38,7 @@ def ending(code: int, errors: str) -> str:
 
 
 def answer(do: Callable[[Mapping[str, Any]], Any]) -> NoReturn:
-    """Do one job, read from stdin, and end the process."""
+    """Run one job, read from stdin, and end the process."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     out.write(json.dumps(do(json.load(sys.stdin))))

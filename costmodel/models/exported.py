@@ -1,7 +1,7 @@
 """Networks from torch.export: a .pt2 file, read without its weights and without opening a pickle.
 
 Such a file is a ZIP archive. The graph and the shapes of weights are JSON; constants are raw bytes. Content
-that needs a pickle (custom objects, legacy files) is refused.
+that needs a pickle (custom objects, legacy files) is rejected.
 """
 
 from __future__ import annotations

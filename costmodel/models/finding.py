@@ -70,7 +70,7 @@ def _file_module(place: str) -> ModuleType:
 def _importable_from(folder: str) -> Iterator[None]:
     """Let modules be found in a folder before all others, now and when functions import later.
 
-    First, because a user's own module may share a name with one of this project, such as `cli`.
+    It comes first because a user's module may share a name with one of this project, such as `cli`.
     """
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)

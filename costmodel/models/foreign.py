@@ -42,7 +42,7 @@ def foreign(doing: str) -> Iterator[None]:
 
 @contextmanager
 def _to_stderr() -> Iterator[None]:
-    """Let what is written to descriptor 1 itself, by extensions and child processes, go to stderr too."""
+    """Redirect file descriptor 1 itself, used by extensions and child processes, to stderr too."""
     sys.stdout.flush()
     try:
         kept = os.dup(1)

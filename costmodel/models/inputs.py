@@ -57,7 +57,7 @@ class Input:
         if dtype.is_floating_point or dtype.is_complex:
             return torch.randn(self.shape, generator=generator, dtype=torch.float32).to(dtype)
         if dtype is torch.bool and self.high is None:
-            return torch.ones(self.shape, dtype=dtype)  # a mask that masks nothing
+            return torch.ones(self.shape, dtype=dtype)  # a mask that masks no element
         return torch.randint(self.high or 1, self.shape, generator=generator).to(dtype)
 
 
@@ -83,7 +83,7 @@ class Inputs:
 
     @property
     def shapes(self) -> list[str]:
-        """The shape of each tensor, as text."""
+        """The shapes of the tensors, as text."""
         args, kwargs = self.values("meta")
         return ["x".join(map(str, t.shape)) or "scalar" for t in tree_leaves((args, kwargs)) if _is_tensor(t)]
 

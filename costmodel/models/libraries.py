@@ -17,7 +17,7 @@ DEFAULT_INPUT = (3, 224, 224)
 
 
 class MissingLibraryError(ValueError):
-    """A library that a name needs and that is not installed."""
+    """A library that a name needs is not installed."""
 
     def __init__(self, library: str) -> None:
         super().__init__(f"{library} is not installed: pip install {library}")

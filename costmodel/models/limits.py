@@ -16,7 +16,7 @@ BAD_INPUT = 2
 
 
 class TimeLimitError(ValueError):
-    """Code that did not finish in time."""
+    """The code did not finish in time."""
 
 
 class _OverError(BaseException):
@@ -58,7 +58,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         raise _OverError
 
     before: Callable[..., Any] | int | None = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again each second: foreign code may swallow errors
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # each second: foreign code may swallow errors
     try:
         yield
     finally:

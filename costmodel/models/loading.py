@@ -43,9 +43,9 @@ def load(text: str, *, device: str | None = None, seed: int = SEED) -> Network:
     """Build a network by name, such as "timm:resnet50" or "net.py:UNet(width=64)", without weights.
 
     Args:
-        text: a name; see `costmodel.models.names.parse`.
-        device: "meta" or "cpu"; by default meta if the network can be built there, else cpu.
-        seed: of its random weights, and of its structure if that is random.
+        text: A name; see `costmodel.models.names.parse`.
+        device: "meta" or "cpu"; default: meta if the network can be built there, otherwise cpu.
+        seed: Seed of its random weights, and of its structure if that is random.
 
     Raises:
         ValueError: if the name is invalid, or the network can't be built; the message says what failed.
@@ -66,7 +66,7 @@ def load(text: str, *, device: str | None = None, seed: int = SEED) -> Network:
 
 
 def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str, seed: int) -> Network:
-    torch.manual_seed(seed)  # a network with a random structure is the same each time
+    torch.manual_seed(seed)  # so that a random structure is reproducible
     with torch.device(device):
         module = build()
     if device == "meta":
@@ -173,7 +173,7 @@ def _inputs(name: Name, module: nn.Module) -> Inputs | None:
 
 
 def _given(shapes: Any) -> Inputs | None:
-    """Return the inputs on which a network is converted, where its name has their shapes."""
+    """Return the inputs on which a network is converted, if its name gives their shapes."""
     several = shapes if shapes and isinstance(shapes[0], tuple | list) else (shapes,)
     if not shapes or not all(isinstance(side, int) for shape in several for side in shape):
         return None

@@ -37,7 +37,7 @@ class Name:
 
     @property
     def called(self) -> str:
-        """What is called, without its arguments."""
+        """The name that is called, without arguments."""
         return f"{self.place}:{self.attribute}" if self.place else self.attribute
 
 

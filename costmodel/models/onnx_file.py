@@ -1,7 +1,7 @@
-"""Networks of ONNX files: a module that runs the file's graph by torch's operators, without its weights.
+"""Networks from ONNX files: a module that runs the file's graph with torch's operators, without its weights.
 
-Only the graph and the shapes of its tensors are read. External data stay unread; of the data in the file
-only small constants are decoded that operators need as values, such as the new shape of a Reshape.
+Only the graph and the shapes of its tensors are read. External data are not read; of the data in the file,
+only small constants that operators need as values are decoded, such as the new shape of a Reshape.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from costmodel.models.inputs import DTYPES, Input, Inputs
 from costmodel.models.libraries import MissingLibraryError
 from costmodel.models.onnx_node import Node, constant_operands
 
-MOST_VALUES = 4096  # elements of a constant that is decoded
+MOST_VALUES = 4096  # elements of the largest constant that is decoded
 _STATISTICS = {"BatchNormalization": (3, 4)}  # operands that are buffers, not parameters
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Mod", "Equal", "Less",
                          "Greater", "LessOrEqual", "GreaterOrEqual"})  # fmt: skip
 
 
 def onnx_module(place: str) -> nn.Module:
-    """Return the network of an .onnx file; its tensors are made on the device that is asked for.
+    """Return the network of an .onnx file, with its tensors on the requested device.
 
-    A node's module is called like the weights that it reads, or else like the node. Floating-point tensors of
-    the file are parameters, but for the statistics of batch normalisation (buffers) and for constants: what
-    an operator needs as values, and single numbers in arithmetic.
+    A node's module is named after the weights that it reads, or otherwise after the node. Floating-point
+    tensors of the file are parameters, except the statistics of batch normalisation (buffers) and constants:
+    values that an operator needs, and single numbers in arithmetic.
 
-    Raises MissingLibraryError without onnx, ValueError where the file is none.
+    Raises MissingLibraryError without onnx, ValueError if the file does not exist or is not an ONNX file.
     """
     if not Path(place).is_file():
         raise ValueError(f"there is no file {place}")
@@ -78,7 +78,7 @@ class OnnxNetwork(nn.Module):
         self._steps.append((node, list(described.input), list(described.output)))
 
     def _place_at(self, path: str, node: Node) -> None:
-        """Put a node where its name says, `layer1.conv` in `layer1`; a name that is taken gets a number."""
+        """Place a node by its name, `layer1.conv` in `layer1`; a name that is taken gets a number."""
         *around, last = [part or "_" for part in path.split(".")]
         parent: nn.Module = self
         for part in around:
@@ -94,7 +94,7 @@ class OnnxNetwork(nn.Module):
         parent.add_module(name, node)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the nodes in the order of the file; inputs are in its order too, or by name."""
+        """Run the nodes in file order; inputs are in file order too, or by name."""
         known: dict[str, Any] = {**dict(zip(self._inputs, args, strict=False)), **kwargs}
         missing = [name for name in self._inputs if name not in known]
         if missing or len(args) > len(self._inputs) or set(kwargs) - set(self._inputs):
@@ -107,7 +107,7 @@ class OnnxNetwork(nn.Module):
 
 
 class _Tensors:
-    """The tensors that a file holds, made when they are used: a tied one once."""
+    """The tensors of a file, created when they are used; a tied tensor is created once."""
 
     def __init__(self, model: Any) -> None:
         self._onnx: Any = importlib.import_module("onnx")
@@ -142,7 +142,7 @@ class _Tensors:
 
 
 def _inferred(model: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that onnx infers, where they are all numbers."""
+    """Return the shapes that onnx infers, if all sizes are numbers."""
     onnx: Any = importlib.import_module("onnx")
     try:
         graph = onnx.shape_inference.infer_shapes(model).graph
@@ -154,7 +154,7 @@ def _inferred(model: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _sizes(value: Any) -> tuple[int, ...] | None:
-    """Return a value's sizes, with 0 for one that is not fixed; None where the rank is unknown."""
+    """Return a value's sizes, with 0 for a size that is not fixed; None if the rank is unknown."""
     described = value.type.tensor_type
     if not described.HasField("shape"):
         return None
@@ -162,7 +162,7 @@ def _sizes(value: Any) -> tuple[int, ...] | None:
 
 
 def _example(values: Sequence[Any]) -> Inputs | None:
-    """Return the inputs of the file, with a batch of 1 where it is free; None where more is free."""
+    """Return the file's inputs, with a batch of 1 if it is free; None if other sizes are free."""
     found = list(_examples(values))
     return Inputs(tuple(found)) if found and len(found) == len(values) else None
 

@@ -1,4 +1,4 @@
-"""ONNX operators on known values: what files do to compute shapes. Elements may be symbolic sizes."""
+"""ONNX operators on known values, with which files compute shapes. Elements may be symbolic sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from costmodel.models.onnx_node import Operands
 
-Array = Any  # of NumPy, of numbers or of torch's symbolic sizes
+Array = Any  # a NumPy array of numbers or of torch's symbolic sizes
 
 
 def known_shape(node: Operands) -> Array:
@@ -25,7 +25,7 @@ def known_shape(node: Operands) -> Array:
 
 
 def _array(values: Any) -> Array:
-    """Whole numbers, or objects where a size is symbolic."""
+    """Return whole numbers, or objects if a size is symbolic."""
     flat = values if isinstance(values, list) else [values]
     plain = all(isinstance(value, int) for value in flat)
     array = np.empty(len(flat), dtype=np.int64 if plain else object)
@@ -81,7 +81,7 @@ def _slice(node: Operands) -> Array:
 def _cast(node: Operands) -> Array:
     x = node.known(0)
     if x.dtype == object:
-        return x  # symbolic sizes stay what they are
+        return x  # symbolic sizes stay unchanged
     kinds = {1: "float32", 10: "float16", 11: "float64", 6: "int32", 7: "int64", 9: "bool"}
     return x.astype(kinds.get(node.attribute("to"), x.dtype))
 

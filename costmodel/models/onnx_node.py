@@ -1,7 +1,7 @@
-"""One operator of an ONNX file, with the tensors that it holds; operands are tensors or known values.
+"""One operator of an ONNX file, with the tensors that it owns; operands are tensors or known values.
 
-Shapes are computed in such files by operators too (Shape, Gather, Concat, ...). These values are arrays of
-NumPy, whose elements may be torch's symbolic sizes, so that a new shape is known when it is needed.
+Such files compute shapes by operators too (Shape, Gather, Concat, ...). These values are NumPy arrays, whose
+elements may be torch's symbolic sizes, so that a new shape is known when it is needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Operands that are needed as values, not as tensors.
+# Operands needed as values, not as tensors.
 _VALUES: Mapping[str, tuple[int, ...]] = {
     "Resize": (1, 2, 3), "Upsample": (1,), "Reshape": (1,), "Expand": (1,), "Slice": (1, 2, 3, 4),
     "Pad": (1, 2, 3), "Clip": (1, 2), "Squeeze": (1,), "Unsqueeze": (1,), "Split": (1,), "Tile": (1,),
@@ -30,7 +30,7 @@ def constant_operands(operator: str) -> tuple[int, ...]:
 
 
 class Operands:
-    """What a node computes with: operands by place, attributes by name."""
+    """The data of a node: operands by position, attributes by name."""
 
     def __init__(self, node: Node, values: Sequence[Any]) -> None:
         self.node = node
@@ -50,11 +50,11 @@ class Operands:
         return value if isinstance(value, Tensor) else as_tensor(value)
 
     def optional(self, index: int) -> Tensor | None:
-        """Return an operand as a tensor, if it is there."""
+        """Return an operand as a tensor, if it is given."""
         return self.tensor(index) if index in self else None
 
     def scalar_or_tensor(self, index: int) -> Any:
-        """Return a single known value as a number, else a tensor."""
+        """Return a single known value as a number, anything else as a tensor."""
         value = self.values[index]
         single = isinstance(value, np.ndarray) and value.size == 1
         return value.reshape(-1).tolist()[0] if single else self.tensor(index)
@@ -66,7 +66,7 @@ class Operands:
     def numbers(self, name: str, index: int = -1, otherwise: Any = None) -> Any:
         """Return whole numbers: those of an attribute, or those of an operand whose values are known.
 
-        Raises ValueError where an operand's values are only known when the network runs.
+        Raises ValueError if an operand's values are known only when the network runs.
         """
         if name in self.node.attributes:
             return list(np.atleast_1d(self.node.attributes[name]).tolist())
@@ -88,7 +88,7 @@ def as_tensor(value: Any) -> Tensor:
 
 
 class Node(nn.Module):
-    """One operator: called on its operands, it returns its results; what it holds itself goes first."""
+    """One operator: called on its operands, it returns its results."""
 
     def __init__(self, described: Any, shapes: Sequence[tuple[int, ...] | None]) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class Node(nn.Module):
         return self.operator
 
     def operands(self, given: Sequence[Any]) -> list[Any]:
-        """Return all operands: what is given, and in its place what the node holds itself."""
+        """Return all operands: those given, and those that the node owns, in their positions."""
         values = list(given)
         for index, name in self._held.items():
             values[index] = getattr(self, name)

@@ -1,8 +1,8 @@
-"""What each operator of ONNX is in torch, as far as shapes and costs go.
+"""The torch equivalent of each ONNX operator, as far as shapes and costs go.
 
-Where operators do the same arithmetic on the same shapes, one stands for the other; gates of recurrent
-layers are in torch's order. An operator that is not here becomes one that no formula covers, if onnx infers
-the shape of its result.
+An operator may stand for another that does the same arithmetic on the same shapes; gates of recurrent layers
+are in torch's order. An operator that is missing here becomes one that no formula covers, if onnx infers the
+shape of its result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Rule = Callable[[Operands], Any]
 def compute(node: Operands) -> tuple[Any, ...]:
     """Return the results of a node.
 
-    Raises ValueError where there is no rule for it and onnx infers no shape.
+    Raises ValueError if there is no rule for it and onnx infers no shape.
     """
     operator = node.node.operator if node.node.known_domain else ""
     if operator in ("Shape", "Size"):
@@ -139,7 +139,7 @@ def _group_norm(node: Operands) -> Tensor:
 
 
 def _per_channel(node: Operands, index: int, x: Tensor) -> Tensor:
-    """Before opset 21 there is one number per group."""
+    """Group normalisation; before opset 21, scale and bias have one number per group."""
     value = node.tensor(index)
     return value if value.shape[0] == x.shape[1] else value.repeat_interleave(x.shape[1] // value.shape[0])
 

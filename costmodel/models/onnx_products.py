@@ -1,4 +1,4 @@
-"""The operators of ONNX that multiply, by torch's functions."""
+"""ONNX operators with products, in terms of torch's functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costmodel.models.onnx_node import Operands
 
 
 def torch_pads(pads: Sequence[Any]) -> list[Any]:
-    """Return ONNX's padding, all begins and then all ends, in torch's order: pairs from the last axis on."""
+    """Convert ONNX's padding, all begins and then all ends, to torch's order: pairs from the last axis on."""
     d = len(pads) // 2
     return [pads[axis + end * d] for axis in reversed(range(d)) for end in (0, 1)]
 
@@ -21,7 +21,7 @@ def torch_pads(pads: Sequence[Any]) -> list[Any]:
 def same_padding(
     node: Operands, x: Tensor, kernel: Sequence[Any], strides: Sequence[int], dilations: Sequence[int]
 ) -> list[Any]:
-    """Return the padding of a window: given, or what keeps the size divided by the stride (`auto_pad`)."""
+    """Return the padding of a window: given, or such that the output is size / stride (`auto_pad`)."""
     d = len(kernel)
     mode = node.attribute("auto_pad", "NOTSET")
     if not mode.startswith("SAME"):
@@ -79,7 +79,7 @@ def _transposed(node: Operands) -> Tensor:
 def _transposed_pads(
     node: Operands, x: Tensor, weight: Tensor, strides: list[int], dilations: list[int], added: list[int]
 ) -> list[Any]:
-    """Return the padding of a transposed convolution: given, or what leads to the output's shape."""
+    """Return the padding of a transposed convolution: given, or implied by the output's shape."""
     d = x.ndim - 2
     wanted = node.attribute("output_shape")
     mode = node.attribute("auto_pad", "NOTSET")
@@ -116,7 +116,7 @@ def _einsum(node: Operands) -> Tensor:
 def _attention(node: Operands) -> tuple[Tensor, ...]:
     """Attention (opset 23): heads along an axis, or in the last one; keys and values of the past come first.
 
-    The scores, its last result, have the shape that they have there.
+    The scores, its last result, have the shape that ONNX defines.
     """
     q, k, v = (node.tensor(index) for index in range(3))
     merged = q.ndim == 3

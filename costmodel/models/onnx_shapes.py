@@ -1,4 +1,4 @@
-"""Operators of ONNX that move, cut or resize tensors, by torch's functions."""
+"""ONNX operators that move, crop or resize tensors, in terms of torch's functions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _slice(node: Operands) -> Tensor:
     steps = node.numbers("steps", 4, [1] * len(starts))
     cut = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if step < 0:  # as many elements as from the other end
+        if step < 0:  # ONNX counts from the other end
             x, start, end, step = x.flip(axis), *_turned(start, end, x.shape[axis]), -step
         cut[axis] = slice(start, end, step)
     return x[tuple(cut)]

@@ -1,6 +1,6 @@
 """Which axes of a network's inputs are symbols: `n,_,h,w`, `ids=b,s`.
 
-Names stand for axes in their order, one name an axis; `_` keeps an axis a number. There is one short form:
+Names stand for axes in order, one name per axis; `_` keeps an axis a number. There is one short form:
 `n,h,w` for images, inputs of four axes, means `n,_,h,w`.
 """
 
@@ -24,7 +24,7 @@ IMAGES = ("n", "h", "w")  # the short form, for inputs of four axes
 def parse(texts: Sequence[str], inputs: Inputs) -> Axes:
     """Parse symbols, one text per input; texts without a name belong to the positional inputs, in order.
 
-    Raises ValueError if a text does not name symbols, or has not one name for each axis of its input.
+    Raises ValueError if a text does not name symbols, or does not have one name for each axis of its input.
 
     >>> from costmodel.models.inputs import parse as read
     >>> parse(["n,h,w"], read(["1,3,32,32"])), parse(["ids=b,s"], read(["ids=1,8:int64"]))
@@ -52,7 +52,7 @@ def parse(texts: Sequence[str], inputs: Inputs) -> Axes:
 def default(inputs: Inputs) -> list[str]:
     """Return the symbols of a network on images; other networks have none by default.
 
-    Raises ValueError where the first positional input is not an image.
+    Raises ValueError if the first positional input is not an image.
     """
     args, _ = inputs.values("meta")
     first = args[0] if args else None
@@ -81,7 +81,7 @@ def _axes(names: Sequence[str], shape: Sequence[int], text: str) -> dict[int, st
 
 
 def _full_form(names: Sequence[str], axes: int) -> str:
-    """Return an example with one name for each axis, made of the given names where there are fewer."""
+    """Return an example with one name for each axis, made from the given names if these are too few."""
     if axes == len(IMAGES) + 1:
         return "n,_,h,w"
     return ",".join([*names, *[FIXED] * axes][:axes])

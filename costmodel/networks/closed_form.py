@@ -2,7 +2,7 @@
 
 All inner blocks of a stage cost the same, so three blocks per stage are recorded, and the middle one is
 counted n - 2 times; this holds for every n >= 2. Substituting the rounding rule gives the form with floors;
-omitting the floors gives the form in n, alpha and beta, which is exact where all sizes are integers.
+omitting the floors gives the form in n, alpha and beta, which is exact if all sizes are integers.
 """
 
 from __future__ import annotations

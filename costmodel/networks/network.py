@@ -23,7 +23,7 @@ POINTWISE, SPATIAL = (1, 1), (3, 3)
 
 @dataclass(frozen=True)
 class Backbone:
-    """What all variants of a network have in common; `size` is the input's (h, w)."""
+    """The properties that all variants of a network share; `size` is the input's (h, w)."""
 
     n: int
     width: Size = 16
@@ -54,7 +54,7 @@ class Backbone:
 
 
 class Design(Protocol):
-    """What differs between networks of one backbone: the split of channels, and the bottlenecks."""
+    """The differences between networks of one backbone: the split of channels, and the bottlenecks."""
 
     @property
     def is_plain(self) -> bool:

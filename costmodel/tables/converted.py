@@ -23,15 +23,15 @@ COLUMNS = (
 
 
 class CarriedWeights(Protocol):
-    """What became of a layer's trained weights."""
+    """The outcome of transferring a layer's trained weights."""
 
     @property
     def lost(self) -> Mapping[str, float]:
-        """The share of each bottleneck path's squared norm that is lost."""
+        """The fraction of each bottleneck path's squared norm that is lost."""
 
     @property
     def share(self) -> float:
-        """The share of the whole layer's."""
+        """The fraction of the whole layer's squared norm that is lost."""
 
     @property
     def whole(self) -> float:
@@ -39,7 +39,7 @@ class CarriedWeights(Protocol):
 
     @property
     def note(self) -> str:
-        """What else is to be said."""
+        """A remark, or an empty text."""
 
 
 def converted_table(original: Trace, layers: Sequence[ConvertedLayer]) -> Table:

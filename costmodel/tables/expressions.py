@@ -11,8 +11,8 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 LANGUAGES = ("text", "latex", "json", "python", "javascript")
-MOST_FACTORED = 12  # terms up to which a sum is factored in full; else common factors are taken out
-# Division that rounds down; BigInt's rounds towards zero.
+MOST_FACTORED = 12  # up to this many terms, a sum is fully factored; otherwise common factors are taken out
+# Division that rounds down, since BigInt's rounds towards zero.
 DIV = "const div = (a, b) => a >= 0n ? a / b : -((b - 1n - a) / b);"
 
 

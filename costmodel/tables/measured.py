@@ -1,4 +1,4 @@
-"""The quantities of a table of networks: their names, units, and what enters them."""
+"""The quantities of a table of networks: their names, units and parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORK_QUANTITIES = frozenset((*IN_FLOPS, *IN_FLOPS.values()))
 
 @dataclass(frozen=True)
 class Measured:
-    """Named quantities of networks; the totals say what enters parameters and MACs or FLOPs.
+    """Named quantities of networks; `totals` says what enters parameters and MACs or FLOPs.
 
     Raises ValueError if a quantity or the dtype is unknown.
     """

@@ -15,7 +15,7 @@ from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import PARAMS_COLUMN, Column, Table, change
 from costmodel.tables.counting import Totals
 
-BASES = (("plain", "plain"), ("octave", "Oct"))  # what networks are compared with: key and heading
+BASES = (("plain", "plain"), ("octave", "Oct"))  # the networks to compare with: key and heading
 
 
 def network_table(net: ResNetDesign, totals: Totals) -> Table:

@@ -7,7 +7,7 @@ from the call that ran, its shapes and arguments, never from the attributes of a
 may be on the meta device; they are not changed.
 
     trace.calls             the forward pass in eval mode, with gradients enabled, in the order of execution
-    trace.parameters        all, trainable, frozen, buffers; a tied parameter once; those never used
+    trace.parameters        all, trainable, frozen, buffers, unused; a tied parameter counts once
     trace.total()           the sum as a `Cost`: parameters, forward MACs, with training=True gradients too
     trace.uncovered()       calls that no formula covers, with the reason; empty if every MAC is counted
     trace.element_ops()     element operations by part: bias, bn, activation, pool, upsample, add, ...
@@ -28,10 +28,10 @@ parameters it read) and reason (why no formula covers it, or "").
 runs a module on symbolic sizes. `symbols` names axes of inputs: {0: {0: "n", 2: "h", 3: "w"}} for the first
 argument, {"mask": {0: "n"}} for a keyword. Equal names are one size.
 
-    form.total              a `Cost` of sympy expressions; form.per_layer the same by module path
+    form.total              a `Cost` of sympy expressions; form.per_layer gives the same by module path
     form.domain             the sizes for which it holds: form.domain.text, form.domain.holds({"h": 33, ...})
     form.movement           the same for other outputs, elements read and written, and calls: at a batch of 1,
-                            for example, a permutation of axes may be a view that is otherwise a copy
+                            for example, a permutation of axes may be a view instead of a copy
     form.at(n=1, h=33, ...)  the `Cost` in numbers; form.value("macs", n=1, ...) one quantity
     form.status             "exact for the domain", or "interpolated, checked at N sizes"
     form.specialised        where the code fixes a size, and which operator does it

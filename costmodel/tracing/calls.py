@@ -1,4 +1,4 @@
-"""What ran: calls of operators with their costs, and their sums. Plain data without torch."""
+"""The operators that ran: calls with their costs, and sums over them. Plain data without torch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Shape = tuple[Size, ...]
 
 
 class TraceError(ValueError):
-    """A module that cannot be traced; one line that names the module and, where known, the operator."""
+    """A module cannot be traced; the message names the module and, if known, the operator."""
 
 
 class ChangingError(TraceError):
-    """A module that changes itself while it runs, so that its next run costs something else."""
+    """A module changes itself while it runs, so its next run has a different cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ParameterCounts:
 
     @property
     def all(self) -> int:
-        """Trainable and frozen ones."""
+        """The number of all parameters, trainable and frozen."""
         return self.trainable + self.frozen
 
 
@@ -96,7 +96,7 @@ class Trace:
     modules: tuple[ModuleInfo, ...]
     training: Training | None = None
     route: str = "fake"  # or "real"
-    notes: tuple[str, ...] = ()  # what the reader must know
+    notes: tuple[str, ...] = ()  # notes that the reader needs
 
     def total(self) -> Cost:
         """Return the cost of everything, parameters once."""

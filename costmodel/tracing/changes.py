@@ -1,4 +1,4 @@
-"""What differs after a module ran: its parts, its tensors, its plain attributes; random numbers drawn."""
+"""Detects what a run changed: submodules, tensors, plain attributes, and the random state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARTS = ("_modules", "_parameters", "_buffers")
 
 
 def state(model: nn.Module) -> State:
-    """Return what a model consists of: its modules, its tensors, and the values of plain attributes."""
+    """Return the state of a model: its modules, its tensors, and the values of plain attributes."""
     found: dict[tuple[str, str], Any] = {_RANDOM: _generators()}
     for path, module in model.named_modules():
         for part in _PARTS:
@@ -42,14 +42,14 @@ def _generators() -> tuple[Any, ...]:
 
 
 def _kind(value: Any) -> Any:
-    """A module counts by its identity; of a tensor, which may be replaced by an equal one, only its shape."""
+    """Modules are compared by identity; tensors, which may be replaced by equal ones, only by shape."""
     if value is None:
         return None
     return id(value) if isinstance(value, nn.Module) else tuple(value.shape)
 
 
 def difference(before: State, after: State) -> str:
-    """Say what changed first, in the order of the model; "" if nothing did.
+    """Return the first change, in the order of the model; "" if nothing changed.
 
     >>> difference({("a", "n"): 1}, {("a", "n"): 2}), difference({}, {("", "conv"): 5}), difference({}, {})
     ('a.n changed', '(model).conv is new', '')

@@ -1,7 +1,7 @@
 """The kind of an operator call, decided by its schema, its tags and its tensors.
 
-A list of names can never be complete. An operator that multiplies matrices must have a formula (see
-`pricing`); for every other one it must be shown that it contains no product of tensors. It contains none if
+No list of names can be complete. An operator that multiplies matrices must have a formula (see `pricing`);
+every other operator must be shown to contain no product of tensors. It contains none if
 it is a view by its storage, has no tensor inputs, is element-wise by its tag, is decomposed by torch into
 such operators, or is computed from a single tensor of numbers. Whole algorithms on one tensor, such as a
 Fourier transform or a singular value decomposition, are excluded; the prefixes of their names are known. What

@@ -141,7 +141,7 @@ def _first_that_runs(
         try:
             ran = run_symbolic(module, args, kwargs, symbols, hints)
             if ran.changed:
-                trace(module, args, kwargs)  # refuses a module whose second run costs something else
+                trace(module, args, kwargs)  # rejects a module whose second run has a different cost
             return ran, hints
         except ChangingError:
             raise

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import sympy as sp
 from sympy.core.relational import Relational
 
-LARGEST = 2**62  # conditions on larger numbers concern what a machine can address
+LARGEST = 2**62  # conditions on larger numbers concern the machine's address space
 
 
 def parts(condition: sp.Basic) -> Iterator[sp.Basic]:
-    """Yield the conjuncts of a condition, without those about the machine."""
+    """Yield the conjuncts of a condition, except those about the machine."""
     if isinstance(condition, sp.And):
         for part in condition.args:
             yield from parts(part)

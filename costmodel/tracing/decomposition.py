@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costmodel.tracing.raw import Raw, Spec, mapped
 
-# Operators of which matrix products consist, and operators that are whole algorithms.
+# Operators that matrix products decompose into, and operators that are whole algorithms.
 _PRODUCTS = frozenset(
     {"mm", "bmm", "addmm", "baddbmm", "mv", "dot", "vdot", "matmul", "convolution", "svd", "fft", "linalg"}
 )
@@ -47,7 +47,7 @@ def _decomposes_freely(raw: Raw) -> bool:
     try:
         with _Seen() as seen:
             rule(*positional, **named)
-    except Exception:  # a rule of torch on tensors it does not take: the operator stays uncovered
+    except Exception:  # torch's rule does not accept these tensors: the operator stays uncovered
         return False
     return not any(_multiplies(operator, raw.operator) for operator in seen.operators)
 
@@ -65,6 +65,6 @@ def _meta(value: Any) -> Any:
 
 
 def _multiplies(operator: Any, itself: OpOverload) -> bool:
-    """Return whether an operator multiplies matrices, or is the one that was to be decomposed."""
+    """Return whether an operator multiplies matrices, or is the operator to be decomposed itself."""
     words = str(operator).replace("linalg_vector_norm", "norm").replace(".", "_").split("_")
     return operator is itself or not _PRODUCTS.isdisjoint(words)

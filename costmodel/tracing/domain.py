@@ -12,7 +12,7 @@ from sympy.core.relational import Relational
 
 @dataclass(frozen=True)
 class Residues:
-    """A size must leave one of some remainders."""
+    """A condition on a size: its remainder modulo some number is one of a set."""
 
     modulus: int
     allowed: frozenset[int]
@@ -51,7 +51,7 @@ class Domain:
     residues: Mapping[sp.Symbol, Residues] = field(default_factory=dict)
     conditions: tuple[sp.Basic, ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
-    most: Mapping[sp.Symbol, int] = field(default_factory=dict)  # where code accepts no larger sizes
+    most: Mapping[sp.Symbol, int] = field(default_factory=dict)  # upper bounds set by the code
     places: Mapping[str, str] = field(default_factory=dict)  # the modules that fix sizes
 
     @property

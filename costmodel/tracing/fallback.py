@@ -39,7 +39,7 @@ def interpolated(
     symbols: Symbols,
     given: Mapping[str, int],
 ) -> Interpolated | None:
-    """Return costs from runs at numbers; None if the module accepts no other sizes or a check fails."""
+    """Return costs from runs at concrete sizes; None if the module takes no other sizes or a check fails."""
 
     def count(sizes: Mapping[str, int]) -> dict[str, Cost]:
         return _layers(module, *_resized(args, kwargs, symbols, sizes))
@@ -49,7 +49,7 @@ def interpolated(
     start = {name: max(size, 2) for name, size in given.items()}  # at 1, views and copies may differ
     grid = Interpolation(start, steps, degrees)
     try:
-        # The farthest point first: it shows soonest that the code accepts no other sizes.
+        # The farthest point first: it reveals soonest that the code accepts no other sizes.
         count(grid.sizes(grid.points[-1]))
         layers = grid.layers(count)
         at_one = _holds_at(layers, count(given), given)

@@ -1,6 +1,6 @@
 """Functions that replace torch's own on symbolic sizes and call the same operators.
 
-torch's own would turn symbols into numbers (`interpolate`), or query memory layouts that are already known.
+torch's own functions would turn symbols into numbers (`interpolate`) or query known memory layouts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def interpolate(
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,  # noqa: ARG001 - it changes values, not sizes
+    recompute_scale_factor: bool | None = None,  # noqa: ARG001 - it affects values, not sizes
     antialias: bool = False,
 ) -> Tensor:
     """Interpolate by calling the operator directly."""
@@ -100,7 +100,7 @@ INSTEAD: Mapping[Any, Callable[..., Any]] = {
 
 
 class WithoutInterpolation(TorchFunctionMode):
-    """Puts a tensor of the right shape in the place of an interpolated one, which takes no product."""
+    """Replaces interpolation, which has no products, by an empty tensor of the right shape."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of torch."""

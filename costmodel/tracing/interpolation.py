@@ -1,8 +1,8 @@
-"""A closed form from runs at numbers, for code that does not run on symbols.
+"""A closed form from runs at concrete sizes, for code that does not run on symbols.
 
 For sizes with one remainder modulo some number, the counts of a network whose sizes are divided and rounded
-are polynomials. A polynomial of degree d in one size follows from d + 1 runs. No number of runs can prove it
-for all other sizes: the form says at how many more sizes it was checked.
+are polynomials. A polynomial of degree d in one size is determined by d + 1 runs. No number of runs can prove
+it for all other sizes; the form states the number of further sizes at which it was checked.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _bases(symbol: sp.Symbol, points: Sequence[int]) -> list[sp.Expr]:
 def _further(
     start: Mapping[str, int], steps: Mapping[str, int], degrees: Mapping[str, int], wanted: int
 ) -> list[Point]:
-    """Return as many points as were used, none of them among those used."""
+    """Return as many check points as there are points of the grid, all of them new."""
     draw = Random(sum(start.values()))
     used = [range(degrees[name] + 1) for name in start]
     found: list[Point] = []

@@ -1,4 +1,4 @@
-"""A model's parameters, buffers and modules: what it holds, whether or not it ran."""
+"""A model's parameters, buffers and modules, whether or not they ran."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Identity = tuple[int, ...] | int
 
 
 def identity(tensor: Tensor) -> Identity:
-    """Return a key that equal parameters share: their memory, or their identity as objects."""
+    """Return a key that tied parameters share: their memory, or their identity as objects."""
     if tensor.is_meta or not tensor.numel():
         return id(tensor)
     return (storage_of(tensor), tensor.storage_offset(), *tensor.shape, *tensor.stride())
@@ -32,7 +32,7 @@ def parameter_counts(
 ) -> ParameterCounts:
     """Count a model's parameters and buffers, each once, and list those that no call read.
 
-    `by_hand` are parameters that ran but are not registered: their elements, and whether they are trained.
+    `by_hand` are parameters that ran but are not registered: their elements, and whether they are trainable.
     """
     first: dict[Identity, str] = {}
     tied: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""From the conditions that a run evaluated to the sizes that fulfil them."""
+"""From the conditions that a run evaluated to the sizes that satisfy them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def domain(
     fixed: Mapping[str, int] | None = None,
     at: Mapping[str, int] | None = None,
 ) -> Domain:
-    """Return sizes that fulfil conditions: every size of the domain does, by proof.
+    """Return a domain of sizes that satisfy conditions, proved for every size in it.
 
     If a condition on several sizes needs it, the least sizes are raised, or the factors of a product are
     fixed to their values at the given sizes; the domain is then smaller than it could be.
@@ -36,7 +36,7 @@ def domain(
 
 
 class _Narrowing:
-    """Bounds and remainders of sizes, and the conditions that these do not yet decide."""
+    """Bounds and remainders of sizes, and the conditions that they do not yet decide."""
 
     def __init__(self, conditions: Iterable[sp.Basic], symbols: Iterable[sp.Symbol]) -> None:
         self.left = [condition for condition in conditions if condition != sp.true]

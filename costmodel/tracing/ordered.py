@@ -2,7 +2,7 @@
 
 torch determines a tensor's memory layout by comparing its strides. On symbolic sizes each comparison becomes
 a condition of the result: whether w is 1, whether h w is w. The results of a network's operators are nearly
-always in order, by definition; what is known need not be tested.
+always in order by definition, which then need not be tested.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def order_of(tensor: Tensor) -> int:
 
 
 def mark_views(operator: str, source: Any, result: Any) -> None:
-    """Pass what is known of a tensor on to its views."""
+    """Pass the known order of a tensor on to its views."""
     if not isinstance(source, Tensor) or operator not in _KEEPS | _LEAVES_GAPS:
         return
     order = order_of(source)

@@ -1,4 +1,4 @@
-"""An operator call as it was dispatched: what is recorded of its tensors and arguments."""
+"""An operator call as dispatched: the recorded properties of its tensors and arguments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spec:
     shape: tuple[Any, ...]  # whole numbers or torch.SymInt
     dtype: torch.dtype
     storage: int
-    parameter: str = ""  # the name of the parameter that it is, or of which it is a view
+    parameter: str = ""  # the name of the parameter that it is, or is a view of
     of_weights: bool = False  # it depends only on parameters
 
     @property
@@ -70,7 +70,7 @@ def _hint(size: Any) -> int:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """Return a key that distinguishes storages as long as they are alive."""
+    """Return a key that distinguishes storages while they are alive."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse tensors have no storage

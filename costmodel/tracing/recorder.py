@@ -81,7 +81,7 @@ class _Functions(TorchFunctionMode):
     def __init__(self, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
         super().__init__()
         self.stack: list[str] = [""]
-        self.failed: tuple[str, Exception | None] = "", None  # the last function that raised, and what
+        self.failed: tuple[str, Exception | None] = "", None  # the last function that raised, and the error
         self._instead = instead or {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -121,17 +121,17 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
         self.places = places
         self.by_hand: dict[int, tuple[int, bool]] = {}  # parameters that are not registered, by storage
-        self._failed: tuple[str, Exception | None] = "", None  # the last operator that raised, and what
+        self._failed: tuple[str, Exception | None] = "", None  # the last operator that raised, and the error
         self._functions = _Functions(instead)
         self._parameters = parameters
         self._of_weights = {*parameters, *constants}
-        self._held: list[Any] = []  # kept alive, lest their storages be freed and reused
+        self._held: list[Any] = []  # kept alive, so that their storages are not freed and reused
         self._adopt = adopt
         self._watch = watch
         self._execute = execute
 
     def failed_in(self, error: BaseException) -> str:
-        """Return the operator, or else the function that the code called, that raised an error; or ""."""
+        """Return the operator, or otherwise the called function, that raised an error; or ""."""
         candidates = (self._failed, self._functions.failed)
         return next((name for name, raised in candidates if raised is error), "")
 

@@ -1,4 +1,4 @@
-"""Runs a module under a recorder: the mode, the tensors, and the text of an error."""
+"""Runs a module under a recorder: sets the mode, supplies tensors, and words errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FAKE_LOG = logging.getLogger("torch._subclasses.fake_tensor")
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Let operators run as they are defined, so that no fused fast path hides a product.
+    """Let operators run by their definitions, so that no fused fast path hides a product.
 
     Attention runs as two products and a softmax, and recurrent layers step by step; gradients are enabled.
     """

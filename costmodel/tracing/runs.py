@@ -63,7 +63,7 @@ RUNS = 12  # of a module that draws random numbers: that all of them cost the sa
 
 @dataclass
 class Run:
-    """What one run dispatched."""
+    """The operators that one run dispatched."""
 
     places: Places
     forward: list[Raw] = field(default_factory=list)
@@ -134,13 +134,13 @@ def _next(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], 
 def _step(
     module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], found: Run, known: set[int]
 ) -> None:
-    """Run forward and backward, and record what is saved in between."""
+    """Run forward and backward, and record the tensors saved in between."""
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = storage_of(tensor)
         if storage not in known and storage not in kept:
-            kept[storage] = tensor  # kept alive, lest its storage be freed and reused
+            kept[storage] = tensor  # kept alive, so that its storage is not freed and reused
             path = recorder.places.path
             found.saved[path] = found.saved.get(path, 0) + tensor.untyped_storage().nbytes()
         return tensor

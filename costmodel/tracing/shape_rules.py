@@ -10,7 +10,7 @@ Sizes = Sequence[Any]
 
 
 class UnknownShapeError(Exception):
-    """A case that is left to torch: an error, or a rare case."""
+    """A case that is left to torch: an error or a rare one."""
 
 
 def each(values: Any, axes: int) -> list[Any]:
@@ -186,7 +186,7 @@ def _is_open(size: Any) -> bool:
 
 
 def _without(sizes: Sizes, others: Sizes) -> list[Any]:
-    """Return sizes without those that also occur in others, with multiplicity."""
+    """Return the sizes that remain after removing those of another list, with multiplicity."""
     gone = [*map(_expression, others)]
     left = []
     for size in sizes:
@@ -198,7 +198,7 @@ def _without(sizes: Sizes, others: Sizes) -> list[Any]:
 
 
 def _expression(size: Any) -> Any:
-    """Return a key of a size: two sizes with the same expression are equal without a condition."""
+    """Return a key of a size; sizes with the same expression are equal without a condition."""
     return size.node.expr if hasattr(size, "node") else size
 
 

@@ -2,7 +2,7 @@
 
 torch decomposes a normalisation into some ten operators, each of which compares sizes and tests the memory
 layout of its result. A cost needs only the shape of a result, and that it lies in order if its inputs do.
-Whatever is not certain here is left to torch.
+Uncertain cases are left to torch.
 """
 
 from __future__ import annotations
@@ -164,9 +164,9 @@ class Shortcuts:
 
 
 class SameShapes(Shortcuts):
-    """Runs normalisations alone in the short way: of numbers, torch finds all other shapes itself.
+    """Applies the short rules only to normalisations; torch itself finds all other shapes.
 
-    So a count at numbers is independent of the rules by which a closed form is found.
+    So a count at concrete sizes is independent of the rules that closed forms use.
     """
 
     def _result(self, name: str, a: Arguments) -> Any:

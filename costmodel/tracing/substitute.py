@@ -15,7 +15,7 @@ _STORES = ("_parameters", "_buffers", "_modules")
 
 
 class Substitutes:
-    """Maps real tensors to tensors without data: the same tensor always to the same substitute."""
+    """Maps real tensors to tensors without data; a tensor always has the same substitute."""
 
     def __init__(self, make: Callable[[Tensor], Tensor]) -> None:
         self._make = make
@@ -68,7 +68,7 @@ def real(tensor: Tensor) -> Tensor:
 @contextmanager
 def substituted(model: nn.Module, substitutes: Substitutes) -> Iterator[None]:
     """Let a module run on substitutes of its tensors; all changes to the module are undone afterwards."""
-    # A scripted module hides its parameters from Python: it runs on its own tensors.
+    # A scripted module hides its parameters from Python, so it runs on its own tensors.
     modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     before = [
         (module, dict(module.__dict__), {name: dict(module.__dict__[name]) for name in _STORES})

@@ -62,7 +62,7 @@ def _input(args: Sequence[Any], kwargs: Mapping[str, Any], key: Key) -> Tensor:
 
 
 def distinct(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return sample sizes for symbols: all distinct, and none 1, lest code take them for constants.
+    """Return sample sizes for symbols: all distinct and none 1, so that they are not taken for constants.
 
     >>> distinct({"n": 1, "h": 224, "w": 224})
     {'n': 2, 'h': 224, 'w': 256}
@@ -76,7 +76,7 @@ def distinct(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 class SymbolicTensors(FakeTensors):
-    """Tensors without data, some sizes of which are symbols."""
+    """Tensors without data, with symbols for some of their sizes."""
 
     instead = INSTEAD
 
@@ -123,7 +123,7 @@ class Symbolic:
     places: tuple[str, ...]  # the module and operator after which each condition arose
     fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
     where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did so
-    changed: str = ""  # what the module changed about itself
+    changed: str = ""  # the change that the module made to itself
 
 
 def run_symbolic(

@@ -28,7 +28,7 @@ def trace(
     training: bool = False,
     with_values: bool = True,
 ) -> Trace:
-    """Return what runs when a module is called on inputs, operator by operator, with its cost.
+    """Return the operators that run when a module is called on inputs, with their costs.
 
     The module is left as it was, except that lazy parameters are materialised. Inputs are tensors, or
     anything that contains tensors; only their shapes and dtypes matter, except to code that reads values.
