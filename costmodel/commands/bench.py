@@ -48,7 +48,7 @@ app = typer.Typer(add_completion=False)
 DTYPES = ("float32", "bfloat16")
 MODES = ("inference", "training", "both")
 QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: a smoke test, not a measurement"
-TIMED = ("batch", "rounds")  # what --quick decides itself
+TIMED = ("batch", "rounds")  # the options that --quick sets itself
 QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
 
 
@@ -88,7 +88,7 @@ def bench(
     Ratios are taken within a round. The machine's ceilings are measured first. The predicted time comes from
     a roofline and a fixed cost per call, with three parameters fitted to the networks of the run.
 
-    A network of your own (net.py:Net, timm:resnet50) is timed as it is, beside its MACs and the roofline.
+    Your own network (net.py:Net, timm:resnet50) is timed unchanged, and shown with its MACs and the roofline.
     """
     with bad_input():
         name = _model(model, named_model)
@@ -181,7 +181,7 @@ def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[BenchSettin
 
 
 def _one_mode(settings: Sequence[BenchSetting]) -> list[BenchSetting]:
-    """One setting a dtype: layers are timed forward only."""
+    """Return one setting per dtype; layers are timed in the forward pass only."""
     return list({setting.dtype: setting for setting in settings}.values())
 
 

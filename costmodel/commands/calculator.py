@@ -1,4 +1,4 @@
-"""`pwoct-cost` without a subcommand: what a layer and a network cost, path by path."""
+"""`pwoct-cost` without a subcommand: the cost of a layer and of a network, path by path."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _refuse_before(command: str, question: Question) -> None:
 
 
 def _networks(request: Request) -> None:
-    """Show one network, and a layer of its kind where its stages agree; or a list of networks."""
+    """Show one network, and a layer of its kind if its stages agree; or a list of networks."""
     request = request.without("a padding is chosen for --op standard, depthwise or separable", ("padding",))
     request = request.without("it is of one layer, with --op", OP_ONLY)
     choices = request.network.choices()
@@ -160,7 +160,7 @@ def _one(request: Request, choice: Choice) -> None:
 
 
 def _layer_tables(request: Request, choice: Choice) -> list[Table]:
-    """The layer's tables; none where a choice differs by stage, since a layer has one set of choices."""
+    """Return the layer's tables; none if a choice differs by stage, since a layer has one set of choices."""
     alpha, beta = choice
     if isinstance(alpha, tuple) or isinstance(beta, tuple) or request.network.differs_by_stage(choice):
         return []
@@ -170,7 +170,7 @@ def _layer_tables(request: Request, choice: Choice) -> list[Table]:
 
 
 def _shown_layer(request: Request) -> LayerOptions:
-    """Return the options of a layer of the network's first stage, but for the channels that were typed."""
+    """Return the options of a layer of the network's first stage, except channels given by the user."""
     layer, width, typed = request.layer, request.network.width, request.question.typed
     return replace(
         layer,
@@ -190,7 +190,7 @@ def _many(request: Request, choices: Sequence[Choice]) -> None:
 
 
 def _missing_paths(net: ResNetDesign) -> list[str]:
-    """Say where compressed paths do not exist because a stage has only one branch."""
+    """Return notes on compressed paths that do not exist because a stage has only one branch."""
     notes = (_missing_in_stage(net, stage) for stage in range(len(net.stages)))
     return list(dict.fromkeys(note for note in notes if note))
 

@@ -1,4 +1,4 @@
-"""`pwoct-cost convert`: any network with octave convolutions, its cost beside the original's, as a module."""
+"""`pwoct-cost convert`: any network with octave convolutions: its cost beside the original's; a module."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def convert(
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Any network with octave convolutions: its cost beside the original's, layer by layer.
+    """Convert any network to octave convolutions: its cost beside the original's, layer by layer.
 
-    The costs follow from formulas, and are held against what runs: exit code 1 where they differ. `cost`,
-    `verify` and `diff` take the converted network by name: "convert(timm:resnet50, alpha=1/4)".
+    The costs follow from formulas and are checked against the operators that run: exit code 1 if they differ.
+    `cost`, `verify` and `diff` take the converted network by name: "convert(timm:resnet50, alpha=1/4)".
     """
     question = Question.of(ctx)
     with bad_input(), within(timeout, network):
@@ -91,7 +91,7 @@ def convert(
 
 
 def _carried(found: NetworkOnInputs, options: dict[str, Any], weights: Path | None) -> Sequence[Table]:
-    """Return the table of what is lost of an original's weights, which are read from a file."""
+    """Return the table of losses when an original's weights, read from a file, are transferred."""
     if weights is None:
         say("pwoct-cost: --weights FILE shows how much of a trained original's weights is carried over")
         return []

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-# What means nothing for a formula.
+# Options without a meaning for a formula.
 NUMBERS_ONLY = ("depth", "by", "sort", "top", "training", "count", "unit", "strict", "cite")
-MOST_EXPENSIVE = 10  # rows that are shown unless all are asked for
+MOST_EXPENSIVE = 10  # rows shown unless all are requested
 
 
 @app.command()
@@ -92,7 +92,7 @@ def _in_symbols(
     *,
     per_layer: bool,
 ) -> None:
-    """Show the closed form in the sizes of inputs that have symbols."""
+    """Show the closed form in the input sizes that have symbols."""
     from costmodel.tables import closed
 
     question.without("does not go with --symbols", NUMBERS_ONLY)
@@ -120,7 +120,7 @@ def _print_sentence(found: NetworkOnInputs, trace: Trace, choice: TracedTotal) -
 
 
 def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, int | None]:
-    """Return the order and the number of rows: the most expensive ones, unless all are asked for."""
+    """Return the order and the number of rows: the most expensive ones, unless all are requested."""
     if everything:
         return sort or "order", top or None
     return sort or "macs", MOST_EXPENSIVE if top is None else top or None

@@ -1,4 +1,4 @@
-"""`pwoct-cost data`: fetches and checks CIFAR-10."""
+"""`pwoct-cost data`: downloads and checks CIFAR-10."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check(
 
 
 class _Bar:
-    """A progress bar as pooch wants it: set `total`, then `update`, `reset`, `close`."""
+    """A progress bar with pooch's interface: set `total`, then `update`, `reset`, `close`."""
 
     total = 0
 
@@ -62,10 +62,10 @@ class _Bar:
         self.bar.update(self.task, advance=size)
 
     def reset(self) -> None:
-        """Do nothing: what follows is the last update."""
+        """Do nothing: the last update follows."""
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar in its final state."""
         if self.bar is not None:
             self.bar.stop()
         say("pwoct-cost: fetched")

@@ -47,7 +47,7 @@ class NetworksAsArguments(TyperCommand):
     """A command whose arguments may begin with an option of a network: '--model resnet20 --alpha 1/4'."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Tell such arguments from options by the spaces in them."""
+        """Distinguish such arguments from options by the spaces in them."""
         return super().parse_args(ctx, [f"pwoct-cost {arg}" if _is_network(arg) else arg for arg in args])
 
 
@@ -110,7 +110,7 @@ def _diff_own(
     *,
     unchanged: bool,
 ) -> None:
-    """Compare two networks of the user's own, or one with a built-in one, on the same inputs."""
+    """Compare two external networks, or one with a built-in one, on the same inputs."""
     from costmodel.tables.traced_diff import traced_diff_table, traced_totals_table
     from costmodel.tables.traced_total import parse_total
 
@@ -125,7 +125,7 @@ def _diff_own(
 
 
 def _tables(sides: tuple[Side, Side], measured: Measured, *, unchanged: bool, narrowed: bool) -> list[Table]:
-    """Return the differences, the totals, and for two runs what differs between their settings."""
+    """Return the differences, the totals, and for two runs the differences between their settings."""
     from costmodel.tables.diff import diff_table, narrow, totals_table
 
     a, b = sides
@@ -153,7 +153,7 @@ def _side(text: str, runs: Path) -> Side:
 
 
 def _built_in(run: RunFolder) -> ResNetDesign:
-    """Return the network of a run. Raises ValueError where it is one of the user's own."""
+    """Return the network of a run. Raises ValueError if it is not built in."""
     config = run.config()
     if config.model.is_own:
         raise ValueError(
@@ -183,7 +183,7 @@ def _settings(a: RunFolder, b: RunFolder) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _text(value: Any) -> str | None:
-    """A setting in full: two that differ must not look the same by rounding."""
+    """Return a setting in full, so that different values never look equal through rounding."""
     return None if value is None else str(value)
 
 
@@ -196,7 +196,7 @@ def _results(a: RunFolder, b: RunFolder) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _figures(result: Result) -> dict[str, Any]:
-    """What a run arrived at; accuracies are in per cent, as everywhere."""
+    """Return the results of a run; accuracies are in per cent, as everywhere."""
     return {
         "accuracy": 100 * result.accuracy,
         "loss": result.loss,

@@ -1,4 +1,4 @@
-"""`pwoct-cost equations`: the paper's equations, derived and proved, and when a bottleneck saves nothing."""
+"""`pwoct-cost equations`: the paper's equations, derived and proved, and the break-even of bottlenecks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def equations(
 ) -> None:
     """Derive and prove the paper's equations (3) to (14), and show when a bottleneck saves nothing.
 
-    Exit code 1 where a derived form differs from the paper's.
+    Exit code 1 if a derived form differs from the paper's.
     """
     from costmodel.paper import equation_tables as tables
     from costmodel.rounding import WIDTH_RULES, check_alpha

@@ -65,7 +65,7 @@ def evaluate(
 
 
 def class_table(score: Score, classes: tuple[str, ...]) -> Table:
-    """Return one row per class: how many of its images were classified correctly."""
+    """Return one row per class: the number of its images, and the fraction classified correctly."""
     rows = [
         {"class": name, "images": int(score.confusion[k].sum()), "accuracy": percent(score.per_class[k])}
         for k, name in enumerate(classes)
@@ -89,7 +89,7 @@ def confusion_table(score: Score, classes: tuple[str, ...]) -> Table:
 
 
 def cost_table(model: nn.Module, config: Config, h: int, w: int, c: int) -> Table:
-    """Return parameters and MACs, counted on the network and by the formulas."""
+    """Return parameters and MACs, counted on the network and computed by the formulas."""
     import torch
 
     from costmodel.checks.measure import flop_counter_macs

@@ -46,7 +46,7 @@ def explorer(
 ) -> None:
     """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
 
-    Of a MODEL, sizes of its inputs are sliders (--symbols; default for images: n,h,w), and its closed form is
+    For a MODEL, its input sizes are sliders (--symbols; default for images: n,h,w), and its closed form is
     evaluated exactly. The file is self-contained and sends no requests. An existing file is replaced; - is
     stdout. With --per-stage, it also has the exact Pareto front of the MODEL's conversions to octave
     convolutions. With --records, measured accuracies stand beside the CIFAR ResNets that were trained.
@@ -74,7 +74,7 @@ def explorer(
 
 
 def read(folder: Path) -> list[Record]:
-    """Return the records in a folder; ValueError where there is none, or a file is not a record."""
+    """Return the records in a folder; ValueError if there are none, or a file is not a record."""
     from costmodel.paper.records import read_records
 
     if not folder.is_dir():

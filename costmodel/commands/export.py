@@ -34,8 +34,8 @@ def export(
 ) -> None:
     """Write the network of a run, with its normalisation, and a model card (.md) beside the first file.
 
-    The exported network takes images as they are stored, from 0 to 255. Each file is checked to compute the
-    same as the network. A run of version 0.1.0 needs --data, as its folder lacks the image normalisation.
+    The exported network takes images as they are stored, from 0 to 255. Each file is checked to give the same
+    outputs as the network. A run of version 0.1.0 needs --data, as its folder lacks the image normalisation.
     """
     chosen = {"ONNX": onnx, "torch.export": torch_export, "safetensors": safetensors}
     paths = {what: path for what, path in chosen.items() if path is not None}

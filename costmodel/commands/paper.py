@@ -39,7 +39,7 @@ def paper(
     records: Annotated[Path, option("records")] = Path("docs/records"),
     format: FormatOption = Format.table,
 ) -> None:
-    """Compare every count that the paper prints with the formulas and with the network as built.
+    """Compare every count printed in the paper with the formulas and with the instantiated network.
 
     Exit code 1 if a printed count does not follow from the reading, or an instantiated network differs.
     """
@@ -89,7 +89,7 @@ def _check_one(**options: object) -> None:
 
 
 def _one_table(printed: Paper, number: int, format: Format, question: Question) -> None:
-    """Show the printed counts of one table, and say in the first line what becomes of them."""
+    """Show the printed counts of one table, with a verdict in the first line."""
     from costmodel.paper import cells
 
     found = [cell for cell in cells.cells(printed) if cell.row.table == number]
@@ -102,14 +102,14 @@ def _one_table(printed: Paper, number: int, format: Format, question: Question) 
 
 
 def _check_folders(typed: Collection[str], **folders: Path) -> None:
-    """Raise ValueError where a folder that was named does not exist, before anything is computed."""
+    """Raise ValueError if a given folder does not exist, before anything is computed."""
     for name, folder in folders.items():
         if name in typed:
             check_folder(folder, f"--{name}")
 
 
 def _check_page(option: str, page: Path | None) -> None:
-    """Raise ValueError where a page cannot be written, before anything is computed."""
+    """Raise ValueError if a page cannot be written, before anything is computed."""
     if page is not None:
         if page.name in ("", "-") or page.is_dir():
             raise ValueError(f"--{option} must be a file such as paper.md, got {page}")
@@ -197,7 +197,7 @@ def _draw(path: Path, found: Any = None) -> None:
 
 @at_work("writing the report")
 def _write_document(printed: Paper, path: Path, records: Path) -> None:
-    """Write the page, and its figure beside it; measured accuracies come from kept records alone."""
+    """Write the page, and its figure beside it; measured accuracies come only from kept records."""
     require("matplotlib", "plot")
     from costmodel.checks.instantiated import layer_counts
     from costmodel.paper.choices import choices

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-SQUARE = "_,_,s,s"  # images as high as they are wide
+SQUARE = "_,_,s,s"  # square images
 MOST_POINTS = 200
 HELP = "JSON of search, sweep or the calculator with --per-layer; - is stdin. Or a network of your own."
 
@@ -49,7 +49,7 @@ def plot(
 
     For example: pwoct-cost sweep --format json | pwoct-cost plot - -o sweep.svg
 
-    Of a network of your own: MACs and activations against one size of its input (default: square images).
+    For your own network: MACs and activations against one input size (default: square images).
     """
     with bad_input():
         check_plot(output)
@@ -97,7 +97,7 @@ def _sizes(form: ClosedForm) -> Iterator[int]:
 def _read(result: str) -> str:
     if result != "-":
         return read_text(Path(result))
-    buffer = getattr(sys.stdin, "buffer", None)  # a test may put a text in its place
+    buffer = getattr(sys.stdin, "buffer", None)  # a test may replace it by a text stream
     try:
         return sys.stdin.read() if buffer is None else decode(buffer.read())
     except ValueError as error:

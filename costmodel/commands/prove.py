@@ -1,4 +1,4 @@
-"""`pwoct-cost prove`: formulas and code agree on every layer, for all sizes of the domains that it names."""
+"""`pwoct-cost prove`: proves that formulas and code agree on every layer, for all sizes of stated domains."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ app = typer.Typer(add_completion=False)
 
 
 class Subject(StrEnum):
-    """What claims are about."""
+    """The subjects of claims."""
 
     points = "points"
     operators = "operators"
@@ -66,8 +66,8 @@ def prove(
 ) -> None:
     """Run formulas, constructors and forward passes on symbolic sizes, and prove that traced equals formula.
 
-    Of a MODEL, the closed form of its MACs is held against what torch counts on symbolic sizes; --format json
-    has the formula of each layer. A certificate is of subjects alone. Exit code 1 if something is not proved,
+    For a MODEL, the closed form of its MACs is compared with torch's count on symbolic sizes; --format json
+    has the formula of each layer. Certificates are for subjects only. Exit code 1 if something is not proved,
     or a step of a certificate does not hold.
     """
     question = Question.of(ctx)
@@ -86,7 +86,7 @@ def prove(
 
 @dataclass(frozen=True)
 class _Given:
-    """The inputs of a network, as options gave them."""
+    """The inputs of a network, from its options."""
 
     input: list[str] | None
     inputs: str | None
@@ -126,7 +126,7 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
 
 
 def _proof(found: NetworkOnInputs, axes: Any) -> NetworkProof:
-    """Return the proof of a network; leave with exit code 1 where no run of it stands for others."""
+    """Return the proof of a network; exit with code 1 if no run of it stands for others."""
     from costmodel.checks.foreign_proof import prove_network
     from costmodel.tracing.calls import TraceError
 
@@ -146,7 +146,7 @@ def _proof(found: NetworkOnInputs, axes: Any) -> NetworkProof:
 def _prove_subjects(
     claims: list[Claim], certificate: Path | None, format: Format, said: dict[str, Any], *, domains: bool
 ) -> None:
-    """Prove claims, write a certificate where one is asked for, and show what holds."""
+    """Prove claims, write a certificate on request, and show the results."""
     from costmodel.checks.prove import prove as try_to_prove
 
     theorems = list(followed(try_to_prove(claims), "theorems", len(claims)))

@@ -54,10 +54,10 @@ def reconcile(
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """What each known counter says of a network, and every unit by which it differs from the MACs.
+    """Explain each known counter's result for a network, and every unit by which it differs from the MACs.
 
-    With --run, installed counters are run too; a difference that their rules do not explain is exit code 1,
-    and so is a counter that gives nothing. --per-layer shows the layers that are counted unlike ours.
+    With --run, installed counters are run too; exit code 1 if their rules do not explain a difference, or if
+    a counter fails. --per-layer shows the layers that are counted differently.
     """
     question = Question.of(ctx)
     with bad_input():
@@ -90,7 +90,7 @@ def _check(
     source: str | None,
     claims: Path | None,
 ) -> None:
-    """Raise ValueError where options ask several questions, or none."""
+    """Raise ValueError if options ask several questions, or none."""
     asks = [name for name, value in (("--run", run), ("--claim", claim), ("--claims", claims)) if value]
     if len(asks) > 1:
         raise ValueError(
@@ -107,7 +107,7 @@ def _check(
 
 
 def _chosen(names: Sequence[str] | None, run: bool) -> list[str]:
-    """Return the counters that are named; else all that need no exported file, or are to be run and can."""
+    """Return the named counters; default: all that need no exported file, or that can be run as requested."""
     from costmodel.reconcile.installed import installed_version
     from costmodel.reconcile.rules import ORDER, counters
 
@@ -148,7 +148,7 @@ def _said(
 
 
 def _agree(predictions: Sequence[Prediction], said: Mapping[str, Said]) -> bool:
-    """Say every difference, and return whether there is none; a counter that gives nothing does not agree."""
+    """Report every difference, and return whether there is none; a counter that fails does not agree."""
     agree = bool(said)
     for one in predictions:
         found = said.get(one.counter.name)
@@ -156,7 +156,7 @@ def _agree(predictions: Sequence[Prediction], said: Mapping[str, Said]) -> bool:
             continue
         if found.error:
             agree = False
-            say(f"pwoct-cost: {one.counter.name} gave nothing: {found.error}")
+            say(f"pwoct-cost: {one.counter.name} failed: {found.error}")
         elif found.total != one.total:
             agree = False
             say(f"pwoct-cost: {one.counter.name} says {found.total:,}, not {one.total:,}: {_place(found)}")

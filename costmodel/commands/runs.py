@@ -1,4 +1,4 @@
-"""`pwoct-cost runs`: all runs in a table, or their curves in a figure; records of runs, and their check."""
+"""`pwoct-cost runs`: a table of all runs, a figure of their curves; records of runs, and their check."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def all_runs(folder: Path) -> list[RunFolder]:
 
 
 def read_rows(runs: Sequence[RunFolder]) -> tuple[list[tuple[RunFolder, dict[str, Any]]], list[str]]:
-    """Return the runs that can be read, with their rows, and what is wrong with the others."""
+    """Return the readable runs with their rows, and the faults of the others."""
     from pwoct.training.record import DamagedError
 
     rows, damages = [], []
@@ -82,10 +82,10 @@ def read_rows(runs: Sequence[RunFolder]) -> tuple[list[tuple[RunFolder, dict[str
 
 
 def write_records(runs: Sequence[RunFolder], folder: Path, *, all_of_them: bool) -> None:
-    """Record finished runs in a folder; one that is not finished is passed over, unless it was named.
+    """Record finished runs in a folder; unfinished ones are skipped, unless they were named.
 
     Raises:
-        RunError: if a run was named that is not finished, or contradicts itself.
+        RunError: if a named run is not finished, or contradicts itself.
     """
     from pwoct.training import kept
 
@@ -109,7 +109,7 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def records_table(records: dict[Path, Any], faults: dict[Path, list[str]]) -> Table:
-    """Return one row per record: its headline, and whether it follows from the rest."""
+    """Return one row per record: its headline, and whether it follows from the rest of the record."""
     rows = [
         {
             "name": path.stem,
@@ -129,7 +129,7 @@ def records_table(records: dict[Path, Any], faults: dict[Path, list[str]]) -> Ta
 
 
 def _check(folder: Path, format: Format, question: Question) -> None:
-    """Show the records in a folder, each recomputed; exit code 1 if one of them does not come out."""
+    """Show the records in a folder, each recomputed; exit code 1 if one contradicts itself or another."""
     with reported():
         from pwoct.training import kept
 

@@ -77,10 +77,10 @@ def search(
 ) -> None:
     """Find the exact Pareto front of a space of configurations, within budgets.
 
-    On the front, no quantity (parameters, MACs, and whatever has a budget) can be reduced without increasing
+    On the front, no quantity (parameters, MACs, and any with a budget) can be reduced without increasing
     another. Budgets are exact numbers, optionally with k, M, G. No configuration is left out.
 
-    A network of your own is converted to octave convolutions; its layers of one resolution form a stage.
+    Your own network is converted to octave convolutions; its layers of one resolution form a stage.
     """
     given = {
         "params": max_params,
@@ -173,7 +173,7 @@ def _show(found: Found, said: Mapping[str, Any], rows: int, format: Format) -> N
 
 
 def _show_on_terminal(table: Table) -> None:
-    """Options stand below the table, on one line each however long: to be pasted."""
+    """Print the options below the table, one line each however long, so that they can be pasted."""
     note = "equal: how many configurations cost exactly the same, this one included"
     show("search", [table], Format.table, notes=[note])
     print()

@@ -1,4 +1,4 @@
-"""`pwoct-cost study`: trains the networks of one of the paper's tables, and takes its selection step."""
+"""`pwoct-cost study`: trains the networks of one of the paper's tables, and runs its selection step."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def study(
 ) -> None:
     """Train the networks of a table of the paper, each run in its own folder; finished runs are not repeated.
 
-    Ends with the step of section 5.2: for each path, accuracy lost against parameters saved. A run that
-    diverges or is damaged does not stop the others; exit code 1 or 5 reports it at the end.
+    Ends with the selection step of section 5.2: for each path, accuracy lost against parameters saved. A run
+    that diverges or is damaged does not stop the others; exit code 1 or 5 reports it at the end.
     """
     said = Question.of(ctx).said()
     with stoppable() as signals, reported():
@@ -100,7 +100,7 @@ def study(
 def _cluster(asked: str | None, threads: int | None, runs: int) -> str | None:
     """Return the address of the cluster, "local" for a new one, or None to train in this process.
 
-    Raises ValueError where one is asked for that cannot be had.
+    Raises ValueError if the requested cluster is not available.
     """
     from importlib.util import find_spec
 
@@ -113,7 +113,9 @@ def _cluster(asked: str | None, threads: int | None, runs: int) -> str | None:
             f"got {asked}"
         )
     if ranks_started() > 1:
-        raise ValueError(f"--cluster {asked} does not go with torchrun: a worker of a cluster trains alone")
+        raise ValueError(
+            f"--cluster {asked} can't be used with torchrun: each worker of a cluster trains in one process"
+        )
     from pwoct.training.cluster import local_shape
 
     if asked is None and local_shape(threads, runs)[0] == 1:
@@ -155,7 +157,7 @@ def _table(name: str) -> int:
 
 
 def _plan_table(planned: Study, part: Shard) -> Table:
-    """Return one row per run of the shard: its folder, what it trains, and how it stands."""
+    """Return one row per run of the shard: its folder, its network, and its state."""
     rows = [
         {
             "run": planned.path(run).name,

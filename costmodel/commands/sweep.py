@@ -40,7 +40,7 @@ def sweep(
     plot: Annotated[str | None, option("plot")] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Show what a network costs at each alpha, for every set of bottleneck paths."""
+    """Show the cost of a network at each alpha, for every set of bottleneck paths."""
     with bad_input():
         check_plot(plot)
         from costmodel.report import to_json

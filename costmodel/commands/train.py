@@ -92,7 +92,7 @@ def train(
     quiet: Annotated[bool, option("quiet")] = False,
     format: FormatOption = Format.table,
 ) -> None:
-    """Train a network; a stopped run is resumed, a finished one is shown.
+    """Train a network; a stopped run is resumed, and the result of a finished one is shown.
 
     The reported accuracy is that of the last epoch, never the best on the test set.
     """
@@ -169,13 +169,13 @@ def train(
 
 
 def _launch(question: Question, ranks: int, quiet: bool) -> NoReturn:
-    """Run this command as several processes, and leave with their exit code."""
+    """Run this command as several processes, and exit with their exit code."""
     from pwoct.training.launch import KilledRankError, launch
 
     words = [*shlex.split(question.command_line()), *(["--quiet"] if quiet else [])]
     arguments = words[words.index("train") :]
     try:
-        # -P: a folder here that is called costmodel does not count
+        # -P: ignore a folder named costmodel in the current directory
         code = launch([sys.executable, "-P", "-m", "costmodel", *arguments], ranks)
     except KilledRankError as error:
         fail(f"{error}; the same command resumes the run", CHECK_FAILED)
@@ -183,11 +183,11 @@ def _launch(question: Question, ranks: int, quiet: bool) -> NoReturn:
 
 
 def tell_unwritten(results: Sequence[Result]) -> None:
-    """Leave with exit code 6 if a run could not write how it ended; what failed in between is only said."""
+    """Exit with code 6 if a run could not write its result; earlier failures to write are only reported."""
     for result in results:
         if result.failures and not result.unwritten and is_first_rank():
             times = counted(result.failures, "time")
-            say(f"pwoct-cost: {result.name} could not write {times} on its way; everything was written later")
+            say(f"pwoct-cost: {result.name} could not write {times} during the run; all was written later")
     if missing := {what for result in results for what in result.unwritten}:
         fail(f"finished, but could not write: {', '.join(sorted(missing))}", UNSAVED)
 
@@ -222,7 +222,7 @@ def spread(results: Sequence[Result]) -> str:
 
 
 def plan_table(config: Config, images: Dataset, folder: Path) -> Table:
-    """Return what a run would be, from a few of its steps."""
+    """Return an estimate of a run, from a few of its steps."""
     from pwoct.training.train import try_out
 
     trial = try_out(config, images, folder)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-MOST_LINES = 20  # of differences on stderr; all of them are in the JSON
+MOST_LINES = 20  # lines of differences on stderr; the JSON has all of them
 
-# Options that describe a network of ours, and mean nothing for other models.
+# Options that apply only to built-in networks.
 NETWORK_ONLY = (
     *("alpha", "beta", "paths", "size", "batch"),
     *("width_rule", "stride_rule", "between", "shortcut", "width", "classes", "in_channels"),
@@ -89,7 +89,7 @@ def verify(
             question = question.without("does not go with a model of your own", (*NETWORK_ONLY, "per_module"))
             found = _verify_own(name, input, inputs, timeout)
         else:
-            why = "does not go with a network of ours, whose input is set by --size and --batch"
+            why = "does not go with a built-in network, whose input is set by --size and --batch"
             question = question.without(why, ("input", "inputs", "timeout"))
             options = NetworkOptions(
                 model=name,
@@ -115,7 +115,7 @@ def verify(
 
 
 def _verify_network(options: NetworkOptions, batch: int) -> Report:
-    # An unknown name, or a value out of its range, is said before torch is loaded.
+    # An unknown name, or a value out of range, is reported before torch is loaded.
     network = options.only()
     check_built(network, batch, training=True)
     warn_about([network])
@@ -155,7 +155,7 @@ def _show_own(report: NetworkReport, format: Format, question: Question) -> None
 
 
 def _gaps(report: NetworkReport) -> list[str]:
-    """What keeps a network from being compared in full."""
+    """Return the reasons why a network can't be compared in full."""
     uncovered = [f"not covered: {call.module or '(model)'}: {call.reason}" for call in report.uncovered]
     failed = [f"not compared: {name}: {why}" for name, why in report.failures.items()]
     if report.verdict == "agrees":

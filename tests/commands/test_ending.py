@@ -39,7 +39,7 @@ def raised(error: BaseException, cause: BaseException | None = None) -> Callable
         (raised(OSError(errno.ENAMETOOLONG, "File name too long", "nnn")), 2, "can't use nnn: File name too"),
         (raised(PermissionError(errno.EACCES, "Permission denied", "x/y")), 2, "can't use x/y: Permission"),
         (raised(OSError(errno.ENOSPC, "No space left on device", "x/y")), 6, "can't use x/y: No space left"),
-        (raised(KeyError("width")), 70, "internal error, a fault of pwoct-cost itself: KeyError: 'width'"),
+        (raised(KeyError("width")), 70, "internal error, a bug in pwoct-cost: KeyError: 'width'"),
         (raised(OSError(errno.EMFILE, "Too many open files")), 70, "internal error"),
         (raised(RecursionError("maximum recursion depth exceeded")), 70, "internal error"),
     ],

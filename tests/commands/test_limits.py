@@ -42,7 +42,7 @@ DRY = ("train", "resnet8", "--dataset", "synthetic", "--dry-run")
         ((*DRY, "--seeds", "0-1000000000000"), "at most 1,000, got 1,000,000,000,001"),
         ((*DRY, "--seeds", "9" * 30), "of at most 18 digits, got 999"),
         ((*DRY, "--allow-change", "foo"), "--allow-change needs a key such as recipe, seed, epochs, batch"),
-        ((*DRY, "--data", "."), "synthetic images are computed and not read: --data . does not go with them"),
+        ((*DRY, "--data", "."), "synthetic images are computed, not read: leave out --data ."),
         (("train", "resnet99998", *DRY[2:]), "at most 2,000 layers are built and run, got resnet99998"),
         (("study", "table1", "--dry-run", "--seeds", "0-9999999999"), "at most 1,000, got 10,000,000,000"),
         (("--model", "resnet99998", "--per-layer"), "at most 10,000 layers, got resnet99998"),

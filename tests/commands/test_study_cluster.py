@@ -93,7 +93,7 @@ def test_ranks_of_torchrun_are_no_workers(
     monkeypatch.setenv("RANK", "0")
     ran = pwoct_cost("study", "table1", *TINY, "--runs", str(tmp_path), "--cluster", "local")
     assert ran.code == 2
-    assert "--cluster local does not go with torchrun" in ran.err
+    assert "--cluster local can't be used with torchrun" in ran.err
 
 
 def test_the_example_for_slurm_asks_for_one_training_per_job() -> None:

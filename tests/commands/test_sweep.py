@@ -50,8 +50,8 @@ def test_a_list_of_quantities(pwoct_cost: Run) -> None:
     ("arguments", "message"),
     [
         (["--quantity", "speed"], "quantity must be one of params"),
-        (["--alpha", "0+1+0"], "--alpha here is the same in all stages, got 0+1+0"),
-        (["--paths", "HL+LH+LL"], "--paths here is the same in all stages, got HL+LH+LL"),
+        (["--alpha", "0+1+0"], "--alpha must agree in all stages here, got 0+1+0"),
+        (["--paths", "HL+LH+LL"], "--paths must agree in all stages here, got HL+LH+LL"),
         (["--alpha", "0:1"], "a range is start:stop:step"),
         (["--alpha", "0:1:1/1000"], "at most 10,000 rows fit in a table, got 16,016"),
         (["--model", "vgg16"], "unknown model vgg16"),

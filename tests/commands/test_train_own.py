@@ -137,7 +137,7 @@ def test_the_built_in_networks_take_folders_too(train, tmp_path):
             "net.py:Net",
             ("--dataset", "cifar100"),
             4,
-            "CIFAR-100 is read from a folder of yours: give --data DIR",
+            "CIFAR-100 is read from a local folder: give --data DIR",
         ),
         ("net.py:Net", ("--dataset", "synthetic", "--image-size", "8"), 2, "image_size goes with folder:DIR"),
         ("timm:nothing", (), {2, 3}, "timm"),

@@ -57,7 +57,7 @@ def test_a_seed_that_diverges_does_not_hide_the_others(pwoct_cost, tmp_path, mon
     assert [row["seed"] for row in run.json["runs"]] == [0, 2]
     assert run.err.splitlines() == [
         "pwoct-cost: x-seed1: the loss is not finite after 3 steps",
-        "pwoct-cost: error: 1 of 3 runs did not end well: x-seed1",
+        "pwoct-cost: error: 1 of 3 runs failed: x-seed1",
     ]
 
 
@@ -117,7 +117,7 @@ def test_one_damaged_run_does_not_stop_a_study(pwoct_cost, tmp_path):
     run = pwoct_cost(*arguments, "--format", "json")
     assert run.code == 5
     assert (run.json["done"], run.json["runs"]) == (len(plan) - 1, len(plan))
-    assert f"1 of {len(plan)} runs did not end well: {broken.name}" in run.err
+    assert f"1 of {len(plan)} runs failed: {broken.name}" in run.err
     states = pwoct_cost(*arguments, "--dry-run", "--format", "json").json["plan"]
     assert [row["state"] for row in states] == ["done", "damaged", *["done"] * (len(plan) - 2)]
 
@@ -132,7 +132,7 @@ def test_a_passing_write_error_is_said_and_is_code_0(pwoct_cost, tmp_path, monke
     arguments = ("train", "resnet8", *SMALL, "--name", "x", "--runs", str(tmp_path))
     run = pwoct_cost(*arguments)
     assert run.code == 0
-    assert "x could not write 1 time on its way; everything was written later" in run.err
+    assert "x could not write 1 time during the run; all was written later" in run.err
     assert pwoct_cost(*arguments).code == 0
 
 
@@ -167,7 +167,7 @@ def test_runs_are_found_by_the_unique_beginning_of_a_name(pwoct_cost, tmp_path):
     assert find_run(tmp_path, "second").name == "second"  # a whole name is no beginning
     assert find_run(tmp_path, str(tmp_path / "first")).name == "first"
     for name, message in (
-        ("sec", "sec may be each of second, secondary"),
+        ("sec", "sec matches several runs: second, secondary"),
         ("x", "no run x in"),
         ("", "no run without"),
     ):

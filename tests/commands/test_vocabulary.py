@@ -197,7 +197,7 @@ def test_what_is_printed_runs_in_every_command(pwoct_cost: Run, printed: list[li
         assert "plan folded has no gradients" in pwoct_cost("bench", *words, "--plan", "folded").err
         refused = pwoct_cost("train", *words, "--dataset", "synthetic", "--dry-run", "--runs", "nowhere")
         fits = {"--size", "--in-channels", "--classes"}.isdisjoint(words)
-        assert refused.code == 0 if fits else "does not suit the images" in refused.err
+        assert refused.code == 0 if fits else "does not match the images" in refused.err
 
 
 @pytest.mark.parametrize("command", ["search resnet8 --alpha 1/2 --paths HL", "sweep resnet8 --alpha 1/2"])

@@ -1,1 +1,1 @@
-"""What several commands need: errors, reading, showing, training, progress, plotting."""
+"""Code shared by several commands: errors, reading, showing, training, progress, plotting."""

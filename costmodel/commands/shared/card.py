@@ -1,4 +1,4 @@
-"""The model card of a trained network: what it is, how it was trained, what it reaches and what it costs."""
+"""The model card of a trained network: its architecture, training, accuracy and cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def card(run: TrainedRun, sessions: list[dict[str, Any]], files: Mapping[str, str]) -> str:
     """Return the card in Markdown.
 
-    files: the exported files by name, with their SHA-256.
+    files: The exported files by name, with their SHA-256.
     """
     parts = (_head(run), _input(run), _accuracy(run), _cost(run), _training(run, sessions), _files(files))
     return "\n\n".join("\n".join(part) for part in parts) + "\n"

@@ -1,4 +1,4 @@
-"""Printed numbers of a network, or of many in a file, and the readings that give them."""
+"""Printed numbers of one network, or of many in a file, and the readings that give them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from costmodel.reconcile.variants import OtherRun
 
 USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)
-OTHER_SIZE = 2  # steps that an input adds which was not given
+OTHER_SIZE = 2  # steps that a reading costs more if its input was not given
 
 
 def observed_on(found: NetworkOnInputs, **form: bool) -> Seen:
@@ -36,9 +36,9 @@ def observed_on(found: NetworkOnInputs, **form: bool) -> Seen:
 
 
 def predictions_of(found: NetworkOnInputs, observed: Seen, names: Sequence[str]) -> list[Prediction]:
-    """Return what each counter says; one that fails on such a network is named.
+    """Return each counter's report; a counter that fails on the network is named.
 
-    Raises ValueError where none of them gives anything.
+    Raises ValueError if all of them fail.
     """
     from costmodel.reconcile.rules import counters
 
@@ -57,7 +57,7 @@ def predictions_of(found: NetworkOnInputs, observed: Seen, names: Sequence[str])
 
 
 def _prediction(found: NetworkOnInputs, observed: Seen, rules: Rules) -> Prediction:
-    """Return what a counter says; for one that reads files, of the network as it is exported."""
+    """Return a counter's report; for a counter that reads files, on the exported network."""
     from costmodel.models.libraries import MissingLibraryError
     from costmodel.reconcile.bridge import predict
 
@@ -82,9 +82,9 @@ def answers_anywhere(
     names: Sequence[str],
     source: str = "",
 ) -> tuple[NetworkOnInputs, Seen, list[tuple[str, ClaimAnswer]]]:
-    """Return readings on the input that a network is meant for, and where that gives none, on usual ones.
+    """Return readings on the network's default input or, if it gives none, on usual inputs.
 
-    Raises ValueError where it runs on none of them.
+    Raises ValueError if the network runs on none of them.
     """
     first = None
     found: list[tuple[str, ClaimAnswer]] = []
@@ -152,7 +152,7 @@ def _better(old: tuple[str, ClaimAnswer], new: tuple[str, ClaimAnswer]) -> tuple
 
 
 def _usual(name: str) -> Iterator[NetworkOnInputs]:
-    """Yield a network on the input that it is meant for, then on square images of usual sizes."""
+    """Yield a network on its default input, then on square images of usual sizes."""
     from costmodel.models.inputs import parse
 
     found = asked(name, ["1,3,224,224"], None)
@@ -166,7 +166,7 @@ def _usual(name: str) -> Iterator[NetworkOnInputs]:
 def by_source(
     rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]],
 ) -> list[tuple[ClaimRow, str, ClaimAnswer | None]]:
-    """Return the answers to the claims of a file, those of one source in the light of each other."""
+    """Return the answers to the claims of a file; claims of one source inform each other."""
     from costmodel.reconcile.claims import agreed
 
     found = list(rows)
@@ -181,7 +181,7 @@ def by_source(
 def answered(
     rows: Sequence[ClaimRow], names: Sequence[str], timeout: float | None
 ) -> Iterator[tuple[ClaimRow, str, ClaimAnswer | None]]:
-    """Yield the answer to each claim of a file, with its input; None where the network can't be counted."""
+    """Yield the answer to each claim of a file, with its input; None if the network can't be counted."""
     for row in rows:
         try:
             with within(timeout, row.model):

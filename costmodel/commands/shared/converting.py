@@ -1,4 +1,4 @@
-"""A conversion for the command line: its options, its layers for formulas, and a module that repeats it."""
+"""A conversion for the command line: its options, its layers for formulas, and a module to reproduce it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TAKEN = {
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What is asked of a conversion, as texts of the command line."""
+    """The options of a conversion, as text from the command line."""
 
     alpha: str
     beta: str
@@ -69,7 +69,7 @@ class ConversionOptions:
     between: str = "none"
 
     def read(self) -> dict[str, Any]:
-        """Return the options of `pwoct.convert`; those that have their default are left out."""
+        """Return the options of `pwoct.convert`, without those that have their default."""
         from pwoct.conversion.options import parse_layers
 
         found: dict[str, Any] = {"alpha": self.alpha, "beta": self.beta, "paths": self.paths}
@@ -81,9 +81,9 @@ class ConversionOptions:
 
 
 def converted(name: Name, model: nn.Module, options: Mapping[str, Any]) -> nn.Module:
-    """Return a network converted; its code is foreign.
+    """Return the converted network; the original's code is foreign.
 
-    Raises ValueError where it can't be converted; the conversion's own messages stay as they are.
+    Raises ValueError if it can't be converted; the conversion's own messages stay unchanged.
     """
     from pwoct.conversion import convert
 
@@ -129,7 +129,7 @@ def layers_of(conversion: Conversion, *, stride_rule: str, between: str) -> list
 
 
 def module_text(name: Name, options: Mapping[str, Any], command_line: str, init: str) -> str:
-    """Return a module whose `network()` builds the converted network again, in a user's own code."""
+    """Return the source of a module whose `network()` builds the converted network in a user's own code."""
     title = f"{name.text} with octave convolutions in place of its own"
     pairs = [f"        {key}={value!r}," for key, value in options.items()]
     if init == "pretrained":
@@ -140,7 +140,7 @@ def module_text(name: Name, options: Mapping[str, Any], command_line: str, init:
 
 
 def read_into(original: nn.Module, path: Path) -> None:
-    """Give a network the weights of a file; leave with exit code 5 where they can't be read or do not fit."""
+    """Load a file's weights into a network; exit with code 5 if they can't be read or do not fit."""
     from pwoct.training.checkpoint import CheckpointError
     from pwoct.training.weights import load_weights, put_into
 
@@ -151,7 +151,7 @@ def read_into(original: nn.Module, path: Path) -> None:
 
 
 def _building(name: Name) -> list[str]:
-    """The lines that build the original: by its own library, without us, where that is possible."""
+    """Return the lines that build the original, by its own library without this package if possible."""
     given = [*map(repr, name.arguments), *(f"{key}={value!r}" for key, value in name.options.items())]
     call = ", ".join([repr(name.attribute), *given])
     if name.source == "timm":

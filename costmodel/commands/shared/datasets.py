@@ -1,4 +1,4 @@
-"""The images of the training commands: where they are, and whether they suit a network."""
+"""The images of the training commands: their location, and whether they suit a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_images(images: Dataset, *, classes: int | None, in_channels: int | None, size: str | None) -> None:
-    """Check that a network can be trained on images. Raises ValueError where these are of other sizes."""
+    """Check that a network can be trained on images. Raises ValueError if their sizes do not match."""
     h, w, channels = images.test.pixels.shape[1:]
     found = {"classes": len(images.classes), "in-channels": channels, "size": (h, w)}
     asked = {
@@ -27,11 +27,11 @@ def check_images(images: Dataset, *, classes: int | None, in_channels: int | Non
         if value is not None and value != found[name]:
             has = f"{h}x{w}" if name == "size" else found[name]
             given = size if name == "size" else value
-            raise ValueError(f"--{name} {given} does not suit the images: theirs is {has}")
+            raise ValueError(f"--{name} {given} does not match the images, which need {has}")
 
 
 def open_dataset(data: Data, where: Path | None) -> Dataset:
-    """Return a data set; CIFAR-10 is looked for in the cache that `data fetch` fills, unless told where."""
+    """Return a data set; by default, CIFAR-10 is read from the cache that `data fetch` fills."""
     from pwoct.training.inputs import load_dataset
 
     if data.folder is not None:
@@ -43,26 +43,26 @@ def open_dataset(data: Data, where: Path | None) -> Dataset:
 
 
 def data_folder(name: str, where: Path | None) -> Path | None:
-    """Return the folder of a data set; None where its images are computed.
+    """Return the folder of a data set; None if its images are computed.
 
     Raises:
-        ValueError: if a folder is given for images that are computed, or that name their own.
+        ValueError: if a folder is given for images that are computed or that name their own folder.
         DataError: if none is given, and the cache has none.
     """
     from pwoct.training.data import ARCHIVE, DataError
     from pwoct.training.download import default_folder
 
     if name == "synthetic" and where is not None:
-        raise ValueError(f"synthetic images are computed and not read: --data {where} does not go with them")
+        raise ValueError(f"synthetic images are computed, not read: leave out --data {where}")
     if name.startswith("folder:") and where is not None:
-        raise ValueError(f"--dataset {name} says where the images are: --data {where} does not go with it")
+        raise ValueError(f"--dataset {name} says where the images are: leave out --data {where}")
     if name == "cifar100" and where is None:
-        raise DataError("CIFAR-100 is read from a folder of yours: give --data DIR")
+        raise DataError("CIFAR-100 is read from a local folder: give --data DIR")
     if name == "cifar10" and where is None:
         where = default_folder()
         if not (where / ARCHIVE).is_file():
             raise DataError(
-                "CIFAR-10 is not there: run `pwoct-cost data fetch`, or give --data DIR; "
+                "CIFAR-10 was not found: run `pwoct-cost data fetch`, or give --data DIR; "
                 "or take --dataset synthetic, which needs no data"
             )
     return where

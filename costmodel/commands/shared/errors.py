@@ -1,4 +1,4 @@
-"""Exit codes, and messages: each is one line on stderr, whatever it quotes."""
+"""Exit codes and messages: each message is one line on stderr, whatever it quotes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ INTERRUPTED, CLOSED_PIPE = 130, 141
 
 
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
-    """Print one line on stderr and leave with an exit code."""
+    """Print one line on stderr and exit with a code."""
     say(f"pwoct-cost: error: {message}")
     raise typer.Exit(code)
 
 
 def say(message: str) -> None:
-    """Print a message on stderr, in one line and without a character that the terminal would obey.
+    """Print a message on stderr, in one line and with control characters escaped.
 
-    Where stderr cannot be written, messages are lost; results and exit codes stay.
+    If stderr cannot be written, messages are lost; results and exit codes are unaffected.
     """
     try:
         print(visible(restated(message)), file=sys.stderr, flush=True)
@@ -43,13 +43,13 @@ def warn(messages: Sequence[str]) -> None:
 
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Say a warning of a library as a message of ours: one line, without the place in the library's code."""
+    """Print a library's warning in this project's format: one line, without the library's source line."""
     warn([str(message)])
 
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn a ValueError, which says what was given and what is needed, into one line and exit code 2."""
+    """Turn a ValueError, which states what was given and what is needed, into one line and exit code 2."""
     try:
         yield
     except ValueError as error:
@@ -66,7 +66,7 @@ def check_folder(path: Path, what: str) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Leave with one line where a file cannot be written: exit code 6 where it has no place."""
+    """Exit with one line if a file cannot be written: with exit code 6 if the disk is full."""
     try:
         yield
     except OSError as error:
@@ -74,7 +74,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def require(module: str, extra: str) -> None:
-    """Leave with exit code 3 unless an optional module is installed."""
+    """Exit with code 3 unless an optional module is installed."""
     from importlib.util import find_spec
 
     if find_spec(module) is None:

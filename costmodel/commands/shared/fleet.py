@@ -1,4 +1,4 @@
-"""How the runs of a study on a cluster show themselves: a table that is renewed, or one line per epoch."""
+"""Progress of a study on a cluster: a live table, or one line per epoch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FleetLines:
     """One line per epoch of any run, on stderr."""
 
     def told(self, news: News) -> None:
-        """Say what a worker tells, but for single steps."""
+        """Print a worker's report, except single steps."""
         if news.kind == "note":
             self.note(news.message)
         elif news.kind == "evaluated":
@@ -38,19 +38,19 @@ class FleetLines:
 
 
 class FleetTable(FleetLines):
-    """One row per run that is being trained, renewed as its worker tells more; ended runs leave a line."""
+    """One row per run in training, updated with its worker's reports; ended runs leave a line."""
 
     def __init__(self, runs: int) -> None:
         from rich.live import Live
 
         self.runs, self.ended = runs, 0
         self.going: dict[str, News] = {}
-        self.lock = threading.Lock()  # workers are heard in a thread of the cluster's client
+        self.lock = threading.Lock()  # reports arrive in a thread of the cluster's client
         self.live = Live(self.table(), console=console(stderr=True), refresh_per_second=2, transient=True)
         self.live.start()
 
     def told(self, news: News) -> None:
-        """Renew the row of a run, or leave a line of what happened to it."""
+        """Update the row of a run, or leave a line about an event."""
         with self.lock:
             if news.kind == "ended":
                 self.going.pop(news.run, None)
@@ -61,7 +61,7 @@ class FleetTable(FleetLines):
         self.live.update(self.table())
 
     def table(self) -> Table:
-        """Return how all runs stand."""
+        """Return the state of all runs."""
         from rich.table import Table
 
         title = f"{self.ended} of {self.runs} runs ended, {len(self.going)} in training"
@@ -87,7 +87,7 @@ class FleetTable(FleetLines):
 
 
 class Silence(FleetLines):
-    """Says nothing."""
+    """Prints nothing."""
 
     def note(self, message: str) -> None:
         """Do nothing."""
@@ -95,7 +95,7 @@ class Silence(FleetLines):
 
 @contextmanager
 def fleet(runs: int, quiet: bool) -> Iterator[FleetLines]:
-    """Give what shows the runs of a cluster: nothing, or what fits where stderr leads."""
+    """Return the display for the runs of a cluster: none, or one that suits stderr."""
     if quiet:
         shown: FleetLines = Silence()
     elif sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal:

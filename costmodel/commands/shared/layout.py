@@ -8,16 +8,16 @@ from itertools import zip_longest
 
 from costmodel.report import NUMERIC, Kind
 
-GAP = 3  # columns of characters between two columns of a table
+GAP = 3  # characters between two columns of a table
 SHORT = 14  # a column as narrow as this gives way last
 
-# Pieces that are never broken: a word, or what stands between two operators of a formula.
+# Pieces that are never broken: a word, or the text between two operators of a formula.
 _WORD = re.compile(r"\S+\s*")
 _FACTOR = re.compile(r"[^·*/+\-\s]*[·*/+\-\s]+|[^·*/+\-\s]+")
 
 
 def length(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the number of terminal columns that a text takes."""
     from rich.cells import cell_len
 
     return cell_len(text)
@@ -26,10 +26,10 @@ def length(text: str) -> int:
 def column_widths(
     headings: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[Kind], room: int
 ) -> list[int]:
-    """Return the widths of columns in a terminal `room` wide; what is spare goes to those with long texts.
+    """Return the widths of columns in a terminal `room` wide; spare room goes to columns with long texts.
 
-    No piece is broken. Where that is too wide, so is the table: a number that is cut, or a name that cannot
-    be copied, would be worse.
+    No piece is broken, even if the table then becomes too wide: a truncated number, or a name that cannot be
+    copied, would be worse.
 
     >>> column_widths(["what", "why"], [["a b", "one two three"]], ["text", "text"], 15)
     [4, 8]

@@ -1,4 +1,4 @@
-"""Limits: what would take hours, or more memory than there is, is refused at once and in one line."""
+"""Limits: requests that would take hours, or more memory than available, are rejected at once in one line."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from costmodel.operators.recorder import cost_of
 from costmodel.report import counted
 from costmodel.sizes import check_most
 
-MOST_LISTED_DEPTH = 10_000  # layers in a table: more than anyone reads
+MOST_LISTED_DEPTH = 10_000  # layers in a table: more than anyone would read
 MOST_BUILT_DEPTH = (
     2_000  # layers as PyTorch modules: each costs milliseconds in every pass; 1,202 is published
 )
 MOST_SEEDS = 1_000
-MOST_THREADS = 1_024  # with many more, OpenMP ends the process by a segmentation fault
-MOST_BETAS = 100  # each has a derivation of its own
+MOST_THREADS = 1_024  # with many more, OpenMP crashes the process with a segmentation fault
+MOST_BETAS = 100  # each has its own derivation
 
-BYTES = 4  # of a parameter
+BYTES = 4  # bytes of a parameter
 COPIES_IN_TRAINING = 3  # weights, gradients, and at least one state of the optimiser
-BYTES_KEPT = 2  # of each output of a convolution, at the lowest precision, for the backward pass
+BYTES_KEPT = 2  # bytes kept of each convolution output for the backward pass, at the lowest precision
 
 
 def check_listed(net: ResNetDesign) -> None:
-    """Raise ValueError where a network has more layers than a table should have rows."""
+    """Raise ValueError if a network has more layers than a table should have rows."""
     depth = net.backbone.depth
     if depth > MOST_LISTED_DEPTH:
         raise ValueError(
-            f"a table layer by layer shows networks of at most {MOST_LISTED_DEPTH:,} layers,"
+            f"a table layer by layer is limited to networks of at most {MOST_LISTED_DEPTH:,} layers,"
             f" got resnet{depth}"
         )
 
 
 def check_built(net: ResNetDesign, batch: int = 1, *, training: bool = False) -> None:
-    """Raise ValueError where a network is too deep to be run layer by layer, or cannot fit into memory.
+    """Raise ValueError if a network is too deep to be run layer by layer, or cannot fit into memory.
 
-    The memory is a lower bound: weights, in training also gradients and an optimiser's state, the images, and
-    what a backward pass must keep.
+    The memory is a lower bound: weights, in training also gradients and optimiser state, the images, and the
+    tensors saved for the backward pass.
     """
     backbone = net.backbone
     if backbone.depth > MOST_BUILT_DEPTH:
@@ -53,6 +53,6 @@ def check_built(net: ResNetDesign, batch: int = 1, *, training: bool = False) ->
 
 
 def check_threads(threads: int | None) -> None:
-    """Raise ValueError where more threads are asked for than the libraries survive."""
+    """Raise ValueError if more threads are requested than the libraries survive."""
     if threads is not None:
         check_most("threads", threads, MOST_THREADS)

@@ -1,4 +1,4 @@
-"""A network of the user's own, from options: built, given inputs, run within a time."""
+"""An external network from options: built, given inputs, run within a time limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TimeoutOption: TypeAlias = Annotated[float | None, option("timeout", min=0.001)]
 
 
 def is_own(name: str) -> bool:
-    """Return whether a name is that of a network of the user's own: of code, of a library, or of a file.
+    """Return whether a name refers to an external network: from code, a library or a file.
 
     >>> is_own("resnet56"), is_own("net.py:Net"), is_own("resnet56(width=8)"), is_own("net.onnx")
     (False, True, True, True)
@@ -34,26 +34,26 @@ def is_own(name: str) -> bool:
 
 @dataclass(frozen=True)
 class NetworkOnInputs:
-    """A network, and the inputs that it is run on."""
+    """A network and its inputs."""
 
     network: Network
     inputs: Inputs
 
     @property
     def title(self) -> str:
-        """The network's name, and the shapes of its inputs."""
+        """The network's name with its input shapes."""
         return f"{self.network.name.text}, input {' and '.join(self.inputs.shapes)}"
 
 
 def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> NetworkOnInputs:
-    """Build a network and read its inputs; what a library's network is meant for is the default.
+    """Build a network and read its inputs; default: the input that a library's network is designed for.
 
-    Raises ValueError where the network can't be built, or where its inputs are not known.
+    Raises ValueError if the network can't be built, or its inputs are not known.
     """
     from costmodel.models.inputs import made_by, parse
 
     if input and inputs:
-        raise ValueError("--input and --inputs do not go together: one of them gives all inputs")
+        raise ValueError("give either --input or --inputs, not both: one of them gives all inputs")
     given = parse(input) if input else None
     network = _built(name)
     if network.note:
@@ -76,9 +76,9 @@ def _built(name: str) -> Network:
 
 @contextmanager
 def within(seconds: float | None, name: str) -> Iterator[None]:
-    """Run foreign code within a time; what it prints goes to stderr.
+    """Run foreign code within a time limit; its output goes to stderr.
 
-    Raises TimeLimitError, a ValueError, where it takes longer.
+    Raises TimeLimitError, a ValueError, if it takes longer.
     """
     from costmodel.models.limits import time_limit
 
@@ -89,7 +89,7 @@ def within(seconds: float | None, name: str) -> Iterator[None]:
 def positional(found: NetworkOnInputs) -> list[Any]:
     """Return the inputs as tensors.
 
-    Raises ValueError where one has a name: a network is converted on arguments by position.
+    Raises ValueError if one has a name: conversion takes positional arguments only.
     """
     args, named = found.inputs.values(found.network.device)
     if named:
@@ -98,9 +98,9 @@ def positional(found: NetworkOnInputs) -> list[Any]:
 
 
 def run_foreign(doing: str, function: Any, *arguments: Any, **options: Any) -> Any:
-    """Call a function that runs foreign code: its prints go to stderr, and it can't end the program.
+    """Call a function that runs foreign code: its output goes to stderr, and it can't end the program.
 
-    Raises ValueError; errors that say where they come from stay as they are.
+    Raises ValueError; errors that already state their origin are passed on unchanged.
     """
     from costmodel.models.foreign import foreign
     from costmodel.tracing.calls import TraceError
@@ -115,9 +115,9 @@ def run_foreign(doing: str, function: Any, *arguments: Any, **options: Any) -> A
 
 
 def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:
-    """Return what runs when a network is called on its inputs.
+    """Return the trace of a network on its inputs.
 
-    Raises ValueError where it does not run.
+    Raises ValueError if it does not run.
     """
     from costmodel.tracing.trace import trace
 
@@ -130,7 +130,7 @@ def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:
 def closed_form_of(found: NetworkOnInputs, symbols: Sequence[str]) -> ClosedForm:
     """Return the cost of a network in the sizes that symbols name.
 
-    Raises ValueError where the symbols do not fit the inputs, or there is no form.
+    Raises ValueError if the symbols do not fit the inputs, or there is no closed form.
     """
     from costmodel.models.symbols import parse
     from costmodel.tracing.closed_form import closed_form
@@ -145,7 +145,7 @@ def closed_form_of(found: NetworkOnInputs, symbols: Sequence[str]) -> ClosedForm
 def traced_within(
     seconds: float | None, name: str, input: Sequence[str] | None, inputs: str | None
 ) -> tuple[str, Trace]:
-    """Build and trace a network within a time; return its name with its inputs, and the trace."""
+    """Build and trace a network within a time limit; return its name with its inputs, and the trace."""
     with within(seconds, name):
         found = asked(name, input, inputs)
         return found.title, traced(found)

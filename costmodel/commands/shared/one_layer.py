@@ -1,4 +1,4 @@
-"""One layer of a kind, beside the other kinds of the same sizes: `pwoct-cost --op`."""
+"""One layer of a kind, compared with other kinds of the same sizes: `pwoct-cost --op`."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _spatial(op: str, request: Request) -> tuple[Cost, Table]:
 
 
 def _without_idle(op: str, request: Request) -> Request:
-    """Return the request without the options that this kind of layer does not have."""
-    entry = operator(op) if op in layer_kinds() else None  # an unknown kind is refused where it is costed
+    """Return the request without options that do not apply to this kind of layer."""
+    entry = operator(op) if op in layer_kinds() else None  # an unknown kind is rejected when it is costed
     if entry and entry.has_branches:
         request = request.without("an octave layer's padding keeps its size", ("padding",))
     else:

@@ -1,4 +1,4 @@
-"""What the options of a network and of a layer say: one reading of them, for all commands that have them."""
+"""Reads the options of networks and layers, in one way for all commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from costmodel.operators.layer import Layer
 from costmodel.operators.spatial import SpatialLayer
 from costmodel.rounding import check_alpha, check_beta
 
-Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one, or three: one per stage
+Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one value, or three: one per stage
 
 NETWORK = ("model", "width", "classes", "in_channels")
 COMPRESSION = ("alpha", "beta", "paths", "width_rule", "stride_rule", "between")
@@ -32,7 +32,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """The options that describe networks, as typed: every one of the alphas with every one of the betas."""
+    """The options that describe networks, as typed: every alpha is combined with every beta."""
 
     alpha: str = "0"
     beta: str = "2"
@@ -48,7 +48,7 @@ class NetworkOptions:
     size: str = "32"
 
     def choices(self) -> list[Choice]:
-        """Return every combination of alphas and betas. Raises ValueError where one is out of its range."""
+        """Return every combination of alphas and betas. Raises ValueError if one is out of range."""
         alphas = values(self.alpha, reading.alphas, check_alpha)
         betas = values(self.beta, reading.betas, check_beta)
         most, many = reading.MOST_CONFIGURATIONS, len(alphas) * len(betas)
@@ -57,12 +57,12 @@ class NetworkOptions:
         return [Choice(alpha, beta) for alpha in alphas for beta in betas]
 
     def differs_by_stage(self, choice: Choice) -> bool:
-        """Return whether the stages of the network differ in what they choose."""
+        """Return whether the stages of the network differ in their choices."""
         paths = reading.per_stage(self.paths, reading.path_names)
         return any(isinstance(value, tuple) for value in (*choice, paths))
 
     def network(self, choice: Choice) -> ResNetDesign:
-        """Return the network of an alpha and a beta. Raises ValueError where it cannot be."""
+        """Return the network with an alpha and a beta. Raises ValueError if it cannot exist."""
         return self._named(
             alpha=choice.alpha, beta=choice.beta, paths=reading.per_stage(self.paths, reading.path_names)
         )
@@ -72,11 +72,11 @@ class NetworkOptions:
         return [self.network(choice) for choice in self.choices()]
 
     def only(self) -> ResNetDesign:
-        """Return the one network that is described. Raises ValueError where it is several."""
+        """Return the one network described. Raises ValueError if there are several."""
         return self.network(self.only_choice())
 
     def only_choice(self) -> Choice:
-        """Return the one alpha and the one beta. Raises ValueError where there are several."""
+        """Return the single alpha and beta. Raises ValueError if there are several."""
         choice, *more = self.choices()
         if more:
             raise ValueError(
@@ -92,7 +92,7 @@ class NetworkOptions:
         return named(self.model, **compression, **self._rest())
 
     def read(self) -> dict[str, Any]:
-        """Return the arguments of the one network that is described, as `costmodel.networks.resnet` has them.
+        """Return the arguments of `costmodel.networks.resnet` for the one network described.
 
         >>> NetworkOptions(alpha="1/4").read()["alpha"]
         Fraction(1, 4)
@@ -116,7 +116,7 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class LayerOptions:
-    """The options that describe one layer, as typed; what it shares with a network comes from there."""
+    """The options that describe one layer, as typed; those shared with a network come from its options."""
 
     c_in: int = 16
     c_out: int | None = None
@@ -135,7 +135,7 @@ class LayerOptions:
     output_padding: str | None = None
 
     def layer(self, of: NetworkOptions, alpha: Fraction, beta: Fraction) -> Layer:
-        """Return the layer with an alpha and a beta. Raises ValueError where it cannot be."""
+        """Return the layer with an alpha and a beta. Raises ValueError if it cannot exist."""
         return Layer(
             c_in=self.c_in,
             c_out=16 if self.c_out is None else self.c_out,
@@ -159,7 +159,7 @@ class LayerOptions:
         )
 
     def spatial(self, size: str, *, transposed: bool) -> SpatialLayer:
-        """Return the layer in its number of dimensions. Raises ValueError where it cannot be."""
+        """Return the layer in its number of dimensions. Raises ValueError if it cannot exist."""
         return SpatialLayer(
             c_in=self.c_in,
             c_out=16 if self.c_out is None else self.c_out,
@@ -197,9 +197,9 @@ def values(
 
 
 def one_model(argument: str | None, option: str | None, default: str = DEFAULT_MODEL) -> str:
-    """Return the network that is named as an argument, or by --model.
+    """Return the network named by the argument or by --model.
 
-    Raises ValueError where both are given and differ.
+    Raises ValueError if both are given and differ.
     """
     if argument is not None and option is not None and argument != option:
         raise ValueError(f"one network is needed, got {argument} and --model {option}")
@@ -209,7 +209,7 @@ def one_model(argument: str | None, option: str | None, default: str = DEFAULT_M
 def read_network(text: str) -> ResNetDesign:
     """Read a network from one text: a model, resnet56 unless given, and options of the calculator.
 
-    Raises ValueError where an option is unknown, is given twice or has no value.
+    Raises ValueError if an option is unknown, is given twice or has no value.
 
     >>> read_network("resnet20 --alpha 1/4 --paths HL,LL").stages[0].alpha
     Fraction(1, 4)

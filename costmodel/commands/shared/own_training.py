@@ -1,4 +1,4 @@
-"""Networks of the user's own in training: how they are built by name, and what they cost."""
+"""External networks in training: how they are built by name, and their cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def own_networks() -> Iterator[None]:
 
 
 def _built(name: str, seed: int) -> Any:
-    """Return a network on the CPU, with initial weights of a seed.
+    """Return a network on the CPU, with initial weights from a seed.
 
     Raises:
         ValueError: if it can't be built, or comes from a file that has no code to train.
@@ -37,7 +37,7 @@ def _built(name: str, seed: int) -> Any:
     if name.lower().endswith((".pt2", ".onnx")):
         raise ValueError(f"{name} is a network without weights to train: name the code that makes it")
     try:
-        # A module that a file holds ready is trained as a copy: the next run begins as this one does.
+        # A ready-made module in a file is trained as a copy, so that the next run starts from the same state.
         return copy.deepcopy(load(name, device="cpu", seed=seed).module)
     except MissingLibraryError as error:
         fail(str(error), MISSING_EXTRA)
@@ -46,7 +46,7 @@ def _built(name: str, seed: int) -> Any:
 def config_cost(config: Config, shape: tuple[int, int, int]) -> Cost:
     """Return the cost of a configuration's network on one image (h, w, channels), by the formulas.
 
-    Of a network of the user's own, the formulas of the operators that run.
+    For an external network, by the formulas of the operators that run.
     """
     from costmodel.commands.shared.training import formula_network
 

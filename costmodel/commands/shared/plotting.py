@@ -1,4 +1,4 @@
-"""Drawing a result into a file: what every command with --plot does."""
+"""Draws a result into a file, for every command with --plot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from costmodel.commands.shared.errors import require, say
 
 
 def check_plot(path: str | None) -> None:
-    """Raise ValueError where nothing can be drawn into that file; leave with code 3 without matplotlib."""
+    """Raise ValueError if the file can't hold a figure; exit with code 3 without matplotlib."""
     if path is not None:
         require("matplotlib", "plot")
         from costmodel.figures.saving import check_file
@@ -17,7 +17,7 @@ def check_plot(path: str | None) -> None:
 
 
 def draw_result(text: str, path: str) -> None:
-    """Draw a result in JSON into a file. Raises ValueError where that cannot be done."""
+    """Draw a JSON result into a file. Raises ValueError if that is not possible."""
     from costmodel.figures.results import figure_of, read
     from costmodel.figures.saving import save
 

@@ -1,4 +1,4 @@
-"""How a training run shows itself: a live line on a terminal, plain lines elsewhere, TensorBoard."""
+"""Progress of a training run: a live line on a terminal, plain lines elsewhere, TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pwoct.training.config import Config
     from pwoct.training.progress import Progress
 
-EVERY = 0.25  # seconds between two looks at the loss, which a GPU must finish first
+EVERY = 0.25  # seconds between two readings of the loss, for each of which a GPU must finish its work
 
 
 def summary(metrics: dict[str, Any], epochs: int) -> str:
@@ -38,14 +38,14 @@ class Lines:
     epochs = 0
 
     def started(self, progress: Progress, config: Config) -> None:  # noqa: ARG002 - the protocol gives it
-        """Remember how many epochs there are."""
+        """Remember the number of epochs."""
         self.epochs = config.epochs
 
     def stepped(self, progress: Progress) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def evaluated(self, metrics: dict[str, Any]) -> None:
-        """Say how the epoch went."""
+        """Print the metrics of the epoch."""
         say(summary(metrics, self.epochs))
 
     def note(self, message: str) -> None:
@@ -57,7 +57,7 @@ class Lines:
 
 
 class Live(Lines):
-    """A line that is renewed while an epoch runs, and one that stays for each epoch."""
+    """A line that is updated while an epoch runs, and a permanent line for each epoch."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -80,7 +80,7 @@ class Live(Lines):
         self.bar.start()
 
     def stepped(self, progress: Progress) -> None:
-        """Renew the line, a few times a second."""
+        """Update the line, a few times a second."""
         if (now := time.monotonic()) - self.looked_at < EVERY:
             return
         self.looked_at = now
@@ -92,7 +92,7 @@ class Live(Lines):
         self.bar.update(self.task, completed=progress.steps, description=place, status=status)
 
     def evaluated(self, metrics: dict[str, Any]) -> None:
-        """Leave a line for the epoch."""
+        """Print the permanent line of the epoch."""
         self.bar.console.print(summary(metrics, self.epochs))
 
     def note(self, message: str) -> None:
@@ -105,17 +105,17 @@ class Live(Lines):
 
 
 class Board:
-    """Passes everything on to another reporter, and epochs to TensorBoard too."""
+    """Forwards everything to another reporter, and epochs to TensorBoard too."""
 
     def __init__(self, inner: Lines, writer: Any) -> None:
         self.inner, self.writer = inner, writer
 
     def started(self, progress: Progress, config: Config) -> None:
-        """Pass on."""
+        """Forward the call."""
         self.inner.started(progress, config)
 
     def stepped(self, progress: Progress) -> None:
-        """Pass on."""
+        """Forward the call."""
         self.inner.stepped(progress)
 
     def evaluated(self, metrics: dict[str, Any]) -> None:
@@ -125,10 +125,10 @@ class Board:
             self.writer.add_scalar(name, value, metrics["step"])
 
     def note(self, message: str) -> None:
-        """Pass on."""
+        """Forward the call."""
         self.inner.note(message)
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Flush and close the files."""
         self.writer.close()
         self.inner.close()

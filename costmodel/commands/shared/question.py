@@ -1,4 +1,4 @@
-"""What a command was asked: every option that has an effect, and which of them were typed."""
+"""A command's question: every option that has an effect, and which of them were typed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-# How a result is shown, and how it is arrived at: it is the same result, whatever these are.
+# Options about display and procedure, which do not change the result.
 PRESENTATION = frozenset(
     {"format", "plot", "figure", "output", "rows", "jobs", "quiet", "version"}
     | {"install_completion", "show_completion"}
@@ -22,36 +22,36 @@ class GivenOption:
     """An option or an argument of a command: its name, its spelling, its value."""
 
     name: str
-    flag: str  # how it is spelled, --alpha; an argument is its own name
+    flag: str  # its spelling, --alpha; for an argument, its name
     value: Any
-    typed: bool  # on the command line; else it has its default
+    typed: bool  # whether it was given on the command line; otherwise it has its default
 
     @property
     def is_argument(self) -> bool:
-        """Whether it is recognised by its place."""
+        """Whether it is positional."""
         return not self.flag.startswith("-")
 
     def words(self) -> list[str]:
-        """Return what to type for it."""
+        """Return the text to type for it."""
         if isinstance(self.value, bool):
             return [self.flag] if self.value else []
         values = [str(value) for value in (self.value if isinstance(self.value, list) else [self.value])]
         if self.is_argument:
             return values
-        # A value that begins with a dash is not an option of its own when it is joined to its name.
+        # A value that begins with a dash is joined to the name, so that it is not taken for an option.
         return [word for text in values for word in _joined(self.flag, text)]
 
 
 @dataclass(frozen=True)
 class Question:
-    """All that has an effect on a result, and what else was typed."""
+    """All options that affect a result, and any others that were typed."""
 
     command: str
     parts: tuple[GivenOption, ...]
 
     @classmethod
     def of(cls, ctx: typer.Context, **settled: Any) -> Question:
-        """Return the question of a command; `settled` are values that it takes in place of those typed.
+        """Return the question of a command; `settled` are values that replace the typed ones.
 
         A settled value of None leaves an option out: it has no effect.
         """
@@ -66,13 +66,13 @@ class Question:
 
     @property
     def typed(self) -> list[str]:
-        """The names of what stands on the command line."""
+        """The names of the options and arguments that were typed."""
         return [part.name for part in self.parts if part.typed]
 
     def without(self, why: str, names: Collection[str]) -> Question:
         """Return the question without options that have no effect.
 
-        Raises ValueError where one of them was typed.
+        Raises ValueError if one of them was typed.
         """
         wrong = [part.flag for part in self.parts if part.typed and part.name in names]
         if wrong:
@@ -84,7 +84,7 @@ class Question:
         return replace(self, parts=tuple(part for part in self.parts if part.name not in names))
 
     def values(self) -> dict[str, Any]:
-        """Return the values of all that has an effect, by name."""
+        """Return the values of all options that have an effect, by name."""
         return {part.name: part.value for part in self._effective()}
 
     def command_line(self) -> str:
@@ -94,7 +94,7 @@ class Question:
         return shlex.join([*self.command.split(), *(word for part in parts for word in part.words())])
 
     def said(self) -> dict[str, Any]:
-        """Return what every machine-readable result carries."""
+        """Return the entries that every machine-readable result contains."""
         return {"question": self.values(), "command_line": self.command_line()}
 
     def _effective(self) -> Iterator[GivenOption]:
@@ -105,7 +105,7 @@ class Question:
 
 
 def flags(question: Question) -> str:
-    """Return the spellings of what was typed, joined by commas."""
+    """Return the spellings of the typed options, joined by commas."""
     return ", ".join(part.flag for part in question.parts if part.typed)
 
 
@@ -123,7 +123,7 @@ def _is_typed(ctx: typer.Context, name: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
+    """Return a value in JSON types."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, list | tuple):

@@ -13,13 +13,13 @@ from costmodel.rounding import as_ratio, check_alpha, check_beta
 T = TypeVar("T")
 STAGE_SEPARATOR = "+"
 LARGEST_SIDE = 999_999_999  # of an image, a filter or its padding
-MOST_CONFIGURATIONS = 10_000  # of a list or a range: more than anyone reads
+MOST_CONFIGURATIONS = 10_000  # entries of a list or a range: more than anyone would read
 
 
 def ratios(text: str, check: Callable[[str], Fraction] = as_ratio) -> list[Fraction]:
     """Read a comma-separated list of ratios and ranges `start:stop:step`, the end included.
 
-    Raises ValueError where an item is not a number or a range does not increase.
+    Raises ValueError if an item is not a number or a range does not increase.
 
     >>> [str(ratio) for ratio in ratios("0:0.5:0.25,3/4")]
     ['0', '1/4', '1/2', '3/4']
@@ -41,14 +41,14 @@ def betas(text: str) -> list[Fraction]:
 
 
 def whole(text: str, name: str) -> int:
-    """Read a positive whole number. Raises ValueError where it is none."""
+    """Read a positive whole number. Raises ValueError if the text is not one."""
     if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
         raise ValueError(f"{name} must be a positive whole number, got {text}")
     return int(text)
 
 
 def wholes(text: str, name: str) -> list[int]:
-    """Read a list or range of whole numbers. Raises ValueError where one is a fraction.
+    """Read a list or range of whole numbers. Raises ValueError if one is a fraction.
 
     >>> wholes("16,24:40:8", "width")
     [16, 24, 32, 40]
@@ -73,7 +73,7 @@ def per_stage(text: str, read: Callable[[str], T]) -> T | tuple[T, ...]:
 
 
 def listed(values: Sequence[str] | None) -> list[str]:
-    """Return the values of an option that may be repeated, and of which each may be a list.
+    """Return the values of an option that may be repeated, each time with a list.
 
     >>> listed(["macs,bytes", "calls"])
     ['macs', 'bytes', 'calls']
@@ -82,7 +82,7 @@ def listed(values: Sequence[str] | None) -> list[str]:
 
 
 def joined(values: Sequence[str] | None) -> str | None:
-    """Return the values of such an option as one list; None where there are none.
+    """Return the values of such an option as one list; None if there are none.
 
     >>> joined(["macs,bytes", "calls"]), joined([])
     ('macs,bytes,calls', None)

@@ -1,4 +1,4 @@
-"""What `pwoct` reports while it works, such as that it compiles, as lines on stderr."""
+"""Shows reports of `pwoct`, such as that it is compiling, as lines on stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Reports(logging.Handler):
 
 
 def show_reports() -> None:
-    """Show what `pwoct` reports; by default, the package prints only warnings."""
+    """Show the reports of `pwoct`; by default, the package prints only warnings."""
     logger = logging.getLogger("pwoct")
     if not any(isinstance(handler, Reports) for handler in logger.handlers):
         logger.addHandler(Reports())

@@ -10,20 +10,20 @@ from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format
 from costmodel.tables.counting import Totals
 
-# Options that mean something only for a layer with branches, for one convolution, or for a network.
+# Options that apply only to a layer with branches, to one convolution, or to a network.
 BRANCHES_ONLY = (*COMPRESSION, "alpha_in", "alpha_out")
 DEPTHWISE_OCTAVE = ("depthwise", "exchange")
 SPATIAL = ("dim", "output_padding")
 SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias", *DEPTHWISE_OCTAVE, *SPATIAL)
 LAYER_ONLY = ("c_in", "c_out", *SHAPE, "alpha_in", "alpha_out")
 NETWORK_ONLY = ("model", "width", "classes", "in_channels", "shortcut", "count", "unit", "per_layer")
-# Of the calculator's layer, what needs --op to say what kind of layer it is.
+# Layer options that need --op, which gives the kind of layer.
 OP_ONLY = ("padding", *DEPTHWISE_OCTAVE, *SPATIAL)
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options of the calculator, and what of them has an effect."""
+    """The options of the calculator, and those of them that have an effect."""
 
     network: NetworkOptions
     layer: LayerOptions
@@ -34,5 +34,5 @@ class Request:
     question: Question
 
     def without(self, why: str, names: Sequence[str]) -> Request:
-        """Return the request without options that mean nothing. Raises ValueError where one was typed."""
+        """Return the request without options that have no effect. Raises ValueError if one was typed."""
         return replace(self, question=self.question.without(f"does not apply here: {why}", names))

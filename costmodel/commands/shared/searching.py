@@ -1,4 +1,4 @@
-"""`search` for a network of the user's own: alpha, beta and paths of its stages, exactly."""
+"""`search` for an external network: alpha, beta and paths of its stages, exactly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from costmodel.commands.shared.terminal import at_work
 if TYPE_CHECKING:
     from costmodel.search.staged_search import StagedFound
 
-# Options that describe the built-in networks alone, or quantities that are not known of others.
+# Options that apply only to built-in networks, or quantities that are unknown for others.
 BUILT_IN = (
     *("size", "width", "classes", "in_channels", "dtype", "machine"),
     *("max_bytes", "max_training_macs", "max_element_ops", "max_calls", "max_latency"),
@@ -36,7 +36,7 @@ NOTE = "equal: how many configurations cost exactly the same, this one included"
 
 @dataclass(frozen=True)
 class StagedQuestion:
-    """What is asked of the space of a converted network, as texts of the command line."""
+    """The options of a converted network's space, as text from the command line."""
 
     alpha: str
     beta: str
@@ -50,7 +50,7 @@ class StagedQuestion:
 
 
 def own_network(names: Sequence[str]) -> str | None:
-    """Return the network of the user's own that is searched; None where all are built in.
+    """Return the external network to search; None if all networks are built in.
 
     Raises:
         ValueError: if it is not the only one, or is converted already.
@@ -71,10 +71,10 @@ def search_own(
     budgets: Mapping[str, Fraction],
     objectives: tuple[Sequence[str], Sequence[str]],
 ) -> tuple[StagedFound, str, dict[str, Any]]:
-    """Return the front, a title, and the options of the conversion that all of its networks have.
+    """Return the front, a title, and the conversion options that all of its networks share.
 
     Raises:
-        ValueError: if the network does not run, nothing can be converted, or an option is out of its range.
+        ValueError: if the network does not run, nothing can be converted, or an option is out of range.
     """
     from costmodel.search.staged_search import search_staged
 
@@ -156,5 +156,5 @@ def show_own(
 
 
 def without_built_in(question: Question) -> Question:
-    """Refuse the options that go with built-in networks alone."""
+    """Reject options that apply only to built-in networks."""
     return question.without("goes with built-in networks, not with one of your own", BUILT_IN)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How results are written."""
+    """The formats of results."""
 
     table = "table"
     json = "json"
@@ -38,9 +38,9 @@ FormatOption: TypeAlias = Annotated[
 
 
 def warn_about(nets: Sequence[ResNetDesign]) -> None:
-    """Say on stderr where a network may not be the one that is meant, and where the rounding rule acted.
+    """Warn on stderr if a network may not be the intended one, and where the rounding rule acted.
 
-    Of several networks it is said in how many sizes were rounded.
+    For several networks, the warning counts those with rounded sizes.
     """
     depths = dict.fromkeys(int(net.backbone.depth) for net in nets)
     warn([note for note in map(depth_note, depths) if note])
@@ -91,7 +91,7 @@ def _show_on_terminal(tables: Sequence[Table], intro: Sequence[str], notes: Sequ
 
 
 def _print_table(table: Table, out: Console) -> None:
-    """Print a table as wide as the terminal, or as wide as it must be to keep every number and name whole."""
+    """Print a table as wide as the terminal, or wider if needed to keep every number and name whole."""
     from rich.text import Text
 
     kinds = [column.kind for column in table.columns]

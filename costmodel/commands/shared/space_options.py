@@ -25,7 +25,7 @@ def read_space(
     width: str | int = 16,
     **options: Any,
 ) -> Space:
-    """Return the space that options describe, or raise ValueError."""
+    """Return the space that the options describe, or raise ValueError."""
     _refuse_stages(alpha=[alpha], beta=[beta], paths=paths or ())
     from costmodel.grids.grid import PATH_SUBSETS
     from costmodel.search.space import space
@@ -49,6 +49,6 @@ def _refuse_stages(**given: Sequence[str]) -> None:
         for text in texts:
             if reading.STAGE_SEPARATOR in text:
                 raise ValueError(
-                    f"--{name} here is the same in all stages, got {text}: `pwoct-cost` alone takes one per"
+                    f"--{name} must agree in all stages here, got {text}: `pwoct-cost` alone takes one per"
                     " stage, and `pwoct-cost search --per-stage` tries all"
                 )

@@ -1,4 +1,4 @@
-"""The three standard streams: also where one is closed, or cannot write every character."""
+"""The three standard streams, even if one is closed or cannot encode every character."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any, TextIO
 
 SPELLED = {"→": "->", "·": "*", "²": "^2", "³": "^3", "⁴": "^4", "⁹": "^9", "─": "-", "…": "..."}
 
-# What an error says where a result cannot be written: it has no place, or nobody reads it.
+# Error numbers of a result that cannot be written: the disk is full, or the pipe is closed.
 FULL = frozenset((errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG))
 UNWRITABLE = FULL | {errno.EPIPE, errno.EBADF}
 
 
 def prepare_streams() -> None:
-    """Open streams that were closed when the process began, and let output spell out what it must.
+    """Open streams that were closed at start-up, and let output escape characters that it cannot encode.
 
-    A closed stream's number would go to the next file that is opened, which would then receive messages.
+    A closed stream's descriptor would be given to the next opened file, which would then receive messages.
     Writing to a closed stdout stays an error; messages to a closed stderr are lost, as they must be.
     """
     for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
-            descriptor = os.open(os.devnull, flags)  # stdout too for reading: whoever writes is told
+            descriptor = os.open(os.devnull, flags)  # writing to stdout must fail
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):
@@ -32,18 +32,18 @@ def prepare_streams() -> None:
 
 
 def spell_out(stream: TextIO) -> None:
-    """Let a stream spell out what its encoding lacks, where it would raise an error."""
+    """Let a stream replace characters that its encoding lacks instead of raising an error."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="spelled")
 
 
 def encodable(text: str, encoding: str) -> str:
-    """Return a text as an encoding will spell it, so that a table can be laid out for that."""
+    """Return a text as an encoding will write it, so that a table can be laid out for it."""
     return text.encode(encoding, "spelled").decode(encoding)
 
 
 def discard(stream: TextIO) -> None:
-    """Lead a stream to nowhere, or Python tries to write its buffer again when it ends."""
+    """Redirect a stream to nowhere, so that Python does not try to flush its buffer at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -1,4 +1,4 @@
-"""The terminal: its width, and progress for whoever is waiting at it."""
+"""The terminal: its width, and progress displays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USUAL_WIDTH = 80
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that shows texts as they are; where a width of 0 is claimed, it has the usual one."""
+    """Return a console without markup; if the terminal claims a width of 0, it has the default width."""
     from rich.console import Console
 
     found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -33,13 +33,13 @@ def at_work(doing: str) -> Iterator[None]:
         yield
         return
     out = console(stderr=True)
-    if out.is_dumb_terminal:  # it cannot renew a line
+    if out.is_dumb_terminal:  # it cannot update a line
         say(f"pwoct-cost: {doing}")
         yield
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    # The spinner's characters are ASCII, which every terminal has.
+    # The spinner's characters are ASCII, which every terminal can show.
     columns = SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=out, transient=True, refresh_per_second=4) as shown:
         shown.add_task(doing, total=None)
@@ -47,7 +47,7 @@ def at_work(doing: str) -> Iterator[None]:
 
 
 def followed(items: Iterable[T], doing: str, total: int) -> Iterator[T]:
-    """Yield the items, and show on a terminal how many of them are done."""
+    """Yield the items, and show on a terminal the number done."""
     if not sys.stderr.isatty():
         yield from items
         return

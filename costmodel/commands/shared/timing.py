@@ -1,4 +1,4 @@
-"""Timing a network of the user's own, beside its MACs and the roofline."""
+"""Times an external network, and shows its MACs and the roofline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from costmodel.models.inputs import Inputs
     from costmodel.tracing.calls import Call, Trace
 
-# Options of built-in networks; and of others.
+# Options of built-in networks, and of others.
 BUILT_IN_ONLY = (
     *("alpha", "beta", "paths", "plan", "width_rule", "stride_rule", "between", "shortcut", "width"),
     *("classes", "in_channels", "size", "dtype", "per_layer", "plot"),
@@ -38,7 +38,7 @@ COPIES = 2  # weights and their gradients
 
 @dataclass(frozen=True)
 class TimingSetting:
-    """How a network is timed."""
+    """The settings of a timing."""
 
     modes: tuple[str, ...]
     clock: Clock
@@ -70,9 +70,9 @@ def own_network(
     batch: int | None,
     setting: TimingSetting,
 ) -> TimedNetwork:
-    """Build a network with data and count what runs; `given` are --input and --inputs.
+    """Build a network with data and count its operators; `given` are --input and --inputs.
 
-    Raises ValueError where it does not run, does not fit into memory, or has weights of another dtype.
+    Raises ValueError if it does not run, does not fit into memory, or has weights of a different dtype.
     """
     with within(setting.timeout, name):
         found = asked(name, *given)
@@ -87,7 +87,7 @@ def own_network(
 
 
 def _calls(trace: Trace, modes: Sequence[str]) -> dict[str, Sequence[Call]]:
-    """Return what runs in each mode; where no training step can be taken, a line says why."""
+    """Return the operators that run in each mode; if no training step is possible, a warning says why."""
     calls: dict[str, Sequence[Call]] = {"inference": trace.calls} if "inference" in modes else {}
     if trace.training is not None:
         calls["training"] = (*trace.training.forward, *trace.training.backward)
@@ -112,14 +112,14 @@ def _of_batch(inputs: Inputs, batch: int) -> Inputs:
     """Return inputs whose first axis, which all must share, is the batch."""
     first = {one.shape[:1] for one in inputs.given}
     if inputs.made is not None or len(first) != 1 or first == {()}:
-        raise ValueError(f"--batch replaces the first size of all inputs, where it is the same; got {inputs}")
+        raise ValueError(f"--batch replaces the first size of all inputs, which must be equal; got {inputs}")
     return replace(inputs, given=tuple(replace(one, shape=(batch, *one.shape[1:])) for one in inputs.given))
 
 
 def show_own(
     question: Question, own: TimedNetwork, setting: TimingSetting, format: Format, hardware: Mapping[str, Any]
 ) -> None:
-    """Time a network, and show that beside its work and the roofline."""
+    """Time a network, and show the times beside its work and the roofline."""
     warn([QUICK_MEANS_LITTLE] if setting.quick else [])
     with using_threads(setting.threads):
         machine = ceilings([own.dtype], setting.quick, setting.clock)
@@ -157,7 +157,7 @@ def _timed(own: TimedNetwork, setting: TimingSetting) -> list[AnyMeasurement]:
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """Let torch use a number of threads; 0 leaves it as it is."""
+    """Set torch's number of threads; 0 leaves it unchanged."""
     import torch
 
     before = torch.get_num_threads()

@@ -49,7 +49,7 @@ PRECISIONS: Mapping[str, str] = {"float32": "fp32", "bfloat16": "bf16"}
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn what can go wrong in training into one line on stderr and an exit code."""
+    """Turn errors of training into one line on stderr and an exit code."""
     from pwoct.training.checkpoint import CheckpointError
     from pwoct.training.data import DataError
     from pwoct.training.distributed import LostRanksError
@@ -68,7 +68,7 @@ def reported() -> Iterator[None]:
     except LostRanksError as error:
         if (
             is_first_rank() or not started_by_launch()
-        ):  # else the first rank, or what started all of them, says it
+        ):  # otherwise the first rank, or the launcher, reports it
             fail(str(error), CHECK_FAILED)
         raise typer.Exit(CHECK_FAILED) from None
     except DivergedError as error:
@@ -83,7 +83,7 @@ def reported() -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[Signals]:
-    """Note signals to stop or to save while a run is trained; before and after it, a stop ends at once."""
+    """Record signals to stop or to save while a run is trained; before and after, a stop acts at once."""
     from pwoct.training.signals import Signals
 
     with Signals(idle=_leave) as signals:
@@ -91,7 +91,7 @@ def stoppable() -> Iterator[Signals]:
 
 
 def _leave(number: int) -> None:
-    """End the process: nothing is unsaved, and an exception might be caught by what is being imported."""
+    """End the process: nothing is unsaved, and an exception might be caught by a module being imported."""
     from signal import Signals as Names
 
     say(f"pwoct-cost: stopped by {Names(number).name} while nothing was being trained")
@@ -100,7 +100,7 @@ def _leave(number: int) -> None:
 
 
 def end_by(troubles: Mapping[str, Exception], runs: int) -> None:
-    """Leave with the highest exit code of what ended some of several runs; if nothing did, stay."""
+    """Exit with the highest code of the errors that ended runs; return if there are none."""
     from pwoct.training.checkpoint import CheckpointError
     from pwoct.training.record import DamagedError
     from pwoct.training.saver import DivergedError
@@ -114,13 +114,13 @@ def end_by(troubles: Mapping[str, Exception], runs: int) -> None:
     }
     if troubles:
         code = max(codes.get(type(error), BAD_INPUT) for error in troubles.values())
-        fail(f"{len(troubles)} of {counted(runs, 'run')} did not end well: {', '.join(troubles)}", code)
+        fail(f"{len(troubles)} of {counted(runs, 'run')} failed: {', '.join(troubles)}", code)
 
 
 def network_values(
     model: str | None, alpha: str | None, beta: str | None, paths: str | None
 ) -> dict[str, Any]:
-    """Return the configuration's keys of the network options that were given."""
+    """Return the configuration keys of the given network options."""
     values: dict[str, Any] = {}
     if model:
         values["model.name"] = model if is_own(model) else f"resnet{depth_of(model)}"
@@ -139,7 +139,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def precision_of(dtype: str | None) -> str | None:
-    """Return the configuration's name of an element type to compute in. Raises ValueError where it is none.
+    """Return the configuration's name of an element type. Raises ValueError if it is not one.
 
     >>> precision_of("bfloat16"), precision_of(None)
     ('bf16', None)
@@ -168,7 +168,7 @@ def formula_network(config: Config, size: tuple[int, int] = (32, 32)) -> ResNetD
 
 
 def check_trainable(config: Config, may_change: Sequence[str] = ()) -> None:
-    """Raise ValueError where a network cannot be built here, or a key that may change does not exist."""
+    """Raise ValueError if a network cannot be built here, or an --allow-change key does not exist."""
     import torch
 
     from pwoct.training.config import flatten
@@ -185,10 +185,10 @@ def check_trainable(config: Config, may_change: Sequence[str] = ()) -> None:
 
 
 def find_run(runs: Path, name: str) -> RunFolder:
-    """Return a run by its name in the folder of all runs or the unique beginning of it, or by its own folder.
+    """Return a run by its name in the folder of all runs, a unique prefix of it, or its own folder.
 
     Raises:
-        RunError: if there is none, or several begin alike.
+        RunError: if there is none, or several match the prefix.
     """
     from pwoct.training.record import RunError, RunFolder
 
@@ -197,7 +197,7 @@ def find_run(runs: Path, name: str) -> RunFolder:
             return RunFolder(path)
     alike = sorted(path.parent for path in runs.glob("*/config.json") if path.parent.name.startswith(name))
     if len(alike) > 1 and name:
-        raise RunError(f"{name} may be each of {', '.join(path.name for path in alike)}")
+        raise RunError(f"{name} matches several runs: {', '.join(path.name for path in alike)}")
     if not alike or not name:
         raise RunError(f"no run {name or 'without a name'} in {runs}")
     return RunFolder(alike[0])
@@ -213,7 +213,7 @@ def accuracy_columns() -> list[Column]:
 
 
 def percent(share: float | None) -> float | None:
-    """Return a share in per cent; None of nothing, such as of a class without images."""
+    """Return a fraction in per cent; None for NaN, such as for a class without images."""
     return None if share is None or isnan(share) else 100 * share
 
 
@@ -238,7 +238,7 @@ def seed_list(text: str) -> list[int]:
 
 @contextmanager
 def reporter(folder: Path, quiet: bool, tensorboard: bool) -> Iterator[Any]:
-    """Give the reporter of a run: none, or one that fits where stderr leads."""
+    """Yield the reporter of a run: none, or one that suits stderr."""
     if quiet or not is_first_rank():
         yield None
         return

@@ -1,4 +1,4 @@
-"""The options of training: what `train`, `study`, `runs`, `evaluate` and `data` add to the table of words."""
+"""The options that `train`, `study`, `runs`, `evaluate` and `data` add to the table of options."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TRAINING_WORDS: tuple[Word, ...] = (
     Word("set", "--set", "key=value, such as optimiser.lr=0.1; repeatable."),
     Word("epochs", "--epochs", "Epochs. Default: the recipe's."),
     Word("step-batch", "--batch", "Images per step, over all ranks. Default: the recipe's."),
-    Word("lr", "--lr", "The learning rate at its highest. Default: the recipe's."),
+    Word("lr", "--lr", "The peak learning rate. Default: the recipe's."),
     Word("seeds", "--seeds --seed", "Seeds: one, several 0,3 or a range 0-4."),
     Word(
         "dataset", "--dataset", "cifar10, cifar100, synthetic, or folder:DIR (train/CLASS/*.png).", "dataset"
     ),
-    Word("image-size", "--image-size", "Size to which images of a folder are brought: 64 or 64x48."),
+    Word("image-size", "--image-size", "Size to which a folder's images are scaled and cropped: 64, 64x48."),
     Word(
         "data",
         "--data",
@@ -58,7 +58,7 @@ TRAINING_WORDS: tuple[Word, ...] = (
         "--cluster",
         "Dask scheduler (tcp://host:port), local, or none. Default: local where cores allow several runs.",
     ),
-    Word("weights", "--weights", "Other weights for the network: .safetensors, or .pth with tensors alone."),
+    Word("weights", "--weights", "Other weights for the network: .safetensors, or .pth with only tensors."),
     Word("curves", "--plot -o", f"Draw the curves {_FIGURE}"),
     Word("record", "--record", "Write a record of each finished run, without weights, into this folder."),
     Word("check-records", "--check", "Check the records in this folder, and show them instead of the runs."),

@@ -1,7 +1,7 @@
-"""The words of the command line: every option of every command, in one table.
+"""The vocabulary of the command line: every option of every command, in one table.
 
-An option that several commands have is spelled, read and explained alike in all of them. Where it takes one
-value in some commands and several in others, it stands in the table under two keys.
+An option that several commands share has the same spelling, meaning and help in all of them. If it takes one
+value in some commands and several in others, it has two keys in the table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 from costmodel.commands.shared.word import CHOICES, Word
 from costmodel.commands.shared.words import TABLE
 
-# Spellings that mean the same as one in the table. They work everywhere, and no help shows them.
+# Synonyms of spellings in the table. They work everywhere, and no help shows them.
 SAME_OPTION: Mapping[str, str] = {
     "figure": "plot",
     "output": "plot",
@@ -37,7 +37,7 @@ WORDS: Mapping[str, Word] = {word.key: word for word in TABLE}
 
 
 def canonical(word: Word, text: str) -> str:
-    """Return a value, or a list of values, as the table spells it; what is unknown stays as it is.
+    """Return a value, or a list of values, as the table spells it; unknown values stay unchanged.
 
     >>> canonical(WORDS["dtypes"], "BF16,float32"), canonical(WORDS["stride-rule"], "b")
     ('bfloat16,float32', 'B')
@@ -50,7 +50,7 @@ def canonical(word: Word, text: str) -> str:
 
 
 def model_name(text: str) -> str:
-    """Return a model's name in lower case; a path to a model of the user's own stays as it is.
+    """Return a model's name in lower case; the path of an external model stays unchanged.
 
     >>> model_name("ResNet-56"), model_name("Nets.py:ResNet56")
     ('resnet56', 'Nets.py:ResNet56')
@@ -60,7 +60,7 @@ def model_name(text: str) -> str:
 
 
 def option(key: str, **settings: Any) -> Any:
-    """Return an option of the table, for typer; settings are typer's own, such as `min`."""
+    """Return an option of the table for typer; settings are typer's own, such as `min`."""
     word = WORDS[key]
     if word.choices:
         settings = {"callback": _reader(word), "autocompletion": _completion(word)} | settings
@@ -95,7 +95,7 @@ def _reader(word: Word) -> Callable[[Any], Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Refuse what is not below any limit either: not a number, which no range excludes, and infinity."""
+    """Reject NaN, which no range excludes, and infinity."""
     if isinstance(value, float) and not isfinite(value):
         raise typer.BadParameter(f"a finite number is needed, got {value}")
     return value

@@ -1,4 +1,4 @@
-"""What an option is called, and the closed sets of values."""
+"""The description of an option, and the closed sets of values."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Word:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Its spellings: the long one first."""
+        """Its spellings, the long one first."""
         return tuple(self.spelled.split())
 
     def values(self) -> tuple[str, ...]:
-        """Return the closed set of values; nothing where any text may stand."""
+        """Return the closed set of values; empty if any text is allowed."""
         return CHOICES[self.choices] if self.choices else ()

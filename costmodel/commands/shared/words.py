@@ -165,9 +165,9 @@ TABLE: tuple[Word, ...] = (
     Word(
         "original-weights",
         "--weights",
-        "The original's weights, for --init pretrained: .safetensors, or .pt or .pth with tensors alone.",
+        "The original's weights, for --init pretrained: .safetensors, or .pt or .pth with only tensors.",
     ),
-    Word("module", "--output -o", "Write a module for your own code, which builds the network: net.py."),
+    Word("module", "--output -o", "Write a Python module that builds the network in your own code: net.py."),
     # search
     Word("per-stage", "--per-stage", "Each stage has its own alpha, beta and paths."),
     Word(
@@ -181,14 +181,14 @@ TABLE: tuple[Word, ...] = (
         "Some of keep-hh (never a bottleneck), ..., same-alpha, same-beta, same-paths.",
         "constraint",
     ),
-    Word("max-params", "--max-params", "Most parameters: 0.4M."),
-    Word("max-macs", "--max-macs", "Most MACs: 60M."),
-    Word("max-activations", "--max-activations", "Most activation elements: 1M."),
-    Word("max-bytes", "--max-bytes", "Most bytes read and written: 12M."),
-    Word("max-training-macs", "--max-training-macs", "Most MACs of a training step."),
-    Word("max-element-ops", "--max-element-ops", "Most element operations."),
-    Word("max-calls", "--max-calls", "Most operator calls."),
-    Word("max-latency", "--max-latency", "Longest predicted latency of one image: 5ms. Needs --machine."),
+    Word("max-params", "--max-params", "Maximum parameters: 0.4M."),
+    Word("max-macs", "--max-macs", "Maximum MACs: 60M."),
+    Word("max-activations", "--max-activations", "Maximum activation elements: 1M."),
+    Word("max-bytes", "--max-bytes", "Maximum bytes read and written: 12M."),
+    Word("max-training-macs", "--max-training-macs", "Maximum MACs of a training step."),
+    Word("max-element-ops", "--max-element-ops", "Maximum element operations."),
+    Word("max-calls", "--max-calls", "Maximum operator calls."),
+    Word("max-latency", "--max-latency", "Maximum predicted latency of one image: 5ms. Needs --machine."),
     Word(
         "machine",
         "--machine",
@@ -205,7 +205,7 @@ TABLE: tuple[Word, ...] = (
     # bench
     Word("mode", "--mode", f"What is timed: {_some('mode')}.", "mode"),
     Word("plan", "--plan", f"Execution plan: {_some('plan')}.", "plan"),
-    Word("rounds", "--rounds", "How often each network is timed."),
+    Word("rounds", "--rounds", "Number of times that each network is timed."),
     Word(
         "cpu-time",
         "--cpu-time",
@@ -222,7 +222,7 @@ TABLE: tuple[Word, ...] = (
     Word("choices", "--choices", "Show the cheapest choices for a user."),
     Word("choices-plot", "--figure --plot -o", f"Draw the choices {_FIGURE}"),
     Word("document", "--document", "Write the whole report as a page, paper.md."),
-    Word("accuracies", "--accuracies", "Write what was measured as a page, accuracies.md."),
+    Word("accuracies", "--accuracies", "Write the measured accuracies as a page, accuracies.md."),
     Word("records", "--records", "Folder of kept records of runs."),
     Word("table", "--table", "Show one table of the paper, with a verdict: 1, 2, 3 or 4."),
     Word(
