@@ -29,7 +29,7 @@ from costmodel.reconcile.usage import OURS, PublicSource, convention_of, family_
 from costmodel.reconcile.variants import OtherRun, other_runs
 
 NUMBERS = 200
-SIMPLE = 0  # a reading of so many steps is simple: our MACs, or what one counter prints
+SIMPLE = 0  # a reading with at most this many steps is simple: our MACs, or one counter's result
 HERE = Path(__file__).parent
 FILES = (
     "published_counts.csv",
@@ -96,7 +96,7 @@ def answers_to(
 
 
 def together(networks: Sequence[Counted], answers: Sequence[ClaimAnswer]) -> list[ClaimAnswer]:
-    """The same answers, those of one source in the light of each other."""
+    """Return the answers when claims of one source inform each other."""
     found = list(answers)
     for source in {one.row["source"] for one in networks}:
         at = [i for i, one in enumerate(networks) if one.row["source"] == source]
@@ -155,7 +155,7 @@ def crossed(networks: Sequence[Counted]) -> None:
 
 
 def chance(networks: Sequence[Counted], decimals: int) -> None:
-    """Random numbers near true ones, with as many decimals of a G: how many have a reading."""
+    """Count the random numbers near true ones, with as many decimals in G, that have a reading."""
     generator = random.Random(0)
     found = {"simple": 0, "any": 0, "any, with parameters": 0}
     for _ in range(NUMBERS):

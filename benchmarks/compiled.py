@@ -1,10 +1,10 @@
-"""What torch.compile gains: plain and octave networks, each block compiled, beside plans without a compiler.
+"""The gain from torch.compile: plain and octave networks, compiled by block, beside plans without a compiler.
 
     python benchmarks/compiled.py [--depth 20 --width 16 --batch 128] [--alphas 0 1/2] [--rounds 9]
 
-Blocks are compiled one by one, so that blocks of one form share their code; the whole network at once takes
-several times as long to compile. Needs a C++ compiler and some minutes. The time to compile is that of the
-first step.
+Blocks are compiled one by one, so that identical blocks share their code; compiling the whole network at once
+takes several times as long. Needs a C++ compiler and some minutes. The compile time is that of the first
+step.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def infer(forward: nn.Module, x: Tensor) -> None:
 def candidates(
     options: argparse.Namespace, alpha: str, dtype: torch.dtype, training: bool
 ) -> dict[str, Callable[[], None]]:
-    """The module, the same compiled, and the best plan."""
+    """The module, its compiled version, and the best plan."""
     x = torch.randn(options.batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     module, blocks, planned = (build(options, alpha).train(training) for _ in range(3))
     plan = plan_for(planned, x.shape, dtype, training=training)
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     keep_freed_memory()
-    torch._dynamo.config.recompile_limit = 64  # blocks of different forms
+    torch._dynamo.config.recompile_limit = 64  # blocks with different shapes
     print("mode dtype alpha what first_s milliseconds times_as_fast_as_the_module")
     for training in (False, True):
         for dtype in DTYPES:

@@ -1,9 +1,9 @@
-"""How many convolutional classifiers of timm and pytorchcv convert: a seeded sample, each tried to the end.
+"""How many convolutional classifiers of timm and pytorchcv convert: a seeded sample, each tested in full.
 
 For each network: `pwoct.convert`; forward and backward in training mode with a gradient for every parameter
-that had one; torch.export, whose program gives the same outputs; and the verification of
-the cost model with all MACs covered. A classifier counts as convolutional where it convolves, and multiplies
-by its weights alone. Both packages must be installed beside ours; neither is a dependency.
+that had one; torch.export, whose program gives the same outputs; and verification by the cost model with all
+MACs covered. A classifier counts as convolutional if it convolves and multiplies only by its weights. Both
+packages must be installed as well; neither is a dependency.
 
     python benchmarks/convert_coverage.py run RESULTS.jsonl [--count 200] [--seed 16] [--part 1/1]
     python benchmarks/convert_coverage.py table RESULTS.jsonl
@@ -46,7 +46,7 @@ def build(name: str, device: str) -> Any:
 
 
 def shapes(net: Any) -> list[tuple[int, ...]]:
-    """Shapes of an input to try, small ones first."""
+    """Return input shapes to try, small ones first."""
     config = getattr(net, "default_cfg", None) or {}
     size = config.get("input_size") or (getattr(net, "in_channels", 3), *getattr(net, "in_size", (224, 224)))
     small = [(2, size[0], side, side) for side in SIDES if side < size[1]]
@@ -54,11 +54,11 @@ def shapes(net: Any) -> list[tuple[int, ...]]:
 
 
 class Attention(BaseException):
-    """Not an Exception, which a network's own code might catch."""
+    """Derived from BaseException, since a network's code might catch an Exception."""
 
 
 class NoAttention(TorchFunctionMode):
-    """Ends a run at the first attention, which tells as much as all of the run."""
+    """Ends a run at the first attention, which already decides the question."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__name__", "") == "scaled_dot_product_attention":
@@ -69,16 +69,16 @@ class NoAttention(TorchFunctionMode):
 def is_classifier(name: str) -> tuple[bool, str]:
     """Whether a network convolves, gives one row of numbers per image, and multiplies only by its weights.
 
-    Networks that keep data in tensors which do not move to the meta device are examined on data.
+    Networks with tensors that do not move to the meta device are examined on real data.
     """
     try:
         return classifies(name, "meta")
-    except Exception:  # without data its own code may raise anything; a fault raises again with data
+    except Exception:  # without data its own code may raise anything; a real fault raises again with data
         return classifies(name, "cpu")
 
 
 def classifies(name: str, device: str) -> tuple[bool, str]:
-    """The same, on one device."""
+    """Decide the same on one device."""
     import torch
 
     from costmodel.tracing import trace
@@ -115,7 +115,7 @@ def first_size(net: Any, device: str) -> Any:
             with torch.no_grad():
                 net(x)
             return x
-        except Exception as error:  # networks that are not ours raise anything on images that are too small
+        except Exception as error:  # foreign networks raise all kinds of errors on images that are too small
             failed = error
     raise RuntimeError(f"it runs on none of its sizes: {failed}") from failed
 
@@ -133,14 +133,14 @@ def gradients(net: Any, x: Any) -> set[str]:
 
 
 class Trial:
-    """One network on its way through the steps."""
+    """One network in the sequence of tests."""
 
     def __init__(self, name: str, alpha: str) -> None:
         self.name, self.alpha = name, alpha
         self.result: dict[str, Any] = {"name": name, "alpha": alpha}
 
     def convert(self) -> None:
-        """Convert the network and count what became of its convolutions."""
+        """Convert the network and count the outcomes for its convolutions."""
         from costmodel.tracing import trace
         from pwoct.conversion import conversion_of, convert
 
@@ -149,7 +149,7 @@ class Trial:
         self.net = build(self.name, device)
         try:
             self.x = first_size(self.net, device)
-        except RuntimeError:  # it keeps data in tensors that do not move to the meta device
+        except RuntimeError:  # it has tensors that do not move to the meta device
             device = "cpu"
             self.net = build(self.name, device)
             self.x = first_size(self.net, device)
@@ -165,7 +165,7 @@ class Trial:
             raise RuntimeError(f"no convolution became an octave layer: {dict(reasons)}")
 
     def train(self) -> None:
-        """One step: every parameter that had a gradient has one."""
+        """Make one step: every parameter that had a gradient must have one."""
         from pwoct.conversion import conversion_of
 
         plain, now = gradients(self.net, self.x), gradients(self.made, self.x)
@@ -176,7 +176,7 @@ class Trial:
             raise RuntimeError(f"no gradient for {sorted(missing)[:4]}")
 
     def export(self) -> None:
-        """Export, and compare with the network, where there are data."""
+        """Export, and compare with the network if it has data."""
         import torch
 
         made = self.made.eval()
@@ -190,7 +190,7 @@ class Trial:
             raise RuntimeError(f"the exported program differs by {float(difference):.2g}")
 
     def verify(self) -> None:
-        """Hold the formulas against counters."""
+        """Compare the formulas with counters."""
         from costmodel.checks.verify_foreign import verify_module
 
         report = verify_module(self.made.eval(), [self.x], title=self.name)
@@ -202,7 +202,7 @@ class Trial:
 
 
 def examine(name: str, seconds: int, alpha: str) -> dict[str, Any]:
-    """Everything that is asked of one network."""
+    """Run all tests on one network."""
     trial = Trial(name, alpha)
     start = time.process_time()
     for step in STEPS:
@@ -223,12 +223,12 @@ def examine(name: str, seconds: int, alpha: str) -> dict[str, Any]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Examine networks until enough convolutional classifiers were."""
+    """Examine networks until enough of them were convolutional classifiers."""
     sampled(arguments, lambda name: one(name, arguments), lambda result: not result.get("left"))
 
 
 def one(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Examine one network; a mark before it lets the next run pass by one that ends the process."""
+    """Examine one network; a mark written before lets the next run skip a network that ends the process."""
     mark = Path(arguments.results).with_suffix(".running")
     if mark.exists() and mark.read_text() == name:
         mark.unlink()

@@ -1,10 +1,10 @@
-"""What the forms of an octave convolution cost beside the plain one: predicted by whole vectors, measured.
+"""The cost of an octave convolution's forms beside the plain one: predicted from vector fill, and measured.
 
     python benchmarks/convolution_forms.py [--threads 1 --cpu-time] [--dtype bfloat16] [--batch 64]
 
-For each stage of a ResNet of width 16 and each alpha: the parts of which a plan can choose. The prediction
-counts c_in * fill(c_out) * taps * pixels, where fill rounds up to vectors of 16 output channels; it stands in
-this file since before anything was measured.
+For each stage of a ResNet of width 16 and each alpha: the parts among which a plan can choose. The prediction
+counts c_in * fill(c_out) * taps * pixels, where fill rounds up to vectors of 16 output channels; it was
+written before anything was measured.
 """
 
 import argparse
@@ -34,13 +34,13 @@ class Form(NamedTuple):
 
     @property
     def vectors(self) -> int:
-        """Products of an input channel with a vector of output channels."""
+        """The number of products of an input channel with a vector of output channels."""
         pixels = self.size[0] * self.size[1] // self.stride
         return self.c_in * fill(self.c_out, VECTOR) * self.kernel[0] * self.kernel[1] * pixels
 
 
 def forms(channels: int, size: int) -> Iterator[Form]:
-    """Yield the plain convolution, then what an octave convolution may be made of."""
+    """Yield the plain convolution, then the possible parts of an octave convolution."""
     square, high, half = (3, 3), (size, size), (size // 2, size // 2)
     yield Form("plain", channels, channels, square, 1, high)
     yield Form("LL, HL and LH joined", channels, channels, square, 1, half)

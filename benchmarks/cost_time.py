@@ -1,8 +1,8 @@
 """`pwoct-cost cost timm:resnet50` beside fvcore's whole run of the same network: time and memory.
 
-Both sides are whole processes, imports included, run in turn on one core. fvcore's is its usual one: build
-the network, give it an image of zeros, ask for the total and the table by module. Processor time is user and
-system time; memory is the largest resident set, of which the import of torch and timm alone takes most. The
+Both sides are whole processes, imports included, run in turn on one core. fvcore's is its usual use: build
+the network, pass an image of zeros, print the total and the table by module. Processor time is user and
+system time; memory is the peak resident set, most of which the imports of torch and timm take. The
 targets are a ratio of at most 1 in time, and of at most 1/3 in memory beyond the imports. It needs timm and
 fvcore.
 
@@ -33,7 +33,7 @@ Use = tuple[float, float]  # seconds of processor time, mebibytes
 
 
 def used(command: Sequence[str]) -> Use:
-    """What a process used."""
+    """The time and memory of a process."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **ONE_CORE}
     )
@@ -48,7 +48,7 @@ def main() -> None:
     network = sys.argv[2] if len(sys.argv) > 2 else "resnet50"
     command = [PYTHON, "-m", "costmodel", "cost", f"timm:{network}"]
     fvcore = [PYTHON, "-W", "ignore", "-c", FVCORE, network]
-    empty = [PYTHON, "-c", "import torch, timm"]  # what neither can do without
+    empty = [PYTHON, "-c", "import torch, timm"]  # the imports that both need
     for each in (command, fvcore):
         used(each)
     runs = [(used(command), used(fvcore), used(empty)) for _ in range(argument(1, 5))]

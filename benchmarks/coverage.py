@@ -1,9 +1,10 @@
-"""How much of timm and pytorchcv is covered: a seeded sample of their networks, each traced and checked.
+"""Coverage of timm and pytorchcv: a seeded sample of their networks, each traced and checked.
 
-For each network: does it run; has every product a formula; is the sum of MACs that of torch's own counter on
-the meta device; is there a closed form in batch, height and width, equal to the count at five random sizes.
-Both packages must be installed beside ours; neither is a dependency. A network that a package itself cannot
-build here (an optional package is missing) is replaced by the next one of the sample.
+For each network: whether it runs; whether every product has a formula; whether the sum of MACs equals that of
+torch's own counter on the meta device; whether there is a closed form in batch, height and width that
+equals the count at five random sizes. Both packages must be installed as well; neither is a dependency. A
+network that a package itself cannot build here (an optional package is missing) is replaced by the next one
+of the sample.
 
     python benchmarks/coverage.py run RESULTS.jsonl [--count 300] [--seed 14] [--part 1/1] [--forms]
 
@@ -54,12 +55,12 @@ def build(name: str) -> tuple[Any, tuple[int, ...]]:
 
 
 class OutOfTime(BaseException):
-    """Not an Exception: a network's errors are caught and tried in another way, and this must not be."""
+    """Derived from BaseException: a network's Exceptions are caught and retried, and this must not be."""
 
 
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise OutOfTime where something takes more seconds of processor time."""
+    """Raise OutOfTime if the block takes more seconds of processor time."""
 
     def stop(*_: Any) -> None:
         raise OutOfTime(f"more than {seconds} s of processor time")
@@ -74,7 +75,7 @@ def limited(seconds: int) -> Iterator[None]:
 
 
 def torch_macs(net: Any, x: Any) -> int:
-    """What torch's counter says on the meta device."""
+    """Return the count of torch's counter on the meta device."""
     from torch.utils.flop_counter import FlopCounterMode
 
     from costmodel.tracing.running import plain_kernels
@@ -85,7 +86,7 @@ def torch_macs(net: Any, x: Any) -> int:
 
 
 def examine(name: str, seconds: int, forms: bool) -> dict[str, Any]:
-    """Everything that is asked of one network."""
+    """Run all checks on one network."""
     import torch
 
     result: dict[str, Any] = {"name": name}
@@ -116,7 +117,7 @@ def examine(name: str, seconds: int, forms: bool) -> dict[str, Any]:
 
 
 def traced(net: Any, x: Any, result: dict[str, Any]) -> int:
-    """The MACs of a network; what else its trace says goes into the result."""
+    """Return the MACs of a network; other findings of its trace go into the result."""
     from costmodel.tracing import trace
 
     found = trace(net, [x])
@@ -133,13 +134,13 @@ def traced(net: Any, x: Any, result: dict[str, Any]) -> int:
 
 
 def is_convolutional(result: dict[str, Any]) -> bool:
-    """Whether a network multiplies by its weights alone, and convolves."""
+    """Whether a network convolves and multiplies only by its weights."""
     kinds = set(result.get("kinds", ()))
     return "convolution" in kinds and kinds <= {"convolution", "linear"}
 
 
 def form_of(net: Any, x: Any, result: dict[str, Any]) -> str:
-    """The closed form, held against counts at five random sizes: exact, for one size, or wrong."""
+    """Compare the closed form with counts at five random sizes: exact, for one size, or wrong."""
     from costmodel.tracing import closed_form
 
     form = closed_form(net, [x], {0: {0: "n", 2: "h", 3: "w"}})
@@ -153,7 +154,7 @@ def form_of(net: Any, x: Any, result: dict[str, Any]) -> str:
 
 
 def sizes_in(form: Any, wanted: int = 5) -> Iterator[dict[str, int]]:
-    """Random sizes of a form's domain; each network has its own."""
+    """Return random sizes in a form's domain, seeded by network."""
     draw = random.Random(str(form.total.macs))
     found = 0
     least = {symbol.name: bound for symbol, bound in form.domain.least.items()}
@@ -172,7 +173,7 @@ def sizes_in(form: Any, wanted: int = 5) -> Iterator[dict[str, int]]:
 
 
 def agrees(form: Any, net: Any, x: Any, sizes: dict[str, int]) -> bool:
-    """Whether every quantity of a form is that of a count at these sizes."""
+    """Whether every quantity of a form equals the count at these sizes."""
     import torch
 
     from costmodel.tracing import trace
@@ -195,7 +196,7 @@ def sampled(
     examine: Callable[[str], dict[str, Any]],
     counts: Callable[[dict[str, Any]], bool],
 ) -> None:
-    """Examine a part of a seeded sample until enough results count; those in the file are not repeated."""
+    """Examine a part of a seeded sample until enough results count; results in the file are not repeated."""
     path = Path(arguments.results)
     done = {result["name"]: result for result in read(path)}
     order = names()
@@ -214,7 +215,7 @@ def sampled(
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The results of a file; none where there is none."""
+    """Return the results in a file; none if the file does not exist."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

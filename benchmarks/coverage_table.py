@@ -1,4 +1,4 @@
-"""The page of what `coverage.py` found.
+"""Makes the page of the results of `coverage.py`.
 
 python benchmarks/coverage_table.py docs/coverage.md RESULTS.jsonl FORMS.jsonl ...
 """
@@ -15,7 +15,7 @@ from coverage import PACKAGES, read
 
 
 def write(page: Path, paths: list[Path]) -> None:
-    """Write the page of results; the first file is the sample."""
+    """Write the page of results; the first file holds the sample."""
     first, *others = paths
     results = {result["name"]: result for result in read(first)}
     for result in (result for path in others for result in read(path)):

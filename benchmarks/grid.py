@@ -1,9 +1,9 @@
-"""How many ResNet-56 configurations a second the grid evaluates, against building and tracing each model.
+"""ResNet-56 configurations per second in the grid evaluator, against building and tracing each model.
 
 In one run, on one core: parameters and MACs of 1,036,800 configurations by `costmodel.grids.evaluate`, and
 of a sample of them by building the `pwoct` network and tracing it with fvcore. The sample must agree exactly.
-Predicted before measuring: 3,000,000 configurations a second, and a ratio of more than 1,000,000. The
-target is 1,000,000 configurations a second.
+Predicted before measuring: 3,000,000 configurations per second, and a ratio of more than 1,000,000. The
+target is 1,000,000 configurations per second.
 
     python benchmarks/grid.py [repeats] [models]
 """
@@ -46,7 +46,7 @@ def configurations() -> Grid:
 
 
 def traced(everything: Grid, i: int) -> tuple[int, int]:
-    """Parameters and MACs of configuration i: build the network, trace it."""
+    """Return parameters and MACs of configuration i by building and tracing the network."""
     choice = everything.network(i).stages[0]
     model = resnet(56, alpha=choice.alpha, beta=choice.beta, paths=choice.paths)
     params = sum(parameter.numel() for parameter in model.parameters())
@@ -54,7 +54,7 @@ def traced(everything: Grid, i: int) -> tuple[int, int]:
 
 
 def evaluated(everything: Grid, repeats: int) -> tuple[list[float], list[float], list[float]]:
-    """Seconds: CPU of calls that compile their formulas, CPU and wall of calls that have them."""
+    """Return CPU seconds of calls that compile formulas, and CPU and wall seconds of later calls."""
     compiling, cpu, wall = [], [], []
     for _ in range(repeats):
         compiled.cache_clear()

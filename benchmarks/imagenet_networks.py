@@ -1,7 +1,7 @@
 """The ImageNet networks whose octave forms the OctConv paper costs, with its code's convolutions.
 
-They differ from those of torchvision and timm where the published costs do: MobileNet v2 has an expansion in
-its first block, too, and ResNet-152 of the large models reduces the size in its last 1x1 convolutions.
+They differ from torchvision's and timm's where the published costs do: MobileNet v2 also has an expansion in
+its first block, and the ResNet-152 of the large models reduces the size in its last 1x1 convolutions.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ DEPTHS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36
 
 
 def conv_norm(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size but for its stride, and batch normalisation."""
+    """A convolution that changes the size only by its stride, and batch normalisation."""
     conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(c_out))
 
 
 class SqueezeExcitation(nn.Module):
-    """Gates of a feature map (n, c, h, w), by channels; 16 times fewer hidden units."""
+    """Squeeze-and-excitation of a feature map (n, c, h, w), with c / 16 hidden units."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions beside a shortcut; `strided` says which of them has the stride."""
+    """1x1, 3x3 and 1x1 convolutions with a shortcut; `strided` says which of them has the stride."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Inverted(nn.Module):
 
 
 class MobileNet(nn.Module):
-    """A stem, blocks in a row, perhaps a last 1x1 convolution, a classifier."""
+    """A stem, a sequence of blocks, optionally a last 1x1 convolution, a classifier."""
 
     def __init__(self, stem: int, blocks: Sequence[nn.Module], tail: nn.Module, channels: int) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class MobileNet(nn.Module):
 
 
 def mobilenet_v1(width: float = 1.0) -> MobileNet:
-    """MobileNet of Howard et al. (2017)."""
+    """MobileNet v1 (Howard et al., 2017)."""
     outs = [int(width * c) for c in (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)]
     ins = [int(width * 32), *outs[:-1]]
     strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -169,7 +169,7 @@ def mobilenet_v1(width: float = 1.0) -> MobileNet:
 
 
 def mobilenet_v2(width: float = 1.0) -> MobileNet:
-    """MobileNet of Sandler et al. (2018), as the OctConv code builds it."""
+    """MobileNet v2 (Sandler et al., 2018), as the OctConv code builds it."""
     plan = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
     stem = c_in = int(width * 32)
     blocks = []

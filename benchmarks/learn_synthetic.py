@@ -1,6 +1,6 @@
-"""Whether the synthetic set is learned to 95 % by the default recipe in under a minute, from nothing.
+"""Whether the default recipe learns the synthetic set to 95 % from scratch in under a minute.
 
-Predicted before measuring: 100 % in about 40 s on two cores that are free.
+Predicted before measuring: 100 % in about 40 s on two idle cores.
 
     python benchmarks/learn_synthetic.py
 """

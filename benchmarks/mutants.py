@@ -1,9 +1,9 @@
-"""Plant defects one by one, and show which check finds each: `python benchmarks/mutants.py [--only TEXT]`.
+"""Plants defects one by one, and shows which check finds each: `python benchmarks/mutants.py [--only TEXT]`.
 
-Each mutant lives in a process of its own, forked before the project is imported; its source exists in memory
-only. It meets `prove` claim by claim until one fails, the cheap ones first; if none of these fails, `verify`
-of three networks, and then the rest of `prove`. `--every-check` shows `verify` the others too. `--tests`
-shows mutants to the tests that `mutants_tests.json` names for the changed file, until one of them fails.
+Each mutant runs in a separate process, forked before the project is imported; its source exists only in
+memory. It is tested with `prove`, claim by claim until one fails, the cheap ones first; if none fails, with
+`verify` on three networks, and then with the rest of `prove`. `--every-check` runs `verify` on the others
+too. `--tests` runs the tests that `mutants_tests.json` names for the changed file, until one of them fails.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 planted = importlib.import_module("planted")  # beside this file
 
-MOST_SECONDS = 150  # of processor time for one mutant; over it, the checks that were under way found nothing
+MOST_SECONDS = 150  # seconds of processor time per mutant; on time-out, the running check counts as passed
 MOST_SECONDS_OF_TESTS = 90
-# Claims that meet each mutant first, cheap ones before; of a theorem, its first run.
+# The claims that are tried first, cheapest first; for a theorem, only its first run.
 QUICK: Sequence[str] = (
     *(
         "random layers",
@@ -46,13 +46,13 @@ QUICK: Sequence[str] = (
     *("any number of groups", "bias on all", "any odd kernel", "shortcut A", "image 8h+r", "named depth"),
     *("closed forms", "grids"),
 )
-# Which of them meet the mutants of a folder before the others: those that read it.
+# The claims that are tried first on mutants of a folder: those that use its code.
 FIRST = {"costmodel.grids": "grids", "costmodel.networks.closed_form": "closed forms"}
 FIRST |= {"costmodel.operators.layer": "formulas of paths", "costmodel.networks.resnet": "named depth"}
 
 
 def verdict(mutant: Any, every_check: bool) -> dict[str, str]:
-    """Return what each check says of a mutant: why it fails, or nothing."""
+    """Return the result of each check on a mutant: why it fails, or nothing."""
     sys.meta_path.insert(0, planted.Planted(mutant))
     sys.path.insert(0, str(ROOT))
     found: dict[str, str] = {}
@@ -63,7 +63,7 @@ def verdict(mutant: Any, every_check: bool) -> dict[str, str]:
             continue
         try:
             found[name] = check()
-        except BaseException as error:  # an import that fails, too, ends the command
+        except BaseException as error:  # a failing import also ends the command
             found[name] = f"{type(error).__name__}: {error}"[:200]
     found["prove"] = found["prove"] or found.pop("prove, rest", "")
     return found
@@ -177,9 +177,9 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def table(lines: Iterable[dict[str, Any]]) -> str:
-    """Return a Markdown table of who caught how many of the mutants of each file, and who escaped.
+    """Return a Markdown table of the mutants of each file: caught by which check, and escaped.
 
-    Lines about the same mutant are taken together. `tests` says how many of those that were shown to tests.
+    Lines about the same mutant are combined. `by tests` refers to the mutants that were run against tests.
     """
     merged: dict[str, dict[str, Any]] = {}
     for line in lines:

@@ -1,9 +1,9 @@
-"""Speed beside the published package `octconv` 0.1.0: the same network, weights and outputs, in turns.
+"""Speed compared with the published package `octconv` 0.1.0: same network, weights and outputs, in turn.
 
     pip install --no-deps octconv==0.1.0
     python benchmarks/octconv_package.py [--threads 1 --cpu-time] [--depth 56 --width 16 --batch 128]
 
-The package knows stride convention A alone, so ours is built with it. Both run channels_last.
+The package supports only stride convention A, so our network is built with it. Both run channels_last.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PATHS = {"conv_h2h": "hh", "conv_h2l": "hl", "conv_l2h": "lh", "conv_l2l": "ll"}
 
 
 class Ported(nn.Module):
-    """One of our octave layers as a layer of the package, with the same weights."""
+    """One of our octave layers as the package's layer, with the same weights."""
 
     def __init__(self, layer: OctConv) -> None:
         super().__init__()

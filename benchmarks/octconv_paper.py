@@ -1,9 +1,9 @@
-"""The costs that the OctConv paper prints, beside those of converted networks.
+"""The costs printed in the OctConv paper, beside those of converted networks.
 
 Each row is a network of the paper (Chen et al., ICCV 2019, tables 2, 5, 6 and 7) or of a port that prints its
 counts (d-li14/octconv.pytorch), converted as the authors' code builds it: pooling for strides (rule A), and
-no low channels from the last stage on. Beside it stand other readings and PwiseOct. Nothing is trained; the
-networks have no data.
+no low channels from the last stage on. Other readings and PwiseOct are listed beside it. Nothing is trained;
+the networks have no data.
 
     python benchmarks/octconv_paper.py [--only ResNet-50]
 """
@@ -35,7 +35,7 @@ PWISE: dict[str, Any] = {"beta": 2, "paths": "HL,LH,LL"}
 
 @dataclass(frozen=True)
 class Published:
-    """A network of a table, and what the table prints of it: "3.1 G" MACs, "25.6" million parameters."""
+    """A network of a table, and its printed values: "3.1 G" MACs, "25.6" million parameters."""
 
     name: str
     source: str
@@ -46,7 +46,7 @@ class Published:
     params: str
 
     def agrees(self, macs: int) -> bool:
-        """Whether a count is the printed one when rounded to its digits."""
+        """Whether a count, rounded to the printed digits, equals the printed one."""
         return printed_as(macs, self.macs) == self.macs
 
 
@@ -131,7 +131,7 @@ class Counted:
 
 
 def converted(row: Published, rule: str = "A", layers: Layers | None = None, **pwise: Any) -> Counted:
-    """Convert a row's network and count what runs."""
+    """Convert a row's network and count its operators."""
     import torch
 
     from costmodel.tracing import trace

@@ -1,6 +1,6 @@
-"""How long the paper's report and the search for its reading take.
+"""The run time of the paper's report, and of the search for its reading.
 
-The report (`pwoct-cost paper`, a whole process) is compared with the imports that it cannot do without, run
+The report (`pwoct-cost paper`, a whole process) is compared with the imports that it needs, run
 in turn: the median of the ratios of CPU time and of wall time. The search (`pwoct-cost paper --readings`) is
 timed as a whole process, on one core.
 Predicted before measuring: a ratio of 2.5, and 10 s of CPU time. The targets are 3, and 60 s.

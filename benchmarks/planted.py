@@ -1,7 +1,7 @@
-"""The mutants of `mutants.py`: a defect each, as the source of a module that has it.
+"""The mutants of `mutants.py`: each is one defect, as the source of a module that contains it.
 
-Small ones are made from the syntax trees of formulas and layers: an operator, a constant or a comparison is
-changed. Planned ones are conditions, such as "twice the work where 3 divides the batch".
+Small ones are generated from the syntax trees of formulas and layers: an operator, a constant or a comparison
+is changed. Planned ones are conditions, such as "twice the work if 3 divides the batch".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A defect: what it is, and the source of one module that has it."""
+    """A defect: its description, and the source of the module that contains it."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class Mutant:
     source: str
 
 
-# Files whose syntax trees are changed, and how many mutants each of them gives.
+# Files whose syntax trees are changed, and the number of mutants from each.
 SMALL = {
     "costmodel/operators/standard.py": 10,
     "costmodel/operators/elementwise.py": 8,
@@ -58,7 +58,7 @@ COMPARISONS = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Gt: ast.GtE, ast.Lt: as
 
 
 class _Change(ast.NodeTransformer):
-    """Changes the n-th place of a syntax tree that can be changed, and says how."""
+    """Changes the n-th changeable place of a syntax tree, and records how."""
 
     def __init__(self, place: int) -> None:
         self.left, self.said = place, ""

@@ -1,4 +1,4 @@
-"""What the benchmarks of whole commands share: CPU and wall time of processes, run in turn and compared."""
+"""Shared by benchmarks of whole commands: CPU and wall time of processes, run in turn and compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 PYTHON = sys.executable
 PWOCT_COST = str(Path(PYTHON).with_name("pwoct-cost"))
-IMPORTS = [PYTHON, "-c", "import sympy, typer, rich.table"]  # what no command can do without
+IMPORTS = [PYTHON, "-c", "import sympy, typer, rich.table"]  # the imports that every command needs
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 AXES = ("CPU", "wall")
 
@@ -40,12 +40,12 @@ def in_turn(
 
 
 def spread(values: Sequence[float], unit: str = "") -> str:
-    """The median of some values, and their range."""
+    """Return the median of some values, and their range."""
     return f"{statistics.median(values):.2f}{unit} ({min(values):.2f} to {max(values):.2f})"
 
 
 def print_ratios(what: str, measured: Sequence[tuple[Seconds, Seconds]]) -> None:
-    """Print the ratios of a command to its base, and how long the base takes."""
+    """Print the ratios of a command to its base, and the time of the base."""
     for axis, name in enumerate(AXES):
         ratios = [command[axis] / base[axis] for command, base in measured]
         alone = f"the base takes {statistics.median(base[axis] for _, base in measured):.3f} s"
@@ -53,11 +53,11 @@ def print_ratios(what: str, measured: Sequence[tuple[Seconds, Seconds]]) -> None
 
 
 def print_versions(packages: Iterable[str]) -> None:
-    """Print the versions and the number of cores that the numbers belong to."""
+    """Print the versions and the number of cores of the measurement."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     print(f"Python {platform.python_version()}, {versions}; {os.cpu_count()} cores")
 
 
 def argument(position: int, default: int) -> int:
-    """A whole number from the command line."""
+    """Return a whole number from the command line."""
     return int(sys.argv[position]) if len(sys.argv) > position else default

@@ -2,13 +2,13 @@
 
 torchvision writes `_ops` (10^9 operations) into the description of each set of weights, with two or three
 decimals. timm's tables of results have `infer_gmacs`, for the image size of each row: fvcore's total. The
-README of pytorchcv has `FLOPs/2`, by a counter of its own. What a counter asks for each operator stands in
-rules (those of `reconcile`, and published_pytorchcv.toml); they are applied to what runs here, on networks
-without weights. The figures stand in published_timm.csv and published_pytorchcv.csv; nothing is downloaded.
+README of pytorchcv has `FLOPs/2`, by its own counter. Each counter is described by rules (`reconcile`'s, and
+published_pytorchcv.toml), which are applied to the operators that run here, on networks without weights.
+The figures are in published_timm.csv and published_pytorchcv.csv; nothing is downloaded.
 
     python benchmarks/published_macs.py docs/published-macs.md [--seconds 60]
 
-torchvision, timm and pytorchcv must be installed beside ours; none of them is a dependency.
+torchvision, timm and pytorchcv must be installed as well; none of them is a dependency.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from typing import Any
 
 from coverage import OutOfTime, limited
 
-# What was found by hand where no single term explains a difference.
+# Explanations found by hand, where no single term explains a difference.
 NOTES = {
     "cbam_resnet50": "without adaptive pooling 4,116.953; the rest, 0.0004 %, is not explained",
     "fishnet150": "given if upsampling counts 1 per element that it reads",
 }
 HERE = Path(__file__).parent
-# What a network is with its weights, and not without.
+# Properties that a network has only with its weights.
 OPTIONS = {"googlenet": "(aux_logits=False)", "inception_v3": "(transform_input=True)"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a library says of a network: its operations as they are printed, in a unit of 10^`power`."""
+    """A library's figures for a network: its operations as printed, in units of 10^`power`."""
 
     package: str
     name: str
@@ -51,23 +51,23 @@ class Published:
 
 @dataclass(frozen=True)
 class Compared:
-    """A published number, our MACs, and the number that the counter's rules give on what ran."""
+    """A published number, our MACs, and the number by the counter's rules for the operators that ran."""
 
     published: Published
     macs: int = 0
     counted: Fraction = Fraction(0)
     params: int = 0
-    terms: tuple[tuple[str, Fraction], ...] = ()  # by which the rules' number differs from our MACs
+    terms: tuple[tuple[str, Fraction], ...] = ()  # the terms by which the rules' number differs from our MACs
     error: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether the published number is this one, in its decimals."""
+        """Whether the published number equals this one in its decimals."""
         return not self.error and printed(self.counted, self.published.power, self.published.printed)
 
     @property
     def without(self) -> str:
-        """The term without which it is the published number, if there is one."""
+        """The single term whose removal gives the published number, if there is one."""
         found = (
             what
             for what, amount in self.terms
@@ -77,7 +77,7 @@ class Compared:
 
     @property
     def same_params(self) -> bool:
-        """Whether the published number of parameters is ours, in its decimals."""
+        """Whether the published number of parameters equals ours in its decimals."""
         text = self.published.params
         return printed(Fraction(self.params), 6 if "." in text else 0, text)
 
@@ -85,7 +85,7 @@ class Compared:
 def printed(value: Fraction, power: int, like: str) -> bool:
     """Return whether a value, in units of 10^power, is printed as a text, in its decimals.
 
-    A value in the middle of two may be rounded either way.
+    A value halfway between two may be rounded either way.
 
     >>> printed(Fraction(4_089_184_256), 9, "4.089"), printed(Fraction(100_005, 100), 0, "1000.0")
     (True, False)
@@ -147,12 +147,12 @@ def build(published: Published) -> Any:
             return net
         try:
             return timm.create_model(published.name, img_size=published.size)
-        except TypeError:  # of any size
+        except TypeError:  # for any size
             return net
 
 
 def compare(published: Published, seconds: int) -> Compared:
-    """Run a network without weights, and count what ran by our rules and by those of its library."""
+    """Run a network without weights, and count its operators by our rules and by those of its library."""
     import torch
 
     from costmodel.reconcile.bridge import predict
@@ -193,7 +193,7 @@ def write(page: Path, rows: list[Compared]) -> None:
 
 
 def _rest(rows: list[Compared]) -> str:
-    """Say in how many rows what explains a difference."""
+    """Summarise the explanations of differences, with the number of rows for each."""
     other = [row for row in rows if not row.agrees]
     parts = {
         "are given once one term is left out": sum(bool(row.without) for row in other),
@@ -249,7 +249,7 @@ def _told(error: str) -> str:
 
 
 def _difference(row: Compared) -> str:
-    """Say what explains a difference: another network, or an operator that was counted otherwise."""
+    """Explain a difference: a different network, or an operator that was counted differently."""
     text = row.published.params
     other = (
         "" if row.same_params else f"another network: {row.params:,} parameters, published {_grouped(text)}"

@@ -1,9 +1,9 @@
-"""Whether predicted times rank configurations as measured times do: Spearman's correlation over a grid.
+"""Whether predicted times rank configurations like measured times: Spearman's correlation over a grid.
 
     python benchmarks/rank_predictions.py [--threads 1 --cpu-time] [--depth 20 --batch 64] [--plan reference]
 
 The grid: alpha 0, 1/8, ..., 7/8; without bottlenecks, with all, with all but HH. Four networks without
-bottlenecks are used to fit the prediction to the machine.
+bottlenecks calibrate the prediction to the machine.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
             results = bench(
                 [*known, *others], setting, machine, rounds=options.rounds, clock=clock, fitted=len(known)
             )
-            del results[1]  # the plain network as it is written
+            del results[1]  # the plain network, spelled out
             rank = rank_correlation([r.timing.median for r in results], [r.predicted for r in results])
             print(f"{mode} {dtype}: {len(results)} networks, {rank:.3f}", flush=True)
             for result in results if options.verbose else ():

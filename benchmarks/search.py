@@ -1,8 +1,8 @@
-"""How long the exact search takes on spaces per stage, each question as a whole process, as a user asks it.
+"""The run time of the exact search on spaces per stage; each question is a whole process, as a user runs it.
 
-Prints the median CPU and wall seconds, and the points found. Imports and the compiling of closed forms are in
-it: they take most of the time. The target is 10 s for 10^8 configurations, parameters, MACs and one more
-budget.
+Prints the median CPU and wall seconds, and the points found. Imports and the compilation of closed forms
+are included; they take most of the time. The target is 10 s for 10^8 configurations, parameters, MACs and one
+more budget.
 
     python benchmarks/search.py [repeats]
 """
@@ -39,7 +39,7 @@ QUESTIONS = {
 
 
 def ask(options: list[str]) -> tuple[float, float, int, int]:
-    """CPU and wall seconds of a question; configurations and points."""
+    """Return CPU and wall seconds of a question, and the numbers of configurations and points."""
     before, start = os.times(), time.perf_counter()
     ran = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=True)
     wall, after = time.perf_counter() - start, os.times()

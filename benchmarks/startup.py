@@ -1,4 +1,4 @@
-"""How long the main command takes, as a ratio to the imports that it cannot do without.
+"""The run time of the main command, as a ratio to the imports that it needs.
 
 Runs `pwoct-cost --alpha 0.25 --beta 2 --paths HL,LH,LL` and `python -c "import sympy, typer, rich.table"` in
 turn, each as a whole process, and prints the median of the ratios of CPU time and of wall time.

@@ -1,16 +1,15 @@
-"""Images a second in training, against the usual script, and how far that is from what the machine can do.
+"""Training throughput in images per second, against the usual script and against the machine's limit.
 
 The usual script: float32, NCHW, eager, a DataLoader whose data set crops, mirrors and normalises image by
-image in plain torch (0 and 2 workers, the quicker counts), in a process of its own. Ours: what the recipe
-`fast` does, eager and with torch.compile. All in turn, so that a busy machine slows all alike; medians over
-the turns.
+image in plain torch (the faster of 0 and 2 workers), in a separate process. Ours: the recipe `fast`, eager
+and with torch.compile. All run in turn, so that a busy machine slows all alike; medians over the turns.
 
-The limit is a roofline: the longer of the time that the products of a step need at the measured rate of
-matrix products in bfloat16, and the time that its tensors need at the measured bandwidth, each read and
-written once an operator. Winograd's method needs fewer products than there are MACs; its transforms are not
-counted. The limit of MACs, of which each is a product, stands beside it.
+The limit is a roofline: the longer of the time for a step's products at the measured rate of matrix products
+in bfloat16, and the time for its tensors at the measured bandwidth, each read and written once per operator.
+Winograd's method needs fewer products than there are MACs; its transforms are not counted. The limit for
+MACs, one product each, is shown beside it.
 
-Needs the cores for itself. Predicted before measuring: 3 times the usual script.
+Needs idle cores. Predicted before measuring: 3 times the usual script.
 
     python benchmarks/train_throughput.py [resnet20 resnet56] [--steps 8] [--turns 5] [--no-compile]
 """
@@ -51,7 +50,7 @@ MEAN, SCALE = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.24
 
 
 class OneByOne(Dataset[tuple[Tensor, int]]):
-    """Images that are cropped, mirrored and normalised one by one."""
+    """A data set whose images are cropped, mirrored and normalised one by one."""
 
     def __init__(self, images: Images) -> None:
         self.pixels, self.labels = images.pixels.permute(0, 3, 1, 2).contiguous(), images.labels
@@ -83,12 +82,12 @@ def usual_steps(depth: int, workers: int) -> Iterator[None]:
 
 
 def apart(depth: int, workers: int) -> Iterator[None]:
-    """The usual script in a process of its own, which knows nothing of how ours treats freed memory."""
+    """The usual script in a separate process, unaffected by our treatment of freed memory."""
     context = get_context("spawn")
     mine, its = context.Pipe()
     process = context.Process(target=serve, args=(its, depth, workers))
     process.start()
-    its.close()  # so that its end is seen
+    its.close()  # so that its end is noticed
     try:
         while True:
             mine.send(True)
@@ -100,7 +99,7 @@ def apart(depth: int, workers: int) -> Iterator[None]:
 
 
 def serve(connection: Connection, depth: int, workers: int) -> None:
-    """Make a step of the usual script whenever True is sent, and end with False."""
+    """Make a step of the usual script whenever True is received, and end at False."""
     steps = usual_steps(depth, workers)
     while connection.recv():
         next(steps)
@@ -108,7 +107,7 @@ def serve(connection: Connection, depth: int, workers: int) -> None:
 
 
 def our_session(name: str, compiled: bool) -> Session:
-    """A session of the recipe `fast`, that writes nothing."""
+    """A session of the recipe `fast` that writes nothing."""
     values = {"model.name": name, "data.dataset": "synthetic", "machine.compile": compiled}
     dataset = synthetic()
     config = settled(compose("fast", values=values), dataset, Ranks())
@@ -133,7 +132,7 @@ def seconds_per_step(step: Iterator[None], steps: int) -> float:
 
 
 def input_seconds(session: Session) -> float:
-    """What it takes to make a batch: the median of 50."""
+    """Return the time to make a batch: the median of 50."""
     times = []
     for step in range(50):
         start = time.perf_counter()
@@ -153,19 +152,19 @@ def best(action: Callable[[], object], times: int = 20) -> float:
 
 
 def gemm_rate() -> float:
-    """Multiply-accumulates a second of a large matrix product in bfloat16."""
+    """Return MACs per second of a large matrix product in bfloat16."""
     a = torch.randn(2048, 2048, dtype=torch.bfloat16)
     return 2048**3 / best(lambda: torch.mm(a, a))
 
 
 def bandwidth() -> float:
-    """Bytes a second, read and written, of adding two maps of the first stage of a batch."""
+    """Return bytes per second, read and written, of adding two feature maps of the first stage."""
     a, b = (torch.ones(BATCH, 16, 32, 32, dtype=torch.bfloat16) for _ in range(2))
     return 3 * 2 * a.numel() / best(lambda: torch.add(a, b, out=a))
 
 
 def limits(name: str, rate: float, bytes_a_second: float) -> tuple[float, float, float]:
-    """Seconds that a step needs at least: for MACs, for products of Winograd's method, for tensors."""
+    """Return the least seconds of a step: for MACs, for products with Winograd's method, for tensors."""
     operators = named(name).operators(BATCH)
     cost, fewer = cost_of(operators), cost_of([products(operator) for operator in operators])
     moved = int(cost.bytes_read("bfloat16") + cost.bytes_written("bfloat16"))

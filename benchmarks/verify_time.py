@@ -1,9 +1,9 @@
-"""How long `pwoct-cost verify resnet56` takes, as a ratio to what it cannot do without.
+"""The run time of `pwoct-cost verify resnet56`, as a ratio to the imports and the network that it needs.
 
 Runs the command, and a process that imports torch and fvcore and builds the network once, in turn, and prints
 the median of the ratios of CPU time and of wall time. The target is at most 3.
 Measured with torch 2.13 on one core, n = 5 pairs: 2.20 (2.15 to 2.25). With --alpha 1/4
-3.2, and with --paths all besides 4.0: octave networks have up to 12 convolutions where the plain one has 1.
+3.2, and with --paths all as well 4.0: octave networks have up to 12 convolutions where the plain one has 1.
 
     python benchmarks/verify_time.py [pairs] [options of verify]
 """

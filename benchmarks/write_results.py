@@ -1,4 +1,4 @@
-"""Writes docs/results.md from finished runs or their kept records, and from nothing else.
+"""Writes docs/results.md only from finished runs or their kept records.
 
 python benchmarks/write_results.py [--remark TEXT] docs/records/*.json runs/mine ... > docs/results.md
 """
@@ -43,7 +43,7 @@ def read(path: Path) -> Run:
 
 
 def network(config: dict[str, Any]) -> str:
-    """A network in a few words."""
+    """Return a short description of a network."""
     model = config["model"]
     words = [model["name"]]
     if model["alpha"] != ["0"]:
@@ -54,8 +54,10 @@ def network(config: dict[str, Any]) -> str:
 
 
 def overview(runs: Sequence[Run]) -> Iterator[str]:
-    """A row a run."""
-    yield "| network | recipe | plan | epochs | seed | parameters | right of 10,000 | accuracy % | minutes |"
+    """Yield one row per run."""
+    yield (
+        "| network | recipe | plan | epochs | seed | parameters | correct of 10,000 | accuracy % | minutes |"
+    )
     yield "|---|---|---|---:|---:|---:|---:|---:|---:|"
     for result, _, _ in runs:
         plan = result.config["machine"]["plan"]
@@ -67,7 +69,7 @@ def overview(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def spreads(runs: Sequence[Run]) -> Iterator[str]:
-    """Mean and standard deviation of what was trained with several seeds."""
+    """Return mean and standard deviation of configurations trained with several seeds."""
 
     def but_for_the_seed(run: Run) -> str:
         return repr({**run[0].config, "seed": None})
@@ -83,7 +85,7 @@ def spreads(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def details(run: Run) -> Iterator[str]:
-    """Where a run took place, its configuration, and its epochs."""
+    """Return the environment of a run, its configuration, and its epochs."""
     result, sessions, history = run
     plan = result.config["machine"]["plan"]
     yield f"\n## {network(result.config)}, {result.config['recipe']}, seed {result.seed}, plan {plan}\n"

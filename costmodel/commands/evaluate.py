@@ -71,7 +71,7 @@ def class_table(score: Score, classes: tuple[str, ...]) -> Table:
         for k, name in enumerate(classes)
     ]
     columns = [Column("class", "class"), Column("images", "images", "count")]
-    return Table("classes", "By class", [*columns, Column("accuracy", "recognised %", "ratio")], rows)
+    return Table("classes", "By class", [*columns, Column("accuracy", "correct %", "ratio")], rows)
 
 
 def confusion_table(score: Score, classes: tuple[str, ...]) -> Table:

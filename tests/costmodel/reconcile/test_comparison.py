@@ -50,12 +50,12 @@ PROBES: Mapping[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
         (1, 4, 8, 8),
         8 * 4 * 9 * 8 * 8,
     ),
-    "counts transposed convolutions right": (
+    "counts transposed convolutions correctly": (
         lambda: nn.Sequential(nn.ConvTranspose2d(4, 8, 2, stride=2, bias=False)),
         (1, 4, 8, 8),
         4 * 8 * 4 * 8 * 8,
     ),
-    "counts a linear layer on a sequence right": (
+    "counts a linear layer on a sequence correctly": (
         lambda: nn.Sequential(nn.Linear(8, 4, bias=False)),
         (2, 10, 8),
         2 * 10 * 8 * 4,
