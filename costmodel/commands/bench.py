@@ -94,7 +94,7 @@ def bench(
         name = _model(model, named_model)
         question = Question.of(ctx, model=name, named_model=None)
         if is_own(name):
-            own = question.without(f"is of built-in networks, and does not go with {name}", BUILT_IN_ONLY)
+            own = question.without(f"applies to built-in networks, not to {name}", BUILT_IN_ONLY)
             modes = ("inference", "training") if mode == "both" else (mode,)
             setting = TimingSetting(modes, _clock(cpu_time, threads), rounds, threads, quick, timeout)
             chosen = batch if "batch" in own.typed else None

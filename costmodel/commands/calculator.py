@@ -135,15 +135,15 @@ def _refuse_before(command: str, question: Question) -> None:
 
 def _networks(request: Request) -> None:
     """Show one network, and a layer of its kind if its stages agree; or a list of networks."""
-    request = request.without("a padding is chosen for --op standard, depthwise or separable", ("padding",))
-    request = request.without("it is of one layer, with --op", OP_ONLY)
+    request = request.without("it applies to --op standard, depthwise or separable", ("padding",))
+    request = request.without("it describes one layer, with --op", OP_ONLY)
     choices = request.network.choices()
     if len(choices) > 1 or request.network.differs_by_stage(choices[0]):
         request = request.without("a list, or a choice that differs by stage, shows networks", LAYER_ONLY)
     if len(choices) == 1:
         _one(request, choices[0])
     else:
-        _many(request.without("a list of configurations has no place", ("per_layer",)), choices)
+        _many(request.without("it does not apply to a list of configurations", ("per_layer",)), choices)
 
 
 def _one(request: Request, choice: Choice) -> None:

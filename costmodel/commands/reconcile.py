@@ -137,7 +137,7 @@ def _said(
         if version is None:
             continue
         if not is_same_version(version, one.counter.version):
-            measured = f"the rules are of {one.counter.version}"
+            measured = f"the rules are for version {one.counter.version}"
             say(f"pwoct-cost: {one.counter.name} {version} is installed; {measured}")
         (said[one.counter.name],) = ask(one.counter.name, [question], [one.total], timeout or TIMEOUT)
     if predictions and not said:

@@ -67,7 +67,7 @@ def parse(text: str) -> Name:
         raise ValueError(f"a file holds many networks: name a class or function in it, as in {text}:Net")
     found = _CALL.fullmatch(text)
     if found is None:
-        raise ValueError(f"a network is a name such as {EXAMPLES}; got {text or 'nothing'}")
+        raise ValueError(f"a network is given by a name such as {EXAMPLES}; got {text or 'nothing'}")
     arguments, options = _arguments(text, found["arguments"] or "()")
     place = found["place"] or ""
     return Name(text, _source(text, place), place, found["attribute"], arguments, options)
@@ -79,7 +79,9 @@ def _converted(text: str) -> Name:
     options = ",".join(_RATIO.sub(r"\1'\2'", part) for part in rest)
     positional, found = _arguments(text, f"({options})")
     if positional or not first.strip():
-        raise ValueError(f"a converted network is such as convert(timm:resnet50, alpha=1/4); got {text}")
+        raise ValueError(
+            f"a converted network is named such as convert(timm:resnet50, alpha=1/4); got {text}"
+        )
     return Name(text, "convert", first.strip(), options=found)
 
 

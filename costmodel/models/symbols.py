@@ -67,7 +67,7 @@ def _axes(names: Sequence[str], shape: Sequence[int], text: str) -> dict[int, st
     if not shape:
         raise ValueError(f"an input without axes has no symbols; got {text}")
     if unusable := [name for name in names if iskeyword(name)]:
-        raise ValueError(f"{unusable[0]} is a word of Python, and can't name an axis; got {text}")
+        raise ValueError(f"{unusable[0]} is a Python keyword, and can't name an axis; got {text}")
     if len(names) != len(shape):
         sizes = ",".join(map(str, shape)) or "scalar"
         raise ValueError(

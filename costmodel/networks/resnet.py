@@ -189,13 +189,13 @@ def depth_note(depth: int) -> str:
     >>> depth_note(56)
     ''
     >>> print(depth_note(152).partition(";")[0])
-    resnet152 is here the network for CIFAR of that depth, not ImageNet's ResNet-152
+    resnet152 here is the CIFAR network of that depth, not ImageNet's ResNet-152
     """
     if depth not in IMAGENET_DEPTHS:
         return ""
     usual = min(MODELS, key=lambda model: (abs(MODELS[model] - depth), -MODELS[model]))
     return (
-        f"resnet{depth} is here the network for CIFAR of that depth, not ImageNet's ResNet-{depth};"
+        f"resnet{depth} here is the CIFAR network of that depth, not ImageNet's ResNet-{depth};"
         f" that one is `pwoct-cost cost timm:resnet{depth}`, and the usual one for CIFAR is {usual}"
     )
 

@@ -255,7 +255,7 @@ def uncovered_table(trace: Trace) -> Table:
         Column("calls", "calls", "count"),
         Column("reason", "not covered because"),
     ]
-    return Table("uncovered", "Not covered, and contained in no total above", columns, rows)
+    return Table("uncovered", "Not covered, and not included in any total above", columns, rows)
 
 
 def remarks(trace: Trace) -> list[str]:

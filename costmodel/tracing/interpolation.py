@@ -57,7 +57,7 @@ class Interpolation:
         counted = [count(self.sizes(point)) for point in self.points]
         names = list(counted[0])
         if any(list(layers) != names for layers in counted):
-            raise NotPolynomialError("other layers run at other sizes")
+            raise NotPolynomialError("different layers run at other sizes")
         found = {name: self._cost([layers[name] for layers in counted]) for name in names}
         for point in self.checks:
             self._check(found, count(self.sizes(point)), point)
@@ -92,7 +92,7 @@ class Interpolation:
         values = dict(zip(self._symbols, point, strict=True))
         where = ", ".join(f"{name} = {size}" for name, size in self.sizes(point).items())
         if list(found) != list(counted):
-            raise NotPolynomialError(f"other layers run at {where}")
+            raise NotPolynomialError(f"different layers run at {where}")
         for name, cost in counted.items():
             for quantity in QUANTITIES:
                 predicted = sp.sympify(getattr(found[name], quantity)).subs(values)

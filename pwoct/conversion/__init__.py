@@ -153,7 +153,7 @@ def _told(stopped: DryRunError, attempts: Sequence[tuple[list[Any], nn.Module]],
     if any(runs(net, values) for values, net in attempts):
         after = f" after {stopped.layer}" if stopped.layer else ""
         return (
-            f"{name} can't be converted: its code{after} takes no feature map in two branches: {why}; "
+            f"{name} can't be converted: its code{after} can't take a feature map in two branches: {why}; "
             "keep the layers before it plain (layers=..., or --layers)"
         )
     on = " and ".join("x".join(map(str, x.shape)) for x in args if hasattr(x, "shape")) or "no tensor"

@@ -21,7 +21,7 @@ def check_network(model: nn.Module, init: str) -> None:
     if init == "pretrained" and any(p.is_meta for p in model.parameters()):
         raise ValueError(f"init 'pretrained' needs weights, but {name} is on the meta device")
     if isinstance(getattr(model, "conversion", None), Conversion):
-        raise ValueError(f"{name} is converted already: convert the original with other options")
+        raise ValueError(f"{name} is already converted: convert the original with different options")
     compiled = [path for path, part in model.named_modules() if isinstance(part, torch.jit.ScriptModule)]
     if compiled:
         raise ValueError(f"{compiled[0] or name} is compiled by torch.jit: convert the network before that")
@@ -59,8 +59,8 @@ def _check_not_replaced(options: Options, place: int, named: Convs) -> None:
     if all(replaces(name) for name in named):
         last = next(p for p, _ in reversed(later) if any(fnmatchcase(name, p) for name in named))
         raise ValueError(
-            f"layers: {pattern!r} has no effect, because {last!r} stands after it: "
-            "of several choices for a layer, the last counts"
+            f"layers: {pattern!r} has no effect, because {last!r} comes after it: "
+            "of several choices for a layer, the last one applies"
         )
 
 
@@ -70,8 +70,8 @@ def _check_bottlenecks(pattern: str, changes: Mapping[str, Any], named: Convs) -
     if changes.get("paths") and all(c.groups > 1 or set(c.kernel_size) == {1} for c in named.values()):
         paths = ",".join(changes["paths"])
         raise ValueError(
-            f"layers: {pattern!r} asks for bottlenecks ({paths}), but names 1x1 or grouped convolutions "
-            "alone; a bottleneck takes the place of a kxk convolution without groups"
+            f"layers: {pattern!r} asks for bottlenecks ({paths}), but matches only 1x1 or grouped "
+            "convolutions; a bottleneck replaces a kxk convolution without groups"
         )
 
 

@@ -29,7 +29,7 @@ RUNS = 8  # a plan that still changes after this many runs is a bug in the rules
 NOT_RUN = "it does not run on this input"
 STEM = "it is the network's first convolution"
 AGAIN = "it runs more than once"
-NO_MAP = "it takes more or other things than one batch of feature maps"
+NO_MAP = "its input is not a single batch of feature maps"
 PASSES_ON = "it keeps channels apart, and its input is plain"
 ALONE = "its input is plain and no octave layer uses its output"
 
@@ -103,11 +103,11 @@ def refused_before(model: nn.Module) -> dict[str, str]:
         if not isinstance(conv, nn.Conv2d):
             continue
         if not name:
-            found[name] = "the network is this convolution alone"
+            found[name] = "the network consists only of this convolution"
         elif conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks:
             found[name] = "it has hooks"
         elif any(id(p) in shared for p in conv.parameters()):
-            found[name] = "its weight belongs to another layer too"
+            found[name] = "its weight is shared with another layer"
     return found
 
 
@@ -152,7 +152,7 @@ class _DryRun:
         if name in self.refused:
             raise CannotConvertError(self.refused[name])
         if choice.plain:
-            raise CannotConvertError("it is to stay plain")
+            raise CannotConvertError("it was chosen to stay plain")
         if len(self.order) == 1:
             raise CannotConvertError(STEM)
         if isinstance(call, str):

@@ -25,7 +25,9 @@ def carry(layer: ConvertedConv, conv: nn.Conv2d) -> Carried:
     """
     spec = layer.spec
     if spec.kind == DENSE and spec.groups > 1:
-        return Carried(whole=_norm(conv.weight), note="random: its groups join other channels", carried=False)
+        return Carried(
+            whole=_norm(conv.weight), note="random: its groups join different channels", carried=False
+        )
     lost: dict[str, float] = {}
     norms: dict[str, float] = {}
     for name, path in layer.named_children():

@@ -112,7 +112,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
             return _read_finite(path), skipped
         except CheckpointError as error:
             skipped.append(str(error))
-    skipped += [f"{path}: found damaged before" for path in sorted(folder.glob("damaged-*"))]
+    skipped += [f"{path}: was found damaged earlier" for path in sorted(folder.glob("damaged-*"))]
     if skipped:
         raise CheckpointError("no good checkpoint is left: " + "; ".join(skipped))
     return None, []

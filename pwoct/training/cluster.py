@@ -170,7 +170,7 @@ def _await(client: Client, futures: list[Future], topic: str, signals: Signals) 
             signals.save = False
             client.run(heed, topic, stopping)  # sent repeatedly: a worker may be new
     if stopping := stopping or signals.stop:  # a stop may arrive just as the last run ends
-        raise StoppedError(stopping, "while runs were trained; each was saved where it stood")
+        raise StoppedError(stopping, "while runs were being trained; each was saved")
 
 
 def _troubles(futures: Mapping[Future, Order]) -> Iterator[tuple[str, Exception]]:

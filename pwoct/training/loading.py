@@ -91,7 +91,9 @@ def load_run(path: str | Path, dataset: Dataset | None = None) -> TrainedRun:
 def _inputs_from(run: RunFolder, config: Config, dataset: Dataset | None) -> dict[str, Any]:
     """Return what `input.json` would say, for a run that has none."""
     if dataset is None:
-        raise RunError(f"{run.path} has no input.json, as a run of version 0.1.0: its data set must be given")
+        raise RunError(
+            f"{run.path} has no input.json, like runs of version 0.1.0: its data set must be given"
+        )
     if dataset.fingerprint != run.sessions()[-1]["data"]:
         raise RunError(f"{run.path} was trained on different data")
     images, _ = split_validation(config.data, dataset.train)

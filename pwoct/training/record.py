@@ -112,7 +112,7 @@ class RunFolder:
         except OSError:
             return f"{self.weights.name} is missing"
         if result.weights_sha256 not in (None, hashlib.sha256(weights).hexdigest()):
-            return f"{self.weights.name} is not that of its result"
+            return f"{self.weights.name} does not match its result"
         try:
             epochs = len(self.history())
         except DamagedError as error:

@@ -250,11 +250,11 @@ class Saver:
 
     def _advice(self) -> str:
         return (
-            "lower optimiser.lr, and begin anew or go on from an earlier checkpoint (those of step"
+            "lower optimiser.lr, and start again or resume from an earlier checkpoint (those of step"
             f" {steps_kept(self.run.checkpoints)} are kept)"
         )
 
-    def _attempt(self, what: str, write: Callable[[], object], ends: str = "the run goes on") -> bool:
+    def _attempt(self, what: str, write: Callable[[], object], ends: str = "the run continues") -> bool:
         """Let the first rank write; return on every rank whether that succeeded.
 
         Raises:

@@ -134,7 +134,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _check_size(self) -> Self:
         if self.image_size is not None and self.folder is None:
-            raise ValueError(f"image_size goes with folder:DIR; images of {self.dataset} have one size")
+            raise ValueError(f"image_size applies only to folder:DIR; images of {self.dataset} have one size")
         return self
 
 
@@ -170,7 +170,7 @@ class Optimiser(Section):
         if self.name == "muon" and self.rest_lr is None:
             raise ValueError("muon needs a rest_lr, the learning rate of all other parameters")
         if self.name != "muon" and self.rest_lr is not None:
-            raise ValueError(f"{self.name} has no rest_lr, which muon has alone: set optimiser.rest_lr=none")
+            raise ValueError(f"{self.name} has no rest_lr (only muon has): set optimiser.rest_lr=none")
         if self.name == "muon" and not self.nesterov:
             raise ValueError("muon takes only Nesterov steps: nesterov must be true")
         if self.nesterov and not self.momentum:

@@ -68,7 +68,7 @@ def train(
         check_alike(ranks, config, dataset)
         result = finished(run, config, dataset.fingerprint, allow_change) if from_step is None else None
         if result is not None:
-            reporter.note(f"{folder} is finished: shown, not repeated")
+            reporter.note(f"{folder} is already finished: its result is shown")
             return result
         with run.locked() if ranks.first else contextlib.nullcontext():
             session = Session(config, dataset, run, ranks, watch, reporter, keeping)

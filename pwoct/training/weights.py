@@ -44,7 +44,7 @@ def put_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         for name, value in own.items()
         if name in weights and weights[name].shape != value.shape
     ]
-    parts = (("missing", lacking), ("unknown", foreign), ("of another shape", misshapen))
+    parts = (("missing", lacking), ("unknown", foreign), ("of a different shape", misshapen))
     faults = [f"{kind}: {_first(names)}" for kind, names in parts if names]
     if faults:
         raise CheckpointError(f"the weights do not fit the network; {'; '.join(faults)}")
@@ -57,7 +57,7 @@ def _safetensors(path: Path) -> Any:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
     except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: no readable weights: not a whole .safetensors file") from error
+        raise CheckpointError(f"{path}: no readable weights: not an intact .safetensors file") from error
 
 
 def _unpickled(path: Path) -> Any:
@@ -70,8 +70,8 @@ def _unpickled(path: Path) -> Any:
     except Exception as error:
         # torch's message is unsuitable: it is long, coloured, and advises running code from the file.
         raise CheckpointError(
-            f"{path}: no readable weights: not a whole .pth file, or one that holds more than tensors, which"
-            " could run code"
+            f"{path}: no readable weights: not an intact .pth file, or one that holds more than tensors, "
+            "which could run code"
         ) from error
 
 

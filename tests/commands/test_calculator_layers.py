@@ -71,16 +71,16 @@ def test_a_transposed_layer(pwoct_cost: Run) -> None:
     [
         (("--op", "octave", "--dim", "1"), "octave layers are defined in two dimensions, got octave"),
         (("--op", "standard", "--dim", "4"), "4"),
-        (("--dim", "3"), "--dim does not apply here: it is of one layer, with --op"),
+        (("--dim", "3"), "--dim does not apply here: it describes one layer, with --op"),
         (("--op", "standard", "--dim", "3", "--size", "8x8"), "or 3 such as 1x2x3, got 8x8"),
-        (("--op", "standard", "--output-padding", "1"), "it is of transposed convolutions"),
+        (("--op", "standard", "--output-padding", "1"), "it applies to transposed convolutions"),
         (("--op", "transposed", "--output-padding", "1"), "output padding must be below 1"),
         (("--op", "transposed", "--alpha", "1/4"), "a transposed layer has no branches"),
         (("--op", "standard", "--depthwise"), "a standard layer has no branches"),
         (("--op", "pwise", "--depthwise"), "a bottleneck is not depthwise"),
         (("--op", "octave", "--exchange"), "only depthwise paths can be without it"),
         (("--op", "octave", "--depthwise", "--groups", "2"), "the groups of depthwise paths are fixed"),
-        (("--depthwise",), "--depthwise does not apply here: it is of one layer, with --op"),
+        (("--depthwise",), "--depthwise does not apply here: it describes one layer, with --op"),
     ],
 )
 def test_what_means_nothing(pwoct_cost: Run, words: tuple[str, ...], message: str) -> None:

@@ -199,7 +199,7 @@ def test_a_network_of_which_nothing_is_converted_is_named(pwoct_cost: Run) -> No
     result = pwoct_cost("convert", "resnet8", "--alpha", "1/4", "--layers", "*=plain")
     assert result.code == 0
     assert result.err == "pwoct-cost: no convolution became an octave layer; the reasons are listed\n"
-    assert "it is to stay plain" in result.out
+    assert "it was chosen to stay plain" in result.out
 
 
 @pytest.mark.usefixtures("counters_here")

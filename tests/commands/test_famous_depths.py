@@ -21,7 +21,7 @@ def test_the_network_for_cifar_is_named_as_such(
     run = pwoct_cost(*command.format(f"resnet{depth}").split())
     assert run.code == 0
     first = run.err.splitlines()[0]
-    assert first.startswith(f"pwoct-cost: warning: resnet{depth} is here the network for CIFAR of that depth")
+    assert first.startswith(f"pwoct-cost: warning: resnet{depth} here is the CIFAR network of that depth")
     assert f"`pwoct-cost cost timm:resnet{depth}`" in first
     assert first.endswith(f"the usual one for CIFAR is resnet{usual}")
 

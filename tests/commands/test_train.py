@@ -31,7 +31,7 @@ def test_a_run_is_trained_then_shown(pwoct_cost, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [row["name"]]
     again = pwoct_cost(*arguments)
     assert again.json == first.json
-    assert "is finished: shown, not repeated" in again.err
+    assert "is already finished: its result is shown" in again.err
     assert "epoch" not in again.err
 
 

@@ -56,7 +56,7 @@ def test_a_network_is_trained_evaluated_and_exported(name, plan, train, pwoct_co
     assert "24 training and 8 test images (test/) of 2 classes, 8x8; 0 of them were resized" in done.err
     [row] = done.json["runs"]
     again = train(name, "--runs", str(tmp_path))
-    assert "is finished: shown, not repeated" in again.err
+    assert "is already finished: its result is shown" in again.err
     evaluated = pwoct_cost("evaluate", row["name"], "--runs", str(tmp_path), "--format", "json")
     assert evaluated.json["accuracy"] == row["accuracy"]
     assert all(line["agrees"] for line in evaluated.json["cost"])
@@ -139,7 +139,12 @@ def test_the_built_in_networks_take_folders_too(train, tmp_path):
             4,
             "CIFAR-100 is read from a local folder: give --data DIR",
         ),
-        ("net.py:Net", ("--dataset", "synthetic", "--image-size", "8"), 2, "image_size goes with folder:DIR"),
+        (
+            "net.py:Net",
+            ("--dataset", "synthetic", "--image-size", "8"),
+            2,
+            "image_size applies only to folder:DIR",
+        ),
         ("timm:nothing", (), {2, 3}, "timm"),
     ],
 )

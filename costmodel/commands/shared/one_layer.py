@@ -69,5 +69,5 @@ def _without_idle(op: str, request: Request) -> Request:
     elif op == "octave":
         request = request.without("only depthwise paths can be without it", ("exchange",))
     if op != "transposed":
-        request = request.without("it is of transposed convolutions", ("output_padding",))
+        request = request.without("it applies to transposed convolutions", ("output_padding",))
     return request

@@ -129,7 +129,7 @@ def show_own(
         "share: roofline over measured time; by traffic: the part of the roofline that memory bounds.",
     ]
     if own.uncovered:
-        remarks.append(f"Not covered, so that their MACs are in no number: {counted(own.uncovered, 'call')}.")
+        remarks.append(f"Not covered, so their MACs are not included: {counted(own.uncovered, 'call')}.")
     payload = {
         "model": own.found.network.name.text,
         "inputs": own.found.inputs.shapes,

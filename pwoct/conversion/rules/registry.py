@@ -38,7 +38,7 @@ def apply(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     if not torch.is_grad_enabled() and (name := _custom_function()):
         raise RuntimeError(
-            f"{name} is an autograd function of the network's own, and takes no pair of branches: "
+            f"{name} is an autograd function of the network, and does not accept a pair of branches: "
             "keep the layers before it plain (layers=..., or --layers)"
         )
     if not args and "input" in kwargs:

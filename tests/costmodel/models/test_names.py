@@ -47,8 +47,8 @@ def test_arguments_are_literals_of_python(text: str, arguments: Any, options: An
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a network is a name such as resnet56, .*; got nothing"),
-        ("net.py:", "a network is a name such as .*; got net.py:"),
+        ("", "a network is given by a name such as resnet56, .*; got nothing"),
+        ("net.py:", "a network is given by a name such as .*; got net.py:"),
         (
             "no such:Net",
             "no such is neither a module, such as package.module, nor a file that ends in .py: .*",

@@ -41,7 +41,7 @@ def test_names_stand_for_axes_in_their_order(
         (["1,3,4,8,8"], ["n,h,w"], "an input of 1,3,4,8,8 needs 5 symbols, .*, such as n,h,w,_,_; got n,h,w"),
         (["scalar"], ["n"], "an input without axes has no symbols; got n"),
         (["2,5"], ["_,_"], "at least one axis must be a symbol; got _,_"),
-        (["2,5"], ["n,in"], "in is a word of Python, and can't name an axis; got n,in"),
+        (["2,5"], ["n,in"], "in is a Python keyword, and can't name an axis; got n,in"),
         (["2,5"], ["n,s", "n,s"], "there is no input for the symbols n,s: the inputs are 2,5"),
         (["x=2,5"], ["x=n,s", "x=a,b"], "the symbols of an input are given once; got x=n,s x=a,b"),
         (["2,5"], ["s,s"], "s is one size, but the inputs have 2 and 5"),

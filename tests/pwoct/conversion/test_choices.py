@@ -42,7 +42,7 @@ class Hooked(Net):
         ),
         (
             Asserts,
-            "its code after a takes no feature map in two branches: AssertionError: no tensor; keep the",
+            "its code after a can't take a feature map in two branches: AssertionError: no tensor; keep the",
         ),
         (Hooked, "Hooked can't be copied: TypeError: not this one"),
     ],
@@ -82,8 +82,8 @@ def test_a_shape_is_of_the_networks_dtype(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ({"a": "plain", "*": "alpha:1/2"}, "layers: 'a' has no effect, because '*' stands after it"),
-        ({"a": "alpha:1/2", "[ab]": "plain"}, "layers: 'a' has no effect, because '[ab]' stands after it"),
+        ({"a": "plain", "*": "alpha:1/2"}, "layers: 'a' has no effect, because '*' comes after it"),
+        ({"a": "alpha:1/2", "[ab]": "plain"}, "layers: 'a' has no effect, because '[ab]' comes after it"),
         ({"a": "beta:4"}, "layers: 'a' asks for beta 4, but none of these layers' paths is a bottleneck"),
         (["a=plain", "a=alpha:1/2"], "layers: 'a' is given twice: write one choice, key by key"),
         ({"a": {"gamma": 1}}, "layers['a'] takes alpha, beta, paths or plain, got ['gamma']"),
@@ -120,7 +120,7 @@ def test_later_choices_replace_parts_of_earlier_ones() -> None:
 
 
 def test_a_bottleneck_is_refused_where_none_of_the_named_layers_can_have_one() -> None:
-    message = "layers: 'g*' asks for bottlenecks (HL,LH), but names 1x1 or grouped convolutions alone"
+    message = "layers: 'g*' asks for bottlenecks (HL,LH), but matches only 1x1 or grouped convolutions"
     with pytest.raises(ValueError, match=re.escape(message)):
         pwoct.convert(Grouped(), alpha="1/4", layers={"g*": "paths:HL,LH"})
     made = pwoct.convert(Grouped(), alpha="1/4", layers={"*": "paths:HL,LH"})  # names others, too

@@ -148,7 +148,7 @@ def test_layers_that_share_weights_stay_and_one_under_two_names_is_converted() -
             return self.d(x)
 
     made = pwoct.convert(Sharing(), alpha="1/4", inputs=(1, 3, 8, 8))
-    tied = "its weight belongs to another layer too"
+    tied = "its weight is shared with another layer"
     assert kept(made) == {"stem": "it is the network's first convolution", "a": tied, "b": tied}
     assert made.a.weight is made.b.weight
     assert made.c is made.also

@@ -37,7 +37,7 @@ class WithFunction(nn.Module):
 @pytest.mark.parametrize("training_only", [False, True])
 def test_an_autograd_function_that_would_lose_gradients_is_refused(training_only):
     """It takes a pair for no tensor: what lies before it would silently get no gradient."""
-    words = "Scaled is an autograd function of the network's own, and takes no pair of branches"
+    words = "Scaled is an autograd function of the network, and does not accept a pair of branches"
     x = torch.randn(2, 3, 8, 8)
     if not training_only:
         with pytest.raises(ValueError, match=words):

@@ -168,7 +168,7 @@ def test_damaged_ones_set_aside_do_not_count_as_kept(folder):
     assert newest(folder)[0].step == 20
     for step in (15, 20):
         shutil.rmtree(folder / f"step-{step:010d}")
-    with pytest.raises(CheckpointError, match="damaged-step-0000000020: found damaged before"):
+    with pytest.raises(CheckpointError, match="damaged-step-0000000020: was found damaged earlier"):
         newest(folder)
 
 

@@ -199,7 +199,7 @@ def test_the_reference_is_taken_where_it_is_asked_for():
         ({"model.width": 8, "model.paths": "HL"}, "paths, width go with built-in networks"),
         ({"data.dataset": "imagenet"}, "must be cifar10, cifar100, synthetic or folder:DIR, got imagenet"),
         ({"data.dataset": "folder:"}, "must name a folder: folder:DIR"),
-        ({"data.image_size": 32}, "image_size goes with folder:DIR; images of cifar10 have one size"),
+        ({"data.image_size": 32}, "image_size applies only to folder:DIR; images of cifar10 have one size"),
         (
             {"data.dataset": "folder:x", "data.image_size": "0x4"},
             "must be a size such as 32 or 32x48, got 0x4",

@@ -71,7 +71,7 @@ def test_a_finished_run_is_recorded_and_not_repeated(tmp_path, images):
     again = Notes()
     assert train(tiny(), images, tmp_path / "run", reporter=again) == result
     assert again.epochs == []
-    assert "is finished: shown, not repeated" in again.notes[0]
+    assert "is already finished: its result is shown" in again.notes[0]
     assert len(run.sessions()) == 1
 
 
@@ -184,7 +184,7 @@ def test_a_full_disk_does_not_end_the_run(tmp_path, images, monkeypatch):
     assert calls == [0, 4, 8]
     assert result.failures == 1
     assert (
-        "the checkpoint could not be written ([Errno 28] No space left on device); the run goes on"
+        "the checkpoint could not be written ([Errno 28] No space left on device); the run continues"
         in told.notes
     )
     assert RunFolder(tmp_path / "run").result() == result

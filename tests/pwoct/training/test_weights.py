@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named():
         put_into(model, weights)
     assert str(error.value) == (
         "the weights do not fit the network; missing: 0.bias; unknown: x0, x1, x2 and 2 more;"
-        " of another shape: 0.weight (2, 4), not (2, 3)"
+        " of a different shape: 0.weight (2, 4), not (2, 3)"
     )
 
 
