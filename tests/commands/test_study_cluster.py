@@ -57,7 +57,9 @@ def test_ctrl_c_stops_all_workers_and_the_next_call_goes_on(tmp_path: Path, pwoc
     assert process.returncode == 130, text
     assert out == ""
     assert "Traceback" not in text
-    assert err.splitlines()[-1].startswith("pwoct-cost: stopped by SIGINT while runs were trained"), text
+    assert err.splitlines()[-1].startswith("pwoct-cost: stopped by SIGINT while runs were being trained"), (
+        text
+    )
     assert "dashboard: http://" in text
     begun = sorted(path.parent for path in tmp_path.glob("*/metrics.jsonl"))
     assert begun
