@@ -15,7 +15,7 @@ State = Mapping[tuple[str, str], Any]
 
 DRAWN = "random numbers are drawn"
 
-_RANDOM = ("", "")  # the key of the generators of random numbers
+_RANDOM = ("", "")  # the key of the random generators
 _PLAIN = (bool, int, float, str, type(None))
 _PARTS = ("_modules", "_parameters", "_buffers")
 

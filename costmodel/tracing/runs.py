@@ -58,7 +58,7 @@ class FakeTensors(Tensors):
         return self.substitutes.of(tensor) if type(tensor) is Tensor and tensor.is_meta else tensor
 
 
-RUNS = 12  # of a module that draws random numbers: that all of them cost the same by chance is unlikely
+RUNS = 12  # of a module that draws random numbers; they are unlikely to cost the same by chance
 
 
 @dataclass
@@ -70,8 +70,8 @@ class Run:
     backward: list[Raw] = field(default_factory=list)
     saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
     by_hand: list[tuple[int, bool]] = field(default_factory=list)  # parameters that are not registered
-    changed: str = ""  # what the module changed about itself, if anything
-    again: list[list[Raw]] = field(default_factory=list)  # of a module that changes itself: its next runs
+    changed: str = ""  # the change that the module made to itself, if any
+    again: list[list[Raw]] = field(default_factory=list)  # the next runs of a module that changes itself
 
 
 def run(
@@ -119,7 +119,7 @@ def run(
 
 
 def _next(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], changed: str) -> list[Raw]:
-    """Run a module once more, as its last run left it, and take what that recorded out again."""
+    """Run a module once more, in the state after its last run, and separate that run's record."""
     first, executions = len(recorder.calls), recorder.places.executions.copy()
     try:
         call(module, recorder, *inputs)

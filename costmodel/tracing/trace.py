@@ -85,12 +85,12 @@ def _traced(
 
 
 def _check_changes(ran: Run, first: Sequence[Call]) -> None:
-    """Refuse a module whose next run costs something else, since it changes itself or draws numbers."""
+    """Reject a module whose next run has a different cost, as it changes itself or draws random numbers."""
     macs, *others = (int(sum(call.cost.macs for call in calls)) for calls in (first, *map(priced, ran.again)))
     if other := [count for count in others if count != macs]:
         which = "its second run" if len(others) == 1 else "another run"
         raise ChangingError(
-            f"{ran.changed} while the network runs: it takes {macs:,} MACs at first and {other[0]:,} "
+            f"{ran.changed} while the network runs: it takes {macs:,} MACs in its first and {other[0]:,} "
             f"in {which}; the cost of such a network is not defined"
         )
 

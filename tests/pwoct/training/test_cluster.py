@@ -138,7 +138,7 @@ def test_a_stop_saves_all_runs_which_then_resume_to_the_same_bits(
         if news.kind == "evaluated":
             signals.stop = signal.SIGTERM
 
-    with pytest.raises(StoppedError, match="stopped by SIGTERM while runs were trained") as stopped:
+    with pytest.raises(StoppedError, match="stopped by SIGTERM while runs were being trained") as stopped:
         carry_out_here(client, study, Heard(stop), signals)
     assert stopped.value.exit_code == 143
     assert [study.state(run) for run in study.runs] != ["done", "done"]
