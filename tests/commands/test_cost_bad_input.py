@@ -112,7 +112,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["nets.py:Net"], "nets.py:Net needs an input: --input 1,3,224,224"),
         (["nets.py:Net", "--input", "1x3"], "an input is a shape such as 1,3,224,224"),
-        (["nets.py:Net", "--input", "1,3", "--inputs", "nets.py:words"], "give either --input or --inputs, not "),
+        (
+            ["nets.py:Net", "--input", "1,3", "--inputs", "nets.py:words"],
+            "give either --input or --inputs, not both: one of them gives all inputs",
+        ),
         (["nets.py:Net", "--input", "1,4,6,5"], "stem.0 fails in aten.convolution: "),
         (["nets.py:Wrong", "--input", "1,3,6,5"], "inner.1 fails in aten."),
         (["nets.py:Net(3, 4)", "--input", "1,3,6,5"], "nets.py:Net(3, 4) failed: TypeError: "),
