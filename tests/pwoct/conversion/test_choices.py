@@ -34,7 +34,7 @@ class Hooked(Net):
         (lambda: nn.Conv1d(3, 8, 3), "Conv1d has no two-dimensional convolution (nn.Conv2d)"),
         (
             lambda: pwoct.convert(Net(), alpha=0.5),
-            "Net is converted already: convert the original with other",
+            "Net is already converted: convert the original with different",
         ),
         (
             lambda: nn.Sequential(conv3(3, 8), torch.jit.script(conv3(8, 8))),

@@ -54,7 +54,7 @@ def test_a_run_that_is_not_finished_gives_its_newest_weights(images, tmp_path):
 def test_an_earlier_run_needs_its_data(run, images, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "input.json").unlink()
-    with pytest.raises(RunError, match=r"has no input.json, as a run of version 0.1.0"):
+    with pytest.raises(RunError, match=r"has no input.json, like runs of version 0.1.0"):
         pwoct.load_run(tmp_path / "run")
     with pytest.raises(RunError, match="was trained on different data"):
         pwoct.load_run(tmp_path / "run", synthetic(train=64, test=39, size=16))

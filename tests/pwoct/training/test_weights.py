@@ -75,7 +75,7 @@ def test_what_cannot_be_read_is_said_in_our_words(name, content, tmp_path, capsy
     with pytest.raises(CheckpointError) as error:
         load_weights(path)
     text = str(error.value)
-    assert text.startswith(f"{path}: no readable weights: not a whole ")
+    assert text.startswith(f"{path}: no readable weights: not an intact ")
     assert "\x1b" not in text
     assert "weights_only" not in text
     assert "\n" not in text
