@@ -48,7 +48,7 @@ def test_kernels_with_a_padding(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--padding", "1"), "--padding does not apply here: a padding is chosen for --op standard"),
+        (("--padding", "1"), "--padding does not apply here: it applies to --op standard"),
         (("--op", "octave", "--padding", "1"), "an octave layer's padding keeps its size"),
         (("--op", "pointwise", "--padding", "1"), "a pointwise layer is 1x1"),
         (("--op", "standard", "--padding", "-1"), "padding must be a whole number such as 1"),

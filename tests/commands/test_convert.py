@@ -72,8 +72,8 @@ def test_a_name_says_how_a_network_is_converted(nets: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("convert()", "a converted network is such as convert"),
-        ("convert(resnet20, 4)", "a converted network is such as convert"),
+        ("convert()", "a converted network is named such as convert"),
+        ("convert(resnet20, 4)", "a converted network is named such as convert"),
         ("convert(resnet20, alpha=x)", "arguments of a network are Python literals"),
         ("convert(resnet20, alfa=1/4)", "unexpected keyword argument 'alfa'"),
         ("convert(resnet20, alpha=2)", "alpha must be in [0, 1], got 2"),
