@@ -57,7 +57,7 @@ def test_the_average_by_hand():
         ({"optimiser.name": "muon", "optimiser.rest_lr": None}, "muon needs a rest_lr"),
         (
             {"optimiser.name": "sgd", "optimiser.rest_lr": 0.1},
-            "sgd has no rest_lr, .* set optimiser.rest_lr=none",
+            r"sgd has no rest_lr \(only muon has\): set optimiser.rest_lr=none",
         ),
         ({"optimiser.name": "muon", "optimiser.rest_lr": 0.1, "optimiser.nesterov": False}, "Nesterov"),
     ],
