@@ -77,10 +77,15 @@ def _load() -> ctypes.CDLL | CompilerError:
     try:
         return _found_or_built(folder)
     except CompilerError as error:
-        return error
+        return _reported(error)
     except OSError as error:
         reason = " ".join(str(error).split())
-        return CompilerError(f"the kernels cannot be stored in {folder} or loaded: {reason}")
+        return _reported(CompilerError(f"the kernels cannot be stored in {folder} or loaded: {reason}"))
+
+
+def _reported(error: CompilerError) -> CompilerError:
+    LOG.warning("there are no kernels for this processor, so networks are slower: %s", error)
+    return error
 
 
 def _found_or_built(folder: Path) -> ctypes.CDLL:

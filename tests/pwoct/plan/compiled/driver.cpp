@@ -32,6 +32,7 @@ struct Numbers { // of inference.cpp
 struct Step { // of training.cpp
   const void *weights, *parameters;
   void *gradients, *sums, *moments, *memory, *scratch;
+  const void *tables, *constants;
   int64_t parameter_count, sum_count, vectors, blocks, scratch_bytes;
 };
 
@@ -104,12 +105,13 @@ void answer_run(const Kernels &kernels, const Request &request, const Operation 
 }
 
 void answer_train(const Kernels &kernels, const Request &request, const Operation *operations) {
-  Buffer weights, parameters, gradients, sums, moments, memory, scratch;
-  for (Buffer *buffer : {&weights, &parameters, &gradients, &sums, &moments, &memory}) read(*buffer);
+  Buffer weights, parameters, tables, constants, gradients, sums, moments, memory, scratch;
+  for (Buffer *buffer : {&weights, &parameters, &tables, &constants, &gradients, &sums, &moments, &memory})
+    read(*buffer);
   const auto [parameter_count, sum_count, vectors, blocks, scratch_bytes, threads, unused, unused_too] = request.numbers;
   (void)unused, (void)unused_too;
   Step step = {weights.data, parameters.data, gradients.bytes ? gradients.data : nullptr, sums.data, moments.data,
-               memory.data, scratch.reserve(threads * scratch_bytes), parameter_count, sum_count, vectors, blocks,
+               memory.data, scratch.reserve(threads * scratch_bytes), tables.data, constants.data, parameter_count, sum_count, vectors, blocks,
                scratch_bytes};
   kernels.train(operations, request.count, &step, threads);
   for (const Buffer *buffer : {&gradients, &sums, &moments, &memory}) write(buffer->data, buffer->bytes);

@@ -59,9 +59,9 @@ class Driver:
         return lambda *arguments: kernel(number, *arguments)
 
     def data_ptr(self, tensor, of=torch.Tensor.data_ptr):
-        """Return the address of a tensor, and note its size."""
-        assert tensor.is_contiguous()
-        self._sizes[of(tensor)] = tensor.nbytes
+        """Return the address of a tensor, and note the bytes from there to the end of its storage."""
+        before = tensor.storage_offset() * tensor.element_size()
+        self._sizes[of(tensor)] = tensor.untyped_storage().nbytes() - before
         return of(tensor)
 
     def pwoct_tile_channels(self, left):
@@ -85,7 +85,7 @@ class Driver:
         step = step._obj
         changed = (step.gradients, step.sums, step.moments, step.memory)
         numbers = (step.parameter_count, step.sum_count, step.vectors, step.blocks, step.scratch_bytes)
-        pointers = (step.weights, step.parameters, *changed)
+        pointers = (step.weights, step.parameters, step.tables, step.constants, *changed)
         self._send(TRAIN, dtype, operations, (*numbers, threads.value), pointers)
         self._receive(*changed)
 

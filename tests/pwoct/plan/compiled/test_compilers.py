@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pwoct.plan import plan_for, with_plan
-from pwoct.plan.compiled import library
+from pwoct.plan.compiled import compiler, library
 from pwoct.resnet import resnet
 from tests.pwoct.networks import images, needs_compiler, network, step
 from tests.pwoct.plan.compiled.conftest import clear
@@ -30,6 +30,35 @@ def test_it_fails(monkeypatch):
     monkeypatch.setenv("CXX", f"{sys.executable} -c 'import sys; sys.exit(1)'")
     with pytest.raises(ValueError, match=r"does not run here: .* -march=native .* failed: "):
         with_plan(resnet(8), "native")
+
+
+def test_a_compiler_that_crashes_is_reported_once(monkeypatch, tmp_path, caplog):
+    """As Clang 16 does: one line names the error, more follow, and the plan of the library is chosen."""
+    script = tmp_path / "c++"
+    script.write_text(
+        'case "$*" in *-dM*|*" -x c++ -"*) exit 0 ;; esac\n'
+        'echo "fatal error: error in backend: Cannot select: t42" >&2\n'
+        'echo "PLEASE submit a bug report" >&2; exit 139\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("CXX", f"sh {script}")
+    monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    shape = (128, 3, 32, 32)
+    assert plan_for(resnet(8), shape, torch.float32, training=True) == "lean"
+    assert plan_for(resnet(8), shape, torch.float32, training=False) == "folded"
+    (record,) = caplog.records
+    message = record.getMessage()
+    assert message.startswith("there are no kernels for this processor, so networks are slower: sh ")
+    assert message.endswith("failed: fatal error: error in backend: Cannot select: t42")
+
+
+@pytest.mark.parametrize(("installed", "chosen"), [(("g++", "c++"), "g++"), (("c++",), "c++"), ((), "c++")])
+def test_gcc_is_preferred(monkeypatch, installed, chosen):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(compiler.shutil, "which", lambda name: name if name in installed else None)
+    assert compiler.compiler() == [chosen]
+    monkeypatch.setenv("CXX", "clang++ -O1")
+    assert compiler.compiler() == ["clang++", "-O1"]
 
 
 def test_it_says_what_is_wrong(monkeypatch, tmp_path, cache):
