@@ -25,7 +25,7 @@ from costmodel.reconcile.claims import ClaimAnswer, agreed, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
-from costmodel.reconcile.usage import OURS, PublicSource, convention_of, family_of, sources
+from costmodel.reconcile.usage import OURS, Provenance, PublicSource, convention_of, family_of, sources
 from costmodel.reconcile.variants import OtherRun, other_runs
 
 NUMBERS = 200
@@ -54,7 +54,8 @@ class Counted:
     ) -> ClaimAnswer:
         """The readings that give a number, and the parameters beside it."""
         beside = parse_figure(params) if params else None
-        return search(parse_figure(text), self.seen, self.predictions, beside, self.others, source, known)
+        printed = Provenance(source, self.row["model"].partition(":")[0], known)
+        return search(parse_figure(text), self.seen, self.predictions, beside, self.others, printed)
 
     @property
     def family(self) -> str:

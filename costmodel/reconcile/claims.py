@@ -20,7 +20,7 @@ from costmodel.readings import IntArray, printed
 from costmodel.reconcile.bridge import Prediction
 from costmodel.reconcile.countable import CountableNumber, countable
 from costmodel.reconcile.events import Seen
-from costmodel.reconcile.usage import PublicSource, preference
+from costmodel.reconcile.usage import Provenance
 from costmodel.reconcile.variants import WRITTEN_OUT, OtherRun
 
 # How parameters can be printed that are not printed as the count is: steps, words, rounding.
@@ -86,13 +86,12 @@ def search(
     predictions: Sequence[Prediction],
     params: PrintedCount | None = None,
     others: Sequence[OtherRun] = (),
-    source: str = "",
-    known: Sequence[PublicSource] | None = None,
+    provenance: Provenance = Provenance(),
 ) -> ClaimAnswer:
     """Return the readings of a network that give a printed number, and the parameters printed beside it.
 
-    `others` are its other runs, such as that with its auxiliary heads. `source` says where the number is
-    printed, and `known` which public sources are taken for granted, all of them by default.
+    `others` are its other runs, such as that with its auxiliary heads. `provenance` decides between readings
+    that are equally simple.
     """
     counted = countable(observed, predictions, others)
     values = np.array([one.value for one in counted], dtype=np.int64)
@@ -113,7 +112,7 @@ def search(
             )
     exact = fitting if params is None else [both for one in fitting if (both := _with(one, params))]
     for found in (exact, fitting):
-        found.sort(key=lambda one: (one.complexity, *_preferred(one, figure, source, known), one.counted))
+        found.sort(key=lambda one: (one.complexity, *_preferred(one, figure, provenance), one.counted))
     alone = fitting[0] if fitting and not exact else None
     return ClaimAnswer(
         figure, tuple(exact), None if exact else alone or best.found, len(values) * len(ways), params, alone
@@ -121,9 +120,9 @@ def search(
 
 
 def _preferred(
-    reading: CountReading, figure: PrintedCount, source: str, known: Sequence[PublicSource] | None
-) -> tuple[int, int, int, int]:
-    return preference(reading.families, source, figure.spelling, known, reading.names)
+    reading: CountReading, figure: PrintedCount, provenance: Provenance
+) -> tuple[int, int, int, int, int]:
+    return provenance.preference(reading.families, figure.spelling, reading.names)
 
 
 def _with(reading: CountReading, params: PrintedCount) -> CountReading | None:

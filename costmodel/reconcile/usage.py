@@ -1,7 +1,8 @@
 """Which public sources count in which way: what decides between readings that are equally simple.
 
 A number alone cannot tell conventions apart that print the same digits. First comes the one that its
-source is known to use; then one that spells the unit as it is printed; then what most sources use.
+source is known to use; then one that spells the unit as it is printed; then that of the tables which the
+network's own library publishes; then what most sources use.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ _SPELLINGS: Mapping[str, str] = {"Mac": "ptflops", "mult-add": "torchinfo"}
 
 @dataclass(frozen=True)
 class PublicSource:
-    """A table or a project, words by which it is recognised, and the counter that it uses."""
+    """A table or a project, words by which it is recognised, and the counter that it uses.
+
+    library: whose own table it is, of networks with this prefix; "" where it is none.
+    """
 
     name: str
     match: tuple[str, ...]
     counter: str
     known_by: str
+    library: str = ""
 
     @property
     def family(self) -> str:
@@ -51,31 +56,47 @@ def convention_of(source: str) -> PublicSource | None:
     return named[0] if named else None
 
 
-def preference(
-    families: Sequence[str],
-    source: str,
-    spelling: str,
-    known: Sequence[PublicSource] | None = None,
-    names: Sequence[str] = (),
-) -> tuple[int, int, int, int]:
-    """Return what sorts families of counters that give the same digits: the more likely ones are less.
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of where a number comes from.
 
-    `known` are the sources that are taken for granted, all of them by default; `names` say which counters of
-    the families give the digits.
+    source: where it is printed, such as an address. library: the one that the network is from, such as timm.
+    known: the public sources that are taken for granted, all of them by default.
     """
-    granted = sources() if known is None else known
-    usage = Counter(one.family for one in granted)
-    named = convention_of(source) if source else None
-    stated = 2
-    if named is not None and named in granted and named.family in families:
-        stated = int(not any(name.startswith((f"what {named.counter} ", OUR_WORDS)) for name in names))
-    spelled = _SPELLINGS.get(spelling) in families
-    return (
-        stated,
-        int(not spelled),
-        -max((usage[family] for family in families), default=0),
-        min((_order(family) for family in families), default=len(ORDER)),
-    )
+
+    source: str = ""
+    library: str = ""
+    known: Sequence[PublicSource] | None = None
+
+    def preference(
+        self, families: Sequence[str], spelling: str = "", names: Sequence[str] = ()
+    ) -> tuple[int, int, int, int, int]:
+        """Return what sorts families of counters that give the same digits: the more likely ones are less.
+
+        `spelling` is the unit as it is printed; `names` say which counters of the families give the digits.
+        """
+        granted = sources() if self.known is None else self.known
+        usage = Counter(one.family for one in granted)
+        return (
+            self._unstated(granted, families, names),
+            int(_SPELLINGS.get(spelling) not in families),
+            int(not any(one.library and one.library == self.library for one in _of(granted, families))),
+            -max((usage[family] for family in families), default=0),
+            min((_order(family) for family in families), default=len(ORDER)),
+        )
+
+    def _unstated(
+        self, granted: Sequence[PublicSource], families: Sequence[str], names: Sequence[str]
+    ) -> int:
+        """Return 0 for the counter that the source is known to use, 1 for one of its family, 2 for others."""
+        named = convention_of(self.source) if self.source else None
+        if named is None or named not in _of(granted, families):
+            return 2
+        return int(not any(name.startswith((f"what {named.counter} ", OUR_WORDS)) for name in names))
+
+
+def _of(known: Sequence[PublicSource], families: Sequence[str]) -> list[PublicSource]:
+    return [one for one in known if one.family in families]
 
 
 def _order(family: str) -> int:

@@ -116,11 +116,13 @@ def answers_on(
 ) -> list[tuple[str, ClaimAnswer]]:
     """Return the readings of each figure on one input, with its shapes."""
     from costmodel.reconcile.claims import search
+    from costmodel.reconcile.usage import Provenance
 
     predictions = predictions_of(on, observed, names)
     others = _others(on, observed, names)
     shape = " and ".join(on.inputs.shapes)
-    return [(shape, search(figure, observed, predictions, params, others, source)) for figure in figures]
+    printed = Provenance(source, on.network.name.source)
+    return [(shape, search(figure, observed, predictions, params, others, printed)) for figure in figures]
 
 
 def _others(on: NetworkOnInputs, observed: Seen, names: Sequence[str]) -> tuple[OtherRun, ...]:

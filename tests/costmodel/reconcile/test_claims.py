@@ -13,7 +13,7 @@ from costmodel.reconcile.claims import ClaimAnswer, agreed, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
-from costmodel.reconcile.usage import preference, sources
+from costmodel.reconcile.usage import Provenance, sources
 from costmodel.reconcile.variants import AUXILIARY, OtherRun, other_runs
 from pwoct.resnet import resnet
 
@@ -164,9 +164,8 @@ def test_of_equally_simple_readings_the_source_decides_then_the_spelling_then_th
     by_use = search(parse_figure("41.2M"), *asked()).exact
     families = {reading.families[0] for reading in by_use if not reading.complexity}
     assert {"fvcore", "ptflops"} <= families
-    named = search(
-        parse_figure("41.2M"), *asked(), source="https://github.com/huggingface/pytorch-image-models"
-    )
+    timm = Provenance("https://github.com/huggingface/pytorch-image-models")
+    named = search(parse_figure("41.2M"), *asked(), provenance=timm)
     assert "fvcore" in named.exact[0].families
     assert "ptflops" in search(parse_figure("41.2 MMac"), *asked()).exact[0].families
     assert "the number does not decide between them" in verdict(named)
@@ -174,10 +173,23 @@ def test_of_equally_simple_readings_the_source_decides_then_the_spelling_then_th
 
 def test_usage_is_counted_from_the_sources_that_are_known() -> None:
     thop = [one for one in sources() if one.counter == "thop"]
-    first = search(parse_figure("41M"), *asked(), known=thop).exact[0]
+    first = search(parse_figure("41M"), *asked(), provenance=Provenance(known=thop)).exact[0]
     assert first.complexity == 0
-    assert preference(["thop"], "", "", thop) < preference(["ours"], "", "", thop)
-    assert preference(["ours"], "", "") < preference(["thop"], "", "")
+    of_thop = Provenance(known=thop).preference
+    assert of_thop(["thop"]) < of_thop(["ours"])
+    assert Provenance().preference(["ours"]) < Provenance().preference(["thop"])
+
+
+def test_a_network_of_a_library_is_counted_as_that_library_counts() -> None:
+    """Unless the unit is spelled as another counter spells it, or the source is named."""
+    of_timm = Provenance(library="timm").preference
+    assert of_timm(["fvcore"]) < of_timm(["ours"])
+    assert of_timm(["ptflops"], "Mac") < of_timm(["fvcore"], "Mac")
+    thop = Provenance("pytorch-OpCounter README", "timm").preference
+    assert thop(["thop"]) < thop(["fvcore"])
+    assert Provenance(library="builtin").preference(["ours"]) < Provenance(library="builtin").preference(
+        ["fvcore"]
+    )
 
 
 class Attends(nn.Module):
