@@ -259,7 +259,7 @@ class Tape:
             dx = Map(*self._shape(x))
             reads = {"input": kept, "source": x}
             self.steps.append(operations.step(NORMALISATION_GRADIENT, dx, reads, **fields))
-            self._gradients[x] = dx
+            self._add_gradient(x, dx)
 
     def reverse(self, result: Map, gradient: Map, images: Map, *, to_images: bool) -> Map | None:
         """Record the gradients, given the map of the result's gradient; return the map of the images'."""

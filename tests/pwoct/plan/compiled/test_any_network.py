@@ -12,6 +12,7 @@ from torch.nn import functional as f
 import pwoct
 from pwoct.octave import OctConv
 from pwoct.plan import NativeNetwork, optimize_for_inference, plan_for, with_plan
+from pwoct.plan.compiled import operations
 from tests.pwoct.conversion.networks import KINDS, Net, Residual, Unlike
 from tests.pwoct.conversion.test_reference import KINDS as BLOCKS
 from tests.pwoct.conversion.test_reference import Random
@@ -231,6 +232,19 @@ def test_infinite_numbers():
         model = Function(FUNCTIONS[name])
         got = NativeNetwork(model, (5, 7), torch.float64, channels=6)(x)
         torch.testing.assert_close(got, model(x), equal_nan=True)
+
+
+def test_a_map_that_two_read_is_computed_once():
+    class Twice(Net):
+        def body(self, x):
+            x = self.a(x)
+            return self.bn(x) + x
+
+    native = NativeNetwork(randomised(Twice()), SIZE)
+    kinds = [op.kind for op in native.program.operations]
+    convolutions = (operations.CONVOLUTION, operations.WINOGRAD_CONVOLUTION)
+    assert sum(kinds.count(kind) for kind in convolutions) == 3  # stem, a and fc
+    check(randomised(Twice()), (2, 3, *SIZE))
 
 
 def test_weights_that_are_computed():

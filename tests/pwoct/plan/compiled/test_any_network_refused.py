@@ -33,6 +33,7 @@ def written(x):
 
 REFUSED = {
     "batch": (lambda x: f.relu(x + x.flip(0)), "it joins different images of a batch"),
+    "first image": (lambda x: x + x[:1], "it joins different images of a batch"),
     "batch statistics": (
         lambda x: f.batch_norm(x, None, None, training=True),
         "by the statistics of the batch",

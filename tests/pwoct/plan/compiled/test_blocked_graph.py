@@ -138,6 +138,21 @@ def test_convolutions(name):
     check(nn.Sequential(conv, nn.ReLU()).double(), images(16, (8, 12), channels=4))
 
 
+def test_normalisations_that_read_each_other():
+    class Chain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norms = nn.Conv2d(3, 4, 1), nn.ModuleList(nn.BatchNorm2d(4) for _ in range(3))
+
+        def forward(self, x):
+            x = self.conv(x)
+            first = f.relu(self.norms[0](x))
+            return f.relu(self.norms[2](f.relu(self.norms[1](first))) + first)
+
+    torch.manual_seed(0)
+    check(Chain().double(), images())
+
+
 def test_frozen_weights_get_no_gradient():
     model = converted(Net)
     model.b.requires_grad_(False)
