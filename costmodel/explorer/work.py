@@ -46,7 +46,7 @@ def _work(operator: Operator) -> str:
 def constants() -> dict[str, Any]:
     """Return the numbers of the roofline's model that are no machine's."""
     return {
-        "vector": roofline.VECTOR,
+        "vectors": roofline.VECTORS,
         "tile": roofline.TILE,
         "bytes": {dtype: DTYPE_BYTES[dtype] for dtype in ("float32", "bfloat16")},
         "trainingTraffic": roofline.TRAINING_TRAFFIC,

@@ -55,6 +55,7 @@ def _rates(machine: Machine) -> dict[str, Any]:
         "macs_per_second": dict(machine.macs_per_second),
         "bytes_per_second": machine.bytes_per_second,
         "seconds_per_call": machine.seconds_per_call,
+        "vector": machine.vector,
     }
 
 

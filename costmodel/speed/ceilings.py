@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn.functional import conv2d
 
-from costmodel.speed.roofline import VECTOR, Machine
+from costmodel.speed.roofline import VECTORS, Machine
 from costmodel.speed.stopwatch import Clock
 
-VECTORS = {"AVX512": VECTOR, "AVX2": VECTOR // 2}
-NARROWEST = VECTOR // 4  # SSE and NEON
+NARROWEST, AVX2, AVX512 = VECTORS
+VECTOR_OF = {"AVX2": AVX2, "AVX512": AVX512}
 
 
 def measure_machine(
@@ -34,7 +34,7 @@ def library_vector() -> int:
     PyTorch knows the processor, and what ATEN_CPU_CAPABILITY allows; oneDNN can be held to the same by
     ONEDNN_MAX_CPU_ISA.
     """
-    return VECTORS.get(torch.backends.cpu.get_cpu_capability(), NARROWEST)
+    return VECTOR_OF.get(torch.backends.cpu.get_cpu_capability(), NARROWEST)
 
 
 def best(run: Callable[[], object], clock: Clock, *, tries: int = 9, repeats: int = 1) -> float:

@@ -16,6 +16,7 @@ from costmodel.convention import dtype_bytes
 from costmodel.operators.recorder import Operator
 
 VECTOR = 16  # float32 channels in a vector with AVX-512; in bfloat16 the output channels of a tile
+VECTORS = (4, 8, VECTOR)  # with SSE and NEON, with AVX2, with AVX-512
 TILE = 32  # bfloat16 input channels of a tile
 
 # A convolution's gradients move about twice the data of its forward pass; those of other operators 1.5 times.
@@ -28,7 +29,7 @@ TRAINING_CALLS = 3
 class Machine:
     """The ceilings of a machine: MACs per second, bytes per second, seconds per call.
 
-    vector: float32 channels that the library's convolutions compute at once: 16 with AVX-512, 8 with AVX2.
+    vector: float32 channels that the library's convolutions compute at once, one of VECTORS.
     """
 
     macs_per_second: Mapping[str, float]  # by dtype

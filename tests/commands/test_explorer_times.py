@@ -44,7 +44,7 @@ def measured(machine_file: Path, pwoct_cost: Callable[..., Ran]) -> tuple[Path, 
 def python_times(net: Any, machine: dict[str, Any]) -> dict[str, str]:
     times = {}
     for setting in machine["attained"]:
-        rates = ("macs_per_second", "bytes_per_second", "seconds_per_call")
+        rates = ("macs_per_second", "bytes_per_second", "seconds_per_call", "vector")
         found = seconds(
             net.operators(setting["batch"]),
             Machine(*(setting[key] for key in rates)),
@@ -90,6 +90,31 @@ def test_a_machine_from_a_file_gives_what_bench_printed(
     assert printed["processor"] in (page.locator("#machine-said").text_content() or "")
 
 
+@pytest.mark.parametrize("vector", [4, 8, 16])
+def test_times_hold_for_the_vectors_of_a_machine(explorer: Explorer, tmp_path: Path, vector: int) -> None:
+    """Channels that are no multiple of 4 tell the vectors apart: 16/3 and 8/3 low ones, and bottlenecks."""
+    file, machine = tmp_path / "machine.json", machine_with(vector)
+    file.write_text(json.dumps(machine), encoding="utf-8")
+    page, draw = explorer.page, random.Random(vector)
+    page.get_by_text("A machine of your own").click()
+    page.locator("#machine-file").set_input_files(file)
+    page.wait_for_url("**machine=loaded")
+    for choices in [random_choices(draw) for _ in range(10)]:
+        explorer.show(f"{link_of(choices)}&machine=loaded")
+        assert shown_times(explorer, "this") == python_times(network(choices), machine), choices
+
+
+def machine_with(vector: int) -> dict[str, Any]:
+    """Both modes, both types and a batch, at rates at which arithmetic, traffic and calls all count."""
+    rates = {"bytes_per_second": 2e10, "seconds_per_call": 1e-5, "vector": vector}
+    attained = [
+        {"mode": mode, "dtype": dtype, "batch": 3, "macs_per_second": {dtype: 4e10}, **rates}
+        for mode in ("inference", "training")
+        for dtype in ("float32", "bfloat16")
+    ]
+    return {"attained": attained}
+
+
 def test_the_choice_of_a_machine_is_undone(explorer: Explorer, measured: tuple[Path, dict[str, Any]]) -> None:
     page = explorer.page
     before = shown_times(explorer, "this")
@@ -111,7 +136,7 @@ def test_a_link_without_its_machine_says_so(explorer: Explorer) -> None:
     assert explorer.page.locator("#times").is_hidden()
 
 
-RATES = {"macs_per_second": {"float32": 1e9}, "bytes_per_second": 1e9, "seconds_per_call": 1e-6}
+RATES = {"macs_per_second": {"float32": 1e9}, "bytes_per_second": 1e9, "seconds_per_call": 1e-6, "vector": 8}
 SETTING = {"mode": "inference", "dtype": "float32", "batch": 1, **RATES}
 
 
@@ -130,6 +155,10 @@ SETTING = {"mode": "inference", "dtype": "float32", "batch": 1, **RATES}
          "no rate of MACs in float32 is in attained"),
         (json.dumps({"attained": [{**SETTING, "seconds_per_call": "5us"}]}),
          "no positive seconds_per_call is in attained"),
+        (json.dumps({"attained": [{**SETTING, "vector": 12}]}),
+         "no vector of 4 or 8 or 16 channels is in attained"),
+        (json.dumps({"attained": [{key: SETTING[key] for key in SETTING if key != "vector"}]}),
+         "no vector of 4 or 8 or 16 channels is in attained"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_one_line(explorer: Explorer, tmp_path: Path, text: str, message: str) -> None:

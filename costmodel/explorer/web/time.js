@@ -4,35 +4,34 @@
 const fill = (channels, block) => ceilDiv(channels, block) * block;
 
 // How much more is computed than is needed, since vectors and tiles of channels are filled in part.
-function filling([, cIn, cOut], dtype, training) {
-  const { vector, tile } = ROOFLINE;
+function filling([, cIn, cOut], { dtype, vector }, training) {
   let ratio = fill(cOut, vector) / cOut;
   if (training) ratio = (ratio + fill(cIn, vector) / cIn + (ratio * fill(cIn, vector / 2)) / cIn) / 3;
-  return dtype === "bfloat16" ? (ratio * fill(cIn, tile)) / cIn : ratio;
+  return dtype === "bfloat16" ? (ratio * fill(cIn, ROOFLINE.tile)) / cIn : ratio;
 }
 
-function vectorFilling(part, channels) {
-  const half = ROOFLINE.vector / 2;
+function vectorFilling(part, channels, vector) {
+  const half = vector / 2;
   if (!["bn", "pool", "upsample"].includes(part) || (part === "bn" && channels % half === 0)) return 1;
-  return ((channels % half ? 1.25 : 1) * fill(channels, ROOFLINE.vector)) / channels;
+  return ((channels % half ? 1.25 : 1) * fill(channels, vector)) / channels;
 }
 
 const hasWeights = (part) => part === "conv" || part === "linear";
 
-function elementsMoved([part, cIn, cOut, , , inputs, weights, written], dtype) {
-  const { vector } = ROOFLINE;
-  if (!hasWeights(part)) return (inputs + weights + written) * vectorFilling(part, cIn);
+function elementsMoved([part, cIn, cOut, , , inputs, weights, written], { dtype, vector }) {
+  if (!hasWeights(part)) return (inputs + weights + written) * vectorFilling(part, cIn, vector);
   if (dtype === "bfloat16") return inputs + weights + written;
   return (inputs * fill(cIn, vector)) / cIn + weights + (written * fill(cOut, vector)) / cOut;
 }
 
-function operatorSeconds(work, { mode, dtype, macs_per_second: rates, bytes_per_second: traffic, seconds_per_call: call }) {
+function operatorSeconds(work, setting) {
+  const { mode, dtype, macs_per_second: rates, bytes_per_second: traffic, seconds_per_call: call } = setting;
   const training = mode === "training";
   const [part, , , macs, macsTraining, , , , calls] = work;
   const passes = training ? (ROOFLINE.trainingTraffic[part] ?? ROOFLINE.otherTrainingTraffic) : 1;
-  const moving = (elementsMoved(work, dtype) * ROOFLINE.bytes[dtype] * passes) / traffic;
+  const moving = (elementsMoved(work, setting) * ROOFLINE.bytes[dtype] * passes) / traffic;
   const needed = training ? macsTraining : macs;
-  const computing = hasWeights(part) ? (needed * filling(work, dtype, training)) / rates[dtype] : 0;
+  const computing = hasWeights(part) ? (needed * filling(work, setting, training)) / rates[dtype] : 0;
   return Math.max(computing, moving) + calls * call * (training ? ROOFLINE.trainingCalls : 1);
 }
 
@@ -78,6 +77,7 @@ function wrongIn(setting) {
   if (!Object.hasOwn(ROOFLINE.bytes, setting.dtype)) return `dtype ${setting.dtype} is`;
   if (!Number.isInteger(setting.batch) || !(setting.batch >= 1 && setting.batch <= 65536)) return `batch ${setting.batch} is`;
   if (!isPositive(setting.macs_per_second?.[setting.dtype])) return `no rate of MACs in ${setting.dtype} is`;
+  if (!ROOFLINE.vectors.includes(setting.vector)) return `no vector of ${ROOFLINE.vectors.join(" or ")} channels is`;
   const wrong = ["bytes_per_second", "seconds_per_call"].find((key) => !isPositive(setting[key]));
   return wrong ? `no positive ${wrong} is` : "";
 }
