@@ -74,7 +74,11 @@ def predict(observed: Seen, counter: Rules) -> Prediction:
     The terms' amounts add up to the difference of the totals, to the last unit.
 
     Raises ValueError where a rule meets shapes that it has no price for; there the counter itself fails.
+    Also where objects stand for tensors, and it is not known what the counter sees of them.
     """
+    if observed.stand_ins and not counter.stand_ins:
+        kinds = ", ".join(sorted(observed.stand_ins))
+        raise ValueError(f"{counter.name} is not predicted where objects stand for tensors, as {kinds} does")
     try:
         found = list(_priced(observed, counter))
     except (IndexError, TypeError, ZeroDivisionError, ValueError) as error:

@@ -41,7 +41,7 @@ class CountableNumber:
     def unit(self, factor: int) -> str:
         """Return what it is called, once or twice."""
         if self.counter is None:
-            return "MACs" if factor == 1 else "FLOPs, 2 a MAC"
+            return "MACs" if factor == 1 else "FLOPs, 2 per MAC"
         calls = self.counter.counter.calls_it
         return f"which it calls {calls}" if factor == 1 else f"twice its {calls}"
 

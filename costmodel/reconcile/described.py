@@ -21,9 +21,14 @@ def tensors_in(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
+def acts_as_tensor(value: Any) -> bool:
+    """Return whether torch's functions take a value for a tensor: one that says itself what they do to it."""
+    return not isinstance(value, Tensor | type) and hasattr(type(value), "__torch_function__")
+
+
 def described(value: Any) -> Any:
     """Return an argument without its data: shapes for tensors, plain values as they are."""
-    if isinstance(value, Tensor | np.ndarray):
+    if isinstance(value, Tensor | np.ndarray) or acts_as_tensor(value):
         return shape_of(value)
     if isinstance(value, list | tuple):
         return tuple(map(described, value))
@@ -43,7 +48,11 @@ def spec_described(value: Any) -> Any:
 
 def shapes_in(value: Any) -> tuple[Shape, ...]:
     """Return the shapes of the tensors and arrays in a value."""
-    return tuple(shape_of(leaf) for leaf in tree_leaves(value) if isinstance(leaf, Tensor | np.ndarray))
+    return tuple(
+        shape_of(leaf)
+        for leaf in tree_leaves(value)
+        if isinstance(leaf, Tensor | np.ndarray) or acts_as_tensor(leaf)
+    )
 
 
 def shape_of(tensor: Tensor | npt.NDArray[Any]) -> Shape:

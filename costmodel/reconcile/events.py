@@ -58,6 +58,9 @@ class Seen:
     batch: int
     images: int  # the batch, as a counter knows it that looks at a single positional input; else 1
     uncovered: tuple[str, ...] = ()  # operators whose MACs no formula gives
+    stand_ins: frozenset[str] = (
+        frozenset()
+    )  # classes of objects that were given to torch's functions as tensors
 
     @property
     def macs(self) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from costmodel.reconcile.described import module_facts, tensors_in
+from costmodel.reconcile.described import acts_as_tensor, module_facts, tensors_in
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.recording import EventRecorder
 from costmodel.reconcile.replacing import attention_written_out, replaced_functions
@@ -34,11 +34,16 @@ class _Calls(TorchFunctionMode):
     def __init__(self, recorder: EventRecorder) -> None:
         super().__init__()
         self._recorder = recorder
+        self.stand_ins: set[str] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         func = getattr(func, "replaced", func)  # an operator such as @ is looked up among methods
         name = getattr(func, "__name__", "")
+        for one in filter(acts_as_tensor, tree_leaves((args, kwargs))):
+            self.stand_ins.add(type(one).__name__)
+            with self:  # what it makes of the call is what runs
+                return type(one).__torch_function__(func, types, args, kwargs)
         if name == "__get__":  # an attribute such as .shape or .T
             result = func(*args, **kwargs)
             self._recorder.flow.append((-1, tensors_in((args, kwargs)), tensors_in(result)))
@@ -106,7 +111,7 @@ def _observed(
         stack.enter_context(replaced_functions(recorder))
         if written_out:
             stack.enter_context(attention_written_out())
-        stack.enter_context(_Calls(recorder))
+        calls = stack.enter_context(_Calls(recorder))
         result = module(*inputs[0], **inputs[1])
     _mark_unused(recorder, tensors_in(result))
     first = [t for t in tensors_in((args, kwargs)) if t.dim()]
@@ -118,6 +123,7 @@ def _observed(
         batch,
         batch if len(args) == 1 and not kwargs else 1,
         tuple(recorder.uncovered),
+        frozenset(calls.stand_ins),
     )
 
 

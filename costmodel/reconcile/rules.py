@@ -55,6 +55,7 @@ class Rules:
     repeats: str = "once"  # how often a module with several parents enters
     outermost: bool = False  # functions inside of what it knows, or inside of one another, are not seen
     per_image: bool = False  # divides what modules cost by the batch
+    stand_ins: bool = True  # whether the rules hold where objects stand for tensors, such as octave maps
     prefixes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()

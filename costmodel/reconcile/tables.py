@@ -48,7 +48,7 @@ def explained(prediction: Prediction) -> str:
 
 
 def signed(term: DifferenceTerm) -> str:
-    """Return a term with its sign, such as "+ 4,096 pooling, 1 an input"."""
+    """Return a term with its sign, such as "+ 4,096 pooling, 1 per input"."""
     sign = "+" if term.amount > 0 else "-"
     amount = abs(term.amount)
     number = f"{int(amount):,}" if amount == int(amount) else f"{float(amount):,.2f}"

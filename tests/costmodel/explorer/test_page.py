@@ -83,7 +83,7 @@ def test_bottleneck_behind_a_pooling_of_odd_size_at_stride_2() -> None:
     assert cost["params"] == weights + 2 * 2 * 2
     assert cost["macs"] == weights * 9 * 13
     assert cost["activations"] == (2 + 2 + 4) * 9 * 13
-    # Pooling: an operation an input; BN: 2 an element, ReLU: 1, on both maps of 2 channels.
+    # Pooling: an operation an input; BN: 2 per element, ReLU: 1, on both maps of 2 channels.
     assert cost["element_ops"] == 12 * 33 * 50 + 2 * (2 + 1) * 2 * 9 * 13
     assert cost["calls"] == 1 + 3 + 2 + 2
 

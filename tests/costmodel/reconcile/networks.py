@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pwoct.conversion import convert
 from tests.costmodel.reconcile.modules import (
     Attention,
     Cells,
@@ -36,6 +39,11 @@ Made = tuple[Callable[[], nn.Module], tuple[int, ...]]
 
 def _conv(*args: int, **options: object) -> nn.Module:
     return Seq(nn.Conv2d(*args, **options))  # type: ignore[arg-type]
+
+
+def _converted(**options: Any) -> nn.Module:
+    plain = Seq(Residual(), nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.SiLU(), Residual())
+    return convert(plain.eval(), inputs=(1, 8, 8, 8), **options)
 
 
 IMAGE, SEQUENCE = (2, 3, 12, 12), (2, 5, 16)
@@ -127,7 +135,13 @@ NETWORKS: dict[str, Made] = {
         lambda: Seq(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(3, 4, 3), nn.PixelShuffle(2)),
         IMAGE,
     ),
+    "converted": (lambda: _converted(alpha=Fraction(1, 2)), (2, 8, 8, 8)),
+    "converted_bottlenecks": (lambda: _converted(alpha=Fraction(1, 4), beta=2, paths="HL,LL"), (2, 8, 8, 8)),
 }
+
+
+# Their maps in two branches are objects that stand for tensors.
+CONVERTED = frozenset({"converted", "converted_bottlenecks"})
 
 
 def make(name: str) -> tuple[nn.Module, Tensor]:

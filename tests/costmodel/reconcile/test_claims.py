@@ -40,7 +40,7 @@ def test_a_published_count_is_our_macs() -> None:
 
 def test_flops_are_twice_the_macs_and_said_so() -> None:
     first = answer("81.63 MFLOPs").exact[0]
-    assert (first.counted, first.unit, first.value) == ("our MACs", "FLOPs, 2 a MAC", 2 * CONV_AND_LINEAR)
+    assert (first.counted, first.unit, first.value) == ("our MACs", "FLOPs, 2 per MAC", 2 * CONV_AND_LINEAR)
 
 
 def test_a_prefix_of_powers_of_two() -> None:
@@ -81,7 +81,7 @@ def test_claims_of_one_source_decide_for_one_convention() -> None:
         41_194_112,
         41_190_026,
         41_190_016,
-    )  # fvcore, ptflops, normalisation at 2 an element
+    )  # fvcore, ptflops, normalisation at 2 per element
     assert first.complexity == 0
     assert first.agreeing == 2
     assert sorted(reading.value for reading in agreed([alone])[0].exact) == sorted(

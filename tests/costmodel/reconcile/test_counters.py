@@ -21,7 +21,7 @@ from costmodel.reconcile.installed import installed_version, is_same_version, ru
 from costmodel.reconcile.locating import locate
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import ORDER, counters
-from tests.costmodel.reconcile.networks import NETWORKS, input_of, make
+from tests.costmodel.reconcile.networks import CONVERTED, NETWORKS, input_of, make
 from tests.costmodel.reconcile.random_networks import BLOCKS, network
 
 IN_CI = ("torch", "fvcore", "ptflops", "ptflops-aten", "thop", "torchinfo", "torchprofile")
@@ -44,6 +44,11 @@ def predicted(name: str, network: str) -> Prediction:
         return predict(observed(network), rules)
     module, x = make(network)
     return predict_exported(observed(network), observe_exported(module, [x]), rules)
+
+
+def is_predicted(name: str, network: str) -> bool:
+    """Whether it is known what a counter sees of a network's maps."""
+    return counters()[name].stand_ins or network not in CONVERTED
 
 
 def needed(name: str) -> None:
@@ -77,7 +82,7 @@ def test_there_are_forty_networks_of_different_kinds() -> None:
 def test_what_is_predicted_is_what_a_counter_says(name: str) -> None:
     needed(name)
     stops = STOPS.get(name, frozenset())
-    names = [one for one in NETWORKS if one not in stops]
+    names = [one for one in NETWORKS if one not in stops and is_predicted(name, one)]
     asked = [Asked(f"{HERE}:build({one!r})", (input_of(one),)) for one in (*names, *stops)]
     said = ask(name, asked)
     assert len(names) >= 40
@@ -90,7 +95,13 @@ def test_what_is_predicted_is_what_a_counter_says(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in ORDER if not counters()[name].reads_files])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_terms_add_up_to_the_difference(name: str, network: str) -> None:
-    adds_up(predicted(name, network))
+    if is_predicted(name, network):
+        adds_up(predicted(name, network))
+        return
+    with pytest.raises(
+        ValueError, match="not predicted where objects stand for tensors, as OctaveTensor does"
+    ):
+        predicted(name, network)
 
 
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name not in NOT_EXPORTED])
@@ -115,7 +126,7 @@ def test_what_cannot_be_exported_is_one_line() -> None:
 
 
 def test_batch_normalisation_is_folded_when_a_network_is_exported() -> None:
-    """By hand: convolutions with biases, ReLU, pooling (1 an input, 4 an output), a linear layer."""
+    """By hand: convolutions with biases, ReLU, pooling (1 per input, 4 per output), a linear layer."""
     pytest.importorskip("onnx")
     convolutions = 2 * (8 * 144 * 28 + 16 * 36 * 73)
     rest = 2 * (8 * 144 + 16 * 36) + 2 * 16 * (36 + 4) + 2 * 10 * 17
@@ -139,7 +150,7 @@ def test_a_wrong_rule_names_operator_and_module() -> None:
     found = locate(replace(rules, rules=wrong, by_name=by_name), module, [x], {})
     assert found is not None
     assert (found.path, found.type) == ("bn1", "BatchNorm2d")
-    assert found.operators == ("batch normalisation, 2 an element",)
+    assert found.operators == ("batch normalisation, 2 per element",)
     assert found.actual == 2 * found.predicted == 2 * 2 * 8 * 12 * 12
     assert locate(rules, module, [x], {}) is None
 

@@ -14,8 +14,8 @@ from costmodel.reconcile.rules import counters
 def test_ptflops_0_6_sees_modules_alone_and_each_once() -> None:
     """The package itself, 0.6.9, agrees on all networks of networks.py.
 
-    By hand: 8 filters of 27 taps and a bias, normalisation 2 and ReLU 1 an element, pooling 1 an input, and a
-    linear layer whose bias is counted once.
+    By hand: 8 filters of 27 taps and a bias, normalisation 2 and ReLU 1 per element, pooling 1 per input,
+    and a linear layer whose bias is counted once.
     """
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
