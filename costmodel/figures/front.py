@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from costmodel.figures.labels import label_points
 from costmodel.figures.style import BLACK, BLUE, VERMILION, engineering, legend_below, light_grid, new_figure
 from costmodel.grids.quantities import heading_of, unit_of
 from costmodel.networks.resnet import depth_of, resnet
@@ -20,7 +21,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 PLAIN_DEPTHS = (20, 32, 44, 56, 110)
 WIDE = 4  # times the least value
-MOST_NAMES = 6  # more labels would overlap
+MOST_NAMES = 6
 
 
 def front_figure(document: Document) -> Figure:
@@ -32,8 +33,7 @@ def front_figure(document: Document) -> Figure:
         _draw_steps(axes, rows, document["maximise"])
     else:
         _draw_colours(figure, axes, rows, document["quantities"][2])
-    _name_points(axes, rows)
-    _draw_plain(axes, document)
+    plain = _draw_plain(axes, document)
     _draw_budgets(axes, document["budgets"])
     light_grid(axes)
     _scale(axes)
@@ -41,6 +41,9 @@ def front_figure(document: Document) -> Figure:
     axes.set_ylabel(_axis("params", document["maximise"]))
     axes.set_title(_title(document), fontsize="medium")
     legend_below(figure, axes)
+    ordered = sorted(rows, key=lambda row: row["macs"])
+    labels = [((row["macs"], row["params"]), _name(row)) for row in ordered]
+    label_points(figure, axes, labels, plain, MOST_NAMES)
     return figure
 
 
@@ -81,22 +84,6 @@ def _draw_colours(figure: Figure, axes: Axes, rows: Sequence[Row], third: str) -
     figure.colorbar(points, ax=axes, label=unit_of(third), format=engineering())
 
 
-def _name_points(axes: Axes, rows: Sequence[Row]) -> None:
-    """Label a few points, from end to end of the front."""
-    ordered = sorted(rows, key=lambda row: row["macs"])
-    step = max(1, -(-len(ordered) // MOST_NAMES))
-    chosen = ordered[::step] if len(ordered) > 1 else ordered
-    for row in chosen:
-        axes.annotate(
-            _name(row),
-            (row["macs"], row["params"]),
-            xytext=(5, 5),
-            textcoords="offset points",
-            fontsize="x-small",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
-        )
-
-
 def _name(row: Row) -> str:
     """Return a point's label: alpha, and the bottlenecks if there are any."""
     words = [f"α {row['alpha']}"] if "alpha" in row else []
@@ -105,8 +92,8 @@ def _name(row: Row) -> str:
     return ", ".join(words)
 
 
-def _draw_plain(axes: Axes, document: Document) -> None:
-    """Draw the alternatives: plain networks not far beyond the front or the budget."""
+def _draw_plain(axes: Axes, document: Document) -> list[tuple[float, float]]:
+    """Draw the alternatives, plain networks not far beyond the front or the budget; return their places."""
     rows, budgets = document["front"], document["budgets"]
     most = {
         name: budgets.get(name, 1.5 * max((row[name] for row in rows), default=0))
@@ -116,11 +103,12 @@ def _draw_plain(axes: Axes, document: Document) -> None:
     near = [one for one in networks if one[1].macs <= most["macs"] and one[1].params <= most["params"]]
     points = [(depth, cost.macs, cost.params) for depth, cost in near or networks[:1]]
     if not points:
-        return
+        return []
     style: Any = {"marker": "s", "s": 26, "facecolors": "none", "edgecolors": BLACK}
     axes.scatter([x for _, x, _ in points], [y for *_, y in points], label="plain, by depth", **style)
     for depth, macs, params in points:
         axes.annotate(str(depth), (macs, params), xytext=(5, 4), textcoords="offset points", fontsize="small")
+    return [(macs, params) for _, macs, params in points]
 
 
 def _scale(axes: Axes) -> None:
