@@ -134,7 +134,7 @@ def bench(
                 _layer_table(designs[-1], setting, machine, quick, clock) for setting in _one_mode(settings)
             ]
         if plot is not None:
-            _draw(Path(plot), machine, results, settings[0].dtype)
+            _draw(Path(plot), machine, results, options.model)
     notes = [
         "speed: how many times as fast as the plain network in the first row;",
         "vs module: as the plain network by plan reference.",
@@ -223,10 +223,11 @@ def _layer_table(
 
 
 def _draw(
-    plot: Path, machine: Machine, results: Sequence[tuple[BenchSetting, list[Measurement]]], dtype: str
+    plot: Path, machine: Machine, results: Sequence[tuple[BenchSetting, list[Measurement]]], model: str
 ) -> None:
     from costmodel.figures.roofline import RooflinePoint, draw_roofline
 
+    batch, dtype = results[0][0].batch, results[0][0].dtype
     points = [
         RooflinePoint(
             f"{setting.mode}: {describe(result.design)}, {result.plan}",
@@ -237,7 +238,7 @@ def _draw(
         if setting.dtype == dtype
         for result in group
     ]
-    draw_roofline(points, machine, dtype, plot)
+    draw_roofline(points, machine, dtype, f"{model}, batch {batch}", plot)
     say(f"wrote {plot}")
 
 

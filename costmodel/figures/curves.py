@@ -20,9 +20,8 @@ def draw_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path
 
     drawn = {name: history for name, history in histories.items() if history}
     if not drawn:
-        raise ValueError(
-            f"curves need a run with a finished epoch, got {counted(len(histories), 'run')} without one"
-        )
+        got = f"{counted(len(histories), 'run')} without one" if histories else "no run"
+        raise ValueError(f"curves need a run with a finished epoch, got {got}")
     figure = new_figure(10, 4.2 + 0.2 * len(drawn) / 2)
     loss, accuracy = figure.subplots(1, 2)
     for (name, history), look in zip(drawn.items(), series(), strict=False):

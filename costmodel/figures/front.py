@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costmodel.figures.labels import label_points
-from costmodel.figures.style import BLACK, BLUE, VERMILION, engineering, legend_below, light_grid, new_figure
+from costmodel.figures.style import (
+    BLACK,
+    BLUE,
+    VERMILION,
+    engineering,
+    legend_below,
+    light_grid,
+    logarithmic,
+    new_figure,
+)
 from costmodel.grids.quantities import heading_of, unit_of
 from costmodel.networks.resnet import depth_of, resnet
 from costmodel.operators.recorder import cost_of
@@ -113,15 +122,12 @@ def _draw_plain(axes: Axes, document: Document) -> list[tuple[float, float]]:
 
 def _scale(axes: Axes) -> None:
     """Make an axis logarithmic if its largest value is several times its smallest."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+    axes.xaxis.set_major_formatter(engineering())
+    axes.yaxis.set_major_formatter(engineering())
+    for name in ("x", "y"):
         low, high = getattr(axes.dataLim, f"interval{name}")
         if low > 0 and high > WIDE * low:
-            getattr(axes, f"set_{name}scale")("log")
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(engineering())
+            logarithmic(axes, name)
 
 
 def _plain_networks(document: Document) -> list[tuple[int, Any]]:

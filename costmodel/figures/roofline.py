@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from costmodel.figures.saving import save
-from costmodel.figures.style import legend_below, light_grid, new_figure, series
+from costmodel.figures.style import legend_below, light_grid, logarithmic, new_figure, series
 from costmodel.speed.roofline import Machine
 
 
@@ -19,8 +19,10 @@ class RooflinePoint(NamedTuple):
     macs_per_second: float
 
 
-def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str, path: Path) -> None:
-    """Write the plot to a file whose extension gives its format.
+def draw_roofline(
+    points: Sequence[RooflinePoint], machine: Machine, dtype: str, title: str, path: Path
+) -> None:
+    """Write the plot to a file whose extension gives its format; the title says which networks these are.
 
     Raises:
         ImportError: if matplotlib is missing.
@@ -30,14 +32,7 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
         raise ValueError("a roofline plot needs at least one point")
     figure = new_figure(7, 4.8)
     axes = figure.subplots()
-    peak = machine.macs_per_second[dtype]
-    ends = [min(p.intensity for p in points) / 2, max(2 * peak / machine.bytes_per_second, 1.0)]
-    ends[1] = max(ends[1], 2 * max(p.intensity for p in points))
-    ridge = peak / machine.bytes_per_second
-    corners = sorted({*ends, ridge})
-    axes.plot(
-        corners, [min(peak, x * machine.bytes_per_second) / 1e9 for x in corners], color="black", label="roof"
-    )
+    axes.plot(*_roof(machine, dtype, [p.intensity for p in points]), color="black", label="roof")
     for label, look in zip(dict.fromkeys(p.label for p in points), series(), strict=False):
         own = [p for p in points if p.label == label]
         axes.scatter(
@@ -47,8 +42,10 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
             color=look["color"],
             marker=look["marker"],
         )
-    axes.set(xscale="log", yscale="log", xlabel="MACs per byte", ylabel=f"10⁹ MACs per second ({dtype})")
-    axes.set_title("Networks under this machine's roof", fontsize="medium")
+    logarithmic(axes, "x")
+    logarithmic(axes, "y")
+    axes.set(xlabel="MACs per byte, forward", ylabel=f"10⁹ MACs per second ({dtype})")
+    axes.set_title(f"{title}, under this machine's roof", fontsize="medium")
     light_grid(axes)
     legend_below(figure, axes, columns=2)
     save(
@@ -56,3 +53,11 @@ def draw_roofline(points: Sequence[RooflinePoint], machine: Machine, dtype: str,
         path,
         "MACs per second against MACs per byte, on logarithmic axes, below the roof of the machine.",
     )
+
+
+def _roof(machine: Machine, dtype: str, intensities: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return the corners of the roof: it rises with memory traffic up to the ridge, and is flat beyond it."""
+    peak, traffic = machine.macs_per_second[dtype], machine.bytes_per_second
+    ridge = peak / traffic
+    corners = [min(ridge, *intensities) / 2, ridge, max(ridge, *intensities) * 2]
+    return corners, [min(peak, x * traffic) / 1e9 for x in corners]

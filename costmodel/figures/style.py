@@ -72,6 +72,17 @@ def light_grid(axes: Axes, grid: Literal["both", "y"] = "both") -> None:
     axes.set_axisbelow(True)
 
 
+def logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with ticks such as 1, 2, 5, 10."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    getattr(axes, f"set_{name}scale")("log")
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(engineering())
+    axis.set_minor_formatter(NullFormatter())
+
+
 def legend_below(figure: Figure, axes: Axes, columns: int = 3, **options: Any) -> None:
     """Put the legend of axes below the figure, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()

@@ -14,6 +14,7 @@ from costmodel.figures.style import new_figure
 
 DENSE = [(1 + i / 10, 1 + (i * i % 17) / 20) for i in range(60)]
 LINE = [(1.0 + i / 100, 2.0 + i / 100) for i in range(40)]
+TWINS = [(1.0, 1.0), (1.0, 1.0), (2.0, 2.0)]  # they differ in a third quantity
 APART = [(float(i), float(i * i)) for i in range(5)]
 
 
@@ -25,7 +26,7 @@ def labelled(points: list[tuple[float, float]], *, most: int = 6, others: Any = 
     return axes, [text.get_window_extent() for text in axes.texts]
 
 
-@pytest.mark.parametrize("points", [DENSE, LINE, APART])
+@pytest.mark.parametrize("points", [DENSE, LINE, TWINS, APART])
 def test_labels_cover_nothing(points: list[tuple[float, float]]) -> None:
     axes, boxes = labelled(points)
     assert 1 <= len(boxes) <= 6

@@ -208,9 +208,10 @@ def test_curves_have_whole_epochs_and_differ(tmp_path: Path, monkeypatch: pytest
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
 
 
-def test_curves_of_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="curves need a run with a finished epoch, got 2 runs without one"):
-        draw_curves({"a": [], "b": []}, tmp_path / "x.svg")
+@pytest.mark.parametrize(("runs", "got"), [({}, "no run"), ({"a": [], "b": []}, "2 runs without one")])
+def test_curves_of_nothing_are_refused(tmp_path: Path, runs: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=f"curves need a run with a finished epoch, got {got}$"):
+        draw_curves(runs, tmp_path / "x.svg")
     assert not list(tmp_path.iterdir())
 
 

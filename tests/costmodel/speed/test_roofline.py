@@ -202,12 +202,27 @@ def test_rank_correlation_refuses(a, b, message):
 def test_the_plot_is_written(tmp_path):
     pytest.importorskip("matplotlib")
     file = tmp_path / "roofline.svg"
-    draw_roofline(
-        [RooflinePoint("plain", 10.0, 500.0), RooflinePoint("alpha 1/2", 5.0, 300.0)], SLOW, "float32", file
-    )
+    points = [RooflinePoint("plain", 10.0, 500.0), RooflinePoint("alpha 1/2", 5.0, 300.0)]
+    draw_roofline(points, SLOW, "float32", "resnet20, batch 2", file)
     text = file.read_text()
     assert "<svg" in text
     assert all(f">{label}</text>" in text for label in ("roof", "plain", "alpha 1/2"))
-    assert ">Networks under this machine's roof</text>" in text
+    assert ">resnet20, batch 2, under this machine's roof</text>" in text
     with pytest.raises(ValueError, match="at least one point"):
-        draw_roofline([], SLOW, "float32", file)
+        draw_roofline([], SLOW, "float32", "nothing", file)
+
+
+@pytest.mark.parametrize("intensity", [1.0, 200.0])
+def test_the_roof_rises_and_is_flat(intensity, tmp_path, monkeypatch):
+    """The ridge of SLOW is at 1000 MACs over 100 bytes per second: 10 MACs per byte."""
+    pytest.importorskip("matplotlib")
+    drawn = []
+    monkeypatch.setattr("costmodel.figures.roofline.save", lambda figure, *_: drawn.append(figure))
+    draw_roofline([RooflinePoint("plain", intensity, 50.0)], SLOW, "float32", "resnet20", tmp_path / "x.svg")
+    axes = drawn[0].axes[0]
+    (roof,) = axes.get_lines()
+    least, most = min(10.0, intensity) / 2, max(10.0, intensity) * 2
+    assert list(roof.get_xdata()) == [least, 10.0, most]
+    assert list(roof.get_ydata()) == [least * 100 / 1e9, 1e-6, 1e-6]
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert {"5", "10", "20"} <= set(labels)
