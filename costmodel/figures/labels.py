@@ -58,7 +58,7 @@ def _marker(axes: Axes, place: Place) -> Bbox:
     from matplotlib.transforms import Bbox
 
     x, y = axes.transData.transform(place)
-    half = RADIUS * axes.get_figure(root=True).dpi / 72
+    half = RADIUS * axes.figure.dpi / 72
     return Bbox.from_extents(x - half, y - half, x + half, y + half)
 
 
