@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
 from math import prod
@@ -190,6 +190,28 @@ def needed(result: MapNode) -> list[MapNode]:
                 found.add(node)
                 left.append(node)
     return sorted(found, key=lambda node: node.number)
+
+
+def is_same(first: MapNode, second: MapNode) -> bool:
+    """Whether two graphs, recorded apart, are of the same operations in the same order."""
+    ones, others = needed(first), needed(second)
+    place = {node: i for nodes in (ones, others) for i, node in enumerate(nodes)}
+    return len(ones) == len(others) and all(
+        _is_alike(one, other, place) for one, other in zip(ones, others, strict=True)
+    )
+
+
+def _is_alike(one: MapNode, other: MapNode, place: Mapping[MapNode, int]) -> bool:
+    if type(one) is not type(other) or [place[x] for x in one.inputs] != [place[x] for x in other.inputs]:
+        return False
+    names = [f.name for f in fields(one) if f.name not in ("inputs", "number", "where")]
+    return all(_is_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def _is_equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+    return bool(a == b)
 
 
 def uses_of(nodes: Sequence[MapNode]) -> dict[MapNode, int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pwoct.plan.graph.nodes import MAXIMUM, MEAN, MEAN_WITH_PAD, Add, MapNode, Pool, Pooling
-from pwoct.plan.graph.record import IMAGES, GraphTrace, map_shape, rule
+from pwoct.plan.graph.record import GraphTrace, map_shape, rule
 from pwoct.plan.graph.rules import one, two
 from pwoct.plan.graph.values import RefusedError
 
@@ -127,7 +127,7 @@ def _sum_groups(recorder: GraphTrace, x: Tensor, keepdim: bool) -> Recorded:
     numbers = recorder.numbers(x)
     shape = map_shape(x[:, 0])
     parts = [
-        recorder.maps.node(part.reshape(IMAGES, *shape), recorder.where[-1]) for part in numbers.unbind(1)
+        recorder.maps.node(part.reshape(len(x), *shape), recorder.where[-1]) for part in numbers.unbind(1)
     ]
     found = parts[0]
     for part in parts[1:]:

@@ -23,7 +23,6 @@ from pwoct.plan.graph.values import KEPT, Numbered, RefusedError
 
 F = TypeVar("F", bound=Callable[..., Any])
 RULES: dict[str, Callable[..., Any]] = {}  # by the names of operators
-IMAGES = 2  # with which a network is recorded: with one, it would not show what joins images
 
 
 def rule(*names: str) -> Callable[[F], F]:
@@ -47,10 +46,10 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         where: the names of the modules that run, the innermost last.
     """
 
-    def __init__(self, *, in_training: bool = False) -> None:
+    def __init__(self, images: int, *, in_training: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.in_training = in_training
-        self.maps = Numbered(IMAGES)
+        self.maps = Numbered(images)
         self.where: list[str] = [""]
         self._held: Any = WeakTensorKeyDictionary()  # for each tensor, its node or its numbers
 
@@ -149,7 +148,7 @@ class GraphTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return held
         if not isinstance(held, MapNode) and bool((held >= KEPT).any()):
             raise RefusedError("a parameter beside a feature map")
-        if len(x) != IMAGES:
+        if len(x) != self.maps.images:
             raise RefusedError("it joins different images of a batch")
         return self.maps.node(self.numbers(x).reshape(len(x), *wanted), self.where[-1])
 

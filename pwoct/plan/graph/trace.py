@@ -1,9 +1,10 @@
-"""A network as a graph: its own code runs once, on images without content."""
+"""A network as a graph: its own code runs twice, on different numbers of images without content."""
 
 from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,12 +15,15 @@ import pwoct.plan.graph.moving
 import pwoct.plan.graph.pooling
 import pwoct.plan.graph.rules  # noqa: F401 -- they register themselves
 from pwoct.conversion import Conversion, merges_output
-from pwoct.plan.graph.nodes import ImageNode, MapNode
-from pwoct.plan.graph.record import IMAGES, GraphTrace
+from pwoct.plan.graph.nodes import ImageNode, MapNode, is_same
+from pwoct.plan.graph.record import GraphTrace
 from pwoct.plan.graph.values import RefusedError
 from pwoct.plan.known import is_changed
 
 Size = tuple[int, int]
+# The numbers of images with which a network is recorded: one alone would not show what joins images, nor a
+# branch in its code on their number. A normalisation in training needs more than one.
+IN_EVALUATION, IN_TRAINING = (2, 1), (2, 3)
 
 
 class Graph(NamedTuple):
@@ -77,7 +81,8 @@ def record_network(model: nn.Module, channels: int, size: Size) -> Graph:
         ValueError: if something in it cannot be recorded; the message names the module and the operator.
     """
     copied = _copied(model).eval().double()
-    return _record(copied, GraphTrace(), channels, size)
+    graphs = [_record(copied, GraphTrace(images), channels, size) for images in IN_EVALUATION]
+    return _agreed(graphs)
 
 
 def record_training(model: nn.Module, channels: int, size: Size) -> tuple[Graph, Kept]:
@@ -86,10 +91,21 @@ def record_training(model: nn.Module, channels: int, size: Size) -> tuple[Graph,
     Raises:
         ValueError: as for `record_network`.
     """
-    copied = _copied(model)
-    recorder = GraphTrace(in_training=True)
-    recorder.keep(Kept(copied).tensors)
-    return _record(copied, recorder, channels, size), Kept(model)
+    graphs = []
+    for images in IN_TRAINING:
+        copied = _copied(model)
+        recorder = GraphTrace(images, in_training=True)
+        recorder.keep(Kept(copied).tensors)
+        graphs.append(_record(copied, recorder, channels, size))
+    return _agreed(graphs), Kept(model)
+
+
+def _agreed(graphs: Sequence[Graph]) -> Graph:
+    """Return the first graph; a graph that depends on the number of images, or on the pass, is refused."""
+    first, *others = graphs
+    if any(other.shape != first.shape or not is_same(other.result, first.result) for other in others):
+        raise ValueError("the network does not compute the same for any number of images, or in every pass")
+    return first
 
 
 def _copied(model: nn.Module) -> nn.Module:
@@ -101,7 +117,7 @@ def _copied(model: nn.Module) -> nn.Module:
 def _record(copied: nn.Module, recorder: GraphTrace, channels: int, size: Size) -> Graph:
     _follow(copied, recorder)
     dtype = next((p.dtype for p in copied.parameters()), torch.float64)
-    x = torch.empty((IMAGES, channels, *size), dtype=dtype, device="cpu")
+    x = torch.empty((recorder.maps.images, channels, *size), dtype=dtype, device="cpu")
     drawn = torch.get_rng_state(), random.getstate()
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
@@ -166,6 +182,6 @@ def _follow(model: nn.Module, recorder: GraphTrace) -> None:
 
 
 def _result(recorder: GraphTrace, y: Any) -> tuple[MapNode, torch.Size]:
-    if not isinstance(y, Tensor) or not recorder.holds(y) or len(y) != IMAGES:
+    if not isinstance(y, Tensor) or not recorder.holds(y) or len(y) != recorder.maps.images:
         raise RefusedError(f"an output that is not one tensor of all images: {type(y).__name__}")
     return recorder.node(y), y.shape[1:]

@@ -68,6 +68,31 @@ def test_what_is_refused_by_name(name):
         with_plan(model, "native", size=(9, 9))
 
 
+class Alternates(nn.Module):
+    """What differs by the number of images, or from pass to pass."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by, self.passes, self.conv = by, 0, nn.Conv2d(3, 16, 3, padding=1)
+
+    def forward(self, x):
+        self.passes += 1
+        is_other = len(x) == 1 if self.by == "images" else self.passes % 2
+        return self.conv(x).mean((2, 3)) * (3 if is_other else 1)
+
+
+@pytest.mark.parametrize("by", ["images", "passes"])
+def test_a_network_that_does_not_always_compute_the_same(by):
+    reason = why_not("native", Alternates(by), size=(8, 8))
+    assert reason == "the network does not compute the same for any number of images, or in every pass"
+
+
+def test_a_network_that_is_not_a_number_is_the_same_every_time():
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    nn.init.constant_(plain[0].weight, float("nan"))
+    assert why_not("native", plain, size=(8, 8)) is None
+
+
 def test_hooks_are_refused():
     model = pwoct.convert(Net(), alpha="1/2", inputs=(1, 3, *SIZE))
     assert why_not("native", model, size=SIZE) is None
