@@ -31,7 +31,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "models": frozenset({".", "networks"}),
     "tracing": frozenset({".", "operators"}),
     "reconcile": frozenset({".", "models", "tracing"}),
-    "checks": frozenset({".", "operators", "networks", "paper", "models", "tracing", "grids", "tables"}),
+    "checks": frozenset(
+        {".", "operators", "networks", "paper", "models", "tracing", "grids", "tables", "search"}
+    ),
     "public": frozenset({".", "operators", "networks", "grids", "search", "tables", "checks"}),
     "face": frozenset({".", "public", "tracing"}),  # costmodel/__init__.py
     "commands/shared": frozenset(

@@ -10,6 +10,7 @@ from costmodel.checks.kind_theorems import kind_claims
 from costmodel.checks.network_theorems import network_claims
 from costmodel.checks.octave_theorems import octave_claims
 from costmodel.checks.point_theorems import point_claims
+from costmodel.checks.printed_theorems import printed_claims
 from costmodel.checks.prove import Claim
 from costmodel.checks.refusal_theorems import refusal_claims
 from costmodel.checks.table_theorems import table_claims
@@ -26,5 +27,9 @@ CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
     "operators": [lambda every: operator_claims(pairs=every)],
     "octave": [lambda every: octave_claims(every=every)],
     "networks": [lambda every: depth_claims(every=every), lambda every: network_claims(every=every)],
-    "calculator": [lambda every: calculator_claims(every=every), lambda every: table_claims(every=every)],
+    "calculator": [
+        lambda every: calculator_claims(every=every),
+        lambda every: table_claims(every=every),
+        lambda every: printed_claims(every=every),
+    ],
 }

@@ -72,6 +72,7 @@ class Run:
     by_hand: list[tuple[int, bool]] = field(default_factory=list)  # parameters that are not registered
     changed: str = ""  # the change that the module made to itself, if any
     again: list[list[Raw]] = field(default_factory=list)  # the next runs of a module that changes itself
+    held: list[int] = field(default_factory=list)  # elements of its parameters after each of these runs
 
 
 def run(
@@ -112,10 +113,16 @@ def run(
             call(module, recorder, *inputs)
             found.changed = difference(before, state(module))
             if found.changed and twice:
-                runs = RUNS if found.changed == DRAWN else 1
-                found.again = [_next(module, recorder, inputs, found.changed) for _ in range(runs)]
+                found.held.append(_parameter_elements(module))
+                for _ in range(RUNS if found.changed == DRAWN else 1):
+                    found.again.append(_next(module, recorder, inputs, found.changed))
+                    found.held.append(_parameter_elements(module))
         found.by_hand = list(recorder.by_hand.values())
     return found
+
+
+def _parameter_elements(module: nn.Module) -> int:
+    return sum({id(p): p.numel() for _, _, p in own_parameters(module)}.values())
 
 
 def _next(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], changed: str) -> list[Raw]:

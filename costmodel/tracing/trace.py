@@ -86,12 +86,19 @@ def _traced(
 
 def _check_changes(ran: Run, first: Sequence[Call]) -> None:
     """Reject a module whose next run has a different cost, as it changes itself or draws random numbers."""
-    macs, *others = (int(sum(call.cost.macs for call in calls)) for calls in (first, *map(priced, ran.again)))
-    if other := [count for count in others if count != macs]:
-        which = "its second run" if len(others) == 1 else "another run"
+    macs = [int(sum(call.cost.macs for call in calls)) for calls in (first, *map(priced, ran.again))]
+    _check_same(ran.changed, "takes", "MACs in", macs)
+    # Parameters that the first run makes may stay; a run that makes more of them each time may not.
+    _check_same(ran.changed, "has", "parameters after", ran.held)
+
+
+def _check_same(changed: str, verb: str, what: str, counts: Sequence[int]) -> None:
+    noun, preposition = what.split()
+    if other := [count for count in counts if count != counts[0]]:
+        which = "its second run" if len(counts) == 2 else "another run"
         raise ChangingError(
-            f"{ran.changed} while the network runs: it takes {macs:,} MACs in its first and {other[0]:,} "
-            f"in {which}; the cost of such a network is not defined"
+            f"{changed} while the network runs: it {verb} {counts[0]:,} {noun} {preposition} its first and "
+            f"{other[0]:,} {preposition} {which}; the cost of such a network is not defined"
         )
 
 

@@ -158,6 +158,11 @@ class Grows(nn.Linear):
             x = super().forward(x)
         return x
 
+class Appends(nn.Linear):
+    def forward(self, x):
+        self.register_parameter(f"more{len(self._parameters)}", nn.Parameter(x.new_zeros(3)))
+        return super().forward(x)
+
 class Leaves(nn.Linear):
     def forward(self, x):
         raise SystemExit(0)
@@ -170,6 +175,10 @@ class Leaves(nn.Linear):
         ("Raises", "(model) fails: RuntimeError: broken (refused.py, line 6)"),
         ("Branches", "(model) fails in __bool__: "),
         ("Grows", "(model).calls is new while the network runs: "),
+        (
+            "Appends",
+            "(model).more2 is new while the network runs: it has 23 parameters after its first and 26 ",
+        ),
         ("Leaves", "it ends the program: sys.exit(0)"),
     ],
 )
