@@ -13,8 +13,12 @@ MILLION = 1e6
 DESCRIPTION = (
     "Configurations, their Pareto front, the paper's networks and plain ResNets, on logarithmic axes."
 )
-# The paper's networks that have a name beside them.
-NAMED = {"all, 0.25": "all paths, 0.25", "all, 0.75": "all paths, 0.75", "HL,LH,LL, 0.25": "all but HH, 0.25"}
+# The paper's networks that have a name beside them, and how far from the point, in printer's points.
+NAMED = {
+    "all, 0.25": ("all paths, 0.25", (8, -11)),
+    "all, 0.75": ("all paths, 0.75", (5, -37)),
+    "HL,LH,LL, 0.25": ("all but HH, 0.25", (6, -26)),
+}
 
 
 def draw_choices(
@@ -92,7 +96,7 @@ def _paper(axes: Any, paper: tuple[NetworkPoint, ...]) -> None:
         axes.scatter(macs, params, facecolors=colour, label=name, **style)
     for point in paper:
         if point.name in NAMED:
-            _annotate(axes, point, NAMED[point.name], (8, -11), color=BLUE)
+            _annotate(axes, point, *NAMED[point.name], color=BLUE)
 
 
 def _annotate(axes: Any, point: NetworkPoint, text: str, away: tuple[int, int], **style: Any) -> None:
@@ -113,13 +117,13 @@ def _plain(axes: Any, plain: tuple[NetworkPoint, ...]) -> None:
         label="plain ResNet-20, 32, 44, 56",
     )
     for point in plain:
-        _annotate(axes, point, point.name.removeprefix("ResNet-"), (-6, 6), weight="bold")
+        _annotate(axes, point, point.name.removeprefix("ResNet-"), (8, -4), weight="bold")
 
 
 def _ticks(axes: Any) -> None:
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-    axes.set_xticks([5, 10, 20, 40, 80, 130])
+    axes.set_xticks([5, 10, 20, 40, 80, 160])
     axes.set_yticks([0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,26 @@ def test_the_figure_says_what_it_shows(options: Choices, paper: Paper, tmp_path:
     for label in LABELS:
         assert f">{label}</text>" in text, label
     assert path.stat().st_size < 300_000
+
+
+def test_names_cover_no_network_and_no_other_name(
+    options: Choices, paper: Paper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("costmodel.paper.figure.save", lambda figure, *_: drawn.append(figure))
+    draw_choices(options, plain_points(), paper_points(paper), tmp_path / "choices.svg")
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    networks = [
+        found for found in axes.collections if found.get_label().split()[0] in ("paper's", "the", "plain")
+    ]
+    assert len(networks) == 3
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 3 + 4
+    places = [axes.transData.transform(place) for found in networks for place in found.get_offsets()]
+    assert not any(box.padded(3).contains(*place) for box in boxes for place in places)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_the_same_figure_twice(options: Choices, paper: Paper, tmp_path: Path) -> None:
