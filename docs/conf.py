@@ -27,6 +27,8 @@ exclude_patterns = ["_build", "records"]
 html_theme = "furo"
 html_title = f"pwoct-cost {release}"
 html_show_copyright = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 
 # Headings down to the third level get anchors, so that links to them are checked.
 myst_heading_anchors = 3
