@@ -19,9 +19,12 @@ from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.theorems import Named
 from costmodel.checks.training_theorems import GRADIENTS, work_pairs
+from costmodel.convention import Cost
+from costmodel.operators.depthwise import depthwise, separable
 from costmodel.operators.layer import Layer
 from costmodel.operators.recorder import Operator
 from costmodel.operators.registry import layer_cost, operator
+from costmodel.operators.standard import convolution
 from costmodel.sizes import Pair
 
 
@@ -32,6 +35,10 @@ def kind_claims(*, every: bool = False) -> Iterator[Claim]:
     text = f"{points} points each; stride, padding, dilation, bias, batch at random; {kinds}"
     yield Claim("random layers of every kind", partial(_layers, points), "checked", text)
     yield Claim("explained formulas = layers", partial(_explained, points), "checked", text)
+    text = (
+        f"{points} points each; stride, padding and dilation differ along the axes; {', '.join(_ALONG_AXES)}"
+    )
+    yield Claim("layers with a pair of each option", partial(_pairs_of_options, points), "checked", text)
 
 
 def _layers(points: int) -> Iterator[Identity]:
@@ -106,6 +113,45 @@ def _pairs(kind: str, layer: Layer) -> Iterator[Compared]:
     seen = observe_training(model, [x], GRADIENTS)
     yield _compared(title, "training MACs", seen.training_macs, cost.macs_training)
     yield from work_pairs(title, model, [x], [Operator("op", "conv", cost)])
+
+
+def _pairs_of_options(points: int) -> Iterator[Identity]:
+    chosen = random.Random(13)
+    for index in range(points):
+        options = {
+            name: (chosen.randrange(least, 4), chosen.randrange(least, 4))
+            for name, least in (("stride", 1), ("padding", 0), ("dilation", 1))
+        }
+        size, kernel = (
+            (chosen.randrange(least, most), chosen.randrange(least, most)) for least, most in _SIDES
+        )
+        for kind in _ALONG_AXES:
+            title = f"{kind} {index + 1}, {kernel} on {size}, {options}"
+            pairs = partial(_axis_pairs, title, kind, size, kernel, options)
+            yield Identity(title, SizeDomain({}), pairs)
+
+
+_SIDES = ((7, 16), (1, 4))  # of images and kernels: the largest kernel, dilated by 3, fits the least image
+_ALONG_AXES: Mapping[str, Callable[..., Cost]] = {
+    "standard": partial(convolution, 4, 6),
+    "depthwise": partial(depthwise, 4),
+    "separable": partial(separable, 4, 6),
+}
+
+
+def _axis_pairs(
+    title: str, kind: str, size: Pair, kernel: Pair, options: Mapping[str, Pair]
+) -> Iterator[Compared]:
+    cost = _ALONG_AXES[kind](kernel, size, **options)
+    c_out, groups = (6, 1) if kind == "standard" else (4, 4)
+
+    def make() -> nn.Module:
+        spatial = nn.Conv2d(4, c_out, kernel, groups=groups, bias=False, **options)  # type: ignore[arg-type]
+        return nn.Sequential(spatial, *([nn.Conv2d(4, 6, 1, bias=False)] if kind == "separable" else []))
+
+    counts = counted_by_module(make, [(1, 4, *size)])
+    for quantity in ("params", "macs", "activations"):
+        yield _compared(title, quantity, sum(counts[quantity].values()), getattr(cost, quantity))
 
 
 def _explained(points: int) -> Iterator[Identity]:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from costmodel.checks import kind_theorems
 from costmodel.checks import printed_theorems as theorems
 from costmodel.checks.prove import Claim, Identity
 from costmodel.convention import Cost
 from costmodel.grids import compiled, evaluate
 from costmodel.networks.closed_form import network_cost
 from costmodel.networks.resnet import ResNetDesign
-from costmodel.operators import layer
+from costmodel.operators import depthwise, layer
 from costmodel.operators.recorder import cost_of
 from costmodel.tables import counting, diff, network, sweep
 from costmodel.tables import layer as layer_tables
@@ -111,6 +112,11 @@ def _diff_from_b_to_a(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(diff, "_row", wrong)
 
 
+def _dilation_of_rows_for_columns(patch: pytest.MonkeyPatch) -> None:
+    right = depthwise._strided
+    patch.setattr(depthwise, "_strided", lambda *given: right(*given[:4], (given[4][0], given[4][0])))
+
+
 @pytest.mark.parametrize(
     ("cases", "plant"),
     [
@@ -125,6 +131,7 @@ def _diff_from_b_to_a(patch: pytest.MonkeyPatch) -> None:
         (theorems._compared_networks, _sweep_of_single_precision),
         (theorems._compared_networks, _sweep_against_the_first_row),
         (theorems._compared_networks, _diff_from_b_to_a),
+        (lambda: kind_theorems._pairs_of_options(5), _dilation_of_rows_for_columns),
     ],
 )
 @pytest.mark.usefixtures("fresh_grids")
