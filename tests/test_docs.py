@@ -194,6 +194,13 @@ def test_the_site_has_the_live_explorer(site: Path) -> None:
 
 
 @on_site
+def test_the_landing_page_shows_the_explorer(site: Path) -> None:
+    landing = read(site / "index.html")
+    assert "live/explorer.html" in landing.links
+    assert any(load.endswith("/explorer.png") for load in landing.loads)
+
+
+@on_site
 def test_every_page_is_in_a_table_of_contents(site: Path) -> None:
     linked = {link.split("#")[0] for link in read(site / "index.html").links}
     assert {f"{path.stem}.html" for path in DOCS.glob("*.md")} - {"index.html"} <= linked
