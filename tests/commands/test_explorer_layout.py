@@ -69,10 +69,14 @@ OVERLAPPING = """() => {
   const both = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 &&
     Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.3 * Math.min(a.height, b.height);
   const clashes = [];
-  found.forEach((a, i) => found.slice(i + 1).forEach((b) => {
-    if (a.owner !== b.owner && scroller(a.owner) === scroller(b.owner) && both(a.box, b.box))
-      clashes.push(`${a.text} | ${b.text}`);
-  }));
+  found.sort((a, b) => a.box.top - b.box.top);
+  found.forEach((a, i) => { // those further down begin below it
+    for (let j = i + 1; j < found.length && found[j].box.top < a.box.bottom; j++) {
+      const b = found[j];
+      if (a.owner !== b.owner && both(a.box, b.box) && scroller(a.owner) === scroller(b.owner))
+        clashes.push(`${a.text} | ${b.text}`);
+    }
+  });
   return clashes;
 }"""
 
