@@ -157,7 +157,7 @@ def figure(printed: str, quantity: str) -> PrintedCount:
     """Return a printed count of the paper: parameters in units of 10^6, MACs in units of 10^8.
 
     >>> figure("1.25", "macs")
-    PrintedCount(text='1.25', digits=125, decimals=0, power=2, unit='')
+    PrintedCount(text='1.25', digits=125, decimals=0, power=2, unit='', spelling='')
     """
     digit = last_digit(printed)
     decimals = -int(digit.logb()) - (EXPONENTS[quantity] - 6)

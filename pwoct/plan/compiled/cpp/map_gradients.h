@@ -29,8 +29,8 @@ template <class Type> static void map_gradient(const Operation &op, const Maps<T
   case IDENTITY: return with([](Sum, Sum g) { return g; });
   case RELU: return with([](Sum x, Sum g) { return x <= 0 ? Sum{} : g; });
   case LEAKY_RELU: return with([a](Sum x, Sum g) { return x > 0 ? g : g * a; });
-  case CLIP: return with([a, b](Sum x, Sum g) { return (x <= a) | (x >= b) ? Sum{} : g; });
-  case HARD_SIGMOID: return with([](Sum x, Sum g) { return (x <= -3) | (x >= 3) ? Sum{} : g * ((Scalar)1 / 6); });
+  case CLIP: return with([a, b](Sum x, Sum g) { return ((x <= a) | (x >= b)) ? Sum{} : g; });
+  case HARD_SIGMOID: return with([](Sum x, Sum g) { return ((x <= -3) | (x >= 3)) ? Sum{} : g * ((Scalar)1 / 6); });
   case HARD_SWISH:
     return with([](Sum x, Sum g) { return x <= -3 ? Sum{} : x >= 3 ? g : g * (x * ((Scalar)1 / 3) + (Scalar)0.5); });
   case SIGMOID:
@@ -102,7 +102,7 @@ template <class Type> static void pool_gradient(const Operation &op, const Maps<
           ++count;
           if (!is_maximum) return;
           Type::unpack(maps.source[place], pixel);
-          for (int i = 0; i < GROUP; ++i) best[i] = (pixel[i] > best[i]) | (pixel[i] != pixel[i]) ? pixel[i] : best[i];
+          for (int i = 0; i < GROUP; ++i) best[i] = ((pixel[i] > best[i]) | (pixel[i] != pixel[i])) ? pixel[i] : best[i];
         });
         const auto pixels = (Scalar)(op.function == MEAN_WITH_PAD ? rows.all * columns.all : count);
         if (!is_maximum)

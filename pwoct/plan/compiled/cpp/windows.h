@@ -47,7 +47,7 @@ template <class Type> static void pool_windows(const Operation &op, const Maps<T
           for (int64_t x = columns.begin; x < columns.end; x += columns.step, ++count) {
             Type::unpack(maps.input[(group * op.height + y) * op.width + x], pixel);
             for (int i = 0; i < GROUP; ++i)
-              if (is_maximum) found[i] = (pixel[i] > found[i]) | (pixel[i] != pixel[i]) ? pixel[i] : found[i];
+              if (is_maximum) found[i] = ((pixel[i] > found[i]) | (pixel[i] != pixel[i])) ? pixel[i] : found[i];
               else found[i] += pixel[i];
           }
         const auto pixels = (Scalar)(op.function == MEAN_WITH_PAD ? rows.all * columns.all : count);
