@@ -12,24 +12,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.commands.explorer_page import Explorer
+from tests.commands.small_net import NET
 from tests.conftest import Ran
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 Run = Callable[..., Ran]
-NET = """
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, width=8):
-        super().__init__()
-        self.stem = nn.Conv2d(3, width, 3, 1, 1)
-        self.one, self.two = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, 2 * width, 3, 2, 1)
-        self.three = nn.Conv2d(2 * width, 2 * width, 3, 1, 1)
-
-    def forward(self, x):
-        return self.three(self.two(self.one(self.stem(x)).relu()).relu()).mean((2, 3))
-"""
 SPACE = ("--input", "1,3,8,8", "--per-stage", "--alpha", "0,1/4,1/2", "--beta", "2,3")
 FOUND = "#search[data-state=found]"
 

@@ -123,11 +123,8 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
     return tape, images, x.high
 
 
-def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None = None) -> str | None:
-    """Return why a network cannot be trained by this plan at a batch size, or None if it can.
-
-    size: of the images; if it is given, all layers are checked.
-    """
+def why_no_batch(model: nn.Module, images: int) -> str | None:
+    """Return why the kernels cannot train batches of so many images, whatever the layers, or None."""
     if reason := why_not(torch.float32):
         return f'the plan "blocked" does not run here: {reason}'
     dtypes = {parameter.dtype for parameter in model.parameters()}
@@ -136,6 +133,16 @@ def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None 
     lanes = lanes_of(*dtypes)
     if images < 1 or images % lanes:
         return f"{NEEDS} batches of a multiple of {lanes} images, got {images}"
+    return None
+
+
+def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None = None) -> str | None:
+    """Return why a network cannot be trained by this plan at a batch size, or None if it can.
+
+    size: of the images; if it is given, all layers are checked.
+    """
+    if reason := why_no_batch(model, images):
+        return reason
     try:
         if size is not None:
             record(model, size)

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pwoct.plan.compiled.blocked import track
+from pwoct.plan.compiled.blocked import track, why_no_batch
 from pwoct.plan.compiled.emit_training import TrainingEmitter
 from pwoct.plan.compiled.filters import NEEDS
 from pwoct.plan.compiled.graph_tape import GraphTape
 from pwoct.plan.compiled.layout import Layout, layout_of
 from pwoct.plan.compiled.library import why_not
-from pwoct.plan.compiled.operations import Map, Size, lanes_of
+from pwoct.plan.compiled.operations import Map, Size
 from pwoct.plan.compiled.training import Features, Pass, TrainingStep
 from pwoct.plan.converted import LeanConverted, why_not_converted
-from pwoct.plan.graph.nodes import Convolve, needed
+from pwoct.plan.graph.nodes import Convolve, MapNode, needed
 from pwoct.plan.graph.trace import image_channels, record_training
 from pwoct.plan.tracing import check_untraced
 
@@ -106,11 +106,17 @@ def record_step(
         ValueError: if there is no kernel for one of its operators.
     """
     try:
-        graph, kept = record_training(model, channels, size)
-        tape, images = GraphTape(rounds), Map(channels, *size)
-        return tape, images, TrainingEmitter(tape, images, graph.result, kept).run(), graph.shape
+        return _recorded(model, channels, size, rounds)[1:]
     except ValueError as error:
         raise ValueError(f'the plan "blocked" does not compute this network: {error}') from error
+
+
+def _recorded(
+    model: nn.Module, channels: int, size: Size, rounds: bool = False
+) -> tuple[MapNode, GraphTape, Map, Map, torch.Size]:
+    graph, kept = record_training(model, channels, size)
+    tape, images = GraphTape(rounds), Map(channels, *size)
+    return graph.result, tape, images, TrainingEmitter(tape, images, graph.result, kept).run(), graph.shape
 
 
 @torch.no_grad()
@@ -121,11 +127,10 @@ def is_narrow(model: nn.Module, channels: int, size: Size) -> bool:
     taps.
     """
     try:
-        graph, kept = record_training(copy.deepcopy(model).train(), channels, size)
-        TrainingEmitter(GraphTape(), Map(channels, *size), graph.result, kept).run()
+        graph, *_ = _recorded(copy.deepcopy(model).train(), channels, size)
     except ValueError:
         return False
-    layers = [node for node in needed(graph.result) if isinstance(node, Convolve)]
+    layers = [node for node in needed(graph) if isinstance(node, Convolve)]
     work = {node: node.weight.numel() * node.size[0] * node.size[1] for node in layers}
     wide = sum(macs for node, macs in work.items() if min(node.weight.shape[:2]) > WIDE)
     most_taps = max((node.weight[0, 0].numel() for node in layers if node.is_dense), default=0)
@@ -139,16 +144,9 @@ def why_no_step(
 
     images: in a batch. size, channels: of the images; if the size is given, the network is recorded.
     """
-    if reason := why_not(torch.float32):
-        return f'the plan "blocked" does not run here: {reason}'
-    dtypes = {parameter.dtype for parameter in model.parameters()}
-    if dtypes not in ({torch.float32}, {torch.float64}):
-        return f"{NEEDS} parameters in float32 or float64, got {', '.join(sorted(map(str, dtypes)))}"
-    lanes = lanes_of(*dtypes)
-    if images < 1 or images % lanes:
-        return f"{NEEDS} batches of a multiple of {lanes} images, got {images}"
-    if size is None:
-        return None
+    reason = why_no_batch(model, images)
+    if reason is not None or size is None:
+        return reason
     try:
         record_step(copy.deepcopy(model).train(), channels or image_channels(model), size)
     except ValueError as error:

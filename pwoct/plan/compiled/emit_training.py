@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from pwoct.plan.compiled.emit import is_doubled
+from pwoct.plan.compiled.emit import RELU, is_doubled
 from pwoct.plan.compiled.filters import Filters, Normalised, Statistics
 from pwoct.plan.compiled.graph_tape import GraphTape
 from pwoct.plan.compiled.operations import NONE, Map
@@ -17,7 +17,6 @@ from pwoct.plan.graph.nodes import (
     Add,
     BatchNormalise,
     Convolve,
-    Function,
     Gather,
     ImageNode,
     MapNode,
@@ -29,7 +28,6 @@ from pwoct.plan.graph.nodes import (
 )
 from pwoct.plan.graph.trace import Kept
 
-RELU = Function("relu")
 HALVING = Pooling(MEAN, kernel=(2, 2), stride=2)
 
 
