@@ -47,7 +47,11 @@ sizes = pytest.mark.parametrize("size", SIZES, ids=str)
 def network(options, depth=14):
     """A network whose normalisations do something."""
     torch.manual_seed(0)
-    model = resnet(depth, **{"width": 8, **options})
+    return with_statistics(resnet(depth, **{"width": 8, **options}))
+
+
+def with_statistics(model):
+    """The same network, whose normalisations do something now."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)

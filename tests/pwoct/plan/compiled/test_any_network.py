@@ -16,7 +16,7 @@ from pwoct.plan.compiled import operations
 from tests.pwoct.conversion.networks import KINDS, Net, Residual, Unlike
 from tests.pwoct.conversion.test_reference import KINDS as BLOCKS
 from tests.pwoct.conversion.test_reference import Random
-from tests.pwoct.networks import needs_compiler, relative_error, skip_without
+from tests.pwoct.networks import needs_compiler, relative_error, skip_without, with_statistics
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("one_thread")]
 
@@ -28,13 +28,7 @@ TAKEN = [kind for kind in KINDS if kind is not Unlike]
 def randomised(model):
     """The network with normalisations that do something."""
     torch.manual_seed(0)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-    return model.eval()
+    return with_statistics(model).eval()
 
 
 def images(shape, seed=0):
