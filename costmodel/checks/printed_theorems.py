@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import product
+from math import isqrt
 from typing import Any
 
 import sympy as sp
@@ -53,6 +54,13 @@ LAYERS: Sequence[Layer] = (
 )
 COUNTED = ("params", "macs", "macs_training", "element_ops", "elements_read")
 DEEP = (12, 33, 66, 99, 100, 101, 166, 200, 333)  # blocks of a stage
+# Alphas, paths and the stage that is counted: bounds are closest where the last stage has most of the weights.
+WIDE: Sequence[tuple[Any, Any, int | None]] = (
+    ("0", (), None),
+    ("0", (("HH",), (), ()), None),
+    (("0", "0", "1/1024"), (), None),
+    ("1/1024", (), 2),
+)
 SIDES = (1, 3, 5, 7, 9, 15, 18, 33)  # of outputs, whose low branch is rounded up
 
 
@@ -64,9 +72,8 @@ def printed_claims(*, every: bool = False) -> Iterator[Claim]:  # noqa: ARG001 -
     yield Claim("folded() grows by an inner block", _deep, "checked", text)
     text = "4 networks, and stages of them; batches of 1 and 3, shortcuts A and B, bottlenecks of one channel"
     yield Claim("grids of stages and batches = operators()", _grids, "checked", text)
-    yield Claim(
-        "grids refuse counts beyond 64 bits", _overflow, "checked", "24 sizes around the limit, 2 networks"
-    )
+    text = f"24 sizes and 24 widths around the limit, 2 and {len(WIDE)} networks"
+    yield Claim("grids refuse counts beyond 64 bits", _overflow, "checked", text)
     sides = ", ".join(map(str, SIDES))
     yield Claim("formulas of paths at odd sizes = operators()", _odd, "checked", f"outputs of {sides} pixels")
     yield Claim("sweeps and diffs = operators()", _compared_networks, "checked", "18 rows of sweeps, 2 diffs")
@@ -172,6 +179,7 @@ def _costs(title: str, wanted: Cost, found: Cost) -> Iterator[Compared]:
 
 def _overflow() -> Iterator[Identity]:
     yield _identity("large images", _overflow_pairs)
+    yield _identity("wide networks", _wide_pairs)
 
 
 def _overflow_pairs(title: str) -> Iterator[Compared]:
@@ -189,6 +197,23 @@ def _overflow_pairs(title: str) -> Iterator[Compared]:
         wanted = cost_of(_only(one, size)).macs
         yield Compared(f"{title} of {size}", "macs", sp.Integer(wanted), sp.Integer(int(found)))
     yield Compared(title, "refusals", sp.Integer(1), sp.Integer(0 < refused < 48))
+
+
+def _wide_pairs(title: str) -> Iterator[Compared]:
+    """Yield exact parameters for widths up to far beyond 64 bits: printed as they are, or refused."""
+    refused = 0
+    # Each width has twice the products of the one before.
+    for power, (alpha, paths, stage) in product(range(46, 70), WIDE):
+        one = grid([alpha], [2], [paths], [8], [isqrt(2**power)])
+        try:
+            (found,) = evaluate(one, ("params",), stage=stage)["params"]
+        except ValueError:
+            refused += 1
+            continue
+        wanted = cost_of(op for op in one.network(0).operators() if stage in (None, op.place.stage)).params
+        where = f"{title} of {alpha}, stage {stage}, width {isqrt(2**power)}"
+        yield Compared(where, "params", sp.Integer(wanted), sp.Integer(int(found)))
+    yield Compared(title, "refusals", sp.Integer(1), sp.Integer(0 < refused < 24 * len(WIDE)))
 
 
 def _only(one: Grid, size: tuple[int, int]) -> list[Operator]:

@@ -87,6 +87,12 @@ def _low_bound(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(compiled.CompiledForm, "bound", lambda *_: 0)
 
 
+def _bound_of_the_first_stage(patch: pytest.MonkeyPatch) -> None:
+    right = compiled._largest_value
+    # All symbols of channels and widths at the base width, not at that of the last stage.
+    patch.setattr(compiled, "_largest_value", lambda s, n, w: min(w, right(s, n, w)))
+
+
 def _sides_taken_for_even(patch: pytest.MonkeyPatch) -> None:
     right = layer._side
     patch.setattr(layer, "_side", lambda name, number: right(name, number if number % 4 == 3 else 2))
@@ -127,6 +133,7 @@ def _dilation_of_rows_for_columns(patch: pytest.MonkeyPatch) -> None:
         (theorems._grids, _stage_of_one_image),
         (theorems._grids, _networks_with_another_shortcut),
         (theorems._overflow, _low_bound),
+        (theorems._overflow, _bound_of_the_first_stage),
         (theorems._odd, _sides_taken_for_even),
         (theorems._compared_networks, _sweep_of_single_precision),
         (theorems._compared_networks, _sweep_against_the_first_row),
