@@ -54,7 +54,7 @@ LAYERS: Sequence[Layer] = (
 )
 COUNTED = ("params", "macs", "macs_training", "element_ops", "elements_read")
 DEEP = (12, 33, 66, 99, 100, 101, 166, 200, 333)  # blocks of a stage
-# Alphas, paths and the stage that is counted: bounds are closest where the last stage has most of the weights.
+# Alphas, paths and the counted stage: a bound is closest where the last stage has most of the weights.
 WIDE: Sequence[tuple[Any, Any, int | None]] = (
     ("0", (), None),
     ("0", (("HH",), (), ()), None),
