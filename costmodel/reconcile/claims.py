@@ -119,9 +119,7 @@ def search(
     )
 
 
-def _preferred(
-    reading: CountReading, figure: PrintedCount, provenance: Provenance
-) -> tuple[int, int, int, int, int]:
+def _preferred(reading: CountReading, figure: PrintedCount, provenance: Provenance) -> tuple[int, ...]:
     return provenance.preference(reading.families, figure.spelling, reading.names)
 
 

@@ -18,8 +18,11 @@ from costmodel.reconcile.rules import ORDER, counters
 
 OURS = "ours"
 OUR_WORDS = "our MACs"
-# The family and the spelling of a unit that its counters alone print.
-_SPELLINGS: Mapping[str, str] = {"Mac": "ptflops", "mult-add": "torchinfo"}
+# How units are spelled that some counters alone print.
+_SPELLINGS: Mapping[str, Sequence[str]] = {
+    "Mac": ("ptflops", "ptflops-aten", "ptflops-0.6"),
+    "mult-add": ("torchinfo",),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Provenance:
 
     def preference(
         self, families: Sequence[str], spelling: str = "", names: Sequence[str] = ()
-    ) -> tuple[int, int, int, int, int]:
+    ) -> tuple[int, ...]:
         """Return what sorts families of counters that give the same digits: the more likely ones are less.
 
         `spelling` is the unit as it is printed; `names` say which counters of the families give the digits.
@@ -79,8 +82,9 @@ class Provenance:
         usage = Counter(one.family for one in granted)
         return (
             self._unstated(granted, families, names),
-            int(_SPELLINGS.get(spelling) not in families),
+            int(not any(_counts(one, names) for one in _SPELLINGS.get(spelling, ()))),
             int(not any(one.library and one.library == self.library for one in _of(granted, families))),
+            -sum(_counts(one.counter, names) for one in granted),
             -max((usage[family] for family in families), default=0),
             min((_order(family) for family in families), default=len(ORDER)),
         )
@@ -92,7 +96,16 @@ class Provenance:
         named = convention_of(self.source) if self.source else None
         if named is None or named not in _of(granted, families):
             return 2
-        return int(not any(name.startswith((f"what {named.counter} ", OUR_WORDS)) for name in names))
+        return int(not _counts(named.counter, names))
+
+
+def _counts(counter: str, names: Sequence[str]) -> bool:
+    """Return whether names of what is counted, such as "what thop 0.1.1 prints", name a counter."""
+    return any(name.startswith(_said(counter)) for name in names)
+
+
+def _said(counter: str) -> str:
+    return OUR_WORDS if counter == OURS else f"what {counter} "
 
 
 def _of(known: Sequence[PublicSource], families: Sequence[str]) -> list[PublicSource]:

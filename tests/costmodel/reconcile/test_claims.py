@@ -13,7 +13,7 @@ from costmodel.reconcile.claims import ClaimAnswer, agreed, search
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.observe import observe
 from costmodel.reconcile.rules import counters
-from costmodel.reconcile.usage import Provenance, sources
+from costmodel.reconcile.usage import Provenance, family_of, sources
 from costmodel.reconcile.variants import AUXILIARY, OtherRun, other_runs
 from pwoct.resnet import resnet
 
@@ -180,11 +180,25 @@ def test_usage_is_counted_from_the_sources_that_are_known() -> None:
     assert Provenance().preference(["ours"]) < Provenance().preference(["thop"])
 
 
+def test_sources_speak_for_their_own_counter_before_its_relatives() -> None:
+    """Two known sources count by thop's versions of 2019 and 2022, none by that of 2020."""
+    prefers = Provenance(known=[one for one in sources() if one.family == "thop"]).preference
+    used, related = ([f"what {name} prints"] for name in ("thop-1909 0.0.31", "thop-2005 0.0.31"))
+    assert prefers(["thop"], names=used) < prefers(["thop"], names=related) < prefers(["ptflops"], names=[])
+
+
+def test_what_descends_from_a_counter_is_of_its_family() -> None:
+    assert family_of("mmcv") == family_of("ptflops-0.6") == "ptflops"
+    assert family_of("mmengine") == "fvcore"
+
+
 def test_a_network_of_a_library_is_counted_as_that_library_counts() -> None:
     """Unless the unit is spelled as another counter spells it, or the source is named."""
     of_timm = Provenance(library="timm").preference
     assert of_timm(["fvcore"]) < of_timm(["ours"])
-    assert of_timm(["ptflops"], "Mac") < of_timm(["fvcore"], "Mac")
+    spelled = of_timm(["fvcore"], "Mac", ["what fvcore 0.1.5 prints"])
+    assert of_timm(["ptflops"], "Mac", ["what ptflops-0.6 0.6.9 prints"]) < spelled
+    assert of_timm(["ptflops"], "Mac", ["what mmcv 1.7.2 prints"]) > spelled, "it prints GFLOPs"
     thop = Provenance("pytorch-OpCounter README", "timm").preference
     assert thop(["thop"]) < thop(["fvcore"])
     assert Provenance(library="builtin").preference(["ours"]) < Provenance(library="builtin").preference(
