@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +19,19 @@ from costmodel.__main__ import SYMPY_CACHE
 # As in the command line, and for the same reason. sympy reads it when it is first imported.
 os.environ.setdefault("SYMPY_CACHE_SIZE", SYMPY_CACHE)
 
+# Many tests start processes, which would compile all modules anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The same examples in every run: a test never fails by chance. No deadline: the machine may be busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests, which stay to the end, out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 # Without node the test is skipped, but fails in CI, where it must run.

@@ -202,6 +202,14 @@ def test_front_is_the_best_of_all_configurations(
     assert shown["frontCount"] == f"{len(space)} configurations, {len(best)} on the front"
 
 
+@pytest.mark.parametrize("rule", "ABC")
+def test_configurations_of_the_chart_cost_what_each_network_does(explorer: Explorer, rule: str) -> None:
+    """Plain networks have no stride rule, networks of alpha 0 with a bottleneck have one."""
+    explorer.show(link_of(DEFAULTS | {"depth": "20", "size": "33", "width": "7", "strideRule": rule}))
+    differing = "space.points.filter(({ net, cost }) => String(cost) !== String(networkCost(net))).length"
+    assert explorer.page.evaluate(f"[space.points.length, {differing}]") == [9 * (1 + 15 * 3), 0]
+
+
 def test_plain_networks_stand_beside_the_front(explorer: Explorer) -> None:
     shown = explorer.show("#depth=56&size=32&alpha=1/4&beta=2&paths=all&y=calls")
     expected = []

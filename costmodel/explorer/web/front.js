@@ -7,12 +7,24 @@ const SPACE = {
   paths: [...Array(16).keys()].map((mask) => new Set(PATHS.filter((_, bit) => (mask >> bit) & 1))),
 };
 
+const alike = (state, choice) => ({ ...state, stages: STAGES.map(() => choice) });
+
+// A network costs what its paths cost, each by itself a single convolution or a bottleneck. So two networks of each alpha
+// and beta, without bottlenecks and with all four, give the costs of those between.
 function* configurations(state) {
-  for (const alpha of SPACE.alphas)
-    for (const paths of SPACE.paths)
-      for (const beta of paths.size ? SPACE.betas : [ratio(2)])
-        if (!paths.size || beta.p <= state.width * beta.q)
-          yield { ...state, stages: STAGES.map(() => ({ alpha, beta, paths })) };
+  const betas = SPACE.betas.filter((beta) => beta.p <= state.width * beta.q);
+  for (const alpha of SPACE.alphas) {
+    const single = alike(state, { alpha, beta: ratio(2), paths: new Set() });
+    const plain = networkShares(parts(single));
+    yield { net: single, cost: totalOf(plain) };
+    const compressed = betas.map((beta) => networkShares(parts(alike(state, { alpha, beta, paths: new Set(PATHS) }))));
+    for (const paths of SPACE.paths.filter(({ size }) => size))
+      for (const [b, beta] of betas.entries()) {
+        const net = alike(state, { alpha, beta, paths });
+        const share = (name) => (paths.has(name) || (name === "other" && !isPlain(net)) ? compressed[b] : plain)[name];
+        yield { net, cost: sum(SHARES.map(share)) };
+      }
+  }
 }
 
 // The space depends on the backbone alone; while alpha, beta and paths move, its costs stay.
@@ -22,7 +34,7 @@ const backboneKey = ({ depth, size, width, classes, strideRule, widthRule, betwe
 function spaceOf(state) {
   const key = backboneKey(state);
   if (space.key !== key) {
-    space.points = [...configurations(state)].map((net) => ({ net, cost: networkCost(net) }));
+    space.points = [...configurations(state)];
     space.key = key;
   }
   return space.points;
