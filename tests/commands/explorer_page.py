@@ -7,13 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from costmodel.grids.grid import PATH_SUBSETS
 from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.operators.octave import PATHS
 
 WAIT_MS = 30_000
+VIEW: ViewportSize = {"width": 1440, "height": 900}
 
 # Playwright's `wait_for_function` evaluates a text each time that it asks, which the page's policy forbids.
 SHOWN = f"""async (link) => {{
@@ -80,9 +81,7 @@ class Explorer:
     """A page that notes every request and everything on the console."""
 
     def __init__(self, browser: Browser, file: Path, **options: Any) -> None:
-        self.context = browser.new_context(
-            offline=True, **{"viewport": {"width": 1440, "height": 900}, **options}
-        )
+        self.context = browser.new_context(offline=True, **{"viewport": VIEW, **options})
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.console: list[str] = []
@@ -95,6 +94,12 @@ class Explorer:
         self.page.goto(self.address + link)
         return self.page
 
+    def at(self, width: int, height: int, link: str = "", **media: Any) -> Page:
+        """Open the page at another size, in other media: what needs no tab of its own."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(**media)
+        return self.open(link)
+
     def show(self, link: str) -> dict[str, Any]:
         """Follow a link and read the page; the link it then has is the canonical one."""
         self.page.evaluate("(link) => { location.hash = link; }", link)
@@ -106,8 +111,12 @@ class Explorer:
         return shown
 
     def forget(self) -> None:
-        """Leave the page, and what it may have kept."""
+        """Leave the page, what it may have kept, and how it was looked at."""
         self.page.goto("about:blank")
+        self.page.set_viewport_size(VIEW)
+        self.page.emulate_media(
+            media="null", color_scheme="null", forced_colors="null", reduced_motion="null"
+        )
         self.context.clear_cookies()
         self.requests.clear()
         self.console.clear()

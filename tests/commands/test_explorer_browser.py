@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def percent(value: int, base: int) -> str:
 
 
 def check_totals(shown: dict[str, Any], net: ResNetDesign, operators: list[Operator]) -> None:
-    cost, plain = cost_of(operators), cost_of(uncompressed(net, keep_alpha=False).operators())
+    cost, plain = cost_of(operators), cost_of(uncompressed(net, keep_alpha=False))
     assert list(shown["totals"].values()) == counts(cost)
     changes = [f"{percent(q(cost), q(plain))} vs plain" for q in QUANTITIES.values()]
     assert shown["totalChanges"] == changes
@@ -66,7 +67,8 @@ def check_totals(shown: dict[str, Any], net: ResNetDesign, operators: list[Opera
     assert shown["foot"][2:] == counts(cost)
 
 
-def uncompressed(net: ResNetDesign, *, keep_alpha: bool) -> ResNetDesign:
+@lru_cache(maxsize=2)  # of the network that is being checked
+def uncompressed(net: ResNetDesign, *, keep_alpha: bool) -> list[Operator]:
     backbone = net.backbone
     return resnet(
         backbone.depth,
@@ -75,18 +77,18 @@ def uncompressed(net: ResNetDesign, *, keep_alpha: bool) -> ResNetDesign:
         classes=backbone.classes,
         size=backbone.size,
         stride_rule=backbone.stride_rule,
-    )
+    ).operators()
 
 
 def check_comparison(shown: dict[str, Any], net: ResNetDesign, operators: list[Operator]) -> None:
-    plain = cost_of(uncompressed(net, keep_alpha=False).operators())
-    octave = cost_of(uncompressed(net, keep_alpha=True).operators())
+    plain = cost_of(uncompressed(net, keep_alpha=False))
+    octave = cost_of(uncompressed(net, keep_alpha=True))
     for name, cost in (("plain", plain), ("octave", octave), ("this", cost_of(operators))):
         for quantity in ("params", "macs"):
             value, base = getattr(cost, quantity), getattr(plain, quantity)
             against = "" if name == "plain" else percent(value, base)
             assert shown["compared"][f"{name}.{quantity}"] == [f"{value:,}", against]
-    bases = by_share(uncompressed(net, keep_alpha=True).operators())
+    bases = by_share(uncompressed(net, keep_alpha=True))
     shares = by_share(operators)
     for name, cost in shares.items():
         for q in ("params", "macs"):

@@ -26,7 +26,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "900": {"viewport": {"width": 900, "height": 800}},
     "1024": {"viewport": {"width": 1024, "height": 768}},
     "1440": {"viewport": {"width": 1440, "height": 900}},
-    "zoomed to 200 %": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},
+    "zoomed to 200 %": {"viewport": {"width": 640, "height": 400}, "factor": 2},
     "letters of 32 px": {"viewport": {"width": 1024, "height": 768}, "root": "32px"},
     "letters of 32 px at 320": {"viewport": {"width": 320, "height": 640}, "root": "32px"},
     "printed": {"viewport": {"width": 718, "height": 1000}, "media": {"media": "print"}},
@@ -81,22 +81,32 @@ OVERLAPPING = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def other_tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
+    """A tab beside that of `explorer`, so that a look lasts for all its tests."""
+    opened = Explorer(browser, explorer_file)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="module", params=LOOKS)
-def seen(request: pytest.FixtureRequest, browser: Browser, explorer_file: Path) -> Iterator[Page]:
+def seen(
+    request: pytest.FixtureRequest, browser: Browser, explorer_file: Path, other_tab: Explorer
+) -> Iterator[Page]:
     """The page with much on it, in one of its looks, everything unfolded."""
-    options = dict(LOOKS[request.param])
-    root, media = options.pop("root", None), options.pop("media", None)
-    explorer = Explorer(browser, explorer_file, **options)
-    page = explorer.open(BUSY)
+    look = LOOKS[request.param]
+    view, factor = look["viewport"], look.get("factor")
+    explorer = Explorer(browser, explorer_file, device_scale_factor=factor) if factor else other_tab
+    page = explorer.at(view["width"], view["height"], BUSY)
     page.locator("#front[aria-busy=false]").wait_for()
-    if root:
-        page.evaluate("(size) => { document.documentElement.style.fontSize = size; }", root)
+    if "root" in look:
+        page.evaluate("(size) => { document.documentElement.style.fontSize = size; }", look["root"])
         page.evaluate("dispatchEvent(new Event('resize'))")
-    if media:
-        page.emulate_media(**media)
+    page.emulate_media(**look.get("media", {}))
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     yield page
-    explorer.close()
+    explorer.check()
+    explorer.context.close() if factor else explorer.forget()
 
 
 def test_nothing_is_clipped(seen: Page) -> None:
@@ -113,9 +123,8 @@ def test_axe_finds_nothing(seen: Page) -> None:
     assert [f"{finding['id']}: {finding['nodes'][0]['html']}" for finding in findings] == []
 
 
-def test_the_checks_of_the_layout_can_fail(browser: Browser, explorer_file: Path) -> None:
-    explorer = Explorer(browser, explorer_file)
-    page = explorer.open()
+def test_the_checks_of_the_layout_can_fail(explorer: Explorer) -> None:
+    page = explorer.page
     page.evaluate(
         "document.querySelector('#totals .count').style.cssText = 'display:block;width:9px;overflow:hidden'"
     )
@@ -123,7 +132,6 @@ def test_the_checks_of_the_layout_can_fail(browser: Browser, explorer_file: Path
     page.evaluate("document.querySelector('#totals dt').style.cssText = 'position:relative;top:1.4em'")
     page.evaluate("document.querySelector('#totals .count').style.cssText = ''")
     assert any("Parameters" in clash for clash in page.evaluate(OVERLAPPING))
-    explorer.close()
 
 
 def test_fingers_find_targets(browser: Browser, explorer_file: Path) -> None:
@@ -143,9 +151,10 @@ def test_fingers_find_targets(browser: Browser, explorer_file: Path) -> None:
         explorer.close()
 
 
-def test_prints_light_with_bars_and_whole_tables(browser: Browser, explorer_file: Path) -> None:
-    explorer = Explorer(browser, explorer_file, color_scheme="dark", viewport={"width": 718, "height": 1000})
-    page = explorer.open("#depth=56&size=32&alpha=1/4&beta=2&paths=all&rows=layers")
+def test_prints_light_with_bars_and_whole_tables(explorer: Explorer) -> None:
+    page = explorer.at(
+        718, 1000, "#depth=56&size=32&alpha=1/4&beta=2&paths=all&rows=layers", color_scheme="dark"
+    )
     page.emulate_media(media="print")
     style = "(selector, name) => getComputedStyle(document.querySelector(selector))[name]"
     read = lambda selector, name: page.evaluate(f"([s, n]) => ({style})(s, n)", [selector, name])  # noqa: E731
@@ -156,13 +165,11 @@ def test_prints_light_with_bars_and_whole_tables(browser: Browser, explorer_file
     )
     assert page.locator("#layers-head button").first.is_visible()
     assert page.locator(".controls").is_hidden()
-    assert len(page.pdf(format="A4")) > 10_000
-    explorer.close()
+    assert 10_000 < len(page.pdf(format="A4")) < 1_500_000  # letters and lines, not an image of each cell
 
 
-def test_forced_colours_show_bars_and_the_chosen_tab(browser: Browser, explorer_file: Path) -> None:
-    explorer = Explorer(browser, explorer_file)
-    page = explorer.open()
+def test_forced_colours_show_bars_and_the_chosen_tab(explorer: Explorer) -> None:
+    page = explorer.page
     page.emulate_media(forced_colors="active")
     colour = "(selector) => getComputedStyle(document.querySelector(selector)).backgroundColor"
     parts = [page.evaluate(colour, f".part.{path}") for path in ("HH", "HL", "LH", "LL")]
@@ -172,7 +179,6 @@ def test_forced_colours_show_bars_and_the_chosen_tab(browser: Browser, explorer_
         page.evaluate(colour, f".segments input{of} + span") for of in (":checked", ":not(:checked)")
     )
     assert chosen != other
-    explorer.close()
 
 
 def test_live_regions_are_the_two_that_speak(explorer: Explorer) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
 
 from costmodel.explorer.formulas import QUANTITIES
 from tests.commands.explorer_page import Explorer
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_page_checks_itself_against_closed_forms(explorer: Explorer) -> None:
@@ -21,14 +21,13 @@ def test_page_checks_itself_against_closed_forms(explorer: Explorer) -> None:
     )
 
 
-BUSY = "#depth=20&size=33&alpha=1/3+1/4+1&beta=3&paths=HL,LH+all+none&rows=layers"
+BUSY = "#depth=8&size=33&alpha=1/3+1/4+1&beta=3&paths=HL,LH+all+none&rows=layers"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_page_is_accessible_and_fits(browser: Browser, explorer_file: Path, scheme: Any, width: int) -> None:
-    explorer = Explorer(browser, explorer_file, color_scheme=scheme, viewport={"width": width, "height": 844})
-    page = explorer.open(BUSY)
+def test_page_is_accessible_and_fits(explorer: Explorer, scheme: Any, width: int) -> None:
+    page = explorer.at(width, 844, BUSY, color_scheme=scheme)
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     page.locator("#depth").fill("21")
     page.locator("#depth").press("Enter")
@@ -36,27 +35,23 @@ def test_page_is_accessible_and_fits(browser: Browser, explorer_file: Path, sche
     findings = Axe().run(page).response["violations"]
     assert [f"{finding['id']}: {finding['nodes'][0]['html']}" for finding in findings] == []
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-    explorer.close()
 
 
 @pytest.mark.parametrize("width", [1440, 1280, 820, 390])
 @pytest.mark.parametrize("link", ["", "#depth=110&alpha=0&paths=none&width=64"])
-def test_every_total_stands_in_one_line(browser: Browser, explorer_file: Path, link: str, width: int) -> None:
+def test_every_total_stands_in_one_line(explorer: Explorer, link: str, width: int) -> None:
     """79,309,440 MACs, and 4,045,081,088."""
-    explorer = Explorer(browser, explorer_file, viewport={"width": width, "height": 844})
-    page = explorer.open(link)
+    page = explorer.at(width, 844, link)
     totals = page.locator("#totals .count")
     lines = totals.evaluate_all(
         "(all) => all.map((e) => e.offsetHeight / parseFloat(getComputedStyle(e).fontSize))"
     )
     assert len(lines) == len(QUANTITIES)
     assert max(lines) < 2  # a line is 1.45 times as high as its letters
-    explorer.close()
 
 
-def test_theme_follows_the_system_and_the_button(browser: Browser, explorer_file: Path) -> None:
-    explorer = Explorer(browser, explorer_file, color_scheme="dark")
-    page = explorer.open()
+def test_theme_follows_the_system_and_the_button(explorer: Explorer) -> None:
+    page = explorer.at(1440, 900, color_scheme="dark")
     paper = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(paper)
     page.locator("#theme").click()
@@ -64,4 +59,3 @@ def test_theme_follows_the_system_and_the_button(browser: Browser, explorer_file
     page.locator("#theme").click()
     assert dark == page.evaluate(paper) == "rgb(18, 22, 29)"
     assert light == "rgb(246, 247, 249)"
-    explorer.close()

@@ -123,7 +123,7 @@ def test_what_is_said_stands_in_view(explorer: Explorer) -> None:
 
 
 def test_theme_is_kept(browser: Browser, explorer_file: Path) -> None:
-    explorer = Explorer(browser, explorer_file, color_scheme="light")
+    explorer = Explorer(browser, explorer_file, color_scheme="light")  # its tab keeps it
     page = explorer.open()
     for _ in range(2):
         page.locator("#theme").click()

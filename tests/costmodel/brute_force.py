@@ -57,14 +57,14 @@ class Tally(Counter[str]):
             windows(size, kernel[a], stride[a], padding[a], dilation[a]) for a, size in enumerate((x.h, x.w))
         )
         y = Map(c_out, len(rows), len(columns))
-        weights = set()
+        weights, taps = set(), 0
         for o, _, _ in y.places():
             for i, tap_y, tap_x in product(range(x.channels), range(kernel[0]), range(kernel[1])):
                 if group_of(i, x.channels, groups) == group_of(o, c_out, groups):
                     weights.add((o, i, tap_y, tap_x))
-                    self["macs"] += 1  # of the product, of its gradient by the input, of that by the weight
-                    self["macs_input_grad"] += 1
-                    self["macs_weight_grad"] += 1
+                    taps += 1
+        for product_of in ("macs", "macs_input_grad", "macs_weight_grad"):  # forward, and two gradients
+            self[product_of] += taps
         biases = list(range(c_out)) if bias else []
         self["weights"] += len(weights)
         self["biases"] += len(biases)

@@ -48,7 +48,7 @@ def as_layer(layer: brute_force.Layer) -> OctaveLayer:
 
 
 @given(layers(), st.integers(1, 6), st.integers(1, 6))
-@settings(max_examples=2000)
+@settings(max_examples=800)
 def test_agrees_with_a_count_of_every_tap(layer: brute_force.Layer, h: int, w: int) -> None:
     tally = Tally()
     high, low = brute_force.octave(tally, layer, h, w)

@@ -15,7 +15,7 @@ from tests.costmodel.operators.test_octave import as_layer, layers
 
 
 @given(layers(), st.sets(st.sampled_from(PATHS)), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
-@settings(max_examples=1500)
+@settings(max_examples=600)
 def test_agrees_with_a_count_of_every_tap(
     layer: brute_force.Layer, paths: set[str], m: int, h: int, w: int
 ) -> None:

@@ -34,7 +34,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(convolutions())
-@settings(max_examples=2500)
+@settings(max_examples=1000)
 def test_agrees_with_a_count_of_every_tap(layer: dict[str, Any]) -> None:
     tally = Tally()
     x = Map(layer["c_in"], *layer["size"])
