@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from costmodel.checks.calculator_theorems import calculator_claims
 from costmodel.checks.depth_theorems import depth_claims
+from costmodel.checks.grid_theorems import grid_claims
 from costmodel.checks.kind_theorems import kind_claims
 from costmodel.checks.network_theorems import network_claims
 from costmodel.checks.octave_theorems import octave_claims
 from costmodel.checks.point_theorems import point_claims
 from costmodel.checks.printed_theorems import printed_claims
 from costmodel.checks.prove import Claim
+from costmodel.checks.random_layer_tables import layer_table_claims
+from costmodel.checks.random_tables import random_table_claims
 from costmodel.checks.refusal_theorems import refusal_claims
 from costmodel.checks.table_theorems import table_claims
 from costmodel.checks.theorems import operator_claims
@@ -31,5 +34,8 @@ CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
         lambda every: calculator_claims(every=every),
         lambda every: table_claims(every=every),
         lambda every: printed_claims(every=every),
+        lambda every: grid_claims(every=every),
+        lambda every: layer_table_claims(every=every),
+        lambda every: random_table_claims(every=every),
     ],
 }

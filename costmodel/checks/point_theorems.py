@@ -6,7 +6,7 @@ The points are the same in every run; `random_options` draws them.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import sympy as sp
 import torch
 from torch import nn
 
+from costmodel.checks.covering import spread_layers
 from costmodel.checks.instances import counted_by_module
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
@@ -21,7 +22,6 @@ from costmodel.checks.random_options import (
     built_network,
     draws,
     grouped_options,
-    layer_of,
     layer_options,
     layer_shapes,
     network_options,
@@ -38,7 +38,7 @@ from costmodel.operators.standard import convolution
 
 def point_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims that are checked at points; `every` takes five times as many points."""
-    layers, networks = (600, 60) if every else (120, 12)
+    layers, networks = (2400, 60) if every else (480, 12)
     options = (
         "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, channels_last, widths"
     )
@@ -52,25 +52,19 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
     )
     yield Claim("random networks", partial(_networks, networks), "checked", f"{networks} points; {options}")
     options = "one to three dimensions, transposed or not; padding given, or the one that keeps the size"
-    spatial = layers // 2
+    spatial = layers // 8
     yield Claim("random convolutions", partial(_spatial, spatial), "checked", f"{spatial} points; {options}")
 
 
 def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
-    chosen = random.Random(1)
-    for found in draws(points):
+    def draw(chosen: random.Random) -> Mapping[str, Any]:
         options = grouped_options(chosen, groups) if groups else layer_options(chosen)
-        options = without_some(chosen, options)
-        image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
-        try:
-            operators = layer_of(options, image, batch).operators()
-        except ValueError:
-            continue  # options that do not fit one another
-        found.append(None)
-        make, shapes = partial(octave_net, options), layer_shapes(options, image, batch)
-        yield Identity(
-            f"layer {len(found)}", SizeDomain({}), partial(_pairs, str(options), make, shapes, operators)
-        )
+        return without_some(chosen, options)
+
+    for index, point in enumerate(spread_layers(random.Random(1), points, draw)):
+        make, shapes = partial(octave_net, point.options), layer_shapes(*point)
+        pairs = partial(_pairs, str(point.options), make, shapes, point.operators())
+        yield Identity(f"layer {index + 1}", SizeDomain({}), pairs)
 
 
 def _spatial(points: int) -> Iterator[Identity]:
@@ -165,7 +159,7 @@ def _networks(points: int) -> Iterator[Identity]:
 
 
 def _pairs(
-    title: str, make: Any, shapes: list[tuple[int, ...]], operators: list[Operator]
+    title: str, make: Any, shapes: list[tuple[int, ...]], operators: Sequence[Operator]
 ) -> Iterator[Compared]:
     last = len(shapes[0]) == 4 and shapes[0][0] % 2  # so that either layout occurs
     layout = torch.channels_last if last else torch.contiguous_format

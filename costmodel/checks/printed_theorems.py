@@ -17,6 +17,7 @@ import sympy as sp
 
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.checks.recounted import recounted
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.grids.evaluate import evaluate, evaluate_networks
 from costmodel.grids.grid import Grid, grid
@@ -26,7 +27,7 @@ from costmodel.operators.layer import Layer, path_formulas
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.search.space import space
-from costmodel.tables.counting import ELEMENT_PARTS, Totals
+from costmodel.tables.counting import Totals
 from costmodel.tables.diff import diff_table
 from costmodel.tables.layer import layer_table
 from costmodel.tables.measured import Measured
@@ -93,11 +94,11 @@ def _chosen_pairs(title: str, totals: Totals) -> Iterator[Compared]:
         net = resnet(14, **options)
         operators = net.operators()
         (*_, row) = network_table(net, totals).rows
-        yield from _row(f"{options}, {title}", row, _counted(operators, totals))
+        yield from _row(f"{options}, {title}", row, recounted(operators, totals))
         for row in per_layer_table(net, totals).rows:
             inside = [op for op in operators if f"{op.name}.".startswith(f"{row['layer']}.")]
             inside += [op for op in operators if op.name == f"{row['layer']}_pool"]
-            wanted = {**_counted(inside, totals), "activations": totals.batch * cost_of(inside).activations}
+            wanted = {**recounted(inside, totals), "activations": totals.batch * cost_of(inside).activations}
             yield from _row(f"{row['layer']} of {options}, {title}", row, wanted)
     for layer in LAYERS:
         yield from _layer_rows(title, layer, totals)
@@ -111,19 +112,7 @@ def _layer_rows(title: str, layer: Layer, totals: Totals) -> Iterator[Compared]:
     wanted = {"standard": plain, "all paths": one.operators()}
     for row in layer_table(layer, totals).rows:
         inside = wanted.get(row["path"], [op for op in one.operators() if op.place.path == row["path"]])
-        yield from _row(f"{row['path']} of {layer}, {title}", row, _counted(inside, totals))
-
-
-def _counted(operators: Sequence[Operator], totals: Totals) -> dict[str, int]:
-    params = work = 0
-    for op in operators:
-        cost = op.cost
-        part = "shortcut" if op.part == "conv" and ".shortcut" in op.name else op.part
-        params += cost.weights * (part in totals.params) + cost.biases * ("bias" in totals.params)
-        params += cost.bn_weights * ("bn" in totals.params)
-        work += cost.macs * (part in totals.work) * (2 if totals.unit == "flop" else 1)
-        work += sum(getattr(cost, f"{name}_ops") for name in ELEMENT_PARTS if name in totals.work)
-    return {"params": params, totals.key: totals.batch * work}
+        yield from _row(f"{row['path']} of {layer}, {title}", row, recounted(inside, totals))
 
 
 def _row(title: str, row: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Compared]:
@@ -271,9 +260,10 @@ def _sweep_pairs(title: str, measured: Measured) -> Iterator[Compared]:
 def _diff_pairs(title: str, measured: Measured) -> Iterator[Compared]:
     a, b = resnet(20), resnet(14, alpha="1/4", paths=("LH",), size=(30, 30))
     table = diff_table(a, b, measured, unchanged=True)
+    both = {"a": a.operators(), "b": b.operators()}
     for row in (*table.rows, table.total or {}):
-        for side, net in (("a", a), ("b", b)):
-            inside = [op for op in net.operators() if _stands_in(op.name, row["layer"])]
+        for side, operators in both.items():
+            inside = [op for op in operators if _stands_in(op.name, row["layer"])]
             for name in measured.names:
                 shown = row[f"{name}_{side}"] or 0
                 count = sp.Integer(_quantities(inside)[name])

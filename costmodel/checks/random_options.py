@@ -30,13 +30,13 @@ MOST_DRAWS = 50  # per point
 BETAS = tuple(Fraction(twice, 2) for twice in (2, 3, 4, 5, 6, 8, 10))
 
 
-def draws(points: int) -> Iterator[list[None]]:
-    """Yield, once per draw, a list to which each accepted point is added, until there are enough.
+def draws(points: int, each: int = 1) -> Iterator[list[None]]:
+    """Yield, once per `each` draws, a list to which an accepted point is added, until there are enough.
 
     Raises ValueError where hardly any options fit.
     """
     found: list[None] = []
-    for _ in range(MOST_DRAWS * points):
+    for _ in range(MOST_DRAWS * points // each):
         if len(found) == points:
             return
         yield found
@@ -53,13 +53,13 @@ def layer_options(chosen: random.Random) -> dict[str, Any]:
         "c_in": scale * chosen.randrange(1, 22),
         "c_out": scale * chosen.randrange(1, 22),
         "kernel_size": (chosen.choice((1, 3, 3, 5, 7)), chosen.choice((1, 3, 3, 5, 7))),
-        "alpha_in": chosen.choice(ALPHAS),
-        "alpha_out": chosen.choice(ALPHAS),
+        "alpha_in": _alpha(chosen),
+        "alpha_out": _alpha(chosen),
         "paths": [path for path in PATHS if chosen.random() < 0.5],
         "beta": chosen.choice(BETAS),
         "width_rule": chosen.choice([*WIDTH_RULES]),
         "between": chosen.choice(BETWEEN),
-        "stride": chosen.choice((1, 1, 2, 2, 3)),
+        "stride": chosen.choice((1, 1, 2, 2, 3, 4, 5)),
         "dilation": chosen.choice((1, 1, 1, 2, 3)),
         "groups": 1 if depthwise else chosen.choice((1, 1, 1, scale)),
         "bias": chosen.random() < 0.5,
@@ -67,6 +67,11 @@ def layer_options(chosen: random.Random) -> dict[str, Any]:
         "depthwise": depthwise,
         "exchange": depthwise and chosen.random() < 0.5,
     }
+
+
+def _alpha(chosen: random.Random) -> Fraction:
+    """Return an alpha; in a third of all cases one that leaves a single branch."""
+    return chosen.choice(ALPHAS) if chosen.random() < 0.75 else Fraction(chosen.randrange(2))
 
 
 def grouped_options(chosen: random.Random, groups: tuple[int, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import sympy as sp
 import torch
 from torch import Tensor, nn
 
+from costmodel.checks.covering import Point, spread_layers
 from costmodel.checks.dispatched import Dispatched, Work, work_by_formula
 from costmodel.checks.observe import observe_training
 from costmodel.checks.proof.domain import SizeDomain
@@ -25,8 +26,6 @@ from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_options import (
     built_network,
     draws,
-    layer_of,
-    layer_options,
     layer_shapes,
     network_options,
     octave_net,
@@ -41,26 +40,17 @@ Shapes = Sequence[tuple[int, ...]]
 
 def training_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about training steps; `every` takes five times as many points."""
-    layers, networks = (300, 100) if every else (60, 20)
+    layers, networks = (600, 100) if every else (120, 20)
     text = "points; MACs with gradients, bytes saved by each module, calls, traffic, element operations"
     for kind, points, cases in (("layers", layers, _layers), ("networks", networks, _networks)):
         yield Claim(f"random {kind} in training", partial(cases, points), "checked", f"{points} {text}")
 
 
 def _layers(points: int) -> Iterator[Identity]:
-    chosen = random.Random(6)
-    for found in draws(points):
-        layer = layer_options(chosen)
-        image, batch = (chosen.randrange(1, 24), chosen.randrange(1, 24)), chosen.randrange(1, 7)
-        try:
-            operators = layer_of(layer, image, batch).operators()
-        except ValueError:
-            continue  # options that do not fit one another
-        if _can_be_trained(operators):
-            found.append(None)
-            shapes = layer_shapes(layer, image, batch)
-            pairs = partial(_pairs, str(layer), partial(octave_net, layer), shapes, operators, inputs=True)
-            yield Identity(f"layer {len(found)}", SizeDomain({}), pairs)
+    for index, point in enumerate(spread_layers(random.Random(6), points, accept=_trainable)):
+        layer, shapes, operators = point.options, layer_shapes(*point), point.operators()
+        pairs = partial(_pairs, str(layer), partial(octave_net, layer), shapes, operators, inputs=True)
+        yield Identity(f"layer {index + 1}", SizeDomain({}), pairs)
 
 
 def _networks(points: int) -> Iterator[Identity]:
@@ -84,6 +74,10 @@ def _networks(points: int) -> Iterator[Identity]:
 
 
 _BRANCHES = (Fraction(0), Fraction(1, 2), Fraction(1))
+
+
+def _trainable(point: Point) -> bool:
+    return _can_be_trained(point.operators())
 
 
 def _can_be_trained(operators: Sequence[Operator]) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from costmodel.checks import octave_theorems, point_theorems
-from costmodel.checks.prove import Identity, equal, runs
+from costmodel.checks import covering, octave_theorems, point_theorems
+from costmodel.checks.prove import Claim, Identity, equal, runs
 from costmodel.convention import Cost
 from costmodel.operators import elementwise, spatial
 from costmodel.operators.standard import convolution
@@ -54,9 +54,8 @@ def test_formulas_that_refuse_everything(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_arguments: Any) -> Any:
         raise ValueError("no")
 
-    monkeypatch.setattr(point_theorems, "layer_of", refuse)
-    (claim,) = (one for one in point_theorems.point_claims() if one.name == "random layers in groups")
-    (run,) = runs(claim)
+    monkeypatch.setattr(covering, "layer_of", refuse)
+    (run,) = runs(Claim("random layers", partial(point_theorems._layers, 30, groups=(2, 3))))
     assert run.failures == [
         "the cases can't be made: ValueError: the formulas accept 0 of 1500 random options, not 30"
     ]

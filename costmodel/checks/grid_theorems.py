@@ -1,0 +1,124 @@
+"""Grids under every option, changed one at a time, and at ratios that leave whole numbers of channels.
+
+A grid is compiled once and kept for later calls, so what it gives for one option must not depend on what was
+asked before. Its rounding is integer arithmetic of its own; products that are whole show whether it is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import partial
+from itertools import product
+from typing import Any
+
+import sympy as sp
+
+from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.checks.random_cells import identity
+from costmodel.convention import Cost
+from costmodel.grids.evaluate import evaluate
+from costmodel.grids.grid import Grid, grid
+from costmodel.networks.network import SHORTCUTS
+from costmodel.networks.stages import STAGES
+from costmodel.operators.octave import PATHS, STRIDE_RULES
+from costmodel.operators.pwise_octave import BETWEEN
+from costmodel.operators.recorder import cost_of
+from costmodel.rounding import WIDTH_RULES, hidden, split
+from pwoct.channels import hidden_channels, split_channels
+
+COUNTED = ("params", "macs", "elements_read")
+BASE: Mapping[str, Any] = {"size": (9, 14), "classes": 7, "in_channels": 2, "width_rule": "mean"}
+OTHERS: Mapping[str, tuple[Any, ...]] = {
+    "size": ((10, 14),),
+    "classes": (8,),
+    "in_channels": (3,),
+    "batch": (3,),
+    "stage": STAGES,
+    "width_rule": tuple(WIDTH_RULES),
+    "stride_rule": STRIDE_RULES,
+    "between": BETWEEN,
+    "shortcut": SHORTCUTS,
+}
+WIDTHS = (25, 49)  # 25 * 4 * 0.29 and 49 * (1 / 49) are below whole numbers in floating point
+CHANNELS, DENOMINATORS = range(1, 26), range(1, 9)
+
+
+def grid_claims(*, every: bool = False) -> Iterator[Claim]:
+    """Yield the claims about grids and about rounding; `every` takes more widths of networks."""
+    text = f"{', '.join(name.replace('_', ' ') for name in OTHERS)}, one at a time"
+    yield Claim("grids where one option changes = operators()", _changed, "checked", text)
+    widths = (*WIDTHS, 7, 13, 31) if every else WIDTHS
+    text = f"base widths {', '.join(map(str, widths))}; every alpha and beta that leaves whole channels"
+    yield Claim("grids at whole channels = operators()", partial(_ratios, widths), "checked", text)
+    text = f"1 to {CHANNELS[-1]} channels; every ratio with a denominator up to {DENOMINATORS[-1]}"
+    yield Claim("both roundings agree", _roundings, "checked", text)
+
+
+def _ratios(widths: tuple[int, ...]) -> Iterator[Identity]:
+    yield identity("ratios", _whole, widths)
+
+
+def _roundings() -> Iterator[Identity]:
+    yield identity("rounding", _rounded)
+
+
+def _changed() -> Iterator[Identity]:
+    nets = grid(["1/3", "2/3"], ["3"], [(), PATHS], [14], [4])
+    yield identity("base", _setting, nets, BASE)
+    for name, values in OTHERS.items():
+        for value in values:
+            yield identity(f"{name} {value}", _setting, nets, {**BASE, name: value})
+
+
+def _setting(title: str, nets: Grid, setting: Mapping[str, Any]) -> Iterator[Compared]:
+    found = evaluate(nets, COUNTED, **setting)
+    batch, stage = setting.get("batch", 1), setting.get("stage")
+    options = {name: value for name, value in setting.items() if name not in ("batch", "stage")}
+    for i in range(len(nets)):
+        operators = nets.network(i, **options).operators(batch)
+        cost = cost_of(op for op in operators if stage in (None, op.place.stage))
+        yield from _counts(f"network {i + 1}, {title}", cost, {name: found[name][i] for name in COUNTED})
+
+
+def _counts(title: str, cost: Cost, found: Mapping[str, Any]) -> Iterator[Compared]:
+    for name, count in found.items():
+        yield Compared(title, name, sp.Integer(getattr(cost, name)), sp.Integer(int(count)))
+
+
+def _whole(title: str, widths: tuple[int, ...]) -> Iterator[Compared]:
+    for width in widths:
+        channels = width * 2 ** STAGES[-1]
+        alphas = [Fraction(low, channels) for low in range(channels + 1)]
+        betas = [Fraction(width, m) for m in range(1, width + 1)]
+        for nets in (grid(alphas, depths=[8], widths=[width]), grid([0], betas, [("HH",)], [8], [width])):
+            found = evaluate(nets, ("macs",))
+            for i in range(len(nets)):
+                cost = cost_of(nets.network(i).operators())
+                yield from _counts(f"{nets.name(i)}, {title}", cost, {"macs": found["macs"][i]})
+
+
+def _rounded(title: str) -> Iterator[Compared]:
+    """Yield splits and widths of both copies of the rule; a symbolic width is at least 1, too."""
+    ratios = sorted({Fraction(p, q) for q in DENOMINATORS for p in range(q + 1)})
+    for c, ratio in product(CHANNELS, ratios):
+        pairs = zip(split_channels(c, ratio), split(c, ratio), strict=True)
+        for branch, (code, formula) in zip("HL", pairs, strict=True):
+            yield Compared(title, f"{branch} of {c} at {ratio}", sp.Integer(code), sp.Integer(formula))
+        if ratio:
+            yield from _widths(f"{c} channels by {1 / ratio}, {title}", c, 1 / ratio)
+
+
+def _widths(title: str, c: int, beta: Fraction) -> Iterator[Compared]:
+    ends = c, (5 * c) % 17 + 1
+    values = {_BETA: sp.Rational(beta), **dict(zip(_ENDS, ends, strict=True))}
+    for rule in WIDTH_RULES:
+        code = sp.Integer(hidden_channels(*ends, beta, rule))
+        yield Compared(title, f"width by rule {rule}", code, sp.Integer(hidden(*ends, beta, rule)))
+        if c % 4 == 1:
+            symbolic = sp.sympify(hidden(_ENDS[0], _ENDS[1], _BETA, rule)).xreplace(values)
+            yield Compared(title, f"symbolic width by rule {rule}", code, symbolic)
+
+
+_ENDS = sp.symbols("c_in c_out", positive=True, integer=True)
+_BETA = sp.Symbol("beta", positive=True)

@@ -1,0 +1,185 @@
+"""Defects that only some option shows are found in tables, grids and layers at random points."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from costmodel.checks import grid_theorems, point_theorems, random_layer_tables, random_tables
+from costmodel.checks.covering import spread_layers, traits, triples
+from costmodel.checks.prove import Claim, Identity
+from costmodel.checks.random_options import layer_options
+from costmodel.grids import compiled, evaluate
+from costmodel.operators import layer as layers
+from costmodel.operators.octave import OctaveLayer
+from costmodel.tables import layer as layer_tables
+from costmodel.tables import network, sweep
+from pwoct import octave
+from pwoct.branches import pool
+
+CLAIMS = [
+    *random_layer_tables.layer_table_claims(),
+    *random_tables.random_table_claims(),
+    *grid_theorems.grid_claims(),
+]
+
+
+def differs(cases: Iterable[Any]) -> bool:
+    pairs = (pair for case in cases if isinstance(case, Identity) for pair in case.pairs())
+    return any(not pair.agrees for pair in pairs)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_grids() -> Iterator[None]:
+    for cached in (compiled.compiled, compiled._readers):
+        cached.cache_clear()
+    yield
+    for cached in (compiled.compiled, compiled._readers):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_nothing_differs(claim: Claim) -> None:
+    assert not differs(claim.cases())
+
+
+def test_spread_layers_show_more_triples_than_independent_ones() -> None:
+    chosen = random.Random(1)
+    spread = set().union(*(triples(point.options) for point in spread_layers(chosen, 40)))
+    independent = set().union(*(triples(layer_options(chosen)) for _ in range(40)))
+    assert len(spread) > 1.05 * len(independent)
+
+
+def test_traits_of_missing_options_are_those_of_the_defaults() -> None:
+    assert traits({})["alpha_in"] == "none"
+    assert traits({"depthwise": True, "exchange": True})["kind"] == 3
+
+
+def _standard_without_groups(patch: pytest.MonkeyPatch) -> None:
+    right = layer_tables._standard
+    patch.setattr(layer_tables, "_standard", lambda one: replace(right(one), groups=1))
+
+
+def _intensity_in_float32(patch: pytest.MonkeyPatch) -> None:
+    right = layer_tables._kind_row
+    patch.setattr(layer_tables, "_kind_row", lambda *row: right(*row[:3], "float32", row[4]))
+
+
+def _same_symbols_for_other_alphas(patch: pytest.MonkeyPatch) -> None:
+    right = layers._channels
+
+    def wrong(layer: Any, end: str) -> Any:
+        return right(replace(layer, alpha_in=layer.alpha_out) if layer.c_in == layer.c_out else layer, end)
+
+    patch.setattr(layers, "_channels", wrong)
+
+
+def _plain_of_default_options(patch: pytest.MonkeyPatch) -> None:
+    right = sweep.resnet
+    patch.setattr(sweep, "resnet", lambda depth, **_: right(depth))
+
+
+def _flops_of_one_image(patch: pytest.MonkeyPatch) -> None:
+    right = network._count_all
+
+    def wrong(nets: Any, totals: Any) -> Any:
+        return right(nets, replace(totals, batch=1) if totals.unit == "flop" else totals)
+
+    patch.setattr(network, "_count_all", wrong)
+
+
+def _cache_without_classes(patch: pytest.MonkeyPatch) -> None:
+    kept: dict[Any, Any] = {}
+    right = compiled.compiled
+    patch.setattr(
+        evaluate,
+        "compiled",
+        lambda setting, kind: kept.setdefault((setting._replace(classes=10), kind), right(setting, kind)),
+    )
+
+
+def _no_least_width_by_the_mean(patch: pytest.MonkeyPatch) -> None:
+    right = compiled._hidden
+
+    def wrong(rule: str, place: Any, columns: Any) -> Any:
+        found = right(rule, place, columns)
+        beta = columns.beta[place.stage]
+        ends = ({"H": columns.high, "L": columns.low}[b] for b in place.path)
+        c_in, c_out = (end[s] for end, s in zip(ends, (place.source, place.stage), strict=True))
+        return (
+            np.where((c_in + c_out) * beta.denominator < 2 * beta.numerator, 0, found)
+            if rule == "mean"
+            else found
+        )
+
+    patch.setattr(compiled, "_hidden", wrong)
+
+
+def _splits_in_floating_point(patch: pytest.MonkeyPatch) -> None:
+    right = evaluate._columns
+
+    def wrong(grid: Any, block: slice) -> Any:
+        columns = right(grid, block)
+        totals = [columns.width << stage for stage in range(3)]
+        alphas = (ratio.numerator / ratio.denominator for ratio in evaluate._per_stage(grid.alpha, block))
+        low = tuple((t * alpha).astype(np.int64) for t, alpha in zip(totals, alphas, strict=True))
+        return columns._replace(low=low, high=tuple(t - one for t, one in zip(totals, low, strict=True)))
+
+    patch.setattr(evaluate, "_columns", wrong)
+
+
+DEFECTS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = [
+    ("the row of the standard layer ignores groups", _standard_without_groups, "tables of random layers"),
+    ("an intensity ignores the dtype", _intensity_in_float32, "tables of random layers"),
+    ("both ends have one symbol", _same_symbols_for_other_alphas, "tables of random layers"),
+    ("a sweep compares with another plain network", _plain_of_default_options, "random sweeps"),
+    ("a list counts the FLOPs of one image", _flops_of_one_image, "tables of random networks"),
+    ("compiled forms are kept for other classes", _cache_without_classes, "grids where one option"),
+    ("a width by the mean is 0", _no_least_width_by_the_mean, "grids where one option"),
+    ("channels are split in floating point", _splits_in_floating_point, "grids at whole channels"),
+]
+
+
+@pytest.mark.parametrize(("plant", "name"), [row[1:] for row in DEFECTS], ids=[row[0] for row in DEFECTS])
+def test_a_defect_in_what_is_printed(
+    plant: Callable[[pytest.MonkeyPatch], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    (claim,) = (one for one in CLAIMS if one.name.startswith(name))
+    assert differs(claim.cases())
+
+
+def test_a_bias_that_one_path_of_a_depthwise_layer_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = OctaveLayer.has_bias
+
+    def wrong(layer: OctaveLayer, path: str) -> bool:
+        return right(layer, path) and not (layer.exchange and path == "LH" and layer.c_in[0] == 0)
+
+    monkeypatch.setattr(OctaveLayer, "has_bias", wrong)
+    (claim,) = (one for one in point_theorems.point_claims() if one.name == "random layers")
+    assert differs(claim.cases())
+
+
+def test_a_stride_of_4_that_pools_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    from costmodel.checks import training_theorems
+
+    monkeypatch.setattr(octave, "pool", lambda x, by=2: pool(pool(x)) if by == 4 else pool(x, by))
+    (claim,) = (one for one in training_theorems.training_claims() if one.name.startswith("random layers"))
+    assert differs(claim.cases())
+
+
+def test_a_rounding_in_floating_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        grid_theorems, "split", lambda c, ratio: (c - int(c * float(ratio)), int(c * float(ratio)))
+    )
+    monkeypatch.setattr(grid_theorems, "CHANNELS", range(49, 50))
+    monkeypatch.setattr(grid_theorems, "DENOMINATORS", range(49, 50))
+    (claim,) = (one for one in CLAIMS if one.name == "both roundings agree")
+    assert differs(claim.cases())
+    assert int(49 * float(Fraction(1, 49))) == 0
