@@ -6,6 +6,7 @@ The folders of the runs and of the data must be on a disk that all workers see u
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ def connected(
         return
     workers, threads = local_shape(threads, runs)
     with (
+        _quick_starts(),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -75,6 +77,23 @@ def connected(
         Client(cluster) as client,
     ):
         yield client, threads
+
+
+@contextmanager
+def _quick_starts() -> Iterator[None]:
+    """Let processes of workers be forked from one that has imported torch, where the system can fork.
+
+    An import takes a worker three seconds. Nothing but imports happens in that process, so that no thread is lost.
+    """
+    import dask
+    from distributed.utils import get_mp_context
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        yield
+        return
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload(["distributed", "pwoct.training.worker", "torch._dynamo"])
+        yield
 
 
 def local_shape(threads: int | None, runs: int) -> tuple[int, int]:
