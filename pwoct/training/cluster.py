@@ -83,7 +83,7 @@ def connected(
 def _quick_starts() -> Iterator[None]:
     """Let processes of workers be forked from one that has imported torch, where the system can fork.
 
-    An import takes a worker three seconds. Nothing but imports happens in that process, so that no thread is lost.
+    An import takes a worker three seconds. That process does nothing else, and has no threads to lose.
     """
     import dask
     from distributed.utils import get_mp_context

@@ -1,6 +1,7 @@
 """A small generated image set that a CNN can learn, so that the trainer runs without any data."""
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from pwoct.training.streams import stream
 CLASSES, SIZE = 10, 32
 
 
+@lru_cache(maxsize=4)  # runs of a study in one process share it
 def synthetic(train: int = 1280, test: int = 512, size: int = SIZE) -> Dataset:
     """Return images of `CLASSES` smooth, mirror-symmetric patterns, each shifted and covered with noise.
 
