@@ -8,7 +8,7 @@ fulfil the conditions of both runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +17,10 @@ import sympy as sp
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from costmodel.checks.repeated import differs_between_instances, differs_between_runs
+from costmodel.models import Network
+from costmodel.models.foreign import foreign
+from costmodel.models.inputs import Inputs
 from costmodel.report import Column, Table
 from costmodel.tracing.calls import is_inside
 from costmodel.tracing.closed_form import EXACT, ClosedForm, closed_form
@@ -24,6 +28,7 @@ from costmodel.tracing.domain import Domain
 from costmodel.tracing.instead import WithoutInterpolation
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain
+from costmodel.tracing.patched import torch_unchanged
 from costmodel.tracing.running import plain_kernels
 from costmodel.tracing.substitute import substituted
 from costmodel.tracing.symbolic import SymbolicTensors, Symbols, size_symbol
@@ -76,12 +81,31 @@ def prove_network(
         first = str(error).strip().splitlines()[:1]
         why = f"torch can't run it on symbols: {type(error).__name__}: {' '.join(first)}"
         return NetworkProof(form, form.domain, failures=(why,))
+    if not found.macs:
+        return NetworkProof(form, form.domain, failures=("torch counted nothing: no product ran",))
     both = intersection(form.domain, found.domain)
     failures = [*_fixed(form.domain, found.domain), *differences(form, found.macs, both)]
     proof = NetworkProof(form, both, len(found.macs), tuple(failures))
     for name in (name for name, size in form.given.items() if size == 1):
         proof = _with_one(proof, name, module, args, kwargs, symbols)
-    return proof
+    return _only_if(proof, lambda: differs_between_runs(module, args, kwargs))
+
+
+def prove_loaded(network: Network, inputs: Inputs, symbols: Symbols) -> NetworkProof:
+    """Prove the MACs of a network that was built by name, and that another one built by it costs the same.
+
+    Raises as `prove_network` does, and ValueError if the network can't be built again.
+    """
+    args, kwargs = inputs.values(network.device)
+    with foreign(f"not proved: {network.name.text}"):
+        proof = prove_network(network.module, args, symbols, kwargs)
+    return _only_if(proof, lambda: differs_between_instances(network, inputs))
+
+
+def _only_if(proof: NetworkProof, why_not: Callable[[], str]) -> NetworkProof:
+    """Return a proof with the reason that a further check gives against it, if any."""
+    found = why_not() if proof.holds else ""
+    return replace(proof, failures=(*proof.failures, found)) if found else proof
 
 
 def tally(
@@ -103,6 +127,7 @@ def tally(
         stack.enter_context(tensors.dispatcher())
         stack.enter_context(WithoutInterpolation())
         inputs, named = tensors.substitutes.within([list(args), dict(kwargs)])
+        stack.enter_context(torch_unchanged())
         stack.enter_context(counter)
         module(*inputs, **named)
     translation = Translation(tensors.symbols)

@@ -13,12 +13,13 @@ from costmodel.checks.counters import Counted
 from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
 from costmodel.checks.known_defects import without_rule
+from costmodel.checks.repeated import differs_between_instances, differs_between_values
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
 from costmodel.models.limits import time_limit
 from costmodel.models.names import Name
-from costmodel.tracing.calls import Trace, TraceError
+from costmodel.tracing.calls import Trace, TraceError, UndefinedCostError
 from costmodel.tracing.closed_form import ClosedForm, closed_form
 from costmodel.tracing.symbolic import Symbols, size_symbol
 from costmodel.tracing.trace import trace
@@ -32,19 +33,27 @@ INTEGERS = frozenset(("int64", "int32", "int16", "int8", "uint8", "bool"))
 def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = None) -> NetworkReport:
     """Verify a network that was built by name; its counters run in separate processes.
 
-    Raises ValueError if the network does not run on the inputs.
+    Raises ValueError if the network does not run on the inputs, UndefinedCostError if its cost differs
+    from run to run, or each time that it is built.
     """
     title = f"{network.name.text}, input {' and '.join(inputs.shapes)}"
     others = other_sizes(inputs)
     with CountersApart(job_of(network, inputs, others), timeout=timeout) as counters:
         with time_limit(timeout, f"running {network.name.text}"):
             traced, notes = _traced(network, inputs)
+            _check_steady(network, inputs, traced)
         form, why = _closed_form(network, inputs) if others else (None, "")
         results = counters.results()
     report = compare_counts(title, traced, results, [*notes, *([why] if why else [])])
     if form is None:
         return report
     return replace(report, totals=[*report.totals, *at_sizes(form, others, results, traced)])
+
+
+def _check_steady(network: Network, inputs: Inputs, traced: Trace) -> None:
+    differing = differs_between_instances(network, inputs) or differs_between_values(network, inputs, traced)
+    if differing:
+        raise UndefinedCostError(differing)
 
 
 def verify_module(

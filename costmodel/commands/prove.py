@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, fail, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.network import (
     InputOption,
     InputsOption,
@@ -19,7 +19,7 @@ from costmodel.commands.shared.network import (
     TimeoutOption,
     asked,
     is_own,
-    run_foreign,
+    refused,
     within,
 )
 from costmodel.commands.shared.question import Question
@@ -127,20 +127,10 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
 
 def _proof(found: NetworkOnInputs, axes: Any) -> NetworkProof:
     """Return the proof of a network; exit with code 1 if no run of it stands for others."""
-    from costmodel.checks.foreign_proof import prove_network
-    from costmodel.tracing.calls import TraceError
+    from costmodel.checks.foreign_proof import prove_loaded
 
-    args, kwargs = found.inputs.values(found.network.device)
-    doing = f"not proved: {found.network.name.text}"
-    try:
-        proof: NetworkProof = run_foreign(doing, prove_network, found.network.module, args, axes, kwargs)
-    except TraceError as error:
-        fail(f"{doing}: {error}", CHECK_FAILED)
-    except ValueError as error:
-        if not isinstance(error.__cause__, SystemExit):
-            raise
-        fail(str(error), CHECK_FAILED)
-    return proof
+    with refused(f"not proved: {found.network.name.text}", running=True):
+        return prove_loaded(found.network, found.inputs, axes)
 
 
 def _prove_subjects(

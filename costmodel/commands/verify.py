@@ -17,6 +17,7 @@ from costmodel.commands.shared.network import (
     TimeoutOption,
     asked,
     is_own,
+    refused,
     within,
 )
 from costmodel.commands.shared.options import NetworkOptions, one_model
@@ -133,7 +134,7 @@ def _verify_own(
 
     with within(timeout, model):
         found = asked(model, input, inputs)
-    with at_work(f"counting {model} in several ways"):
+    with at_work(f"counting {model} in several ways"), refused(f"not verified: {model}"):
         return verify_loaded(found.network, found.inputs, timeout=timeout)
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 import torch
 
 from costmodel.failures import told, where
+from costmodel.models.limits import OverError
 
 
 @contextmanager
@@ -32,7 +33,9 @@ def foreign(doing: str) -> Iterator[None]:
             yield
     except SystemExit as error:
         raise ValueError(f"{doing}: it ends the program: sys.exit({error.code!r}){where(error)}") from error
-    except Exception as error:
+    except (KeyboardInterrupt, OverError):
+        raise
+    except BaseException as error:
         raise ValueError(f"{doing}: {told(error)}") from error
     finally:
         sys.argv = argv

@@ -19,7 +19,7 @@ class TimeLimitError(ValueError):
     """The code did not finish in time."""
 
 
-class _OverError(BaseException):
+class OverError(BaseException):
     """Time is up; no `except Exception` in foreign code catches this."""
 
 
@@ -42,7 +42,7 @@ def time_limit(seconds: float | None, doing: str, *, ends: bool = True) -> Itera
     try:
         with _alarm(seconds):
             yield
-    except _OverError:
+    except OverError:
         raise TimeLimitError(message) from None
     finally:
         watchdog.cancel()
@@ -55,7 +55,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         return
 
     def over(_signal: int, _frame: FrameType | None) -> None:
-        raise _OverError
+        raise OverError
 
     before: Callable[..., Any] | int | None = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # each second: foreign code may swallow errors

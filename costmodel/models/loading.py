@@ -69,9 +69,17 @@ def _network(name: Name, build: Callable[[], nn.Module], device: str, note: str,
     torch.manual_seed(seed)  # so that a random structure is reproducible
     with torch.device(device):
         module = build()
+    _check_tree(name, module)
     if device == "meta":
         module, device = _on_meta(module)
     return Network(name, module, device, note, _inputs(name, module))
+
+
+def _check_tree(name: Name, module: nn.Module) -> None:
+    try:
+        nn.Module.apply(module, lambda _: None)
+    except RecursionError:
+        raise ValueError(f"{name.text} contains itself, or is nested too deeply to be run") from None
 
 
 def _on_meta(module: nn.Module) -> tuple[nn.Module, str]:

@@ -15,8 +15,8 @@ class TraceError(ValueError):
     """A module cannot be traced; the message names the module and, if known, the operator."""
 
 
-class ChangingError(TraceError):
-    """A module changes itself while it runs, so its next run has a different cost."""
+class UndefinedCostError(TraceError):
+    """A module whose cost is not defined: it changes from run to run, or hides its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class Trace:
     training: Training | None = None
     route: str = "fake"  # or "real"
     notes: tuple[str, ...] = ()  # notes that the reader needs
+    unsettled: str = ""  # what changes in every run, though the cost does not
 
     def total(self) -> Cost:
         """Return the cost of everything, parameters once."""

@@ -1,4 +1,4 @@
-"""Detects what a run changed: submodules, tensors, plain attributes, and the random state."""
+"""Detects what a run changed: submodules, tensors, attributes, globals of the code, and random states."""
 
 from __future__ import annotations
 
@@ -11,28 +11,24 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
+from costmodel.tracing.held import of_modules, of_their_code
+
 State = Mapping[tuple[str, str], Any]
 
 DRAWN = "random numbers are drawn"
 
 _RANDOM = ("", "")  # the key of the random generators
-_PLAIN = (bool, int, float, str, type(None))
 _PARTS = ("_modules", "_parameters", "_buffers")
 
 
 def state(model: nn.Module) -> State:
-    """Return the state of a model: its modules, its tensors, and the values of plain attributes."""
+    """Return the state of a model: its modules and tensors, what else they hold, and what its code holds."""
     found: dict[tuple[str, str], Any] = {_RANDOM: _generators()}
     for path, module in model.named_modules():
         for part in _PARTS:
-            held = module.__dict__.get(part, {})
-            found |= {(path, name): _kind(value) for name, value in held.items()}
-        found |= {
-            (path, name): value
-            for name, value in module.__dict__.items()
-            if isinstance(value, _PLAIN) and not name.startswith("__")
-        }
-    return found
+            stored = module.__dict__.get(part, {})
+            found |= {(path or "(model)", name): _kind(value) for name, value in stored.items()}
+    return {**found, **dict(of_modules(model)), **dict(of_their_code(model))}
 
 
 def _generators() -> tuple[Any, ...]:
@@ -51,20 +47,16 @@ def _kind(value: Any) -> Any:
 def difference(before: State, after: State) -> str:
     """Return the first change, in the order of the model; "" if nothing changed.
 
-    >>> difference({("a", "n"): 1}, {("a", "n"): 2}), difference({}, {("", "conv"): 5}), difference({}, {})
-    ('a.n changed', '(model).conv is new', '')
+    >>> difference({("a", "n"): 1}, {("a", "n"): 2}), difference({}, {("a", "conv"): 5}), difference({}, {})
+    ('a.n changed', 'a.conv is new', '')
     """
     if before.get(_RANDOM) != after.get(_RANDOM):
         return DRAWN
     for key in (*before, *after):
         if key not in after:
-            return f"{_spelled(key)} is gone"
+            return f"{'.'.join(key)} is gone"
         if key not in before:
-            return f"{_spelled(key)} is new"
-        if before[key] != after[key]:
-            return f"{_spelled(key)} changed"
+            return f"{'.'.join(key)} is new"
+        if (before[key],) != (after[key],):  # tuples, in which a NaN equals itself
+            return f"{'.'.join(key)} changed"
     return ""
-
-
-def _spelled(key: tuple[str, str]) -> str:
-    return f"{key[0] or '(model)'}.{key[1]}"

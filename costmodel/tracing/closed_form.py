@@ -11,7 +11,7 @@ from torch import nn
 
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.sizes import Size, whole
-from costmodel.tracing.calls import Call, ChangingError, TraceError
+from costmodel.tracing.calls import Call, TraceError, UndefinedCostError
 from costmodel.tracing.conditions import factors_of
 from costmodel.tracing.domain import Domain
 from costmodel.tracing.fallback import MOVEMENT, interpolated
@@ -87,7 +87,7 @@ def closed_form(
     given = sizes_of(args, kwargs, symbols)
     try:
         form = _exact(module, args, kwargs, symbols, given)
-    except ChangingError:
+    except UndefinedCostError:
         raise
     except TraceError:
         approximate = _interpolated(module, args, kwargs, symbols, given)
@@ -143,7 +143,7 @@ def _first_that_runs(
             if ran.changed:
                 trace(module, args, kwargs)  # rejects a module whose second run has a different cost
             return ran, hints
-        except ChangingError:
+        except UndefinedCostError:
             raise
         except TraceError as error:
             errors.append(error)

@@ -72,7 +72,8 @@ class Places:
             self.executions[path] += 1
 
     def _leave(self, _module: nn.Module, _inputs: Any, _outputs: Any) -> None:
-        self._stack.pop()
+        if self.is_inside:  # not where recursion ended while a module was entered
+            self._stack.pop()
 
 
 class _Functions(TorchFunctionMode):

@@ -18,6 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from costmodel.failures import told
 from costmodel.tracing.calls import TraceError
+from costmodel.tracing.lazy import check_done, one_thread
+from costmodel.tracing.patched import torch_unchanged
 from costmodel.tracing.recorder import DispatchRecorder, Places
 
 _FAKE_LOG = logging.getLogger("torch._subclasses.fake_tensor")
@@ -54,11 +56,15 @@ def plain_kernels() -> Iterator[None]:
 def call(model: nn.Module, recorder: DispatchRecorder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run a model and record it.
 
-    Raises TraceError, which names the module and operator that failed.
+    Raises TraceError, which names the module and operator that failed, or says that its cost is not defined.
     """
     try:
-        with recorder.recording():
-            return model(*args, **kwargs)
+        with torch_unchanged(), one_thread(), recorder.recording():
+            outputs = model(*args, **kwargs)
+        check_done(outputs)
+        return outputs
+    except TraceError:
+        raise
     except Exception as error:
         raise TraceError(failure(error, recorder)) from error
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
-from costmodel.tracing.calls import ChangingError, TraceError
-from costmodel.tracing.changes import DRAWN, difference, state
+from costmodel.tracing.calls import TraceError, UndefinedCostError
+from costmodel.tracing.changes import State, difference, state
 from costmodel.tracing.inventory import own_parameters
 from costmodel.tracing.raw import Raw, storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
@@ -58,7 +58,7 @@ class FakeTensors(Tensors):
         return self.substitutes.of(tensor) if type(tensor) is Tensor and tensor.is_meta else tensor
 
 
-RUNS = 12  # of a module that draws random numbers; they are unlikely to cost the same by chance
+RUNS = 12  # of a module that changes, or draws random numbers; they are unlikely to cost the same by chance
 
 
 @dataclass
@@ -73,6 +73,7 @@ class Run:
     changed: str = ""  # the change that the module made to itself, if any
     again: list[list[Raw]] = field(default_factory=list)  # the next runs of a module that changes itself
     held: list[int] = field(default_factory=list)  # elements of its parameters after each of these runs
+    unsettled: str = ""  # the change that even the last of these runs made, if any
 
 
 def run(
@@ -87,8 +88,8 @@ def run(
 ) -> Run:
     """Run a module: forward in eval mode, or a whole training step in train mode.
 
-    `watch` is called with each call. With `twice`, a module that changes itself runs a second time, and one
-    that draws random numbers RUNS times.
+    `watch` is called with each call. With `twice`, a module that changes itself, its class or its file's
+    globals, or draws random numbers, runs again until it changes no more, at most RUNS times.
 
     Raises TraceError if the module does not run.
     """
@@ -111,14 +112,26 @@ def run(
         else:
             before = state(module)
             call(module, recorder, *inputs)
-            found.changed = difference(before, state(module))
+            found.changed = difference(before, after := state(module))
             if found.changed and twice:
-                found.held.append(_parameter_elements(module))
-                for _ in range(RUNS if found.changed == DRAWN else 1):
-                    found.again.append(_next(module, recorder, inputs, found.changed))
-                    found.held.append(_parameter_elements(module))
+                _repeat(module, recorder, inputs, found, after)
         found.by_hand = list(recorder.by_hand.values())
     return found
+
+
+def _repeat(
+    module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], found: Run, before: State
+) -> None:
+    """Run a module that changes until a run leaves it as it is, at most RUNS times more."""
+    found.held.append(_parameter_elements(module))
+    for _ in range(RUNS):
+        found.again.append(_next(module, recorder, inputs, found.changed))
+        found.held.append(_parameter_elements(module))
+        after = state(module)
+        found.unsettled = difference(before, after)
+        if not found.unsettled:
+            return
+        before = after
 
 
 def _parameter_elements(module: nn.Module) -> int:
@@ -131,7 +144,9 @@ def _next(module: nn.Module, recorder: DispatchRecorder, inputs: Sequence[Any], 
     try:
         call(module, recorder, *inputs)
     except TraceError as error:
-        raise ChangingError(f"{changed} while the network runs, and it can't run again: {error}") from error
+        raise UndefinedCostError(
+            f"{changed} while the network runs, and it can't run again: {error}"
+        ) from error
     recorder.places.executions = executions
     second = recorder.calls[first:]
     del recorder.calls[first:]

@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from costmodel.sizes import Size
 from costmodel.tracing.backward import backward_calls
-from costmodel.tracing.calls import Call, ChangingError, Trace, TraceError, Training
+from costmodel.tracing.calls import Call, Trace, TraceError, Training, UndefinedCostError
 from costmodel.tracing.inventory import module_infos, parameter_counts
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
@@ -43,7 +43,7 @@ def trace(
     _materialise(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)
-    except ChangingError:
+    except UndefinedCostError:
         raise
     except TraceError as error:
         if not with_values or sum(p.numel() * p.element_size() for p in module.parameters()) > REAL_BYTES:
@@ -60,6 +60,7 @@ def trace(
             *found.notes,
             f"run on the CPU, since the code needs values: {without}",
         ),
+        found.unsettled,
     )
 
 
@@ -81,7 +82,8 @@ def _traced(
         except TraceError as error:
             notes = (f"no training step: {error}",)
     infos = module_infos(module, ran.places.executions)
-    return Trace(calls, parameter_counts(module, calls, ran.by_hand), infos, step, tensors.route, notes)
+    parameters = parameter_counts(module, calls, ran.by_hand)
+    return Trace(calls, parameters, infos, step, tensors.route, notes, ran.unsettled)
 
 
 def _check_changes(ran: Run, first: Sequence[Call]) -> None:
@@ -96,7 +98,7 @@ def _check_same(changed: str, verb: str, what: str, counts: Sequence[int]) -> No
     noun, preposition = what.split()
     if other := [count for count in counts if count != counts[0]]:
         which = "its second run" if len(counts) == 2 else "another run"
-        raise ChangingError(
+        raise UndefinedCostError(
             f"{changed} while the network runs: it {verb} {counts[0]:,} {noun} {preposition} its first and "
             f"{other[0]:,} {preposition} {which}; the cost of such a network is not defined"
         )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
+from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, fail, say
 from costmodel.commands.shared.vocabulary import option
 
 if TYPE_CHECKING:
@@ -112,6 +112,26 @@ def run_foreign(doing: str, function: Any, *arguments: Any, **options: Any) -> A
         if isinstance(error.__cause__, TraceError):
             raise error.__cause__ from None
         raise
+
+
+@contextmanager
+def refused(doing: str, *, running: bool = False) -> Iterator[None]:
+    """Exit with code 1 where a network itself is refused: it changes, hides its work, or ends the program.
+
+    Other ValueErrors, about what was asked, pass through; with `running`, not those of a network that fails.
+    """
+    from costmodel.tracing.calls import TraceError, UndefinedCostError
+
+    kind = TraceError if running else UndefinedCostError
+    try:
+        yield
+    except ValueError as error:
+        own = next((e for e in (error, error.__cause__) if isinstance(e, kind)), None)
+        if own is not None:
+            fail(f"{doing}: {own}", CHECK_FAILED)
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        fail(str(error), CHECK_FAILED)
 
 
 def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:

@@ -1,0 +1,161 @@
+"""Whether a network costs the same each time that it runs, and each time that it is built.
+
+A proof is about code, not about one run of it. So the code may not ask for what differs from run to run, the
+clock or random numbers of the system, nor change in each run. Other runs and another instance must cost the
+same, layer by layer.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from costmodel.models import Network, load
+from costmodel.models.foreign import foreign
+from costmodel.models.inputs import Inputs
+from costmodel.tracing.calls import Trace
+from costmodel.tracing.trace import trace
+
+RUNS = 4
+# Where code of others builds a network; other sources are files, or networks of ours.
+REBUILT = frozenset({"module", "file", "timm", "torchvision", "convert"})
+
+_CLOCKS = (
+    *("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns"),
+    *("process_time", "process_time_ns", "thread_time", "thread_time_ns", "localtime", "gmtime"),
+)
+_SOURCES: Mapping[Any, str] = {
+    **{getattr(time, name): f"time.{name}" for name in _CLOCKS},
+    datetime.datetime.now: "datetime.now",
+    datetime.datetime.utcnow: "datetime.utcnow",
+    datetime.date.today: "date.today",
+    os.urandom: "os.urandom",
+    os.times: "os.times",
+    os.getpid: "os.getpid",
+}
+_STANDARD = Path(os.__file__).parent
+# Where clocks may be read: torch and this package.
+_BELOW = (Path(torch.__file__).parent, Path(__file__).parents[1])
+
+Layer = tuple[Any, Any, Any]  # MACs, activations, parameters
+
+
+def differs_between_runs(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return why a network does not cost the same in each run; "" if nothing shows that it does not.
+
+    Raises TraceError if it does not run.
+    """
+    with _watched() as asked:
+        traced = trace(module, args, kwargs)
+    if asked:
+        return f"the code asks for {asked[0]}, which differs from run to run"
+    if traced.unsettled:
+        return f"{traced.unsettled} in each run, so that no run stands for the others"
+    first = _layers(traced)
+    for number in range(2, RUNS + 1):
+        if found := _difference(
+            first, _layers(trace(module, args, kwargs)), "the first run", f"run {number}"
+        ):
+            return f"the network does not cost the same in each run: {found}"
+    return ""
+
+
+def differs_between_instances(network: Network, inputs: Inputs) -> str:
+    """Return why another network that is built in the same way costs something else; "" if it does not.
+
+    Raises ValueError if it can't be built again, or does not run.
+    """
+    if network.name.source not in REBUILT:
+        return ""
+    other = load(network.name.text, device=network.device)
+    if other.module is network.module:
+        return ""
+    with foreign(f"another {network.name.called} fails"):
+        one, two = (_layers(trace(made.module, *inputs.values(made.device))) for made in (network, other))
+    found = _difference(one, two, "the first", "the second")
+    return found and f"two networks that {network.name.called} builds with the same arguments differ: {found}"
+
+
+def differs_between_values(network: Network, inputs: Inputs, traced: Trace) -> str:
+    """Return why the cost depends on values: that of another run on random ones differs; "" if it does not.
+
+    Only code that can't run without data is run again. Raises ValueError if it does not run.
+    """
+    if traced.route != "real":
+        return ""
+    made = network.on("cpu")
+    with foreign(f"{network.name.text} fails on random values"):
+        other = trace(made.module, *inputs.values("cpu"))
+    found = _difference(_layers(traced), _layers(other), "the first run", "one on random values")
+    return found and f"the cost depends on values of inputs or weights: {found}"
+
+
+def _layers(traced: Trace) -> dict[str, Layer]:
+    found = {info.path: (0, 0, info.parameters) for info in traced.modules}
+    for call in traced.calls:
+        macs, activations, parameters = found.get(call.module, (0, 0, 0))
+        found[call.module] = macs + call.cost.macs, activations + call.cost.activations, parameters
+    return found
+
+
+def _difference(one: Mapping[str, Layer], two: Mapping[str, Layer], first: str, second: str) -> str:
+    for path in dict.fromkeys((*one, *two)):
+        pairs = zip(one.get(path, (0, 0, 0)), two.get(path, (0, 0, 0)), strict=True)
+        for what, (a, b) in zip(("MACs", "activations", "parameters"), pairs, strict=True):
+            if a != b:
+                return f"{path or '(model)'} has {a:,} {what} in {first}, {b:,} in {second}"
+    return ""
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Yield a list of the clocks and other sources that code of the network asks in a block."""
+    asked: list[str] = []
+
+    def note(frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and (name := _name_of(function)) and (place := _asking(frame)):
+            asked.append(f"{name} ({place})")
+
+    before: Callable[..., Any] | None = sys.getprofile()
+    collecting = gc.isenabled()
+    gc.disable()  # its callbacks, which may read clocks, would run within the network's code
+    sys.setprofile(note)
+    try:
+        yield asked
+    finally:
+        sys.setprofile(before)
+        if collecting:
+            gc.enable()
+
+
+def _name_of(function: Any) -> str:
+    try:
+        return _SOURCES.get(function, "")
+    except TypeError:  # a method of something that has no hash
+        return ""
+
+
+def _asking(frame: FrameType | None) -> str:
+    """Return the line that asks, through Python's library or directly; "" if torch or this package does."""
+    while frame is not None and _is_standard(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None or any(Path(frame.f_code.co_filename).is_relative_to(folder) for folder in _BELOW):
+        return ""
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+
+
+def _is_standard(file: str) -> bool:
+    path = Path(file)
+    inside = any(part in ("site-packages", "dist-packages") for part in path.parts)
+    return file.startswith("<frozen") or (path.is_relative_to(_STANDARD) and not inside)

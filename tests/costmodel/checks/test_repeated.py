@@ -1,0 +1,122 @@
+"""Networks that do not cost the same in each run, or each time that they are built."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from costmodel.checks.repeated import differs_between_instances, differs_between_runs
+from costmodel.models import load
+from costmodel.models.inputs import parse
+
+SOURCE = """
+import random
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    made = 0
+    def __init__(self, width=8):
+        super().__init__()
+        self.fc = nn.Linear(3, width)
+    def forward(self, x):
+        return self.fc(x)
+
+class Wider(Net):
+    def __init__(self):
+        Wider.made += 1
+        super().__init__(8 * Wider.made)
+
+class Deeper(Net):
+    def __init__(self):
+        super().__init__(3)
+        Deeper.made += 1
+        self.times = Deeper.made
+    def forward(self, x):
+        for _ in range(self.times):
+            x = self.fc(x)
+        return x
+
+def at_random():
+    return Net(random.SystemRandom().randrange(8, 10**9))
+
+def by_seed():
+    return Net(int(torch.randint(8, 999, (), device="cpu")))
+
+one = Net()
+"""
+
+
+class Asking(nn.Module):
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        super().__init__()
+        self.fc, self.ask = nn.Linear(3, 3), ask
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.ask()
+        return self.fc(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (time.perf_counter_ns, "time.perf_counter_ns (test_repeated.py, line "),
+        (lambda: time.time(), "time.time (test_repeated.py, line "),
+        (lambda: os.urandom(1), "os.urandom (test_repeated.py, line "),
+        (uuid.uuid4, "os.urandom (test_repeated.py, line "),
+    ],
+)
+def test_clocks_and_random_numbers_of_the_system_are_named(ask: Callable[[], Any], what: str) -> None:
+    found = differs_between_runs(Asking(ask), [torch.zeros(2, 3)], {})
+    assert found.startswith(f"the code asks for {what}")
+    assert found.endswith("), which differs from run to run")
+
+
+@pytest.mark.parametrize("ask", [lambda: os.environ.get("HOME"), lambda: [[1]][0].append(2), lambda: None])
+def test_other_questions_are_not(ask: Callable[[], Any]) -> None:
+    assert differs_between_runs(Asking(ask), [torch.zeros(2, 3)], {}) == ""
+
+
+def test_a_network_that_never_settles_is_no_ground_for_a_proof() -> None:
+    class Ticking(Asking):
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().forward(x)
+
+    found = differs_between_runs(Ticking(lambda: None), [torch.zeros(2, 3)], {})
+    assert found == "(model).calls changed in each run, so that no run stands for the others"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("repeated") / "nets.py"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("Net", ""),
+        ("Net(width=9)", ""),
+        ("by_seed", ""),
+        ("one", ""),
+        ("Wider", "fc has 48 MACs in the first, 96 in the second"),
+        ("Deeper", "fc has 18 MACs in the first, 36 in the second"),
+        ("at_random", "fc has "),
+    ],
+)
+def test_two_networks_that_are_built_alike_cost_the_same(file: Path, name: str, what: str) -> None:
+    found = differs_between_instances(load(f"{file}:{name}"), parse(["2,3"]))
+    if not what:
+        assert found == ""
+    else:
+        assert f"{name} builds with the same arguments differ: {what}" in found
