@@ -15,6 +15,16 @@ TINY = [
 ]
 
 
+@pytest.fixture
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluating 512 images takes longer than all training."""
+    from pwoct.training import inputs
+
+    few = inputs.synthetic(train=64, test=64)
+    monkeypatch.setattr(inputs, "synthetic", lambda: few)
+
+
+@pytest.mark.usefixtures("few_images")
 def test_a_study_from_start_to_selection(pwoct_cost: Run, tmp_path: Path) -> None:
     where = ["--runs", str(tmp_path), "--format", "json"]
     half = pwoct_cost("study", "table2", *TINY, "--seeds", "0-1", "--shard", "1/2", *where)
