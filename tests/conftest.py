@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import shutil
 import sys
@@ -29,9 +30,15 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
-    """Leave modules and tests, which stay to the end, out of every later collection of garbage."""
+    """Leave modules and tests, which stay to the end, out of every later collection of garbage.
+
+    Loggers of torch pass on what they log: around each test, pytest visits all that do not.
+    """
     gc.collect()
     gc.freeze()
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "torch":
+            logging.getLogger(name).propagate = True
 
 
 # Without node the test is skipped, but fails in CI, where it must run.

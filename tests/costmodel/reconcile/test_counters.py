@@ -37,6 +37,7 @@ def observed(name: str) -> Seen:
     return observe(module, [x])
 
 
+@cache
 def predicted(name: str, network: str) -> Prediction:
     """What a counter says of a network by its rules; one that reads files, of its exported file."""
     rules = counters()[name]
