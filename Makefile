@@ -14,9 +14,9 @@ setup: $(VENV)/.dev
 demo: $(VENV)/.base
 	$(BIN)/pwoct-cost --alpha 0.25 --beta 2 --paths HL,LH,LL
 
-# A test process a core, and one thread each.
+# One process per core with one thread each; a file stays in one process, which builds once what its tests share.
 test: $(VENV)/.dev lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

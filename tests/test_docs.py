@@ -84,10 +84,6 @@ def test_the_check_of_examples_can_fail() -> None:
     assert not agrees("1\n...\n3\n", "1\n2\n4\n")
 
 
-# In one worker, so that the site is built once.
-on_site = pytest.mark.xdist_group("site")
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("site")
@@ -153,25 +149,21 @@ def dead_links(folder: Path) -> list[str]:
     return dead
 
 
-@on_site
 def test_site_has_a_page_for_each_document(site: Path) -> None:
     documents = {path.stem for path in DOCS.glob("*.md")}
     assert not documents & RESERVED
     assert {path.stem for path in site.glob("*.html")} == documents | RESERVED
 
 
-@on_site
 def test_no_link_inside_the_site_is_dead(site: Path) -> None:
     assert dead_links(site) == []
 
 
-@on_site
 def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
     loads = {load for path in site.glob("*.html") for load in read(path).loads}
     assert [load for load in loads if urlsplit(load).netloc] == []
 
 
-@on_site
 def test_mathematics_is_set_by_the_browser_itself(site: Path) -> None:
     text = (site / "derivations.html").read_text(encoding="utf-8")
     assert text.count("<math ") == 5
@@ -179,28 +171,24 @@ def test_mathematics_is_set_by_the_browser_itself(site: Path) -> None:
     assert not [load for load in read(site / "derivations.html").loads if "mathjax" in load.lower()]
 
 
-@on_site
 def test_descriptions_are_not_taken_for_types(site: Path) -> None:
     """napoleon takes what stands before a colon, in the first line about a property, for its type."""
     taken = r'<dt class="field-odd">Type<span class="colon">'
     assert [path.name for path in site.glob("api*.html") if re.search(taken, path.read_text())] == []
 
 
-@on_site
 def test_the_site_has_the_live_explorer(site: Path) -> None:
     live = site / "live" / "explorer.html"
     assert "live/explorer.html" in read(site / "explorer.html").links
     assert "../index.html" in read(live).links
 
 
-@on_site
 def test_the_landing_page_shows_the_explorer(site: Path) -> None:
     landing = read(site / "index.html")
     assert "live/explorer.html" in landing.links
     assert any(load.endswith("/explorer.png") for load in landing.loads)
 
 
-@on_site
 def test_every_page_is_in_a_table_of_contents(site: Path) -> None:
     linked = {link.split("#")[0] for link in read(site / "index.html").links}
     assert {f"{path.stem}.html" for path in DOCS.glob("*.md")} - {"index.html"} <= linked

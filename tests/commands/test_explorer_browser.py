@@ -20,8 +20,6 @@ from costmodel.operators.recorder import Operator, cost_of
 from costmodel.report import cell, change
 from tests.commands.explorer_page import DEFAULTS, LAYERS, Explorer, link_of, network, random_choices
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 STATES = 200
 STANDARD_AXES = {"x": "macs", "y": "params", "want": "most"}
 

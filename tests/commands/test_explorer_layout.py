@@ -13,8 +13,6 @@ from playwright.sync_api import Browser, Page
 
 from tests.commands.explorer_page import Explorer
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 BUSY = (
     "#depth=20&size=33&alpha=1/3+1/4+1&beta=3&paths=HL,LH+all+none&rows=layers&each=own&maxMacs=30000000"
     "&pin=depth:110;size:224;alpha:0;beta:2;paths:none"

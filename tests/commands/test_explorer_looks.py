@@ -10,8 +10,6 @@ from axe_playwright_python.sync_playwright import Axe
 from costmodel.explorer.formulas import QUANTITIES
 from tests.commands.explorer_page import Explorer
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_page_checks_itself_against_closed_forms(explorer: Explorer) -> None:
     said = explorer.page.locator("#checked").text_content()

@@ -13,8 +13,6 @@ from costmodel.operators.recorder import cost_of
 from costmodel.paper.printed import read_paper
 from tests.commands.explorer_page import Explorer
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 START = "#depth=56&size=32&alpha=1/4&beta=2&paths=HL,LH,LL"
 
 

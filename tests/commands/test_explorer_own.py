@@ -107,7 +107,6 @@ def test_cost_is_drawn_against_the_size_of_square_images(pwoct_cost: Run, tmp_pa
     assert {"MACs", "activations", "s"} <= set(re.findall(r">([^<>\n]+)</text>", path.read_text()))
 
 
-@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize("width", [320, 1024])
 def test_the_page_is_accessible_and_fits(browser: Browser, tmp_path: Path, width: int) -> None:
     form = closed_form(Net(), [torch.zeros(1, 3, 32, 32, device="meta")], SYMBOLS)

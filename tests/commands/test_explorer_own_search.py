@@ -15,8 +15,6 @@ from tests.commands.explorer_page import Explorer
 from tests.commands.small_net import NET
 from tests.conftest import Ran
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 Run = Callable[..., Ran]
 SPACE = ("--input", "1,3,8,8", "--per-stage", "--alpha", "0,1/4,1/2", "--beta", "2,3")
 FOUND = "#search[data-state=found]"

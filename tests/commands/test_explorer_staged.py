@@ -7,8 +7,6 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from costmodel.grids.grid import PATH_SUBSETS
 from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import cost_of
@@ -16,8 +14,6 @@ from costmodel.search.search import NothingFitsError, search
 from costmodel.search.space import space
 from tests.commands.explorer_page import DEFAULTS, Choices, Explorer, link_of, network, random_choices
 from tests.conftest import Ran
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 CASES = 12
 STANDARD = {"x": "macs", "y": "params", "want": "most"}

@@ -18,8 +18,6 @@ from costmodel.speed.roofline import Machine
 from tests.commands.explorer_page import Explorer, link_of, network, random_choices
 from tests.conftest import Ran
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 START = "#depth=56&size=32&alpha=1/4&beta=2&paths=HL,LH,LL"
 TIMES = """() => Object.fromEntries([...document.querySelectorAll("[data-time]")]
   .map((node) => [node.dataset.time, node.textContent]))"""

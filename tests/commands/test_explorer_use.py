@@ -21,8 +21,6 @@ from costmodel.operators.recorder import cost_of
 from tests.commands.explorer_page import Explorer, link_of, random_choices
 from tests.conftest import Ran
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def pwoct_network(code: str) -> torch.nn.Module:
     """Run the page's PyTorch code up to the network, on a device without memory."""

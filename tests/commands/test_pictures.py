@@ -34,7 +34,6 @@ def test_the_terminal_shows_what_is_printed(pictures: ModuleType, pwoct_cost: Ca
     assert [text.text for text in texts] == pictures.terminal_lines(ran.out)
 
 
-@pytest.mark.xdist_group("browser")
 def test_the_explorer_shows_what_is_shown(
     pictures: ModuleType, browser: Browser, explorer_file: Path
 ) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.xdist_group("cluster")
 ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., Any]

@@ -22,7 +22,6 @@ from pwoct.training.synthetic import synthetic
 from pwoct.training.worker import News, heed
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.xdist_group("cluster")  # one cluster for all
 
 NETWORKS = [{"model.alpha": "0"}, {"model.alpha": "1/2"}]
 TINY = {
