@@ -31,6 +31,7 @@ RUNS = 4
 # Where code of others builds a network; other sources are files, or networks of ours.
 REBUILT = frozenset({"module", "file", "timm", "torchvision", "convert"})
 
+_UNSTEADY = "the network does not cost the same in each run"
 _CLOCKS = (
     *("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns"),
     *("process_time", "process_time_ns", "thread_time", "thread_time_ns", "localtime", "gmtime"),
@@ -64,10 +65,9 @@ def differs_between_runs(module: nn.Module, args: Sequence[Any], kwargs: Mapping
         return f"{traced.unsettled} in each run, so that no run stands for the others"
     first = _layers(traced)
     for number in range(2, RUNS + 1):
-        if found := _difference(
-            first, _layers(trace(module, args, kwargs)), "the first run", f"run {number}"
-        ):
-            return f"the network does not cost the same in each run: {found}"
+        layers = _layers(trace(module, args, kwargs))
+        if found := _difference(first, layers, "the first run", f"run {number}"):
+            return f"{_UNSTEADY}: {found}"
     return ""
 
 
@@ -82,7 +82,11 @@ def differs_between_instances(network: Network, inputs: Inputs) -> str:
     if other.module is network.module:
         return ""
     with foreign(f"another {network.name.called} fails"):
-        one, two = (_layers(trace(made.module, *inputs.values(made.device))) for made in (network, other))
+        one, again, two = (
+            _layers(trace(made.module, *inputs.values(made.device))) for made in (network, network, other)
+        )
+    if found := _difference(one, again, "the first run", "the second"):
+        return f"{_UNSTEADY}: {found}"
     found = _difference(one, two, "the first", "the second")
     return found and f"two networks that {network.name.called} builds with the same arguments differ: {found}"
 

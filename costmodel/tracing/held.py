@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -97,7 +98,8 @@ def of_their_code(model: nn.Module) -> Iterator[tuple[tuple[str, str], Any]]:
     for kind in sorted(classes, key=lambda kind: (kind.__module__, kind.__qualname__)):
         yield from _named(kind.__qualname__, vars(kind), code=True)
     for name in sorted({kind.__module__ for kind in classes} & sys.modules.keys()):
-        yield from _named(name.rpartition(".")[2], vars(sys.modules[name]), code=False)
+        module = sys.modules[name]
+        yield from _named(Path(getattr(module, "__file__", None) or name).stem, vars(module), code=False)
 
 
 def _is_own(kind: type) -> bool:
