@@ -2,7 +2,7 @@
 
 A proof is about code, not about one run of it. So the code may not ask for what differs from run to run, the
 clock or random numbers of the system, nor change in each run. Other runs and another instance must cost the
-same, layer by layer.
+same, layer by layer, and so must a run with data.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from torch import nn
 from costmodel.models import Network, load
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
-from costmodel.tracing.calls import Trace
-from costmodel.tracing.trace import trace
+from costmodel.tracing.calls import Trace, TraceError
+from costmodel.tracing.trace import trace, trace_with_data
 
 RUNS = 4
+# Of a run with data, which is left out for larger networks: it takes seconds, or memory.
+MOST_MACS, MOST_BYTES = 5 * 10**8, 2**28
 # Where code of others builds a network; other sources are files, or networks of ours.
 REBUILT = frozenset({"module", "file", "timm", "torchvision", "convert"})
 
@@ -68,7 +70,21 @@ def differs_between_runs(module: nn.Module, args: Sequence[Any], kwargs: Mapping
         layers = _layers(trace(module, args, kwargs))
         if found := _difference(first, layers, "the first run", f"run {number}"):
             return f"{_UNSTEADY}: {found}"
-    return ""
+    with_data = _with_data(module, args, kwargs) if traced.total().macs <= MOST_MACS else None
+    found = _difference(first, with_data or first, "a run without data", "one with data")
+    return found and f"the code sees whether its tensors have data: {found}"
+
+
+def _with_data(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Mapping[str, Layer] | None:
+    """Return the costs of a run with zeros; None if the code fails on them, or its weights are large."""
+    if sum(p.numel() * p.element_size() for p in module.parameters()) > MOST_BYTES:
+        return None
+    try:
+        return _layers(trace_with_data(module, args, kwargs))
+    except TraceError:
+        return None
 
 
 def differs_between_instances(network: Network, inputs: Inputs) -> str:

@@ -64,6 +64,14 @@ def trace(
     )
 
 
+def trace_with_data(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
+    """Return what runs on the CPU with data: zeros, where the module or its inputs have none.
+
+    Raises TraceError if the module does not run.
+    """
+    return _traced(module, args, kwargs, Tensors, training=False)
+
+
 def _traced(
     module: nn.Module,
     args: Sequence[Any],

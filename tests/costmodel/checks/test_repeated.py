@@ -95,6 +95,15 @@ def test_a_network_that_never_settles_is_no_ground_for_a_proof() -> None:
     assert found == "(model).calls changed in each run, so that no run stands for the others"
 
 
+def test_a_network_that_sees_whether_it_has_data_is_no_ground_for_a_proof() -> None:
+    class Peeking(Asking):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x) if type(x) is Tensor else self.fc(self.fc(x))  # type: ignore[no-any-return]
+
+    found = differs_between_runs(Peeking(lambda: None), [torch.zeros(2, 3)], {})
+    assert found.endswith("its tensors have data: fc has 36 MACs in a run without data, 18 in one with data")
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("repeated") / "nets.py"
