@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from costmodel.checks.calculator_theorems import calculator_claims
+from costmodel.checks.closed_theorems import closed_claims
 from costmodel.checks.depth_theorems import depth_claims
 from costmodel.checks.grid_theorems import grid_claims
 from costmodel.checks.kind_theorems import kind_claims
@@ -34,6 +35,7 @@ CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
         lambda every: calculator_claims(every=every),
         lambda every: table_claims(every=every),
         lambda every: printed_claims(every=every),
+        lambda every: closed_claims(every=every),
         lambda every: grid_claims(every=every),
         lambda every: layer_table_claims(every=every),
         lambda every: random_table_claims(every=every),

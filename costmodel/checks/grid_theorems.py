@@ -19,12 +19,14 @@ from costmodel.checks.random_cells import identity
 from costmodel.convention import Cost
 from costmodel.grids.evaluate import evaluate
 from costmodel.grids.grid import Grid, grid
+from costmodel.networks.closed_form import network_cost
 from costmodel.networks.network import SHORTCUTS
 from costmodel.networks.stages import STAGES
 from costmodel.operators.octave import PATHS, STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.operators.recorder import cost_of
-from costmodel.rounding import WIDTH_RULES, hidden, split
+from costmodel.rounding import WIDTH_RULES, as_ratio, hidden, split
+from pwoct.channels import as_ratio as code_ratio
 from pwoct.channels import hidden_channels, split_channels
 
 COUNTED = ("params", "macs", "elements_read")
@@ -51,7 +53,11 @@ def grid_claims(*, every: bool = False) -> Iterator[Claim]:
     widths = (*WIDTHS, 7, 13, 31) if every else WIDTHS
     text = f"base widths {', '.join(map(str, widths))}; every alpha and beta that leaves whole channels"
     yield Claim("grids at whole channels = operators()", partial(_ratios, widths), "checked", text)
-    text = f"1 to {CHANNELS[-1]} channels; every ratio with a denominator up to {DENOMINATORS[-1]}"
+    text = f"{len(_LARGE)} networks, {len(_PLACES)} of them compared"
+    yield Claim("grids of several blocks = operators()", _blocks, "checked", text)
+    text = "alphas and betas whose parts have up to 62 bits"
+    yield Claim("grids refuse ratios beyond 64 bits", _precise, "checked", text)
+    text = f"1 to {CHANNELS[-1]} channels; denominators up to {DENOMINATORS[-1]}; decimals as ratios"
     yield Claim("both roundings agree", _roundings, "checked", text)
 
 
@@ -61,6 +67,7 @@ def _ratios(widths: tuple[int, ...]) -> Iterator[Identity]:
 
 def _roundings() -> Iterator[Identity]:
     yield identity("rounding", _rounded)
+    yield identity("reading", _read)
 
 
 def _changed() -> Iterator[Identity]:
@@ -98,6 +105,43 @@ def _whole(title: str, widths: tuple[int, ...]) -> Iterator[Compared]:
                 yield from _counts(f"{nets.name(i)}, {title}", cost, {"macs": found["macs"][i]})
 
 
+def _blocks() -> Iterator[Identity]:
+    yield identity("large grid", _large_pairs)
+
+
+# Three kinds of networks; some blocks have two.
+_LARGE = grid([0, "1/2", 1], widths=range(2, 800, 2), depths=range(14, 68, 6))
+_PLACES = range(0, len(_LARGE), 193)
+
+
+def _large_pairs(title: str) -> Iterator[Compared]:
+    found = evaluate(_LARGE, ("macs",))["macs"]
+    for i in _PLACES:
+        net = _LARGE.network(i)
+        cost = network_cost(net.backbone, net, net.backbone.n)
+        yield from _counts(f"{_LARGE.name(i)} in a {title}", cost, {"macs": found[i]})
+
+
+def _precise() -> Iterator[Identity]:
+    yield identity("precise ratios", _precise_pairs)
+
+
+def _precise_pairs(title: str) -> Iterator[Compared]:
+    """Yield exact counts at ratios of ever larger numbers: given as they are, or refused."""
+    refused = 0
+    for bits in range(46, 62):
+        ratio = Fraction(2**bits - 1, 2**bits)
+        for alpha, beta, paths in ((ratio, 2, ()), (0, 1 / ratio, ("HH",))):
+            try:
+                one = grid([alpha], [beta], [paths], [8], [48])
+            except ValueError:
+                refused += 1
+                continue
+            cost = cost_of(one.network(0).operators())
+            yield from _counts(f"{bits} bits, {title}", cost, {"macs": evaluate(one, ("macs",))["macs"][0]})
+    yield Compared(title, "refusals", sp.Integer(1), sp.Integer(0 < refused < 32))
+
+
 def _rounded(title: str) -> Iterator[Compared]:
     """Yield splits and widths of both copies of the rule; a symbolic width is at least 1, too."""
     ratios = sorted({Fraction(p, q) for q in DENOMINATORS for p in range(q + 1)})
@@ -107,6 +151,15 @@ def _rounded(title: str) -> Iterator[Compared]:
             yield Compared(title, f"{branch} of {c} at {ratio}", sp.Integer(code), sp.Integer(formula))
         if ratio:
             yield from _widths(f"{c} channels by {1 / ratio}, {title}", c, 1 / ratio)
+
+
+def _read(title: str) -> Iterator[Compared]:
+    """Yield ratios as both sides read them from texts and from floats, most of which are not exact."""
+    for thousandths in range(0, 3001, 7):
+        exact, text = Fraction(thousandths, 1000), f"{thousandths / 1000}"
+        for given in (text, float(text), f"{thousandths}e-3", f"{exact.numerator}/{exact.denominator}"):
+            for side in (code_ratio, as_ratio):
+                yield Compared(title, f"{given!r}", sp.Rational(exact), sp.Rational(side(given)))
 
 
 def _widths(title: str, c: int, beta: Fraction) -> Iterator[Compared]:

@@ -17,11 +17,13 @@ from costmodel.checks.random_cells import DTYPES, against, cells, identity, rand
 from costmodel.checks.random_options import layer_of, layer_options
 from costmodel.checks.recounted import recounted
 from costmodel.convention import DTYPE_BYTES, QUANTITIES
-from costmodel.operators.layer import Layer, path_formulas, standard_layer
+from costmodel.operators.layer import Layer, layer_notes, path_formulas, standard_layer
+from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
-from costmodel.operators.registry import layer_cost
+from costmodel.operators.registry import layer_cost, layer_kinds
 from costmodel.tables.counting import Totals
 from costmodel.tables.layer import formula_table, kinds_table, layer_table, quantities
+from pwoct.channels import split_channels
 
 
 def layer_table_claims(*, every: bool = False) -> Iterator[Claim]:
@@ -73,6 +75,7 @@ def _layer_pairs(title: str, layer: Layer, totals: Totals) -> Iterator[Compared]
         )
         yield from cells(f"{path} of {where}", {**one, **against("octave", one, two)}, row)
     yield from _formula_pairs(where, image, totals)
+    yield from _note_pairs(where, layer)
 
 
 def _formula_pairs(where: str, layer: Layer, totals: Totals) -> Iterator[Compared]:
@@ -103,10 +106,53 @@ def symbol_values(layer: Layer, path: str, high: Sequence[int]) -> dict[str, sp.
     return {name: sp.Integer(value) for name, value in values.items()}
 
 
+def _note_pairs(where: str, layer: Layer) -> Iterator[Compared]:
+    """Yield how many splits and widths are rounded, and how many notes name them."""
+    notes, rounded = layer_notes(layer), {*_rounded_splits(layer), *_rounded_widths(layer)}
+    yield Compared(where, "notes", sp.Integer(len(rounded)), sp.Integer(len(notes)))
+    named = [text for text in rounded if any(n.startswith(text[0]) and text[1] in n for n in notes)]
+    yield Compared(
+        where, "notes that name what was rounded", sp.Integer(len(rounded)), sp.Integer(len(named))
+    )
+
+
+def _rounded_splits(layer: Layer) -> Iterator[tuple[str, str]]:
+    for channels, alpha in ((layer.c_in, layer.alpha_in), (layer.c_out, layer.alpha_out)):
+        low = split_channels(int(channels), alpha).low
+        if low != alpha * channels:
+            yield f"alpha {alpha} of {channels} channels", f"c_L = {low}"
+
+
+def _rounded_widths(layer: Layer) -> Iterator[tuple[str, str]]:
+    operators = {op.name: op for op in layer.operators()}
+    for path in PATHS:
+        if f"conv.{path.lower()}.reduce" in operators:
+            c_in, m = operators[f"conv.{path.lower()}.reduce"].channels or (0, 0)
+            _, c_out = operators[f"conv.{path.lower()}.expand"].channels or (0, 0)
+            divided = {"out": c_out, "in": c_in, "min": min(c_in, c_out), "mean": Fraction(c_in + c_out, 2)}
+            if m * layer.beta != divided[layer.width_rule]:
+                yield f"{path} {c_in} → {c_out} at beta {layer.beta}:", f"m = {m}"
+
+
+def _is_distinct(kind: str, layer: Layer) -> bool:
+    """Whether a kind can have the sizes of a layer, and is not another kind by its alphas and paths."""
+    try:
+        layer_cost(kind, layer)
+    except ValueError:
+        return False
+    compressed = any(op.name.endswith(".reduce") for op in layer.operators()) if kind == "pwise" else True
+    return compressed and (kind != "octave" or max(layer.alpha_in, layer.alpha_out) > 0)
+
+
 def _kind_pairs(title: str, layer: Layer, dtype: str) -> Iterator[Compared]:
     where, chosen = f"{title}, {layer}, {dtype}", "octave" if layer.depthwise else "pwise"
     size, standard = DTYPE_BYTES[dtype], layer_cost("standard", layer)
-    for row in kinds_table(layer, chosen, dtype).rows:
+    rows = kinds_table(layer, chosen, dtype).rows
+    shown_kinds = {row["op"] for row in rows}
+    for kind in layer_kinds():
+        is_shown = sp.Integer(kind == chosen or _is_distinct(kind, layer))
+        yield Compared(f"{kind} of {where}", "rows", is_shown, sp.Integer(kind in shown_kinds))
+    for row in rows:
         cost = layer_cost(row["op"], layer)
         shown = {"params": cost.params, "macs": cost.macs}
         wanted = {

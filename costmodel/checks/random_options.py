@@ -136,8 +136,8 @@ def without_some(chosen: random.Random, options: Mapping[str, Any]) -> dict[str,
 def spelled(chosen: random.Random, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options in which alpha, beta and paths may be one for all stages, and written in other ways."""
     found = dict(options)
-    for name, writings in (("alpha", (str, Fraction)), ("beta", (str, Fraction))):
-        write = chosen.choice(writings)
+    for name in ("alpha", "beta"):
+        write = chosen.choice((str, Fraction, _decimal))
         values = [write(value) for value in options[name]]
         found[name] = values[0] if chosen.random() < 0.3 else values
     sets = options["paths"]
@@ -146,6 +146,11 @@ def spelled(chosen: random.Random, options: Mapping[str, Any]) -> dict[str, Any]
     elif chosen.random() < 0.5:
         found["paths"] = "+".join(",".join(paths).lower() or "none" for paths in sets)
     return found
+
+
+def _decimal(value: Fraction) -> float | Fraction:
+    """Return a ratio as a float where its decimal text is exact, as 0.4 is."""
+    return float(value) if Fraction(repr(float(value))) == value else value
 
 
 def built_network(depth: int, options: Mapping[str, Any]) -> nn.Module:

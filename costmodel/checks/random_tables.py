@@ -7,7 +7,7 @@ a dtype, needs a table in which that option is not the default.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -24,7 +24,7 @@ from costmodel.grids.quantities import NAMED
 from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.stages import Stage
 from costmodel.operators.octave import PATHS
-from costmodel.operators.recorder import cost_of
+from costmodel.operators.recorder import Operator, cost_of
 from costmodel.search.space import space
 from costmodel.tables.counting import Totals
 from costmodel.tables.diff import diff_table, totals_table
@@ -166,8 +166,30 @@ def _diff_pairs(title: str, a: ResNetDesign, b: ResNetDesign, measured: Measured
                 f"{name}_change": relative(new[name], old[name]),
             }
             yield from cells(f"{row['layer']} of {title}, {measured}", wanted, row)
+        if row["layer"] != "sum" and all(groups):
+            is_named = sp.Integer(all(text in row["what"] for text in _changes(*groups)))
+            yield Compared(f"{row['layer']} of {title}", "changes named", sp.Integer(1), is_named)
     for row in totals_table(table, measured).rows:
         last = {
             key: (table.total or {})[f"{row['quantity']}_{key}"] for key in ("a", "b", "difference", "change")
         }
         yield from cells(f"totals of {title}", last, row)
+
+
+def _changes(a: Sequence[Operator], b: Sequence[Operator]) -> Iterator[str]:
+    """Yield what happened to the paths of a layer, by the names of its convolutions."""
+    ways = {"added": (0, 1), "gone": (1, 0), "compressed": (1, 3), "uncompressed": (3, 1)}
+    for verb, (before, after) in ways.items():
+        paths = [path for path in PATHS if (_count(a, path), _count(b, path)) in _variants(before, after)]
+        if paths:
+            yield f"{verb} {','.join(paths)}"
+
+
+def _variants(before: int, after: int) -> tuple[tuple[int, int], ...]:
+    """A path that is added or gone may have one convolution, or the three of a bottleneck."""
+    return ((before, after), (3 * before, 3 * after)) if 0 in (before, after) else ((before, after),)
+
+
+def _count(operators: Sequence[Operator], path: str) -> int:
+    """Return the convolutions of a path; those of a plain layer are HH."""
+    return sum(op.has_weights and (op.place.path or "HH") == path for op in operators)

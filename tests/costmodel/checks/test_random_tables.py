@@ -10,20 +10,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 
-from costmodel.checks import grid_theorems, point_theorems, random_layer_tables, random_tables
+from costmodel.checks import (
+    closed_theorems,
+    grid_theorems,
+    point_theorems,
+    printed_theorems,
+    random_layer_tables,
+    random_tables,
+)
 from costmodel.checks.covering import spread_layers, traits, triples
 from costmodel.checks.prove import Claim, Identity
 from costmodel.checks.random_options import layer_options
 from costmodel.grids import compiled, evaluate
+from costmodel.grids import grid as grids
 from costmodel.operators import layer as layers
 from costmodel.operators.octave import OctaveLayer
+from costmodel.tables import diff, expressions, network, sweep
 from costmodel.tables import layer as layer_tables
-from costmodel.tables import network, sweep
 from pwoct import octave
 from pwoct.branches import pool
 
 CLAIMS = [
+    *closed_theorems.closed_claims(),
     *random_layer_tables.layer_table_claims(),
     *random_tables.random_table_claims(),
     *grid_theorems.grid_claims(),
@@ -134,6 +144,66 @@ def _splits_in_floating_point(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(evaluate, "_columns", wrong)
 
 
+def _closed_form_without(*dropped: str) -> Callable[[pytest.MonkeyPatch], None]:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        right = closed_theorems.closed_form
+
+        def wrong(**options: Any) -> Any:
+            return right(**{name: value for name, value in options.items() if name not in dropped})
+
+        patch.setattr(closed_theorems, "closed_form", wrong)
+
+    return plant
+
+
+def _ceilings_one_too_large(patch: pytest.MonkeyPatch) -> None:
+    right = expressions._rounded
+
+    def wrong(found: Any) -> Any:
+        quotient = right(found)
+        more = int(isinstance(found, sp.ceiling))
+        return quotient.func(quotient.args[0] + more, quotient.args[1])
+
+    patch.setattr(expressions, "_rounded", wrong)
+
+
+def _blocks_written_at_the_start(patch: pytest.MonkeyPatch) -> None:
+    right = evaluate._blocks
+
+    def wrong(grid: Any) -> Any:
+        for kind, where, columns in right(grid):
+            yield kind, where % evaluate.BLOCK if isinstance(where, np.ndarray) else where, columns
+
+    patch.setattr(evaluate, "_blocks", wrong)
+
+
+def _products_beyond_64_bits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(grids, "_check_products", lambda grid: None)
+
+
+def _no_row_where_one_end_is_high(patch: pytest.MonkeyPatch) -> None:
+    right = layer_tables._distinct_kinds
+
+    def wrong(layer: Any) -> list[str]:
+        return [kind for kind in right(layer) if kind != "octave" or (layer.alpha_in and layer.alpha_out)]
+
+    patch.setattr(layer_tables, "_distinct_kinds", wrong)
+
+
+def _no_note_on_the_output(patch: pytest.MonkeyPatch) -> None:
+    right = random_layer_tables.layer_notes
+    patch.setattr(
+        random_layer_tables,
+        "layer_notes",
+        lambda one: [note for note in right(one) if f"of {one.c_out} channels" not in note],
+    )
+
+
+def _verbs_swapped(patch: pytest.MonkeyPatch) -> None:
+    right = diff._path_change
+    patch.setattr(diff, "_path_change", lambda a, b: right(b, a))
+
+
 DEFECTS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = [
     ("the row of the standard layer ignores groups", _standard_without_groups, "tables of random layers"),
     ("an intensity ignores the dtype", _intensity_in_float32, "tables of random layers"),
@@ -143,6 +213,14 @@ DEFECTS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = [
     ("compiled forms are kept for other classes", _cache_without_classes, "grids where one option"),
     ("a width by the mean is 0", _no_least_width_by_the_mean, "grids where one option"),
     ("channels are split in floating point", _splits_in_floating_point, "grids at whole channels"),
+    ("a closed form of a stage is the network's", _closed_form_without("stage"), "closed forms of other"),
+    ("a closed form has the other shortcut", _closed_form_without("shortcut"), "closed forms of other"),
+    ("exported ceilings are too large", _ceilings_one_too_large, "exported Python"),
+    ("blocks of a grid are written at its start", _blocks_written_at_the_start, "grids of several blocks"),
+    ("ratios are too precise for 64 bits", _products_beyond_64_bits, "grids refuse ratios"),
+    ("a kind of layer is not shown", _no_row_where_one_end_is_high, "tables of random layers"),
+    ("a rounding is not noted", _no_note_on_the_output, "tables of random layers"),
+    ("a change of paths has the wrong name", _verbs_swapped, "random sweeps and diffs"),
 ]
 
 
@@ -183,3 +261,15 @@ def test_a_rounding_in_floating_point(monkeypatch: pytest.MonkeyPatch) -> None:
     (claim,) = (one for one in CLAIMS if one.name == "both roundings agree")
     assert differs(claim.cases())
     assert int(49 * float(Fraction(1, 49))) == 0
+
+
+def test_a_bound_that_ignores_the_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = compiled._largest_value
+    monkeypatch.setattr(compiled, "_largest_value", lambda symbol, _, width: right(symbol, 3, width))
+    assert differs(printed_theorems._overflow())
+
+
+def test_a_float_that_is_read_in_binary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid_theorems, "as_ratio", Fraction)
+    (claim,) = (one for one in CLAIMS if one.name == "both roundings agree")
+    assert differs(claim.cases())
