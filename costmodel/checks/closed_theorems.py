@@ -29,7 +29,7 @@ VALUES = {h: 24, w: 40, images: 3, classes: 7}
 
 
 @dataclass(frozen=True)
-class Form:
+class FormCase:
     """A closed form: its branches, its options, and the alphas and betas at which it is compared."""
 
     branches: str
@@ -50,12 +50,12 @@ _SECOND = {
     "batch": 3,
 }
 _FIRST = {"stage": 0, "paths": ["LL"], "stride_rule": "B", "size": (18, 33)}
-FORMS: Sequence[Form] = (
-    Form("H", _PLAIN, [("0", "2")]),
-    Form("HL", _PADDED, [("1/4", "2"), ("3/8", "5/2"), ("7/8", "16")]),
-    Form("HL", _SECOND, [("1/3", "3"), ("2/3", "12")]),
-    Form("L", _FIRST, [("1", "3"), ("1", "16")]),
-    Form("HL", {"stage": 2, "stride_rule": "A", "classes": 5}, [("1/8", "2")], kinds=("floors", "whole")),
+FORMS: Sequence[FormCase] = (
+    FormCase("H", _PLAIN, [("0", "2")]),
+    FormCase("HL", _PADDED, [("1/4", "2"), ("3/8", "5/2"), ("7/8", "16")]),
+    FormCase("HL", _SECOND, [("1/3", "3"), ("2/3", "12")]),
+    FormCase("L", _FIRST, [("1", "3"), ("1", "16")]),
+    FormCase("HL", {"stage": 2, "stride_rule": "A", "classes": 5}, [("1/8", "2")], kinds=("floors", "whole")),
 )
 
 
@@ -73,7 +73,7 @@ def _forms() -> Iterator[Identity]:
             yield identity(f"{kind} of {form.branches}, {dict(form.options)}", _form_pairs, form, kind)
 
 
-def _form_pairs(title: str, form: Form, kind: str) -> Iterator[Compared]:
+def _form_pairs(title: str, form: FormCase, kind: str) -> Iterator[Compared]:
     cost = closed_form(form=kind, branches=form.branches, **form.options)
     for ratios in form.ratios:
         for count in form.blocks:
@@ -85,7 +85,7 @@ def _form_pairs(title: str, form: Form, kind: str) -> Iterator[Compared]:
                 yield Compared(where, name, sp.Integer(getattr(wanted, name)), found)
 
 
-def _wanted(form: Form, ratios: tuple[str, str], count: int) -> Cost:
+def _wanted(form: FormCase, ratios: tuple[str, str], count: int) -> Cost:
     numbers = {key: _number(value) for key, value in form.options.items()}
     batch, stage = numbers.pop("batch", 1), numbers.pop("stage", None)
     net = resnet(6 * count + 2, alpha=ratios[0], beta=ratios[1], **numbers)
