@@ -1,15 +1,15 @@
-"""What objects hold, as values that can be compared: numbers, text, containers, random generators."""
+"""What objects hold, as values that can be compared: numbers, text, containers, functions, generators."""
 
 from __future__ import annotations
 
 import random
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from types import FunctionType, ModuleType, SimpleNamespace
+from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,13 @@ MOST_ITEMS = 1000  # of a container; of a longer one, only the length is compare
 
 _PLAIN = (bool, int, float, str, bytes, complex, type(None), Fraction, Enum, torch.dtype, torch.device)
 _LIBRARIES = frozenset({"torch", "numpy", "sympy", "costmodel", "pwoct"})
-_FRESH = frozenset(vars(nn.Module())) - {"training"}  # of every module: its stores and its hooks
+_STORES = ("_parameters", "_buffers", "_modules")
 
 
 def held(value: Any, depth: int = DEPTH) -> Any:
     """Return what can be compared of a value: "changed" means that two of these differ.
 
-    Tensors, which may be replaced by equal ones, are compared by shape, modules and functions by identity.
+    Tensors, which may be replaced by equal ones, are compared by shape, modules by identity.
 
     >>> held([1, {"a": 2.5}]) == held([1, {"a": 2.5}]), held([1]) == held([1, 1])
     (True, False)
@@ -37,7 +37,7 @@ def held(value: Any, depth: int = DEPTH) -> Any:
         return value
     if isinstance(value, Tensor):
         return "tensor", tuple(value.shape)
-    if isinstance(value, nn.Module | FunctionType):
+    if isinstance(value, nn.Module):
         return type(value).__name__, id(value)
     if (drawn := _generator(value)) is not None:
         return drawn
@@ -50,6 +50,10 @@ def _inside(value: Any, depth: int) -> Any:
         return kind
     if isinstance(value, dict | list | tuple | set | frozenset | deque):
         return kind, len(value), *(_items(value, depth) if len(value) <= MOST_ITEMS else ())
+    if isinstance(value, FunctionType | MethodType):
+        return kind, *_of_function(getattr(value, "__func__", value), depth)
+    if isinstance(value, Iterator) and type(value).__module__ in ("builtins", "itertools"):
+        return kind, *_items(_of_iterator(value), depth)
     if _is_own_object(value):
         return kind, *_items(vars(value), depth)
     return kind
@@ -60,6 +64,26 @@ def _items(value: Any, depth: int) -> Iterator[Any]:
         yield from ((held(key, depth - 1), held(item, depth - 1)) for key, item in value.items())
     else:
         yield from (held(item, depth - 1) for item in value)
+
+
+def _of_function(function: Any, depth: int) -> Iterator[Any]:
+    """Yield what a function is and holds: its code, closure, defaults and attributes."""
+    yield id(getattr(function, "__code__", function))
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            yield held(cell.cell_contents, depth - 1)
+        except ValueError:  # it is empty
+            yield None
+    for name in ("__defaults__", "__kwdefaults__", "__dict__"):
+        yield held(getattr(function, name, None), depth - 1)
+
+
+def _of_iterator(iterator: Any) -> Sequence[Any]:
+    """Return where an iterator of Python's own stands; nothing for a generator."""
+    try:
+        return tuple(iterator.__reduce__()[1:])
+    except (TypeError, AttributeError):
+        return ()
 
 
 def _is_own_object(value: Any) -> bool:
@@ -88,18 +112,19 @@ def of_modules(model: nn.Module) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield what the modules of a model hold besides tensors and submodules, by path and name."""
     for path, module in model.named_modules():
         for name, value in vars(module).items():
-            if name not in _FRESH and not name.startswith("__"):
+            if name not in _STORES and not name.startswith("__"):
                 yield (path or "(model)", name), held(value)
+        yield (path or "(model)", "__class__"), id(type(module))
 
 
 def of_their_code(model: nn.Module) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield what the classes of a model, and the files in which they stand, hold: attributes and globals."""
     classes = {base for module in model.modules() for base in type(module).__mro__ if _is_own(base)}
     for kind in sorted(classes, key=lambda kind: (kind.__module__, kind.__qualname__)):
-        yield from _named(kind.__qualname__, vars(kind), code=True)
+        yield from _named(kind.__qualname__, vars(kind))
     for name in sorted({kind.__module__ for kind in classes} & sys.modules.keys()):
         module = sys.modules[name]
-        yield from _named(Path(getattr(module, "__file__", None) or name).stem, vars(module), code=False)
+        yield from _named(Path(getattr(module, "__file__", None) or name).stem, vars(module))
 
 
 def _is_own(kind: type) -> bool:
@@ -107,7 +132,7 @@ def _is_own(kind: type) -> bool:
     return home not in _LIBRARIES and home not in sys.stdlib_module_names
 
 
-def _named(title: str, values: Mapping[str, Any], *, code: bool) -> Iterator[tuple[tuple[str, str], Any]]:
+def _named(title: str, values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
     for name, value in list(values.items()):
-        if not name.startswith("__") and (code or not isinstance(value, type | FunctionType | ModuleType)):
+        if not name.startswith("__") and not isinstance(value, type | ModuleType):
             yield (title, name), held(value)

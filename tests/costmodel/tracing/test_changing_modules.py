@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -114,6 +115,47 @@ def count_in_the_file(_: Any) -> int:
     return 1 + CALLS[0] // 5 % 2
 
 
+def count_in_a_closure() -> Callable[[Any], int]:
+    calls = 0
+
+    def act(_: Any) -> int:
+        nonlocal calls
+        calls += 1
+        return 1 + calls // 5
+
+    return act
+
+
+def count_in_a_default(_: Any, calls: list[int] = [0]) -> int:  # noqa: B006 - it is what is tested
+    calls[0] += 1
+    return 1 + calls[0] // 5 % 2
+
+
+NUMBERS = itertools.count()
+
+
+def count_by_an_iterator(_: Any) -> int:
+    return 1 + next(NUMBERS) // 5 % 2
+
+
+def hook_itself(module: Any) -> int:
+    module.register_forward_hook(lambda layer, _, y: layer.fc(y))
+    return 1
+
+
+class Deeper(nn.Module):
+    act: Any
+    fc: Any
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.fc(x))  # type: ignore[no-any-return]
+
+
+def become_another(module: Any) -> int:
+    module.__class__ = Deeper
+    return 1
+
+
 def toss(module: Any, generator: random.Random = random.Random(1)) -> int:
     module.generator = generator
     return 1 + (generator.random() < 0.5)
@@ -126,7 +168,12 @@ def toss(module: Any, generator: random.Random = random.Random(1)) -> int:
         (count_in_an_object, r"\(model\).state is new"),
         (count_in_the_class, "Layer.calls "),
         (count_in_the_file, "test_changing_modules.CALLS changed"),
-        (toss, r"\(model\).generator is new"),
+        (count_in_a_closure(), r"\(model\).act changed"),
+        (count_in_a_default, r"\(model\).act changed"),
+        (count_by_an_iterator, "test_changing_modules.NUMBERS changed"),
+        (hook_itself, r"\(model\)._forward_hooks changed"),
+        (become_another, r"\(model\).__class__ changed"),
+        (toss, r"\(model\).act changed"),  # its default
     ],
 )
 def test_work_that_depends_on_what_changes_is_refused(act: Any, what: str) -> None:
