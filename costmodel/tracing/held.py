@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 from collections import deque
@@ -118,7 +119,8 @@ def of_modules(model: nn.Module) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def of_their_code(model: nn.Module) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield what the classes of a model, and the files in which they stand, hold: attributes and globals."""
+    """Yield what the classes of a model and their files hold, attributes and globals, and the environment."""
+    yield ("os", "environ"), dict(os.environ)
     classes = {base for module in model.modules() for base in type(module).__mro__ if _is_own(base)}
     for kind in sorted(classes, key=lambda kind: (kind.__module__, kind.__qualname__)):
         yield from _named(kind.__qualname__, vars(kind))

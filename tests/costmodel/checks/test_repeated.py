@@ -18,6 +18,7 @@ from costmodel.models import load
 from costmodel.models.inputs import parse
 
 SOURCE = """
+import pathlib
 import random
 import torch
 from torch import nn
@@ -42,6 +43,17 @@ class Deeper(Net):
         self.times = Deeper.made
     def forward(self, x):
         for _ in range(self.times):
+            x = self.fc(x)
+        return x
+
+class ByFile(Net):
+    def __init__(self, path):
+        super().__init__(3)
+        self.path = pathlib.Path(path)
+    def forward(self, x):
+        count = int(self.path.read_text()) + 1
+        self.path.write_text(str(count))
+        for _ in range(count):
             x = self.fc(x)
         return x
 
@@ -129,3 +141,14 @@ def test_two_networks_that_are_built_alike_cost_the_same(file: Path, name: str, 
         assert found == ""
     else:
         assert f"{name} builds with the same arguments differ: {what}" in found
+
+
+def test_runs_that_differ_are_not_taken_for_instances_that_do(file: Path, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    count.write_text("0")
+    network, inputs = load(f"{file}:ByFile({str(count)!r})"), parse(["2,3"])
+    for found in (
+        differs_between_instances(network, inputs),
+        differs_between_runs(network.module, *inputs.values(network.device)),
+    ):
+        assert found.startswith("the network does not cost the same in each run: fc has ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -156,6 +157,11 @@ def become_another(module: Any) -> int:
     return 1
 
 
+def count_in_the_environment(_: Any) -> int:
+    os.environ["PWOCT_COUNT"] = str(int(os.environ["PWOCT_COUNT"]) + 1)
+    return 1 + int(os.environ["PWOCT_COUNT"]) // 5
+
+
 def toss(module: Any, generator: random.Random = random.Random(1)) -> int:
     module.generator = generator
     return 1 + (generator.random() < 0.5)
@@ -171,12 +177,16 @@ def toss(module: Any, generator: random.Random = random.Random(1)) -> int:
         (count_in_a_closure(), r"\(model\).act changed"),
         (count_in_a_default, r"\(model\).act changed"),
         (count_by_an_iterator, "test_changing_modules.NUMBERS changed"),
+        (count_in_the_environment, "os.environ changed"),
         (hook_itself, r"\(model\)._forward_hooks changed"),
         (become_another, r"\(model\).__class__ changed"),
         (toss, r"\(model\).act changed"),  # its default
     ],
 )
-def test_work_that_depends_on_what_changes_is_refused(act: Any, what: str) -> None:
+def test_work_that_depends_on_what_changes_is_refused(
+    act: Any, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PWOCT_COUNT", "0")
     with pytest.raises(
         UndefinedCostError, match=f"^{what}.* while the network runs: it takes (18|36) MACs in its"
     ):
