@@ -143,6 +143,18 @@ def uses_winograd(c_in: int, c_out: int, size: tuple[int, int]) -> bool:
     return c_in >= 4 and c_out >= 8 and size[0] % 2 == 0 and size[1] % 4 == 0
 
 
+def joins_winograd(c_in: int, c_second: int, c_out: int, c_across: int, size: tuple[int, int]) -> bool:
+    """Whether 3x3 convolutions that share a map are computed together by Winograd's method.
+
+    Of c_in and c_second input channels, all make c_out output channels, and the first ones c_across more:
+    the paths LL, HL and LH of an octave layer. Their common input and output are transformed once.
+
+    >>> joins_winograd(4, 12, 4, 12, (16, 16)), joins_winograd(2, 2, 2, 2, (16, 16))
+    (True, False)
+    """
+    return c_second > 0 and c_across > 0 and uses_winograd(c_in + c_second, c_out + c_across, size)
+
+
 def joins_low_paths(split_in: tuple[int, int], split_out: tuple[int, int]) -> bool:
     """Whether LL, HL and LH become one convolution over [low, pooled high] in training.
 

@@ -13,10 +13,11 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import OctBatchNorm2d, strided
 from pwoct.octave import OctConv
 from pwoct.plan.compiled.branches import Branches, rebranching
-from pwoct.plan.compiled.filters import NEEDS
+from pwoct.plan.compiled.filters import NEEDS, Filters, filters_of
 from pwoct.plan.compiled.layout import Layout, layout_of
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size, lanes_of
+from pwoct.plan.compiled.paths_tape import LowPaths, PathsTape
 from pwoct.plan.compiled.tape import Tape
 from pwoct.plan.compiled.training import Features, Pass, TrainingStep
 from pwoct.plan.known import why_not_known_parts
@@ -109,7 +110,7 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
     """
     if reason := why_not_known_parts(model, layers=True):
         raise ValueError(f'the plan "blocked" does not compute this network: {reason}')
-    tape, images = Tape(rounds), Map(model.stem.in_channels, *size)
+    tape, images = PathsTape(rounds), Map(model.stem.in_channels, *size)
     (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
     x = Branches(tape, stem, None)
     for block in blocks(model.stages):
@@ -172,7 +173,7 @@ def track(tape: Tape, moments: Tensor, images: int) -> None:
         counter.add_(1)
 
 
-def _plain_block(block: nn.Module, x: Branches[Tape]) -> Branches[Tape]:
+def _plain_block(block: nn.Module, x: Branches[PathsTape]) -> Branches[PathsTape]:
     assert isinstance(block, BasicBlock)
     assert x.high is not None
     tape = x.recorder
@@ -185,7 +186,7 @@ def _plain_block(block: nn.Module, x: Branches[Tape]) -> Branches[Tape]:
     return Branches(tape, high, None)
 
 
-def _octave_block(block: OctBlock, x: Branches[Tape], size: Size) -> Branches[Tape]:
+def _octave_block(block: OctBlock, x: Branches[PathsTape], size: Size) -> Branches[PathsTape]:
     conv1, conv2 = octave_layer(block.conv1), octave_layer(block.conv2)
     nothing = Branches(x.recorder, None, None)
     inner = _normalise(block.bn1, _octave(conv1, x, size), nothing)
@@ -197,19 +198,40 @@ def _octave_block(block: OctBlock, x: Branches[Tape], size: Size) -> Branches[Ta
     return _normalise(block.bn2, _octave(conv2, inner, size), residual)
 
 
-def _octave(layer: OctConv, x: Branches[Tape], size: Size) -> Branches[Tape]:
+def _octave(layer: OctConv, x: Branches[PathsTape], size: Size) -> Branches[PathsTape]:
     """Record an octave convolution whose high output has a given size; upsampled maps are added last."""
     found: dict[str, list[Term]] = {HIGH: [], DOUBLED: [], LOW: []}
     for term in terms(layer):
         found[term.target].append(term)
-    low = _sum(found[LOW], x, None)
-    doubled = _sum(found[DOUBLED], x, None)
+    low, doubled = _low_paths(found[LOW], found[DOUBLED], x)
     if doubled is not None and not found[HIGH]:
         return Branches(x.recorder, x.recorder.double(doubled, size), low)
     return Branches(x.recorder, _sum(found[HIGH], x, doubled), low)
 
 
-def _sum(found: Sequence[Term], x: Branches[Tape], doubled: Map | None) -> Map | None:
+def _low_paths(
+    low: Sequence[Term], across: Sequence[Term], x: Branches[PathsTape]
+) -> tuple[Map | None, Map | None]:
+    """Record the paths to the low map, and that to the high map before it is upsampled."""
+    by_path = {term.path: term for term in (*low, *across)}
+    if set(by_path) == {"ll", "hl", "lh"} and all(
+        isinstance(term.conv, nn.Conv2d) for term in by_path.values()
+    ):
+        maps = {name: x(term.source, term.pools) for name, term in by_path.items()}
+        paths = LowPaths(
+            *(_filters(x.recorder, by_path[name].conv, maps[name]) for name in ("ll", "hl", "lh"))
+        )
+        if maps["ll"] is maps["lh"] and x.recorder.joins(maps["ll"], maps["hl"], paths):
+            return x.recorder.filter_paths(maps["ll"], maps["hl"], paths)
+    return _sum(low, x, None), _sum(across, x, None)
+
+
+def _filters(tape: PathsTape, convolution: nn.Module, x: Map) -> Filters:
+    assert isinstance(convolution, nn.Conv2d)
+    return filters_of(convolution, x.channels)._replace(first=tape.add_parameter(convolution.weight))
+
+
+def _sum(found: Sequence[Term], x: Branches[PathsTape], doubled: Map | None) -> Map | None:
     y = None
     for position, term in enumerate(found, 1):
         last = doubled if position == len(found) else None
@@ -231,7 +253,7 @@ def _convolve(
     return tape.convolve(x, path.expand, plus=plus, doubled=doubled)
 
 
-def _normalise(norm: nn.Module, x: Branches[Tape], plus: Branches[Tape]) -> Branches[Tape]:
+def _normalise(norm: nn.Module, x: Branches[PathsTape], plus: Branches[PathsTape]) -> Branches[PathsTape]:
     """Record relu(norm(x) + plus) of the branches that exist."""
     assert isinstance(norm, OctBatchNorm2d)
     inputs = [

@@ -39,12 +39,24 @@ from pwoct.plan.compiled.library import load
 ) = range(24)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
-MAPS = ("input", "output", "plus", "doubled", "source", "result")
+MAPS = ("input", "output", "plus", "doubled", "source", "result", "second")
 FIELDS = (
-    *("kind", *MAPS, "weight", "bias", "statistics", "groups", "channels"),
+    *("kind", *MAPS, "weight", "bias", "weight_of_source", "weight_of_second", "statistics"),
+    *("groups", "channels"),
     *("height", "width", "out_height", "out_width", "doubled_height", "doubled_width"),
-    *("source_height", "source_width", "source_groups", "kernel_height", "kernel_width"),
-    *("stride", "pad_height", "pad_width", "dilation", "spread", "first_row", "first_column", "relu"),
+    *("source_height", "source_width", "source_groups", "second_channels"),
+    *(
+        "kernel_height",
+        "kernel_width",
+        "stride",
+        "pad_height",
+        "pad_width",
+        "dilation",
+        "spread",
+        "first_row",
+        "first_column",
+        "relu",
+    ),
     *("function", "table"),
 )
 Size = tuple[int, int]
@@ -89,25 +101,35 @@ class Map:
 class Step:
     """An operation whose maps have no offset yet, by the names of its fields.
 
+    second: another map that it writes.
     offsets: of maps of which it reads or writes a part, from their beginning, in vectors.
     """
 
     operation: Operation
     reads: dict[str, Map]
     output: Map | None
+    second: Map | None = None
     offsets: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> list[Map]:
+        """The maps that it writes."""
+        return [x for x in (self.output, self.second) if x is not None]
 
     def settle(self) -> Operation:
         """Return the operation, with the places of its maps."""
+        written = {"output": self.output, "second": self.second}
         for name in MAPS:
-            found = self.output if name == "output" else self.reads.get(name)
+            found = written.get(name) or self.reads.get(name)
             place = NONE if found is None else found.place + self.offsets.get(name, 0)
             setattr(self.operation, name, place)
         return self.operation
 
 
-def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: float) -> Step:
-    """Return a step, with sizes and channels taken from its maps."""
+def step(
+    kind: int, output: Map | None, reads: dict[str, Map | None], second: Map | None = None, /, **fields: float
+) -> Step:
+    """Return a step, with sizes and channels taken from its maps; `second` is another output."""
     found = {name: read for name, read in reads.items() if read is not None}
     operation = Operation(kind=kind, scale=1.0, bias=NONE, spread=1)
     sized = {"out_": output} | {f"{name}_": found.get(name) for name in ("doubled", "source")}
@@ -117,7 +139,7 @@ def step(kind: int, output: Map | None, reads: dict[str, Map | None], **fields: 
             setattr(operation, f"{prefix}width", x.width)
     for name, value in fields.items():
         setattr(operation, name, value)
-    return Step(operation, found, output)
+    return Step(operation, found, output, second)
 
 
 def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
@@ -131,6 +153,24 @@ def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
         got = None if x is None else (x.channels, *x.size)
         if got not in (None, wanted):
             raise ValueError(f"a map of (channels, height, width) = {wanted} can be added, got {got}")
+
+
+def adds_repeated(steps: list[Step], x: Map | None, doubled: Map, scale: float) -> bool:
+    """Let the convolution that computes x add scale doubled, repeated 2 x 2; return whether one could.
+
+    It moves to the end of the steps, behind that which computes `doubled`: nothing may have read its results.
+    """
+    at = next((i for i, one in enumerate(steps) if x is not None and one.output is x), len(steps))
+    if at == len(steps) or any(y in one.reads.values() for y in steps[at].outputs for one in steps[at:]):
+        return False
+    one = steps[at]
+    computes = one.operation.kind in (CONVOLUTION, WINOGRAD_CONVOLUTION) and one.operation.spread == 1
+    if not computes or "doubled" in one.reads:
+        return False
+    one.reads["doubled"], one.operation.scale = doubled, scale
+    one.operation.doubled_height, one.operation.doubled_width = doubled.size
+    steps.append(steps.pop(at))
+    return True
 
 
 def settle(steps: Iterable[Step]) -> ctypes.Array[Operation]:
@@ -151,18 +191,25 @@ def place_maps(steps: Sequence[Step], images: Map, result: Map, group: int) -> i
     images.place, total = 0, images.vectors(group)
     placed = [images]
     for number, one in enumerate(steps):
-        if one.output is None or any(one.output is other for other in placed):
-            continue  # several steps may write to a map, each to its own pixels
-        placed = [other for other in placed if needed.get(other, 0) >= number]
-        size, place = one.output.vectors(group), 0
-        for other in sorted(placed, key=lambda other: other.place):
-            if place + size <= other.place:
-                break
-            place = max(place, other.place + other.vectors(group))
-        one.output.place = place
-        placed.append(one.output)
-        total = max(total, place + size)
+        # Several steps may write to a map, each to its own pixels.
+        new = [output for output in one.outputs if not any(output is other for other in placed)]
+        if new:
+            placed = [other for other in placed if needed.get(other, 0) >= number]
+        for output in new:
+            output.place = _free(placed, output.vectors(group), group)
+            placed.append(output)
+            total = max(total, output.place + output.vectors(group))
     return total
+
+
+def _free(placed: Sequence[Map], size: int, group: int) -> int:
+    """Return the first place where a map of `size` vectors fits between others."""
+    place = 0
+    for other in sorted(placed, key=lambda other: other.place):
+        if place + size <= other.place:
+            break
+        place = max(place, other.place + other.vectors(group))
+    return place
 
 
 def arrange(weight: Tensor, group_in: int, group_out: int, missing: int = 0) -> Tensor:

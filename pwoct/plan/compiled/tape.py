@@ -192,9 +192,10 @@ class Tape:
         self.steps.append(operations.step(POOLING, y, {"input": x}, groups=x.groups(self.group), stride=2))
 
         def gradient() -> None:
-            dx = Map(*self._shape(x))
-            self._repeat(dx, self._gradients.get(x), self._gradients[y], 0.25)
-            self._gradients[x] = dx
+            before, dy = self._gradients.get(x), self._gradients[y]
+            if not operations.adds_repeated(self.steps, before, dy, 0.25):
+                self._gradients[x] = Map(*self._shape(x))
+                self._repeat(self._gradients[x], before, dy, 0.25)
 
         self._backward.append(gradient)
         return y

@@ -19,14 +19,20 @@ struct Operation {
   int64_t input, output;    // maps; of a gradient's operation, the input is the gradient
   int64_t plus, doubled;    // maps that are added; `doubled` has half the size and is repeated 2 x 2
   int64_t source, result;   // of a gradient's operation: what the layer read, and what it returned; of Winograd's
-                            // convolution, `source` has the last `source_groups` of its groups of input channels
+                            // convolution, `source` has the last `source_groups` of its groups of input channels;
+                            // of the gradient of such filters, `result` is that map
+  int64_t second;           // of Winograd's convolution: another output, of `input` alone; of the gradient of such
+                            // filters, the gradient of that output
   int64_t weight, bias;     // offsets in weights and biases
+  int64_t weight_of_source, weight_of_second; // of gradients of filters that read the second input, and of those
+                            // that make the second output
   int64_t statistics;       // offset in the sums of each block
   int64_t groups, channels; // groups of input channels (for gradients of filters: input channels); output channels
   int64_t height, width;    // of the input
   int64_t out_height, out_width;
   int64_t doubled_height, doubled_width;
   int64_t source_height, source_width, source_groups;
+  int64_t second_channels;
   int64_t kernel_height, kernel_width, stride, pad_height, pad_width, dilation;
   int64_t spread, first_row, first_column; // output pixels that are computed: their spacing, and the first
   int64_t relu;
@@ -81,6 +87,7 @@ template <class Type> struct Maps {
   const typename Type::Vector *input, *plus, *doubled;
   typename Type::Vector *output;
   const typename Type::Vector *source, *result;
+  typename Type::Vector *second;
 };
 
 // The weights of a convolution; `bias` may be null.

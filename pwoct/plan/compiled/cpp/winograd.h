@@ -101,14 +101,14 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
 // Computes COUNT channels of a tile from its transformed inputs. The sums stay in registers: A' m A is computed
 // as products are added, since rows 1 and 2 of m become their sum and difference before rows 0 and 3 join them,
 // and columns likewise. `weights` have the positions in the order in which they are read here, with their signs,
-// and those of the first two parts halved; see `winograd_transform` in weights.py.
+// and those of the first two parts halved; see `winograd_transform` in weights.py. The first `groups` of the
+// transformed inputs are read.
 template <class Type, int COUNT>
 static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typename Type::Factor *inputs,
-                          const Weights<Type> &weights, int64_t channel, int64_t row, int64_t column) {
+                          int64_t groups, const Weights<Type> &weights, int64_t channel, int64_t row, int64_t column) {
   typename Type::Sum sums[4][COUNT] = {}; // of rows 0 and 1, each with columns 0 and 1
   const auto add = [&](int part) {
-    const int64_t place = part * op.groups * 4;
-    add_products<Type, COUNT>(op.groups, inputs + place, weights.weight + place * COUNT, sums);
+    add_products<Type, COUNT>(groups, inputs + part * op.groups * 4, weights.weight + part * groups * 4 * COUNT, sums);
   };
   const auto join_rows = [&] { butterfly(sums[0], sums[2]), butterfly(sums[1], sums[3]); };
   const auto join_columns = [&] { butterfly(sums[0], sums[1]), butterfly(sums[2], sums[3]); };
@@ -137,15 +137,16 @@ constexpr int64_t tile_channels(int64_t left) {
 
 template <class Type>
 static void multiply_channels(const Operation &op, const Maps<Type> &maps, const typename Type::Factor *inputs,
-                              Weights<Type> weights, int64_t row, int64_t column) {
+                              int64_t groups, Weights<Type> weights, int64_t row, int64_t column) {
   for (int64_t channel = 0; channel < op.channels;) {
     const int64_t count = tile_channels(op.channels - channel);
-    if (count == 6) multiply_tile<Type, 6>(op, maps, inputs, weights, channel, row, column);
-    else if (count == 4) multiply_tile<Type, 4>(op, maps, inputs, weights, channel, row, column);
-    else if (count == 2) multiply_tile<Type, 2>(op, maps, inputs, weights, channel, row, column);
-    else if constexpr (Type::GROUP == 1) multiply_tile<Type, 1>(op, maps, inputs, weights, channel, row, column);
+    if (count == 6) multiply_tile<Type, 6>(op, maps, inputs, groups, weights, channel, row, column);
+    else if (count == 4) multiply_tile<Type, 4>(op, maps, inputs, groups, weights, channel, row, column);
+    else if (count == 2) multiply_tile<Type, 2>(op, maps, inputs, groups, weights, channel, row, column);
+    else if constexpr (Type::GROUP == 1)
+      multiply_tile<Type, 1>(op, maps, inputs, groups, weights, channel, row, column);
     channel += count;
-    weights.weight += 16 * op.groups * count;
+    weights.weight += 16 * groups * count;
   }
 }
 
@@ -154,10 +155,15 @@ template <class Type> static int64_t tiles_bytes(const Operation &op) {
   return 16 * TILES * op.groups * sizeof(typename Type::Factor);
 }
 
-// A 3x3 convolution of stride 1 of all pixels; the output's height is a multiple of 2, its width of 2 TILES.
+// A 3x3 convolution of stride 1 of all pixels; the output's height is a multiple of 2, its width of 2 TILES. If
+// there is a second output, the filters that make it from `input` follow the others; it is the plain sum of products.
 template <class Type>
 static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, void *scratch) {
   typedef typename Type::Vector Vector;
+  Operation second = op;
+  second.channels = op.second_channels, second.relu = 0;
+  const Maps<Type> of_second = {maps.input, nullptr, nullptr, maps.second, nullptr, nullptr, nullptr};
+  const Weights<Type> to_second = {weights.weight + 16 * op.groups * op.channels, nullptr};
   auto *inputs = static_cast<typename Type::Factor *>(scratch);
   for (int64_t row = 0; row < op.out_height; row += 2)
     for (int64_t column = 0; column < op.out_width; column += 2 * TILES) {
@@ -170,7 +176,12 @@ static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const We
         if (is_inside) transform_tiles<Type, false>(op, map, top, left, inputs + group * 4);
         else transform_tiles<Type, true>(op, map, top, left, inputs + group * 4);
       }
-      for (int tile = 0; tile < TILES; ++tile)
-        multiply_channels(op, maps, inputs + tile * 16 * op.groups, weights, row, column + 2 * tile);
+      for (int tile = 0; tile < TILES; ++tile) {
+        const auto *of_tile = inputs + tile * 16 * op.groups;
+        const int64_t x = column + 2 * tile;
+        multiply_channels(op, maps, of_tile, op.groups, weights, row, x);
+        if (maps.second)
+          multiply_channels(second, of_second, of_tile, op.groups - op.source_groups, to_second, row, x);
+      }
     }
 }

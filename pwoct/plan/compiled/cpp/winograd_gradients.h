@@ -66,15 +66,43 @@ INLINE void add_tile_products(const typename Pixel::Vector *inputs, const typena
   add_up<SIDE * SIDE>(products, sums);
 }
 
+// What is multiplied: channels of one or two inputs and of the gradients of one or two outputs. No filter leads
+// from the second input to the second output.
+struct Channels {
+  int64_t inputs, outputs;               // of both
+  int64_t first_inputs, first_outputs;   // of the first ones
+  explicit Channels(const Operation &op)
+      : inputs(op.groups), outputs(op.channels + op.second_channels), first_inputs(op.groups - op.source_groups),
+        first_outputs(op.channels) {}
+  int64_t products() const { return inputs * first_outputs + first_inputs * (outputs - first_outputs); }
+
+  // Calls `f` with the first input and output channel of each block of SIDE x SIDE filters.
+  template <class F> void each_block(const F &f) const {
+    for (int64_t in = 0; in < inputs; in += SIDE)
+      for (int64_t out = 0; out < (in < first_inputs ? outputs : first_outputs); out += SIDE) f(in, out);
+  }
+};
+
+// The gradients of filters from some input channels to some output channels: those from (in, out), `inputs` apart.
+template <class Type>
+INLINE typename Type::Scalar *block_of(const Operation &op, const Channels &channels, int64_t in, int64_t out,
+                                       typename Type::Scalar *gradients, int64_t &inputs) {
+  const bool of_source = in >= channels.first_inputs, of_second = out >= channels.first_outputs;
+  inputs = of_source ? op.source_groups : channels.first_inputs;
+  const int64_t place = of_source ? op.weight_of_source : of_second ? op.weight_of_second : op.weight;
+  const int64_t row = of_second ? out - channels.first_outputs : out, column = of_source ? in - channels.first_inputs : in;
+  return gradients + place - op.weight + (row * inputs + column) * 9;
+}
+
 // Adds G' u G of each filter, where the last row and column of u are negated. sums: [position][block of
 // SIDE x SIDE filters][input channel][output channel].
 template <class Type>
-static void add_kernels(const Operation &op, const typename Type::Scalar *sums, typename Type::Scalar *gradients) {
+static void add_kernels(const Operation &op, const Channels &channels, const typename Type::Scalar *sums,
+                        typename Type::Scalar *gradients) {
   typedef typename Type::Scalar Scalar;
   constexpr int KERNELS = SIDE * SIDE;
-  const int64_t products = op.groups * op.channels;
-  for (int64_t in = 0; in < op.groups; in += SIDE)
-    for (int64_t out = 0; out < op.channels; out += SIDE, sums += KERNELS) {
+  const int64_t products = channels.products();
+  channels.each_block([&](int64_t in, int64_t out) {
       Scalar rows[3][4][KERNELS], taps[9][KERNELS];
       for (int x = 0; x < 4; ++x)
         for (int i = 0; i < KERNELS; ++i) {
@@ -92,11 +120,14 @@ static void add_kernels(const Operation &op, const typename Type::Scalar *sums, 
           taps[3 * y + 1][i] = (Scalar)0.5 * difference;
           taps[3 * y + 2][i] = (Scalar)0.5 * sum - rows[y][3][i];
         }
+      int64_t inputs;
+      Scalar *block = block_of<Type>(op, channels, in, out, gradients, inputs);
       for (int i = 0; i < KERNELS; ++i) {
-        Scalar *kernel = gradients + ((out + i % SIDE) * op.groups + in + i / SIDE) * 9;
+        Scalar *kernel = block + (i % SIDE * inputs + i / SIDE) * 9;
         for (int tap = 0; tap < 9; ++tap) kernel[tap] += taps[tap][i];
       }
-    }
+      sums += KERNELS;
+  });
 }
 
 // A strip of an operation's rows of tiles, which is transformed before it is multiplied.
@@ -113,25 +144,26 @@ INLINE int64_t rows_of_strip(const Operation &op) {
   return rows < all ? rows : all;
 }
 
-// Stores the tiles of all channels, transformed by `transform`, for products: [column of positions][channel][vector].
+// Stores the tiles of channels [begin, end) of `channels`, transformed by `transform`, for products:
+// [column of positions][channel][vector].
 template <class Type, class Pixel, class Transform>
-INLINE void transform_strip(const Strip &strip, int64_t channels, typename Pixel::Vector *output,
-                            const Transform &transform) {
+INLINE void transform_strip(const Strip &strip, int64_t begin, int64_t end, int64_t channels,
+                            typename Pixel::Vector *output, const Transform &transform) {
   typename Type::Sum found[TILES][4][Type::GROUP];
-  for (int64_t channel = 0; channel < channels; channel += Type::GROUP) {
+  for (int64_t channel = begin; channel < end; channel += Type::GROUP) {
     typename Pixel::Vector *to = output + channel * strip.vectors;
     for (int64_t row = strip.begin; row < strip.end; ++row)
       for (int64_t column = 0; column < strip.across; ++column, to += TILES / Pixel::AT_ONCE) {
-        transform(channel / Type::GROUP, row, column, found);
+        transform((channel - begin) / Type::GROUP, row, column, found);
         store_tiles<Type, Pixel>(found, channels, strip.vectors, to);
       }
   }
 }
 
-// Row `j` of the tiles of the layer's input.
+// Row `j` of the tiles of one input: channels [begin, end) of all.
 template <class Type, class Pixel>
-INLINE void transform_inputs(const Operation &op, const Strip &strip, const typename Type::Vector *maps, int j,
-                             typename Pixel::Vector *output) {
+INLINE void transform_inputs(const Operation &op, const Strip &strip, int64_t begin, int64_t end,
+                             const typename Type::Vector *maps, int j, typename Pixel::Vector *output) {
   const auto transform = [&](int64_t group, int64_t row, int64_t column, auto &found) {
     const typename Type::Vector *map = maps + group * op.height * op.width;
     const int64_t top = 2 * row - 1, left = 2 * TILES * column - 1;
@@ -139,33 +171,37 @@ INLINE void transform_inputs(const Operation &op, const Strip &strip, const type
     if (is_inside) transform_inputs<Type, false>(map, op.height, op.width, top, left, j, found);
     else transform_inputs<Type, true>(map, op.height, op.width, top, left, j, found);
   };
-  transform_strip<Type, Pixel>(strip, op.groups, output, transform);
+  transform_strip<Type, Pixel>(strip, begin, end, op.groups, output, transform);
 }
 
-// Row `j` of the tiles of the gradient.
+// Row `j` of the tiles of the gradient of one output: channels [begin, end) of all.
 template <class Type, class Pixel>
-INLINE void transform_gradients(const Operation &op, const Strip &strip, const typename Type::Vector *maps, int j,
-                                typename Pixel::Vector *output) {
+INLINE void transform_gradients(const Operation &op, const Strip &strip, int64_t begin, int64_t end,
+                                const typename Type::Vector *maps, int j, typename Pixel::Vector *output) {
   const auto transform = [&](int64_t group, int64_t row, int64_t column, auto &found) {
     const typename Type::Vector *map = maps + group * op.height * op.width;
     transform_gradients<Type>(map, op.width, 2 * row, 2 * TILES * column, j, found);
   };
-  transform_strip<Type, Pixel>(strip, op.channels, output, transform);
+  transform_strip<Type, Pixel>(strip, begin, end, op.channels + op.second_channels, output, transform);
 }
 
 // Bytes of scratch that `tile_gradients` needs; a vector holds at least one tile.
 template <class Type> static int64_t tile_gradients_bytes(const Operation &op) {
-  const int64_t vectors = rows_of_strip(op) * op.width / 2, products = op.groups * op.channels;
-  return 4 * (op.groups + op.channels) * vectors * BYTES + 16 * products * sizeof(typename Type::Scalar);
+  const Channels channels(op);
+  const int64_t vectors = rows_of_strip(op) * op.width / 2;
+  return 4 * (channels.inputs + channels.outputs) * vectors * BYTES +
+         16 * channels.products() * sizeof(typename Type::Scalar);
 }
 
-// Adds to the gradients of 3x3 filters of stride 1 and padding 1, of op.groups input channels and op.channels
-// output channels, both multiples of SIDE; the height is a multiple of 2, the width of 2 TILES.
+// Adds to the gradients of 3x3 filters of stride 1 and padding 1, between one or two inputs and outputs whose
+// channels are multiples of SIDE; the height is a multiple of 2, the width of 2 TILES. `gradients` are those at
+// op.weight.
 template <class Type, class Pixel>
 static void tile_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
                            void *scratch) {
   typedef typename Pixel::Vector Vector;
-  const int64_t products = op.groups * op.channels, tile_rows = op.height / 2, rows = rows_of_strip(op);
+  const Channels channels(op);
+  const int64_t products = channels.products(), tile_rows = op.height / 2, rows = rows_of_strip(op);
   auto *sums = static_cast<typename Type::Scalar *>(scratch);
   auto *inputs = reinterpret_cast<Vector *>(sums + 16 * products);
   for (int64_t i = 0; i < 16 * products; ++i) sums[i] = 0;
@@ -176,15 +212,18 @@ static void tile_gradients(const Operation &op, const Maps<Type> &maps, typename
     Vector *outputs = inputs + 4 * op.groups * strip.vectors;
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-      transform_inputs<Type, Pixel>(op, strip, maps.source, j, inputs);
-      transform_gradients<Type, Pixel>(op, strip, maps.input, j, outputs);
+      transform_inputs<Type, Pixel>(op, strip, 0, channels.first_inputs, maps.source, j, inputs);
+      transform_inputs<Type, Pixel>(op, strip, channels.first_inputs, channels.inputs, maps.result, j, inputs);
+      transform_gradients<Type, Pixel>(op, strip, 0, channels.first_outputs, maps.input, j, outputs);
+      transform_gradients<Type, Pixel>(op, strip, channels.first_outputs, channels.outputs, maps.second, j, outputs);
       typename Type::Scalar *to = sums + 4 * j * products;
       for (int i = 0; i < 4; ++i)
-        for (int64_t in = 0; in < op.groups; in += SIDE)
-          for (int64_t out = 0; out < op.channels; out += SIDE, to += SIDE * SIDE)
-            add_tile_products<Type, Pixel>(inputs + (i * op.groups + in) * strip.vectors,
-                                           outputs + (i * op.channels + out) * strip.vectors, strip.vectors, to);
+        channels.each_block([&](int64_t in, int64_t out) {
+          add_tile_products<Type, Pixel>(inputs + (i * channels.inputs + in) * strip.vectors,
+                                         outputs + (i * channels.outputs + out) * strip.vectors, strip.vectors, to);
+          to += SIDE * SIDE;
+        });
     }
   }
-  add_kernels<Type>(op, sums, gradients);
+  add_kernels<Type>(op, channels, sums, gradients);
 }
