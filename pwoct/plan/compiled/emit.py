@@ -7,6 +7,7 @@ upsampled maps, and ReLUs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -30,6 +31,7 @@ from pwoct.plan.graph.nodes import (
     needed,
     uses_of,
 )
+from pwoct.plan.graph.shared import find_shared, in_order
 
 RELU = Function("relu")
 
@@ -47,15 +49,32 @@ class Emitter:
         self.recorder, self.images = recorder, images
         self._nodes = needed(result)
         self._uses = uses_of(self._nodes)
+        self._readers = {source: node for node in self._nodes for source in node.inputs}
         self._maps: dict[MapNode, Map] = {}
         self._absorbed = {source for node in self._nodes for source in self._parts_of(node)}
+        found = find_shared(self._nodes, self._is_part_of_sum)
+        self._order, shared = in_order(self._nodes, found, self._root_of)
+        self._shared = {one.own: one for one in shared.values()} | {one.other: one for one in shared.values()}
 
     def run(self) -> Map:
         """Record all nodes; return the map of the last."""
-        for node in self._nodes:
-            if node not in self._absorbed:
+        for node in self._order:
+            if node not in self._absorbed and node not in self._maps:
                 self._maps[node] = self._emit(node)
         return self._maps[self._nodes[-1]]
+
+    def _is_part_of_sum(self, node: MapNode) -> bool:
+        """Whether a node is recorded with the sum that reads it."""
+        return node in self._absorbed and isinstance(self._reader(node), Add)
+
+    def _root_of(self, node: MapNode) -> MapNode:
+        """Return the node with which a sum is recorded: its ReLU, or itself."""
+        while node in self._absorbed:
+            node = self._reader(node)
+        return node
+
+    def _reader(self, node: MapNode) -> MapNode:
+        return self._readers[node]
 
     def _is_read_once(self, node: MapNode) -> bool:
         return self._uses[node] == 1
@@ -102,7 +121,7 @@ class Emitter:
 
     def _activate(self, node: Activate) -> Map:
         (x,) = node.inputs
-        if x not in self._absorbed:
+        if x in self._maps:
             return self.recorder.map_pixels(self._maps[x], function=node.function)
         return self._map(x, node.function) if isinstance(x, Scale) else self._compute(x, relu=True)
 
@@ -130,21 +149,20 @@ class Emitter:
 
     def _sum(self, terms: Sequence[MapNode], *, relu: bool) -> Map:
         """Record relu(sum of terms): whole maps first, and upsampled ones with the last convolution."""
-        convolutions = [
-            x for x in terms if isinstance(x, Convolve) and (x in self._absorbed or len(terms) == 1)
-        ]
+        convolutions = [x for x in terms if isinstance(x, Convolve) and x not in self._maps]
         doubled = [x for x in terms if isinstance(x, Gather) and x in self._absorbed]
         whole = [self._maps[x] for x in terms if x not in (*convolutions, *doubled)]
         halves = self._sum_of_halves([x.inputs[0] for x in doubled])
-        parts = list(self._joined(convolutions))
+        parts = list(self._shared_or_joined(convolutions))
         plus = self._added(whole, relu=relu and not parts and halves is None)
         if halves is not None and not parts:
             return self.recorder.add(plus, halves, terms[0].size, relu)
-        for position, (x, second, convolution) in enumerate(parts, 1):
+        for position, (x, second, convolution, across) in enumerate(parts, 1):
             is_last = position == len(parts)
-            plus = self.recorder.convolve(
+            plus = self._convolve(
                 x,
                 convolution,
+                across,
                 second=second,
                 plus=plus,
                 doubled=halves if is_last else None,
@@ -152,6 +170,12 @@ class Emitter:
             )
         assert plus is not None
         return plus
+
+    def _convolve(self, x: Map, convolution: Convolution, across: Convolve | None, **options: Any) -> Map:
+        if across is None:
+            return self.recorder.convolve(x, convolution, **options)
+        y, self._maps[across] = self.recorder.convolve_both(x, convolution, across.weight, **options)
+        return y
 
     def _sum_of_halves(self, nodes: Sequence[MapNode]) -> Map | None:
         if not nodes:
@@ -163,7 +187,7 @@ class Emitter:
         ]
         return (
             self._sum(terms, relu=False)
-            if len(terms) > 1 or terms[0] in self._absorbed
+            if len(terms) > 1 or terms[0] not in self._maps
             else self._maps[terms[0]]
         )
 
@@ -174,6 +198,18 @@ class Emitter:
             assert total is not None
             total = self.recorder.map_pixels(total, plus=x, function=RELU if is_last else Function())
         return total
+
+    def _shared_or_joined(
+        self, nodes: Sequence[Convolve]
+    ) -> Iterator[tuple[Map, Map | None, Convolution, Convolve | None]]:
+        """Yield what `_joined` yields, and a convolution of the first map to compute with it, or None."""
+        shared = self._shared.get(nodes[0]) if len(nodes) == 2 else None
+        if shared is None or shared.across in self._maps:
+            yield from ((*part, None) for part in self._joined(nodes))
+            return
+        of_both = joined(convolution_of(shared.own), convolution_of(shared.other))
+        first, second = (self._maps[x.inputs[0]] for x in (shared.own, shared.other))
+        yield first, second, of_both, shared.across
 
     def _joined(self, nodes: Sequence[Convolve]) -> Iterator[tuple[Map, Map | None, Convolution]]:
         """Yield what is convolved: a map, a second map or None, and the convolution that reads them."""

@@ -50,10 +50,12 @@ class ProgramRecorder:
         plus: Map | None = None,
         doubled: Map | None = None,
         relu: bool = False,
+        across: int = 0,
     ) -> Map:
         """Record relu(conv(x) + plus + doubled, repeated 2 x 2) and return its map.
 
         second: a map whose channels the convolution reads after those of x; see `joins_maps`.
+        across: output channels that are computed with these; see `convolve_both`.
 
         Raises:
             ValueError: if the convolution has groups, or strides or dilations that differ by direction, or
@@ -70,7 +72,7 @@ class ProgramRecorder:
         width = (x.width + 2 * padding[1] - d * (k_w - 1) - 1) // s + 1
         c_out, c_in = convolution.weight.shape[:2]
         is_3x3 = (k_h, k_w, s, d) == (3, 3, 1, 1)
-        is_winograd = is_3x3 and uses_winograd(c_in, c_out, (height, width))
+        is_winograd = is_3x3 and uses_winograd(c_in, c_out + across, (height, width))
         y = self._add(
             WINOGRAD_CONVOLUTION if is_winograd else CONVOLUTION,
             Map(c_out, height, width),
@@ -90,6 +92,20 @@ class ProgramRecorder:
         whole = torch.cat([pad(of_x, (0, 0, 0, 0, 0, -x.channels % self.group)), of_second], 1)
         self.weights.append(arranged(whole, self.group, self.group))
         return y
+
+    def convolve_both(
+        self, x: Map, convolution: Convolution, across: Tensor, **options: Any
+    ) -> tuple[Map, Map]:
+        """Record a 3x3 convolution as `convolve` does, and another one of x alone; see `find_shared`.
+
+        across: the weights of the other one, (channels, c_in, 3, 3).
+        """
+        y = self.convolve(x, convolution, across=len(across), **options)
+        step = self.steps[-1]
+        step.second = Map(len(across), *y.size)
+        step.operation.second_channels = step.second.groups(self.group) * self.group
+        self.weights.append(winograd_weights(across, self.group, self.group))
+        return y, step.second
 
     def add(self, plus: Map | None, doubled: Map, size: Size, relu: bool) -> Map:
         """Record relu(plus + doubled, repeated 2 x 2 to `size`): a convolution of zero channels."""
