@@ -39,7 +39,7 @@ from pwoct.plan.compiled.library import load
 ) = range(24)
 NONE = -1
 GROUPS = {torch.float32: 1, torch.float64: 1, torch.bfloat16: 2}  # channels of an image in one vector
-MAPS = ("input", "output", "plus", "doubled", "source", "result", "second")
+MAPS = ("input", "output", "plus", "doubled", "source", "result", "second", "pooled")
 FIELDS = (
     *("kind", *MAPS, "weight", "bias", "weight_of_source", "weight_of_second", "statistics"),
     *("groups", "channels"),
@@ -101,35 +101,33 @@ class Map:
 class Step:
     """An operation whose maps have no offset yet, by the names of its fields.
 
-    second: another map that it writes.
+    others: other maps that it writes, by the names of their fields.
     offsets: of maps of which it reads or writes a part, from their beginning, in vectors.
     """
 
     operation: Operation
     reads: dict[str, Map]
     output: Map | None
-    second: Map | None = None
+    others: dict[str, Map] = field(default_factory=dict)
     offsets: dict[str, int] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[Map]:
         """The maps that it writes."""
-        return [x for x in (self.output, self.second) if x is not None]
+        return [*([] if self.output is None else [self.output]), *self.others.values()]
 
     def settle(self) -> Operation:
         """Return the operation, with the places of its maps."""
-        written = {"output": self.output, "second": self.second}
+        maps = self.reads | self.others | ({} if self.output is None else {"output": self.output})
         for name in MAPS:
-            found = written.get(name) or self.reads.get(name)
+            found = maps.get(name)
             place = NONE if found is None else found.place + self.offsets.get(name, 0)
             setattr(self.operation, name, place)
         return self.operation
 
 
-def step(
-    kind: int, output: Map | None, reads: dict[str, Map | None], second: Map | None = None, /, **fields: float
-) -> Step:
-    """Return a step, with sizes and channels taken from its maps; `second` is another output."""
+def step(kind: int, output: Map | None, reads: dict[str, Map | None], /, **fields: float) -> Step:
+    """Return a step, with sizes and channels taken from its maps."""
     found = {name: read for name, read in reads.items() if read is not None}
     operation = Operation(kind=kind, scale=1.0, bias=NONE, spread=1)
     sized = {"out_": output} | {f"{name}_": found.get(name) for name in ("doubled", "source")}
@@ -139,7 +137,7 @@ def step(
             setattr(operation, f"{prefix}width", x.width)
     for name, value in fields.items():
         setattr(operation, name, value)
-    return Step(operation, found, output, second)
+    return Step(operation, found, output)
 
 
 def check_sums(y: Map, plus: Map | None, doubled: Map | None = None) -> None:
@@ -171,6 +169,17 @@ def adds_repeated(steps: list[Step], x: Map | None, doubled: Map, scale: float) 
     one.operation.doubled_height, one.operation.doubled_width = doubled.size
     steps.append(steps.pop(at))
     return True
+
+
+def pools(steps: Iterable[Step], x: Map, y: Map) -> bool:
+    """Let the Winograd convolution that computes x store its 2 x 2 averages y; return whether one could."""
+    for one in steps:
+        if one.output is x and one.operation.kind == WINOGRAD_CONVOLUTION:
+            is_whole = not one.offsets and "pooled" not in one.others
+            if is_whole:
+                one.others["pooled"] = y
+            return is_whole
+    return False
 
 
 def settle(steps: Iterable[Step]) -> ctypes.Array[Operation]:

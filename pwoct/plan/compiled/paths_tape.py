@@ -77,7 +77,6 @@ class PathsTape(Tape):
                 WINOGRAD_CONVOLUTION,
                 outputs[0],
                 {"input": first, "source": second, "plus": plus},
-                outputs[1],
                 **_GEOMETRY,
                 stride=1,
                 weight=weight,
@@ -87,6 +86,7 @@ class PathsTape(Tape):
                 second_channels=outputs[1].channels,
             )
         )
+        self.steps[-1].others["second"] = outputs[1]
 
     def _gradients_of(self, inputs: Sequence[Map], gradients: Sequence[Map], paths: LowPaths) -> None:
         self.steps.append(

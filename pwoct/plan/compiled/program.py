@@ -102,10 +102,10 @@ class ProgramRecorder:
         """
         y = self.convolve(x, convolution, across=len(across), **options)
         step = self.steps[-1]
-        step.second = Map(len(across), *y.size)
-        step.operation.second_channels = step.second.groups(self.group) * self.group
+        z = step.others["second"] = Map(len(across), *y.size)
+        step.operation.second_channels = z.groups(self.group) * self.group
         self.weights.append(winograd_weights(across, self.group, self.group))
-        return y, step.second
+        return y, z
 
     def add(self, plus: Map | None, doubled: Map, size: Size, relu: bool) -> Map:
         """Record relu(plus + doubled, repeated 2 x 2 to `size`): a convolution of zero channels."""
@@ -115,6 +115,8 @@ class ProgramRecorder:
     def pool(self, x: Map, by: int) -> Map:
         """Record the average of `by` x `by` pixels; at an edge, of the existing ones."""
         y = Map(x.channels, -(-x.height // by), -(-x.width // by))
+        if by == 2 and operations.pools(self.steps, x, y):
+            return y
         return self._add(POOLING, y, {"input": x}, stride=by)
 
     def _add_scalars(self, numbers: Tensor | None) -> int:

@@ -22,7 +22,8 @@ template <class Type>
 static void compute(const Operation &op, const Numbers &numbers, typename Type::Vector *memory, void *scratch) {
   typedef typename Type::Scalar Scalar;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
-  const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), nullptr, at(op.second)};
+  const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), nullptr, at(op.second),
+                            at(op.pooled)};
   const auto *scalars = static_cast<const Scalar *>(numbers.scalars);
   const Scalar *bias = op.bias < 0 ? nullptr : scalars + op.bias;
   switch (op.kind) {

@@ -23,6 +23,7 @@ struct Operation {
                             // of the gradient of such filters, `result` is that map
   int64_t second;           // of Winograd's convolution: another output, of `input` alone; of the gradient of such
                             // filters, the gradient of that output
+  int64_t pooled;           // of Winograd's convolution: `output`, averaged over 2 x 2 pixels
   int64_t weight, bias;     // offsets in weights and biases
   int64_t weight_of_source, weight_of_second; // of gradients of filters that read the second input, and of those
                             // that make the second output
@@ -87,7 +88,7 @@ template <class Type> struct Maps {
   const typename Type::Vector *input, *plus, *doubled;
   typename Type::Vector *output;
   const typename Type::Vector *source, *result;
-  typename Type::Vector *second;
+  typename Type::Vector *second, *pooled;
 };
 
 // The weights of a convolution; `bias` may be null.
@@ -126,10 +127,12 @@ INLINE void multiply_add(const Operation &op, const typename Type::Vector *input
     }
 }
 
-// Adds the other maps, rectifies, and stores the sums of COUNT channels of the first `pixels` of a row.
+// Adds the other maps, rectifies, and stores the sums of COUNT channels of the first `pixels` of a row. What is
+// stored is also added to `totals`, if there are any.
 template <class Type, int COUNT, int WIDTH>
 INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column,
-                  const typename Type::Sum (&sums)[WIDTH][COUNT], int64_t pixels = WIDTH) {
+                  const typename Type::Sum (&sums)[WIDTH][COUNT], int64_t pixels = WIDTH,
+                  typename Type::Sum *totals = nullptr) {
   constexpr int GROUP = Type::GROUP;
   const auto scale = (typename Type::Scalar)op.scale;
   for (int first = 0; first < COUNT; first += GROUP) {
@@ -150,6 +153,8 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
       }
       if (op.relu)
         for (int i = 0; i < GROUP; ++i) result[i] = rectify(result[i]);
+      if (totals)
+        for (int i = 0; i < GROUP; ++i) totals[first + i] += result[i];
       maps.output[place + pixel * op.spread] = Type::pack(result);
     }
   }

@@ -261,7 +261,7 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   typename Type::Vector *memory = step.memory + block * step.vectors;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
   const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), at(op.result),
-                            at(op.second)};
+                            at(op.second), at(op.pooled)};
   const Weights<Type> weights = {static_cast<const typename Type::Weight *>(step.weights) + op.weight,
                                  op.bias < 0 ? nullptr : step.parameters + op.bias};
   void *scratch = step.scratch + thread * step.scratch_bytes;

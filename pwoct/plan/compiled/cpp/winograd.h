@@ -98,6 +98,28 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
   }
 }
 
+// Stores COUNT channels of the four pixels of a tile; and, if it POOLS, their averages.
+template <class Type, int COUNT, bool POOLS>
+INLINE void store_tile(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, int64_t channel,
+                       int64_t row, int64_t column, const typename Type::Sum (&sums)[4][COUNT]) {
+  constexpr int GROUP = Type::GROUP;
+  typename Type::Sum totals[COUNT] = {};
+  for (int y = 0; y < 2; ++y) {
+    typename Type::Sum pixels[2][COUNT];
+    for (int x = 0; x < 2; ++x)
+      for (int i = 0; i < COUNT; ++i)
+        pixels[x][i] = sums[2 * y + x][i] + (weights.bias ? weights.bias[channel + i] : 0);
+    store(op, maps, channel, row + y, column, pixels, 2, POOLS ? totals : nullptr);
+  }
+  if constexpr (POOLS)
+    for (int first = 0; first < COUNT; first += GROUP) {
+      typename Type::Sum average[GROUP];
+      for (int i = 0; i < GROUP; ++i) average[i] = totals[first + i] * (typename Type::Scalar)0.25;
+      const int64_t line = ((channel + first) / GROUP * op.out_height + row) / 2;
+      maps.pooled[line * (op.out_width / 2) + column / 2] = Type::pack(average);
+    }
+}
+
 // Computes COUNT channels of a tile from its transformed inputs. The sums stay in registers: A' m A is computed
 // as products are added, since rows 1 and 2 of m become their sum and difference before rows 0 and 3 join them,
 // and columns likewise. `weights` have the positions in the order in which they are read here, with their signs,
@@ -120,13 +142,8 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   add(2);
   join_rows();
   add(3);
-  for (int y = 0; y < 2; ++y) {
-    typename Type::Sum pixels[2][COUNT];
-    for (int x = 0; x < 2; ++x)
-      for (int i = 0; i < COUNT; ++i)
-        pixels[x][i] = sums[2 * y + x][i] + (weights.bias ? weights.bias[channel + i] : 0);
-    store(op, maps, channel, row + y, column, pixels);
-  }
+  if (maps.pooled) store_tile<Type, COUNT, true>(op, maps, weights, channel, row, column, sums);
+  else store_tile<Type, COUNT, false>(op, maps, weights, channel, row, column, sums);
 }
 
 // How many of the remaining channels of a tile are computed together: an even number while at least two remain,
@@ -162,7 +179,7 @@ static void convolve_tiles(const Operation &op, const Maps<Type> &maps, const We
   typedef typename Type::Vector Vector;
   Operation second = op;
   second.channels = op.second_channels, second.relu = 0;
-  const Maps<Type> of_second = {maps.input, nullptr, nullptr, maps.second, nullptr, nullptr, nullptr};
+  const Maps<Type> of_second = {maps.input, nullptr, nullptr, maps.second, nullptr, nullptr, nullptr, nullptr};
   const Weights<Type> to_second = {weights.weight + 16 * op.groups * op.channels, nullptr};
   auto *inputs = static_cast<typename Type::Factor *>(scratch);
   for (int64_t row = 0; row < op.out_height; row += 2)
