@@ -10,6 +10,7 @@ from pwoct.plan.compiled.emit import RELU, is_doubled
 from pwoct.plan.compiled.filters import Filters, Normalised, Statistics
 from pwoct.plan.compiled.graph_tape import GraphTape
 from pwoct.plan.compiled.operations import NONE, Map
+from pwoct.plan.compiled.paths_tape import LowPaths
 from pwoct.plan.graph.fold import addends
 from pwoct.plan.graph.nodes import (
     MEAN,
@@ -26,6 +27,7 @@ from pwoct.plan.graph.nodes import (
     needed,
     uses_of,
 )
+from pwoct.plan.graph.shared import find_shared, in_order
 from pwoct.plan.graph.trace import Kept
 
 HALVING = Pooling(MEAN, kernel=(2, 2), stride=2)
@@ -48,6 +50,8 @@ class TrainingEmitter:
         self._maps: dict[MapNode, Map] = {}
         self._normalised_sums = {x for node in self._nodes for x in self._sums_of(node)}
         self._absorbed = {source for node in self._nodes for source in self._parts_of(node)}
+        found = find_shared(self._nodes, lambda node: node in self._absorbed)
+        self._order, self._shared = in_order(self._nodes, found, lambda node: node)
         self._waiting: list[tuple[MapNode, Normalised]] = []  # normalisations with ReLU that share a barrier
 
     def run(self) -> Map:
@@ -56,8 +60,8 @@ class TrainingEmitter:
         Raises:
             ValueError: if there is no kernel for one of them; it names the module.
         """
-        for node in self._nodes:
-            if node in self._absorbed:
+        for node in self._order:
+            if node in self._absorbed or node in self._maps:
                 continue
             if (normalised := self._normalised(node)) is not None:
                 self._wait(node, normalised)
@@ -150,10 +154,12 @@ class TrainingEmitter:
                 raise ValueError(f"{node.where or 'the network'} is a convolution with {node.groups} groups")
             return self.tape.filter_channels(self._maps[node.inputs[0]], self._filters(node))
         terms = addends(node, lambda x: x in self._absorbed)
-        convolutions = [x for x in terms if isinstance(x, Convolve) and (x is node or x in self._absorbed)]
+        convolutions = [x for x in terms if isinstance(x, Convolve) and x not in self._maps]
         doubled = [x for x in terms if isinstance(x, Gather) and x in self._absorbed]
         plus = self._total([self._maps[x] for x in terms if x not in (*convolutions, *doubled)])
         halves = self._total([self._maps[x.inputs[0]] for x in doubled])
+        if plus is None and halves is None and (joint := self._low_paths(node)) is not None:
+            return joint
         if halves is not None and not convolutions:
             raised = self.tape.move([halves], doubled[0].moved, ())
             return raised if plus is None else self.tape.add_maps(plus, raised)
@@ -163,6 +169,18 @@ class TrainingEmitter:
             plus = self.tape.filter(x, self._filters(one), plus=plus, doubled=last)
         assert plus is not None
         return plus
+
+    def _low_paths(self, node: MapNode) -> Map | None:
+        """Record a sum of two convolutions with another one that reads the same map, if that is possible."""
+        found = self._shared.get(node)
+        if found is None or found.across in self._maps:
+            return None
+        x, second = (self._maps[one.inputs[0]] for one in (found.own, found.other))
+        paths = LowPaths(*map(self._filters, found))
+        if len(addends(node, self._absorbed.__contains__)) > 2 or not self.tape.joins(x, second, paths):
+            return None
+        y, self._maps[found.across] = self.tape.filter_paths(x, second, paths)
+        return y
 
     def _total(self, maps: Sequence[Map]) -> Map | None:
         total = maps[0] if maps else None

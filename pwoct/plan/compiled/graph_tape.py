@@ -25,11 +25,11 @@ from pwoct.plan.compiled.operations import (
     Map,
     Size,
 )
-from pwoct.plan.compiled.tape import Tape
+from pwoct.plan.compiled.paths_tape import PathsTape
 from pwoct.plan.graph.nodes import Function, Pooling
 
 
-class GraphTape(Tape):
+class GraphTape(PathsTape):
     """Records any network forward; `reverse` then records the gradients of all that was recorded."""
 
     def map_pixels(self, x: Map, function: Function) -> Map:
