@@ -10,7 +10,7 @@ from costmodel.networks.network import layers
 from costmodel.operators.recorder import Operator
 from costmodel.speed.folding import folded_layers, native
 from costmodel.speed.roofline import Machine, estimate
-from costmodel.speed.winograd import by_winograd
+from costmodel.speed.winograd import layer_by_winograd
 
 PLANS = ("reference", "lean", "blocked", "folded", "native")
 OWN_KERNELS = ("blocked", "native")
@@ -34,9 +34,8 @@ def seconds(
         left = (op for _, layer in folded_layers(found, dtype) for op in layer)
         return sum(estimate(op, machine, dtype).seconds for op in left)
     # This package's kernels: one call in total, full vectors for any number of channels.
-    if plan == "native":
-        found = [op for _, layer in layers(found) for op in native(layer)]
-    found = [by_winograd(op) for op in found]
+    parts = [layer if plan == "blocked" else native(layer) for _, layer in layers(found)]
+    found = [op for layer in parts for op in layer_by_winograd(layer, training=training)]
     own = replace(machine, seconds_per_call=0.0)
     return sum(estimate(op, own, dtype, training=training, in_blocks=False).seconds for op in found)
 

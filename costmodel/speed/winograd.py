@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -39,15 +40,68 @@ def products(operator: Operator) -> Operator:
     return _scaled(operator, 0)
 
 
-def _scaled(operator: Operator, transforms: int) -> Operator:
+def layer_by_winograd(layer: Sequence[Operator], *, training: bool) -> list[Operator]:
+    """Return the operators as `by_winograd` does, but the common maps of low paths are transformed once."""
+    if not shares_maps(layer, training=training):
+        return [by_winograd(operator) for operator in layer]
+    return [_in_shared(op) if _path(op) in _LOW_PATHS else by_winograd(op) for op in layer]
+
+
+def shares_maps(layer: Sequence[Operator], *, training: bool) -> bool:
+    """Whether LL, HL and LH are computed together: `joins_winograd` in pwoct/plan/choose.py.
+
+    In training, channels must be multiples of 4.
+    """
+    paths = {_path(operator): operator for operator in layer if _path(operator) in _LOW_PATHS}
+    if len(paths) < len(_LOW_PATHS) or not all(map(_is_plain, paths.values())):
+        return False
+    if len({operator.size for operator in paths.values()}) > 1:
+        return False
+    (low, across), pooled = (channels_of(paths["lh"])), channels_of(paths["hl"])[0]
+    sides = (low + pooled, channels_of(paths["ll"])[1] + across)
+    is_whole = not any(c % 4 for op in paths.values() for c in channels_of(op))
+    fits = sides[0] >= 4 and sides[1] >= 8
+    return fits and (not training or (is_whole and sides[0] >= 8))
+
+
+_LOW_PATHS = ("ll", "hl", "lh")
+
+
+def _path(operator: Operator) -> str:
+    """Return the path that a convolution is, such as "ll"; "" for other operators."""
+    return operator.name.rpartition(".")[2] if operator.part == "conv" else ""
+
+
+def _in_shared(operator: Operator) -> Operator:
+    """Return a low path whose input LL transforms too, if it is LH; whose gradient it does, if it is HL."""
+    (c_in, c_out), path = channels_of(operator), _path(operator)
+    of_input, of_output = (TRANSFORMS * int(path != shared) for shared in ("lh", "hl"))
+    share = PRODUCTS + Fraction(of_input, c_out)
+    cost = operator.cost
+    changed = replace(
+        cost,
+        macs=cost.macs * share,
+        macs_input_grad=cost.macs_input_grad * (PRODUCTS + Fraction(of_output, c_in)),
+        macs_weight_grad=cost.macs_weight_grad * share,
+    )
+    return replace(operator, cost=changed)
+
+
+def _is_plain(operator: Operator) -> bool:
+    """Whether it is a 3x3 convolution with stride 1 whose output has whole tiles."""
     if operator.part != "conv":
-        return operator
+        return False
     cost, (c_in, c_out) = operator.cost, channels_of(operator)
     pixels_in = Fraction(int(cost.elements_read - cost.weights - cost.biases), c_in)
     if cost.weights != 9 * c_in * c_out or pixels_in != Fraction(int(cost.activations), c_out):
-        return operator  # another kernel or stride
-    if not _has_whole_tiles(operator):
+        return False  # another kernel or stride
+    return _has_whole_tiles(operator)
+
+
+def _scaled(operator: Operator, transforms: int) -> Operator:
+    if not _is_plain(operator):
         return operator
+    cost, (c_in, c_out) = operator.cost, channels_of(operator)
     changed = replace(
         cost,
         macs=cost.macs * _share(c_in, c_out, transforms),

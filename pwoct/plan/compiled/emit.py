@@ -54,7 +54,7 @@ class Emitter:
         self._absorbed = {source for node in self._nodes for source in self._parts_of(node)}
         found = find_shared(self._nodes, self._is_part_of_sum)
         self._order, shared = in_order(self._nodes, found, self._root_of)
-        self._shared = {one.own: one for one in shared.values()} | {one.other: one for one in shared.values()}
+        self._shared = {one.own: one for one in shared.values()}
 
     def run(self) -> Map:
         """Record all nodes; return the map of the last."""
@@ -203,13 +203,13 @@ class Emitter:
         self, nodes: Sequence[Convolve]
     ) -> Iterator[tuple[Map, Map | None, Convolution, Convolve | None]]:
         """Yield what `_joined` yields, and a convolution of the first map to compute with it, or None."""
-        shared = self._shared.get(nodes[0]) if len(nodes) == 2 else None
-        if shared is None or shared.across in self._maps:
-            yield from ((*part, None) for part in self._joined(nodes))
-            return
-        of_both = joined(convolution_of(shared.own), convolution_of(shared.other))
-        first, second = (self._maps[x.inputs[0]] for x in (shared.own, shared.other))
-        yield first, second, of_both, shared.across
+        found = (self._shared[x] for x in nodes if x in self._shared)
+        shared = next((one for one in found if one.across not in self._maps), None)
+        yield from ((*part, None) for part in self._joined([x for x in nodes if x not in (shared or ())]))
+        if shared is not None:
+            of_both = joined(convolution_of(shared.own), convolution_of(shared.other))
+            first, second = (self._maps[x.inputs[0]] for x in (shared.own, shared.other))
+            yield first, second, of_both, shared.across
 
     def _joined(self, nodes: Sequence[Convolve]) -> Iterator[tuple[Map, Map | None, Convolution]]:
         """Yield what is convolved: a map, a second map or None, and the convolution that reads them."""

@@ -1,5 +1,8 @@
 """What is predicted of a plan is what it does, layer by layer; both packages decide by the same numbers."""
 
+import copy
+from fractions import Fraction
+
 import pytest
 import torch
 
@@ -9,15 +12,18 @@ from costmodel.operators.recorder import FeatureMap, Recorder
 from costmodel.speed import folding, prediction, roofline
 from costmodel.speed.bench import build
 from costmodel.speed.folding import folded_layers, native
-from costmodel.speed.winograd import by_winograd
+from costmodel.speed.winograd import by_winograd, layer_by_winograd, shares_maps
 from pwoct import plan
 from pwoct.blocks import OctBlock
-from pwoct.plan import choose
+from pwoct.plan import choose, with_plan
+from pwoct.plan.compiled.blocked import record
 from pwoct.plan.compiled.network import _merges
+from pwoct.plan.compiled.training import TrainingStep
 from pwoct.plan.folded.fold import fold_paths
 from pwoct.plan.folded.network import FoldedBlock, FoldedNetwork, PackedBlocks
 from pwoct.plan.maps import octave_layer
 from pwoct.resnet import blocks
+from tests.pwoct.networks import needs_compiler
 
 ALL = ["HH", "HL", "LH", "LL"]
 NETWORKS = [
@@ -125,6 +131,50 @@ def test_winograds_method_is_predicted_where_it_is_used(size):
             )
             whole = c_in % 4 == c_out % 4 == 0
             assert (scaled.macs_weight_grad < op.cost.macs_weight_grad) == (uses and whole)
+
+
+@networks
+@pytest.mark.parametrize("size", [(32, 32), (16, 24), (16, 20)], ids=str)
+@needs_compiler
+def test_low_paths_share_maps_where_the_plans_let_them(options, size):
+    """In training, the convolutions forward and backward, and the gradients of filters."""
+    network = design(options, size)
+    model = build(network)
+    found = [layer for _, layer in layers(network.operators())]
+    native_program = with_plan(copy.deepcopy(model).eval(), "native", size=size).program
+    assert shared(native_program.operations) == sum(shares_maps(native(x), training=False) for x in found)
+    if size == (16, 20):
+        return  # "blocked" needs even sizes in all stages
+    tape, recorded, result = record(model.train(), size)
+    step = TrainingStep(tape, recorded, result, to_images=False, dtype=torch.float32)
+    predicted = sum(shares_maps(layer, training=True) for layer in found)
+    assert shared(step.forward_operations) == predicted
+    assert shared(step.backward_operations) == 2 * predicted
+    if options == {"alpha": "1/2"}:
+        assert predicted == {(32, 32): 14, (16, 24): 5}[size]
+
+
+def shared(operations):
+    return sum(operation.second_channels > 0 for operation in operations)
+
+
+def test_a_common_map_is_transformed_once():
+    """It costs 27 = 3 x 9 MACs per pixel and channel; LH has none, since LL transforms its input."""
+    network = design({"alpha": "1/2"})
+    layer = next(x for name, x in layers(network.operators()) if name == "stages.0.1.conv1")
+    assert shares_maps(layer, training=True)
+    costs = {op.name[-2:]: op.cost for op in layer_by_winograd(layer, training=True) if op.part == "conv"}
+    macs, pixels = 9 * 8 * 8, 16 * 16
+    products, transforms = macs * pixels * Fraction(4, 9), 3 * 9 * 8 * pixels
+    assert [costs[path].macs for path in ("ll", "hl", "lh")] == [
+        products + transforms, products + transforms, products,
+    ]  # fmt: skip
+    assert [costs[path].macs_input_grad for path in ("ll", "hl", "lh")] == [
+        products + transforms, products, products + transforms,
+    ]  # fmt: skip
+    assert [costs[path].macs_weight_grad for path in ("ll", "hl", "lh")] == [
+        products + transforms, products + transforms, products,
+    ]  # fmt: skip
 
 
 def test_both_packages_have_the_same_numbers():
