@@ -66,6 +66,9 @@ def test_channels_that_are_no_multiple_of_four_are_shared_in_inference_alone(wid
     assert count(planned, "second_channels") == 2
 
 
+SAME = (8, 8)
+
+
 class Reads(nn.Module):
     """A stem, and after `inner` the mean of all pixels."""
 
@@ -85,8 +88,16 @@ class Octaves(Reads):
     def inner(self, x):
         low, high = avg_pool2d(x, 2), x
         y = torch.relu(self.hh(high) + interpolate(self.lh(low), scale_factor=2.0))
-        z = torch.relu(self.ll(low) + self.hl(avg_pool2d(high, 2)))
+        z = torch.relu(self.ll(low) + self.hl(avg_pool2d(high, 2))) + low
         return avg_pool2d(y, 2) + z
+
+
+class AddsBias(Octaves):
+    """In inference the first output of an operation may have a bias."""
+
+    def __init__(self, path):
+        super().__init__(**dict.fromkeys(("hh", "lh", "ll", "hl"), SAME))
+        setattr(self, path, nn.Conv2d(*SAME, 3, padding=1))
 
 
 class NeedsTheOther(Reads):
@@ -124,13 +135,12 @@ class PoolsWhatIsRead(Reads):
         return interpolate(self.other(pooled) + avg_pool2d(y, 2), scale_factor=2.0) + y + self.across(y)
 
 
-SAME = (8, 8)
-
-
 @pytest.mark.parametrize(
     ("model", "shared"),
     [
         (Octaves(hh=SAME, lh=SAME, ll=SAME, hl=SAME), (1, 3)),
+        (AddsBias("lh"), (0, 0)),
+        (AddsBias("hl"), (1, 0)),
         (NeedsTheOther(own=SAME, other=SAME, across=SAME), (0, 0)),
         (NeedEachOther(**dict.fromkeys("abcdef", SAME)), (1, 3)),
         (ReadsTwice(own=SAME, other=SAME, across=SAME), (1, 3)),
