@@ -6,8 +6,9 @@ from pwoct.plan.compiled import library
 
 
 @pytest.fixture
-def forget():
-    """Ask the compiler anew, in this test and in the next."""
+def forget(monkeypatch):
+    """Ask the compiler anew for this processor, in this test; and as before in the next."""
+    monkeypatch.delenv("PWOCT_MARCH", raising=False)
     clear()
     yield
     clear()
