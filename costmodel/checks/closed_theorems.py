@@ -54,6 +54,7 @@ FORMS: Sequence[FormCase] = (
     FormCase("H", _PLAIN, [("0", "2")]),
     FormCase("HL", _PADDED, [("1/4", "2"), ("3/8", "5/2"), ("7/8", "16")]),
     FormCase("HL", _SECOND, [("1/3", "3"), ("2/3", "12")]),
+    FormCase("H", {"paths": ["HH"], "size": (8, 12)}, [("0", "2"), ("0", "16")]),
     FormCase("L", _FIRST, [("1", "3"), ("1", "16")]),
     FormCase("HL", {"stage": 2, "stride_rule": "A", "classes": 5}, [("1/8", "2")], kinds=("floors", "whole")),
 )

@@ -29,6 +29,8 @@ def counted_by_module(
 ) -> dict[str, dict[str, int]]:
     """Return MACs, activation elements and parameters of each layer; parameters and buffers of other modules.
 
+    Parameters that are frozen, or shared by modules, have an entry of their own.
+
     The layout of the inputs may choose other code, but no other counts. It reaches the layers behind the
     first one on a device that computes: on "meta", convolutions return contiguous maps.
     """
@@ -50,9 +52,16 @@ def counted_by_module(
     return {
         "macs": {**by_layer, **({"(outside all layers)": outside} if outside else {})},
         "activations": activations,
-        "params": parameters_by_module(model),
+        "params": {**parameters_by_module(model), **_unlike_modules(model)},
         "bn_buffers": _buffers_by_module(model),
     }
+
+
+def _unlike_modules(model: nn.Module) -> dict[str, int]:
+    """Return by how much the trainable parameters, once each, differ from those of all modules together."""
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    difference = trainable - sum(parameters_by_module(model).values())
+    return {"(frozen or shared)": difference} if difference else {}
 
 
 def _buffers_by_module(model: nn.Module) -> dict[str, int]:
