@@ -17,11 +17,18 @@ _ADVICE = "; costs need no GPU: let the code take its device from its input"
 
 def told(error: BaseException) -> str:
     """Return an error as one line: its class, its first line without control characters, and its place."""
-    lines = [line for line in _ESCAPES.sub("", str(error)).splitlines() if line.strip()]
+    lines = [line for line in _ESCAPES.sub("", _text(error)).splitlines() if line.strip()]
     text = " ".join(lines[0].split()) if lines else ""
     short = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
     said = f"{type(error).__name__}: {short}" if short else type(error).__name__
     return f"{said}{where(error)}{_ADVICE if _ACCELERATORS.search(text) else ''}"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # foreign code words its errors as it likes
+        return ""
 
 
 def where(error: BaseException) -> str:

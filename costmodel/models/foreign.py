@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import NoReturn
 
 import torch
 
@@ -18,21 +20,23 @@ from costmodel.models.limits import OverError
 def foreign(doing: str) -> Iterator[None]:
     """Run foreign code: its output goes to stderr, it does not see our arguments, and can't end the program.
 
-    Whatever it raises, including `sys.exit`, becomes a ValueError that says what was being done, the error
-    and the user's line; interrupts pass through. Grad mode and default dtype are restored.
+    Whatever it raises, including `sys.exit` and `os._exit`, becomes a ValueError that says what was done, the
+    error and the user's line; interrupts pass through. Grad mode and default dtype are restored.
     """
     argv, grad, dtype = sys.argv, torch.is_grad_enabled(), torch.get_default_dtype()
     sys.argv = [argv[0] if argv else "pwoct-cost"]
     try:
         with ExitStack() as stack:
             stack.enter_context(_to_stderr())
+            stack.enter_context(_ends_by_raising())
             messages = sys.stderr or stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(redirect_stdout(messages))
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             yield
     except SystemExit as error:
-        raise ValueError(f"{doing}: it ends the program: sys.exit({error.code!r}){where(error)}") from error
+        call = "os._exit" if isinstance(error, _AtOnce) else "sys.exit"
+        raise ValueError(f"{doing}: it ends the program: {call}({error.code!r}){where(error)}") from error
     except (KeyboardInterrupt, OverError):
         raise
     except BaseException as error:
@@ -41,6 +45,27 @@ def foreign(doing: str) -> Iterator[None]:
         sys.argv = argv
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
+
+
+class _AtOnce(SystemExit):
+    """The code called `os._exit`, which would end the program without a word."""
+
+
+@contextmanager
+def _ends_by_raising() -> Iterator[None]:
+    """Let `os._exit` raise in this thread; child processes and the time limit's thread end as usual."""
+    here, end = (os.getpid(), threading.get_ident()), os._exit
+
+    def ending(status: int) -> NoReturn:
+        if (os.getpid(), threading.get_ident()) != here:
+            end(status)
+        raise _AtOnce(status)
+
+    setattr(os, "_exit", ending)  # noqa: B010 - mypy knows no assignment to functions
+    try:
+        yield
+    finally:
+        setattr(os, "_exit", end)  # noqa: B010
 
 
 @contextmanager

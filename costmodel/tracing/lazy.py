@@ -41,5 +41,7 @@ def check_done(outputs: Any) -> None:
 
     Raises UndefinedCostError.
     """
+    if isinstance(outputs, Coroutine):
+        outputs.close()  # or Python warns that nobody awaited it
     if isinstance(outputs, Iterator | Coroutine | FunctionType):
         raise UndefinedCostError(f"(model) returns a {type(outputs).__name__}, whose code has not run")

@@ -15,7 +15,7 @@ from torch import nn
 from costmodel.tracing.calls import UndefinedCostError
 
 MODULES = (
-    *("torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.nn.modules.module"),
+    *("builtins", "torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.nn.modules.module"),
     *("torch.autograd", "torch.fft", "torch.linalg", "torch.special", "torch._C._nn"),
 )
 CLASSES = (torch.Tensor, nn.Parameter, torch.autograd.Function, torch._ops.OpOverload)

@@ -6,6 +6,7 @@ sees what the code called: `linear` rather than the `addmm` that it became.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from costmodel.tracing.calls import UndefinedCostError
 from costmodel.tracing.raw import Raw, Spec, bound, leaves, mapped, storage_of
 
 _DEVICE = torch.ops.prim.device.default
@@ -31,6 +33,7 @@ class Places:
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._stack: list[str] = [""]
         self.executions: Counter[str] = Counter()
+        self._thread, self._elsewhere = threading.get_ident(), False
 
     @property
     def path(self) -> str:
@@ -51,6 +54,16 @@ class Places:
         """Return a module's path; None if it is not part of the model."""
         return self._paths.get(id(module))
 
+    def check_thread(self) -> None:
+        """Raise UndefinedCostError if a module ran in another thread."""
+        if self._elsewhere:
+            raise UndefinedCostError("(model) runs a module in another thread, where its work is not counted")
+
+    def _is_elsewhere(self) -> bool:
+        elsewhere = threading.get_ident() != self._thread
+        self._elsewhere |= elsewhere
+        return elsewhere
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Track every module that is called."""
@@ -65,6 +78,8 @@ class Places:
                 handle.remove()
 
     def _enter(self, module: nn.Module, _inputs: Any) -> None:
+        if self._is_elsewhere():
+            return
         # A module made while running has no path: its work belongs to the enclosing module.
         path = self._paths.get(id(module), self.path)
         self._stack.append(path)
@@ -72,7 +87,9 @@ class Places:
             self.executions[path] += 1
 
     def _leave(self, _module: nn.Module, _inputs: Any, _outputs: Any) -> None:
-        if self.is_inside:  # not where recursion ended while a module was entered
+        if (
+            self.is_inside and not self._is_elsewhere()
+        ):  # not where recursion ended while a module was entered
             self._stack.pop()
 
 

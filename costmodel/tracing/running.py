@@ -61,6 +61,7 @@ def call(model: nn.Module, recorder: DispatchRecorder, args: Sequence[Any], kwar
     try:
         with torch_unchanged(), one_thread(), recorder.recording():
             outputs = model(*args, **kwargs)
+        recorder.places.check_thread()
         check_done(outputs)
         return outputs
     except TraceError:

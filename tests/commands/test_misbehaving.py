@@ -11,8 +11,11 @@ import pytest
 Run = Callable[..., Any]
 
 SOURCE = """
+import builtins
+import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import nn
 
@@ -117,6 +120,39 @@ class EndsTheProgram(Base):
     def forward(self, x):
         sys.exit(0)
 
+class EndsItAtOnce(Base):
+    def forward(self, x):
+        os._exit(0)
+
+class EndsItWhenBuilt(Base):
+    def __init__(self):
+        os._exit(0)
+
+class HasNoWords(Base):
+    def forward(self, x):
+        class Odd(Exception):
+            def __str__(self):
+                raise RuntimeError
+        raise Odd
+
+class Awaits(Base):
+    async def forward(self, x):
+        return super().forward(x)
+
+class HoldsThreads(Base):
+    def __init__(self):
+        super().__init__()
+        self.pool = ThreadPoolExecutor(1)
+        self.pool.submit(int).result()
+    def forward(self, x):
+        return self.b(self.pool.submit(self.a, x).result())
+
+class PatchesPython(Base):
+    def forward(self, x):
+        y = super().forward(x)
+        builtins.sorted = lambda values: list(values)
+        return y
+
 class RaisesTheOdd(Base):
     def forward(self, x):
         raise BaseException("odd")
@@ -162,6 +198,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("StartsThread", 1, "(model) starts a thread (Thread), and what runs in it is not counted"),
         ("Yields", 1, "(model) returns a generator, whose code has not run"),
         ("EndsTheProgram", 1, "it ends the program: sys.exit(0)"),
+        ("EndsItAtOnce", 1, "it ends the program: os._exit(0) (nets.py, line "),
+        ("EndsItWhenBuilt", 2, "EndsItWhenBuilt() failed: it ends the program: os._exit(0) (nets.py, line "),
+        ("HasNoWords", 1, "(model) fails: Odd (nets.py, line "),
+        ("Awaits", 1, "(model) returns a coroutine, whose code has not run"),
+        ("HoldsThreads", 1, "(model) runs a module in another thread, where its work is not counted"),
+        ("PatchesPython", 1, "(model) replaces builtins.sorted while it runs"),
         ("RaisesTheOdd", 1, "BaseException: odd (nets.py, line "),
     ],
 )
