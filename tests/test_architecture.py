@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def _is_deferred(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
+@cache
 def packages(source: str, *, inside_functions: bool = True) -> set[str]:
     """The top-level packages that a source text imports."""
     tree = ast.parse(source)
@@ -103,6 +105,7 @@ def folder_of(path: str) -> str:
     return "/".join(parents[:2] if parents[:2] == ("commands", "shared") else parents[:1]) or "."
 
 
+@cache
 def folders_imported(source: str) -> set[str]:
     """The folders of costmodel that a source text imports from."""
     found = set()

@@ -155,7 +155,7 @@ def either(make: Any) -> Any:
 
 
 @given(layers(), st.tuples(st.integers(1, 13), st.integers(1, 13)), st.integers(2, 3))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_formulas_agree_with_every_counter_on_random_layers(
     options: dict[str, Any], size: tuple[int, int], batch: int
 ) -> None:

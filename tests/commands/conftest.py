@@ -68,10 +68,20 @@ def tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
     opened.close()
 
 
+@pytest.fixture(scope="session")
+def second_tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
+    """A tab beside that of `explorer`."""
+    from tests.commands.explorer_page import Explorer
+
+    opened = Explorer(browser, explorer_file)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def explorer(tab: Explorer) -> Iterator[Explorer]:
+def explorer(tab: Explorer, explorer_file: Path) -> Iterator[Explorer]:
     """The page, loaded anew; in the end nothing stands on the console, and nothing else was asked for."""
-    tab.forget()
+    tab.turn_to(explorer_file)
     tab.open()
     yield tab
     tab.check()

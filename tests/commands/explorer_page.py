@@ -90,6 +90,11 @@ class Explorer:
         self.page.on("console", lambda message: self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
 
+    def turn_to(self, file: Path) -> None:
+        """Forget what was shown, and show another file from now on."""
+        self.forget()
+        self.address = file.as_uri()
+
     def open(self, link: str = "") -> Page:
         self.page.goto(self.address + link)
         return self.page
@@ -112,6 +117,8 @@ class Explorer:
 
     def forget(self) -> None:
         """Leave the page, what it may have kept, and how it was looked at."""
+        if self.page.url.startswith("file:"):
+            self.page.evaluate("localStorage.clear()")
         self.page.goto("about:blank")
         self.page.set_viewport_size(VIEW)
         self.page.emulate_media(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
 from costmodel.explorer.measured import measured
 from costmodel.explorer.page import page
@@ -51,19 +50,17 @@ def test_place_that_does_not_exist_is_one_line(pwoct_cost: Callable[..., Ran], t
 
 
 def test_records_become_measured_accuracies(
-    pwoct_cost: Callable[..., Ran], browser: Browser, tmp_path: Path
+    pwoct_cost: Callable[..., Ran], tab: Explorer, tmp_path: Path
 ) -> None:
     file = tmp_path / "page.html"
     assert pwoct_cost("explorer", "--records", str(RECORDS), "-o", str(file)).code == 0
-    explorer = Explorer(browser, file)
-    page = explorer.open(
-        "#depth=20&size=32&alpha=0&beta=8&paths=none"
-    )  # without bottlenecks beta says nothing
+    tab.turn_to(file)
+    page = tab.open("#depth=20&size=32&alpha=0&beta=8&paths=none")  # without bottlenecks beta says nothing
     (plain,) = (one for one in measured(read_records([RECORDS])) if one["texts"] == PLAIN)
     assert page.locator("#measured").text_content() == plain["said"]
-    explorer.show("#depth=26&size=32&alpha=0&beta=2&paths=none")
+    tab.show("#depth=26&size=32&alpha=0&beta=2&paths=none")
     assert page.locator("#measured").is_hidden()
-    explorer.close()
+    tab.check()
 
 
 @pytest.mark.parametrize(

@@ -79,22 +79,15 @@ OVERLAPPING = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def other_tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
-    """A tab beside that of `explorer`, so that a look lasts for all its tests."""
-    opened = Explorer(browser, explorer_file)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture(scope="module", params=LOOKS)
 def seen(
-    request: pytest.FixtureRequest, browser: Browser, explorer_file: Path, other_tab: Explorer
+    request: pytest.FixtureRequest, browser: Browser, explorer_file: Path, second_tab: Explorer
 ) -> Iterator[Page]:
     """The page with much on it, in one of its looks, everything unfolded."""
     look = LOOKS[request.param]
     view, factor = look["viewport"], look.get("factor")
-    explorer = Explorer(browser, explorer_file, device_scale_factor=factor) if factor else other_tab
+    explorer = Explorer(browser, explorer_file, device_scale_factor=factor) if factor else second_tab
+    explorer.turn_to(explorer_file)
     page = explorer.at(view["width"], view["height"], BUSY)
     page.locator("#front[aria-busy=false]").wait_for()
     if "root" in look:
@@ -103,8 +96,7 @@ def seen(
     page.emulate_media(**look.get("media", {}))
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     yield page
-    explorer.check()
-    explorer.context.close() if factor else explorer.forget()
+    explorer.close() if factor else explorer.check()
 
 
 def test_nothing_is_clipped(seen: Page) -> None:

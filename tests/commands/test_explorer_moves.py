@@ -146,9 +146,7 @@ def test_presets_are_the_networks_of_the_paper(explorer: Explorer) -> None:
     assert page.locator("#preset").input_value() == ""
 
 
-def test_a_pinned_network_stands_beside_the_next(
-    explorer: Explorer, browser: Browser, explorer_file: Path
-) -> None:
+def test_a_pinned_network_stands_beside_the_next(explorer: Explorer, second_tab: Explorer) -> None:
     page = explorer.page
     page.locator("#pin").click()
     page.locator("#preset").select_option("0")
@@ -160,10 +158,9 @@ def test_a_pinned_network_stands_beside_the_next(
     assert shown["compared"]["pinned.params"][0] == f"{pinned.params:,}"
     change = 100 * (this.params - pinned.params) / pinned.params
     assert shown["pinnedChanges"][0] == f"{change:+.1f} % vs pinned"
-    other = Explorer(browser, explorer_file)
-    other.open(shown["link"])
-    assert other.read() == shown
-    other.close()
+    second_tab.forget()
+    second_tab.open(shown["link"])
+    assert second_tab.read() == shown
     page.get_by_role("button", name="Unpin").click()
     assert explorer.read()["pinnedChanges"] == []
 

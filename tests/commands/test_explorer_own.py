@@ -10,7 +10,6 @@ from subprocess import run
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
 from torch import nn
 
 from costmodel.explorer.own import own_page
@@ -108,14 +107,14 @@ def test_cost_is_drawn_against_the_size_of_square_images(pwoct_cost: Run, tmp_pa
 
 
 @pytest.mark.parametrize("width", [320, 1024])
-def test_the_page_is_accessible_and_fits(browser: Browser, tmp_path: Path, width: int) -> None:
+def test_the_page_is_accessible_and_fits(tab: Explorer, tmp_path: Path, width: int) -> None:
     form = closed_form(Net(), [torch.zeros(1, 3, 32, 32, device="meta")], SYMBOLS)
     file = tmp_path / "own.html"
     file.write_text(own_page(own_network(form, "net.py:Net")), encoding="utf-8")
-    explorer = Explorer(browser, file, viewport={"width": width, "height": 700})
-    page = explorer.open()
+    tab.turn_to(file)
+    page = tab.at(width, 700)
     assert [finding["id"] for finding in Axe().run(page).response["violations"]] == []
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     page.locator("#size-n").fill("0")
     assert page.locator("#error").text_content() == "n must be a whole number of 1 or more"
-    explorer.close()
+    tab.check()

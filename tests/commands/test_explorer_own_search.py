@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.commands.explorer_page import Explorer
 from tests.commands.small_net import NET
@@ -28,16 +28,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(folder: Path, browser: Browser, pwoct_cost: Run) -> Iterator[Page]:
+def own(folder: Path, tab: Explorer, pwoct_cost: Run) -> Iterator[Page]:
     file = folder / "own.html"
     if not file.exists():
         ran = pwoct_cost("explorer", f"{folder}/net.py:Net", *SPACE, "-o", str(file))
         assert (ran.code, ran.out) == (0, "")
-    explorer = Explorer(browser, file)
-    page = explorer.open()
+    tab.turn_to(file)
+    page = tab.open()
     page.locator(FOUND).wait_for()
     yield page
-    explorer.close()
+    tab.check()
 
 
 def shown(page: Page) -> list[tuple[int, int]]:

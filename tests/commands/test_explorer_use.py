@@ -83,15 +83,14 @@ def test_a_row_of_the_front_loads_its_configuration(explorer: Explorer) -> None:
     assert "alpha=1&beta=8&paths=LL" in explorer.read()["link"]
 
 
-def test_link_restores_the_state(browser: Browser, explorer_file: Path, explorer: Explorer) -> None:
+def test_link_restores_the_state(explorer: Explorer, second_tab: Explorer) -> None:
     chance = random.Random(5)
     for _ in range(6):
         link = link_of(random_choices(chance)) + "&sort=macs&direction=up&x=calls&y=moved&want=least"
         shown = explorer.show(link)
-        other = Explorer(browser, explorer_file)
-        other.open(shown["link"])
-        assert other.read() == shown
-        other.close()
+        second_tab.forget()
+        second_tab.open(shown["link"])
+        assert second_tab.read() == shown
 
 
 @pytest.mark.parametrize(

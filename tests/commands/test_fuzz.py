@@ -46,7 +46,7 @@ def leave_code(words: Sequence[str]) -> int:
     return code
 
 
-@settings(max_examples=1500)
+@settings(max_examples=600)
 @given(arguments(OPTIONS, FLAGS, 7))
 def test_the_calculator_leaves_with_0_or_2(words: list[str]) -> None:
     assert leave_code(words) in (0, 2)

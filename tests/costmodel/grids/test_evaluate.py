@@ -60,14 +60,14 @@ def check(configurations: Grid, quantities: tuple[str, ...], batch: int = 1, **s
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @given(configurations=grids(by_stage=False))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_networks_with_one_choice_for_all_stages(setting: dict[str, Any], configurations: Grid) -> None:
     check(configurations, EVERYTHING, **setting)
 
 
 @pytest.mark.parametrize("setting", SETTINGS[::2], ids=str)
 @given(configurations=grids(by_stage=True))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_networks_with_a_choice_for_each_stage(setting: dict[str, Any], configurations: Grid) -> None:
     check(configurations, SOME, **setting)
 
