@@ -2,6 +2,7 @@
 
 import copy
 from fractions import Fraction
+from functools import cache
 
 import pytest
 import torch
@@ -42,6 +43,12 @@ def design(options, size=(32, 32)):
     return named("resnet20", **{"size": size, **options})
 
 
+@cache
+def made(name):
+    """The network of options as text; plans fold a copy of it."""
+    return build(design(next(options for options in NETWORKS if str(options) == name))).eval()
+
+
 def planned(model, size, dtype):
     """Convolutions of each block by plan "folded": those of packed layers by their channels."""
     found = []
@@ -79,8 +86,8 @@ def _is_whole(operators, name):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_folded_layers_are_those_of_the_plan(options, size, dtype):
     network = design(options, size)
-    model = build(network).eval()
-    assert predicted(network.operators(), dtype) == planned(model, size, getattr(torch, dtype))
+    found = planned(made(str(options)), size, getattr(torch, dtype))
+    assert predicted(network.operators(), dtype) == found
 
 
 def test_some_layers_are_packed():
@@ -100,8 +107,7 @@ def test_some_layers_are_packed():
 @networks
 def test_native_layers_are_those_of_the_plan(options):
     """Bottlenecks merged, or not."""
-    network = design(options)
-    model = build(network).eval()
+    network, model = design(options), made(str(options))
     got = {
         name: sum(op.part == "conv" for op in native(layer)) for name, layer in layers(network.operators())
     }

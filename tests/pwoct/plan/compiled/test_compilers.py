@@ -76,7 +76,7 @@ def test_kernels_without_openmp(monkeypatch, tmp_path, cache):
     model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
     torch.set_num_threads(3)
     expected = computed(model, x)
-    monkeypatch.setattr(library, "OPTIONS", ("-O1", *library.OPTIONS[1:]))
+    monkeypatch.setattr(library, "OPTIONS", ("-O2", *library.OPTIONS[1:]))
     command = tmp_path / "c++"
     command.write_text(
         'for word; do [ "$word" = -fopenmp ] && echo "error: no OpenMP" >&2 && exit 1; done\n'
