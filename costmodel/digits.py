@@ -70,7 +70,7 @@ def parse_count(text: str) -> PrintedCount:
     found = parse_figure(text)
     if found.unit == PARAMETERS:
         raise ValueError(f"a claim counts operations, got {text}: parameters belong to --claim-params")
-    return found
+    return _whole(found)
 
 
 def parse_parameters(text: str) -> PrintedCount:
@@ -81,7 +81,17 @@ def parse_parameters(text: str) -> PrintedCount:
     found = parse_figure(text)
     if found.unit not in ("", PARAMETERS):
         raise ValueError(f"--claim-params is a number of parameters such as 25.56M, got {text}")
-    return found
+    return _whole(found)
+
+
+def _whole(figure: PrintedCount) -> PrintedCount:
+    """Return what is printed of a whole number.
+
+    Raises ValueError where it has decimals of one.
+    """
+    if figure.decimals > 3 * figure.power:
+        raise ValueError(f"a count with decimals has a prefix, as in 4.12G or 300.5M, got {figure.text}")
+    return figure
 
 
 def _with_points(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from costmodel.digits import PrintedCount, parse_count, parse_parameters
+from costmodel.digits import PrintedCount, parse_count, parse_figure, parse_parameters
 
 NEEDED = ("model", "claim")
 COLUMNS = (*NEEDED, "input", "claim_params", "unit", "source")
@@ -52,8 +52,9 @@ def _claim(row: Mapping[str, str | None]) -> ClaimRow:
     given = {name: (row.get(name) or "").strip() for name in COLUMNS}
     if not given["model"]:
         raise ValueError("a claim is of a model, got none")
-    figure = parse_count(given["claim"])
-    if given["unit"] and not figure.unit:
-        figure = parse_count(f"{given['claim']} {given['unit']}".replace(" ", "", 1))
+    text = given["claim"]
+    if given["unit"] and not parse_figure(text).unit:
+        text = f"{text} {given['unit']}".replace(" ", "", 1)
+    figure = parse_count(text)
     params = parse_parameters(given["claim_params"]) if given["claim_params"] else None
     return ClaimRow(given["model"], figure, given["input"], params, given["source"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from costmodel.reconcile.claim_files import ClaimRow
 from costmodel.reconcile.claims import ClaimAnswer
+from costmodel.reconcile.rules import counters
 from costmodel.reconcile.usage import OURS
 from costmodel.report import Column, Table
 
@@ -28,12 +29,13 @@ def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) ->
             }
             for reading in shown
         ]
+    fit = all(row["fits"] for row in rows)
     columns = [
-        Column("claim", "claim"),
-        Column("input", "input"),
-        Column("fits", "same digits", "verdict"),
+        Column("claim", "claim", on_terminal=len(answers) > 1),
+        Column("input", "input", on_terminal=len({where for where, _ in answers}) > 1),
+        Column("fits", "same digits", "verdict", on_terminal=not fit),
         Column("value", "count", "count"),
-        Column("off", "off by", "share"),
+        Column("off", "off by", "share", on_terminal=not fit),
         Column("params", "parameters", "count", on_terminal=False),
         Column("complexity", "steps", "count"),
         Column("reading", "reading"),
@@ -51,10 +53,10 @@ def verdict(answer: ClaimAnswer) -> str:
     if not count:
         both = "both figures" if answer.params else "these digits"
         return f"{text}: none of {answer.searched:,} readings gives {both}; {_closest(answer)}"
-    others = "no other does" if count == 1 else f"{count - 1:,} others do too"
-    gives = "gives both figures" if answer.params else "gives these digits"
-    said = f"{text}: {answer.exact[0].words} {gives}; of {answer.searched:,} readings {others}."
-    return said + _undecided(answer)
+    gives = "both figures" if answer.params else "these digits"
+    others = {1: "no other gives", 2: "one other gives"}.get(count, f"{count - 1:,} others give")
+    said = f"{text}: the simplest reading is {answer.exact[0].words}. Of {answer.searched:,} readings, "
+    return f"{said}{others} {gives}.{_undecided(answer)}"
 
 
 def _closest(answer: ClaimAnswer) -> str:
@@ -76,14 +78,21 @@ def _undecided(answer: ClaimAnswer) -> str:
         return f" These {len(first.names)} count the same here." if same else ""
     values = [one.value for one in tied]
     families = tuple(dict.fromkeys(family for one in tied for family in one.families))
-    named = ", ".join("our MACs" if family == OURS else family for family in families)
-    shown = f" ({named})" if named else ""
+    shown = f" ({', '.join(map(_family, families))})" if families else ""
     within = max(values) - min(values)
     return (
         f" {len(tied)} counts are equally simple{shown}, and lie within {within:,} of each other, which "
         "these digits do not resolve: the number does not decide between them. First comes what the source "
         "is known to use, else what most public sources use."
     )
+
+
+def _family(name: str) -> str:
+    """Return how a family is named; that of a counter with relatives by all of them."""
+    if name == OURS:
+        return "our MACs"
+    others = [one.name for one in counters().values() if one.family == name != one.name]
+    return f"{name} or its relatives" if others else name
 
 
 def file_table(rows: Sequence[tuple[ClaimRow, str, ClaimAnswer | None]]) -> Table:

@@ -38,7 +38,26 @@ def test_an_unknown_counter_is_named(pwoct_cost: Run) -> None:
 
 def test_one_reading_gives_a_count_and_the_parameters_beside_it(pwoct_cost: Run) -> None:
     ran = pwoct_cost("reconcile", "resnet20", "--claim", "40.81M", "--claim-params", "0.27M")
-    assert "our MACs: MACs gives both figures" in " ".join(ran.out.split())
+    assert "the simplest reading is our MACs: MACs. Of" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(
+    "claim", [("--claim", "4.09"), ("--claim", "0.0004k"), ("--claim", "40.81M", "--claim-params", "0.27")]
+)
+def test_a_count_with_decimals_has_a_prefix(pwoct_cost: Run, claim: tuple[str, ...]) -> None:
+    ran = pwoct_cost("reconcile", "resnet20", *claim)
+    assert ran.code == 2
+    assert f"has a prefix, as in 4.12G or 300.5M, got {claim[-1]}\n" in ran.err
+
+
+def test_what_all_readings_share_is_no_column(pwoct_cost: Run) -> None:
+    """The claim and the input, unless there are several; whether digits agree, unless they do not."""
+    header = pwoct_cost("reconcile", "resnet20", "--claim", "41.3M").out.splitlines()[2]
+    assert header.split() == ["count", "steps", "reading"]
+    header = pwoct_cost("reconcile", "resnet20", "--claim", "41.3M", "--claim", "40.81M").out.splitlines()[2]
+    assert header.split() == ["claim", "count", "steps", "reading"]
+    ran = pwoct_cost("reconcile", "resnet20", "--claim", "40.0001M")
+    assert "digits" in ran.out.splitlines()[2] or "digits" in ran.out.splitlines()[3]
 
 
 def test_parameters_of_a_hundred_classes_decide_for_them(pwoct_cost: Run) -> None:
