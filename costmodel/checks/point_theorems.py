@@ -38,7 +38,7 @@ from costmodel.operators.standard import convolution
 
 def point_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims that are checked at points; `every` takes five times as many points."""
-    layers, networks = (2400, 60) if every else (480, 12)
+    layers, networks = (2400, 160) if every else (480, 32)
     options = (
         "every option of PwiseOctConv at random: kernels 1 to 7, dilation, groups, channels_last, widths"
     )

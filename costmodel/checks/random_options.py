@@ -109,7 +109,7 @@ def network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], d
     depth, batch = chosen.choice((8, 14)), chosen.randrange(1, 7)
     image = chosen.randrange(1, 41), chosen.randrange(1, 41)
     shortcut = chosen.choice("AB")
-    alphas = [chosen.choice(ALPHAS) for _ in range(3)]
+    alphas = [_alpha(chosen) for _ in range(3)]
     if shortcut == "A":  # no branch may lose channels, and the last block has a high branch alone
         depth, alphas = 14, sorted(alphas) if chosen.random() < 0.5 else [min(alphas)] * 3
     options: dict[str, Any] = {
