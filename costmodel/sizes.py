@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 import sympy as sp
 
 Size: TypeAlias = int | sp.Expr
 Pair: TypeAlias = tuple[Size, Size]
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+PLAIN = frozenset({int, bool, type(None)})
+
+
+def remembered(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return a pure function of sizes that keeps its latest results: networks repeat their layers.
+
+    Only results of plain integers are kept. A size that merely stands for one, as in a proof, notes what is
+    asked of it, and a sympy number would be taken for the integer that it equals.
+    """
+    kept = lru_cache(maxsize=16384)(function)
+
+    @wraps(function)
+    def answer(*sizes: Arguments.args, **options: Arguments.kwargs) -> Result:
+        is_kept = not options and PLAIN.issuperset(map(type, sizes))
+        return cast("Callable[Arguments, Result]", kept if is_kept else function)(*sizes, **options)
+
+    return answer
 
 
 def ceil_div(size: Size, divisor: Size) -> Size:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from costmodel.convention import Cost
-from costmodel.sizes import Pair, Size, ceil_div, check_groups, check_sizes, exact_div, floor_div, pair
+from costmodel.sizes import (
+    Size,
+    ceil_div,
+    check_groups,
+    check_sizes,
+    exact_div,
+    floor_div,
+    pair,
+    remembered,
+)
 
 
 def same_padding(kernel: int, dilation: int = 1) -> int:
@@ -24,6 +34,7 @@ def same_padding(kernel: int, dilation: int = 1) -> int:
     return padding
 
 
+@remembered
 def output_size(
     size: Size, kernel: Size, stride: Size = 1, padding: Size | None = None, dilation: Size = 1
 ) -> Size:
@@ -72,10 +83,21 @@ def convolution(
     >>> convolution(16, 16, 3, 32).macs == 9 * 16 * 16 * 32 * 32
     True
     """
-    (k_h, k_w), (h, w) = pair(kernel), pair(size)
+    paddings = (None, None) if padding is None else pair(padding)
+    axes = (*pair(size), *pair(kernel), *pair(stride), *paddings, *pair(dilation))
+    return _convolution(c_in, c_out, groups, bias, batch, input_grad, *axes)
+
+
+@remembered
+def _convolution(
+    c_in: Size, c_out: Size, groups: Size, bias: bool, batch: Size, input_grad: bool, *axes: Any
+) -> Cost:
+    """The same; `axes` are size, kernel, stride, padding and dilation, each by height and width."""
+    (h, k_h, *_), (w, k_w, *_) = axes[::2], axes[1::2]
     check_sizes(c_in=c_in, c_out=c_out, kernel=(k_h, k_w), size=(h, w), groups=groups, batch=batch)
     check_groups(groups, c_in, c_out)
-    h_out, w_out = _output_sizes((h, w), (k_h, k_w), stride, padding, dilation)
+    check_sizes(stride=axes[4:6], dilation=axes[8:])
+    h_out, w_out = output_size(*axes[::2]), output_size(*axes[1::2])
     weights = c_out * exact_div(c_in, groups) * k_h * k_w
     positions = batch * h_out * w_out
     inputs, outputs = batch * c_in * h * w, c_out * positions
@@ -94,17 +116,3 @@ def convolution(
         calls=1,
         bias_ops=outputs if bias else 0,
     )
-
-
-def _output_sizes(
-    size: Pair,
-    kernel: Pair,
-    stride: Size | Iterable[Size],
-    padding: Size | Iterable[Size] | None,
-    dilation: Size | Iterable[Size],
-) -> Pair:
-    paddings = (None, None) if padding is None else pair(padding)
-    strides, dilations = pair(stride), pair(dilation)
-    check_sizes(stride=strides, dilation=dilations)
-    high, wide = (output_size(*axis) for axis in zip(size, kernel, strides, paddings, dilations, strict=True))
-    return high, wide

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from costmodel.convention import QUANTITIES
 from costmodel.operators.standard import convolution, output_size, same_padding
+from costmodel.sizes import remembered
 from tests.costmodel.brute_force import Map, Tally
 
 SMALL_PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -120,3 +121,22 @@ def test_impossible_layers_are_refused(options: dict[str, Any], message: str) ->
     layer: dict[str, Any] = {"c_in": 4, "c_out": 6, "kernel": 3, "size": 4, **options}
     with pytest.raises(ValueError, match=f"^{message}$"):
         convolution(**layer)
+
+
+class StandsForOne:
+    """A size that answers `isinstance(..., int)` with yes, as those of proofs do; here, without a hash."""
+
+    __class__ = int  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_only_results_of_plain_integers_are_kept() -> None:
+    asked: list[Any] = []
+    note = remembered(lambda *sizes: asked.append(sizes))
+    stranger = StandsForOne()
+    assert isinstance(stranger, int)
+    for size in (3, 3, sp.Integer(3), sp.Integer(3), stranger, stranger):
+        note(size, None)
+    assert [type(size) for size, _ in asked] == [int, sp.Integer, sp.Integer, StandsForOne, StandsForOne]
+    assert type(convolution(sp.Integer(3), 4, 1, 5).weights) is not int
+    assert type(convolution(3, 4, 1, 5).weights) is int
