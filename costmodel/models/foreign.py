@@ -15,6 +15,8 @@ import torch
 from costmodel.failures import told, where
 from costmodel.models.limits import OverError
 
+ENTRY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
+
 
 @contextmanager
 def foreign(doing: str) -> Iterator[None]:
@@ -53,11 +55,12 @@ class _AtOnce(SystemExit):
 
 @contextmanager
 def _ends_by_raising() -> Iterator[None]:
-    """Let `os._exit` raise in this thread; child processes and the time limit's thread end as usual."""
+    """Let `os._exit` raise here; Ctrl-C, child processes and the time limit's thread end as usual."""
     here, end = (os.getpid(), threading.get_ident()), os._exit
 
     def ending(status: int) -> NoReturn:
-        if (os.getpid(), threading.get_ident()) != here:
+        is_ours = sys._getframe(1).f_code.co_filename == ENTRY  # which handles Ctrl-C
+        if is_ours or (os.getpid(), threading.get_ident()) != here:
             end(status)
         raise _AtOnce(status)
 
