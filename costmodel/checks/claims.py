@@ -20,6 +20,7 @@ from costmodel.checks.refusal_theorems import refusal_claims
 from costmodel.checks.table_theorems import table_claims
 from costmodel.checks.theorems import operator_claims
 from costmodel.checks.training_theorems import training_claims
+from costmodel.checks.wording_theorems import wording_claims
 
 CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
     "points": [
@@ -39,5 +40,6 @@ CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
         lambda every: grid_claims(every=every),
         lambda every: layer_table_claims(every=every),
         lambda every: random_table_claims(every=every),
+        lambda every: wording_claims(every=every),
     ],
 }

@@ -35,7 +35,7 @@ def layer_table_claims(*, every: bool = False) -> Iterator[Claim]:
 
 def _layers(points: int) -> Iterator[Identity]:
     chosen = random.Random(14)
-    for index, point in enumerate(spread_layers(chosen, points, _related_ends, _can_be_compared)):
+    for index, point in enumerate(spread_layers(chosen, points, _related_ends, can_be_compared)):
         layer = layer_of(point.options, point.image, point.batch)
         if not layer.depthwise:
             yield identity(f"layer {index + 1}", _layer_pairs, layer, random_totals(chosen))
@@ -53,7 +53,7 @@ def _related_ends(chosen: random.Random) -> Mapping[str, Any]:
     return options
 
 
-def _can_be_compared(point: Point) -> bool:
+def can_be_compared(point: Point) -> bool:
     """Return whether a table can show the layer: also without bottlenecks, and as a standard one."""
     layer = layer_of(point.options, point.image, point.batch)
     return bool(standard_layer(layer)) and bool(

@@ -138,7 +138,7 @@ def _sweep_pairs(
     title: str, net: ResNetDesign, options: Mapping[str, Any], seed: int, measured: Measured
 ) -> Iterator[Compared]:
     chosen, others = random.Random(seed), {key: options[key] for key in options if key != "width_rule"}
-    alphas, betas = ([chosen.choice(ALPHAS), Fraction(1, 2)], [chosen.choice(BETAS)])
+    alphas, betas = ([chosen.choice(ALPHAS), Fraction(1, 2)], chosen.sample(BETAS, 2))
     sets = [(), chosen.sample(PATHS, 2), PATHS]
     depth, rule, dtype = net.backbone.depth, net.width_rule, measured.dtype
     if others["shortcut"] == "A":
@@ -146,10 +146,12 @@ def _sweep_pairs(
     table = sweep_table(space([depth], alphas, betas, sets, [rule], **others), measured)
     plain = remeasured(resnet(depth, **others).operators(), measured.names, dtype, measured.totals)
     for row in table.rows:
-        one = resnet(depth, alpha=row["alpha"], beta=betas[0], paths=row["paths"], width_rule=rule, **others)
+        one = resnet(
+            depth, alpha=row["alpha"], beta=row["beta"] or 2, paths=row["paths"], width_rule=rule, **others
+        )
         own = remeasured(one.operators(), measured.names, dtype, measured.totals)
         yield from cells(f"{title}, {options}, {measured}", {**own, **against("plain", own, plain)}, row)
-    wanted = sp.Integer(len(set(alphas)) * len(sets))
+    wanted = sp.Integer(len(set(alphas)) * (1 + len(betas) * len(sets[1:])))
     yield Compared(title, "rows", wanted, sp.Integer(len(table.rows)))
 
 
