@@ -127,12 +127,10 @@ INLINE void multiply_add(const Operation &op, const typename Type::Vector *input
     }
 }
 
-// Adds the other maps, rectifies, and stores the sums of COUNT channels of the first `pixels` of a row. What is
-// stored is also added to `totals`, if there are any.
+// Adds the other maps, rectifies, and stores the sums of COUNT channels of the first `pixels` of a row.
 template <class Type, int COUNT, int WIDTH>
 INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column,
-                  const typename Type::Sum (&sums)[WIDTH][COUNT], int64_t pixels = WIDTH,
-                  typename Type::Sum *totals = nullptr) {
+                  const typename Type::Sum (&sums)[WIDTH][COUNT], int64_t pixels = WIDTH) {
   constexpr int GROUP = Type::GROUP;
   const auto scale = (typename Type::Scalar)op.scale;
   for (int first = 0; first < COUNT; first += GROUP) {
@@ -153,8 +151,6 @@ INLINE void store(const Operation &op, const Maps<Type> &maps, int64_t channel, 
       }
       if (op.relu)
         for (int i = 0; i < GROUP; ++i) result[i] = rectify(result[i]);
-      if (totals)
-        for (int i = 0; i < GROUP; ++i) totals[first + i] += result[i];
       maps.output[place + pixel * op.spread] = Type::pack(result);
     }
   }

@@ -14,6 +14,8 @@
 
 #include "kernels.h"
 
+#include <initializer_list>
+
 constexpr int TILES = 2; // of a row, transformed together
 
 // The place of a position (row, column) of tiles in the order of products: its part, and which of the four sums.
@@ -98,26 +100,23 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
   }
 }
 
-// Stores COUNT channels of the four pixels of a tile; and, if it POOLS, their averages.
-template <class Type, int COUNT, bool POOLS>
-INLINE void store_tile(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, int64_t channel,
-                       int64_t row, int64_t column, const typename Type::Sum (&sums)[4][COUNT]) {
+// Averages COUNT channels of the four pixels of a tile, which were just stored.
+template <class Type, int COUNT>
+INLINE void average_tile(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column) {
   constexpr int GROUP = Type::GROUP;
-  typename Type::Sum totals[COUNT] = {};
-  for (int y = 0; y < 2; ++y) {
-    typename Type::Sum pixels[2][COUNT];
-    for (int x = 0; x < 2; ++x)
-      for (int i = 0; i < COUNT; ++i)
-        pixels[x][i] = sums[2 * y + x][i] + (weights.bias ? weights.bias[channel + i] : 0);
-    store(op, maps, channel, row + y, column, pixels, 2, POOLS ? totals : nullptr);
-  }
-  if constexpr (POOLS)
-    for (int first = 0; first < COUNT; first += GROUP) {
-      typename Type::Sum average[GROUP];
-      for (int i = 0; i < GROUP; ++i) average[i] = totals[first + i] * (typename Type::Scalar)0.25;
-      const int64_t line = ((channel + first) / GROUP * op.out_height + row) / 2;
-      maps.pooled[line * (op.out_width / 2) + column / 2] = Type::pack(average);
+  const int64_t width = op.out_width;
+  for (int first = 0; first < COUNT; first += GROUP) {
+    const int64_t line = (channel + first) / GROUP * op.out_height + row;
+    const typename Type::Vector *tile = maps.output + line * width + column;
+    typename Type::Sum sums[GROUP], pixel[GROUP];
+    Type::unpack(tile[0], sums);
+    for (const int64_t place : {(int64_t)1, width, width + 1}) {
+      Type::unpack(tile[place], pixel);
+      for (int i = 0; i < GROUP; ++i) sums[i] += pixel[i];
     }
+    for (int i = 0; i < GROUP; ++i) sums[i] *= (typename Type::Scalar)0.25;
+    maps.pooled[line / 2 * (width / 2) + column / 2] = Type::pack(sums);
+  }
 }
 
 // Computes COUNT channels of a tile from its transformed inputs. The sums stay in registers: A' m A is computed
@@ -142,8 +141,14 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   add(2);
   join_rows();
   add(3);
-  if (maps.pooled) store_tile<Type, COUNT, true>(op, maps, weights, channel, row, column, sums);
-  else store_tile<Type, COUNT, false>(op, maps, weights, channel, row, column, sums);
+  for (int y = 0; y < 2; ++y) {
+    typename Type::Sum pixels[2][COUNT];
+    for (int x = 0; x < 2; ++x)
+      for (int i = 0; i < COUNT; ++i)
+        pixels[x][i] = sums[2 * y + x][i] + (weights.bias ? weights.bias[channel + i] : 0);
+    store(op, maps, channel, row + y, column, pixels);
+  }
+  if (maps.pooled) average_tile<Type, COUNT>(op, maps, channel, row, column);
 }
 
 // How many of the remaining channels of a tile are computed together: an even number while at least two remain,
