@@ -47,7 +47,7 @@ def _latex_cell(value: Any, kind: Kind) -> str:
 
 _NAME = r"[^\W\d]\w*"
 _FORMULA = re.compile(rf"(?:{_NAME}|[\d\s*+\-/().,])+")  # in Python's notation: names, numbers, operators
-_FUNCTIONS = {"sqrt", "Min", "Max", "floor", "ceiling"}
+_FUNCTIONS = {"sqrt", "Min", "Max", "Mod", "Abs", "floor", "ceiling"}
 
 
 def _latex_formula(formula: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.explorer.page import asset, filled
+from costmodel.tables.expressions import HELPERS
 
 # What is shown, by the quantity's name; layers have all but parameters, which only the whole has.
 QUANTITIES: Mapping[str, str] = {
@@ -62,7 +63,7 @@ def own_page(network: OwnNetwork, search: Mapping[str, Any] | None = None) -> st
     Raises:
         ValueError: if the page would be larger than 400 KiB.
     """
-    scripts = [_data(network), asset("own.js")]
+    scripts = [*HELPERS.values(), _data(network), asset("own.js")]
     if search is not None:
         data = f"const SEARCH = {_string(search, (',', ':'))};"
         scripts += [data, *(asset(f"{name}.js") for name in ("budget", "merge", "own_search"))]

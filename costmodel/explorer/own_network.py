@@ -36,10 +36,18 @@ def _scripts(cost: Cost) -> dict[str, str]:
 
 
 def _script(formula: Any) -> str:
+    return expressions.javascript_body(_as_arguments(formula))
+
+
+def _condition(condition: sp.Basic) -> str:
+    return expressions.javascript_condition(_as_arguments(condition))
+
+
+def _as_arguments(expression: Any) -> Any:
     """Return an expression whose names can be no words of JavaScript, and no names of the page's."""
-    expression = sp.sympify(formula)
-    own = {s: sp.Symbol(argument(s.name), integer=True, positive=True) for s in expression.free_symbols}
-    return expressions.javascript_body(expression.xreplace(own))
+    found = sp.sympify(expression)
+    own = {s: sp.Symbol(argument(s.name), integer=True, positive=True) for s in found.free_symbols}
+    return found.xreplace(own)
 
 
 def _sliders(form: ClosedForm) -> Iterator[Slider]:
@@ -67,14 +75,3 @@ def _conditions(domain: Domain) -> Iterator[str]:
         allowed = ", ".join(f"{remainder}n" for remainder in sorted(residues.allowed))
         yield f"[{allowed}].includes({argument(symbol.name)} % {residues.modulus}n)"
     yield from map(_condition, domain.conditions)
-
-
-def _condition(condition: sp.Basic) -> str:
-    if isinstance(condition, sp.And | sp.Or):
-        word = " && " if isinstance(condition, sp.And) else " || "
-        return f"({word.join(sorted(map(_condition, condition.args)))})"
-    if isinstance(condition, sp.Not):
-        return f"!{_condition(condition.args[0])}"
-    left, right = (_script(side) for side in condition.args)
-    sign = {"==": "===", "!=": "!=="}.get(condition.rel_op, condition.rel_op)
-    return f"({left} {sign} {right})"

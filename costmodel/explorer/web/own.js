@@ -1,6 +1,4 @@
-// The sizes are BigInt, as are all counts: nothing is rounded. Division rounds down; that of BigInt to zero.
-const div = (a, b) => (a >= 0n ? a / b : -((b - 1n - a) / b));
-const mod = (a, b) => ((a % b) + b) % b;
+// The sizes are BigInt, as are all counts: nothing is rounded.
 const LAYER_QUANTITIES = Object.keys(QUANTITIES).filter((key) => key !== "params"); // a tied one has no layer
 const byId = (id) => document.getElementById(id);
 
