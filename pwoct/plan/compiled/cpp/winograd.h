@@ -14,8 +14,6 @@
 
 #include "kernels.h"
 
-#include <initializer_list>
-
 constexpr int TILES = 2; // of a row, transformed together
 
 // The place of a position (row, column) of tiles in the order of products: its part, and which of the four sums.
@@ -100,22 +98,50 @@ template <class Sum, int COUNT> INLINE void butterfly(Sum (&x)[COUNT], Sum (&y)[
   }
 }
 
-// Averages COUNT channels of the four pixels of a tile, which were just stored.
+// Finishes COUNT channels of the four pixels of a tile as `store` does, whole tiles at a time: adds the bias and the
+// other maps, rectifies, stores, and stores the average.
 template <class Type, int COUNT>
-INLINE void average_tile(const Operation &op, const Maps<Type> &maps, int64_t channel, int64_t row, int64_t column) {
+INLINE void store_tile(const Operation &op, const Maps<Type> &maps, const Weights<Type> &weights, int64_t channel,
+                       int64_t row, int64_t column, typename Type::Sum (&sums)[4][COUNT]) {
   constexpr int GROUP = Type::GROUP;
-  const int64_t width = op.out_width;
-  for (int first = 0; first < COUNT; first += GROUP) {
-    const int64_t line = (channel + first) / GROUP * op.out_height + row;
-    const typename Type::Vector *tile = maps.output + line * width + column;
-    typename Type::Sum sums[GROUP], pixel[GROUP];
-    Type::unpack(tile[0], sums);
-    for (const int64_t place : {(int64_t)1, width, width + 1}) {
-      Type::unpack(tile[place], pixel);
-      for (int i = 0; i < GROUP; ++i) sums[i] += pixel[i];
+  typedef typename Type::Vector Vector;
+  typedef typename Type::Scalar Scalar;
+  const int64_t width = op.out_width, plane = op.out_height * width, pixels[4] = {0, 1, width, width + 1};
+  const int64_t place = channel / GROUP * plane + row * width + column;
+  if (weights.bias)
+    for (int i = 0; i < COUNT; ++i)
+      for (int pixel = 0; pixel < 4; ++pixel) sums[pixel][i] += weights.bias[channel + i];
+  typename Type::Sum more[GROUP];
+  if (maps.plus)
+    for (int first = 0; first < COUNT; first += GROUP)
+      for (int pixel = 0; pixel < 4; ++pixel) {
+        Type::unpack(maps.plus[place + first / GROUP * plane + pixels[pixel]], more);
+        for (int i = 0; i < GROUP; ++i) sums[pixel][first + i] += more[i];
+      }
+  if (maps.doubled) {
+    const int64_t half = op.doubled_height * op.doubled_width;
+    const Vector *doubled = maps.doubled + channel / GROUP * half + row / 2 * op.doubled_width + column / 2;
+    for (int first = 0; first < COUNT; first += GROUP) {
+      Type::unpack(doubled[first / GROUP * half], more);
+      for (int pixel = 0; pixel < 4; ++pixel)
+        for (int i = 0; i < GROUP; ++i) sums[pixel][first + i] += more[i] * (Scalar)op.scale;
     }
-    for (int i = 0; i < GROUP; ++i) sums[i] *= (typename Type::Scalar)0.25;
-    maps.pooled[line / 2 * (width / 2) + column / 2] = Type::pack(sums);
+  }
+  if (op.relu)
+    for (int i = 0; i < COUNT; ++i)
+      for (int pixel = 0; pixel < 4; ++pixel) sums[pixel][i] = rectify(sums[pixel][i]);
+  for (int first = 0; first < COUNT; first += GROUP)
+    for (int pixel = 0; pixel < 4; ++pixel) {
+      for (int i = 0; i < GROUP; ++i) more[i] = sums[pixel][first + i];
+      maps.output[place + first / GROUP * plane + pixels[pixel]] = Type::pack(more);
+    }
+  if (maps.pooled) {
+    Vector *pooled = maps.pooled + channel / GROUP * (plane / 4) + row / 2 * (width / 2) + column / 2;
+    for (int first = 0; first < COUNT; first += GROUP) {
+      for (int i = 0; i < GROUP; ++i)
+        more[i] = (sums[0][first + i] + sums[1][first + i] + sums[2][first + i] + sums[3][first + i]) * (Scalar)0.25;
+      pooled[first / GROUP * (plane / 4)] = Type::pack(more);
+    }
   }
 }
 
@@ -141,14 +167,7 @@ static void multiply_tile(const Operation &op, const Maps<Type> &maps, const typ
   add(2);
   join_rows();
   add(3);
-  for (int y = 0; y < 2; ++y) {
-    typename Type::Sum pixels[2][COUNT];
-    for (int x = 0; x < 2; ++x)
-      for (int i = 0; i < COUNT; ++i)
-        pixels[x][i] = sums[2 * y + x][i] + (weights.bias ? weights.bias[channel + i] : 0);
-    store(op, maps, channel, row + y, column, pixels);
-  }
-  if (maps.pooled) average_tile<Type, COUNT>(op, maps, channel, row, column);
+  store_tile<Type, COUNT>(op, maps, weights, channel, row, column, sums);
 }
 
 // How many of the remaining channels of a tile are computed together: an even number while at least two remain,
