@@ -6,6 +6,8 @@ import math
 
 import sympy as sp
 
+from costmodel.tracing.calls import TraceError
+
 
 def floor_of(quotient: sp.Expr) -> sp.Expr:
     """Return the floor of an expression, with nested floors merged.
@@ -13,11 +15,15 @@ def floor_of(quotient: sp.Expr) -> sp.Expr:
     floor((floor(u) + c) / d) = floor((u + c) / d) for integers c and d. The result is written as
     floor((x + c) / m) with 0 <= c < m, or as ceiling(x / m) where c = m - 1.
 
+    Raises TraceError if it has an inexact number: the code's own product may be rounded otherwise.
+
     >>> h = sp.Symbol("h", integer=True)
     >>> floor_of((h - 1) / 2) + 1, floor_of((sp.floor(h / 2) + 5) / 4), -floor_of(-h / 2)
     (ceiling(h/2), floor(h/8 + 1/4) + 1, ceiling(h/2))
     """
     expanded = sp.expand(quotient)
+    if expanded.has(sp.Float):
+        raise TraceError(f"(model): the product {quotient} is rounded in floating point before it is a size")
     if _leads_negative(expanded):
         return -floor_of(_shifted(-expanded))  # floor(-u) = -ceiling(u)
     return _canonical(_joined(expanded))

@@ -7,7 +7,10 @@ from typing import Any
 
 import sympy as sp
 
+from costmodel.tracing.calls import TraceError
 from costmodel.tracing.rounding import ceiling_of, floor_of
+
+SMALL = 2**20  # products of sizes up to 2^33 with such integers have 53 bits
 
 
 def _floor_div(a: sp.Expr, b: sp.Expr) -> sp.Expr:
@@ -16,6 +19,10 @@ def _floor_div(a: sp.Expr, b: sp.Expr) -> sp.Expr:
 
 def _modular_indexing(base: sp.Expr, divisor: sp.Expr, modulus: sp.Expr) -> sp.Expr:
     return sp.Mod(floor_of(base / divisor), modulus)
+
+
+def _rounded_to_even(value: sp.Expr, *digits: sp.Expr) -> sp.Expr:
+    raise TraceError(f"(model): no rule for round({', '.join(map(str, (value, *digits)))}) of sizes")
 
 
 # Sizes are positive, so rounding towards zero is rounding down, and Python's remainder equals C's.
@@ -35,11 +42,21 @@ _RULES: Mapping[str, Callable[..., sp.Expr]] = {
     "FloorToInt": floor_of,
     "CeilToInt": ceiling_of,
     "CeilToFloat": ceiling_of,
+    "CeilDiv": lambda a, b: ceiling_of(a / b),
+    "RoundToInt": _rounded_to_even,
+    "RoundDecimal": _rounded_to_even,
     "Identity": lambda a: a,
     "PowByNatural": lambda a, b: a**b,
     "FloatPow": lambda a, b: a**b,
     "Where": lambda condition, a, b: sp.Piecewise((a, condition), (b, True)),
 }
+
+
+def _exact(number: sp.Float) -> sp.Expr:
+    """Return a number as a fraction if products of sizes with it are exact in floating point, too."""
+    numerator, denominator = float(number).as_integer_ratio()
+    is_exact = denominator <= SMALL and abs(numerator) <= SMALL
+    return sp.Rational(numerator, denominator) if is_exact or denominator == 1 else number
 
 
 class Translation:
@@ -61,8 +78,8 @@ class Translation:
 
     def _translated(self, expression: Any) -> Any:
         if not expression.args:
-            if isinstance(expression, sp.Float) and expression == int(expression):
-                return sp.Integer(int(expression))
+            if isinstance(expression, sp.Float):
+                return _exact(expression)
             return self._symbols.get(expression, expression)
         arguments = [self.expression(argument) for argument in expression.args]
         rule = _RULES.get(type(expression).__name__)

@@ -11,8 +11,10 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils._sympy.functions import CeilToInt, RoundToInt, ToFloat, TruncToInt
 
 from costmodel.tracing import ClosedForm, TraceError, closed_form, trace
+from costmodel.tracing.translation import Translation
 
 IMAGE = {0: {0: "n", 2: "h", 3: "w"}}
 n, h, w, t = sp.symbols("n h w t", positive=True, integer=True)
@@ -169,3 +171,19 @@ def test_the_line_of_the_domain_says_what_fixes_a_size() -> None:
         nn.Sequential(nn.Conv2d(3, 4, 1)), [torch.zeros(1, 3, 8, 8)], {0: {1: "c", 2: "h", 3: "w"}}
     )
     assert form.domain.text == "for h, w >= 1; c = 3 (fixed by 0)"
+
+
+def test_a_size_from_floating_point_is_exact_or_refused_by_name() -> None:
+    size = sp.Symbol("s0", positive=True, integer=True)
+    translation = Translation({size: h})
+    assert translation.expression(TruncToInt(ToFloat(size) * sp.Float(0.75))) == sp.floor(3 * h / 4)
+    assert translation.expression(sp.Float(0.4) * size > 2).subs(h, 6) == sp.true
+    for rounded, message in (
+        (
+            CeilToInt(ToFloat(size) * sp.Float(0.4)),
+            r"the product .*0\.4.*h is rounded in floating point",
+        ),
+        (RoundToInt(size / sp.Integer(2)), r"no rule for round\(h/2\) of sizes"),
+    ):
+        with pytest.raises(TraceError, match=rf"^\(model\): {message}"):
+            translation.expression(rounded)
