@@ -1,4 +1,8 @@
-"""The inner blocks of a stage are alike: checked on the built modules of every named depth."""
+"""The inner blocks of a stage are alike: checked on the built modules of every depth up to 110, and of more.
+
+Every configuration is built at the depths of `FULL`. At the others the plain network is built, and one of the
+other configurations in turn; `--all` builds all of them there too.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,9 @@ from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.operators.octave import PATHS
 from pwoct import resnet as code
 
-DEPTHS = (14, 20, 26, 32, 38, 44, 50, 56, 110)
+FULL = (14, 20, 26, 32, 38, 44, 50, 56, 110)
+MOST = 110  # every depth up to this one
+DEEPER = (152, 200, 302, 602)  # of plain networks, as DEEPEST is
 DEEPEST = 1202
 OPTIONS: Sequence[dict[str, Any]] = (
     {},
@@ -31,16 +37,23 @@ OPTIONS: Sequence[dict[str, Any]] = (
 
 
 def depth_claims(*, every: bool = False) -> Iterator[Claim]:
-    """Yield the claim that blocks are alike; `every` includes the compressed networks of 1202 layers."""
-    depths = ", ".join(map(str, DEPTHS))
-    text = f"depths {depths} and {DEEPEST}{'' if every else ' (plain only)'}; {len(OPTIONS)} configurations"
-    yield Claim("blocks of every named depth are those of ResNet-20", partial(_alike, every), "checked", text)
+    """Yield the claim that blocks are alike; `every` takes each configuration at each depth."""
+    deeper = ", ".join(map(str, (*DEEPER, DEEPEST)))
+    kinds = f"{len(OPTIONS)} configurations" if every else f"plain, and {len(OPTIONS) - 1} others in turn"
+    text = f"every depth from 14 to {MOST} ({kinds}), and {deeper}{'' if every else ' (plain only)'}"
+    yield Claim("blocks of every depth are those of ResNet-20", partial(_alike, every), "checked", text)
 
 
 def _alike(every: bool) -> Iterator[Identity]:
     for index, options in enumerate(OPTIONS):
-        depths = (*DEPTHS, DEEPEST) if every or not options else DEPTHS
+        depths = [depth for depth in range(14, MOST + 1, 6) if every or _is_built(index, depth)]
+        depths += [*DEEPER, DEEPEST] if every or not options else []
         yield Identity(f"configuration {index + 1}", SizeDomain({}), partial(_pairs, depths, options))
+
+
+def _is_built(index: int, depth: int) -> bool:
+    """Return whether a configuration is built at a depth by default: a plain one always is."""
+    return index == 0 or depth in FULL or depth // 6 % (len(OPTIONS) - 1) == index - 1
 
 
 def _pairs(depths: Sequence[int], options: dict[str, Any]) -> Iterator[Compared]:

@@ -38,6 +38,7 @@ K_P, K_Q, D = map(size, ("p", "q", "d"))
 WIDTHS = {path: size(f"m_{path}") for path in PATHS}
 NARROW = 16  # strided 1x1 convolutions of fewer channels are another class of module
 CHANNELS: Mapping[sp.Symbol, int] = {C_H: 101, C_L: 137, F_H: 211, F_L: 307}
+SHRINKING: Mapping[sp.Symbol, int] = {C_H: 211, C_L: 307, F_H: 101, F_L: 137}
 
 
 class OctaveNet(nn.Module):
@@ -76,11 +77,17 @@ class ClaimedLayer:
     small: Mapping[sp.Symbol, int] | None = None  # sizes that are fixed to numbers
     widths: int | None = None  # to which all bottlenecks are rounded
     narrow: bool = False  # fewer than 16 input channels in each branch
+    shrinking: bool = False  # for width rule "min": input branches have more channels than output branches
 
     @property
     def period(self) -> int:
         """The period of image sizes after which behaviour repeats: 2 for the low branch, times the stride."""
         return 2 * self.stride
+
+    @property
+    def order(self) -> Mapping[sp.Symbol, int]:
+        """The channels of the sample; the width rule "min" is proved for channels in the same order."""
+        return SHRINKING if self.shrinking else CHANNELS
 
     @property
     def group(self) -> sp.Expr:
@@ -192,7 +199,7 @@ class ClaimedLayer:
 
     def trials(self) -> list[dict[sp.Symbol, int]]:
         """Return the sample and the instances of the free sizes."""
-        base = {n: 5, h: 23, w: 37, **CHANNELS, G: 6, K_P: 3, K_Q: 2, D: 4, BETA[0]: 7, BETA[1]: 2}
+        base = {n: 5, h: 23, w: 37, **self.order, G: 6, K_P: 3, K_Q: 2, D: 4, BETA[0]: 7, BETA[1]: 2}
         found = [base]
         for turn in range(len(INSTANCES)):
             values = {x: INSTANCES[(i + turn) % 4] for i, x in enumerate((n, h, w, C_H, C_L, F_H, F_L))}
@@ -200,7 +207,9 @@ class ClaimedLayer:
         if self.group != 1:  # widths that the groups divide
             found = [{**numbers, BETA[0]: 1, BETA[1]: 1} for numbers in found]
         if self.width_rule == "min":  # an instance in the order of the sample
-            found = [base, *({**numbers, C_H: 58, C_L: 77, F_H: 240, F_L: 241} for numbers in found[1:])]
+            ranked = sorted(self.order, key=lambda x: self.order[x])
+            others = dict(zip(ranked, (58, 77, 240, 241), strict=True))
+            found = [base, *({**numbers, **others} for numbers in found[1:])]
         if self.narrow:
             found = [{**numbers, C_H: 11 + turn, C_L: 13 - turn} for turn, numbers in enumerate(found)]
         return [{**numbers, **(self.small or {})} for numbers in found]
@@ -231,7 +240,7 @@ class ClaimedLayer:
         by_rule: Mapping[str, Callable[[sp.Expr, sp.Expr], sp.Expr]] = {
             "out": lambda _, two: two,
             "in": lambda one, _: one,
-            "min": lambda one, two: one if bool(one.subs(CHANNELS) < two.subs(CHANNELS)) else two,
+            "min": lambda one, two: one if bool(one.subs(self.order) < two.subs(self.order)) else two,
             "mean": lambda one, two: (one + two) / 2,
         }
         ratio = BETA[1] / BETA[0]
@@ -261,15 +270,16 @@ class ClaimedLayer:
             elif quotient not in rounded:  # the width of a bottleneck is a multiple of the groups
                 rounded[quotient] = self.group * WIDTHS[path]
                 least[WIDTHS[path]] = 2
-        facts += _ordered(self.channels()) if self.width_rule == "min" else []
+        if self.width_rule == "min":
+            facts += _ordered(self.channels(), self.order, least=int(self.shrinking))
         return SizeDomain(least, tuple(facts), rounded=rounded)
 
 
-def _ordered(channels: tuple[Any, Any]) -> list[sp.Expr]:
-    """Return, as facts, the order of channels that the sample has."""
+def _ordered(channels: tuple[Any, Any], sample: Mapping[sp.Symbol, int], least: int) -> list[sp.Expr]:
+    """Return, as facts, the order of channels that the sample has; they differ by at least that many."""
     every = [sp.sympify(x) for pair in channels for x in pair if x != 0]
-    ranked = sorted(every, key=lambda x: int(x.subs(CHANNELS)))
-    return [bigger - smaller for smaller, bigger in combinations(ranked, 2)]
+    ranked = sorted(every, key=lambda x: int(x.subs(sample)))
+    return [bigger - smaller - least for smaller, bigger in combinations(ranked, 2)]
 
 
 def _pick(channels: tuple[sp.Expr, sp.Expr], branches: str) -> tuple[sp.Expr, sp.Expr]:

@@ -80,6 +80,7 @@ def _bottleneck_claims(every: bool) -> Iterator[Claim]:
         yield _claim(f"PwiseOctConv {','.join(PATHS)}, between {between}", layers, every, short=True)
     for rule in RULES:
         layers = [ClaimedLayer(compressed=PATHS, width_rule=rule)]
+        layers += [replace(layer, shrinking=True) for layer in layers if rule == "min"]
         yield _claim(f"PwiseOctConv {','.join(PATHS)}, width rule {rule}", layers, every, short=True)
     raised = [ClaimedLayer(compressed=PATHS, widths=1), ClaimedLayer(("H", "H"), ("HH",), widths=1)]
     narrow = [ClaimedLayer(compressed=PATHS, stride=2, narrow=True)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -51,7 +52,7 @@ def point_claims(*, every: bool = False) -> Iterator[Claim]:
         "alpha, beta, paths of each stage, rules, shortcuts, images of 1 to 40, batches of 1 to 6 at random"
     )
     yield Claim("random networks", partial(_networks, networks), "checked", f"{networks} points; {options}")
-    options = "one to three dimensions, transposed or not; padding given, or the one that keeps the size"
+    options = "one to three dimensions, transposed or not; any padding, or the one that keeps the size"
     spatial = layers // 8
     yield Claim("random convolutions", partial(_spatial, spatial), "checked", f"{spatial} points; {options}")
 
@@ -68,9 +69,10 @@ def _layers(points: int, groups: tuple[int, ...] = ()) -> Iterator[Identity]:
 
 
 def _spatial(points: int) -> Iterator[Identity]:
-    chosen = random.Random(4)
+    chosen, padding = random.Random(4), random.Random(16)
     for found in draws(points):
         layer = _spatial_layer(chosen)
+        layer = replace(layer, output_padding=_output_padding(padding, layer)) if layer.transposed else layer
         shape, make = (layer.batch, layer.c_in, *layer.size), partial(_spatial_module, layer)
         try:
             operators = [Operator("", "conv", _convolution(layer))]
@@ -134,11 +136,21 @@ def _spatial_layer(chosen: random.Random) -> SpatialLayer:
     )
 
 
+def _output_padding(chosen: random.Random, layer: SpatialLayer) -> tuple[int, ...] | None:
+    """Return an output padding: torch allows those below the stride, or below the dilation."""
+    if chosen.random() < 0.3:
+        return None
+    return tuple(chosen.randrange(max(layer.stride, layer.dilation)) for _ in layer.size)
+
+
 def _spatial_module(layer: SpatialLayer) -> nn.Module:
     kind = f"Conv{'Transpose' if layer.transposed else ''}{len(layer.size)}d"
     kept = tuple(layer.dilation * (k - 1) // 2 for k in layer.kernel)
-    options = {"stride": layer.stride, "dilation": layer.dilation, "groups": layer.groups, "bias": layer.bias}
+    names = ("stride", "dilation", "groups", "bias")
+    options: dict[str, Any] = {name: getattr(layer, name) for name in names}
     padding = kept if layer.padding is None else layer.padding
+    if layer.transposed:
+        options["output_padding"] = layer.output_padding or (0,) * len(layer.size)
     module: nn.Module = getattr(nn, kind)(layer.c_in, layer.c_out, layer.kernel, padding=padding, **options)
     return module
 

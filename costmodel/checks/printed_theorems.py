@@ -54,7 +54,10 @@ LAYERS: Sequence[Layer] = (
     Layer(12, 20, stride=2, stride_rule="A", alpha_in=Fraction(1, 3), alpha_out=Fraction(2, 5)),
 )
 COUNTED = ("params", "macs", "macs_training", "element_ops", "elements_read")
-DEEP = (12, 33, 66, 99, 100, 101, 166, 200, 333)  # blocks of a stage
+# Blocks of a stage: all of these, one by one, by folding; the first ones recorded whole, too.
+MOST_IN_A_ROW = 40
+DEEP = (*range(4, MOST_IN_A_ROW + 1), 66, 99, 100, 101, 166, 200, 333)
+RECORDED = 18  # ResNet-110
 # Alphas, paths and the counted stage: a bound is closest where the last stage has most of the weights.
 WIDE: Sequence[tuple[Any, Any, int | None]] = (
     ("0", (), None),
@@ -69,8 +72,9 @@ def printed_claims(*, every: bool = False) -> Iterator[Claim]:  # noqa: ARG001 -
     """Yield the claims about totals of another choice, of deep networks, and in sweeps and diffs."""
     text = f"{len(TOTALS)} choices of what is counted; {len(NETWORKS)} networks and {len(LAYERS)} layers"
     yield Claim("chosen counts = operators()", _chosen, "checked", text)
-    text = f"{len(NETWORKS)} networks of {', '.join(map(str, DEEP))} blocks per stage"
-    yield Claim("folded() grows by an inner block", _deep, "checked", text)
+    deeper = ", ".join(str(blocks) for blocks in DEEP if blocks > MOST_IN_A_ROW)
+    text = f"{len(NETWORKS)} networks of 4 to {MOST_IN_A_ROW}, {deeper} blocks per stage"
+    yield Claim("networks grow by an inner block", _deep, "checked", text)
     text = "4 networks, and stages of them; batches of 1 and 3, shortcuts A and B, bottlenecks of one channel"
     yield Claim("grids of stages and batches = operators()", _grids, "checked", text)
     text = f"24 sizes and 24 widths around the limit, 2 and {len(WIDE)} networks"
@@ -129,12 +133,12 @@ def _deep_pairs(title: str, options: Mapping[str, Any]) -> Iterator[Compared]:
     three, four = (cost_of(resnet(depth, **options).operators()) for depth in (20, 26))
     for blocks in DEEP:
         net = resnet(6 * blocks + 2, **options)
-        inner = blocks - 3
-        for cost in (cost_of(net.folded()), network_cost(net.backbone, net, blocks)):
-            for name in QUANTITIES:
-                a, b = getattr(three, name), getattr(four, name)
-                wanted = sp.Integer(a + inner * (b - a))
-                yield Compared(f"{blocks} blocks, {title}", name, wanted, sp.Integer(getattr(cost, name)))
+        wanted = three + (four - three) * (blocks - 3)
+        costs = [cost_of(net.folded()), network_cost(net.backbone, net, blocks)]
+        costs += [cost_of(net.operators())] if blocks <= RECORDED else []
+        for cost, name in product(costs, QUANTITIES):
+            pair = sp.Integer(getattr(wanted, name)), sp.Integer(getattr(cost, name))
+            yield Compared(f"{blocks} blocks, {title}", name, *pair)
 
 
 def _grids() -> Iterator[Identity]:

@@ -127,6 +127,18 @@ def network_options(chosen: random.Random) -> tuple[int, int, tuple[int, int], d
     return depth, batch, image, options
 
 
+def kept_alphas(chosen: random.Random) -> list[Fraction]:
+    """Return alphas of three stages, the widths of which double, for shortcut A: no branch loses channels.
+
+    From one stage to the next, either both branches double, or all new channels are in one branch.
+    """
+    alphas = [chosen.choice([alpha for alpha in ALPHAS if 0 < alpha < 1])]
+    for _ in range(2):
+        alpha = alphas[-1]
+        alphas.append(chosen.choice((alpha, alpha / 2, (1 + alpha) / 2)))
+    return alphas
+
+
 def without_some(chosen: random.Random, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options some of which are left to the defaults, which both sides have of their own."""
     needed = ("c_in", "c_out", "in_channels")

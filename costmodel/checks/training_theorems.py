@@ -8,7 +8,7 @@ of operator are compared at the same points. Tensors have shapes, but no data.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from math import prod
@@ -26,6 +26,7 @@ from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_options import (
     built_network,
     draws,
+    kept_alphas,
     layer_shapes,
     network_options,
     octave_net,
@@ -34,6 +35,7 @@ from costmodel.checks.verify import formulas_by_module
 from costmodel.convention import dtype_bytes
 from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import Operator, cost_of, saved_elements
+from costmodel.sizes import Pair
 
 Shapes = Sequence[tuple[int, ...]]
 
@@ -44,6 +46,9 @@ def training_claims(*, every: bool = False) -> Iterator[Claim]:
     text = "points; MACs with gradients, bytes saved by each module, calls, traffic, element operations"
     for kind, points, cases in (("layers", layers, _layers), ("networks", networks, _networks)):
         yield Claim(f"random {kind} in training", partial(cases, points), "checked", f"{points} {text}")
+    points = 30 if every else 5
+    text = f"{points} networks in which a branch may gain no channels; the same, and images of 1 to 40"
+    yield Claim("random shortcuts A in training", partial(_padded, points), "checked", text)
 
 
 def _layers(points: int) -> Iterator[Identity]:
@@ -62,15 +67,30 @@ def _networks(points: int) -> Iterator[Identity]:
         if len(found) % 2:  # maps of a single pixel, and stages of one branch
             image = chosen.randrange(1, 17), chosen.randrange(1, 17)
             options["alpha"] = [chosen.choice(_BRANCHES) for _ in options["alpha"]]
-        try:
-            operators = resnet(depth, size=image, **options).operators(batch)
-        except ValueError:
-            continue  # options that do not fit one another
-        if _can_be_trained(operators):
-            found.append(None)
-            make, shape = partial(built_network, depth, options), (batch, options["in_channels"], *image)
-            pairs = partial(_pairs, f"{image}, {options}", make, [shape], operators)
-            yield Identity(f"network {len(found)}", SizeDomain({}), pairs)
+        yield from _network(found, depth, batch, image, options)
+
+
+def _padded(points: int) -> Iterator[Identity]:
+    chosen = random.Random(15)
+    for found in draws(points):
+        _, batch, image, options = network_options(chosen)
+        options |= {"shortcut": "A", "stride_rule": "C", "alpha": kept_alphas(chosen)}
+        yield from _network(found, 14, batch, image, options)
+
+
+def _network(
+    found: list[None], depth: int, batch: int, image: Pair, options: Mapping[str, Any]
+) -> Iterator[Identity]:
+    """Yield the comparison of a network, and note it in `found`, where it can be built and trained."""
+    try:
+        operators = resnet(depth, size=image, **options).operators(batch)
+    except ValueError:
+        return  # options that do not fit one another
+    if _can_be_trained(operators):
+        found.append(None)
+        make, shape = partial(built_network, depth, options), (batch, options["in_channels"], *image)
+        pairs = partial(_pairs, f"{image}, {options}", make, [shape], operators)
+        yield Identity(f"network {len(found)}", SizeDomain({}), pairs)
 
 
 _BRANCHES = (Fraction(0), Fraction(1, 2), Fraction(1))

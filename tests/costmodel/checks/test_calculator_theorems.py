@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,20 @@ def test_a_seventh_block_that_is_another(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(code, "_block_specs", wrong)
     found = differs(depth_theorems._alike(every=False))
     assert found == "resnet44, stage 2: blocks unlike those of ResNet-20: code 1, formula 0"
+
+
+def test_a_block_that_is_another_at_one_depth_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = code._block_specs
+
+    def wrong(n: int, *arguments: Any) -> Iterator[Any]:
+        for specs in right(n, *arguments):
+            plain = replace(specs[0], paths=((), ()))
+            yield [plain if (n, i) == (11, 5) else spec for i, spec in enumerate(specs)]
+
+    monkeypatch.setattr(code, "_block_specs", wrong)
+    *_, configuration = depth_theorems._alike(every=False)
+    found = differs([configuration])
+    assert found == "resnet68, stage 1: blocks unlike those of ResNet-20: code 1, formula 0"
 
 
 def test_a_stage_without_its_first_block(monkeypatch: pytest.MonkeyPatch) -> None:

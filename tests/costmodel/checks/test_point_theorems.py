@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from costmodel.checks import covering, octave_theorems, point_theorems
-from costmodel.checks.prove import Claim, Identity, equal, runs
+from costmodel import rounding
+from costmodel.checks import covering, octave_theorems, point_theorems, training_theorems
+from costmodel.checks.prove import Case, Claim, Identity, equal, failures, runs
 from costmodel.convention import Cost
 from costmodel.operators import elementwise, spatial
 from costmodel.operators.standard import convolution
 from costmodel.sizes import Size
-from pwoct import branches, octave
+from pwoct import branches, octave, shortcut
 
 
 def fails(cases: Any) -> bool:
@@ -25,6 +26,41 @@ def fails(cases: Any) -> bool:
 def test_a_padding_that_does_not_keep_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spatial, "same_padding", lambda kernel, dilation=1: dilation * (kernel + 1) // 2)
     assert fails(point_theorems._spatial(20))
+
+
+def test_an_output_padding_that_is_cut_to_the_stride(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch also allows one above the stride, if it is below the dilation."""
+    right = spatial.SpatialLayer._spread
+
+    def cut(layer: spatial.SpatialLayer, paddings: Any) -> Any:
+        extras = tuple(min(extra, layer.stride - 1) for extra in layer.output_padding or ())
+        return right(replace(layer, output_padding=extras or None), paddings)
+
+    assert not fails(point_theorems._spatial(60))
+    monkeypatch.setattr(spatial.SpatialLayer, "_spread", cut)
+    assert fails(point_theorems._spatial(60))
+
+
+def test_a_width_rule_that_is_wrong_for_a_third_of_the_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def minimum(c_in: Any, c_out: Any) -> Any:
+        return 2 * min(c_in, c_out) + (1 if c_in == 3 * c_out else 0)
+
+    (claim,) = (one for one in octave_theorems.octave_claims() if one.name.endswith("width rule min"))
+    monkeypatch.setitem(rounding.WIDTH_RULES, "min", minimum)  # type: ignore[arg-type]
+    *_, shrinking = claim.cases()
+    assert isinstance(shrinking, Case)
+    assert "holds only if Ne(c_H - 3*f_H, 0)" in failures(shrinking)
+
+
+def test_a_shortcut_that_copies_nothing_where_no_channels_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = shortcut.ZeroPadShortcut._padded
+
+    def sliced(module: shortcut.ZeroPadShortcut, x: Tensor, c_out: int) -> Tensor:
+        step = module.stride
+        return x[..., ::step, ::step] if c_out == x.shape[1] else right(module, x, c_out)
+
+    monkeypatch.setattr(shortcut.ZeroPadShortcut, "_padded", sliced)
+    assert fails(training_theorems._padded(5))
 
 
 def test_an_upsampling_that_is_wrong_for_channels_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from costmodel.checks import printed_theorems as theorems
 from costmodel.checks.prove import Claim, Identity
 from costmodel.convention import Cost
 from costmodel.grids import compiled, evaluate
+from costmodel.networks import resnet
 from costmodel.networks.closed_form import network_cost
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators import depthwise, layer
@@ -43,6 +44,15 @@ def test_nothing_differs(claim: Claim) -> None:
 def _shortcut_of_low_counted_as_block(patch: pytest.MonkeyPatch) -> None:
     right = counting._kernel_part
     patch.setattr(counting, "_kernel_part", lambda op: op.part if op.place.path == "LL" else right(op))
+
+
+def _thirteen_blocks_recorded_as_twelve(patch: pytest.MonkeyPatch) -> None:
+    right = resnet.record_resnet
+
+    def wrong(backbone: Any, *others: Any) -> Any:
+        return right(replace(backbone, n=12) if backbone.n == 13 else backbone, *others)
+
+    patch.setattr(resnet, "record_resnet", wrong)
 
 
 def _standard_layer_with_pools(patch: pytest.MonkeyPatch) -> None:
@@ -130,6 +140,7 @@ def _dilation_of_rows_for_columns(patch: pytest.MonkeyPatch) -> None:
         (theorems._chosen, _standard_layer_with_pools),
         (theorems._chosen, _activations_of_one_image),
         (theorems._deep, _fold_that_loses_a_block),
+        (theorems._deep, _thirteen_blocks_recorded_as_twelve),
         (theorems._grids, _stage_of_one_image),
         (theorems._grids, _networks_with_another_shortcut),
         (theorems._overflow, _low_bound),
