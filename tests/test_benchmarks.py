@@ -1,5 +1,6 @@
 """The benchmarks load, and the trainer's takes steps; what they measure is no business of a test."""
 
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -119,3 +120,21 @@ def test_the_rule_of_pytorchcv_on_a_written_network(load):
     published = load("published_macs")
     assert len(list(published.of_timm())) == 107
     assert len(list(published.of_pytorchcv())) == 133
+
+
+def test_planned_defects_fit_the_code_and_have_names_of_their_own(load):
+    planted, tests = load("planted"), json.loads((FOLDER / "mutants_tests.json").read_text(encoding="utf-8"))
+    mutants = list(planted.planned_mutants())
+    assert {mutant.name.split()[0] for mutant in mutants} <= {*tests}
+    assert all((FOLDER.parent / path).exists() for paths in tests.values() for path in paths)
+    assert len({mutant.name for mutant in mutants}) == len(mutants) > 200
+    for mutant in mutants:
+        compile(mutant.source, mutant.name, "exec")
+        assert mutant.source != (FOLDER.parent / mutant.name.split()[0]).read_text(encoding="utf-8")
+
+
+def test_claims_that_meet_a_defect_first_exist(load):
+    mutants = load("mutants")
+    names = [claim.name for claim in mutants._claims()]
+    for text in {*mutants.QUICK, *(text for texts in mutants.FIRST.values() for text in texts)}:
+        assert any(text in name for name in names), text

@@ -58,13 +58,24 @@ FORMS: Sequence[FormCase] = (
     FormCase("L", _FIRST, [("1", "3"), ("1", "16")]),
     FormCase("HL", {"stage": 2, "stride_rule": "A", "classes": 5}, [("1/8", "2")], kinds=("floors", "whole")),
 )
+# Formulas whose export needs integer quotients, or functions that are called otherwise.
+ROUNDED: Sequence[sp.Expr] = (
+    9 * sp.ceiling(h / 2) * sp.ceiling(w / 2),
+    sp.floor((h + 1) / 3) ** 2 + h * sp.ceiling((w + h) / 4),
+    (h * w + h * w**2) / 2 + sp.ceiling(sp.ceiling(h / 2) / 2),
+    sp.floor(h / 5) - w,
+    sp.floor(h / (2 * w)) + sp.ceiling(w / sp.ceiling(h / 2)),
+    3 * sp.Max(5, h / 2) * sp.Min(h, w, 6) - sp.floor(sp.Max(h / 3, sp.Rational(5, 2))),
+    (h + sp.Mod(3 * h, 4)) * (w + sp.Mod(-w, 5)) + sp.Abs(h - w),
+    sp.Piecewise((h - 2, (h > 6) & sp.Ne(w, 7)), (w / 3, sp.Eq(sp.Mod(h, 3), 0)), (h * w, True)),
+)
 
 
 def closed_claims(*, every: bool = False) -> Iterator[Claim]:  # noqa: ARG001 - there are no others
     """Yield the claims about closed forms of other options, and about their export."""
     text = f"{len(FORMS)} forms of networks and of stages; sizes may be symbols; several alphas and betas"
     yield Claim("closed forms of other options = operators()", _forms, "checked", text)
-    text = "3 quantities of a network, and 4 formulas with quotients that are rounded"
+    text = f"3 quantities of a network, and {len(ROUNDED)} formulas with quotients, maxima and choices"
     yield Claim("exported Python = formulas", _exports, "checked", text)
 
 
@@ -113,12 +124,7 @@ def _exported_form(title: str) -> Iterator[Compared]:
 
 def _exported_sizes(title: str) -> Iterator[Compared]:
     points = [{h: high, w: wide} for high in range(1, 9) for wide in (1, 6, 7)]
-    for formula in (
-        9 * sp.ceiling(h / 2) * sp.ceiling(w / 2),
-        sp.floor((h + 1) / 3) ** 2 + h * sp.ceiling((w + h) / 4),
-        (h * w + h * w**2) / 2 + sp.ceiling(sp.ceiling(h / 2) / 2),
-        sp.floor(h / 5) - w,
-    ):
+    for formula in ROUNDED:
         yield from _exported(f"{title}: {formula}", formula, points)
 
 

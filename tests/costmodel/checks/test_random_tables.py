@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sympy as sp
 
 from costmodel.checks import (
     closed_theorems,
@@ -22,7 +21,7 @@ from costmodel.checks.prove import Claim, Identity
 from costmodel.grids import compiled, evaluate
 from costmodel.grids import grid as grids
 from costmodel.operators import layer as layers
-from costmodel.tables import diff, expressions, network, sweep
+from costmodel.tables import diff, network, sweep, whole
 from costmodel.tables import layer as layer_tables
 
 CLAIMS = [
@@ -138,14 +137,12 @@ def _closed_form_without(*dropped: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def _ceilings_one_too_large(patch: pytest.MonkeyPatch) -> None:
-    right = expressions._rounded
+    right = whole._rounded
 
-    def wrong(found: Any) -> Any:
-        quotient = right(found)
-        more = int(isinstance(found, sp.ceiling))
-        return quotient.func(quotient.args[0] + more, quotient.args[1])
+    def wrong(top: Any, bottom: Any, *, up: bool) -> Any:
+        return right(top + int(up), bottom, up=up)
 
-    patch.setattr(expressions, "_rounded", wrong)
+    patch.setattr(whole, "_rounded", wrong)
 
 
 def _blocks_written_at_the_start(patch: pytest.MonkeyPatch) -> None:
