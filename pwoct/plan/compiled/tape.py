@@ -193,7 +193,8 @@ class Tape:
 
         def gradient() -> None:
             before, dy = self._gradients.get(x), self._gradients[y]
-            if not operations.adds_repeated(self.steps, before, dy, 0.25):
+            is_shared = [*self._gradients.values()].count(before) > 1  # as by the terms of a sum
+            if is_shared or not operations.adds_repeated(self.steps, before, dy, 0.25):
                 self._gradients[x] = Map(*self._shape(x))
                 self._repeat(self._gradients[x], before, dy, 0.25)
 

@@ -135,6 +135,15 @@ class PoolsWhatIsRead(Reads):
         return interpolate(self.other(pooled) + avg_pool2d(y, 2), scale_factor=2.0) + y + self.across(y)
 
 
+class PoolsATerm(Reads):
+    """A sum whose terms have one gradient map until that of the average is added to one of them."""
+
+    def inner(self, x):
+        first, second = torch.tanh(self.a(x)), torch.relu(self.b(x))
+        pooled = avg_pool2d(second, 2)
+        return self.c(first + second) + interpolate(pooled, scale_factor=2.0)
+
+
 @pytest.mark.parametrize(
     ("model", "shared"),
     [
@@ -145,6 +154,7 @@ class PoolsWhatIsRead(Reads):
         (NeedEachOther(**dict.fromkeys("abcdef", SAME)), (1, 3)),
         (ReadsTwice(own=SAME, other=SAME, across=SAME), (1, 3)),
         (PoolsWhatIsRead(own=SAME, other=SAME, across=SAME), (0, 0)),
+        (PoolsATerm(a=SAME, b=SAME, c=SAME), (0, 0)),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
