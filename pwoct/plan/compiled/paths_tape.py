@@ -38,7 +38,7 @@ class PathsTape(Tape):
             joins_winograd(*channels, low.size),
             joins_winograd(*channels[2:], *channels[:2], low.size),
         )
-        return alike and whole and forward and backward and not {low, pooled} & self._constant
+        return alike and whole and forward and backward
 
     def filter_paths(self, low: Map, pooled: Map, paths: LowPaths) -> tuple[Map, Map]:
         """Record LL(low) + HL(pooled) and LH(low); see `joins`."""

@@ -193,7 +193,7 @@ class Tape:
 
         def gradient() -> None:
             before, dy = self._gradients.get(x), self._gradients[y]
-            is_shared = [*self._gradients.values()].count(before) > 1  # as by the terms of a sum
+            is_shared = sum(one is before for one in self._gradients.values()) > 1  # by terms of a sum
             if is_shared or not operations.adds_repeated(self.steps, before, dy, 0.25):
                 self._gradients[x] = Map(*self._shape(x))
                 self._repeat(self._gradients[x], before, dy, 0.25)
@@ -271,7 +271,7 @@ class Tape:
         for record in reversed(self._backward):
             record()
         self._backward.clear()
-        return self._gradients.get(images)
+        return self._gradients.get(images) if to_images else None
 
     def _add_gradient(self, x: Map | None, dx: Map) -> None:
         if x is not None:

@@ -78,18 +78,24 @@ def in_order(
         if not _depends(root, found.across, before):
             before[found.across] = root
             kept[node] = found
+    return _after_sources(nodes, before), kept
+
+
+def _after_sources(nodes: Sequence[MapNode], before: Mapping[MapNode, MapNode]) -> list[MapNode]:
     ordered: dict[MapNode, None] = {}
+    left = [*reversed(nodes)]
+    while left:
+        missing = [source for source in _sources(left[-1], before) if source not in ordered]
+        if missing:
+            left += reversed(missing)
+        else:
+            ordered[left.pop()] = None
+    return list(ordered)
 
-    def add(node: MapNode) -> None:
-        if node in ordered:
-            return
-        for source in (*node.inputs, *([before[node]] if node in before else [])):
-            add(source)
-        ordered[node] = None
 
-    for node in nodes:
-        add(node)
-    return list(ordered), kept
+def _sources(node: MapNode, before: Mapping[MapNode, MapNode]) -> list[MapNode]:
+    """Return what comes before a node: its inputs, and the sum to compute it with."""
+    return [*node.inputs, *([before[node]] if node in before else [])]
 
 
 def _depends(node: MapNode, on: MapNode, before: Mapping[MapNode, MapNode]) -> bool:
@@ -99,7 +105,7 @@ def _depends(node: MapNode, on: MapNode, before: Mapping[MapNode, MapNode]) -> b
         one = left.pop()
         if one is on:
             return True
-        for source in (*one.inputs, *([before[one]] if one in before else [])):
+        for source in _sources(one, before):
             if source not in seen:
                 seen.add(source)
                 left.append(source)

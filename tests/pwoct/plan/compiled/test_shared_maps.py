@@ -1,6 +1,7 @@
 """Convolutions that share maps are computed together; averages and repeated maps join a convolution."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -135,6 +136,16 @@ class PoolsWhatIsRead(Reads):
         return interpolate(self.other(pooled) + avg_pool2d(y, 2), scale_factor=2.0) + y + self.across(y)
 
 
+class WaitsLong(Reads):
+    """The convolution of the same map waits for a sum behind more maps than Python has stack frames."""
+
+    def inner(self, x):
+        across, y = self.across(x), x
+        for _ in range(sys.getrecursionlimit()):
+            y = torch.tanh(y)
+        return torch.relu(self.own(x) + self.other(y)) * across
+
+
 class PoolsATerm(Reads):
     """A sum whose terms have one gradient map until that of the average is added to one of them."""
 
@@ -183,6 +194,35 @@ def test_the_second_output_and_the_average_have_odd_channels(dtype):
         error = relative_error(planned(x), model(x))
     assert error < (1e-5 if dtype == torch.float32 else 2e-2)
     assert count(planned, "second_channels") == 1
+
+
+def test_a_sum_may_be_far_behind_the_convolution_that_shares_its_map():
+    model = WaitsLong(own=SAME, other=SAME, across=SAME).double().eval()
+    x = images((4, 4), 16)
+    planned = with_plan(copy.deepcopy(model), "native", size=(4, 4), dtype=torch.float64)
+    with torch.no_grad():
+        assert relative_error(planned(x), model(x)) < 1e-12
+    assert count(planned, "second_channels") == 1
+
+
+def test_images_that_need_no_gradient_have_none():
+    """Their gradient may be computed with those of others, but is not kept."""
+
+    class OfImages(Reads):
+        def forward(self, x):
+            return torch.relu(self.own(x) + self.other(torch.tanh(x))) * self.across(x)
+
+    model = OfImages(own=SAME, other=SAME, across=SAME).double()
+    model.stem = nn.Identity()
+    x = torch.randn(16, 8, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    blocked = with_plan(copy.deepcopy(model).train(), "blocked")
+    for one in (blocked, model):
+        one(x).square().sum().backward()
+    for got, wanted in zip(blocked.parameters(), model.parameters(), strict=True):
+        assert relative_error(got.grad, wanted.grad) < 1e-10
+    assert count(blocked, "second_channels") == 3
+    ((recorded, *_),) = blocked._recorded.values()
+    assert recorded.of_images is None
 
 
 def one_convolution(**maps):
