@@ -15,6 +15,7 @@ from torch import Tensor
 from torch._dispatch.python import no_python_dispatcher
 from torch.overrides import TorchFunctionMode
 
+from costmodel.tracing.calls import TraceError
 from costmodel.tracing.ordered import DENSE, order_of
 
 
@@ -49,8 +50,16 @@ def _sizes(x: Tensor, size: Any, scale_factor: Any) -> list[Any]:
 
 
 def _scaled(size: Any, factor: float) -> Any:
-    """Return floor(size factor), exactly as torch's floating-point product gives it for usual factors."""
+    """Return floor(size factor), as torch's product in floating point gives it.
+
+    The product n p/q is an integer m for some n. A factor that is p/q (1 + e) keeps it if e >= -2^-54: half
+    the distance from m to the next lower number is at least m 2^-54. 0.7 is smaller: 90 x 0.7 is 62.
+
+    Raises TraceError if the product may be less than m, or the factor is no ratio of small integers.
+    """
     ratio = Fraction(factor).limit_denominator(10**6)
+    if not -Fraction(1, 2**54) <= Fraction(factor) / ratio - 1 <= Fraction(1, 2**53):
+        raise TraceError(f"(model): sizes times {factor} are rounded in floating point")
     return size * ratio.numerator // ratio.denominator
 
 

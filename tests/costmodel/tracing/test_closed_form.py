@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils._sympy.functions import CeilToInt, RoundToInt, ToFloat, TruncToInt
 
 from costmodel.tracing import ClosedForm, TraceError, closed_form, trace
+from costmodel.tracing.instead import _scaled
 from costmodel.tracing.translation import Translation
 
 IMAGE = {0: {0: "n", 2: "h", 3: "w"}}
@@ -187,3 +188,18 @@ def test_a_size_from_floating_point_is_exact_or_refused_by_name() -> None:
     ):
         with pytest.raises(TraceError, match=rf"^\(model\): {message}"):
             translation.expression(rounded)
+
+
+def test_a_scaled_size_is_that_of_torch_or_refused() -> None:
+    refused = set()
+    for p, q in ((p, q) for q in range(1, 31) for p in range(1, 61)):
+        for multiple in range(1, 40):
+            size = multiple * q
+            try:
+                assert _scaled(size, p / q) == int(size * (p / q)), (size, p, q)
+            except TraceError:
+                refused.add((p / q, size))
+    assert (0.7, 90) in refused  # torch interpolates 90 pixels to 62, not to 63
+    assert {1.5, 0.3, 1 / 3, 2.0}.isdisjoint(factor for factor, _ in refused)
+    with pytest.raises(TraceError, match=r"^\(model\): sizes times 0.1234567 are rounded in floating point$"):
+        _scaled(100, 0.1234567)
