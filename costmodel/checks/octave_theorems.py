@@ -65,8 +65,8 @@ def _option_claims(every: bool) -> Iterator[Claim]:
     depthwise = ClaimedLayer(depthwise=True, alike=True)
     layers = [
         depthwise,
-        replace(depthwise, exchange=True),
-        replace(depthwise, exchange=True, compressed=PATHS),
+        replace(depthwise, exchange=True, bias=True, rule="A"),  # at stride 1 all rules cost the same
+        replace(depthwise, exchange=True, bias=True, rule="B", compressed=PATHS),
         *(replace(depthwise, ends=(branch, branch)) for branch in "HL"),
     ]
     yield _claim(

@@ -14,6 +14,7 @@ from costmodel.checks import covering, octave_theorems, point_theorems, training
 from costmodel.checks.prove import Case, Claim, Identity, equal, failures, runs
 from costmodel.convention import Cost
 from costmodel.operators import elementwise, spatial
+from costmodel.operators.octave import OctaveLayer
 from costmodel.operators.standard import convolution
 from costmodel.sizes import Size
 from pwoct import branches, octave, shortcut
@@ -50,6 +51,19 @@ def test_a_width_rule_that_is_wrong_for_a_third_of_the_channels(monkeypatch: pyt
     *_, shrinking = claim.cases()
     assert isinstance(shrinking, Case)
     assert "holds only if Ne(c_H - 3*f_H, 0)" in failures(shrinking)
+
+
+def test_a_bias_that_depends_on_the_stride_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = OctaveLayer.has_bias
+
+    def wrong(layer: OctaveLayer, path: str) -> bool:
+        return right(layer, path) and (layer.exchange, layer.stride_rule, path) != (True, "A", "LL")
+
+    (claim,) = (one for one in octave_theorems.octave_claims() if one.name.startswith("depthwise"))
+    monkeypatch.setattr(OctaveLayer, "has_bias", wrong)
+    _, exchange, *_ = claim.cases()
+    assert isinstance(exchange, Case)
+    assert any(failure.startswith("conv.ll: parameters") for failure in failures(exchange))
 
 
 def test_a_shortcut_that_copies_nothing_where_no_channels_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
