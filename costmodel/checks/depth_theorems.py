@@ -7,6 +7,7 @@ other configurations in turn; `--all` builds all of them there too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -70,10 +71,20 @@ def _pairs(depths: Sequence[int], options: dict[str, Any]) -> Iterator[Compared]
 
 
 def _stages(depth: int, options: dict[str, Any]) -> list[list[Any]]:
-    with torch.device("meta"), patch.object(code, "he_normal_", lambda _: None):
+    with torch.device("meta"), _without_initial_weights():
         model = code.resnet(depth, **options)
     stages: Any = model.stages
     return [[fingerprint(block) for block in stage] for stage in stages]
+
+
+@contextmanager
+def _without_initial_weights() -> Iterator[None]:
+    """Draw none: they are not compared, and take most of the time of building."""
+    with (
+        patch.object(code, "he_normal_", lambda _: None),
+        patch.object(nn.modules.conv._ConvNd, "reset_parameters", lambda _: None),
+    ):
+        yield
 
 
 def fingerprint(value: Any) -> Any:

@@ -74,7 +74,7 @@ def _padded(points: int) -> Iterator[Identity]:
     chosen = random.Random(15)
     for found in draws(points):
         _, batch, image, options = network_options(chosen)
-        options |= {"shortcut": "A", "stride_rule": "C", "alpha": kept_alphas(chosen)}
+        options |= {"shortcut": "A", "stride_rule": "C", "alpha": kept_alphas(chosen), "paths": []}
         yield from _network(found, 14, batch, image, options)
 
 
