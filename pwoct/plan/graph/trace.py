@@ -15,7 +15,7 @@ import pwoct.plan.graph.moving
 import pwoct.plan.graph.pooling
 import pwoct.plan.graph.rules  # noqa: F401 -- they register themselves
 from pwoct.conversion import Conversion, merges_output
-from pwoct.plan.graph.nodes import ImageNode, MapNode, is_same
+from pwoct.plan.graph.nodes import BatchNormalise, ImageNode, MapNode, is_same, needed
 from pwoct.plan.graph.record import GraphTrace
 from pwoct.plan.graph.values import RefusedError
 from pwoct.plan.known import is_changed
@@ -97,7 +97,16 @@ def record_training(model: nn.Module, channels: int, size: Size) -> tuple[Graph,
         recorder = GraphTrace(images, in_training=True)
         recorder.keep(Kept(copied).tensors)
         graphs.append(_record(copied, recorder, channels, size))
+        _check_statistics(recorder.maps.nodes, graphs[-1].result)
     return _agreed(graphs), Kept(model)
+
+
+def _check_statistics(nodes: Sequence[MapNode], result: MapNode) -> None:
+    """Check that the result depends on all normalisations: the statistics of others would not be updated."""
+    read = set(needed(result))
+    for node in nodes:
+        if isinstance(node, BatchNormalise) and node.mean is not None and node not in read:
+            raise ValueError(f"the result does not depend on {node.where}, which updates its statistics")
 
 
 def _agreed(graphs: Sequence[Graph]) -> Graph:

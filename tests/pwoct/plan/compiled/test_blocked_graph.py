@@ -215,6 +215,13 @@ class Drops(Net):
         return super().body(x) * (torch.rand(1).item() > 2)
 
 
+class NormalisesAside(nn.Sequential):
+    def forward(self, x):
+        y = self[0](x)
+        self[1](y)
+        return y
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -229,6 +236,10 @@ class Drops(Net):
             "the operator _weight_norm_interface",
         ),
         (lambda: converted(KINDS[2]), "a weight of a normalisation in another order than it is kept"),
+        (
+            lambda: NormalisesAside(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)),
+            "the result does not depend on 1, which updates its statistics",
+        ),
         (lambda: Drops(), "the network has the operator rand, which draws random numbers"),
     ],
 )
