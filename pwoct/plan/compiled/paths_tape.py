@@ -11,8 +11,10 @@ from pwoct.plan.choose import joins_winograd
 from pwoct.plan.compiled import operations
 from pwoct.plan.compiled.filters import Filters
 from pwoct.plan.compiled.library import load
-from pwoct.plan.compiled.operations import WINOGRAD_CONVOLUTION, WINOGRAD_WEIGHT_GRADIENT, Map, Size
+from pwoct.plan.compiled.operations import WINOGRAD_CONVOLUTION, WINOGRAD_WEIGHT_GRADIENT, Map
 from pwoct.plan.compiled.tape import Tape
+
+_GEOMETRY = {**Filters(0, (1, 1, 3, 3), padding=(1, 1)).fields(), "stride": 1}
 
 
 class LowPaths(NamedTuple):
@@ -32,12 +34,10 @@ class PathsTape(Tape):
     def joins(self, low: Map, pooled: Map, paths: LowPaths) -> bool:
         """Whether these paths are computed together, forward and backward, by Winograd's method."""
         channels = low.channels, pooled.channels, paths.ll.shape[0], paths.lh.shape[0]
-        alike = all(is_plain(one) and one.trains for one in paths) and low.size == pooled.size
+        alike = all(_is_plain(one) and one.trains for one in paths) and low.size == pooled.size
         whole = all(c % load().pwoct_side() == 0 for c in channels)
-        forward, backward = (
-            joins_winograd(*channels, low.size),
-            joins_winograd(*channels[2:], *channels[:2], low.size),
-        )
+        forward = joins_winograd(*channels, low.size)
+        backward = joins_winograd(*channels[2:], *channels[:2], low.size)
         return alike and whole and forward and backward
 
     def filter_paths(self, low: Map, pooled: Map, paths: LowPaths) -> tuple[Map, Map]:
@@ -51,7 +51,7 @@ class PathsTape(Tape):
             self._gradients_of((low, pooled), (dy, dz), paths)
             outputs = Map(*self._shape(low)), Map(*self._shape(pooled))
             turned = [one.flip(2, 3).transpose(0, 1) for one in (ll, lh, hl)]
-            before = self._gradients.pop(low, None)
+            before = self._gradients.get(low)
             self._convolve_both((dy, dz), outputs, torch.cat(turned[:2], 1), turned[2], before)
             self._gradients[low] = outputs[0]
             self._add_gradient(pooled, outputs[1])
@@ -78,7 +78,6 @@ class PathsTape(Tape):
                 outputs[0],
                 {"input": first, "source": second, "plus": plus},
                 **_GEOMETRY,
-                stride=1,
                 weight=weight,
                 groups=sum(groups),
                 source_groups=groups[1],
@@ -95,7 +94,6 @@ class PathsTape(Tape):
                 None,
                 {"input": gradients[0], "second": gradients[1], "source": inputs[0], "result": inputs[1]},
                 **_GEOMETRY,
-                stride=1,
                 weight=paths.ll.first,
                 weight_of_source=paths.hl.first,
                 weight_of_second=paths.lh.first,
@@ -107,16 +105,8 @@ class PathsTape(Tape):
         )
 
 
-_GEOMETRY = Filters(0, (1, 1, 3, 3), 1, (1, 1), 1).fields()
-
-
-def is_plain(filters: Filters) -> bool:
+def _is_plain(filters: Filters) -> bool:
     """Whether filters are 3x3, with stride 1 and padding 1, without groups or bias."""
     is_alone = filters.groups == 1 and filters.bias == operations.NONE
-    geometry: tuple[Size, int, Size, int] = (
-        filters.shape[2:],
-        filters.stride,
-        filters.padding,
-        filters.dilation,
-    )
+    geometry = filters.shape[2:], filters.stride, filters.padding, filters.dilation
     return is_alone and geometry == ((3, 3), 1, (1, 1), 1)

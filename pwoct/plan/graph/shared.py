@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 from typing import NamedTuple
 
 from pwoct.plan.choose import joins_winograd
@@ -28,7 +29,7 @@ def find_shared(
 
     is_part: whether a term of a sum is computed with the sum.
     """
-    plain = {node for node in nodes if isinstance(node, Convolve) and is_plain(node)}
+    plain = {node for node in nodes if isinstance(node, Convolve) and _is_plain(node)}
     readers: dict[MapNode, list[Convolve]] = {}
     for reader in sorted(plain, key=lambda one: one.number):
         readers.setdefault(reader.inputs[0], []).append(reader)
@@ -38,17 +39,17 @@ def find_shared(
         if not isinstance(node, Add) or is_part(node):
             continue
         terms = [x for x in addends(node, is_part) if isinstance(x, Convolve) and x in plain and is_part(x)]
-        for own in terms if len(terms) == 2 else ():
-            other = terms[terms[0] is own]
-            across = next((x for x in readers[own.inputs[0]] if x not in terms and x.bias is None), None)
-            if across is None or not _is_faster(own, other, across) or taken & {own, other, across}:
+        for own, other in permutations(terms) if len(terms) == 2 else ():
+            left = (x for x in readers[own.inputs[0]] if x not in terms and x not in taken)
+            across = next((x for x in left if x.bias is None), None)
+            if across is None or not _is_faster(own, other, across) or taken & {own, other}:
                 continue
             found[node] = SharedConvolutions(own, other, across)
             taken |= {own, other, across}
     return found
 
 
-def is_plain(node: Convolve) -> bool:
+def _is_plain(node: Convolve) -> bool:
     """Whether a convolution is 3x3, without groups, with stride 1, dilation 1 and padding 1."""
     kernel = tuple(node.weight.shape[2:])
     geometry = node.groups, node.stride, node.dilation, tuple(node.padding)

@@ -136,6 +136,14 @@ class PoolsWhatIsRead(Reads):
         return interpolate(self.other(pooled) + avg_pool2d(y, 2), scale_factor=2.0) + y + self.across(y)
 
 
+class ReadsInTwoSums(Reads):
+    """Two sums and two other convolutions of one map: each sum is computed with one of these."""
+
+    def inner(self, x):
+        y = torch.relu(self.a(x) + self.b(torch.relu(x))) + self.c(x)
+        return torch.relu(self.d(x) + self.e(torch.tanh(x))) * self.f(x) * y
+
+
 class WaitsLong(Reads):
     """The convolution of the same map waits for a sum behind more maps than Python has stack frames."""
 
@@ -165,6 +173,7 @@ class PoolsATerm(Reads):
         (NeedEachOther(**dict.fromkeys("abcdef", SAME)), (1, 3)),
         (ReadsTwice(own=SAME, other=SAME, across=SAME), (1, 3)),
         (PoolsWhatIsRead(own=SAME, other=SAME, across=SAME), (0, 0)),
+        (ReadsInTwoSums(**dict.fromkeys("abcdef", SAME)), (2, 6)),
         (PoolsATerm(a=SAME, b=SAME, c=SAME), (0, 0)),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
