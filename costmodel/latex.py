@@ -46,7 +46,7 @@ def _latex_cell(value: Any, kind: Kind) -> str:
 
 
 _NAME = r"[^\W\d]\w*"
-_FORMULA = re.compile(rf"(?:{_NAME}|[\d\s*+\-/().,])+")  # in Python's notation: names, numbers, operators
+_FORMULA = re.compile(rf"(?:{_NAME}|[\d\s*^+\-/().,])+")  # names, numbers, operators; ^ is a power, as ** is
 _FUNCTIONS = {"sqrt", "Min", "Max", "Mod", "Abs", "floor", "ceiling"}
 
 
@@ -57,7 +57,7 @@ def _latex_formula(formula: str) -> str:
     '$\\\\frac{c_{H}^{2} h w}{4}$'
     """
     names = set(re.findall(_NAME, formula)) - _FUNCTIONS
-    return f"${sp.latex(sp.sympify(formula, {name: sp.Symbol(name) for name in names}))}$"
+    return f"${sp.latex(sp.sympify(formula.replace('^', '**'), {name: sp.Symbol(name) for name in names}))}$"
 
 
 _LATEX = {

@@ -108,6 +108,11 @@ def test_documents_can_show_every_function_of_a_formula() -> None:
         assert part in shown
 
 
+def test_documents_show_powers_as_mathematics() -> None:
+    table = Table("t", "t", [Column("f", "f", "formula")], [{"f": text(9 * sp.floor((h + 1) / 2) ** 2 * w)}])
+    assert r"$9 w \left\lfloor{\frac{h}{2} + \frac{1}{2}}\right\rfloor^{2}$ \\" in to_latex([table])
+
+
 def test_text_and_latex_are_formulas() -> None:
     formula = 64 * sp.floor((h - 1) / 2 + 1) * w + 32 * w * h**2
     assert text(formula) == "32*w*(h^2 + 2*floor((h + 1)/2))"
