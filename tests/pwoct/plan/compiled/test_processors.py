@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from pwoct.plan import with_plan
-from pwoct.plan.compiled import library, operations, program, tape, training, weights
+from pwoct.plan.compiled import library, operations, paths_tape, program, tape, training, weights
 from tests.pwoct.networks import NETWORKS, images, network, relative_error, step
 from tests.pwoct.plan.compiled.driver import OPTIONS, Driver, build
 from tests.pwoct.plan.compiled.test_blocked import error_of
@@ -73,7 +73,7 @@ def driver(request, tmp_path_factory):
     kernels = Driver(*processor.emulator, program_)
     assert kernels.pwoct_vector_bytes() == processor.vector
     with pytest.MonkeyPatch.context() as patch:
-        for module in (library, operations, program, tape, training, weights):
+        for module in (library, operations, paths_tape, program, tape, training, weights):
             patch.setattr(module, "load", lambda: kernels)
         patch.setattr(torch.Tensor, "data_ptr", lambda tensor: kernels.data_ptr(tensor))
         yield kernels
@@ -108,6 +108,19 @@ def test_inference(driver, dtype):
             expected = model(x)
         native = with_plan(model, "native", size=(11, 13), dtype=dtype)
         assert relative_error(native(x), expected) < ERRORS[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_low_paths_together_and_pooled_outputs_in_inference(driver, dtype):
+    """On whole tiles, which the sizes above do not have."""
+    model, x = network({"alpha": "1/2", "width": 16}, depth=8).double().eval(), images((16, 16), 5)
+    with torch.no_grad():
+        expected = model(x)
+    native = with_plan(model, "native", size=(16, 16), dtype=dtype)
+    assert relative_error(native(x), expected) < ERRORS[dtype]
+    found = list(native.program.operations)
+    assert any(one.second_channels > 0 for one in found)
+    assert any(one.pooled != operations.NONE for one in found)
 
 
 @pytest.mark.parametrize("name", some(NETWORKS, 3, seed=1))
