@@ -8,7 +8,10 @@ const readAsked = () => ({ ...ASKED, ...Object.fromEntries(new URLSearchParams(l
 function ask(changes) {
   const next = { ...readAsked(), ...changes };
   const told = Object.entries(next).filter(([key, text]) => text !== ASKED[key]);
-  location.hash = new URLSearchParams(told).toString();
+  const hash = new URLSearchParams(told).toString();
+  if (hash === location.hash.slice(1)) return;
+  history.pushState(null, "", `#${hash}`); // without an event, which would undo what is typed before it comes
+  showSearch();
 }
 
 // MACs are traded for parameters: MACs are minimised, parameters minimised or maximised.
