@@ -139,6 +139,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dtype", default="float32", type=lambda name: getattr(torch, name))
     options = parser.parse_args()
+    if options.batch < 1 or options.batch % (lanes := operations.lanes_of(options.dtype)):
+        parser.error(f"--batch must be a multiple of the {lanes} images of a block, got {options.batch}")
     torch.set_num_threads(1)
     keep_freed_memory()
     for name, listed in (("inference", programs), ("training", steps)):

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
 from itertools import product
 from math import isqrt
 from typing import Any
 
 import sympy as sp
 
-from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
+from costmodel.checks.random_cells import identity
 from costmodel.checks.recounted import recounted
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.grids.evaluate import evaluate, evaluate_networks
@@ -84,13 +83,9 @@ def printed_claims(*, every: bool = False) -> Iterator[Claim]:  # noqa: ARG001 -
     yield Claim("sweeps and diffs = operators()", _compared_networks, "checked", "18 rows of sweeps, 2 diffs")
 
 
-def _identity(title: str, pairs: Any, *arguments: Any) -> Identity:
-    return Identity(title, SizeDomain({}), partial(pairs, title, *arguments))
-
-
 def _chosen() -> Iterator[Identity]:
     for totals in TOTALS:
-        yield _identity(f"{', '.join(sorted(totals.work))}", _chosen_pairs, totals)
+        yield identity(f"{', '.join(sorted(totals.work))}", _chosen_pairs, totals)
 
 
 def _chosen_pairs(title: str, totals: Totals) -> Iterator[Compared]:
@@ -126,7 +121,7 @@ def _row(title: str, row: Mapping[str, Any], wanted: Mapping[str, Any]) -> Itera
 
 def _deep() -> Iterator[Identity]:
     for options in NETWORKS:
-        yield _identity(f"{options}", _deep_pairs, options)
+        yield identity(f"{options}", _deep_pairs, options)
 
 
 def _deep_pairs(title: str, options: Mapping[str, Any]) -> Iterator[Compared]:
@@ -143,7 +138,7 @@ def _deep_pairs(title: str, options: Mapping[str, Any]) -> Iterator[Compared]:
 
 def _grids() -> Iterator[Identity]:
     for rule, shortcut in (("mean", "A"), ("out", "B")):
-        yield _identity(f"grid by {rule}, shortcut {shortcut}", _grid_pairs, rule, shortcut)
+        yield identity(f"grid by {rule}, shortcut {shortcut}", _grid_pairs, rule, shortcut)
 
 
 def _grid_pairs(title: str, rule: str, shortcut: str) -> Iterator[Compared]:
@@ -171,8 +166,8 @@ def _costs(title: str, wanted: Cost, found: Cost) -> Iterator[Compared]:
 
 
 def _overflow() -> Iterator[Identity]:
-    yield _identity("large images", _overflow_pairs)
-    yield _identity("wide networks", _wide_pairs)
+    yield identity("large images", _overflow_pairs)
+    yield identity("wide networks", _wide_pairs)
 
 
 def _overflow_pairs(title: str) -> Iterator[Compared]:
@@ -213,7 +208,7 @@ def _wide_pairs(title: str) -> Iterator[Compared]:
 def _odd() -> Iterator[Identity]:
     for stride in (1, 2):
         for side in SIDES:
-            yield _identity(f"{side} pixels, stride {stride}", _odd_pairs, side, stride)
+            yield identity(f"{side} pixels, stride {stride}", _odd_pairs, side, stride)
 
 
 def _odd_pairs(title: str, side: int, stride: int) -> Iterator[Compared]:
@@ -231,8 +226,8 @@ def _odd_pairs(title: str, side: int, stride: int) -> Iterator[Compared]:
 def _compared_networks() -> Iterator[Identity]:
     for names in (("params", "macs", "bytes"), ("flops", "calls")):
         measured = Measured(names, "float16")
-        yield _identity(f"sweep of {', '.join(names)}", _sweep_pairs, measured)
-        yield _identity(f"diff of {', '.join(names)}", _diff_pairs, measured)
+        yield identity(f"sweep of {', '.join(names)}", _sweep_pairs, measured)
+        yield identity(f"diff of {', '.join(names)}", _diff_pairs, measured)
 
 
 def _quantities(operators: Sequence[Operator]) -> dict[str, int]:

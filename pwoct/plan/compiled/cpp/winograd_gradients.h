@@ -103,30 +103,30 @@ static void add_kernels(const Operation &op, const Channels &channels, const typ
   constexpr int KERNELS = SIDE * SIDE;
   const int64_t products = channels.products();
   channels.each_block([&](int64_t in, int64_t out) {
-      Scalar rows[3][4][KERNELS], taps[9][KERNELS];
-      for (int x = 0; x < 4; ++x)
-        for (int i = 0; i < KERNELS; ++i) {
-          const Scalar *u = sums + x * products + i;
-          const int64_t step = 4 * products;
-          const Scalar sum = u[step] + u[2 * step], difference = u[step] - u[2 * step];
-          rows[0][x][i] = u[0] + (Scalar)0.5 * sum;
-          rows[1][x][i] = (Scalar)0.5 * difference;
-          rows[2][x][i] = (Scalar)0.5 * sum - u[3 * step];
-        }
-      for (int y = 0; y < 3; ++y)
-        for (int i = 0; i < KERNELS; ++i) {
-          const Scalar sum = rows[y][1][i] + rows[y][2][i], difference = rows[y][1][i] - rows[y][2][i];
-          taps[3 * y][i] = rows[y][0][i] + (Scalar)0.5 * sum;
-          taps[3 * y + 1][i] = (Scalar)0.5 * difference;
-          taps[3 * y + 2][i] = (Scalar)0.5 * sum - rows[y][3][i];
-        }
-      int64_t inputs;
-      Scalar *block = block_of<Type>(op, channels, in, out, gradients, inputs);
+    Scalar rows[3][4][KERNELS], taps[9][KERNELS];
+    for (int x = 0; x < 4; ++x)
       for (int i = 0; i < KERNELS; ++i) {
-        Scalar *kernel = block + (i % SIDE * inputs + i / SIDE) * 9;
-        for (int tap = 0; tap < 9; ++tap) kernel[tap] += taps[tap][i];
+        const Scalar *u = sums + x * products + i;
+        const int64_t step = 4 * products;
+        const Scalar sum = u[step] + u[2 * step], difference = u[step] - u[2 * step];
+        rows[0][x][i] = u[0] + (Scalar)0.5 * sum;
+        rows[1][x][i] = (Scalar)0.5 * difference;
+        rows[2][x][i] = (Scalar)0.5 * sum - u[3 * step];
       }
-      sums += KERNELS;
+    for (int y = 0; y < 3; ++y)
+      for (int i = 0; i < KERNELS; ++i) {
+        const Scalar sum = rows[y][1][i] + rows[y][2][i], difference = rows[y][1][i] - rows[y][2][i];
+        taps[3 * y][i] = rows[y][0][i] + (Scalar)0.5 * sum;
+        taps[3 * y + 1][i] = (Scalar)0.5 * difference;
+        taps[3 * y + 2][i] = (Scalar)0.5 * sum - rows[y][3][i];
+      }
+    int64_t inputs;
+    Scalar *block = block_of<Type>(op, channels, in, out, gradients, inputs);
+    for (int i = 0; i < KERNELS; ++i) {
+      Scalar *kernel = block + (i % SIDE * inputs + i / SIDE) * 9;
+      for (int tap = 0; tap < 9; ++tap) kernel[tap] += taps[tap][i];
+    }
+    sums += KERNELS;
   });
 }
 
