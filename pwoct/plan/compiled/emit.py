@@ -65,16 +65,13 @@ class Emitter:
 
     def _is_part_of_sum(self, node: MapNode) -> bool:
         """Whether a node is recorded with the sum that reads it."""
-        return node in self._absorbed and isinstance(self._reader(node), Add)
+        return node in self._absorbed and isinstance(self._readers[node], Add)
 
     def _root_of(self, node: MapNode) -> MapNode:
         """Return the node with which a sum is recorded: its ReLU, or itself."""
         while node in self._absorbed:
-            node = self._reader(node)
+            node = self._readers[node]
         return node
-
-    def _reader(self, node: MapNode) -> MapNode:
-        return self._readers[node]
 
     def _is_read_once(self, node: MapNode) -> bool:
         return self._uses[node] == 1
