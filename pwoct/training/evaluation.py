@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pwoct.plan import plan_for, with_plan
+from pwoct.plan.converted import is_converted
+from pwoct.resnet import ResNet
 from pwoct.training.augment import Normalise
 from pwoct.training.config import Config
 from pwoct.training.data import Images
@@ -49,19 +52,40 @@ class Score:
 def evaluate(
     model: nn.Module, images: Images, normalise: Normalise, config: Config, classes: int, ranks: Ranks
 ) -> Score:
-    """Return the score of `model` on `images`; each rank classifies its share of them."""
+    """Return the score of `model` on `images`; each rank classifies its share of them.
+
+    The model is computed by the plan of `config`, see `evaluator`.
+    """
     was_training = model.training
-    model.eval()
+    height, width = images.pixels.shape[1:3]
+    forward = evaluator(model.eval(), config, (height, width)).eval()
     mine = images[ranks.rank :: ranks.size]
     confusion = torch.zeros(classes * classes, dtype=torch.int64)
     loss = torch.zeros(1, dtype=torch.float64)
     for start in range(0, len(mine), BATCH):
         batch = mine[start : start + BATCH]
         with autocast(config):
-            logits = model(as_input(config, normalise(batch.pixels)))
+            logits = forward(as_input(config, normalise(batch.pixels)))
         logits, labels = logits.float().cpu(), batch.labels.cpu()
         confusion += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
         loss += cross_entropy(logits, labels, reduction="sum").double()
     model.train(was_training)
     confusion, loss = ranks.sum(confusion), ranks.sum(loss)
     return Score(confusion.view(classes, classes), float(loss) / len(images))
+
+
+def evaluator(model: nn.Module, config: Config, size: tuple[int, int]) -> nn.Module:
+    """Return a module that computes `model` for images of `size` (h, w) by the plan of `config`.
+
+    The plan "blocked" has kernels for training only: a `ResNet` that it trains is evaluated by the best plan
+    for inference, in the precision of the training.
+
+    Raises:
+        ValueError: if the plan cannot compute this network.
+    """
+    machine = config.machine
+    plan: str = machine.plan
+    dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
+    if plan == "blocked" and isinstance(model, ResNet) and not is_converted(model):
+        plan = plan_for(model, (BATCH, model.stem.in_channels, *size), dtype, False, machine.device)
+    return with_plan(model, plan, size=size, dtype=dtype)

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pwoct.plan import with_plan
 from pwoct.training.augment import Normalise
 from pwoct.training.checkpoint import CheckpointError
 from pwoct.training.config import Config
@@ -49,17 +48,13 @@ def examine(
         raise RunError(f"{run.path} was trained on different data")
     model = trained_model(config, dataset, run_weights(run) if weights is None else load_weights(weights))
     # The device may differ from the run's; the precision is the run's, since it affects the accuracy.
-    here = config.machine.model_copy(update={"device": "auto", "ranks": 0, "threads": 0, "sync_bn": False})
-    config = settle(config.model_copy(update={"machine": here}))
-    size, dtype = dataset.test.pixels.shape[1:3], torch.float32
-    if config.machine.precision == "bf16":
-        dtype = torch.bfloat16
-    planned = with_plan(model.eval(), plan or config.machine.plan, size=(size[0], size[1]), dtype=dtype)
+    here = {"device": "auto", "ranks": 0, "threads": 0, "sync_bn": False, "plan": plan or config.machine.plan}
+    config = settle(config.model_copy(update={"machine": config.machine.model_copy(update=here)}))
     device = torch.device(config.machine.device)
     images, _ = split_validation(config.data, dataset.train)
     normalise = Normalise.fit(images, config.augmentation.normalise).to(device)
     score = evaluate(
-        planned.to(device), dataset.test.to(device), normalise, config, len(dataset.classes), Ranks()
+        model.to(device), dataset.test.to(device), normalise, config, len(dataset.classes), Ranks()
     )
     if not isfinite(score.loss):
         raise CheckpointError("with these weights the outputs of the network are not finite")

@@ -91,7 +91,7 @@ class Learner:
         self.model: nn.Module = model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.optimiser = make_optimiser(config.optimiser, self.model)
         self.average = Average(self.model, config.ema) if config.ema else None
-        self.evaluated = with_plan(self.average.model if self.average else self.model, config.machine.plan)
+        self.evaluated = self.average.model if self.average else self.model
         forward = ranks.wrap(with_plan(self.model, config.machine.plan))
         self.forward: Callable[[Tensor], Tensor] = (
             torch.compile(forward) if config.machine.compile else forward

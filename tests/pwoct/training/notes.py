@@ -7,7 +7,7 @@ class Notes:
     """A reporter that keeps what it is told, and may do something at a step."""
 
     def __init__(self, at=None, do=lambda: None):
-        self.notes, self.at, self.do = [], at, do
+        self.notes, self.epochs, self.at, self.do = [], [], at, do
 
     def started(self, progress, config):
         pass
@@ -17,7 +17,7 @@ class Notes:
             self.do()
 
     def evaluated(self, metrics):
-        pass
+        self.epochs.append(metrics)
 
     def note(self, message):
         self.notes.append(message)

@@ -9,43 +9,21 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
-import pwoct.training.examine
+import pwoct.training.evaluation
 import pwoct.training.saver
 import pwoct.training.train
-from pwoct.plan import with_plan
-from pwoct.training.augment import Normalise
 from pwoct.training.checkpoint import CheckpointError, newest
 from pwoct.training.config import ConfigError
-from pwoct.training.data import Images
 from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score, evaluate
-from pwoct.training.examine import examine
 from pwoct.training.learner import Learner
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.synthetic import synthetic
 from pwoct.training.train import train, try_out
-from tests.pwoct.networks import needs_compiler
+from tests.pwoct.training.notes import Notes
 from tests.pwoct.training.tiny import tiny
-
-
-class Notes:
-    def __init__(self):
-        self.notes, self.epochs = [], []
-
-    def started(self, progress, config):
-        pass
-
-    def stepped(self, progress):
-        pass
-
-    def evaluated(self, metrics):
-        self.epochs.append(metrics)
-
-    def note(self, message):
-        self.notes.append(message)
 
 
 def test_the_synthetic_set_is_learned(tmp_path):
@@ -73,32 +51,6 @@ def test_a_finished_run_is_recorded_and_not_repeated(tmp_path, images):
     assert again.epochs == []
     assert "is already finished: its result is shown" in again.notes[0]
     assert len(run.sessions()) == 1
-
-
-def test_the_weights_of_a_run_give_its_accuracy(tmp_path, images):
-    result = train(tiny(ema=0.9), images, tmp_path / "run")
-    model, score = examine(RunFolder(tmp_path / "run"), images)
-    assert (score.correct, score.images) == (result.correct, 40)
-    assert score.loss == result.loss
-    assert result.parameters == sum(p.numel() for p in model.parameters())
-    other = synthetic(train=64, test=39, size=16)
-    with pytest.raises(RunError, match="trained on different data"):
-        examine(RunFolder(tmp_path / "run"), other)
-
-
-@pytest.mark.parametrize(
-    "plan", ["reference", "lean", "folded", pytest.param("native", marks=needs_compiler)]
-)
-def test_a_run_can_be_evaluated_by_another_plan(plan, tmp_path, images, monkeypatch):
-    result = train(tiny(model__alpha="1/2", machine__plan="lean"), images, tmp_path / "run")
-    used = []
-    monkeypatch.setattr(
-        pwoct.training.examine, "with_plan", lambda *a, **k: used.append(a[1]) or with_plan(*a, **k)
-    )
-    model, score = examine(RunFolder(tmp_path / "run"), images, plan=plan)
-    assert used == [plan]
-    assert score.loss == pytest.approx(result.loss, rel=1e-5)
-    assert result.parameters == sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize(
@@ -265,26 +217,6 @@ def test_frozen_pointwise_kernels_keep_their_first_values(tmp_path, images):
     assert frozen
     for name, value in first.named_parameters():
         assert torch.equal(last[name], value) == (name in frozen), name
-
-
-class Parrot(nn.Module):
-    """Says of every image what its first pixel says."""
-
-    def forward(self, x):
-        return 10 * nn.functional.one_hot(x[:, 0, 0, 0].long(), 3).float()
-
-
-def test_evaluation_counts_every_image_once():
-    said, true = torch.tensor([0, 1, 1, 2, 2, 2, 0] * 100), torch.tensor([0, 1, 2, 2, 2, 0, 0] * 100)
-    images = Images(said.to(torch.uint8).view(-1, 1, 1, 1), true)
-    identity = Normalise(torch.zeros(1), torch.ones(1))
-    parts = [evaluate(Parrot(), images, identity, tiny(), 3, Ranks())]
-    score = parts[0]
-    assert score.confusion.tolist() == [[200, 0, 100], [0, 100, 0], [0, 100, 200]]
-    assert (score.correct, score.images) == (500, 700)
-    assert score.per_class == pytest.approx([2 / 3, 1, 2 / 3])
-    # Right: log(1 + 2 e^-10); wrong: 10 more.
-    assert score.loss == pytest.approx(math.log(1 + 2 * math.exp(-10)) + 10 * 200 / 700, rel=1e-6)
 
 
 def test_a_batch_larger_than_the_set_is_said(tmp_path, images):
