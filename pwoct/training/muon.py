@@ -37,31 +37,43 @@ class Muon(torch.optim.Optimizer):
         """Make one step along the gradients; parameters without a gradient stay unchanged."""
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
-            steps = [self._nesterov(p, group["momentum"]) for p in parameters]
+            if not parameters:
+                continue
+            steps = self._nesterov(parameters, group["momentum"])
             if group["orthogonal"]:
                 steps = orthogonal_all(steps)
-            for parameter, step in zip(parameters, steps, strict=True):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(step, alpha=-group["lr"])
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(parameters, steps, alpha=-group["lr"])
 
-    def _nesterov(self, parameter: Tensor, momentum: float) -> Tensor:
-        state = self.state[parameter]
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(parameter)
-        buffer: Tensor = state["momentum_buffer"]
-        buffer.mul_(momentum).add_(parameter.grad)  # type: ignore[arg-type]  # there is one
-        return torch.add(parameter.grad, buffer, alpha=momentum)  # type: ignore[arg-type]
+    def _nesterov(self, parameters: list[Tensor], momentum: float) -> list[Tensor]:
+        for parameter in parameters:
+            if "momentum_buffer" not in self.state[parameter]:
+                self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        buffers = [self.state[parameter]["momentum_buffer"] for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters]
+        torch._foreach_mul_(buffers, momentum)
+        torch._foreach_add_(buffers, gradients)  # type: ignore[arg-type]  # all have one
+        return list(torch._foreach_add(gradients, buffers, alpha=momentum))  # type: ignore[arg-type]
 
 
 def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
-    """Return `orthogonal` of each kernel's matrix; matrices of one shape are computed in one batch."""
+    """Return `orthogonal` of each kernel's matrix.
+
+    Matrices with the same shorter side are computed in one batch: zeros that fill the longer side change no
+    singular value, and a network has many small matrices.
+    """
+    matrices = [_wide(kernel.flatten(1)) for kernel in kernels]
     places = defaultdict(list)
-    for place, kernel in enumerate(kernels):
-        places[kernel.shape].append(place)
+    for place, matrix in enumerate(matrices):
+        places[len(matrix)].append(place)
     results = list(kernels)
-    for alike in places.values():
-        stacked = orthogonal(torch.stack([kernels[place].flatten(1) for place in alike]))
-        for place, matrix in zip(alike, stacked, strict=True):
-            results[place] = matrix.view(kernels[place].shape)
+    for height, alike in places.items():
+        width = max(matrices[place].shape[1] for place in alike)
+        filled = torch.zeros(len(alike), height, width, dtype=torch.float32, device=kernels[0].device)
+        for place, x in zip(alike, filled, strict=True):
+            x[:, : matrices[place].shape[1]] = matrices[place]
+        for place, x in zip(alike, _orthonormal(filled), strict=True):
+            results[place] = _like(kernels[place].flatten(1), x).view(kernels[place].shape)
     return results
 
 
@@ -70,21 +82,42 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
     Singular values become 0.7 to 1.2, times sqrt(height / width) where that is above 1.
     """
+    x = _wide(matrices).float()
+    return _like(matrices, _orthonormal(x.reshape(-1, *x.shape[-2:])).view(x.shape))
+
+
+def _wide(matrices: Tensor) -> Tensor:
+    return matrices.mT if matrices.shape[-2] > matrices.shape[-1] else matrices
+
+
+def _like(matrices: Tensor, x: Tensor) -> Tensor:
+    """Return the orthonormal x of `_wide(matrices)`, without filling, in the form, scale and type of them."""
     height, width = matrices.shape[-2:]
-    a, b, c = COEFFICIENTS
-    x: Tensor = matrices.float()
+    x = x[..., : max(height, width)]
+    x = x.mT if height > width else x
+    x = x.to(matrices.dtype)
+    return (height / width) ** 0.5 * x if height > width else x
+
+
+def _orthonormal(x: Tensor) -> Tensor:
+    """Return Jordan's polynomial, five times, of normalised matrices (n, height <= width)."""
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-20)
-    x = x.mT if height > width else x
-    one = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
-    # The polynomial is p x with p = a + b x x' + c (x x')^2. All p commute with x x', so several of them
-    # need only x x', which is smaller than x. Its error grows, so it is recomputed in between.
+    # All polynomials commute with x x', so several of them need only x x', which is smaller than x. Its error
+    # grows, so it is recomputed in between.
     for count in ITERATIONS:
-        square, factors = x @ x.mT, one
-        for _ in range(count):
-            p = a * one + b * square + c * square @ square
-            factors = p @ factors
+        square = x @ x.mT
+        factors = p = _polynomial(square)
+        for _ in range(1, count):
             square = p @ square @ p
+            p = _polynomial(square)
+            factors = p @ factors
         x = factors @ x
-    x = x.mT if height > width else x
-    scale: float = max(1.0, height / width) ** 0.5
-    return scale * x.to(matrices.dtype)
+    return x
+
+
+def _polynomial(square: Tensor) -> Tensor:
+    """Return p = a + b x x' + c (x x')^2 of x x', so that p x is Jordan's polynomial; (n, m, m)."""
+    a, b, c = COEFFICIENTS
+    p = torch.baddbmm(square, square, square, beta=b, alpha=c)
+    p.diagonal(dim1=-2, dim2=-1).add_(a)
+    return p

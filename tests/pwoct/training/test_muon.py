@@ -58,7 +58,7 @@ def test_no_gradient_is_no_step():
 
 def test_kernels_of_many_forms_are_computed_each_by_itself():
     generator = torch.Generator().manual_seed(0)
-    forms = [(4, 3, 3, 3), (8, 4, 1, 1), (4, 3, 3, 3), (6, 1, 5, 5)]
+    forms = [(4, 3, 3, 3), (8, 4, 1, 1), (4, 3, 3, 3), (6, 1, 5, 5), (4, 16, 1, 1), (6, 6, 1, 1)]
     kernels = [torch.randn(*form, generator=generator) for form in forms]
     for kernel, found in zip(kernels, orthogonal_all(kernels), strict=True):
         assert found.shape == kernel.shape
