@@ -57,7 +57,7 @@ OPERATORS = {
 COMPARISONS = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Gt: ast.GtE, ast.Lt: ast.LtE, ast.In: ast.NotIn}
 
 
-class _Change(ast.NodeTransformer):
+class Change(ast.NodeTransformer):
     """Changes the n-th changeable place of a syntax tree, and records how."""
 
     def __init__(self, place: int) -> None:
@@ -111,11 +111,11 @@ def small_mutants() -> Iterator[Mutant]:
     """Yield mutants of syntax trees, spread evenly over each file."""
     for path, wanted in SMALL.items():
         text = (ROOT / path).read_text(encoding="utf-8")
-        counter = _Change(10**6)
+        counter = Change(10**6)
         counter.visit(ast.parse(text))
         places = 10**6 - counter.left
         for index in range(wanted):
-            change = _Change((2 * index + 1) * places // (2 * wanted))
+            change = Change((2 * index + 1) * places // (2 * wanted))
             tree = ast.fix_missing_locations(change.visit(ast.parse(text)))
             yield Mutant(f"{path} {change.said}", "small", _module(path), ast.unparse(tree))
 

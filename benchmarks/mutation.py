@@ -1,0 +1,285 @@
+"""Breaks functions one by one, and shows which tests notice.
+
+    python benchmarks/mutation.py FILE... --tests TEST... --out LINES
+
+The tests run once as they are, and the tests of each function are noted. Then every mutant runs in a forked
+process, where the changed function replaces the original one, and its tests run until one fails, the fast
+ones first. What is computed while a module is imported keeps its value. LINES gets a JSON line per mutant:
+what was changed, and which test noticed; "" for a survivor, null if no test calls the function.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import functools
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from planted import Change  # noqa: E402
+
+MOST_SECONDS = 10  # of processor time per mutant, beyond twice what its tests take
+COMPARISONS = {ast.GtE: ast.Gt, ast.LtE: ast.Lt, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.NotIn: ast.In}
+Place = tuple[str, str]  # file and qualified name of a function
+
+
+class EveryChange(Change):
+    """More kinds of changes than the campaign of `mutants.py` makes."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """Change comparisons the other way, too."""
+        new = COMPARISONS.get(type(node.ops[0]))
+        if new is not None and self._is_here(f"{ast.unparse(node)}: {new.__name__}", node):
+            return ast.Compare(node.left, [new(), *node.ops[1:]], node.comparators)
+        return super().visit_Compare(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        """Drop a `not` or a sign."""
+        if self._is_here(f"{ast.unparse(node)}: without {type(node.op).__name__}", node):
+            return node.operand
+        return self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        """Leave out a call whose result is not used; docstrings stay."""
+        if isinstance(node.value, ast.Constant):
+            return node
+        if self._is_here(f"{ast.unparse(node)[:60]}: left out", node):
+            return ast.Pass()
+        return self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        """Leave out an addition in place."""
+        return (
+            ast.Pass() if self._is_here(f"{ast.unparse(node)}: left out", node) else self.generic_visit(node)
+        )
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        """Return None."""
+        if node.value is not None and self._is_here(f"{ast.unparse(node)[:60]}: None", node):
+            return ast.Return(ast.Constant(None))
+        return self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        """Give None for an argument."""
+        given = not (isinstance(node.value, ast.Constant) and node.value.value is None)
+        if given and self._is_here(f"{ast.unparse(node)[:60]}: None", node.value):
+            return ast.keyword(node.arg, ast.Constant(None))
+        return self.generic_visit(node)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A changed module as a code object, and the function that differs."""
+
+    name: str
+    place: Place
+    code: CodeType
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """Yield the mutants of all functions of a file."""
+    text = path.read_text(encoding="utf-8")
+    for index, (name, _) in enumerate(_functions(ast.parse(text))):
+        count = 0
+        while True:
+            tree = ast.parse(text)
+            _, node = [*_functions(tree)][index]
+            change = EveryChange(count)
+            node.body = [change.visit(statement) for statement in node.body]
+            if not change.said:
+                break
+            count += 1
+            code = compile(ast.fix_missing_locations(tree), str(path), "exec")
+            yield Mutant(f"{path.relative_to(ROOT)} {name} {change.said}", (str(path), name), code)
+
+
+def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
+    """Return the outermost functions and methods, with their qualified names."""
+    found: list[tuple[str, Any]] = []
+    todo: list[tuple[str, ast.AST]] = [("", tree)]
+    while todo:
+        prefix, parent = todo.pop(0)
+        for node in ast.iter_child_nodes(parent):
+            if isinstance(node, ast.FunctionDef):
+                found.append((prefix + node.name, node))
+            elif isinstance(node, ast.ClassDef):
+                todo.append((f"{prefix}{node.name}.", node))
+            elif isinstance(node, ast.If):
+                todo.append((prefix, node))
+    return found
+
+
+class Live:
+    """The functions of some files that exist after the tests were imported, and all caches of results."""
+
+    def __init__(self, names: set[str]) -> None:
+        gc.unfreeze()  # frozen objects are not listed
+        self.functions: dict[tuple[str, int, str], list[FunctionType]] = defaultdict(list)
+        self.caches = []
+        for thing in gc.get_objects():
+            if type(thing) is FunctionType and thing.__code__.co_filename in names:
+                self.functions[_key(thing.__code__)].append(thing)
+            elif type(thing) is functools._lru_cache_wrapper and _is_own(thing.__wrapped__):
+                self.caches.append(thing)
+        gc.freeze()
+
+    def install(self, mutant: Mutant) -> None:
+        """Replace the function that the mutant changes, with those inside it."""
+        for code in _codes(mutant.code):
+            if _outermost(code) == mutant.place:
+                for function in self.functions.get(_key(code), ()):
+                    function.__code__ = code
+        for cache in self.caches:
+            cache.cache_clear()
+
+
+def _is_own(function: Any) -> bool:
+    return getattr(function, "__module__", "").partition(".")[0] in ("costmodel", "pwoct", "tests")
+
+
+def _key(code: CodeType) -> tuple[str, int, str]:
+    return code.co_filename, code.co_firstlineno, code.co_qualname
+
+
+def _outermost(code: CodeType) -> Place:
+    return code.co_filename, code.co_qualname.split(".<locals>")[0]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield inner
+            yield from _codes(inner)
+
+
+class Campaign:
+    """A pytest plugin that runs the tests as they are, and then for each mutant those that reach it."""
+
+    def __init__(self, files: Sequence[Path], part: tuple[int, int], out: Path) -> None:
+        self.files, self.part, self.out = files, part, out
+        self.names = {str(path) for path in files}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the campaign instead of the tests."""
+        observed = _asked(lambda: self._observe(session.items), 3600)
+        if observed is None:
+            pytest.exit("a test fails unchanged", returncode=1)
+        reached, seconds = observed
+        live, (first, step) = Live(self.names), self.part
+        every = [mutant for path in self.files for mutant in mutants(path)]
+        for mutant in every[first - 1 :: step]:
+            tests = sorted(reached.get(" ".join(mutant.place), ()), key=lambda index: seconds[index])
+            chosen = [session.items[index] for index in tests]
+            by = _noticed(chosen, mutant, live, sum(seconds[index] for index in tests))
+            with self.out.open("a", encoding="utf-8") as out:
+                print(json.dumps({"mutant": mutant.name, "by": by}), file=out)
+        return True
+
+    def _observe(self, items: Sequence[pytest.Item]) -> tuple[dict[str, list[int]], list[float]]:
+        """Run all tests; return the places of those that call each function, and their seconds.
+
+        Functions that fixtures call belong to all tests of the file, since a fixture may be shared.
+        """
+        calls: list[set[str]] = []
+        setups: dict[Path, set[str]] = defaultdict(set)
+        seconds: list[float] = []
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            seen: set[str] = set()
+            began = time.process_time()
+            sys.settrace(functools.partial(_note, self.names, seen))
+            item.session._setupstate.setup(item)
+            setups[item.path] |= seen
+            reports = runtestprotocol(item, log=False, nextitem=following)
+            sys.settrace(None)
+            seconds.append(time.process_time() - began)
+            calls.append(seen)
+            for report in reports:
+                if report.failed:
+                    raise AssertionError(f"{item.nodeid} fails unchanged: {report.longreprtext}")
+        reached = defaultdict(list)
+        for index, (item, seen) in enumerate(zip(items, calls, strict=True)):
+            for place in seen | setups[item.path]:
+                reached[place].append(index)
+        return reached, seconds
+
+
+def _noticed(tests: Sequence[pytest.Item], mutant: Mutant, live: Live, seconds: float) -> str | None:
+    """Return the first of the tests that fails, "" if none does, None if there is none."""
+    if not tests:
+        return None
+    found = _asked(lambda: _first_failure(tests, mutant, live), MOST_SECONDS + int(2 * seconds))
+    return "time-out or crash" if found is None else str(found)
+
+
+def _first_failure(items: Sequence[pytest.Item], mutant: Mutant, live: Live) -> str:
+    live.install(mutant)
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        reports = runtestprotocol(item, log=False, nextitem=following)
+        if any(report.failed for report in reports):
+            return item.nodeid
+    return ""
+
+
+def _note(names: set[str], seen: set[str], frame: FrameType, event: str, arg: Any) -> None:  # noqa: ARG001
+    code = frame.f_code
+    if code.co_filename in names:
+        seen.add(" ".join(_outermost(code)))
+
+
+def _asked(answer: Any, seconds: int) -> Any:
+    """Return the answer of a forked process, or None if it ends without one."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        used = int(sum(os.times()[:2]))
+        resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, used + seconds))
+        signal.alarm(20 * seconds)  # for what waits for ever
+        try:
+            text = json.dumps(answer())
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            os._exit(1)
+        with os.fdopen(writer, "w") as out:
+            out.write(text)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answers:
+        text = answers.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else None
+
+
+def main() -> None:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, help="modules whose functions are changed")
+    parser.add_argument("--tests", nargs="+", required=True, help="test files or names, as for pytest")
+    parser.add_argument("--part", default="1/1", help="k/n: every n-th mutant, from the k-th on")
+    parser.add_argument("--out", type=Path, required=True, help="file that gets a JSON line per mutant")
+    options = parser.parse_args()
+    first, step = map(int, options.part.split("/"))
+    campaign = Campaign([path.resolve() for path in options.files], (first, step), options.out.resolve())
+    os.chdir(ROOT)
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=native", *options.tests]
+    sys.exit(pytest.main(arguments, [campaign]))
+
+
+if __name__ == "__main__":
+    main()
