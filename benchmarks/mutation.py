@@ -76,7 +76,9 @@ class EveryChange(Change):
         return self.generic_visit(node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
-        """Give None for an argument."""
+        """Give None for an argument; `zip` is strict for readers, where lengths are equal anyway."""
+        if node.arg == "strict":
+            return node
         given = not (isinstance(node.value, ast.Constant) and node.value.value is None)
         if given and self._is_here(f"{ast.unparse(node)[:60]}: None", node.value):
             return ast.keyword(node.arg, ast.Constant(None))
@@ -180,7 +182,7 @@ class Campaign:
         """Run the campaign instead of the tests."""
         observed = _asked(lambda: self._observe(session.items), 3600)
         if observed is None:
-            pytest.exit("a test fails unchanged", returncode=1)
+            pytest.exit("the tests ended without an answer", returncode=1)
         reached, seconds = observed
         live, (first, step) = Live(self.names), self.part
         every = [mutant for path in self.files for mutant in mutants(path)]
@@ -200,6 +202,7 @@ class Campaign:
         calls: list[set[str]] = []
         setups: dict[Path, set[str]] = defaultdict(set)
         seconds: list[float] = []
+        unusable: set[int] = set()
         for item, following in zip(items, [*items[1:], None], strict=True):
             seen: set[str] = set()
             began = time.process_time()
@@ -210,12 +213,12 @@ class Campaign:
             sys.settrace(None)
             seconds.append(time.process_time() - began)
             calls.append(seen)
-            for report in reports:
-                if report.failed:
-                    raise AssertionError(f"{item.nodeid} fails unchanged: {report.longreprtext}")
+            if any(report.failed for report in reports):
+                print(f"left out: {item.nodeid} fails unchanged in a forked process", file=sys.__stderr__)
+                unusable.add(len(calls) - 1)
         reached = defaultdict(list)
         for index, (item, seen) in enumerate(zip(items, calls, strict=True)):
-            for place in seen | setups[item.path]:
+            for place in set() if index in unusable else seen | setups[item.path]:
                 reached[place].append(index)
         return reached, seconds
 
