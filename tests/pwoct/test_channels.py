@@ -63,7 +63,8 @@ def test_alpha_outside_its_range(value):
         as_alpha(value)
 
 
-def test_beta_below_one():
+def test_beta_is_at_least_one():
+    assert as_beta(1) == 1
     with pytest.raises(ValueError, match=r"^beta must be at least 1, got 0.5$"):
         as_beta(0.5)
 

@@ -48,8 +48,14 @@ def test_the_default_type_does_not_matter(default):
     torch.set_default_dtype(default)
     try:
         assert torch.equal(orthogonal(given), expected)
+        assert orthogonal_all([given])[0].equal(expected)
     finally:
         torch.set_default_dtype(before)
+
+
+def test_steps_stay_on_the_device_of_their_kernels():
+    (found,) = orthogonal_all([torch.empty(4, 2, 3, 3, device="meta")])
+    assert (found.device.type, found.shape) == ("meta", (4, 2, 3, 3))
 
 
 def test_no_gradient_is_no_step():
