@@ -17,10 +17,14 @@ from pwoct.training.checkpoint import (
     WEIGHTS,
     Checkpoint,
     CheckpointError,
+    chosen,
+    finite,
     newest,
     read,
     set_aside,
+    steps_kept,
     store,
+    write_atomically,
 )
 from pwoct.training.weights import load_weights
 
@@ -71,6 +75,107 @@ def test_the_newest_two_are_kept(folder):
         store(folder, made(step))
     assert KEEP == 2
     assert steps(folder) == [30, 40]
+
+
+def test_the_path_is_told_for_a_step_that_is_stored_already_too(folder):
+    path = folder / "step-0000000030"
+    assert [store(folder, made(30)), store(folder, made(30))] == [path, path]
+
+
+def test_a_link_in_place_of_a_checkpoint_is_replaced(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "step-0000000030").symlink_to(elsewhere)
+    assert not store(folder, made(30)).is_symlink()
+    assert read(folder / "step-0000000030").step == 30
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_folders_reach_the_disk_before_and_after_the_rename(folder, monkeypatch):
+    synced = []
+    monkeypatch.setattr(checkpoint, "_sync", lambda path: synced.append((path, steps(folder))))
+    store(folder, made(30))
+    write_atomically(folder / "note", b"1")
+    part = folder / ".writing-step-0000000030"
+    assert synced == [(part, [10, 20]), (folder, [10, 20, 30]), (folder, [20, 30])]
+
+
+def next_descriptor():
+    descriptor = os.dup(1)
+    os.close(descriptor)
+    return descriptor
+
+
+def test_all_content_is_on_the_disk_before_the_rename(tmp_path, monkeypatch):
+    """Every file whole, then their folder, then the folder of checkpoints; no descriptor stays open."""
+    synced = []
+
+    def fsync(descriptor):
+        state = os.fstat(descriptor)
+        synced.append((state.st_ino, state.st_size))
+
+    before = next_descriptor()
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = store(tmp_path / "new", made(10))
+    assert next_descriptor() == before
+    files = [(entry.stat().st_ino, entry.stat().st_size) for entry in map(path.joinpath, FILES)]
+    assert synced[:4] == files
+    assert [inode for inode, _ in synced[4:]] == [path.stat().st_ino, path.parent.stat().st_ino]
+
+
+def test_files_have_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").touch()
+    write_atomically(tmp_path / "note", b"1")
+    assert (tmp_path / "note").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_the_checkpoint_of_a_step_is_chosen(folder):
+    assert chosen(folder, 10).step == 10
+    assert steps_kept(folder) == "10, 20"
+    with pytest.raises(CheckpointError, match=r"^no checkpoint of step 15 in .*; there are 10, 20$"):
+        chosen(folder, 15)
+    flip(folder / "step-0000000010" / WEIGHTS)
+    with pytest.raises(CheckpointError, match="does not have the SHA-256"):
+        chosen(folder, 10)
+
+
+def test_steps_in_words(tmp_path):
+    assert steps_kept(tmp_path) == "none"
+    store(tmp_path, made(0))
+    assert steps_kept(tmp_path) == "0"
+
+
+def test_the_first_tensor_that_is_not_finite_is_named():
+    good, bad = torch.ones(2), torch.tensor([1.0, float("inf")])
+    assert finite({"a": good, "b": bad, "c": bad}) == "b"
+    assert finite({"a": good}) is None
+
+
+def test_what_was_set_aside_before_is_replaced(folder):
+    flip(folder / "step-0000000020" / WEIGHTS)
+    set_aside(folder, newer_than=10)
+    store(folder, made(20))
+    flip(folder / "step-0000000020" / STATE)
+    set_aside(folder, newer_than=10)
+    assert [path.name for path in folder.glob("damaged-*")] == ["damaged-step-0000000020"]
+    assert steps(folder) == [10]
+
+
+def test_a_file_is_replaced_though_an_earlier_attempt_left_its_part(tmp_path):
+    (tmp_path / ".note.part").write_bytes(b"half")
+    write_atomically(tmp_path / "note", b"whole")
+    assert (tmp_path / "note").read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+def test_an_error_is_told_though_its_part_is_gone(folder, monkeypatch):
+    def vanish(part, made):
+        part.rmdir()
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(checkpoint, "_write_files", vanish)
+    with pytest.raises(OSError, match="the disk is gone"):
+        store(folder, made(30))
 
 
 def test_an_empty_folder_is_a_start(tmp_path):
