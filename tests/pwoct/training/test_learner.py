@@ -94,3 +94,49 @@ def test_the_plan_blocked_needs_a_compiler(tmp_path, images, monkeypatch):
     monkeypatch.setattr("pwoct.plan.compiled.blocked.why_not", lambda dtype: "it needs a C++ compiler")
     with pytest.raises(ConfigError, match=r'"blocked" does not run here: it needs a C\+\+ compiler'):
         train(tiny(machine__plan="blocked"), images, tmp_path / "run")
+
+
+def steps_of(learner, count, start=0):
+    generator = torch.Generator().manual_seed(start)
+    for step in range(start, start + count):
+        x, labels = torch.randn(16, 3, 16, 16, generator=generator), torch.arange(16) % 10
+        yield learner.update(x, labels, 0.1, step)
+
+
+@pytest.mark.parametrize("values", [{}, SGD, {"ema": 0.9}], ids=["muon", "sgd", "average"])
+def test_a_restored_learner_makes_the_same_steps(values):
+    one, other = (Learner(tiny(seed=seed, **values), 10, 3, Ranks()) for seed in (0, 1))
+    list(steps_of(one, 2))
+    saved = one.model.state_dict(), one.tensors()  # in the layout in which a file gives them
+    state = [{name: value.contiguous().clone() for name, value in part.items()} for part in saved]
+    list(steps_of(other, 1))
+    other.restore(*state)
+    told, again = ([loss for loss, _ in steps_of(each, 2, start=2)] for each in (one, other))
+    assert told == again
+    expected, found = ((x.model.state_dict(), x.evaluated.state_dict(), x.tensors()) for x in (one, other))
+    for its, mine in zip(found, expected, strict=True):
+        assert its.keys() == mine.keys()
+        assert all(torch.equal(its[name], mine[name]) for name in mine)
+    for parameter, kept in other.optimiser.state.items():
+        assert all(value.stride() == parameter.stride() for value in kept.values() if value.dim() == 4)
+
+
+def test_a_step_tells_how_many_are_right_and_leaves_no_gradient():
+    learner = Learner(tiny(ema=0.5), 10, 3, Ranks())
+    x, before = torch.randn(16, 3, 16, 16), copy.deepcopy(learner.evaluated.state_dict())
+    guessed = copy.deepcopy(learner.model).train()(x).argmax(1)
+    labels = torch.where(torch.arange(16) < 5, guessed, (guessed + 1) % 10)
+    _, right = learner.update(x, labels, 0.1, 20)
+    assert int(right) == 5
+    assert all(parameter.grad is None for parameter in learner.model.parameters())
+    average, now = learner.evaluated.state_dict(), learner.model.state_dict()
+    for name in ("fc.weight", "stem_bn.running_mean"):
+        assert torch.allclose(average[name], (before[name] + now[name]) / 2)
+
+
+def test_the_random_state_is_taken_and_given_back():
+    learner = Learner(tiny(seed=3), 10, 3, Ranks())
+    assert torch.initial_seed() == 4
+    state, drawn = learner.random_state(), torch.rand(3)
+    learner.set_random_state(state)
+    assert torch.equal(torch.rand(3), drawn)

@@ -19,7 +19,7 @@ from pwoct.training.signals import Signals, StoppedError
 from pwoct.training.train import train
 from tests.pwoct.networks import needs_compiler
 from tests.pwoct.training.notes import Notes
-from tests.pwoct.training.tiny import TINY
+from tests.pwoct.training.tiny import own
 
 
 class Net(nn.Module):
@@ -65,11 +65,6 @@ def build(name, seed):
         net = Steady() if "Steady" in name else Net()
         return convert(net, alpha="1/2", paths="HL,LH", inputs=(1, 3, 16, 16))
     return Net()
-
-
-def own(name, **values):
-    keys = {key: value for key, value in TINY.items() if key not in ("model.width", "machine.plan")}
-    return compose("fast", values={**keys, "model.name": name, **values})
 
 
 @pytest.fixture
@@ -180,7 +175,7 @@ def test_a_trial_leaves_network_and_random_numbers_alone():
 )
 def test_a_plan_that_does_not_compute_the_network_is_refused(name, plan, message):
     with pytest.raises(ConfigError, match=message):
-        settle_plan(own(name, **{"machine.plan": plan}), 10, 3, (16, 16))
+        settle_plan(own(name, machine__plan=plan), 10, 3, (16, 16))
 
 
 @pytest.mark.usefixtures("builder")

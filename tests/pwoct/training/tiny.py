@@ -20,3 +20,10 @@ def tiny(**values):
     return compose(
         "fast", values={**TINY, **{name.replace("__", "."): value for name, value in values.items()}}
     )
+
+
+def own(name, **values):
+    """Of a network of another origin: without what goes with built-in ones, and without a plan."""
+    kept = {key: value for key, value in TINY.items() if key not in ("model.width", "machine.plan")}
+    given = {key.replace("__", "."): value for key, value in values.items()}
+    return compose("fast", values={**kept, "model.name": name, **given})
