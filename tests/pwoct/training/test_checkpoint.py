@@ -1,4 +1,3 @@
-import errno
 import json
 import os
 import shutil
@@ -8,14 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pwoct.training import checkpoint
 from pwoct.training.checkpoint import (
     KEEP,
     MANIFEST,
     STATE,
     TRAINING,
     WEIGHTS,
-    Checkpoint,
     CheckpointError,
     chosen,
     finite,
@@ -24,32 +21,14 @@ from pwoct.training.checkpoint import (
     set_aside,
     steps_kept,
     store,
-    write_atomically,
 )
 from pwoct.training.weights import load_weights
-
-FILES = (WEIGHTS, TRAINING, STATE, MANIFEST)
-
-
-def made(step: int) -> Checkpoint:
-    return Checkpoint(
-        step,
-        {"weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)},
-        {"momentum": torch.full((4,), step, dtype=torch.bfloat16)},
-        {"config": {"seed": 0}, "rate": 0.1 + step},
-    )
-
-
-def steps(folder: Path) -> list[int]:
-    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+from tests.pwoct.training.stored import FILES, made, steps, two_in
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the checkpoints of steps 10 and 20."""
-    for step in (10, 20):
-        store(tmp_path, made(step))
-    return tmp_path
+    return two_in(tmp_path)
 
 
 def test_what_is_stored_is_read(folder):
@@ -91,44 +70,6 @@ def test_a_link_in_place_of_a_checkpoint_is_replaced(folder, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_folders_reach_the_disk_before_and_after_the_rename(folder, monkeypatch):
-    synced = []
-    monkeypatch.setattr(checkpoint, "_sync", lambda path: synced.append((path, steps(folder))))
-    store(folder, made(30))
-    write_atomically(folder / "note", b"1")
-    part = folder / ".writing-step-0000000030"
-    assert synced == [(part, [10, 20]), (folder, [10, 20, 30]), (folder, [20, 30])]
-
-
-def next_descriptor():
-    descriptor = os.dup(1)
-    os.close(descriptor)
-    return descriptor
-
-
-def test_all_content_is_on_the_disk_before_the_rename(tmp_path, monkeypatch):
-    """Every file whole, then their folder, then the folder of checkpoints; no descriptor stays open."""
-    synced = []
-
-    def fsync(descriptor):
-        state = os.fstat(descriptor)
-        synced.append((state.st_ino, state.st_size))
-
-    before = next_descriptor()
-    monkeypatch.setattr(os, "fsync", fsync)
-    path = store(tmp_path / "new", made(10))
-    assert next_descriptor() == before
-    files = [(entry.stat().st_ino, entry.stat().st_size) for entry in map(path.joinpath, FILES)]
-    assert synced[:4] == files
-    assert [inode for inode, _ in synced[4:]] == [path.stat().st_ino, path.parent.stat().st_ino]
-
-
-def test_files_have_the_usual_permissions(tmp_path):
-    (tmp_path / "usual").touch()
-    write_atomically(tmp_path / "note", b"1")
-    assert (tmp_path / "note").stat().st_mode == (tmp_path / "usual").stat().st_mode
-
-
 def test_the_checkpoint_of_a_step_is_chosen(folder):
     assert chosen(folder, 10).step == 10
     assert steps_kept(folder) == "10, 20"
@@ -159,23 +100,6 @@ def test_what_was_set_aside_before_is_replaced(folder):
     set_aside(folder, newer_than=10)
     assert [path.name for path in folder.glob("damaged-*")] == ["damaged-step-0000000020"]
     assert steps(folder) == [10]
-
-
-def test_a_file_is_replaced_though_an_earlier_attempt_left_its_part(tmp_path):
-    (tmp_path / ".note.part").write_bytes(b"half")
-    write_atomically(tmp_path / "note", b"whole")
-    assert (tmp_path / "note").read_bytes() == b"whole"
-    assert [path.name for path in tmp_path.iterdir()] == ["note"]
-
-
-def test_an_error_is_told_though_its_part_is_gone(folder, monkeypatch):
-    def vanish(part, made):
-        part.rmdir()
-        raise OSError(errno.EIO, "the disk is gone")
-
-    monkeypatch.setattr(checkpoint, "_write_files", vanish)
-    with pytest.raises(OSError, match="the disk is gone"):
-        store(folder, made(30))
 
 
 def test_an_empty_folder_is_a_start(tmp_path):
@@ -275,29 +199,6 @@ def test_damaged_ones_set_aside_do_not_count_as_kept(folder):
         shutil.rmtree(folder / f"step-{step:010d}")
     with pytest.raises(CheckpointError, match="damaged-step-0000000020: was found damaged earlier"):
         newest(folder)
-
-
-@pytest.mark.parametrize("nth", range(5))
-def test_a_full_disk_keeps_what_was_there(nth, folder, monkeypatch):
-    """At each of the files and at the rename."""
-    left = [nth]
-
-    def full(original):
-        def write(*arguments):
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return original(*arguments)
-
-        return write
-
-    monkeypatch.setattr(checkpoint, "_write", full(checkpoint._write))
-    monkeypatch.setattr(Path, "rename", full(Path.rename))
-    with pytest.raises(OSError, match="No space left"):
-        store(folder, made(30))
-    assert steps(folder) == [10, 20]
-    assert newest(folder)[0].step == 20
-    assert not list(folder.glob(".writing-*"))
 
 
 def test_foreign_weights_hold_nothing_but_tensors(tmp_path):
