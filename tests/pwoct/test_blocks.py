@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -60,3 +61,16 @@ def zero(block):
     for module in block.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.zeros_(module.weight)
+
+
+@pytest.mark.parametrize("size", [(9, 12), (10, 11)])
+def test_a_row_of_blocks_keeps_the_size_where_only_low_branches_come_in(size):
+    """The second stage has no high branch; the third one halves the size of the images that it is told."""
+    model = resnet(14, alpha=(0.5, 1, 0.5), width=4).eval()
+    second, third = model.stages[1], model.stages[2]
+    assert (second.stride, third.stride, model.stages.stride) == (2, 2, 4)
+    halved = tuple(-(-side // 2) for side in size)
+    low = second(Octave(torch.randn(1, 2, *size), torch.randn(1, 2, *halved)), None)
+    assert low.high is None
+    high = third[0](low, halved).high
+    assert high.shape[2:] == tuple(-(-side // 2) for side in halved)

@@ -10,6 +10,7 @@ from pwoct.branches import (
     per_branch,
     pool,
     rebranch,
+    strided,
     upsample,
 )
 from tests.pwoct import reference
@@ -138,3 +139,8 @@ class TestBatchNorm:
             OctBatchNorm2d(8, 0.5)(Octave(torch.zeros(2, 4, 4, 4), None))
         with pytest.raises(ValueError, match="this layer needs no low branch, got one"):
             OctBatchNorm2d(8)(Octave(torch.zeros(2, 8, 4, 4), torch.zeros(2, 8, 2, 2)))
+
+
+def test_each_side_is_strided():
+    assert strided((35, 32), 2) == (18, 16)
+    assert strided((4, 9), 3) == (2, 3)

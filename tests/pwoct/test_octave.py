@@ -244,3 +244,19 @@ def test_deepcopy_and_state_dict():
     for other in (twin, copy.deepcopy(layer)):
         assert all(torch.equal(a, b) for a, b in zip(layer(x), other(x), strict=True))
         assert not {p.data_ptr() for p in layer.parameters()} & {p.data_ptr() for p in other.parameters()}
+
+
+def test_one_channel_is_a_branch():
+    """Of 4 channels at alpha 1/4, one is low: it counts as a branch on either side."""
+    assert OctConv(4, 4, alpha_in=0.25, alpha_out=0.25, depthwise=True).ll is not None
+    assert OctConv(4, 2, alpha_in=0.25, alpha_out=0.5, stride=2).lh is not None
+
+
+def test_a_high_size_that_does_not_fit_is_refused():
+    layer = OctConv(8, 8, alpha_in=1, alpha_out=0.5)
+    low = Octave(None, torch.zeros(2, 8, 3, 3))
+    assert layer(low, (5, 6)).high.shape == (2, 4, 5, 6)
+    with pytest.raises(
+        ValueError, match=r"that of LH, doubled, or one less, got \(5, 7\) and LH of \(3, 3\)"
+    ):
+        layer(low, (5, 7))

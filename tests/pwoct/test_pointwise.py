@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 
 from pwoct.octave import OctConv
 from pwoct.plan import with_plan
-from pwoct.pointwise import NarrowPointwiseConv2d, pointwise_conv
+from pwoct.pointwise import NarrowPointwiseConv2d, conv_class, every, pointwise_conv
 from pwoct.pwise_octave import PwiseOctConv
 from pwoct.resnet import resnet
 from tests.pwoct.networks import relative_error, step
@@ -119,3 +119,22 @@ def test_a_step_at_the_size_that_ended_by_a_signal(plan, options):
     assert relative_error(got[0], expected[0]) < 1e-4
     off = sum((a.double() - b).norm() for a, b in zip(got[2:], expected[2:], strict=True))
     assert off / sum(b.double().norm() for b in expected[2:]) < 1e-2  # a ReLU near zero may go either way
+
+
+def test_only_what_is_affected_has_gradients_of_its_own():
+    """Strided 1x1 convolutions of fewer than 16 channels."""
+    kinds = {
+        ((1, 1), 2, 15): NarrowPointwiseConv2d,
+        ((1, 1), 1, 15): nn.Conv2d,
+        ((1, 1), 2, 16): nn.Conv2d,
+        ((3, 3), 2, 8): nn.Conv2d,
+    }
+    assert {given: conv_class(*given) for given in kinds} == kinds
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_every_pixel_of_a_stride_in_the_same_layout(layout):
+    x = torch.rand(2, 3, 6, 6).contiguous(memory_format=layout)
+    y = every(x, (2, 3))
+    assert torch.equal(y, x[:, :, [0, 2, 4]][..., [0, 3]])
+    assert y.is_contiguous(memory_format=layout)

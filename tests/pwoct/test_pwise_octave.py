@@ -8,6 +8,7 @@ from torch.nn.functional import conv2d
 from pwoct.branches import Octave
 from pwoct.channels import PATHS
 from pwoct.octave import OctConv
+from pwoct.paths import PathSpec
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
 from tests.pwoct.test_octave import assert_is_the_reference, octave
 
@@ -177,3 +178,23 @@ def test_state_dict_round_trip():
 
 def test_repr_says_what_is_compressed():
     assert "paths='HL,LH', beta=5/2" in repr(PwiseOctConv(8, 8, paths=("lh", "hl"), beta=2.5))
+
+
+def test_beta_may_be_all_output_channels():
+    assert PwiseOctConv(8, 8, paths=("HH",), beta=8).hh.reduce.out_channels == 1
+
+
+def test_wrong_words_are_refused_where_no_path_needs_them():
+    for options in ({"width_rule": "max"}, {"between": "relu"}):
+        with pytest.raises(ValueError, match="must be one of"):
+            PwiseOctConv(8, 8, paths=(), **options)
+    path = PathSpec("HH", 4, 4, (3, 3), stride=1, dilation=1, groups=1, depthwise=False, bias=False)
+    with pytest.raises(ValueError, match="between must be one of none, bn, bn_relu, got 'relu'"):
+        Bottleneck(path, 2, "relu")
+
+
+def test_depthwise_may_exchange():
+    options = {"alpha_in": 0.5, "alpha_out": 0.5, "paths": ("HH",), "depthwise": True}
+    assert [name for name, _ in PwiseOctConv(8, 8, **options).named_children()] == ["hh", "ll"]
+    exchanging = PwiseOctConv(8, 8, exchange=True, **options)
+    assert [name for name, _ in exchanging.named_children()] == ["hh", "hl", "lh", "ll"]

@@ -1,5 +1,6 @@
 """Shortcuts without parameters: every second pixel, and zeros for new channels."""
 
+import pytest
 import torch
 
 from pwoct.blocks import OctBlock
@@ -7,7 +8,7 @@ from pwoct.branches import Octave
 from pwoct.channels import Split
 from pwoct.plan import why_not, with_plan
 from pwoct.resnet import resnet
-from pwoct.shortcut import ZeroPadShortcut
+from pwoct.shortcut import ZeroPadShortcut, check_shortcut
 from tests.pwoct.networks import images, needs_compiler, network, relative_error, step
 
 
@@ -66,3 +67,26 @@ def test_a_stride_that_is_no_pair_is_refused_in_one_line():
     model = network({"shortcut": "A"})
     model.stages[1][0].conv1.stride = 1
     assert "stages.1.0.conv1: execution plans need convolutions" in why_not("folded", model)
+
+
+def test_which_shortcuts_there_are():
+    check_shortcut("A", "C")
+    for rule in ("A", "B"):
+        check_shortcut("B", rule)
+        with pytest.raises(ValueError, match=f"needs stride rule C, got {rule}"):
+            check_shortcut("A", rule)
+    with pytest.raises(ValueError, match="shortcut must be one of A, B, got 'C'"):
+        check_shortcut("C", "C")
+
+
+@pytest.mark.parametrize("split", [Split(2, 2), Split(4, 0), Split(3, 2)])
+def test_a_branch_that_loses_channels_is_refused(split):
+    """From 4 and 1 channels; the same for a branch that appears."""
+    with pytest.raises(ValueError, match="shortcut A keeps all channels of a branch"):
+        ZeroPadShortcut(Split(4, 1), split, 2)
+    with pytest.raises(ValueError, match=r"the low branch has 0 channels before .* and 1 after it"):
+        ZeroPadShortcut(Split(4, 0), Split(4, 1), 2)
+
+
+def test_repr_names_channels_and_stride():
+    assert repr(ZeroPadShortcut(Split(2, 1), Split(4, 1), 2)) == "ZeroPadShortcut((2, 1), (4, 1), stride=2)"
