@@ -1,41 +1,18 @@
 // The plan "native": a network is an array of operations. Each thread computes all of them for one block of
 // images after another, so that feature maps stay in its cache and threads never wait for each other.
 
-#include "kernels.h"
-#include "moves.h"
-#include "pointwise_maps.h"
+#include "forward.h"
 #include "threads.h"
-#include "windows.h"
 #include "winograd.h"
 
 #include <cstring>
 
-// Numbers that operations refer to by their offsets: in the maps' type, in the sums' type (biases, scales, filters of
-// depthwise convolutions), and the tables and constants of moves.
-struct Numbers {
-  const void *weights, *scalars;
-  const int64_t *tables;
-  const double *constants;
-};
-
 template <class Type>
 static void compute(const Operation &op, const Numbers &numbers, typename Type::Vector *memory, void *scratch) {
-  typedef typename Type::Scalar Scalar;
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
   const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), nullptr, at(op.second),
                             at(op.pooled)};
-  const auto *scalars = static_cast<const Scalar *>(numbers.scalars);
-  const Scalar *bias = op.bias < 0 ? nullptr : scalars + op.bias;
-  switch (op.kind) {
-  case POOLING: return pool<Type, true>(op, maps);
-  case MAPPING: return map_pixels<Type>(op, maps, bias);
-  case WINDOWS: return pool_windows<Type>(op, maps);
-  case DEPTHWISE: return convolve_depthwise<Type>(op, maps, scalars + op.weight, bias);
-  case MOVING: return move<Type>(op, memory, maps.output, numbers.tables + op.table, numbers.constants);
-  }
-  const Weights<Type> weights = {static_cast<const typename Type::Weight *>(numbers.weights) + op.weight, bias};
-  if (op.kind == WINOGRAD_CONVOLUTION) convolve_tiles<Type>(op, maps, weights, scratch);
-  else convolve<Type>(op, maps, weights);
+  if (!compute_forward<Type>(op, numbers, maps, memory, scratch)) __builtin_trap(); // Python and C++ disagree
 }
 
 // Computes the blocks in [first, last). images: (blocks, vectors_in); results: (blocks, vectors_out); memory: the

@@ -1,7 +1,7 @@
 // Training steps: all operations are completed for all blocks before one that needs sums over all of them. Each
 // thread has its own blocks; threads wait for each other only at barriers.
 
-#include "kernels.h"
+#include "forward.h"
 #include "map_gradients.h"
 #include "threads.h"
 #include "weight_gradients.h"
@@ -235,21 +235,15 @@ static bool compute_gradients(const Operation &op, const Maps<BFloat16> &maps, f
   return false;
 }
 
-// Computes what networks of other kinds need. Returns whether the operation is of that kind.
+// Computes gradients of what networks of other kinds need. Returns whether the operation is of that kind.
 template <class Type>
-static bool compute_any(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t thread,
-                        const typename Type::Vector *memory) {
-  const typename Type::Scalar *filters = step.parameters + op.weight, *bias = op.bias < 0 ? nullptr : step.parameters + op.bias;
+static bool compute_any(const Operation &op, const Maps<Type> &maps, const Step<Type> &step, int64_t thread) {
   switch (op.kind) {
-  case MAPPING: map_pixels<Type>(op, maps, nullptr); return true;
-  case WINDOWS: pool_windows<Type>(op, maps); return true;
-  case DEPTHWISE: convolve_depthwise<Type>(op, maps, filters, bias); return true;
-  case MOVING: move<Type>(op, memory, maps.output, step.tables + op.table, step.constants); return true;
   case MAPPING_GRADIENT: map_gradient<Type>(op, maps); return true;
   case PRODUCT_SUMS: product_sums<Type>(op, maps); return true;
   case WINDOWS_GRADIENT: pool_gradient<Type>(op, maps); return true;
   case SCATTERING: scatter<Type>(op, maps, step.tables + op.table); return true;
-  case DEPTHWISE_GRADIENT: depthwise_gradient<Type>(op, maps, filters); return true;
+  case DEPTHWISE_GRADIENT: depthwise_gradient<Type>(op, maps, step.parameters + op.weight); return true;
   case TAP_GRADIENT: tap_gradients<Type>(op, maps, step.gradients_of(op.weight, thread)); return true;
   case BIAS_GRADIENT: bias_gradients<Type>(op, maps, step.gradients_of(op.bias, thread)); return true;
   }
@@ -262,21 +256,17 @@ static void compute(const Operation &op, const Step<Type> &step, int64_t block, 
   const auto at = [memory](int64_t offset) { return offset < 0 ? nullptr : memory + offset; };
   const Maps<Type> maps = {at(op.input), at(op.plus), at(op.doubled), at(op.output), at(op.source), at(op.result),
                             at(op.second), at(op.pooled)};
-  const Weights<Type> weights = {static_cast<const typename Type::Weight *>(step.weights) + op.weight,
-                                 op.bias < 0 ? nullptr : step.parameters + op.bias};
+  const Numbers numbers = {step.weights, step.parameters, step.tables, step.constants};
   void *scratch = step.scratch + thread * step.scratch_bytes;
   const bool is_first = block == 0;
   switch (op.kind) {
-  case CONVOLUTION: return convolve<Type>(op, maps, weights);
-  case WINOGRAD_CONVOLUTION: return convolve_tiles<Type>(op, maps, weights, scratch);
-  case POOLING: return pool<Type, true>(op, maps);
   case SUMMING: return pool<Type, false>(op, maps);
   case STATISTICS: return batch_statistics<Type>(op, maps, step.sums + block * step.sum_count + op.statistics);
   case NORMALISATION: return normalise<Type>(op, maps, step, is_first);
   case NORMALISATION_SUMS: return normalisation_sums<Type>(op, maps, step, block);
   case NORMALISATION_GRADIENT: return normalisation_gradient<Type>(op, maps, step, is_first);
   }
-  if (!compute_any(op, maps, step, thread, memory) &&
+  if (!compute_forward<Type>(op, numbers, maps, memory, scratch) && !compute_any(op, maps, step, thread) &&
       !compute_gradients(op, maps, step.gradients_of(op.weight, thread), scratch))
     __builtin_trap(); // Python and C++ disagree about the kinds
 }

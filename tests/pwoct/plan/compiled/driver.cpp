@@ -1,7 +1,7 @@
 // Runs the kernels for a test in another process: on another processor by an emulator, or with sanitizers. It reads
 // requests from its input and writes answers to its output; see driver.py.
 
-#include "kernels.h"
+#include "forward.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -24,10 +24,6 @@ struct Request {
   int64_t what, dtype, count, numbers[8];
 };
 enum { COUNTS, SCRATCH, RUN, TRAIN };
-
-struct Numbers { // of inference.cpp
-  const void *weights, *scalars, *tables, *constants;
-};
 
 struct Step { // of training.cpp
   const void *weights, *parameters;
@@ -96,7 +92,8 @@ void answer_counts() {
 void answer_run(const Kernels &kernels, const Request &request, const Operation *operations) {
   Buffer weights, scalars, tables, constants, images, results, memory;
   for (Buffer *buffer : {&weights, &scalars, &tables, &constants, &images}) read(*buffer);
-  const Numbers numbers = {weights.data, scalars.data, tables.data, constants.data};
+  const Numbers numbers = {weights.data, scalars.data, static_cast<const int64_t *>(tables.data),
+                           static_cast<const double *>(constants.data)};
   const auto [in, out, result, vectors, scratch, blocks, threads, unused] = request.numbers;
   (void)unused;
   kernels.run(operations, request.count, &numbers, images.data, in, results.reserve(blocks * out * BYTES), out,
