@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from costmodel.__main__ import SYMPY_CACHE
+from costmodel.__main__ import OBJECTS_BEFORE_COLLECTION, SYMPY_CACHE
 
 # As in the command line, and for the same reason. sympy reads it when it is first imported.
 os.environ.setdefault("SYMPY_CACHE_SIZE", SYMPY_CACHE)
+gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
 
 # Many tests start processes, which would compile all modules anew.
 sys.dont_write_bytecode = False

@@ -89,8 +89,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("site")
     command = [
         sys.executable,
-        "-m",
-        "sphinx",
+        "-c",
+        # As `-m sphinx`, but nothing looks for garbage in the trees of the pages: a quarter less time.
+        "import gc, sys; gc.disable(); from sphinx.cmd.build import main; sys.exit(main(sys.argv[1:]))",
         "-q",
         "-W",
         "--keep-going",
