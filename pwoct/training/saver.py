@@ -132,7 +132,7 @@ class Saver:
     def check_finite(self, totals: Tensor) -> None:
         """Raise DivergedError unless this rank's sums over the epoch and all weights are finite."""
         steps = self.progress.steps
-        name = finite({**self.learner.model.state_dict(), **self.learner.evaluated.state_dict()})
+        name = finite(self.learner.model.state_dict()) or finite(self.learner.evaluated.state_dict())
         if totals.isfinite().all() and name is None:
             return
         what = "the loss is" if not totals.isfinite().all() else f"the weights are ({name})"
