@@ -203,10 +203,6 @@ def test_the_space_for_all_checkpoints_is_asked_for(keep, saver, monkeypatch):
     one.resume()
 
 
-def test_bytes_in_a_readable_unit():
-    assert [_size(count) for count in (999_900, 1_000_000)] == ["999.9 kB", "1.0 MB"]
-
-
 def test_a_changed_configuration_is_recorded_and_its_learning_rate_told(saver):
     one = saver()
     one.resume()
@@ -276,9 +272,8 @@ def test_an_end_that_cannot_be_written_is_no_end(what, saver, monkeypatch):
     result = one.finish(one.learner.model, Score(torch.eye(2), 0.5), 1, "last epoch")
     assert result.unwritten == ([what] if what == "result" else [what, "result"])
     assert result.failures == 1
-    assert one.reporter.notes == [
-        f"the {what} could not be written ([Errno 28] full); the run is not finished"
-    ]
+    said = f"the {what} could not be written ([Errno 28] full); the run is not finished"
+    assert one.reporter.notes == [said]
     assert one.run.result() is None
 
 

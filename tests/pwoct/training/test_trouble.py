@@ -239,3 +239,7 @@ def test_checkpoints_that_are_links_are_removed_and_not_what_they_lead_to(run, i
     assert not old.is_symlink()
     assert {path.name for path in (tmp_path / "moved").iterdir()} >= {"model.safetensors"}
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-0000000008", "step-0000000012"]
+
+
+def test_bytes_in_a_readable_unit():
+    assert [_size(count) for count in (999_900, 1_000_000)] == ["999.9 kB", "1.0 MB"]
