@@ -16,7 +16,7 @@ from pwoct.training.evaluation import Score
 from pwoct.training.learner import Learner
 from pwoct.training.progress import Progress
 from pwoct.training.record import RunError, RunFolder
-from pwoct.training.saver import DivergedError, Keeping, Saver, _size
+from pwoct.training.saver import DivergedError, Keeping, Saver
 from tests.pwoct.training.notes import Notes
 from tests.pwoct.training.tiny import tiny
 
@@ -197,7 +197,7 @@ def test_the_space_for_all_checkpoints_is_asked_for(keep, saver, monkeypatch):
     size = sum(value.numel() * value.element_size() for value in one.learner.model.state_dict().values())
     needed = (keep + 2) * 4 * size
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
-    with pytest.raises(CheckpointError, match=f"needs {_size(needed)} for checkpoints, free: "):
+    with pytest.raises(CheckpointError, match=f"needs {saver_module._size(needed)} for checkpoints, free: "):
         one.resume()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed))
     one.resume()

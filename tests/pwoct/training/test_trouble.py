@@ -242,4 +242,4 @@ def test_checkpoints_that_are_links_are_removed_and_not_what_they_lead_to(run, i
 
 
 def test_bytes_in_a_readable_unit():
-    assert [_size(count) for count in (999_900, 1_000_000)] == ["999.9 kB", "1.0 MB"]
+    assert [pwoct.training.saver._size(count) for count in (999_900, 1_000_000)] == ["999.9 kB", "1.0 MB"]
