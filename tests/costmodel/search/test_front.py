@@ -49,3 +49,27 @@ def test_a_front_keeps_the_first_of_equal_points_and_their_weight() -> None:
     assert found.weight.tolist() == [1010, 10001]
     nothing = pareto_front(np.empty((0, 2), dtype=np.int64))
     assert [part.shape for part in nothing] == [(0, 2), (0,), (0,)]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
+def test_a_front_of_halves_is_the_front(monkeypatch: pytest.MonkeyPatch, dimensions: int) -> None:
+    """Points are halved until few are left; each half may rule points of the other out."""
+    monkeypatch.setattr(front, "LEAF", 3)
+    for seed in range(5):
+        points = some(seed, 60, dimensions)
+        rows = [tuple(row) for row in points.tolist()]
+        best = {
+            row for row in rows if not any(other != row and all(np.less_equal(other, row)) for other in rows)
+        }
+        found = pareto_front(points)
+        assert [tuple(row) for row in found.points.tolist()] == sorted(best)
+        assert found.first.tolist() == [rows.index(row) for row in sorted(best)]
+        assert found.weight.tolist() == [rows.count(row) for row in sorted(best)]
+        assert found.weight.dtype == np.int64
+
+
+def test_what_is_hopeless_does_not_depend_on_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "SAMPLE", 8)
+    points = np.random.default_rng(1).integers(0, 50, (400, 3), dtype=np.int64)
+    other = points * [1, 1000, 7] + [0, 5000, -3]
+    assert front._hopeless(other).tolist() == front._hopeless(points).tolist()
