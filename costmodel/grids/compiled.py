@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import sympy as sp
 
+from costmodel.grids.factored import factored
 from costmodel.grids.grid import BoolArray, IntArray, Ratios
 from costmodel.networks.closed_form import (
     BOTTLENECKS,
@@ -111,7 +112,7 @@ def _largest_value(symbol: sp.Symbol, n: int, width: int) -> int:
 @lru_cache(maxsize=512)
 def compiled(setting: Setting, kind: Kind) -> CompiledForm:
     """Return the quantities of a setting as one function; symbols and common terms are evaluated once."""
-    formulas = [_factored(formula) for formula in symbolic_quantities(setting, kind)]
+    formulas = [factored(formula) for formula in symbolic_quantities(setting, kind)]
     symbols = sorted(set().union(*(formula.free_symbols for formula in formulas)), key=str)
     readers = _readers(setting.width_rule)
     return CompiledForm(
@@ -122,7 +123,7 @@ def compiled(setting: Setting, kind: Kind) -> CompiledForm:
 
 
 def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
-    """Return the quantities of a setting as sums of products in which all coefficients are positive."""
+    """Return the quantities of a setting as polynomials in which all coefficients are positive."""
     blocks = 1 if kind.single_block else inner + 2
     design = SymbolicDesign(width, kind.branches, None, setting.width_rule, setting.between, kind.is_plain)
     backbone = Backbone(
@@ -135,28 +136,7 @@ def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
         setting.shortcut,
     )
     cost = network_cost(backbone, design, blocks, stage=setting.stage, batch=setting.batch)
-    return [sp.expand(getattr(cost, quantity)) for quantity in setting.quantities]
-
-
-def _factored(formula: sp.Expr) -> sp.Expr:
-    """Return an expanded formula, linear in the choices of paths, with their common factors taken out."""
-    # A fifth less arithmetic than the expanded form. Factoring further takes longer than it saves.
-    parts: dict[sp.Expr, list[sp.Expr]] = {}
-    for term in sp.Add.make_args(formula):
-        choice = next((s for s in term.free_symbols if s.name.startswith(("plain", "pwise"))), sp.S.One)
-        parts.setdefault(choice, []).append(term / choice)
-    return sp.Add(*(choice * _common_out(sp.Add(*terms)) for choice, terms in parts.items()))
-
-
-def _common_out(polynomial: sp.Expr) -> sp.Expr:
-    if polynomial.is_number:
-        return polynomial
-    content, primitive = sp.Poly(polynomial).primitive()
-    powers, rest = primitive.terms_gcd()
-    monomial = sp.Mul(*(symbol**power for symbol, power in zip(rest.gens, powers, strict=True)))
-    if monomial == 1 and content != 1:  # sympy would multiply the number into the sum
-        return sp.Mul(content, rest.as_expr(), evaluate=False)
-    return sp.Mul(content, monomial, rest.as_expr())
+    return [sp.sympify(getattr(cost, quantity)) for quantity in setting.quantities]
 
 
 @cache
