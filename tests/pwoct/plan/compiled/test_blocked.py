@@ -100,14 +100,28 @@ def error_of(results, exact):
     return float(sum(off) / sum(b.double().norm() for b in exact[1:]))
 
 
+@pytest.fixture(scope="module")
+def wide():
+    """A network of twice the width, images and its step in float64; each once, for float32 and bfloat16."""
+    made = {}
+
+    def of(options):
+        if repr(options) not in made:
+            depth = 14 if options.get("shortcut") == "A" else 8
+            model, x = network({"width": 16, **options}, depth).train(), images(SIZE, 32)
+            made[repr(options)] = model, x, step(copy.deepcopy(model).double(), x)
+        return made[repr(options)]
+
+    return of
+
+
 @cases
-def test_blocked_in_float32(options):
+def test_blocked_in_float32(wide, options):
     """Beside float64, as far from it as the reference is; of two batches the better one, since a ReLU near
     zero may go either way."""
-    model = network({"width": 16, **options}).train()
+    model, first, expected = wide(options)
     excess = []
-    for x in (images(SIZE, 32), -images(SIZE, 32)):
-        exact = step(copy.deepcopy(model).double(), x)
+    for x, exact in ((first, expected), (-first, step(copy.deepcopy(model).double(), -first))):
         reference = step(copy.deepcopy(model), x.float())
         blocked = step(with_plan(copy.deepcopy(model), "blocked"), x.float())
         assert relative_error(blocked[0], exact[0]) < 1e-4
@@ -118,16 +132,15 @@ def test_blocked_in_float32(options):
 @pytest.mark.parametrize(
     "options", [*NETWORKS.values(), {"width": 9}, {"width": 13, "alpha": "1/3"}], ids=str
 )
-def test_blocked_under_autocast(options):
+def test_blocked_under_autocast(wide, options):
     """Beside float64, hardly further from it than "lean" is under autocast: what Winograd's method multiplies
     is rounded after it was added up."""
     skip_without(torch.bfloat16)
-    model = network({"width": 16, **options}).train()
-    exact = step(copy.deepcopy(model).double(), images(SIZE, 32))
+    model, x, exact = wide(options)
     errors = []
     for plan in ("lean", "blocked"):
         with torch.autocast("cpu", torch.bfloat16):
-            results = step(with_plan(copy.deepcopy(model), plan), images(SIZE, 32).float())
+            results = step(with_plan(copy.deepcopy(model), plan), x.float())
         assert relative_error(results[0], exact[0]) < 2e-1
         errors.append(error_of(results, exact))
     assert 1e-4 < errors[1] < 1.5 * errors[0]  # rounded, and no more than that

@@ -39,16 +39,14 @@ def test_threads_share_the_blocks(count):
         torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10 * wanted.abs().max().item() + 1e-11)
 
 
-FEWER_THREADS = """
-import torch
-from pwoct.plan import with_plan
-from tests.pwoct.networks import images, network, step
-torch.set_num_threads(3)
-model, x = network({"alpha": "1/2"}, depth=8).double(), images((16, 16), 40)
-results = [*step(with_plan(model, "blocked"), x), with_plan(model.eval(), "native", size=(16, 16))(x.float())]
-torch.set_num_threads(1)
-print(float(sum(result.double().abs().sum() for result in results)).hex())
-"""
+def sum_by_three_threads():
+    """Add up what a training step and inference compute by as many threads of three as there are."""
+    torch.set_num_threads(3)
+    model, x = network({"alpha": "1/2"}, depth=8).double(), images((16, 16), 40)
+    native = with_plan(copy.deepcopy(model).eval(), "native", size=(16, 16))
+    results = [*step(with_plan(model, "blocked"), x), native(x.float())]
+    torch.set_num_threads(1)
+    return float(sum(result.double().abs().sum() for result in results))
 
 
 def test_threads_are_those_of_pytorch():
@@ -65,21 +63,16 @@ def test_threads_are_those_of_pytorch():
 
 def test_fewer_threads_than_were_asked_for():
     """Whoever limits OpenMP gets the same numbers."""
-    sums = [
-        float.fromhex(
-            subprocess.run(
-                [sys.executable, "-c", FEWER_THREADS],
-                env={**os.environ, "OMP_THREAD_LIMIT": limit},
-                cwd=Path(__file__).parents[4],
-                capture_output=True,
-                check=True,
-                text=True,
-                timeout=120,
-            ).stdout
-        )
-        for limit in ("1", "3")
-    ]
-    assert sums[0] == pytest.approx(sums[1], rel=1e-6)
+    limited = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import *; print(sum_by_three_threads().hex())"],
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        cwd=Path(__file__).parents[4],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    assert float.fromhex(limited) == pytest.approx(sum_by_three_threads(), rel=1e-6)
 
 
 def test_evaluation_is_lean():

@@ -1,6 +1,7 @@
 """The plan "native" computes the function of the reference, however images, threads and memory are cut."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 import torch
@@ -9,11 +10,12 @@ from torch.nn.functional import conv2d
 
 from pwoct.branches import pool, size_of, upsample
 from pwoct.plan import with_plan
+from pwoct.plan.compiled import network as plan_native
 from pwoct.plan.compiled.operations import Map
 from pwoct.plan.compiled.program import Program, ProgramRecorder
 from pwoct.plan.folded.convolve import Convolution, Geometry
 from tests.pwoct.networks import (
-    cases,
+    NETWORKS,
     images,
     needs_compiler,
     network,
@@ -79,16 +81,26 @@ def check_convolution(dtype, kernel, geometry, channels, size):
     assert (got.double() - expected).abs().max() <= ERRORS[dtype] / 3 * expected.abs().max()
 
 
-@needs_compiler
-@cases
-@sizes
-@dtypes
-def test_native_is_the_reference(options, size, dtype):
-    skip_without(dtype)
-    model = network(options).double().eval()
+@cache
+def computed(name, size):
+    """A network, images, and what it computes of them."""
+    model = network(NETWORKS[name]).double().eval()
     x = images(size, 19)  # fills no block
     with torch.no_grad():
-        expected = model(x)
+        return model, x, model(x)
+
+
+recorded_once = cache(plan_native.record_network)  # for all dtypes
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", NETWORKS)
+@sizes
+@dtypes
+def test_native_is_the_reference(name, size, dtype, monkeypatch):
+    skip_without(dtype)
+    monkeypatch.setattr(plan_native, "record_network", recorded_once)
+    model, x, expected = computed(name, size)
     assert relative_error(with_plan(model, "native", size=size, dtype=dtype)(x), expected) < ERRORS[dtype]
 
 

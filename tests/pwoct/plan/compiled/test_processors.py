@@ -29,11 +29,11 @@ from tests.pwoct.plan.compiled.test_native import (
     check_convolution,
 )
 
-# Optimisation with sanitizers takes minutes to compile, and checks as inline code or with messages take twice as long:
+# Optimisation with sanitizers takes minutes to compile; checks in line or with messages take twice as long:
 # undefined behaviour ends the program without a word.
 SANITIZERS = (
-    *("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fsanitize-undefined-trap-on-error"),
-    "--param=asan-instrumentation-with-call-threshold=0",
+    *("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    *("-fsanitize-undefined-trap-on-error", "--param=asan-instrumentation-with-call-threshold=0"),
 )
 ARM, OLDER_ARM = "-march=armv8.2-a+bf16", "-march=armv8-a"
 
