@@ -15,6 +15,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from costmodel.convention import QUANTITIES, Cost
+from costmodel.networks.expansion import expanded
 from costmodel.networks.network import Backbone, Design, fold, record_resnet
 from costmodel.networks.stages import STAGES, paths_per_stage, per_stage
 from costmodel.operators.octave import PATHS, PathConvolution, PathRequest, plain_path
@@ -210,7 +211,7 @@ def closed_form(
     if form != "channels":
         splits = _splits(design, form)
         values |= splits | {m: sp.sympify(w).xreplace(splits) for m, w in _widths(design, form).items()}
-    return cost.map(lambda value: sp.expand(sp.sympify(value).xreplace(values)))
+    return cost.map(lambda value: expanded(sp.sympify(value).xreplace(values)))
 
 
 def _divisible_by_8(size: Pair) -> tuple[Pair, dict[sp.Symbol, Size]]:
