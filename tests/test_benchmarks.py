@@ -9,6 +9,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
+from pwoct.pwise_octave import PwiseOctConv
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -138,3 +140,25 @@ def test_claims_that_meet_a_defect_first_exist(load):
     names = [claim.name for claim in mutants._claims()]
     for text in {*mutants.QUICK, *(text for texts in mutants.FIRST.values() for text in texts)}:
         assert any(text in name for name in names), text
+
+
+def test_mutants_replace_the_functions_that_they_change(load):
+    """One mutant per place, each with the same closure, and only the changed function differs."""
+    mutation = load("mutation")
+    path = FOLDER.parent / "pwoct" / "pwise_octave.py"
+    found = list(mutation.mutants(path))
+    names = [mutant.name for mutant in found]
+    place = "pwoct/pwise_octave.py PwiseOctConv.extra_repr line"
+    (changed,) = (mutant for mutant in found if mutant.name.startswith(place))
+    assert changed.name.endswith(": None")
+    assert any("super().__init__()" in name and name.endswith("left out") for name in names)
+    layer = PwiseOctConv(4, 4, paths=("HH",))
+    before, told = PwiseOctConv.extra_repr.__code__, layer.extra_repr()
+    live = mutation.Live({str(path)})
+    live.caches.clear()  # those of this process stay filled
+    try:
+        live.install(changed)
+        assert layer.extra_repr() is None
+    finally:
+        PwiseOctConv.extra_repr.__code__ = before
+    assert layer.extra_repr() == told
