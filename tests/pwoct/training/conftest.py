@@ -1,12 +1,14 @@
 """Images for tests of the trainer."""
 
 import shutil
+from functools import partial
 
 import pytest
 
 from pwoct.training.record import RunFolder
 from pwoct.training.synthetic import synthetic
 from pwoct.training.train import train
+from tests.pwoct.training.savers import saver_of
 from tests.pwoct.training.tiny import tiny
 
 collect_ignore = ["windows.py"]  # a plugin for a process of its own: it hides what this one has imported
@@ -29,3 +31,9 @@ def finished(tmp_path_factory, images):
 def run(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture
+def saver(tmp_path):
+    """Makes savers of one run; each stands for a process."""
+    return partial(saver_of, tmp_path / "run")

@@ -13,45 +13,10 @@ from pwoct.training import saver as saver_module
 from pwoct.training.checkpoint import CheckpointError, newest, read
 from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score
-from pwoct.training.learner import Learner
-from pwoct.training.progress import Progress
 from pwoct.training.record import RunError, RunFolder
-from pwoct.training.saver import DivergedError, Keeping, Saver
-from tests.pwoct.training.notes import Notes
+from pwoct.training.saver import DivergedError
+from tests.pwoct.training.savers import STEPS, close_epoch, go_on, stored
 from tests.pwoct.training.tiny import tiny
-
-STEPS = 4  # per epoch
-
-
-@pytest.fixture
-def saver(tmp_path):
-    """Makes savers of one run; each stands for a process."""
-
-    def made(config=None, **keeping):
-        config = config or tiny()
-        run, learner = RunFolder(tmp_path / "run"), Learner(config, 10, 3, Ranks())
-        run.path.mkdir(exist_ok=True)
-        progress = Progress.on(torch.device("cpu"), STEPS)
-        return Saver(config, "data", run, Ranks(), Notes(), learner, progress, Keeping(**keeping), {})
-
-    return made
-
-
-def go_on(saver, steps):
-    for step in range(steps):
-        saver.learner.update(torch.randn(4, 3, 16, 16), torch.arange(4), 0.01, step)
-        saver.progress.add(torch.tensor(2.0), torch.tensor(3), 16, 0.5)
-
-
-def close_epoch(saver):
-    numbers = ("rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "images_per_second")
-    counted = {"epoch": saver.progress.epoch + 1, "step": saver.progress.steps}
-    times = {"seconds": 90.0, "evaluation_seconds": 30.0}
-    saver.progress.next_epoch({**counted, **dict.fromkeys(numbers, 0.5), **times})
-
-
-def stored(saver):
-    return sorted(path.name for path in saver.run.checkpoints.iterdir())
 
 
 def test_it_is_due_after_its_minutes(saver, monkeypatch):
@@ -200,20 +165,6 @@ def test_the_space_for_all_checkpoints_is_asked_for(keep, saver, monkeypatch):
         one.resume()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed))
     one.resume()
-
-
-def test_a_changed_configuration_is_recorded_and_its_learning_rate_told(saver):
-    one = saver()
-    one.resume()
-    go_on(one, 3)
-    one.save()
-    other = saver(tiny(optimiser__lr=0.06))
-    other.resume(["optimiser.lr"])
-    assert other.progress.changes == ["optimiser.lr"]
-    assert other.reporter.notes[1].startswith("the learning rate continues at ")
-    last = saver(tiny(epochs=3, optimiser__lr=0.06))
-    last.resume(["epochs", "optimiser.lr"])
-    assert last.progress.changes == ["epochs", "optimiser.lr"]
 
 
 def test_what_cannot_change_within_a_run(saver):
