@@ -90,7 +90,14 @@ def _flat(x: Tensor) -> Tensor:
 
 @contextmanager
 def fusing(enabled: bool) -> Iterator[None]:
-    """Enable or disable sums and ReLUs fused into convolutions, in this thread."""
+    """Enable or disable sums and ReLUs fused into convolutions, in this thread.
+
+    Under torch.compile it does nothing: no convolution that is traced fuses them, and a context variable would end
+    the graph.
+    """
+    if torch.compiler.is_compiling():
+        yield
+        return
     token = _fuses.set(enabled)
     try:
         yield

@@ -92,7 +92,7 @@ class Convolution:
         x: (n, c_in, h, w). onto, plus: of the output's shape; at most one of them.
         """
         other = plus if onto is None else onto
-        if not (is_fusing() and is_fusable(x)) or not (other is None or is_channels_last(other)):
+        if not (is_fusable(x) and is_fusing()) or not (other is None or is_channels_last(other)):
             return self._in_steps(x, onto, plus, relu)
         weight, bias, ops = self._arrange(x), self.bias, torch.ops.mkldnn
         added: tuple[object, ...] = ("add", 1.0, "relu" if relu else None, [], None)

@@ -13,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from pwoct.plan import PLANS, BlockedNetwork, LeanNetwork, with_plan
 from pwoct.plan.compiled import program
 from pwoct.plan.compiled.layout import layout_of
+from pwoct.plan.folded.network import FoldedNetwork
 from tests.pwoct.networks import images, needs_compiler, network, relative_error, step
 
 pytestmark = [
@@ -41,7 +42,7 @@ def trace(forward, x):
 
 
 def compile_(forward, x):
-    whole = isinstance(forward, LeanNetwork) and not isinstance(forward, BlockedNetwork)
+    whole = isinstance(forward, LeanNetwork | FoldedNetwork) and not isinstance(forward, BlockedNetwork)
     return torch.compile(forward, backend="aot_eager", fullgraph=whole)
 
 
