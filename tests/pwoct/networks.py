@@ -76,6 +76,15 @@ def relative_error(got, expected):
     return ((got.double() - expected).abs().max() / expected.abs().max()).item()
 
 
+def assert_same(results, references, rtol=1e-10, atol=1e-11):
+    """Compare tensors one by one, each up to `rtol` of its largest value and `atol`."""
+    for got, expected in zip(results, references, strict=True):
+        bounds = {"rtol": rtol, "atol": rtol * expected.abs().max().item() + atol}
+        alike = got.dtype == expected.dtype and got.shape == expected.shape
+        if not (alike and torch.allclose(got, expected, **bounds)):
+            torch.testing.assert_close(got, expected, **bounds)  # slower, but it says what differs
+
+
 def step(forward, x):
     """Return all that a training step leaves: the output, gradients, running statistics."""
     x = x.detach().requires_grad_(True)

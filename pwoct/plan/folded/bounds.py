@@ -92,8 +92,8 @@ def _flat(x: Tensor) -> Tensor:
 def fusing(enabled: bool) -> Iterator[None]:
     """Enable or disable sums and ReLUs fused into convolutions, in this thread.
 
-    Under torch.compile it does nothing: no convolution that is traced fuses them, and a context variable would end
-    the graph.
+    Under torch.compile it does nothing: no convolution that is traced fuses them, and a context variable
+    would end the graph.
     """
     if torch.compiler.is_compiling():
         yield

@@ -11,6 +11,7 @@ import pwoct.plan.compiled.blocked as plan_blocked
 from pwoct.plan import with_plan
 from tests.pwoct.networks import (
     NETWORKS,
+    assert_same,
     cases,
     images,
     needs_compiler,
@@ -30,10 +31,7 @@ SIZE = (16, 16)
 def test_blocked_is_the_reference(options, size):
     model = network(options).double().train()
     blocked = with_plan(copy.deepcopy(model), "blocked")
-    for got, expected in zip(step(blocked, images(size, 24)), step(model, images(size, 24)), strict=True):
-        torch.testing.assert_close(
-            got, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item() + 1e-11
-        )
+    assert_same(step(blocked, images(size, 24)), step(model, images(size, 24)))
 
 
 @cases
@@ -48,10 +46,7 @@ def test_odd_maps_are_right_or_refused(options, size):
         with pytest.raises(ValueError, match=re.escape(reason)):
             blocked(images(size, 8))
         return
-    for one, expected in zip(step(blocked, images(size, 8)), step(model, images(size, 8)), strict=True):
-        torch.testing.assert_close(
-            one, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item() + 1e-11
-        )
+    assert_same(step(blocked, images(size, 8)), step(model, images(size, 8)))
 
 
 def test_a_high_branch_that_is_odd_at_the_end():
@@ -76,10 +71,7 @@ def test_strides_and_dilations(stride, dilation, size):
     block.conv1 = nn.Conv2d(8, 16, 3, **options).double()
     block.shortcut = nn.Conv2d(8, 16, 1, stride=stride, bias=False).double()
     blocked = with_plan(copy.deepcopy(model), "blocked")
-    for got, expected in zip(step(blocked, images(size, 8)), step(model, images(size, 8)), strict=True):
-        torch.testing.assert_close(
-            got, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item() + 1e-11
-        )
+    assert_same(step(blocked, images(size, 8)), step(model, images(size, 8)))
 
 
 @pytest.mark.parametrize("width", [9, 10, 13, 14, 22])
@@ -88,10 +80,7 @@ def test_channels_that_fill_nothing(width, alpha):
     """What is computed at once are 6, 4, 2 and 1 output channels, and 4 x 4 gradients of kernels."""
     model = network({"width": width, "alpha": alpha}, depth=8).double()
     blocked = with_plan(copy.deepcopy(model), "blocked")
-    for got, expected in zip(step(blocked, images(SIZE, 8)), step(model, images(SIZE, 8)), strict=True):
-        torch.testing.assert_close(
-            got, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item() + 1e-11
-        )
+    assert_same(step(blocked, images(SIZE, 8)), step(model, images(SIZE, 8)))
 
 
 def error_of(results, exact):
