@@ -38,3 +38,8 @@ def test_concatenating_moves_and_calculates_nothing() -> None:
     cost = elementwise.concatenate(30)
     assert cost == Cost(other_outputs=30, elements_read=30, elements_written=30, calls=1)
     assert cost.element_ops == 0
+
+
+def test_padding_copies_elements_and_writes_zeros() -> None:
+    cost = elementwise.zero_pad(30, 50)
+    assert cost == Cost(other_outputs=50, elements_read=30, elements_written=50, calls=1)

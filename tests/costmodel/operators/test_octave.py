@@ -169,6 +169,13 @@ def test_impossible_layers_are_refused(options: dict[str, Any], message: str) ->
         octave(OctaveLayer(**{"c_in": (12, 4), "c_out": (12, 4), **options}), 8)
 
 
+@pytest.mark.parametrize("option", ["kernel", "stride", "dilation", "groups"])
+def test_a_layer_with_an_option_of_zero_does_not_exist(option: str) -> None:
+    options: dict[str, Any] = {option: (0, 3) if option == "kernel" else 0}
+    with pytest.raises(ValueError, match=f"^{option} must be at least 1, got 0$"):
+        OctaveLayer((12, 4), (12, 4), **options)
+
+
 def test_an_input_without_an_expected_branch_is_refused() -> None:
     layer = OctaveLayer((12, 4), (12, 4))
     with pytest.raises(ValueError, match=r"expects .* channels, but the input's L branch is empty"):

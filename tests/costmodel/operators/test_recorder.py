@@ -107,6 +107,16 @@ def test_concatenation_joins_channels() -> None:
     assert rec.operators[0].cost.elements_written == 7 * 48
 
 
+def test_zeros_follow_the_channels_of_every_second_pixel() -> None:
+    rec = Recorder(batch=5)
+    y = rec.zero_pad("pad", FeatureMap(4, (7, 6), "x"), 10, 2)
+    assert (y.channels, y.size) == (10, (4, 3))
+    (operator,) = rec.operators
+    assert (operator.name, operator.kind) == ("pad", "zero_pad")
+    assert operator.cost.elements_read == 5 * 4 * 12
+    assert operator.cost.elements_written == 5 * 10 * 12
+
+
 def test_a_linear_layer_reads_channels() -> None:
     rec = Recorder(batch=5)
     y = rec.linear("fc", FeatureMap(64, (1, 1), "pooled"), 10)
