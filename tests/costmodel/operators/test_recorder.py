@@ -112,7 +112,7 @@ def test_zeros_follow_the_channels_of_every_second_pixel() -> None:
     y = rec.zero_pad("pad", FeatureMap(4, (7, 6), "x"), 10, 2)
     assert (y.channels, y.size) == (10, (4, 3))
     (operator,) = rec.operators
-    assert (operator.name, operator.kind) == ("pad", "zero_pad")
+    assert (operator.name, operator.part) == ("pad", "zero_pad")
     assert operator.cost.elements_read == 5 * 4 * 12
     assert operator.cost.elements_written == 5 * 10 * 12
 
