@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel.sizes import Size
+if TYPE_CHECKING:
+    from costmodel.sizes import Size  # imports sympy, which a counter's process need not
 
 # Convolutions and linear layers: each is counted separately, and their outputs are called activations.
 WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)

@@ -6,6 +6,7 @@ foreign code goes to stderr.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -13,10 +14,16 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+# As `python -m`, but it looks for garbage as rarely as this process, from the first import on.
+RUN = (
+    "import gc, runpy, sys; gc.set_threshold(int(sys.argv[1])); "
+    "runpy.run_module(sys.argv[2], run_name='__main__', alter_sys=True)"
+)
+
 
 def command(module: str) -> list[str]:
     """Return the command that runs a module as such a job."""
-    return [sys.executable, "-m", module]
+    return [sys.executable, "-c", RUN, str(gc.get_threshold()[0]), module]
 
 
 def environment() -> dict[str, str]:
