@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -65,15 +66,15 @@ COMMANDS = "costmodel/commands/"
 CODE = ("costmodel", "pwoct", "tests", "benchmarks")
 
 
-def imports(tree: ast.AST, *, inside_functions: bool = True) -> Iterator[str]:
-    """Every module that a syntax tree imports; on request without what functions or type checkers import."""
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that a syntax tree imports, without what functions or type checkers import."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-        elif inside_functions or not _is_deferred(node):
-            yield from imports(node, inside_functions=inside_functions)
+        elif not _is_deferred(node):
+            yield from imports(node)
 
 
 def _is_deferred(node: ast.AST) -> bool:
@@ -82,11 +83,33 @@ def _is_deferred(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What the rules ask about a source text; each text is parsed once for all of them."""
+
+    imported: tuple[tuple[str, tuple[str, ...]], ...]  # modules, and the names taken from them
+    classes: tuple[str, ...]  # those inside functions and classes aside
+    functions: tuple[tuple[str, int], ...]  # names, and the lines of their bodies
+
+
+@cache
+def outline(source: str) -> Outline:
+    tree = ast.parse(source)
+    nodes = [*ast.walk(tree)]
+    functions = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return Outline(
+        tuple(imports_with_names(nodes)),
+        tuple(node.name for node in tree.body if isinstance(node, ast.ClassDef)),
+        tuple((node.name, body_lines(node)) for node in functions),
+    )
+
+
 @cache
 def packages(source: str, *, inside_functions: bool = True) -> set[str]:
     """The top-level packages that a source text imports."""
-    tree = ast.parse(source)
-    return {module.split(".")[0] for module in imports(tree, inside_functions=inside_functions)}
+    if inside_functions:
+        return {module.split(".")[0] for module, _ in outline(source).imported}
+    return {module.split(".")[0] for module in imports(ast.parse(source))}
 
 
 def files(folder: str) -> list[str]:
@@ -109,19 +132,19 @@ def folder_of(path: str) -> str:
 def folders_imported(source: str) -> set[str]:
     """The folders of costmodel that a source text imports from."""
     found = set()
-    for module, names in imports_with_names(ast.parse(source)):
+    for module, names in outline(source).imported:
         if module.split(".")[0] == "costmodel":
             whole = [module, *(f"{module}.{name}" for name in names)]
             found |= {folder_of(path) for path in map(file_of, whole) if path is not None}
     return found
 
 
-def imports_with_names(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
-    for node in ast.walk(tree):
+def imports_with_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for node in nodes:
         if isinstance(node, ast.Import):
-            yield from ((alias.name, []) for alias in node.names)
+            yield from ((alias.name, ()) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module, [alias.name for alias in node.names]
+            yield node.module, tuple(alias.name for alias in node.names)
 
 
 def file_of(module: str) -> str | None:
@@ -146,7 +169,7 @@ def test_the_table_of_imports_has_no_circle_and_no_empty_permission() -> None:
 
 @pytest.mark.parametrize("path", [p for p in files("costmodel/commands") if "/shared/" not in p])
 def test_commands_import_no_other_command(path: str) -> None:
-    modules = {module for module, _ in imports_with_names(ast.parse(read(path)))}
+    modules = {module for module, _ in outline(read(path)).imported}
     assert not {m for m in modules if m.startswith("costmodel.commands.") and "shared" not in m}
 
 
@@ -215,21 +238,17 @@ def test_the_search_for_imports_can_fail(source: str, found: set[str], found_at_
     assert packages(source, inside_functions=False) == found_at_import
 
 
-def classes(source: str) -> list[str]:
-    """The public classes that a module defines, those inside functions and classes aside."""
-    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
-
-
 def test_no_two_modules_define_a_class_of_one_name() -> None:
     homes: dict[str, list[str]] = {}
     for path in files("costmodel") + files("pwoct"):
-        for name in classes(read(path)):
+        for name in outline(read(path)).classes:
             homes.setdefault(name, []).append(path)
     assert {name: paths for name, paths in homes.items() if len(paths) > 1 and not name.startswith("_")} == {}
 
 
 def test_the_search_for_classes_can_fail() -> None:
-    assert classes("class A:\n    class B: ...\ndef f():\n    class C: ...\n") == ["A"]
+    source = "class A:\n    class B: ...\ndef f():\n    class C: ...\n"
+    assert outline(source).classes == ("A",)
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -253,11 +272,7 @@ LONG_BODIES = {
 def test_modules_and_functions_are_short(path: str) -> None:
     source = read(path)
     assert source.count("\n") <= 300
-    long = {
-        (path, node.name)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > 40
-    }
+    long = {(path, name) for name, lines in outline(source).functions if lines > 40}
     assert long <= LONG_BODIES
 
 
@@ -270,9 +285,8 @@ def test_modules_and_functions_are_short(path: str) -> None:
     ],
 )
 def test_the_count_of_lines_can_fail(source: str, lines: int) -> None:
-    (function,) = ast.parse(source).body
-    assert isinstance(function, ast.FunctionDef)
-    assert body_lines(function) == lines
+    ((_, found),) = outline(source).functions
+    assert found == lines
 
 
 @pytest.mark.parametrize(
