@@ -1,6 +1,5 @@
 """What is predicted of a plan is what it does, layer by layer; both packages decide by the same numbers."""
 
-import copy
 from fractions import Fraction
 from functools import cache
 
@@ -147,7 +146,7 @@ def test_low_paths_share_maps_where_the_plans_let_them(options, size):
     network = design(options, size)
     model = build(network)
     found = [layer for _, layer in layers(network.operators())]
-    native_program = with_plan(copy.deepcopy(model).eval(), "native", size=size).program
+    native_program = with_plan(model.eval(), "native", size=size).program  # copies it
     assert shared(native_program.operations) == sum(shares_maps(native(x), training=False) for x in found)
     if size == (16, 20):
         return  # "blocked" needs even sizes in all stages
