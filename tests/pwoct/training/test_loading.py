@@ -85,7 +85,7 @@ def test_no_run_is_said(tmp_path):
         pwoct.load_run(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def noise(run):
     loaded = pwoct.load_run(run)
     images = torch.randint(0, 256, (5, 3, 16, 16), generator=torch.Generator().manual_seed(1)).float()
@@ -93,10 +93,24 @@ def noise(run):
         return loaded, images, loaded.classifier()(images)
 
 
-def test_what_is_exported_computes_the_same(noise, tmp_path):
+@pytest.fixture(scope="module")
+def exported(noise, tmp_path_factory):
+    """The file of an exported program, and what PyTorch returned for it."""
+    file, returned = tmp_path_factory.mktemp("exported") / "a.pt2", []
+
+    def export_once(*arguments, of=torch.export.export, **options):
+        returned.append(of(*arguments, **options))
+        return returned[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export.torch.export, "export", export_once)
+        export_program(noise[0], file)
+    return file, returned[0]
+
+
+def test_what_is_exported_computes_the_same(noise, exported, tmp_path):
     loaded, images, expected = noise
-    export_program(loaded, tmp_path / "a.pt2")
-    found = torch.export.load(tmp_path / "a.pt2").module()(images)
+    found = torch.export.load(exported[0]).module()(images)
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
     export_weights(loaded, tmp_path / "a.safetensors")
     export_weights(loaded, tmp_path / "b.safetensors")
@@ -127,8 +141,9 @@ def test_onnx_computes_the_same_for_any_number_of_images(noise, tmp_path):
     assert torch.allclose(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_an_export_that_computes_something_else_is_not_written(noise, tmp_path, monkeypatch):
+def test_an_export_that_computes_something_else_is_not_written(noise, exported, tmp_path, monkeypatch):
     loaded, _, _ = noise
+    monkeypatch.setattr(export.torch.export, "export", lambda *_, **__: exported[1])
     monkeypatch.setattr(export.torch.export, "load", lambda _: Wrong())
     with pytest.raises(
         ExportError, match="the exported program does not compute the same outputs as the network"
