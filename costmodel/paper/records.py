@@ -136,13 +136,22 @@ def record(result: Mapping[str, Any]) -> Record:
         fixed=all(model[key] == value for key, value in FIXED.items())
         and model.get("shortcut", "B") == "B",  # older runs have no other, and do not say it
         dataset=config["data"]["dataset"],
-        training=json.dumps(training, sort_keys=True),
+        training=json.dumps(_given(training), sort_keys=True),
         recipe=config["recipe"],
         epochs=config["epochs"],
         plan=config["machine"]["plan"],
         seed=config["seed"],
         accuracy=result["accuracy"],
     )
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is null: older records lack keys that newer ones have as null."""
+    return {
+        key: _given(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def accuracies(records: Iterable[Record]) -> list[Accuracy]:

@@ -99,6 +99,15 @@ def test_runs_that_differ_in_more_than_the_seed_are_apart() -> None:
     assert len(accuracies(map(record, (one, other)))) == 2
 
 
+def test_a_key_that_is_null_is_a_key_that_an_older_record_lacks() -> None:
+    """A newer version has keys for what an older one could not choose."""
+    older, newer = result(0.9), result(0.8, seed=1)
+    newer["config"]["data"] = {**newer["config"]["data"], "image_size": None}
+    assert [each.values for each in accuracies([record(older), record(newer)])] == [(90.0, 80.0)]
+    newer["config"]["data"]["image_size"] = 64
+    assert len(accuracies([record(older), record(newer)])) == 2
+
+
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "broken.json", {"accuracy": 0.9})
     with pytest.raises(ValueError, match=r"broken.json is not a record of a run: KeyError 'config'"):
