@@ -41,6 +41,11 @@ def settle(config: Config, ranks: int = 1) -> Config:
     return config.model_copy(update={"machine": machine.model_copy(update=found)})
 
 
+def dtype_of(config: Config) -> torch.dtype:
+    """Return the type in which a forward pass computes."""
+    return torch.bfloat16 if config.machine.precision == "bf16" else torch.float32
+
+
 def autocast(config: Config) -> contextlib.AbstractContextManager[object]:
     """Return the context in which a forward pass runs."""
     return torch.autocast(

@@ -12,7 +12,7 @@ from pwoct.resnet import ResNet
 from pwoct.training.augment import Normalise
 from pwoct.training.config import Config
 from pwoct.training.data import Images
-from pwoct.training.device import autocast
+from pwoct.training.device import autocast, dtype_of
 from pwoct.training.distributed import Ranks
 from pwoct.training.inputs import as_input
 
@@ -83,9 +83,8 @@ def evaluator(model: nn.Module, config: Config, size: tuple[int, int]) -> nn.Mod
     Raises:
         ValueError: if the plan cannot compute this network.
     """
-    machine = config.machine
+    machine, dtype = config.machine, dtype_of(config)
     plan: str = machine.plan
-    dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
     if plan == "blocked" and isinstance(model, ResNet) and not is_converted(model):
         plan = plan_for(model, (BATCH, model.stem.in_channels, *size), dtype, False, machine.device)
     return with_plan(model, plan, size=size, dtype=dtype)

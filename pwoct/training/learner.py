@@ -11,7 +11,7 @@ from pwoct.plan.compiled.blocked import why_not_blocked
 from pwoct.plan.converted import why_not_converted
 from pwoct.resnet import ResNet
 from pwoct.training.config import Config, ConfigError
-from pwoct.training.device import autocast
+from pwoct.training.device import autocast, dtype_of
 from pwoct.training.distributed import Ranks
 from pwoct.training.networks import build_model, check_own
 from pwoct.training.optimiser import Average, make_optimiser
@@ -38,8 +38,9 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
         if reason is not None:
             raise ConfigError(f"machine.plan: {reason}")
         return config
-    dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
-    plan = plan_for(model, (images, in_channels, *size), dtype, training=True, device=machine.device)
+    plan = plan_for(
+        model, (images, in_channels, *size), dtype_of(config), training=True, device=machine.device
+    )
     if plan == "blocked" and (machine.compile or machine.sync_bn):
         plan = "lean"
     return config.model_copy(update={"machine": machine.model_copy(update={"plan": plan})})
@@ -60,8 +61,7 @@ def _settle_own(config: Config, classes: int, image: tuple[int, int, int]) -> Co
         raise ConfigError(f"machine.plan: {machine.plan} does not compute {name}: {why}; use {instead}")
     plan: str = machine.plan
     if plan == "auto":
-        dtype = torch.bfloat16 if machine.precision == "bf16" else torch.float32
-        plan = plan_for(model, (images, *image), dtype, training=True, device=machine.device)
+        plan = plan_for(model, (images, *image), dtype_of(config), training=True, device=machine.device)
         if machine.compile:
             plan = "reference"
         elif plan == "blocked" and machine.sync_bn:
