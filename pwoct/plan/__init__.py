@@ -70,7 +70,7 @@ def plan_for(
     input_shape: (n, in_channels, h, w). The plans were measured on CPUs; elsewhere the reference is chosen.
     "blocked" and "native" are chosen where they were measured: with vectors of 32 and 64 bytes (AVX2,
     AVX-512), and in bfloat16 without tiles (AMX), with which the library multiplies several times as fast;
-    octave layers nevertheless train with "blocked". They need a C++ compiler; compilation takes about 10
+    octave layers nevertheless train with "blocked". They need a C++ compiler; compilation takes about 15
     seconds on first use.
 
     Raises:

@@ -159,7 +159,7 @@ def _build(library: Path, openmp: Sequence[str]) -> None:
     _remove_leftovers(library.parent)
     with tempfile.TemporaryDirectory(prefix="building-", dir=library.parent) as folder:
         built = Path(folder) / library.name
-        LOG.info("compiling kernels for this processor; this takes about 10 seconds, once")
+        LOG.info("compiling kernels for this processor; this takes about 15 seconds, once")
         run(*openmp, march(), *OPTIONS, *map(str, _sources("*.cpp")), "-o", str(built))
         _digest(built).write_text(hashlib.sha256(built.read_bytes()).hexdigest(), encoding="ascii")
         for whole in (built, _digest(built)):  # another process may be building it now
