@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -147,16 +147,25 @@ def _watched() -> Iterator[list[str]]:
         if event == "c_call" and (name := _name_of(function)) and (place := _asking(frame)):
             asked.append(f"{name} ({place})")
 
-    before: Callable[..., Any] | None = sys.getprofile()
+    before = sys.getprofile()
     collecting = gc.isenabled()
     gc.disable()  # its callbacks, which may read clocks, would run within the network's code
     sys.setprofile(note)
     try:
         yield asked
     finally:
-        sys.setprofile(before)
+        _profile_again(before)
         if collecting:
             gc.enable()
+
+
+def _profile_again(before: Any) -> None:
+    """Set what `sys.getprofile` gave: a function, nothing, or cProfile's object (no function)."""
+    if enable := getattr(before, "enable", None):
+        sys.setprofile(None)
+        enable()
+    else:
+        sys.setprofile(before)
 
 
 def _name_of(function: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -95,6 +97,32 @@ def test_clocks_and_random_numbers_of_the_system_are_named(ask: Callable[[], Any
 @pytest.mark.parametrize("ask", [lambda: os.environ.get("HOME"), lambda: [[1]][0].append(2), lambda: None])
 def test_other_questions_are_not(ask: Callable[[], Any]) -> None:
     assert differs_between_runs(Asking(ask), [torch.zeros(2, 3)], {}) == ""
+
+
+def test_cprofile_goes_on_afterwards() -> None:
+    def called_afterwards() -> None:
+        pass
+
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        found = differs_between_runs(Asking(time.time), [torch.zeros(2, 3)], {})
+        called_afterwards()
+    finally:
+        profile.disable()
+    assert found.startswith("the code asks for time.time")
+    assert called_afterwards.__code__ in [entry.code for entry in profile.getstats()]
+
+
+def test_a_profiling_function_goes_on_afterwards() -> None:
+    events = []
+    before = sys.getprofile()
+    sys.setprofile(note := lambda *event: events.append(event))
+    try:
+        differs_between_runs(Asking(lambda: None), [torch.zeros(2, 3)], {})
+        assert sys.getprofile() is note
+    finally:
+        sys.setprofile(before)
 
 
 def test_a_network_that_never_settles_is_no_ground_for_a_proof() -> None:
