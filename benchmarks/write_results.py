@@ -14,7 +14,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from costmodel.report import counted
-from pwoct.training import kept
+from pwoct.training import contradictions, kept
 from pwoct.training.record import Metrics, Result, RunFolder
 
 Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
@@ -31,7 +31,7 @@ def read(path: Path) -> Run:
     """The result, the sessions and the epochs of a finished run, from its folder or its record."""
     if path.suffix == ".json":
         record = kept.read(path)
-        if faults := kept.faults(record):
+        if faults := contradictions.faults(record):
             raise SystemExit(f"{path}: {'; '.join(faults)}")
         values = {field.name: record[field.name] for field in fields(Result) if field.name in record}
         return Result(**values), record["sessions"], record["metrics"]

@@ -13,7 +13,7 @@ from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import at_work
-from costmodel.commands.shared.training import RunsOption
+from costmodel.commands.shared.training import RunsOption, fail_at_contradictions, reported
 from costmodel.commands.shared.vocabulary import option
 from costmodel.paper.printed import Paper, read_paper
 from costmodel.report import Table
@@ -156,6 +156,18 @@ def _records(folders: list[Path]) -> list[Record]:
         return read_records(folders)
 
 
+def _kept(folder: Path) -> list[Record]:
+    """Return kept records, each recomputed as `runs --check` does; exit code 1 if one contradicts itself."""
+    from costmodel.paper.records import record
+
+    with reported():
+        from pwoct.training import kept
+
+        records = kept.read_folder(folder)
+    fail_at_contradictions(records)
+    return [record(content) for content in records.content.values()]
+
+
 @at_work("searching the readings of the paper")
 def _reading_tables(printed: Paper) -> list[Table]:
     from costmodel.paper import reading_tables as tables
@@ -204,7 +216,7 @@ def _write_document(printed: Paper, path: Path, records: Path) -> None:
     from costmodel.paper.document import FIGURE, document
     from costmodel.paper.reading_tables import find
 
-    kept, found = _records([records]), choices()
+    kept, found = _kept(records), choices()
     text = document(printed, find(printed), found, kept, layer_counts())
     with bad_input(), writing(path):
         (path.parent / FIGURE).parent.mkdir(parents=True, exist_ok=True)
@@ -219,9 +231,9 @@ def _write_accuracies(printed: Paper, path: Path, records: Path) -> None:
     require("matplotlib", "plot")
     from costmodel.paper.accuracies import FIGURE, accuracy_page
     from costmodel.paper.accuracy_figure import draw_accuracies
-    from costmodel.paper.protocol import StudyResults
+    from costmodel.paper.study_results import StudyResults
 
-    kept = _records([records])
+    kept = _kept(records)
     figure = path.parent / FIGURE
     with bad_input(), writing(path):
         figure.parent.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import CHECK_FAILED, CHECKPOINT, check_folder, fail, say
+from costmodel.commands.shared.errors import CHECKPOINT, check_folder, fail, say
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
-from costmodel.commands.shared.training import RunsOption, accuracy_columns, find_run, percent, reported
+from costmodel.commands.shared.training import (
+    RunsOption,
+    accuracy_columns,
+    fail_at_contradictions,
+    find_run,
+    percent,
+    reported,
+)
 from costmodel.commands.shared.vocabulary import option
 from costmodel.figures.curves import draw_curves
 from costmodel.report import Column, Table, counted
@@ -133,21 +140,10 @@ def _check(folder: Path, format: Format, question: Question) -> None:
     with reported():
         from pwoct.training import kept
 
-        if not (paths := sorted(folder.glob("*.json"))):
-            fail(f"no records in {folder}")
-        records = {path: kept.read(path) for path in paths}
-        faults = {path: kept.faults(record) for path, record in records.items()}
-        for path, record in records.items():
-            if not faults[path] and record["name"] != path.stem:
-                faults[path].append(f"its name is {record['name']}")
-        sound = [record for path, record in records.items() if not faults[path]]
-        between = kept.disagreements(sound)
-    show("runs", [records_table(records, faults)], format, question.idle(["runs"]).said())
-    found = [f"{path}: {fault}" for path, several in faults.items() for fault in several] + between
-    for fault in found:
-        say(f"pwoct-cost: {fault}")
-    if found:
-        fail(f"{counted(len(found), 'contradiction')} in {counted(len(records), 'record')}", CHECK_FAILED)
+        records = kept.read_folder(folder)
+    table = records_table(records.content, records.faults)
+    show("runs", [table], format, question.idle(["runs"]).said())
+    fail_at_contradictions(records)
 
 
 def _headline(record: dict[str, Any]) -> dict[str, Any]:

@@ -7,49 +7,46 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from costmodel.paper import selection
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import DEPTH, EPOCHS, StudyResults, Trained, verdicts
+from costmodel.paper.protocol import Statement, statements
 from costmodel.paper.records import Record
+from costmodel.paper.sensitivity import other_verdicts, sensitivity_table
 from costmodel.paper.student import LEVEL, mean_interval, pooled, quantile
-from costmodel.report import Column, Table, to_markdown
+from costmodel.paper.study_choice import choice_table, loss_table
+from costmodel.paper.study_results import DEPTH, EPOCHS, StudyResults, Trained, done_and_wanted
+from costmodel.report import Column, Table, counted, to_markdown
 
 FIGURE = "figures/accuracies.svg"
+OURS = "5"  # the statements that the paper does not make
 
 
 def accuracy_page(paper: Paper, records: Sequence[Record]) -> str:
-    """Return the page in Markdown."""
+    """Return the page in Markdown.
+
+    Raises ValueError where two records are of one network with one seed.
+    """
     measured = StudyResults(paper, records)
     template = (files("costmodel.paper") / "accuracies.md").read_text(encoding="utf-8")
+    found = list(statements(measured))
     values = {
         "progress": _progress(measured),
-        "statements": to_markdown([statement_table(measured)]),
+        "worth": _bullets([one for one in found if one.number.startswith(OURS)], measured),
+        "statements": _bullets([one for one in found if not one.number.startswith(OURS)], measured),
+        "sensitivity": _sensitivity(measured),
         "networks": to_markdown([network_table(measured)]),
         "deviation": _deviation(measured),
-        "selection": _selection(paper, records),
+        "selection": _selection(paper, measured),
+        "deep": _deep(measured),
+        "others": _others(measured),
         "epochs": str(EPOCHS),
+        "depth": str(DEPTH),
     }
     return Template(template).substitute(values)
 
 
-def statement_table(measured: StudyResults) -> Table:
-    """Return one row per statement of the protocol: what was measured, and the verdict."""
-    rows = [
-        {"number": one.number, "statement": one.statement, "measured": one.measured, "verdict": one.verdict}
-        for one in verdicts(measured)
-    ]
-    columns = [
-        Column("number", "no."),
-        Column("statement", "statement"),
-        Column("measured", "measured"),
-        Column("verdict", "verdict"),
-    ]
-    return Table("statements", "What becomes of each statement", columns, rows)
-
-
 def network_table(measured: StudyResults) -> Table:
     """Return one row per network of parts a and b: its cost, and its accuracy as printed and as measured."""
-    rows = [_network(one) for one in (*measured.part_a.values(), *measured.part_b.values())]
+    rows = [_network(one, measured) for one in (*measured.part_a.values(), *measured.part_b.values())]
     columns = [
         Column("network", "network"),
         Column("params", "parameters", "count"),
@@ -63,7 +60,23 @@ def network_table(measured: StudyResults) -> Table:
     return Table("networks", "Test accuracy on CIFAR-10, %", columns, rows)
 
 
-def _network(one: Trained) -> Mapping[str, Any]:
+def deep_table(measured: StudyResults) -> Table:
+    """Return one row per network of part c: its accuracy as printed and as measured at the same depth."""
+    rows = [
+        {"network": one.name, "printed": one.printed, "mean": f"{one.mean:.2f}", "runs": len(one.values)}
+        for one in measured.part_c.values()
+        if one.values
+    ]
+    columns = [
+        Column("network", "network"),
+        Column("printed", "paper"),
+        Column("mean", "measured"),
+        Column("runs", "n", "count"),
+    ]
+    return Table("deep", "Test accuracy on CIFAR-10 at depth 56, %", columns, rows)
+
+
+def _network(one: Trained, measured: StudyResults) -> Mapping[str, Any]:
     row: dict[str, Any] = {
         "network": one.name,
         "params": one.params,
@@ -72,40 +85,75 @@ def _network(one: Trained) -> Mapping[str, Any]:
         "runs": len(one.values),
     }
     if one.values:
-        row["mean"] = f"{sum(one.values) / len(one.values):.2f}"
+        row["mean"] = f"{one.mean:.2f}"
+        if measured.deviation:
+            row["interval"] = f"± {mean_interval(one.values, *measured.deviation).half:.2f}"
     if own := pooled([one.values]):
-        row |= {
-            "deviation": f"{own[0]:.2f}",
-            "interval": f"± {mean_interval(one.values, own[0]).half:.2f}",
-        }
+        row["deviation"] = f"{own[0]:.2f}"
     return row
 
 
+def _bullets(chosen: Sequence[Statement], measured: StudyResults) -> str:
+    return "\n".join(
+        f"* **{one.number}. {one.text}: {one.verdict(measured)}.** Measured: {one.measured(measured)}.\n"
+        f"  * Holds if: {one.holds_if}.\n"
+        f"  * Refuted if: {one.refuted_if}."
+        for one in chosen
+    )
+
+
 def _progress(measured: StudyResults) -> str:
-    done, wanted = measured.runs
-    if done == wanted:
-        return f"All {wanted} runs of parts a and b are done."
-    return f"**{done} of the {wanted} runs of parts a and b are done; until then, no statement is judged.**"
+    a, b, c = (done_and_wanted(part.values()) for part in (measured.part_a, measured.part_b, measured.part_c))
+    runs = f"Runs done: {a[0]} of {a[1]} of part a, {b[0]} of {b[1]} of part b, {c[0]} of {c[1]} of part c."
+    if a[0] < a[1]:
+        return f"**{runs} No statement is judged before part a is complete.**"
+    return f"{runs} A statement is judged when the networks that it compares have all their seeds."
+
+
+def _sensitivity(measured: StudyResults) -> str:
+    table = sensitivity_table(measured)
+    if not table.rows:
+        return "The table stands here as soon as a statement is judged."
+    changed = other_verdicts(measured)
+    verdicts = f"these verdicts change: {', '.join(changed)}" if changed else "no verdict changes"
+    return f"{to_markdown([table])}\n\nBy intervals with the degrees of freedom of the deviation, {verdicts}."
 
 
 def _deviation(measured: StudyResults) -> str:
     if measured.deviation is None:
         return "No network has two seeds yet: nothing is known of the deviation between seeds."
     s, freedom = measured.deviation
-    half = quantile(4) * s * (2 / 3) ** 0.5
+    error = s * (2 / 3) ** 0.5
+    found = (quantile(4) + quantile(4, 0.6)) * error  # two-sided 0.6 is 0.8 on one side
     plain = pooled([measured.part_a["1.1"].values])
     own = f" Of the plain network alone: {plain[0]:.2f}." if plain else ""
     return (
         f"The standard deviation between seeds, pooled over part a, is {s:.2f} points"
         f" ({freedom} degrees of freedom).{own} Two means of three seeds each are told apart, at"
-        f" {100 * LEVEL:.0f} %, if they differ by more than {half:.2f} points."
+        f" {100 * LEVEL:.0f} %, if they differ by more than {quantile(4) * error:.2f} points. A true"
+        f" difference of {found:.2f} points would be found with a probability of about 80 %."
     )
 
 
-def _selection(paper: Paper, records: Sequence[Record]) -> str:
-    chosen = [network for table in (1, 2) for network in selection.networks(paper, table, DEPTH)]
-    unique = list({network.label: network for network in chosen}.values())
-    found = selection.losses(unique, records)
-    tables = [selection.loss_table(found), selection.selection_table(selection.selections(found))]
+def _selection(paper: Paper, measured: StudyResults) -> str:
+    tables = [loss_table(paper, measured), choice_table(paper, measured)]
     text = to_markdown([table for table in tables if table.rows])
     return text or "Nothing yet: no octave network and none of its bottleneck networks were both trained."
+
+
+def _deep(measured: StudyResults) -> str:
+    table = deep_table(measured)
+    if not table.rows:
+        return "No network of depth 56 has been trained yet."
+    return (
+        f"{to_markdown([table])}\n\nOne or two seeds decide nothing: half a point more or less means little."
+    )
+
+
+def _others(measured: StudyResults) -> str:
+    if not measured.others:
+        return "Every record in the folder belongs to the study."
+    return (
+        f"{counted(measured.others, 'record')} of another network, recipe, precision or seed"
+        " in the same folder do not count."
+    )

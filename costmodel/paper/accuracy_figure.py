@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from costmodel.figures.labels import label_points
 from costmodel.figures.saving import save
-from costmodel.figures.style import BLACK, BLUE, PARAMETERS, VERMILION
+from costmodel.figures.style import BLACK, BLUE, GREEN, ORANGE, PARAMETERS, SKY, VERMILION
 from costmodel.paper.cells import built_cost
 from costmodel.paper.figure import MILLION
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import DEPTH, StudyResults, Trained
-from costmodel.paper.student import mean_interval, pooled
+from costmodel.paper.student import mean_interval
+from costmodel.paper.study_results import DEPTH, StudyResults
 
 QUANTITIES = {
     "params": "parameters, millions (1x1 convolutions included)",
     "macs": "MACs, millions (one 32x32 image)",
 }
-STYLES = {"plain": ("s", BLACK), "Oct": ("o", BLUE), "Pwise": ("D", VERMILION)}  # by kind of network
+# Marker and colour of a network by its kind and alpha; the paper's points are hollow.
+STYLES = {
+    "plain": ("s", BLACK),
+    "Oct 0.25": ("o", BLUE),
+    "Oct 0.75": ("^", SKY),
+    "Pwise 0.25": ("D", VERMILION),
+    "Pwise 0.75": ("v", ORANGE),
+    "1x1 frozen": ("P", GREEN),
+}
 PAPER_DEPTH = 56
+MOST_NAMES = 8
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A network in the figure: its look, cost and accuracy, and half of its interval; None of the paper's."""
+
+    group: str
+    name: str
+    params: float
+    macs: float
+    accuracy: float
+    half: float | None
+
+    def cost(self, quantity: str) -> float:
+        return (self.params if quantity == "params" else self.macs) / MILLION
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        half = self.half or 0.0
+        return self.accuracy - half, self.accuracy + half
 
 
 def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
@@ -30,68 +61,109 @@ def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    points = [*_measured(measured), *_printed(paper)]
     with mpl.rc_context(PARAMETERS):
-        figure = Figure(figsize=(7.5, 4.4), layout="constrained")
+        figure = Figure(figsize=(7.5, 5.0), layout="constrained")
         sides = figure.subplots(1, 2, sharey=True)
         for axes, (quantity, label) in zip(sides, QUANTITIES.items(), strict=True):
-            for kind, networks in _groups(measured).items():
-                _measured(axes, quantity, networks, kind)
-                _printed(axes, quantity, paper, kind)
+            for group, (marker, colour) in STYLES.items():
+                _draw(axes, quantity, [one for one in points if one.group == group], marker, colour, group)
             axes.set(xscale="log", xlabel=label)
             axes.grid(visible=True, which="both", linewidth=0.3)
             _ticks(axes)
         sides[0].set_ylabel("test accuracy, %")
-        figure.legend(*sides[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        save(
-            figure,
-            path,
-            "Accuracy against parameters and against MACs, with 95 % intervals where there are several runs.",
-        )
+        _legend(figure, sides[0])
+        for axes, quantity in zip(sides, QUANTITIES, strict=True):
+            _name_points(figure, axes, quantity, points)
+        save(figure, path, "Accuracy against parameters and against MACs, with 95 % intervals.")
 
 
-def _groups(measured: StudyResults) -> dict[str, list[Trained]]:
-    a = measured.part_a
-    groups = {"plain": [a["1.1"], *measured.part_b.values()], "Oct": [a["1.2"], a["1.4"]]}
-    known = {one.name for group in groups.values() for one in group}
-    return groups | {"Pwise": [one for one in a.values() if one.name not in known]}
+def _measured(measured: StudyResults) -> Iterator[_Point]:
+    for one in (*measured.part_a.values(), *measured.part_b.values()):
+        if one.values:
+            half = mean_interval(one.values, *measured.deviation).half if measured.deviation else 0.0
+            yield _Point(_group(one.name), _short(one.name), one.params, one.macs, one.mean, half)
 
 
-def _measured(axes: Any, quantity: str, networks: Sequence[Trained], kind: str) -> None:
-    marker, colour = STYLES[kind]
-    trained = [one for one in networks if one.values]
+def _printed(paper: Paper) -> Iterator[_Point]:
+    for row in paper.rows:
+        if row.depth == PAPER_DEPTH:
+            cost = built_cost(row)
+            yield _Point(
+                _group(row.label), "", float(cost.params), float(cost.macs), float(row.accuracy), None
+            )
+
+
+def _group(name: str) -> str:
+    """Return the look of a network.
+
+    >>> [_group(name) for name in ("plain-20 (width 12)", "Pwise-20 0.25 HL", "Oct-20 0.75, 1x1 frozen")]
+    ['plain', 'Pwise 0.25', '1x1 frozen']
+    """
+    if name.endswith("1x1 frozen"):
+        return "1x1 frozen"
+    kind, _, rest = name.partition("-")
+    return kind if kind == "plain" else f"{kind} {rest.split()[1]}"
+
+
+def _short(name: str) -> str:
+    """Return a name without what its colour and marker say.
+
+    >>> [_short(name) for name in ("plain-20 (width 12)", "Oct-20 0.25", "Pwise-20 0.25 HL,LH,LL")]
+    ['plain-20 (width 12)', 'Oct 0.25', 'HL,LH,LL']
+    """
+    kind, _, rest = name.partition("-")
+    if kind == "plain":
+        return name
+    alpha, _, paths = rest.partition(" ")[2].partition(" ")
+    return paths or f"{kind} {alpha}"
+
+
+def _draw(axes: Any, quantity: str, points: Sequence[_Point], marker: str, colour: str, group: str) -> None:
+    ours = [one for one in points if one.half is not None]
     axes.errorbar(
-        [getattr(one, quantity) / MILLION for one in trained],
-        [sum(one.values) / len(one.values) for one in trained],
-        yerr=[_half(one) for one in trained],
+        [one.cost(quantity) for one in ours],
+        [one.accuracy for one in ours],
+        yerr=[one.half for one in ours],
         linestyle="none",
         marker=marker,
         color=colour,
         markersize=4,
         capsize=2,
         linewidth=0.9,
-        label=f"{kind}, measured (depth {DEPTH})" if kind != "plain" else "plain, measured",
+        label=group,
     )
-
-
-def _half(one: Trained) -> float:
-    """Half of the 95 % interval of a mean; 0 for a single run, which has none."""
-    own = pooled([one.values])
-    return mean_interval(one.values, own[0]).half if own else 0.0
-
-
-def _printed(axes: Any, quantity: str, paper: Paper, kind: str) -> None:
-    marker, colour = STYLES[kind]
-    rows = [row for row in paper.rows if row.depth == PAPER_DEPTH and row.kind == kind]
+    papers = [one for one in points if one.half is None]
     axes.scatter(
-        [getattr(built_cost(row), quantity) / MILLION for row in rows],
-        [float(row.accuracy) for row in rows],
+        [one.cost(quantity) for one in papers],
+        [one.accuracy for one in papers],
         s=18,
         marker=marker,
         facecolors="none",
         edgecolors=colour,
         linewidths=0.9,
-        label=f"{kind}, the paper's (depth {PAPER_DEPTH})",
     )
+
+
+def _legend(figure: Any, axes: Any) -> None:
+    """Say which look is which network, and that the paper's points are hollow."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = axes.get_legend_handles_labels()
+    whose = {f"measured (depth {DEPTH})": "black", f"the paper's (depth {PAPER_DEPTH})": "none"}
+    handles += [
+        Line2D([], [], linestyle="none", marker="o", markersize=5, color=BLACK, markerfacecolor=filled)
+        for filled in whose.values()
+    ]
+    figure.legend(handles, [*labels, *whose], loc="outside lower center", ncols=4, fontsize="small")
+
+
+def _name_points(figure: Any, axes: Any, quantity: str, points: Sequence[_Point]) -> None:
+    """Write the names of measured networks beside their points, where there is room."""
+    ours = sorted((one for one in points if one.half is not None), key=lambda one: one.cost(quantity))
+    labels = [((one.cost(quantity), one.accuracy), one.name) for one in ours]
+    others = [(one.cost(quantity), end) for one in points for end in one.ends]
+    label_points(figure, axes, labels, others, MOST_NAMES)
 
 
 def _ticks(axes: Any) -> None:

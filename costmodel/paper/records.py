@@ -44,6 +44,7 @@ class Record:
     training: str  # all of the configuration but network, seed and machine, as text
     recipe: str
     epochs: int
+    precision: str
     plan: str
     seed: int
     accuracy: float
@@ -74,8 +75,8 @@ class Accuracy:
     recipe: str
     epochs: int
     training: str  # everything of the configuration but network, seed and machine
+    plan: str  # that computed the runs
     values: tuple[float, ...]
-    plans: tuple[str, ...] = ()  # that computed the runs
 
     @property
     def text(self) -> str:
@@ -117,7 +118,7 @@ def _read(path: Path) -> Iterator[Record]:
         content = parse_json(read_text(path))
         for result in content if isinstance(content, list) else [content]:
             yield record(result)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a record of a run: {type(error).__name__} {error}") from None
 
 
@@ -139,10 +140,18 @@ def record(result: Mapping[str, Any]) -> Record:
         training=json.dumps(_given(training), sort_keys=True),
         recipe=config["recipe"],
         epochs=config["epochs"],
+        precision=config["machine"]["precision"],
         plan=config["machine"]["plan"],
         seed=config["seed"],
-        accuracy=result["accuracy"],
+        accuracy=_accuracy(result),
     )
+
+
+def _accuracy(result: Mapping[str, Any]) -> float:
+    accuracy, correct, images = result["accuracy"], result["correct"], result["images"]
+    if not (isinstance(accuracy, float | int) and 0 <= correct <= images and accuracy == correct / images):
+        raise ValueError(f"its accuracy is {accuracy!r}, but {correct!r} of {images!r} images are correct")
+    return float(accuracy)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,33 +164,32 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accuracies(records: Iterable[Record]) -> list[Accuracy]:
-    """Return the accuracies of records, those together that differ in the seed alone."""
-    groups: dict[tuple[Any, ...], list[Record]] = {}
+    """Return the accuracies of records, those together that differ in the seed alone.
+
+    Several runs of one seed, which differ in rounding, are one value: their mean.
+    """
+    groups: dict[tuple[Any, ...], dict[int, list[float]]] = {}
     for each in records:
-        groups.setdefault((each.recipe, each.epochs, each.training), []).append(each)
+        key = each.recipe, each.epochs, each.training, each.precision, each.plan
+        groups.setdefault(key, {}).setdefault(each.seed, []).append(100 * each.accuracy)
     return [
-        Accuracy(
-            recipe,
-            epochs,
-            training,
-            tuple(100 * each.accuracy for each in group),
-            tuple(sorted({each.plan for each in group})),
-        )
-        for (recipe, epochs, training), group in sorted(groups.items())
+        Accuracy(recipe, epochs, training, plan, tuple(map(fmean, by_seed.values())))
+        for (recipe, epochs, training, _, plan), by_seed in sorted(groups.items())
     ]
 
 
 def accuracy_table(paper: Paper, records: Sequence[Record]) -> Table:
     """Return the printed accuracies beside the measured ones, one row per depth and recipe that was trained.
 
-    Where a network was not trained at its depth, runs of a depth that no table has stand in; the row says so.
+    Where a network was not trained at its depth, runs of the largest depth that no table has stand in; the
+    row says so.
     """
     tables = {row.depth for row in paper.rows}
     others = sorted({each.depth for each in records} - tables, reverse=True)
     rows = [
         {**network_values(row), "printed": row.accuracy, **measured}
         for row in paper.rows
-        for measured in _at(row, [row.depth], records) or _at(row, others, records) or [{}]
+        for measured in _at_first([row.depth, *others], row, records)
     ]
     columns = [
         *network_columns(),
@@ -197,13 +205,12 @@ def accuracy_table(paper: Paper, records: Sequence[Record]) -> Table:
     return Table("accuracy", "CIFAR-10 test accuracy", columns, rows)
 
 
-def _at(row: PrintedRow, depths: Iterable[int], records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return what was measured of a row's network at some depths."""
-    return [
-        {"depth": depth, **described(found)}
-        for depth in depths
-        for found in accuracies(each for each in records if each.is_of(row, depth=depth))
-    ]
+def _at_first(depths: Iterable[int], row: PrintedRow, records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return what was measured of a row's network at the first depth with runs; an empty row without any."""
+    for depth in depths:
+        if found := accuracies(each for each in records if each.is_of(row, depth=depth)):
+            return [{"depth": depth, **described(accuracy)} for accuracy in found]
+    return [{}]
 
 
 def described(accuracy: Accuracy) -> dict[str, Any]:
@@ -216,5 +223,5 @@ def described(accuracy: Accuracy) -> dict[str, Any]:
         "deviation": None if deviation is None else f"{deviation:.2f}",
         "runs": len(accuracy.values),
         "recipe": accuracy.text,
-        "plan": ", ".join(accuracy.plans),
+        "plan": accuracy.plan,
     }

@@ -1,4 +1,4 @@
-"""Student's t, and differences of means with their 95 % intervals."""
+"""Student's t: differences of means with their 95 % intervals, and their probabilities by chance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
-from statistics import variance
+from statistics import stdev, variance
+from typing import Any
 
 LEVEL = 0.95
 
@@ -20,11 +21,38 @@ def quantile(freedom: int, level: float = LEVEL) -> float:
     """
     import mpmath
 
-    def outside(share: object) -> object:  # of freedom in freedom + t^2
-        return mpmath.betainc(freedom / mpmath.mpf(2), 0.5, 0, share, regularized=True) - (1 - level)
-
-    share = mpmath.findroot(outside, (0, 1), solver="bisect")
+    share = mpmath.findroot(lambda share: _outside(share, freedom) - (1 - level), (0, 1), solver="bisect")
     return float(mpmath.sqrt(freedom * (1 - share) / share))
+
+
+def probability(t: float, freedom: int) -> float:
+    """Return the probability that a Student variable exceeds t in size (two-sided).
+
+    >>> round(probability(2.776, 4), 3), probability(0.0, 4)
+    (0.05, 1.0)
+    """
+    return float(_outside(freedom / (freedom + t * t), freedom))
+
+
+def _outside(share: Any, freedom: int) -> Any:
+    """Return the probability beyond t, given by the share of `freedom` in `freedom` + t^2."""
+    import mpmath
+
+    return mpmath.betainc(freedom / mpmath.mpf(2), 0.5, 0, share, regularized=True)
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Return probabilities adjusted for their number, by the method of Holm (1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted, largest = [0.0] * len(probabilities), 0.0
+    order = sorted(range(len(probabilities)), key=probabilities.__getitem__)
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * probabilities[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def pooled(groups: Iterable[Sequence[float]]) -> tuple[float, int] | None:
@@ -61,10 +89,10 @@ class Interval:
     def text(self) -> str:
         """The value and its half-width.
 
-        >>> Interval(-1.5, 0.25).text
-        '-1.50 ± 0.25'
+        >>> Interval(-1.5, 0.25).text, Interval(-0.001, 0.25).text
+        ('-1.50 ± 0.25', '0.00 ± 0.25')
         """
-        return f"{self.value:.2f} ± {self.half:.2f}"
+        return f"{self.value:z.2f} ± {self.half:.2f}"
 
     @property
     def positive(self) -> bool:
@@ -81,18 +109,35 @@ class Interval:
         return self.low <= high and self.high >= low
 
 
-def mean_interval(values: Sequence[float], deviation: float) -> Interval:
-    """Return the mean of at least two runs and its interval, t s / sqrt(n) of n - 1 degrees of freedom."""
+def mean_interval(values: Sequence[float], deviation: float, freedom: int | None = None) -> Interval:
+    """Return the mean of n runs and its interval, t s / sqrt(n); the default freedom is n - 1."""
     n = len(values)
-    return Interval(sum(values) / n, quantile(n - 1) * deviation / sqrt(n))
+    return Interval(sum(values) / n, quantile(freedom or n - 1) * deviation / sqrt(n))
 
 
-def difference(first: Sequence[float], second: Sequence[float], deviation: float) -> Interval:
-    """Return the difference of two means, with t s sqrt(1/n + 1/m) of n + m - 2 degrees of freedom.
+def difference(
+    first: Sequence[float], second: Sequence[float], deviation: float, freedom: int | None = None
+) -> Interval:
+    """Return the difference of two means, with t s sqrt(1/n + 1/m).
+
+    The default freedom is that of the two groups, n + m - 2. Where s comes from more groups, that is too few,
+    and the interval is wider than 95 % ask for.
 
     >>> difference([90.0, 91.0, 92.0], [88.0, 89.0, 90.0], 0.2).text
     '2.00 ± 0.45'
+    >>> difference([90.0, 91.0, 92.0], [88.0, 89.0, 90.0], 0.2, freedom=38).text
+    '2.00 ± 0.33'
     """
     n, m = len(first), len(second)
     value = sum(first) / n - sum(second) / m
-    return Interval(value, quantile(n + m - 2) * deviation * sqrt(1 / n + 1 / m))
+    return Interval(value, quantile(freedom or n + m - 2) * deviation * sqrt(1 / n + 1 / m))
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Interval:
+    """Return the mean difference of runs in pairs, with t s / sqrt(n), s that of the differences.
+
+    >>> paired([90.0, 91.0, 92.0], [88.0, 89.0, 90.5]).text
+    '1.83 ± 0.72'
+    """
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return mean_interval(differences, stdev(differences))

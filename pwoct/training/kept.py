@@ -1,46 +1,18 @@
-"""Kept records: a finished run as one JSON file without weights, and the recomputation of its headline.
+"""Kept records: a finished run as one JSON file without weights.
 
 A record holds the result with its configuration, the sessions with environment and commit, the metrics of
-every epoch, and the SHA-256 of the weights. `faults` recomputes every value that follows from other values.
+every epoch, and the SHA-256 of the weights. `contradictions` recomputes every value that follows from others.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import pairwise
-from math import isclose
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import torch
-from pydantic import Field
-
-from pwoct.training.config import Config, ConfigError, validated
-from pwoct.training.data import OFFICIAL, TRAINING_IMAGES
-from pwoct.training.forms import Epoch, Form, SessionForm, form_of, require
-from pwoct.training.networks import build_model
-from pwoct.training.record import Result, RunError, RunFolder
-from pwoct.training.schedule import rate_factor
+from pwoct.training.contradictions import SCHEMA, Record, digest, disagreements, faults
+from pwoct.training.record import RunError, RunFolder
 from pwoct.training.text import read_json, read_text
-
-SCHEMA = 1  # within one schema number, keys are only ever added
-_CLASSES = {"cifar10": 10, "synthetic": 10, "cifar100": 100}
-# If these change within a run, the learning rates of earlier epochs are no longer known.
-_OF_THE_RATE = ("epochs", "schedule.", "optimiser.lr")
-
-Record = Mapping[str, Any]
-
-
-class _Parts(Form):
-    version: Annotated[int, Field(alias="schema")]
-    sessions: list[dict[str, Any]]
-    metrics: list[dict[str, Any]]
-    weights_sha256: str
-    sha256: str
-
-
-_FORMS = (_Parts, form_of(Result))
 
 
 def keep(run: RunFolder) -> dict[str, Any]:
@@ -66,12 +38,6 @@ def keep(run: RunFolder) -> dict[str, Any]:
     if found := faults(record):
         raise RunError(f"{run.path} contradicts itself: {'; '.join(found)}")
     return record
-
-
-def digest(record: Record) -> str:
-    """Return the SHA-256 of everything in a record except its own "sha256"."""
-    content = {key: value for key, value in record.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write(record: Record, folder: Path) -> Path:
@@ -106,130 +72,38 @@ def read(path: Path) -> Any:
         raise RunError(f"{path} cannot be read as JSON: {error}") from None
 
 
-def faults(record: Any) -> list[str]:
-    """Return the contradictions within a record; none if every number that can be recomputed agrees."""
-    try:
-        for form in _FORMS:
-            require(form, record)
-        for name, form in (("metrics", Epoch), ("sessions", SessionForm)):
-            if not record[name]:
-                return [f"{name} is empty"]
-            for part in record[name]:
-                require(form, part)
-        config = validated(record["config"])
-    except (ValueError, ConfigError) as error:
-        return [str(error)]
-    parts = (_of_content, _of_result, _of_choice, _of_epochs, _of_rates, _of_data, _of_machine)
-    return [fault for part in parts for fault in part(record, config)]
+@dataclass(frozen=True)
+class Records:
+    """The records in a folder by file, the contradictions within each, and those between sound ones."""
+
+    content: dict[Path, Any]
+    faults: dict[Path, list[str]]
+    between: list[str]
+
+    @property
+    def contradictions(self) -> list[str]:
+        """All contradictions, each with the file or the records that it is in."""
+        within = [f"{path}: {fault}" for path, several in self.faults.items() for fault in several]
+        return within + self.between
 
 
-def disagreements(records: Sequence[Record]) -> list[str]:
-    """Return contradictions between records: different data under one name, one run recorded twice."""
-    found: list[str] = []
-    data: dict[str, tuple[str, str]] = {}
-    runs: dict[str, str] = {}
-    for record in records:
-        name, dataset = record["name"], record["config"]["data"]["dataset"]
-        first, fingerprint = data.setdefault(dataset, (name, record["data"]))
-        if record["data"] != fingerprint:
-            found.append(f"{name} and {first} have different data under the name {dataset}")
-        same = runs.setdefault(record["weights_sha256"], name)
-        if same != name:
-            found.append(f"{name} and {same} have the same weights")
-    return found
+def read_folder(folder: Path) -> Records:
+    """Return the records in a folder, each of them checked.
 
-
-def _of_content(record: Record, _: Config) -> Iterator[str]:
-    if record["schema"] != SCHEMA:
-        yield f"schema must be {SCHEMA}, got {record['schema']}"
-    if digest(record) != record["sha256"]:
-        yield "its sha256 does not match its content"
-
-
-def _of_result(record: Record, config: Config) -> Iterator[str]:
-    """Check the headline, and the values that it repeats from the configuration."""
-    yield from _differ(
-        "accuracy", record["accuracy"], record["correct"] / record["images"], "correct / images"
-    )
-    yield from _differ("seed", record["seed"], config.seed, "the configuration's")
-    yield from _differ("epochs", record["epochs"], config.epochs, "the configuration's")
-    yield from _differ("epochs", record["epochs"], len(record["metrics"]), "the number of lines of metrics")
-    classes = _CLASSES.get(config.data.dataset)
-    if classes is None or config.model.is_own:
-        return  # neither the images nor the network are available here
-    with torch.device("meta"):
-        model = build_model(config.model, classes, 3)
-    counted = sum(parameter.numel() for parameter in model.parameters())
-    yield from _differ("parameters", record["parameters"], counted, "those of the network")
-
-
-def _of_choice(record: Record, config: Config) -> Iterator[str]:
-    """Check the epoch whose accuracy is the headline: the last, or the first best one on held-out images."""
-    lines = record["metrics"]
-    if config.data.validation:
-        shares = [line.get("validation_accuracy") or 0.0 for line in lines]
-        yield from _differ("epoch", record["epoch"], shares.index(max(shares)) + 1, "the best held-out one")
-        return
-    yield from _differ("epoch", record["epoch"], len(lines), "the last")
-    yield from _differ("accuracy", record["accuracy"], lines[-1].get("test_accuracy"), "of the last epoch")
-    if not isclose(record["loss"], lines[-1].get("test_loss") or 0.0, rel_tol=1e-6):
-        yield f"loss is {record['loss']}, but {lines[-1].get('test_loss')} in the last epoch"
-
-
-def _of_epochs(record: Record, config: Config) -> Iterator[str]:
-    """Check the positions, image counts and times of every epoch."""
-    lines, held_out = record["metrics"], config.data.validation
-    which, judges = ("validation", held_out) if held_out else ("test", record["images"])
-    steps = lines[0]["step"]
-    seen = steps * config.batch
-    for number, line in enumerate(lines, 1):
-        where = f" in line {number} of metrics"
-        yield from _differ("epoch" + where, line["epoch"], number, "its place")
-        yield from _differ("step" + where, line["step"], number * steps, "steps of the epochs so far")
-        for share, images in ((line["train_accuracy"], seen), (line.get(f"{which}_accuracy"), judges)):
-            if share is None or round(share * images) / images != share:
-                yield f"an accuracy{where} is not a fraction of {images} images: {share}"
-        if not isclose(line["images_per_second"] * line["seconds"], seen, rel_tol=1e-9):
-            yield f"images_per_second{where} is not images / seconds"
-    minutes = sum(line["seconds"] + line["evaluation_seconds"] for line in lines) / 60
-    if not isclose(record["minutes"], minutes, rel_tol=1e-9):
-        yield f"minutes is {record['minutes']}, but the epochs took {minutes}"
-    if config.data.dataset == "cifar10":
-        count = config.data.train_images or TRAINING_IMAGES - held_out
-        yield from _differ("step in line 1 of metrics", steps, count // config.batch, "images // batch")
-
-
-def _of_rates(record: Record, config: Config) -> Iterator[str]:
-    if any(key.startswith(_OF_THE_RATE) for key in record["changes"]):
-        return  # then earlier epochs had a different schedule, which is no longer known
-    steps = record["metrics"][0]["step"]
-    for line in record["metrics"]:
-        if line["step"] > steps * config.epochs:
-            return  # not a step of this schedule; reported elsewhere
-        factor = rate_factor(config.schedule, line["step"] - 1, steps, config.epochs)
-        if not isclose(line["rate"], config.optimiser.lr * factor, rel_tol=1e-12):
-            yield f"the learning rate of epoch {line['epoch']} is not the schedule's: {line['rate']}"
-
-
-def _of_data(record: Record, config: Config) -> Iterator[str]:
-    for session in record["sessions"]:
-        if "data" not in record["changes"]:
-            yield from _differ("data", record["data"], session["data"], "in a session")
-    if config.data.dataset == "cifar10":
-        yield from _differ("data", record["data"], OFFICIAL, "the fingerprint of the official files")
-
-
-def _of_machine(record: Record, config: Config) -> Iterator[str]:
-    sessions = record["sessions"]
-    if sessions[-1]["machine"] != config.machine.model_dump(mode="json"):
-        yield "the machine of the last session is not the configuration's"
-    if any(earlier["started"] > later["started"] for earlier, later in pairwise(sessions)):
-        yield "a session started before the one before it"
-
-
-def _differ(what: str, given: Any, computed: Any, why: str) -> Iterator[str]:
-    if given != computed:
-        yield f"{what} is {given}, but {computed} is {why}"
+    Raises:
+        RunError: if the folder does not exist, has no records, or one cannot be read as JSON.
+    """
+    if not folder.is_dir():
+        raise RunError(f"no records in {folder}, which is no folder")
+    if not (paths := sorted(folder.glob("*.json"))):
+        raise RunError(f"no records in {folder}")
+    records = {path: read(path) for path in paths}
+    found = {path: faults(record) for path, record in records.items()}
+    for path, record in records.items():
+        if not found[path] and record["name"] != path.stem:
+            found[path].append(f"its name is {record['name']}")
+    sound = [record for path, record in records.items() if not found[path]]
+    return Records(records, found, disagreements(sound))
 
 
 def _value(value: Any) -> str:

@@ -59,7 +59,7 @@ class Result:
     config: dict[str, Any]
     data: str
     changes: list[str]
-    failures: int
+    failures: Annotated[int, Field(ge=0)]
     weights_sha256: str | None = None  # of weights.safetensors; runs of version 0.1.0 lack it
     unwritten: list[str] = field(default_factory=list)  # files not on disk, if the run is not finished
 

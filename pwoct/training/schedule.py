@@ -24,7 +24,7 @@ def rate_factor(schedule: Schedule, step: int, steps_per_epoch: int, epochs: int
     [0.5, 1.0, 1.0, 0.5]
     """
     total = steps_per_epoch * epochs
-    warmup = min(round(schedule.warmup * steps_per_epoch), total)
+    warmup = round(min(schedule.warmup * steps_per_epoch, total))
     if step < warmup:
         return (step + 1) / warmup
     if schedule.name == "one_cycle":

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -222,3 +223,25 @@ def test_the_page_of_accuracies_and_its_figure(pwoct_cost: Run, tmp_path: Path) 
     missing = pwoct_cost("paper", "--accuracies", str(tmp_path / "no" / "a.md"))
     assert missing.code == 2
     assert "the place of --accuracies" in missing.err
+
+
+def test_a_record_that_contradicts_itself_makes_no_page(pwoct_cost: Run, tmp_path: Path) -> None:
+    records, page = tmp_path / "records", tmp_path / "accuracies.md"
+    shutil.copytree(ROOT / "docs/records", records)
+    file = min(records.iterdir())
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**content, "accuracy": 0.99}), encoding="utf-8")
+    for option in ("--accuracies", "--document"):
+        ran = pwoct_cost("paper", option, str(page), "--records", str(records))
+        assert ran.code == 1
+        assert f"{file}: accuracy is 0.99, but " in ran.err
+        assert not page.exists()
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize("option", ["--accuracies", "--document"])
+def test_a_page_needs_records(pwoct_cost: Run, option: str, tmp_path: Path) -> None:
+    ran = pwoct_cost("paper", option, "page.md")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("pwoct-cost: error: no records in docs/records, which is no folder")
+    assert not (tmp_path / "page.md").exists()

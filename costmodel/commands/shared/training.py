@@ -36,6 +36,7 @@ from costmodel.sizes import check_choice, check_most
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
+    from pwoct.training.kept import Records
     from pwoct.training.record import RunFolder
     from pwoct.training.signals import Signals
 
@@ -45,6 +46,16 @@ RunsOption: TypeAlias = Annotated[Path, option("runs")]
 
 # Names of dtypes in the configuration of a run.
 PRECISIONS: Mapping[str, str] = {"float32": "fp32", "bfloat16": "bf16"}
+
+
+def fail_at_contradictions(records: Records) -> None:
+    """Exit with code 1 if kept records contradict themselves or one another; each is named first."""
+    found = records.contradictions
+    for each in found:
+        say(f"pwoct-cost: {each}")
+    if found:
+        where = counted(len(records.content), "record")
+        fail(f"{counted(len(found), 'contradiction')} in {where}", CHECK_FAILED)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ RUN = Record(
     training="{}",
     recipe="fast",
     epochs=16,
+    precision="bf16",
     plan="blocked",
     seed=0,
     accuracy=0.9003,

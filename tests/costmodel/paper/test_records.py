@@ -31,9 +31,18 @@ def result(accuracy: float, seed: int = 0, **model: Any) -> dict[str, Any]:
         "batch": 128,
         "model": network,
         "data": {"dataset": "cifar10", "train_images": None, "validation": 0},
-        "machine": {"threads": seed + 1, "plan": "reference"},
+        "machine": {"threads": seed + 1, "plan": "reference", "precision": "bf16"},
     }
-    return {"name": "run", "accuracy": accuracy, "seed": seed, "epochs": 24, "config": config}
+    correct = round(accuracy * 10_000)
+    return {
+        "name": "run",
+        "accuracy": correct / 10_000,
+        "correct": correct,
+        "images": 10_000,
+        "seed": seed,
+        "epochs": 24,
+        "config": config,
+    }
 
 
 def write(folder: Path, name: str, content: Any) -> None:

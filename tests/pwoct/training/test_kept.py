@@ -6,8 +6,10 @@ import math
 
 import pytest
 
-from pwoct.training import kept
+from pwoct.training import contradictions, kept
+from pwoct.training.config import Schedule
 from pwoct.training.record import RunError, RunFolder
+from pwoct.training.schedule import rate_factor
 from pwoct.training.train import train
 from tests.pwoct.training.tiny import tiny
 
@@ -51,11 +53,11 @@ def changed(record, path):
 
 
 def sealed(record):
-    return {**record, "sha256": kept.digest(record)}
+    return {**record, "sha256": contradictions.digest(record)}
 
 
 def test_a_record_holds_the_run_and_nothing_contradicts_it(run, record):
-    assert kept.faults(record) == []
+    assert contradictions.faults(record) == []
     result = run.result()
     assert (record["name"], record["accuracy"], record["correct"]) == (
         run.name,
@@ -71,7 +73,7 @@ def test_a_record_holds_the_run_and_nothing_contradicts_it(run, record):
 def test_every_changed_digit_is_found(record):
     paths = list(leaves(record))
     assert len(paths) > 80  # of 2 epochs, a session and the configuration
-    assert [path for path in paths if not kept.faults(changed(record, path))] == []
+    assert [path for path in paths if not contradictions.faults(changed(record, path))] == []
 
 
 LINE = ("epoch", "step", "rate", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
@@ -95,13 +97,13 @@ def test_what_follows_is_computed_again_whatever_the_digest(path, record):
         place = place[key]
     value = place[path[-1]]
     place[path[-1]] = f"x{value}" if isinstance(value, str) else value * 1.001 if value % 1 else value + 1
-    assert kept.faults(sealed(other)) != []
+    assert contradictions.faults(sealed(other)) != []
 
 
 def test_a_headline_moved_with_its_count_is_found(record):
     images = record["images"]
     other = {**record, "correct": record["correct"] + 1, "accuracy": (record["correct"] + 1) / images}
-    assert [fault for fault in kept.faults(sealed(other)) if "of the last epoch" in fault]
+    assert [fault for fault in contradictions.faults(sealed(other)) if "of the last epoch" in fault]
 
 
 @pytest.mark.parametrize(
@@ -117,21 +119,55 @@ def test_a_headline_moved_with_its_count_is_found(record):
     ],
 )
 def test_what_is_no_record_is_named(change, fault, record):
-    assert fault in "; ".join(kept.faults({**record, **change}))
+    assert fault in "; ".join(contradictions.faults({**record, **change}))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"chosen_by": "best epoch"}, "chosen_by is best epoch, but last epoch is the configuration's"),
+        ({"unwritten": ["weights"]}, "unwritten is ['weights'], but a finished run has all its files"),
+        ({"failures": -3}, "failures must be greater than or equal to 0, got -3"),
+        ({"correct": 10**400}, "a number in it is larger than any run has"),
+    ],
+)
+def test_what_a_finished_run_cannot_say_is_found(change, fault, record):
+    assert fault in "; ".join(contradictions.faults(sealed({**record, **change})))
+
+
+@pytest.mark.parametrize("started", ["yesterday", "", "2026-11-29T12:00:00"])  # the last without a time zone
+def test_a_session_starts_at_a_time(started, record):
+    other = copy.deepcopy(record)
+    other["sessions"][0]["started"] = started
+    found = "; ".join(contradictions.faults(sealed(other)))
+    assert f"must have started at a time such as 2026-11-29T12:00:00+00:00, got {started}" in found
+
+
+def test_the_test_set_of_cifar10_has_ten_thousand_images(record):
+    config = copy.deepcopy(record["config"])
+    config["data"]["dataset"] = "cifar10"
+    found = "; ".join(contradictions.faults(sealed({**record, "config": config})))
+    assert f"images is {record['images']}, but 10000 is the size of the test set" in found
+
+
+def test_a_warm_up_longer_than_any_run_is_a_run_of_warm_up():
+    assert rate_factor(Schedule(name="one_cycle", warmup=1e308), 0, 10, 2) == pytest.approx(1 / 20)
 
 
 @pytest.mark.parametrize("value", [None, [], 3, "text", {}])
 def test_other_values_are_no_records(value):
-    assert kept.faults(value)
+    assert contradictions.faults(value)
 
 
 def test_records_of_one_set_have_one_fingerprint_and_weights_of_their_own(record):
     other = {**record, "name": "other", "weights_sha256": "0", "data": "other"}
-    assert kept.disagreements([record, {**other, "data": record["data"]}]) == []
-    assert kept.disagreements([record, other]) == [
+    assert contradictions.disagreements([record, {**other, "data": record["data"]}]) == []
+    assert contradictions.disagreements([record, other]) == [
         "other and run have different data under the name synthetic"
     ]
-    assert kept.disagreements([record, {**record, "name": "copy"}]) == ["copy and run have the same weights"]
+    assert contradictions.disagreements([record, {**record, "name": "copy"}]) == [
+        "copy and run have the same weights"
+    ]
 
 
 def test_a_file_is_not_replaced_by_another_record(record, tmp_path):
