@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import Statement, statements
+from costmodel.paper.protocol import Hypothesis, hypotheses
 from costmodel.paper.records import Record
 from costmodel.paper.sensitivity import other_verdicts, sensitivity_table
 from costmodel.paper.student import LEVEL, mean_interval, pooled, quantile
@@ -27,7 +27,7 @@ def accuracy_page(paper: Paper, records: Sequence[Record]) -> str:
     """
     measured = StudyResults(paper, records)
     template = (files("costmodel.paper") / "accuracies.md").read_text(encoding="utf-8")
-    found = list(statements(measured))
+    found = list(hypotheses(measured))
     values = {
         "progress": _progress(measured),
         "worth": _bullets([one for one in found if one.number.startswith(OURS)], measured),
@@ -93,7 +93,7 @@ def _network(one: Trained, measured: StudyResults) -> Mapping[str, Any]:
     return row
 
 
-def _bullets(chosen: Sequence[Statement], measured: StudyResults) -> str:
+def _bullets(chosen: Sequence[Hypothesis], measured: StudyResults) -> str:
     return "\n".join(
         f"* **{one.number}. {one.text}: {one.verdict(measured)}.** Measured: {one.measured(measured)}.\n"
         f"  * Holds if: {one.holds_if}.\n"

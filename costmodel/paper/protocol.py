@@ -13,8 +13,8 @@ Pair = tuple[Trained, Trained]
 
 
 @dataclass(frozen=True)
-class Statement:
-    """A statement, its rule, and the pairs of networks whose means decide it: the first minus the second."""
+class Hypothesis:
+    """A statement with its rules and the pairs of networks whose means decide it: the first minus the second."""
 
     number: str
     text: str
@@ -57,10 +57,10 @@ class Statement:
         return {name: difference(a.values, b.values, s, freedom) for name, (a, b) in self.pairs.items()}
 
 
-def statements(measured: StudyResults) -> Iterator[Statement]:
+def hypotheses(measured: StudyResults) -> Iterator[Hypothesis]:
     """Yield the statements of the protocol."""
     a = measured.part_a
-    yield Statement(
+    yield Hypothesis(
         "1",
         "Bottlenecks in all paths lose about 3 points",
         "the interval of the loss overlaps 2 to 4 and excludes 0, at both alphas",
@@ -68,7 +68,7 @@ def statements(measured: StudyResults) -> Iterator[Statement]:
         _three_points,
         {"loss at alpha 1/4": (a["1.2"], a["1.3"]), "loss at alpha 3/4": (a["1.4"], a["1.5"])},
     )
-    yield Statement(
+    yield Hypothesis(
         "2",
         "Without HH, at alpha 1/4, nothing is lost",
         "the interval of the loss lies below 1",
@@ -77,7 +77,7 @@ def statements(measured: StudyResults) -> Iterator[Statement]:
         {"loss at alpha 1/4": (a["1.2"], a["3.1"])},
     )
     hl, lh, ll = (a[key] for key in ("2.6", "2.7", "2.8"))
-    yield Statement(
+    yield Hypothesis(
         "3",
         "LL matters at alpha 3/4",
         "LL alone loses more than HL alone and than LH alone, and both intervals exclude 0",
@@ -85,7 +85,7 @@ def statements(measured: StudyResults) -> Iterator[Statement]:
         _signs,
         {"HL minus LL": (hl, ll), "LH minus LL": (lh, ll)},
     )
-    yield Statement(
+    yield Hypothesis(
         "4",
         "Oct at alpha 1/4 is more accurate than plain",
         "the interval of the difference lies above 0",
@@ -96,10 +96,10 @@ def statements(measured: StudyResults) -> Iterator[Statement]:
     yield from _worth(measured)
 
 
-def _worth(measured: StudyResults) -> Iterator[Statement]:
+def _worth(measured: StudyResults) -> Iterator[Hypothesis]:
     for letter, (key, (params, macs)) in zip("ab", RIVALS.items(), strict=True):
         network = measured.part_a[key]
-        yield Statement(
+        yield Hypothesis(
             f"5{letter}",
             f"{network.name} is worth its cost",
             "it is more accurate than the plain network of equal parameters and than that of equal MACs; both"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from costmodel.paper.protocol import Pair, Statement, statements
+from costmodel.paper.protocol import Hypothesis, Pair, hypotheses
 from costmodel.paper.student import Interval, difference, holm, paired, probability
 from costmodel.paper.study_results import StudyResults
 from costmodel.report import Column, Table
@@ -25,7 +25,7 @@ class _Difference:
 
 def sensitivity_table(measured: StudyResults) -> Table:
     """Return one row per difference of a judged statement: its interval by other methods."""
-    found = [each for one in statements(measured) if one.is_judged(measured) for each in _of(one, measured)]
+    found = [each for one in hypotheses(measured) if one.is_judged(measured) for each in _of(one, measured)]
     adjusted = holm([each.chance for each in found])
     rows = [
         {
@@ -54,11 +54,11 @@ def other_verdicts(measured: StudyResults) -> list[str]:
     if measured.deviation is None:
         return []
     _, freedom = measured.deviation
-    pairs = [(one, one.verdict(measured), one.verdict(measured, freedom)) for one in statements(measured)]
+    pairs = [(one, one.verdict(measured), one.verdict(measured, freedom)) for one in hypotheses(measured)]
     return [f"{one.number} {other} instead of {verdict}" for one, verdict, other in pairs if other != verdict]
 
 
-def _of(statement: Statement, measured: StudyResults) -> Iterator[_Difference]:
+def _of(statement: Hypothesis, measured: StudyResults) -> Iterator[_Difference]:
     assert measured.deviation is not None
     s, freedom = measured.deviation
     for name, registered in statement.intervals(measured).items():

@@ -12,7 +12,7 @@ import pytest
 
 from costmodel.paper.accuracies import accuracy_page, deep_table
 from costmodel.paper.printed import Paper
-from costmodel.paper.protocol import statements
+from costmodel.paper.protocol import hypotheses
 from costmodel.paper.records import Record, read_records, record
 from costmodel.paper.sensitivity import other_verdicts, sensitivity_table
 from costmodel.paper.student import Interval, difference, pooled, quantile
@@ -52,7 +52,7 @@ def records(paper: Paper, means: Mapping[Any, float], seeds: int = 3) -> list[Re
 
 
 def verdicts(measured: StudyResults) -> dict[str, str]:
-    return {one.number: one.verdict(measured) for one in statements(measured)}
+    return {one.number: one.verdict(measured) for one in hypotheses(measured)}
 
 
 def judged(paper: Paper, means: Mapping[Any, float], seeds: int = 3) -> dict[str, str]:
