@@ -14,7 +14,7 @@ Pair = tuple[Trained, Trained]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A statement with its rules and the pairs of networks whose means decide it: the first minus the second."""
+    """A statement, its rules, and the pairs of networks whose means decide it, first minus second."""
 
     number: str
     text: str
