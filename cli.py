@@ -16,8 +16,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from costmodel.commands import calculator
-from costmodel.commands.shared.ending import exit_code
+from costmodel.commands.shared.ending import ShownError, exit_code
 from costmodel.commands.shared.errors import show_warning
+from costmodel.commands.shared.network import given_as
 from costmodel.commands.shared.reports import show_reports
 from costmodel.commands.shared.streams import prepare_streams
 from costmodel.commands.shared.vocabulary import fold
@@ -27,26 +28,26 @@ __all__ = ["app", "main", "show_warning"]
 # What a command is, in the order in which a user meets them; each is the module of that name in
 # `costmodel.commands`.
 COMMANDS = {
-    "cost": "The exact cost of any network of your own.",
-    "convert": "Any network with octave convolutions, beside the original.",
-    "explain": "How an operator's cost is derived, and where from.",
-    "equations": "The paper's equations, derived and proved.",
-    "paper": "The paper's tables and claims beside what is computed.",
-    "train": "Train a network, or go on with its training.",
-    "evaluate": "What a trained network makes of the test set.",
-    "export": "A trained network for other programs, with a model card.",
-    "runs": "All runs in a table, or their curves.",
-    "data": "Fetch and check CIFAR-10.",
-    "study": "Train the networks of one of the paper's tables.",
+    "cost": "Count the exact cost of any PyTorch network.",
+    "convert": "Convert a network to octave convolutions.",
+    "explain": "Derive an operator's cost formula, with its source.",
+    "equations": "Derive and prove the equations of the PwiseOct paper.",
+    "paper": "Compare the PwiseOct paper's counts with computed ones.",
+    "train": "Train a network, or resume a run.",
+    "evaluate": "Evaluate a trained network on the test set.",
+    "export": "Export a trained network, with a model card.",
+    "runs": "List all runs, or plot their curves.",
+    "data": "Download and check CIFAR-10.",
+    "study": "Train the networks of a table of the PwiseOct paper.",
     "verify": "Compare formulas with independent counters.",
-    "reconcile": "What other counters say of a network, and why.",
-    "prove": "Prove formulas by running the code on symbols.",
-    "search": "The exact Pareto front of a space of networks.",
-    "bench": "Time networks beside their MACs.",
-    "sweep": "Cost against alpha for every set of paths.",
+    "reconcile": "Explain why other counters report different numbers.",
+    "prove": "Prove formulas by running the code on symbolic sizes.",
+    "search": "Find the exact Pareto front of a search space.",
+    "bench": "Measure run times and compare them with MACs.",
+    "sweep": "Tabulate cost against alpha for all sets of paths.",
     "plot": "Draw a result of search, sweep or the calculator.",
-    "diff": "Two networks or two runs, layer by layer.",
-    "explorer": "Write a page on which networks are costed by sliders.",
+    "diff": "Compare two networks or two runs, layer by layer.",
+    "explorer": "Write an interactive HTML page of costs.",
 }
 
 
@@ -87,6 +88,14 @@ class PwoctGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class gives it
         """Return the names of the commands, in their own order."""
         return list(self.commands)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; if the word is a network's name instead, say how a network is given."""
+        try:
+            return super().resolve_command(ctx, args)
+        except ShownError as error:
+            error.message += given_as(args[0])
+            raise
 
 
 app = typer.Typer(

@@ -6,9 +6,10 @@
     trace(...)      any `nn.Module`: the operators that ran, and their costs
     verify(...)     formulas against independent counters; prove(...) against symbolic traces of the code
 
-Costs are exact integers, or sympy expressions. Results are plain data: `to_dict()` gives dicts and lists,
-`to_frame()` a DataFrame if pandas is installed. Each name is imported on first use, so `import costmodel`
-loads neither sympy nor torch; only trace, verify and prove need torch.
+Costs are exact integers, or sympy expressions. Tables are `Rows`: `to_dict()` gives a list of dicts,
+`to_frame()` a DataFrame if pandas is installed. Costs, networks, verifications and proofs have `to_dict()`;
+`trace` returns a `Trace`, whose `total()` is a `Cost`. Each name is imported on first use, so that
+`import costmodel` loads neither sympy nor torch; only trace, verify and prove need torch.
 """
 
 from importlib import import_module

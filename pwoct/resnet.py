@@ -174,7 +174,10 @@ def resnet(
 
 
 def build(name: str, **options: Any) -> ResNet:
-    """Return the network of a name: resnet and its depth, 6n + 2. The options are those of `resnet`.
+    """Build a CIFAR ResNet by name: `resnet` and a depth of 6n + 2.
+
+    Options: alpha, beta and paths, one value or three, one per stage; width_rule, stride_rule, between,
+    shortcut, width, classes, in_channels, as `pwoct.resnet.resnet` describes them.
 
     Raises:
         ValueError: if the name is unknown or an option is out of its range.

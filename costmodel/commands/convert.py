@@ -28,9 +28,10 @@ from costmodel.commands.shared.network import (
     traced,
     within,
 )
+from costmodel.commands.shared.options import needed_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
-from costmodel.commands.shared.vocabulary import option
+from costmodel.commands.shared.vocabulary import argument, option
 
 if TYPE_CHECKING:
     from costmodel.report import Table
@@ -41,7 +42,9 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def convert(
     ctx: typer.Context,
-    network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
+    network: Annotated[str | None, argument("model", NETWORK_HELP)] = None,
+    named_model: Annotated[str | None, option("any-model")] = None,
+    *,
     alpha: Annotated[str, option("alpha-one")],
     beta: Annotated[str, option("beta-one")] = "2",
     paths: Annotated[str, option("path-set")] = "none",
@@ -57,18 +60,20 @@ def convert(
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Convert any network to octave convolutions: its cost beside the original's, layer by layer.
+    """Convert a network to octave convolutions, and compare its cost with the original's, layer by layer.
 
     The costs follow from formulas and are checked against the operators that run: exit code 1 if they differ.
     `cost`, `verify` and `diff` take the converted network by name: "convert(timm:resnet50, alpha=1/4)".
     """
-    question = Question.of(ctx)
-    with bad_input(), within(timeout, network):
+    with bad_input():
+        name = needed_model(network, named_model)
+    question = Question.of(ctx, network=name, named_model=None)
+    with bad_input(), within(timeout, name):
         check_init(init)
         if weights is not None and init != "pretrained":
             raise ValueError(f"--weights needs --init pretrained, got --init {init}")
         asked_for = ConversionOptions(alpha, beta, paths, layers or (), width_rule, stride_rule, between)
-        found = asked(network, input, inputs)
+        found = asked(name, input, inputs)
         options = asked_for.read()
         tables, work = _compared(found, options, asked_for)
         if init == "pretrained":
@@ -82,7 +87,7 @@ def convert(
     if len(tables[0].rows) == 1:  # everything else
         say("pwoct-cost: no convolution became an octave layer; the reasons are listed")
     formula, runs = work
-    payload = {"model": network, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
+    payload = {"model": name, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
     agrees = formula == runs
     verdict = f"Formulas and running code {'agree' if agrees else 'differ'}: {runs:,} MACs."
     show("convert", tables, format, payload, [found.title], [verdict])

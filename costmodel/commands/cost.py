@@ -19,9 +19,10 @@ from costmodel.commands.shared.network import (
     traced,
     within,
 )
+from costmodel.commands.shared.options import needed_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
-from costmodel.commands.shared.vocabulary import option
+from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.report import counted
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ MOST_EXPENSIVE = 10  # rows shown unless all are requested
 @app.command()
 def cost(
     ctx: typer.Context,
-    network: Annotated[str, typer.Argument(help=NETWORK_HELP)],
+    network: Annotated[str | None, argument("model", NETWORK_HELP)] = None,
+    named_model: Annotated[str | None, option("any-model")] = None,
     input: InputOption = None,
     inputs: InputsOption = None,
     symbols: Annotated[list[str] | None, option("symbols")] = None,
@@ -60,13 +62,14 @@ def cost(
 
     Operators without a formula are listed, and never counted as 0; with --strict they give exit code 1.
     """
-    question = Question.of(ctx)
     with bad_input():
         from costmodel.tables.traced_total import parse_total
 
+        name = needed_model(network, named_model)
+        question = Question.of(ctx, network=name, named_model=None)
         choice = parse_total(count, unit)
-        with within(timeout, network):
-            found = asked(network, input, inputs)
+        with within(timeout, name):
+            found = asked(name, input, inputs)
             if symbols:
                 _in_symbols(found, symbols, as_, format, question, per_layer=per_layer)
                 return

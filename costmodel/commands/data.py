@@ -9,11 +9,11 @@ import typer
 
 from costmodel.commands.shared.errors import say
 from costmodel.commands.shared.terminal import console
-from costmodel.commands.shared.training import DataOption, reported
+from costmodel.commands.shared.training import reported
 from costmodel.commands.shared.vocabulary import option
 from costmodel.text import visible
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Fetch and check CIFAR-10.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Download and check CIFAR-10.")
 
 
 @app.command(short_help="Download CIFAR-10, and check it by SHA-256.")
@@ -30,9 +30,9 @@ def fetch(
 @app.command()
 def check(
     where: Annotated[
-        Path | None, typer.Argument(help="Folder with the binary batches or their archive; or --data.")
+        Path | None, typer.Argument(help="Folder with the batches of CIFAR-10, or their archive; or --data.")
     ] = None,
-    data: DataOption = None,
+    data: Annotated[Path | None, option("cifar10")] = None,
 ) -> None:
     """Check every file of CIFAR-10 by SHA-1."""
     with reported():

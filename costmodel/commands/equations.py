@@ -26,9 +26,9 @@ def equations(
     kernel: Annotated[int, option("kernel-one", min=1, max=99)] = 3,
     format: FormatOption = Format.table,
 ) -> None:
-    """Derive and prove the paper's equations (3) to (14), and show when a bottleneck saves nothing.
+    """Derive and prove equations (3) to (14) of the PwiseOct paper, and show when a bottleneck saves nothing.
 
-    Exit code 1 if a derived form differs from the paper's.
+    The paper is that of Inoue and Gotoh. Exit code 1 if a derived form differs from the paper's.
     """
     from costmodel.paper import equation_tables as tables
     from costmodel.rounding import WIDTH_RULES, check_alpha

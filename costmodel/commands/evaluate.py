@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def evaluate(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(help="A run's name in --runs, or its folder.")],
+    run: Annotated[str, typer.Argument(help="A run's name in --runs or its beginning, or its folder.")],
     data: DataOption = None,
     weights: Annotated[Path | None, option("weights")] = None,
     runs: RunsOption = Path("runs"),

@@ -17,9 +17,10 @@ from costmodel.commands.shared.network import (
     closed_form_of,
     within,
 )
+from costmodel.commands.shared.options import given_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.terminal import at_work
-from costmodel.commands.shared.vocabulary import option
+from costmodel.commands.shared.vocabulary import argument, option
 
 if TYPE_CHECKING:
     from costmodel.paper.records import Record
@@ -33,7 +34,8 @@ HELP = "A network of your own (timm:resnet50). Default: the CIFAR ResNets, with 
 @app.command()
 def explorer(
     ctx: typer.Context,
-    model: Annotated[str | None, typer.Argument(help=HELP)] = None,
+    model: Annotated[str | None, argument("model", HELP)] = None,
+    named_model: Annotated[str | None, option("any-model")] = None,
     output: Annotated[Path, option("page")] = Path("explorer.html"),
     input: InputOption = None,
     inputs: InputsOption = None,
@@ -44,14 +46,15 @@ def explorer(
     beta: Annotated[str, option("beta-list")] = "2,4",
     records: Annotated[Path | None, option("records")] = None,
 ) -> None:
-    """Write one HTML file in which networks are chosen by sliders and costed layer by layer.
+    """Write one HTML file in which sliders choose a network, and its cost is shown layer by layer.
 
     For a MODEL, its input sizes are sliders (--symbols; default for images: n,h,w), and its closed form is
     evaluated exactly. The file is self-contained and sends no requests. An existing file is replaced; - is
     stdout. With --per-stage, it also has the exact Pareto front of the MODEL's conversions to octave
-    convolutions. With --records, measured accuracies stand beside the CIFAR ResNets that were trained.
+    convolutions. With --records, it shows the measured accuracies of the CIFAR ResNets that were trained.
     """
     with bad_input():
+        model = given_model(model, named_model)
         if model is None:
             Question.of(ctx).without("goes with a MODEL", OF_MODEL)
             from costmodel.explorer.page import page

@@ -34,15 +34,15 @@ def export(
 ) -> None:
     """Write the network of a run, with its normalisation, and a model card (.md) beside the first file.
 
-    The exported network takes images as they are stored, from 0 to 255. Each file is checked to give the same
-    outputs as the network. A run of version 0.1.0 needs --data, as its folder lacks the image normalisation.
+    The exported network takes images as they are stored, from 0 to 255. Each file is loaded again and must
+    compute the network's outputs. A run without input.json (written by early versions) needs --data.
     """
     chosen = {"ONNX": onnx, "torch.export": torch_export, "safetensors": safetensors}
     paths = {what: path for what, path in chosen.items() if path is not None}
     if not paths:
         fail("nothing to write: give --onnx FILE, --torch-export FILE or --safetensors FILE")
     if onnx is not None:
-        for module in ("onnx", "onnxscript"):
+        for module in ("onnx", "onnxscript", "onnxruntime"):
             require(module, "export")
     with reported():
         from pwoct.training.export import ExportError, export_onnx, export_program, export_weights

@@ -20,6 +20,7 @@ from costmodel.commands.shared.network import (
     is_own,
     within,
 )
+from costmodel.commands.shared.options import given_model
 from costmodel.commands.shared.plotting import check_plot, draw_result
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.vocabulary import option
@@ -38,7 +39,9 @@ HELP = "JSON of search, sweep or the calculator with --per-layer; - is stdin. Or
 @app.command()
 def plot(
     ctx: typer.Context,
-    result: Annotated[str, typer.Argument(metavar="RESULT|MODEL", help=HELP)],
+    result: Annotated[str | None, typer.Argument(metavar="RESULT|MODEL", help=HELP)] = None,
+    named_model: Annotated[str | None, option("any-model")] = None,
+    *,
     output: Annotated[str, option("figure")],
     input: InputOption = None,
     inputs: InputsOption = None,
@@ -53,13 +56,16 @@ def plot(
     """
     with bad_input():
         check_plot(output)
-        if is_own(result):
-            with within(timeout, result):
-                _draw_sizes(asked(result, input, inputs), symbols or [SQUARE], output)
+        given = given_model(result, named_model)
+        if given is None:
+            raise ValueError("which result or network? Give a file of JSON, - for stdin, or net.py:Net()")
+        if named_model is not None or is_own(given):
+            with within(timeout, given):
+                _draw_sizes(asked(given, input, inputs), symbols or [SQUARE], output)
             return
         why = "goes with a network of your own"
         Question.of(ctx).without(why, ("input", "inputs", "symbols", "timeout"))
-        draw_result(_read(result), output)
+        draw_result(_read(given), output)
 
 
 def _draw_sizes(found: NetworkOnInputs, symbols: list[str], output: str) -> None:

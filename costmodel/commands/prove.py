@@ -22,6 +22,7 @@ from costmodel.commands.shared.network import (
     refused,
     within,
 )
+from costmodel.commands.shared.options import needed_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import followed
@@ -54,6 +55,7 @@ HELP = (
 def prove(
     ctx: typer.Context,
     subjects: Annotated[list[str] | None, typer.Argument(metavar="[SUBJECT...|MODEL]", help=HELP)] = None,
+    named_model: Annotated[str | None, option("any-model")] = None,
     input: InputOption = None,
     inputs: InputsOption = None,
     symbols: Annotated[list[str] | None, option("symbols")] = None,
@@ -64,7 +66,9 @@ def prove(
     check: Annotated[Path | None, option("check-certificate")] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Run formulas, constructors and forward passes on symbolic sizes, and prove that traced equals formula.
+    """Prove that the formulas equal the traced counts, by running the code on symbolic sizes.
+
+    Formulas, constructors and forward passes are run, and their counts are compared as expressions.
 
     For a MODEL, the closed form of its MACs is compared with torch's count on symbolic sizes; --format json
     has the formula of each layer. Certificates are for subjects only. Exit code 1 if something is not proved,
@@ -75,8 +79,12 @@ def prove(
         with bad_input():
             _check(check)
         return
+    if named_model is not None:
+        with bad_input():
+            subjects = [needed_model(" ".join(subjects or ()) or None, named_model)]
+        question = Question.of(ctx, subjects=subjects, named_model=None)
     known = [subject for subject in Subject if subject in map(str.lower, subjects or Subject)]
-    if len(known) < len(set(map(str.lower, subjects or Subject))):
+    if named_model is not None or len(known) < len(set(map(str.lower, subjects or Subject))):
         with bad_input():
             _prove_network(subjects or [], _Given(input, inputs, symbols, timeout), format, question)
         return

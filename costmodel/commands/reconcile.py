@@ -16,7 +16,7 @@ from costmodel.commands.shared.claiming import (
     observed_on,
     predictions_of,
 )
-from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, bad_input, fail, say
+from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, bad_input, fail, install_hint, say
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
     InputOption,
@@ -26,9 +26,10 @@ from costmodel.commands.shared.network import (
     asked,
     within,
 )
+from costmodel.commands.shared.options import given_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
-from costmodel.commands.shared.vocabulary import option
+from costmodel.commands.shared.vocabulary import argument, option
 
 if TYPE_CHECKING:
     from costmodel.reconcile.asking import Said
@@ -41,7 +42,8 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def reconcile(
     ctx: typer.Context,
-    network: Annotated[str | None, typer.Argument(help=NETWORK_HELP)] = None,
+    network: Annotated[str | None, argument("model", NETWORK_HELP)] = None,
+    named_model: Annotated[str | None, option("any-model")] = None,
     input: InputOption = None,
     inputs: InputsOption = None,
     counter: Annotated[list[str] | None, option("counter")] = None,
@@ -54,13 +56,14 @@ def reconcile(
     timeout: TimeoutOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Explain each known counter's result for a network, and every unit by which it differs from the MACs.
+    """Explain each known counter's result, and account for its whole difference from our MACs.
 
     With --run, installed counters are run too; exit code 1 if their rules do not explain a difference, or if
     a counter fails. --per-layer shows the layers that are counted differently.
     """
-    question = Question.of(ctx)
     with bad_input():
+        network = given_model(network, named_model)
+        question = Question.of(ctx, network=network, named_model=None)
         _check(network, run, claim, claim_params, source, claims)
         chosen = _chosen(counter, run)
         if claims:
@@ -94,13 +97,17 @@ def _check(
     asks = [name for name, value in (("--run", run), ("--claim", claim), ("--claims", claims)) if value]
     if len(asks) > 1:
         raise ValueError(
-            "--run compares counters, --claim and --claims explain printed numbers: "
+            "--run compares counters, --claim and --claims explain published numbers: "
             f"give one of them, got {' and '.join(asks)}"
         )
     if claim_params and not claim:
-        raise ValueError(f"--claim-params stands beside a count: --claim 4.12G, got {claim_params} alone")
+        raise ValueError(
+            f"--claim-params needs the count published with it, --claim 4.12G; got only {claim_params}"
+        )
     if source is not None and not claim:
-        raise ValueError(f"--source says where a --claim is printed, got {source or 'nothing'} without one")
+        raise ValueError(
+            f"--source states where a --claim was published, got {source or 'nothing'} without --claim"
+        )
     if (network is None) == (claims is None):
         got = "neither" if network is None else "both"
         raise ValueError(f"give a network, or a file of claims with --claims, got {got}")
@@ -142,7 +149,7 @@ def _said(
         (said[one.counter.name],) = ask(one.counter.name, [question], [one.total], timeout or TIMEOUT)
     if predictions and not said:
         names = ", ".join(one.counter.name for one in predictions)
-        fail(f"--run needs a counter that is installed, got {names}: pip install 'pwoct-cost[counters]'",
+        fail(f"--run needs a counter that is installed, got {names}: {install_hint('counters')}",
              MISSING_EXTRA)  # fmt: skip
     return said
 
@@ -219,7 +226,7 @@ def _show_file(
     rows = by_source(list(answered(read_claims(path), names, timeout)))
     explained = sum(bool(answer and answer.exact) for _, _, answer in rows)
     payload = {"file": str(path), **question.said(), "rows": len(rows), "explained": explained}
-    remark = f"{explained} of {len(rows)} claims are given by a reading."
+    remark = f"{explained} of {len(rows)} claims are reproduced by a reading."
     show("reconcile", [file_table(rows)], format, payload, [], [remark])
 
 

@@ -77,8 +77,9 @@ def search(
 ) -> None:
     """Find the exact Pareto front of a space of configurations, within budgets.
 
-    On the front, no quantity (parameters, MACs, and any with a budget) can be reduced without increasing
-    another. Budgets are exact numbers, optionally with k, M, G. No configuration is left out.
+    On the front, no quantity (parameters, MACs, and any with a budget) can be improved without worsening
+    another: lower is better, except for what --maximise names. Budgets are exact numbers, optionally with k,
+    M, G or T. No configuration is left out.
 
     Your own network is converted to octave convolutions; its layers of one resolution form a stage.
     """

@@ -43,7 +43,7 @@ TABLES = {f"table{number}": number for number in selection.BASELINES}
 @app.command()
 def study(
     ctx: typer.Context,
-    table: Annotated[str, typer.Argument(help=f"Whose networks to train: {', '.join(TABLES)}.")],
+    table: Annotated[str, typer.Argument(help=f"The table whose networks are trained: {', '.join(TABLES)}.")],
     depth: Annotated[int | None, option("study-depth")] = None,
     recipe: Annotated[str, option("recipe")] = "fast",
     set: Annotated[list[str] | None, option("set")] = None,
@@ -58,10 +58,11 @@ def study(
     quiet: Annotated[bool, option("quiet")] = False,
     format: FormatOption = Format.table,
 ) -> None:
-    """Train the networks of a table of the paper, each run in its own folder; finished runs are not repeated.
+    """Train the networks of a table of the PwiseOct paper (Inoue and Gotoh), each run in its own folder.
 
-    Ends with the selection step of section 5.2: for each path, accuracy lost against parameters saved. A run
-    that diverges or is damaged does not stop the others; exit code 1 or 5 reports it at the end.
+    Finished runs are not repeated. Ends with the selection step of section 5.2: for each path, accuracy lost
+    against parameters saved. A run that diverges or is damaged does not stop the others; exit code 1 or 5
+    reports it at the end.
     """
     said = Question.of(ctx).said()
     with stoppable() as signals, reported():

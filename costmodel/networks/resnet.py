@@ -201,7 +201,7 @@ def depth_note(depth: int) -> str:
 
 
 def rounding_notes(net: ResNetDesign) -> list[str]:
-    """Return one sentence for each place where the rounding rule acted; none if all sizes are integers."""
+    """Return one note for each size that the rounding rule changed; none if all sizes are integers."""
     splits = [split_note(net.backbone.channels(stage), net.stages[stage].alpha) for stage in STAGES]
     widths = [note for stage in STAGES for note in _width_notes(net, stage)]
     return [note for note in dict.fromkeys(splits + widths) if note]

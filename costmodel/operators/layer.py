@@ -201,7 +201,7 @@ def _kernel(layer: Layer) -> Pair:
 
 
 def layer_notes(layer: Layer) -> list[str]:
-    """Return a sentence for each place where the rounding rule acted; none where all sizes are whole."""
+    """Return one note for each size that the rounding rule changed; none if all sizes are integers."""
     ends = dict.fromkeys(((layer.c_in, layer.alpha_in), (layer.c_out, layer.alpha_out)))
     notes = [split_note(channels, alpha) for channels, alpha in ends]
     octave = layer.octave()

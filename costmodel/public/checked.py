@@ -85,7 +85,8 @@ def prove(*subjects: str, every: bool = False) -> Proofs:
     """Run code on symbolic sizes, and show that its count minus the formula is zero.
 
     subjects: some of points, operators, octave, networks and calculator; none means all of them. `every`
-    includes all theorems. The table has one row per theorem, and per claim that is checked at points.
+    proves all 66 theorems, which takes about 13 minutes, instead of 56. The table has one row per theorem and
+    one per claim checked at points.
 
     Raises ValueError if a subject is unknown.
     """

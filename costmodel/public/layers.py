@@ -37,7 +37,7 @@ class CostedLayer:
         return Rows.of(layer_table(self.sizes, Totals()))
 
     def notes(self) -> list[str]:
-        """Return one sentence per place where the rounding rule acted."""
+        """Return one note for each size that the rounding rule changed."""
         return layer_notes(self.sizes)
 
 

@@ -29,8 +29,8 @@ def grid(
     """Return one row per combination of the values: the configuration, and its quantities.
 
     Quantities are those of `pwoct-cost sweep`: params, macs, activations, bytes, training-macs, element-ops,
-    calls. Options: width_rule, stride_rule, between, classes, in_channels, size, batch. Raises ValueError
-    if a name is unknown, a value is out of range, or a count may exceed 64 bits.
+    calls, flops, training-flops. Options: width_rule, stride_rule, between, classes, in_channels, size,
+    batch. Raises ValueError if a name is unknown, a value is out of range, or a count may exceed 64 bits.
 
     >>> rows = grid("resnet20", alphas=[0, "1/4", "1/2"])
     >>> [row["macs"] for row in rows]

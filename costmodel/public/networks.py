@@ -72,7 +72,7 @@ class CostedNetwork:
         return Rows.of(diff_table(self.design, other.design))
 
     def notes(self) -> list[str]:
-        """Return one sentence per place where the rounding rule acted."""
+        """Return one note for each size that the rounding rule changed."""
         return rounding_notes(self.design)
 
     def to_dict(self) -> dict[str, Any]:

@@ -55,6 +55,6 @@ class Rows(Sequence[dict[str, Any]]):
             pandas = import_module("pandas")
         except ImportError:
             raise ImportError(
-                "a DataFrame needs pandas (pip install 'pwoct-cost[frames]'); to_dict() works without it"
+                "a DataFrame needs pandas (pip install pandas); to_dict() works without it"
             ) from None
         return pandas.DataFrame(self._rows)

@@ -1,5 +1,6 @@
 """Exports trained networks to ONNX, torch.export and safetensors. They take images as they are stored."""
 
+import copy
 import io
 import json
 import logging
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
@@ -23,11 +25,15 @@ class ExportError(Exception):
 
 
 def export_onnx(run: TrainedRun, path: Path) -> None:
-    """Write the classifier as ONNX, for any batch of images of the run's size; needs onnx and onnxscript.
+    """Write the classifier as ONNX, for any batch of images of the run's size.
+
+    Needs onnx, onnxscript, and onnxruntime, which checks the file.
 
     Raises:
-        ExportError: if onnxruntime is installed and computes different outputs.
+        ExportError: if onnxruntime computes different outputs.
     """
+    import onnxruntime
+
     classifier, images = run.classifier(), example(run)
     with _quiet():
         program = torch.onnx.export(
@@ -41,7 +47,13 @@ def export_onnx(run: TrainedRun, path: Path) -> None:
         )
     assert program is not None  # written separately, since the exporter does not write it
     content = program.model_proto.SerializeToString()
-    _compare("ONNX", classifier, images, _onnx_runtime(content))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    _compare(
+        "ONNX",
+        classifier,
+        images,
+        lambda x: torch.from_numpy(session.run(None, {"images": x.numpy()})[0]),
+    )
     write_atomically(path, content)
 
 
@@ -63,12 +75,21 @@ def export_program(run: TrainedRun, path: Path) -> None:
 
 
 def export_weights(run: TrainedRun, path: Path) -> None:
-    """Write weights, mean and scale as safetensors; the header gives network, classes and image shape."""
-    tensors = {name: value.contiguous() for name, value in run.classifier().state_dict().items()}
+    """Write weights, mean and scale as safetensors; the header gives network, classes and image shape.
+
+    Raises:
+        ExportError: if the network computes different outputs with the tensors that were written.
+    """
+    classifier = run.classifier()
+    tensors = {name: value.contiguous() for name, value in classifier.state_dict().items()}
     config = run.config.model_dump(mode="json")
     facts = {"network": config["model"], "classes": run.classes, "shape": run.shape, "run": run.name}
     stored = to_safetensors(tensors, {key: json.dumps(value) for key, value in facts.items()})
-    write_atomically(path, _with_sorted_header(stored))
+    content = _with_sorted_header(stored)
+    restored = copy.deepcopy(classifier)
+    restored.load_state_dict(from_safetensors(content))
+    _compare("safetensors", classifier, example(run), restored)
+    write_atomically(path, content)
 
 
 def _with_sorted_header(stored: bytes) -> bytes:
@@ -89,24 +110,13 @@ def example(run: TrainedRun) -> Tensor:
     return torch.randint(0, 256, (2, channels, h, w), generator=generator).float()
 
 
-def _compare(what: str, classifier: Classifier, images: Tensor, other: Callable[..., Tensor] | None) -> None:
+def _compare(what: str, classifier: Classifier, images: Tensor, other: Callable[..., Tensor]) -> None:
     """Check an exported program on three images, a different batch size than it was traced with."""
-    if other is None:
-        return
     three = torch.cat([images, images.flip(3)[:1]])
     with torch.no_grad():
         expected, found = classifier(three), other(three)
     if found.shape != expected.shape or not (found - expected).abs().max() <= CLOSE * expected.abs().max():
         raise ExportError(f"{what}: the exported program does not compute the same outputs as the network")
-
-
-def _onnx_runtime(content: bytes) -> Callable[[Tensor], Tensor] | None:
-    try:
-        import onnxruntime
-    except ImportError:
-        return None
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return lambda x: torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
 
 
 @contextmanager

@@ -65,8 +65,8 @@ def load_run(path: str | Path, dataset: Dataset | None = None) -> TrainedRun:
 
     Args:
         path: The run's folder.
-        dataset: The training data; needed only for runs of version 0.1.0, whose folders do not say how
-        images are normalised.
+        dataset: The training data; needed only for a run without input.json, as early versions wrote it,
+        whose folder does not state how images are normalised.
 
     Raises:
         RunError: if there is no run, or if `dataset` is needed, or differs from the run's data.
@@ -92,7 +92,7 @@ def _inputs_from(run: RunFolder, config: Config, dataset: Dataset | None) -> dic
     """Return what `input.json` would say, for a run that has none."""
     if dataset is None:
         raise RunError(
-            f"{run.path} has no input.json, like runs of version 0.1.0: its data set must be given"
+            f"{run.path} has no input.json, like the runs of early versions: its data set must be given"
         )
     if dataset.fingerprint != run.sessions()[-1]["data"]:
         raise RunError(f"{run.path} was trained on different data")

@@ -60,7 +60,7 @@ class Result:
     data: str
     changes: list[str]
     failures: Annotated[int, Field(ge=0)]
-    weights_sha256: str | None = None  # of weights.safetensors; runs of version 0.1.0 lack it
+    weights_sha256: str | None = None  # of weights.safetensors; runs of early versions lack it
     unwritten: list[str] = field(default_factory=list)  # files not on disk, if the run is not finished
 
 
@@ -138,7 +138,7 @@ class RunFolder:
         self._write("input.json", inputs)
 
     def inputs(self) -> dict[str, Any] | None:
-        """Return what `write_inputs` wrote; None for a run of version 0.1.0."""
+        """Return what `write_inputs` wrote; None for a run of an early version."""
         if not (self.path / "input.json").exists():
             return None
         inputs: dict[str, Any] = self._read("input.json")

@@ -114,7 +114,7 @@ def test_a_missing_extra(capsys, monkeypatch):
     )
     code, _, err = run(capsys, "--plot", "roofline.png")
     assert code == 3
-    assert "pip install 'pwoct-cost[plot]'" in err
+    assert "pip install '.[plot]'" in err
 
 
 def test_help_needs_no_torch():

@@ -178,7 +178,7 @@ def test_a_figure_without_matplotlib_names_the_extra(
     for option in ("--figure", "--document"):
         run = pwoct_cost("paper", option, "out.svg")
         assert run.code == 3
-        assert "pwoct-cost[plot]" in run.err
+        assert "'.[plot]'" in run.err
 
 
 @pytest.mark.usefixtures("empty")

@@ -64,4 +64,5 @@ def test_without_matplotlib_the_extra_is_named(pwoct_cost: Run, monkeypatch: pyt
     monkeypatch.setattr(util, "find_spec", lambda name: None if name == "matplotlib" else real(name))
     run = pwoct_cost("sweep", "--alpha", "0", "--paths", "HL", "--plot", "x.svg")
     assert run.code == 3
-    assert run.err == "pwoct-cost: error: matplotlib is missing: pip install 'pwoct-cost[plot]'\n"
+    hint = "install the extra plot (pip install '.[plot]')"
+    assert run.err == f"pwoct-cost: error: matplotlib is missing: {hint}\n"

@@ -181,7 +181,7 @@ def test_run_without_an_installed_counter_is_exit_code_3(
     monkeypatch.setattr(installed, "installed_version", lambda *_: None)
     ran = pwoct_cost("reconcile", "resnet8", "--counter", "torchinfo", "--run")
     assert ran.code == 3
-    assert "got torchinfo: pip install 'pwoct-cost[counters]'" in ran.err
+    assert "got torchinfo: install the extra counters (pip install '.[counters]')" in ran.err
 
 
 def test_run_and_claim_are_two_questions(pwoct_cost: Run) -> None:

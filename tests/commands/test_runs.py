@@ -108,6 +108,19 @@ def test_a_run_is_exported_with_a_card(pwoct_cost, records):
     assert {path.name for path in out.iterdir()} == {"net.safetensors", "net.pt2", "net.pt2.md"}
 
 
+@pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
+def test_onnx_is_not_written_unchecked(pwoct_cost, records, tmp_path, monkeypatch, module):
+    """Without onnxruntime the file could be written, but not compared with the network."""
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == module else object())
+    file = tmp_path / "net.onnx"
+    run = pwoct_cost("export", "mine", "--onnx", str(file), "--runs", str(records.parent / "runs"))
+    assert (run.code, run.out) == (3, "")
+    assert f"error: {module} is missing: install the extra export (pip install '.[export]')\n" in run.err
+    assert not file.exists()
+
+
 def test_an_export_needs_a_file(pwoct_cost, records):
     run = pwoct_cost("export", "mine", "--runs", str(records.parent / "runs"))
     assert (run.code, run.out) == (2, "")

@@ -121,6 +121,20 @@ SAME = [
         "sweep resnet8 --alpha 1/4 --unit FLOPs --format CSV",
     ),
     ("explain Octave --format json", "explain octave --format json"),
+    ("cost --model ResNet-8 --format json", "cost resnet8 --format json"),
+    ("convert --model RESNET8 --alpha 1/4 --format json", "convert resnet8 --alpha 1/4 --format json"),
+    (
+        "reconcile --model ResNet8 --counter torch --format json",
+        "reconcile resnet8 --counter torch --format json",
+    ),
+    (
+        "prove --model 'torch.nn:Conv2d(3, 4, 3)' --input 1,3,8,8 --format json",
+        "prove 'torch.nn:Conv2d(3, 4, 3)' --input 1,3,8,8 --format json",
+    ),
+    (
+        "explorer --model 'torch.nn:Conv2d(3, 4, 3)' --input 1,3,8,8 -o -",
+        "explorer 'torch.nn:Conv2d(3, 4, 3)' --input 1,3,8,8 -o -",
+    ),
     (
         "diff 'ResNet-8 --stride_rule a' resnet8 --format md",
         "diff 'resnet8 --stride-rule A' resnet8 --format md",
@@ -155,7 +169,45 @@ def test_the_ending_of_a_figure_may_be_in_capitals(pwoct_cost: Run, tmp_path: An
     assert drawn.read_text(encoding="utf-8").startswith("<?xml")
 
 
-@pytest.mark.parametrize("command", ["verify", "bench", "sweep", "train --dry-run"])
+TAKE_A_NETWORK = [
+    "cost",
+    "convert",
+    "reconcile",
+    "prove",
+    "plot",
+    "explorer",
+    "verify",
+    "bench",
+    "sweep",
+    "search",
+    "train",
+]
+
+
+def test_a_network_is_given_by_model_in_every_command_that_takes_one() -> None:
+    have = {name for name, command in commands() if any("--model" in each.opts for each in command.params)}
+    assert have == {"", *TAKE_A_NETWORK}
+
+
+def test_plot_draws_a_network_given_by_model(pwoct_cost: Run, tmp_path: Any) -> None:
+    drawn = tmp_path / "conv.svg"
+    given = ("--model", "torch.nn:Conv2d(3, 4, 3)", "--input", "1,3,8,8", "-o", str(drawn))
+    run = pwoct_cost("plot", *given)
+    assert (run.code, drawn.exists()) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["cost", "convert --alpha 1/4", "plot -o x.svg"])
+def test_a_network_is_needed(pwoct_cost: Run, command: str) -> None:
+    run = pwoct_cost(*command.split())
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith("pwoct-cost: error: which ")
+    assert "net.py:Net()" in run.err
+
+
+OTHERS = ["cost", "convert --alpha 1/4", "reconcile", "prove", "explorer -o -", "plot -o x.svg"]
+
+
+@pytest.mark.parametrize("command", ["verify", "bench", "sweep", "train --dry-run", *OTHERS])
 def test_two_different_networks_are_refused(pwoct_cost: Run, command: str) -> None:
     run = pwoct_cost(*command.split(), "resnet20", "--model", "resnet56")
     assert (run.code, run.out) == (2, "")

@@ -73,9 +73,18 @@ def writing(path: Path) -> Iterator[None]:
         fail(f"{path} cannot be written: {error.strerror}", UNSAVED if error.errno in FULL else BAD_INPUT)
 
 
+def install_hint(extra: str) -> str:
+    """Return how to install an extra, from a checkout: the package is on no index.
+
+    >>> install_hint("plot")
+    "install the extra plot (pip install '.[plot]')"
+    """
+    return f"install the extra {extra} (pip install '.[{extra}]')"
+
+
 def require(module: str, extra: str) -> None:
     """Exit with code 3 unless an optional module is installed."""
     from importlib.util import find_spec
 
     if find_spec(module) is None:
-        fail(f"{module} is missing: pip install 'pwoct-cost[{extra}]'", MISSING_EXTRA)
+        fail(f"{module} is missing: {install_hint(extra)}", MISSING_EXTRA)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, fail, say
-from costmodel.commands.shared.vocabulary import option
+from costmodel.commands.shared.vocabulary import is_built_in, model_name, option
 
 if TYPE_CHECKING:
     from costmodel.models import Network
@@ -30,6 +31,22 @@ def is_own(name: str) -> bool:
     (False, True, True, True)
     """
     return ":" in name or "(" in name or name.lower().endswith((".pt2", ".onnx"))
+
+
+def given_as(word: str) -> str:
+    """Return a sentence on how a network is given, if a word that is no command names one; else "".
+
+    >>> given_as("ResNet-20")
+    ' A network is given as pwoct-cost --model resnet20, or to a command: pwoct-cost cost resnet20.'
+    >>> given_as("net.py:Net()"), given_as("serach")
+    (" A network is given to a command: pwoct-cost cost 'net.py:Net()'.", '')
+    """
+    name = model_name(word)
+    if is_own(name):
+        return f" A network is given to a command: pwoct-cost cost {shlex.quote(name)}."
+    if is_built_in(name):
+        return f" A network is given as pwoct-cost --model {name}, or to a command: pwoct-cost cost {name}."
+    return ""
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,19 @@ from costmodel.commands.shared.request import (
     Request,
 )
 from costmodel.commands.shared.showing import show
+from costmodel.commands.shared.word import CHOICES
 from costmodel.convention import Cost
 from costmodel.operators.layer import Layer, layer_notes
 from costmodel.operators.registry import layer_cost, layer_kinds, operator
 from costmodel.operators.spatial import SPATIAL_KINDS
 from costmodel.report import Table
+from costmodel.sizes import check_choice
 from costmodel.tables.layer import kinds_table, quantities, quantities_table, spatial_kinds_table
 
 
 def show_one_layer(op: str, request: Request) -> None:
     """Cost one layer of a kind, and show the other kinds beside it."""
+    check_choice("op", op, CHOICES["op"])
     request = _without_idle(op, request)
     if request.layer.dim != 2 or op == "transposed":
         cost, kinds = _spatial(op, request)
@@ -57,7 +60,7 @@ def _spatial(op: str, request: Request) -> tuple[Cost, Table]:
 
 def _without_idle(op: str, request: Request) -> Request:
     """Return the request without options that do not apply to this kind of layer."""
-    entry = operator(op) if op in layer_kinds() else None  # an unknown kind is rejected when it is costed
+    entry = operator(op) if op in layer_kinds() else None  # a transposed layer is no entry of the registry
     if entry and entry.has_branches:
         request = request.without("an octave layer's padding keeps its size", ("padding",))
     else:

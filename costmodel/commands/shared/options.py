@@ -201,9 +201,28 @@ def one_model(argument: str | None, option: str | None, default: str = DEFAULT_M
 
     Raises ValueError if both are given and differ.
     """
+    return given_model(argument, option) or default
+
+
+def given_model(argument: str | None, option: str | None) -> str | None:
+    """Return the network named by the argument or by --model; None if neither is given.
+
+    Raises ValueError if both are given and differ.
+    """
     if argument is not None and option is not None and argument != option:
         raise ValueError(f"one network is needed, got {argument} and --model {option}")
-    return argument or option or default
+    return argument if argument is not None else option
+
+
+def needed_model(argument: str | None, option: str | None) -> str:
+    """Return the network named by the argument or by --model.
+
+    Raises ValueError if none is given, or both are and differ.
+    """
+    name = given_model(argument, option)
+    if name is None:
+        raise ValueError("which network? Give resnet56, net.py:Net(), timm:resnet50, net.pt2 or net.onnx")
+    return name
 
 
 def read_network(text: str) -> ResNetDesign:

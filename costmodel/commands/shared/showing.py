@@ -38,7 +38,7 @@ FormatOption: TypeAlias = Annotated[
 
 
 def warn_about(nets: Sequence[ResNetDesign]) -> None:
-    """Warn on stderr if a network may not be the intended one, and where the rounding rule acted.
+    """Warn on stderr if a network may not be the intended one, and where the rounding rule changed a size.
 
     For several networks, the warning counts those with rounded sizes.
     """

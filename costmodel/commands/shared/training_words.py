@@ -21,14 +21,15 @@ TRAINING_WORDS: tuple[Word, ...] = (
     Word(
         "data",
         "--data",
-        "Folder with cifar-10-batches-bin or cifar-10-binary.tar.gz (cifar-100-binary), or that archive.",
+        "Folder with the batches of CIFAR-10 (binary or Python) or CIFAR-100 (binary), or their archive.",
     ),
+    Word("cifar10", "--data", "Folder with the batches of CIFAR-10 (binary or Python), or their archive."),
     Word("val", "--val", "Hold out 5,000 training images, which choose the epoch."),
     Word("device", "--device", "cpu, cuda or mps. Default: detected.", "device"),
     Word(
         "training-dtype",
         "--dtype --precision",
-        "Element type to compute in: float32 or bfloat16. Default: detected.",
+        "Data type to compute in: float32 or bfloat16. Default: detected.",
         "computed",
     ),
     Word("cpu-threads", "--threads", "CPU threads. Default: all cores."),

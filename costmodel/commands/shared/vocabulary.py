@@ -6,6 +6,7 @@ value in some commands and several in others, it has two keys in the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
@@ -33,6 +34,8 @@ SAME_VALUE: Mapping[str, Mapping[str, str]] = {
 }
 
 
+_BUILT_IN = re.compile(r"\s*resnet-?(\d+)\s*((?:\(.*)?)", re.IGNORECASE | re.DOTALL)
+
 WORDS: Mapping[str, Word] = {word.key: word for word in TABLE}
 
 
@@ -52,11 +55,20 @@ def canonical(word: Word, text: str) -> str:
 def model_name(text: str) -> str:
     """Return a model's name in lower case; the path of an external model stays unchanged.
 
-    >>> model_name("ResNet-56"), model_name("Nets.py:ResNet56")
-    ('resnet56', 'Nets.py:ResNet56')
+    >>> model_name("ResNet-56"), model_name("Nets.py:ResNet56"), model_name("ResNet-50.onnx")
+    ('resnet56', 'Nets.py:ResNet56', 'ResNet-50.onnx')
     """
-    lower = text.strip().lower().replace("resnet-", "resnet")
-    return lower if lower.startswith("resnet") and ":" not in text and "/" not in text else text
+    found = _BUILT_IN.fullmatch(text)
+    return f"resnet{found[1]}{found[2]}" if found else text
+
+
+def is_built_in(name: str) -> bool:
+    """Return whether a name has the form of a built-in network's.
+
+    >>> is_built_in("resnet20"), is_built_in("resnet"), is_built_in("timm:resnet50")
+    (True, False, False)
+    """
+    return _BUILT_IN.fullmatch(name) is not None
 
 
 def option(key: str, **settings: Any) -> Any:

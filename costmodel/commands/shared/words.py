@@ -12,12 +12,14 @@ def _some(name: str) -> str:
 
 _PER_STAGE = "one per stage: "
 _SEVERAL = "a list or a range of several: "
+_COMPRESSION = "Compression factor of the bottlenecks, at least 1"
 _FIGURE = "into this .svg, .png or .pdf."
 
 TABLE: tuple[Word, ...] = (
     # A network, in every command that has one
     Word("model", "--model", "The network: resnet20, resnet56, ..., resnet(6n+2).", "model"),
-    Word("models", "--model", "The networks: resnet20, resnet56, ..., joined by commas.", "model"),
+    Word("any-model", "--model", "The network, if it is not the argument.", "model"),
+    Word("models", "--model", "The networks: resnet20, resnet56, ..., comma-separated.", "model"),
     Word(
         "alpha",
         "--alpha",
@@ -31,13 +33,13 @@ TABLE: tuple[Word, ...] = (
     ),
     Word("alpha-list", "--alpha", "Shares of low-frequency channels: a list 0,1/4 or a range 0:0.75:0.125."),
     Word("alpha-one", "--alpha", "Share of low-frequency channels, 0 to 1: 0.25 or 1/4."),
-    Word("beta", "--beta", f"Compression of the bottlenecks, 1 or more: 2 or 8/3; {_PER_STAGE}2+2+4."),
+    Word("beta", "--beta", f"{_COMPRESSION}: 2 or 8/3; {_PER_STAGE}2+2+4."),
     Word(
         "beta-any",
         "--beta",
-        f"Compression of the bottlenecks, 1 or more: 2 or 8/3; {_SEVERAL}2,4 or 2:4:1/2; {_PER_STAGE}2+2+4.",
+        f"{_COMPRESSION}: 2 or 8/3; {_SEVERAL}2,4 or 2:4:1/2; {_PER_STAGE}2+2+4.",
     ),
-    Word("beta-list", "--beta", "Compressions of the bottlenecks: a list 2,4 or a range 2:4:1/2."),
+    Word("beta-list", "--beta", "Compression factors of the bottlenecks: a list 2,4 or a range 2:4:1/2."),
     Word(
         "paths",
         "--paths",
@@ -54,11 +56,22 @@ TABLE: tuple[Word, ...] = (
     Word(
         "width-rules",
         "--width-rule",
-        "Bottlenecks' widths: some of out (default), in, min, mean.",
+        "Width rules to search: some of out (default), in, min, mean.",
         "width-rule",
     ),
-    Word("stride-rule", "--stride-rule", f"Where a stride acts: {_some('stride-rule')}.", "stride-rule"),
-    Word("between", "--between", f"Inside a bottleneck: {_some('between')}.", "between"),
+    Word(
+        "stride-rule",
+        "--stride-rule",
+        "How octave layers stride: C, in the convolutions; B, by pooling the inputs; A, as B, but without "
+        "pooling the input of LH.",
+        "stride-rule",
+    ),
+    Word(
+        "between",
+        "--between",
+        "Between the convolutions of a bottleneck: none, bn (batch normalisation) or bn_relu.",
+        "between",
+    ),
     Word(
         "shortcut",
         "--shortcut",
@@ -67,18 +80,22 @@ TABLE: tuple[Word, ...] = (
     ),
     Word("width", "--width", "Channels of the network's first stage."),
     Word("widths", "--width", "Channels of the first stage: 16; several: a list 16,24 or a range 8:32:4."),
-    Word("classes", "--classes", "Outputs of the network."),
+    Word("classes", "--classes", "Number of classes."),
     Word("in-channels", "--in-channels", "Input channels of the network: 3 for colour, 1 for grey."),
     Word("size", "--size", "Input size: 32 or 32x48."),
-    Word("batch", "--batch", "Images in a batch."),
+    Word("batch", "--batch", "Batch size."),
     # One layer
-    Word("op", "--op", f"Cost one layer of a kind: {_some('op')}.", "op"),
-    Word("c-in", "--c-in", "The layer's input channels. Above a network, its first stage's."),
+    Word("op", "--op", f"Cost a single layer of this type: {_some('op')}.", "op"),
+    Word(
+        "c-in",
+        "--c-in",
+        "Input channels of the layer. Default: 16; above a network, those of its first stage.",
+    ),
     Word(
         "c-out",
         "--c-out",
-        "The layer's output channels. Default: 16; above a network, its first stage's; depthwise: as many as "
-        "the input.",
+        "Output channels of the layer. Default: 16; above a network, those of its first stage; depthwise: as "
+        "many as the input.",
     ),
     Word("kernel", "--kernel", "The layer's kernel: 3 or 3x5."),
     Word("kernel-one", "--kernel", "Kernel size: 1, 3, 5, ..."),
@@ -93,24 +110,24 @@ TABLE: tuple[Word, ...] = (
     Word("bias", "--bias", "The layer has a bias."),
     Word("depthwise", "--depthwise", "A depthwise octave layer: HH and LL only."),
     Word("exchange", "--exchange", "With --depthwise: HL and LH too."),
-    Word("dim", "--dim", "Dimensions of the layer's maps: 1, 2 or 3."),
+    Word("dim", "--dim", "Spatial dimensions of the layer: 1, 2 or 3."),
     Word("output-padding", "--output-padding", "Added to a transposed layer's output size: 0 or 1x0."),
     Word("alpha-in", "--alpha-in", "The layer's input alpha. Default: --alpha."),
     Word("alpha-out", "--alpha-out", "The layer's output alpha. Default: --alpha."),
     # What is counted, and how it is shown
-    Word("dtype", "--dtype", f"Element type of bytes: {_some('dtype')}.", "dtype"),
+    Word("dtype", "--dtype", f"Data type for byte counts: {_some('dtype')}.", "dtype"),
     Word(
         "dtypes",
         "--dtype",
-        "Element types to compute in: float32,bfloat16.",
+        "Data types to compute in: float32,bfloat16.",
         "dtype",
     ),
     Word("unit", "--unit", "Unit of work: mac, or flop (2 per MAC); with k, M or G: Mmac, Gflop.", "unit"),
-    Word("count", "--count", f"What enters totals, joined by commas: {_some('count')}.", "count"),
+    Word("count", "--count", f"Parts included in totals, comma-separated: {_some('count')}.", "count"),
     Word(
         "quantity",
         "--quantity",
-        f"Some of {_some('quantity')}, joined by commas. Default: params,macs.",
+        f"Some of {_some('quantity')}, comma-separated. Default: params,macs.",
         "quantity",
     ),
     Word("per-layer", "--per-layer", "Add the network layer by layer."),
@@ -123,38 +140,50 @@ TABLE: tuple[Word, ...] = (
     Word(
         "input",
         "--input",
-        "An input: 1,3,224,224; with name, dtype, integer bound: ids=1,128:int64<30522. Repeatable.",
+        "Shape of an input: 1,3,224,224; with name, dtype, upper bound: ids=1,128:int64<30522. Repeatable.",
     ),
     Word("inputs", "--inputs", "A function that makes the inputs: file.py:make_inputs."),
     Word("timeout", "--timeout", "Time limit for building and running the network, in seconds."),
-    Word("symbols", "--symbols", "Closed form; a name or _ per axis: n,_,h,w or ids=b,s. Repeatable."),
+    Word(
+        "symbols",
+        "--symbols",
+        "Print the closed form; a name for each axis, or _ to fix it: n,_,h,w or ids=b,s. Repeatable.",
+    ),
     Word("as", "--as", f"Write closed forms as {_some('as')}.", "as"),
     Word("by", "--by", f"Group by {_some('by')}.", "by"),
     Word("depth", "--depth", "Sum modules down to this depth; 1: the model's children."),
     Word("sort", "--sort", f"Sort by {_some('sort')}, most first.", "sort"),
     Word("top", "--top", "Show at most this many rows; 0: all."),
     Word("every-layer", "--per-layer", "Show layer by layer too."),
-    Word("traced-count", "--count", f"What enters totals, joined by commas: {_some('traced-count')}."),
+    Word("traced-count", "--count", f"Parts included in totals, comma-separated: {_some('traced-count')}."),
     Word("training", "--training", "Trace a training step too: its MACs, and the bytes saved for backward."),
     Word("cite", "--cite", "Print only a sentence for a paper that states what was counted."),
     Word("strict", "--strict", "Fail if no formula covers an operator, or something was not compared."),
     # reconcile
-    Word("counter", "--counter", "Only these counters, joined by commas: fvcore,thop,... Default: all."),
-    Word("claim", "--claim", "A printed count, such as 4.12G: which conventions give it? Repeat."),
-    Word("claim-params", "--claim-params", "The printed parameters that stand beside it, such as 25.56M."),
-    Word("claim-source", "--source", "Where a claim is printed, such as an address: some sources are known."),
+    Word("counter", "--counter", "Only these counters, comma-separated: fvcore,thop,... Default: all."),
+    Word(
+        "claim",
+        "--claim",
+        "A published count, such as 4.12G: list the conventions that reproduce it. Repeatable.",
+    ),
+    Word("claim-params", "--claim-params", "The parameter count published with it, such as 25.56M."),
+    Word(
+        "claim-source",
+        "--source",
+        "Where a claim was published, such as a URL; the conventions of some sources are known.",
+    ),
     Word("claims-file", "--claims", "A CSV file of claims: model, claim, input, claim_params, unit, source."),
     Word("run-counters", "--run", "Run the counters that are installed, and compare."),
     Word("per-module", "--per-module", "Show one row per module."),
     Word("every-network", "--all", "Verify 665 networks: depths, alphas, betas, sets of paths."),
     Word("jobs", "--jobs", "Processes for --all. Default: one per core."),
     # convert
-    Word("beta-one", "--beta", "Compression of the bottlenecks, 1 or more: 2 or 8/3."),
+    Word("beta-one", "--beta", f"{_COMPRESSION}: 2 or 8/3."),
     Word("path-set", "--paths", "Paths that are bottlenecks: some of HH,HL,LH,LL, all or none.", "paths"),
     Word(
         "layers",
         "--layers",
-        "Other choices for layers by name: 'layer3.*=alpha:1/2,paths:HL,LH' or 'layer4.*=plain'. Repeatable.",
+        "Settings of layers by name: 'layer3.*=alpha:1/2,paths:HL,LH' or 'layer4.*=plain'. Repeatable.",
     ),
     Word(
         "init",
@@ -217,10 +246,10 @@ TABLE: tuple[Word, ...] = (
     # diff
     Word("unchanged", "--all", "Also show the layers that are equal."),
     # paper and prove
-    Word("readings", "--readings", "Search all readings and rank them."),
+    Word("readings", "--readings", "Search all readings, and rank them."),
     Word("instantiated", "--verify", "Count instantiated networks and layers too."),
-    Word("choices", "--choices", "Show the cheapest choices for a user."),
-    Word("choices-plot", "--figure --plot -o", f"Draw the choices {_FIGURE}"),
+    Word("choices", "--choices", "Show the cheapest configurations."),
+    Word("choices-plot", "--figure --plot -o", f"Draw the cheapest configurations {_FIGURE}"),
     Word("document", "--document", "Write the whole report as a page, paper.md."),
     Word("accuracies", "--accuracies", "Write the measured accuracies as a page, accuracies.md."),
     Word("records", "--records", "Folder of kept records of runs."),
@@ -228,10 +257,10 @@ TABLE: tuple[Word, ...] = (
     Word(
         "every-theorem",
         "--all",
-        "Also all pairs of image-size residues, and all networks; takes minutes.",
+        "Also prove every pair of image-size residues, and every network; takes about 13 minutes.",
     ),
     Word("domains", "--domains", "Print the exact domain of every run."),
     Word("certificate", "--certificate", "Write all steps to a JSON file, for --check or another program."),
-    Word("check-certificate", "--check", "Check a certificate with sympy alone; nothing is run or traced."),
+    Word("check-certificate", "--check", "Check a certificate using only sympy; nothing is run or traced."),
     *TRAINING_WORDS,
 )

@@ -1,4 +1,4 @@
-// Sentences where the rounding rule acted, and where a chosen path does not exist. Python says the same.
+// A note for each size that the rounding rule changed, and where a chosen path does not exist. Python says the same.
 
 // A number as Python's format "g" writes it: six significant digits.
 function general(value) {

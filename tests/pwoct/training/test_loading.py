@@ -54,7 +54,7 @@ def test_a_run_that_is_not_finished_gives_its_newest_weights(images, tmp_path):
 def test_an_earlier_run_needs_its_data(run, images, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "input.json").unlink()
-    with pytest.raises(RunError, match=r"has no input.json, like runs of version 0.1.0"):
+    with pytest.raises(RunError, match=r"has no input.json, like the runs of early versions"):
         pwoct.load_run(tmp_path / "run")
     with pytest.raises(RunError, match="was trained on different data"):
         pwoct.load_run(tmp_path / "run", synthetic(train=64, test=39, size=16))
@@ -149,6 +149,33 @@ def test_an_export_that_computes_something_else_is_not_written(noise, exported, 
         ExportError, match="the exported program does not compute the same outputs as the network"
     ):
         export_program(loaded, tmp_path / "a.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_were_not_written_as_they_are_are_not_kept(noise, tmp_path, monkeypatch):
+    loaded, _, _ = noise
+    read = export.from_safetensors
+    halved = lambda content: {name: value / 2 for name, value in read(content).items()}  # noqa: E731
+    monkeypatch.setattr(export, "from_safetensors", halved)
+    with pytest.raises(ExportError, match=r"^safetensors: .* does not compute the same outputs"):
+        export_weights(loaded, tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_that_computes_something_else_is_not_written(noise, tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    class Other:
+        def __init__(self, content, providers):
+            pass
+
+        def run(self, outputs, inputs):
+            return [torch.zeros(len(inputs["images"]), 10).numpy()]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Other)
+    with pytest.raises(ExportError, match=r"^ONNX: .* does not compute the same outputs"):
+        export_onnx(noise[0], tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
