@@ -176,8 +176,8 @@ def resnet(
 def build(name: str, **options: Any) -> ResNet:
     """Build a CIFAR ResNet by name: `resnet` and a depth of 6n + 2.
 
-    Options: alpha, beta and paths, one value or three, one per stage; width_rule, stride_rule, between,
-    shortcut, width, classes, in_channels, as `pwoct.resnet.resnet` describes them.
+    The options are those of `pwoct.resnet.resnet`: alpha, beta, paths, width_rule, stride_rule, between,
+    shortcut, width, classes and in_channels.
 
     Raises:
         ValueError: if the name is unknown or an option is out of its range.
@@ -201,11 +201,7 @@ def _blocks_a_stage(depth: int) -> int:
     return depth // 6
 
 
-def _stages(
-    alpha: Ratios,
-    beta: Ratios,
-    paths: PathSets,
-) -> list[StageOptions]:
+def _stages(alpha: Ratios, beta: Ratios, paths: PathSets) -> list[StageOptions]:
     alphas, betas = _one_a_stage("alpha", alpha), _one_a_stage("beta", beta)
     return [
         StageOptions(as_alpha(a), as_beta(b), as_paths(p))
