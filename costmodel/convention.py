@@ -4,7 +4,8 @@
 * Convolutions and linear layers are counted in MACs, with the taps that fall on padding, for the given batch.
 * Batch normalisation, bias, activation, pooling, upsampling and addition are counted separately, in element
   operations: normalisation 2 per element; bias, activation, addition and (before cropping) upsampling 1 per
-  output element, pooling 1 per input element.
+  output element, pooling 1 per input element. Other networks also have softmax, 3 per element; reductions,
+  1 per input element; and other arithmetic, 1 per output element.
 * Activations are the output elements of convolutions and linear layers; the outputs of all other operators
   are counted separately.
 * Memory traffic: each operator reads its inputs and weights once and writes its outputs once; no cache.
@@ -59,6 +60,9 @@ class Cost:
     pool_ops: Size = 0
     upsample_ops: Size = 0
     add_ops: Size = 0
+    softmax_ops: Size = 0
+    reduction_ops: Size = 0
+    elementwise_ops: Size = 0  # other arithmetic and comparisons
 
     @property
     def params(self) -> Size:
@@ -73,8 +77,8 @@ class Cost:
     @property
     def element_ops(self) -> Size:
         """Element operations of everything that is not a convolution or a linear layer."""
-        conv = self.bias_ops + self.bn_ops + self.activation_ops
-        return conv + self.pool_ops + self.upsample_ops + self.add_ops
+        ops: Size = sum(getattr(self, name) for name in ELEMENT_OPS)
+        return ops
 
     def bytes_read(self, dtype: str = "float32") -> Size:
         """Bytes that the operators read: inputs and weights, once each."""
@@ -140,6 +144,7 @@ class Cost:
 
 
 QUANTITIES: tuple[str, ...] = tuple(field.name for field in fields(Cost))
+ELEMENT_OPS: tuple[str, ...] = tuple(name for name in QUANTITIES if name.endswith("_ops"))
 _values: Callable[[Cost], tuple[Size, ...]] = attrgetter(*QUANTITIES)
 
 

@@ -42,7 +42,4 @@ RULES: Mapping[str, Rule] = {
 
 KINDS = (*MULTIPLYING, *RULES, *FREE, "unknown")
 PARTS = ("bias", *dict.fromkeys(rule.part for rule in RULES.values()))
-# The parts that `Cost` has a field for.
-COST_FIELDS: Mapping[str, str] = {
-    part: f"{part}_ops" for part in ("bias", "bn", "activation", "pool", "upsample", "add")
-}
+COST_FIELDS: Mapping[str, str] = {part: f"{part}_ops" for part in PARTS}  # of `Cost`, by part

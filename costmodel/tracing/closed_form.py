@@ -19,7 +19,7 @@ from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
-from costmodel.tracing.trace import trace
+from costmodel.tracing.trace import materialise, trace
 
 EXACT = "exact for the domain"
 
@@ -85,8 +85,10 @@ def closed_form(
     """
     kwargs = kwargs or {}
     given = sizes_of(args, kwargs, symbols)
+    materialise(module, args, kwargs)
     try:
-        form = _exact(module, args, kwargs, symbols, given)
+        ran, hints = _first_that_runs(module, args, kwargs, symbols, given)
+        form = _form(module, ran, hints)
     except UndefinedCostError:
         raise
     except TraceError:
@@ -94,18 +96,20 @@ def closed_form(
         if approximate is None:
             raise
         return approximate
-    return (_interpolated(module, args, kwargs, symbols, given) or form) if form.specialised else form
+    approximate = _interpolated(module, args, kwargs, symbols, given) if form.specialised else None
+    return approximate or _exact(form, module, args, kwargs, symbols, given, hints)
 
 
 def _exact(
+    form: ClosedForm,
     module: nn.Module,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     symbols: Symbols,
     given: Mapping[str, int],
+    hints: Mapping[str, int],
 ) -> ClosedForm:
-    ran, hints = _first_that_runs(module, args, kwargs, symbols, given)
-    form = _form(module, ran, hints)
+    """Return the form of a run on symbols, also for given sizes of 1, without roundings that are exact."""
     for name in (name for name, size in given.items() if size == 1):
         form = _with_one(form, name, module, args, kwargs, symbols, hints)
     exactly = Exactly(form.domain.residues)
@@ -213,28 +217,56 @@ def _with_one(
         return form
     one = _form(module, ran, {k: v for k, v in hints.items() if k != name})
     extra = set(one.domain.conditions) - set(form.domain.conditions)
-    if extra or one.domain.fixed != form.domain.fixed:
-        return form
     both = _joined(form.domain, one.domain, symbol)
-    differing = {
-        quantity
-        for quantity in QUANTITIES
-        if sp.expand(
-            sp.sympify(getattr(form.total, quantity)).subs({symbol: 1}) - getattr(one.total, quantity)
-        )
-    }
+    if extra or one.domain.fixed != form.domain.fixed or both.is_empty:
+        return form
+    differing = _differing(form, one, symbol)
     if not differing <= set(MOVEMENT):
         return form
-    return replace(form, domain=both, movement=form.movement if differing else both)
+    lower = [s.name for s, most in both.most.items() if most != form.domain.most.get(s)]
+    bounded = {other: f"{one.specialised[other]} at {name} = 1" for other in lower}
+    return replace(
+        form,
+        domain=both,
+        movement=form.movement if differing else _joined(form.movement, one.movement, symbol),
+        specialised={**form.specialised, **bounded},
+    )
+
+
+def _differing(form: ClosedForm, one: ClosedForm, symbol: sp.Symbol) -> set[str]:
+    """Return the quantities of which the whole or a layer is not that of a run in which a symbol is 1."""
+    pairs = {
+        (quantity, getattr(found, quantity), getattr(wanted, quantity))
+        for found, wanted in [
+            (form.total, one.total),
+            *(
+                (form.per_layer.get(path, Cost()), one.per_layer.get(path, Cost()))
+                for path in {**form.per_layer, **one.per_layer}
+            ),
+        ]
+        for quantity in QUANTITIES
+    }
+    return {quantity for quantity, found, wanted in pairs if not _is_same(found, wanted, symbol)}
+
+
+def _is_same(found: Size, wanted: Size, symbol: sp.Symbol) -> bool:
+    at_one = sp.sympify(found).subs({symbol: 1})
+    return bool(at_one == wanted or sp.expand(at_one - wanted) == 0)
 
 
 def _joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:
-    """Return the union of two domains, the second of which has a symbol equal to 1."""
+    """Return the sizes for which two runs stand, in the second of which a symbol is 1.
+
+    The symbol may be 1 too; all other sizes must be in both domains.
+    """
     residues = dict(one.residues)
     for s, found in other.residues.items():
         residues[s] = residues[s] & found if s in residues else found
     least = {s: 1 if s == symbol else max(v, other.least[s]) for s, v in one.least.items()}
-    return replace(one, least=least, residues=residues)
+    most = dict(one.most)
+    for s, bound in other.most.items():
+        most[s] = min(bound, most.get(s, bound))
+    return replace(one, least=least, residues=residues, most=most)
 
 
 def summed(costs: Iterable[Cost]) -> Cost:

@@ -81,6 +81,13 @@ class Domain:
     def _fixed_by(self, name: str) -> str:
         return f" (fixed by {self.places[name]})" if name in self.places else ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the bounds and the remainders of some size exclude each other."""
+        return any(self.most.get(s, least) < least for s, least in self.least.items()) or any(
+            not residues.allowed for residues in self.residues.values()
+        )
+
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Return whether sizes, by the names of symbols, are in the domain.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import sympy as sp
@@ -52,7 +53,8 @@ def interpolated(
         # The farthest point first: it reveals soonest that the code accepts no other sizes.
         count(grid.sizes(grid.points[-1]))
         layers = grid.layers(count)
-        at_one = _holds_at(layers, count(given), given)
+        ones = _sizes_of_one(given, grid.sizes(grid.points[-1]))
+        at_one = all(_holds_at(layers, count(sizes), sizes) for sizes in ones)
     except (TraceError, NotPolynomialError):
         return None
     residues = {
@@ -62,7 +64,18 @@ def interpolated(
     }
     movement = Domain({size_symbol(name): size for name, size in start.items()}, residues)
     least = {size_symbol(name): size for name, size in (given if at_one else start).items()}
-    return Interpolated(layers, Domain(least, residues), movement, len(grid.checks) + 1)
+    checks = len(grid.checks) + (len(ones) if at_one else 0)
+    return Interpolated(layers, Domain(least, residues), movement, checks)
+
+
+def _sizes_of_one(given: Mapping[str, int], far: Mapping[str, int]) -> list[dict[str, int]]:
+    """Return the given sizes, and those far away with each choice of the given sizes of 1.
+
+    At 1, code may take another path, and for small or large other sizes alone.
+    """
+    ones = [name for name, size in given.items() if size == 1]
+    chosen = [names for k in range(1, len(ones) + 1) for names in combinations(ones, k)]
+    return [dict(given), *({**far, **dict.fromkeys(names, 1)} for names in chosen)]
 
 
 def _layers(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Cost]:
@@ -74,12 +87,13 @@ def _layers(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 
 def _holds_at(layers: Mapping[str, Cost], counted: Mapping[str, Cost], sizes: Mapping[str, int]) -> bool:
-    """Return whether the formulas match the counts, except for movement."""
+    """Return whether the formulas of all layers match the counts, except for movement."""
     values = {size_symbol(name): size for name, size in sizes.items()}
     names = [quantity for quantity in QUANTITIES if quantity not in MOVEMENT]
     return all(
-        sp.sympify(getattr(layers.get(path, Cost()), name)).subs(values) == getattr(cost, name)
-        for path, cost in counted.items()
+        sp.sympify(getattr(layers.get(path, Cost()), name)).subs(values)
+        == getattr(counted.get(path, Cost()), name)
+        for path in {**layers, **counted}
         for name in names
     )
 

@@ -141,8 +141,8 @@ def _without_products(raw: Raw, shapes: Shapes) -> Call:
     if kind in rules.RULES:
         rule = rules.RULES[kind]
         ops = rule.ops(shapes.inputs, shapes.outputs)
-        named = {rules.COST_FIELDS[rule.part]: ops} if rule.part in rules.COST_FIELDS else {}
-        return _call(raw, shapes, kind, _moved(shapes, Cost(**named)), {rule.part: ops})
+        work = Cost(**{rules.COST_FIELDS[rule.part]: ops})
+        return _call(raw, shapes, kind, _moved(shapes, work), {rule.part: ops})
     reason = f"no formula for {raw.name}" if kind == "unknown" else ""
     cost = Cost() if kind in ("view", "unknown") else _moved(shapes, Cost())
     return _call(raw, shapes, kind, cost, {}, reason)

@@ -40,7 +40,7 @@ def trace(
     >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
     144
     """
-    _materialise(module, args, kwargs or {})
+    materialise(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)
     except UndefinedCostError:
@@ -127,8 +127,11 @@ def number(size: Any) -> Size:
     return int(size)
 
 
-def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Materialise lazy layers by a first run on the inputs, so that their parameters have sizes."""
+def materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Materialise lazy layers by a first run on the inputs, so that their parameters have sizes.
+
+    Raises TraceError if the module does not run.
+    """
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         try:
             with torch.no_grad():

@@ -191,7 +191,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("UsesItem", 0, ""),
         ("RepeatsByList", 1, VALUES),
         ("SlicesByData", 1, VALUES),
-        ("Resizes", 1, "the closed form is interpolated, checked at 9 sizes"),
+        ("Resizes", 1, "the closed form is interpolated, checked at 10 sizes"),
         ("BranchesOnData", 1, VALUES),
         ("DrawsFromItsGenerator", 1, VALUES),
         ("NeverEnds", 1, "(model) fails: RecursionError: maximum recursion depth exceeded"),

@@ -57,6 +57,8 @@ def test_sums_of_fields() -> None:
     assert Cost(macs=1, macs_input_grad=20, macs_weight_grad=300).macs_training == 321
     ops = Cost(bias_ops=1, bn_ops=20, activation_ops=300, pool_ops=4000, upsample_ops=50000, add_ops=600000)
     assert ops.element_ops == 654321
+    others = Cost(softmax_ops=10**6, reduction_ops=10**7, elementwise_ops=10**8)
+    assert (ops + others).element_ops == 111654321
 
 
 @pytest.mark.parametrize(("dtype", "size"), DTYPE_BYTES.items())

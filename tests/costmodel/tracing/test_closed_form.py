@@ -104,7 +104,7 @@ def test_a_size_that_the_code_fixes_is_said_with_its_place() -> None:
 def test_code_that_fixes_sizes_and_runs_at_others_is_interpolated_and_says_so() -> None:
     model = Function(lambda x: x @ torch.zeros(int(x.shape[3]), int(x.shape[2])))
     form = image_form(model, 64)
-    assert form.status == "interpolated, checked at 19 sizes"
+    assert form.status == "interpolated, checked at 20 sizes"
     assert sp.expand(form.total.macs - n * (108 * h * w + 4 * h * w * h)) == 0
     assert form.domain.text == "for n >= 1; h, w multiples of 32 and at least 64"
     assert agrees(form, model, n=3, h=320, w=96)
@@ -113,6 +113,39 @@ def test_code_that_fixes_sizes_and_runs_at_others_is_interpolated_and_says_so() 
 def test_recurrent_layers_are_linear_in_time() -> None:
     form = closed_form(nn.GRU(8, 4, batch_first=True), [torch.zeros(1, 5, 8)], {0: {0: "n", 1: "t"}})
     assert form.total.macs == 12 * 12 * n * t
+
+
+E = 4 * n * h * w  # the elements of the feature map; adding the bias is one operation for each
+
+
+@pytest.mark.parametrize(
+    ("function", "ops"),
+    [
+        (lambda x: x.softmax(1), 3 * E),
+        (lambda x: x.mean((2, 3)), E),
+        (lambda x: x * 2 > 1, 2 * E),
+        (lambda x: F.batch_norm(x, torch.zeros(4), torch.ones(4)).sum() / 3, 3 * E + 1),
+    ],
+    ids=["softmax", "reduction", "elementwise", "several"],
+)
+def test_element_operations_of_every_part_are_in_the_formula(
+    function: Callable[[Tensor], Tensor], ops: sp.Expr
+) -> None:
+    model = Function(function)
+    form, counted = image_form(model), trace(model, [torch.zeros(1, 3, 32, 32)])
+    found = form.value("element_ops", n=1, h=32, w=32)
+    assert found == counted.total().element_ops == sum(counted.element_ops().values())
+    assert found == (E + ops).subs({n: 1, h: 32, w: 32})
+    assert sp.expand(form.total.element_ops - E - ops) == 0
+
+
+def test_lazy_layers_have_a_form() -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d())
+    form = image_form(model)
+    assert (form.total.macs, form.domain.text) == (
+        sp.expand(108 * n * (h - 2) * (w - 2)),
+        "for n >= 1; h, w >= 3",
+    )
 
 
 def test_symbols_must_fit_the_inputs() -> None:
