@@ -31,10 +31,10 @@ DIFFERS = "a form that differs"
 HEADER = """# Coverage of public networks
 
 Written by `benchmarks/coverage.py`: a sample of the networks of timm and pytorchcv, drawn by a seed, built
-without weights on the meta device. Closed forms were looked for in its convolutional networks, quick ones
-before slow ones as far as the time went, each step within 60 s of processor time. A form counts as found
-only if every quantity (parameters, MACs, activations, element operations, elements moved, calls) is that of
-a count at random sizes of its domain: five where the domain has as many that are soon found.
+without weights on the meta device. Closed forms were sought for its convolutional networks, fastest first,
+until the time budget ran out (60 s of processor time per step). A form counts as found only if every
+quantity (parameters, MACs, activations, element operations, elements moved, calls) equals that of a count at
+five random sizes of its domain, or at fewer where five are not found quickly.
 
 | what | networks |
 | --- | ---: |"""
@@ -47,12 +47,12 @@ def _counts(results: dict[str, Any], built: list[dict[str, Any]]) -> Iterator[st
     ran = [r for r in built if "macs" in r]
     yield f"| run without a crash | {len(ran)} |"
     yield f"| run without data (the others need values, and ran on the CPU) | {_where(ran, route='fake')} |"
-    yield f"| with every product covered by a formula | {sum(not r['uncovered'] for r in ran)} |"
+    yield f"| with all MACs covered by formulas | {sum(not r['uncovered'] for r in ran)} |"
     compared = [r for r in ran if "torch_macs" in r]
     yield f"| that torch's counter can run on the meta device | {len(compared)} |"
     yield f"| of these, with the same MACs | {sum(r['macs'] == r['torch_macs'] for r in compared)} |"
     asked = [r for r in ran if "form" in r or "form_error" in r]
-    yield f"| convolutional ones whose closed form was looked for | {len(asked)} |"
+    yield f"| convolutional ones whose closed form was sought | {len(asked)} |"
     yield f"| of these, a form that differs from a count | {sum(_verdict(r) == DIFFERS for r in asked)} |"
     for what, networks in _forms(asked).items():
         yield f"| of these, {what} | {len(networks)} |"

@@ -1,9 +1,9 @@
-"""The costs printed in the OctConv paper, beside those of converted networks.
+"""The costs published in the OctConv paper, compared with those of converted networks.
 
-Each row is a network of the paper (Chen et al., ICCV 2019, tables 2, 5, 6 and 7) or of a port that prints its
-counts (d-li14/octconv.pytorch), converted as the authors' code builds it: pooling for strides (rule A), and
-no low channels from the last stage on. Other readings and PwiseOct are listed beside it. Nothing is trained;
-the networks have no data.
+Each row is a network of the paper (Chen et al., ICCV 2019, tables 2, 5, 6 and 7) or of a port that publishes
+its counts (d-li14/octconv.pytorch), converted as the authors' code builds it: pooling for strides (rule A),
+and no low channels from the last stage on. Other readings and PwiseOct are shown too. Nothing is trained; the
+networks have no data.
 
     python benchmarks/octconv_paper.py [--only ResNet-50]
 """
@@ -35,7 +35,7 @@ PWISE: dict[str, Any] = {"beta": 2, "paths": "HL,LH,LL"}
 
 @dataclass(frozen=True)
 class Published:
-    """A network of a table, and its printed values: "3.1 G" MACs, "25.6" million parameters."""
+    """A network of a table, and its published values: "3.1 G" MACs, "25.6" million parameters."""
 
     name: str
     source: str
@@ -46,8 +46,16 @@ class Published:
     params: str
 
     def agrees(self, macs: int) -> bool:
-        """Whether a count, rounded to the printed digits, equals the printed one."""
+        """Whether a count, rounded to the published digits, equals the published one."""
         return printed_as(macs, self.macs) == self.macs
+
+    @property
+    def billions(self) -> str:
+        """The published MACs in billions, with all their digits: "325 M" is 0.325."""
+        if not self.macs:
+            return ""
+        number, unit = self.macs.split()
+        return str(Decimal(number) * Decimal({"M": "0.001", "G": "1"}[unit]))
 
 
 def _rows(
@@ -110,7 +118,7 @@ UNPRINTED = [
 
 
 def printed_as(count: int, like: str) -> str:
-    """Round a count to the digits of a printed one: "3.1 G".
+    """Round a count to the digits of a published one: "3.1 G".
 
     >>> printed_as(3_103_526_912, "3.1 G"), printed_as(211_379_016, "213 M")
     ('3.1 G', '211 M')
@@ -163,7 +171,7 @@ def line(row: Published) -> str:
     mine, pwise = converted(row), converted(row, **PWISE) if row.alpha != "0" else None
     verdict = "" if not row.macs else "yes" if row.agrees(mine.macs) else "**no**"
     cells = [
-        row.name, row.source, row.alpha, row.macs, giga(mine.macs), verdict,
+        row.name, row.source, row.alpha, row.billions, giga(mine.macs), verdict,
         giga(mine.macs + mine.pooled + mine.upsampled), giga(pwise.macs) if pwise else "", row.params,
         f"{mine.params / 1e6:.3f}", f"{pwise.params / 1e6:.3f}" if pwise else "",
     ]  # fmt: skip
@@ -173,15 +181,24 @@ def line(row: Published) -> str:
 def readings(row: Published) -> str:
     """One row of the page's second table: other rules for strides, and octave layers in every stage."""
     counts = [converted(row), converted(row, "C"), converted(row, layers=BY_EVERY_LAYER)]
-    cells = [row.name, row.alpha, row.macs, *(giga(count.macs) for count in counts)]
+    cells = [row.name, row.alpha, row.billions, *(giga(count.macs) for count in counts)]
     return f"| {' | '.join(cells)} |"
 
 
 HEADS = (
-    *("network", "source", "alpha", "printed", "rule A", "agrees", "with pooling and upsampling", "PwiseOct"),
-    *("printed M params", "M params", "PwiseOct's"),
+    *(
+        "network",
+        "source",
+        "alpha",
+        "published",
+        "rule A",
+        "agrees",
+        "with pooling and upsampling",
+        "PwiseOct",
+    ),
+    *("published M params", "M params", "PwiseOct's"),
 )
-READINGS = ("network", "alpha", "printed", "rule A", "rules B and C", "rule A, last stage octave, too")
+READINGS = ("network", "alpha", "published", "rule A", "rules B and C", "rule A, last stage octave too")
 
 
 def table(heads: Sequence[str], rows: Iterable[str]) -> None:
@@ -194,7 +211,7 @@ def table(heads: Sequence[str], rows: Iterable[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="networks whose name begins so")
-    parser.add_argument("--readings", action="store_true", help="other readings of the paper's words instead")
+    parser.add_argument("--readings", action="store_true", help="other readings of the paper's text instead")
     arguments = parser.parse_args()
     rows = [row for row in [*PUBLISHED, *UNPRINTED] if row.name.startswith(arguments.only)]
     if arguments.readings:

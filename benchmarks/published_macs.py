@@ -182,8 +182,8 @@ def write(page: Path, rows: list[Compared]) -> None:
         own = [row for row in rows if row.published.package == package]
         agreeing, params = sum(row.agrees for row in own), sum(row.same_params for row in own)
         lines += ["", f"## {package} {version(package)}", "", text, ""]
-        lines += [f"{agreeing} of {len(own)} published numbers are given in all their decimals; "]
-        lines[-1] += f"{params} of {len(own)} numbers of parameters too.{_rest(own)}"
+        lines += [f"{agreeing} of {len(own)} published counts are reproduced to every digit, and "]
+        lines[-1] += f"{params} of {len(own)} parameter counts.{_rest(own)}"
         unit = "10⁶" if package == "pytorchcv" else "10⁹"
         counted = "" if package == "torchvision" else " its rule on what runs |"
         dashes = "" if package == "torchvision" else " ---: |"
@@ -196,12 +196,12 @@ def _rest(rows: list[Compared]) -> str:
     """Summarise the explanations of differences, with the number of rows for each."""
     other = [row for row in rows if not row.agrees]
     parts = {
-        "are given once one term is left out": sum(bool(row.without) for row in other),
+        "are reproduced once one term is left out": sum(bool(row.without) for row in other),
         "are no longer in the package": sum("Unsupported model" in row.error for row in other),
-        "are other networks by now, with other numbers of parameters": sum(
+        "are different networks by now, with other parameter counts": sum(
             not row.error and not row.without and not row.same_params for row in other
         ),
-        "are told in the table": sum(row.published.name in NOTES for row in other),
+        "are explained in the table": sum(row.published.name in NOTES for row in other),
     }
     said = "; ".join(f"{count} {what}" for what, count in parts.items() if count)
     return f" Of the other {len(other)}: {said}." if other else ""

@@ -1,6 +1,6 @@
-"""Writes docs/results.md only from finished runs or their kept records.
+"""Writes a page such as docs/results.md, only from finished runs or their kept records.
 
-python benchmarks/write_results.py [--remark TEXT] docs/records/*.json runs/mine ... > docs/results.md
+python benchmarks/write_results.py [--title TEXT] [--remark TEXT] docs/records/*.json ... > page.md
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pwoct.training.record import Metrics, Result, RunFolder
 
 Run = tuple[Result, list[dict[str, Any]], list[Metrics]]
 
-INTRODUCTION = """# Results
+INTRODUCTION = """# {title}
 
-Accuracies that `pwoct-cost train` reached on CIFAR-10, written from the records of the runs. The accuracy
-is that of the last epoch on all 10,000 test images; no epoch was chosen by it. Minutes are training and
+Accuracies that `pwoct-cost train` reached on CIFAR-10, written from the files of the runs. The accuracy is
+that of the last epoch on all 10,000 test images; no epoch was chosen by it. Minutes are training and
 evaluation, as measured.
 """
 
@@ -114,10 +114,11 @@ def details(run: Run) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--title", default="Results", help="The heading of the page.")
     parser.add_argument("--remark", default="", help="A sentence about the circumstances.")
     arguments = parser.parse_args()
     runs = [read(path) for path in arguments.runs]
-    print(INTRODUCTION)
+    print(INTRODUCTION.format(title=arguments.title))
     print("\n".join(overview(runs)), end="\n\n")
     print("\n".join([*spreads(runs), *([arguments.remark] if arguments.remark else [])]))
     print("\n".join(line for run in runs for line in details(run)))

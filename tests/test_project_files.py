@@ -33,3 +33,16 @@ def test_links_to_files_lead_somewhere(name: str) -> None:
     missing = [t for t in targets if "://" not in t and not (ROOT / t).exists()]
     assert targets, "the search for links finds none"
     assert not missing
+
+
+def test_the_page_of_installation_lists_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    page = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)) == set(extras)
+    (others,) = (
+        re.findall(r"\w+", names) for names in re.findall(r"pwoct-cost\[(.*?)\]", str(extras["dev"]))
+    )
+    assert set(others) == set(extras) - {"dev", "bench"}  # "all of these except `bench`"
+    assert set(extras["onnx"]) <= set(extras["export"])

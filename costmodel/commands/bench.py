@@ -136,9 +136,9 @@ def bench(
         if plot is not None:
             _draw(Path(plot), machine, results, options.model)
     notes = [
-        "speed: how many times as fast as the plain network in the first row;",
-        "vs module: as the plain network by plan reference.",
-        "MACs: how many times fewer; share: speed over MACs.",
+        "speed-up: over the plain network in the first row;",
+        "over module: speed-up over the plain network by plan reference.",
+        "MAC reduction: MACs of the plain network over those of this one; efficiency: speed-up over it.",
     ]
     payload = {
         "model": options.model,

@@ -166,17 +166,17 @@ def _agree(predictions: Sequence[Prediction], said: Mapping[str, Said]) -> bool:
             say(f"pwoct-cost: {one.counter.name} failed: {found.error}")
         elif found.total != one.total:
             agree = False
-            say(f"pwoct-cost: {one.counter.name} says {found.total:,}, not {one.total:,}: {_place(found)}")
+            say(f"pwoct-cost: {one.counter.name} reports {found.total:,}, not {one.total:,}: {_place(found)}")
     return agree
 
 
 def _place(found: Said) -> str:
     if found.where is None:
-        return "no module alone differs"
+        return "no single module differs"
     where = found.where
     inside = ", ".join(where["operators"]) or "nothing"
     return (
-        f"in {where['path'] or '(model)'}, {where['type']}, it says {where['actual']:,},"
+        f"in {where['path'] or '(model)'}, {where['type']}, it reports {where['actual']:,},"
         f" the rules {where['predicted']:,} ({inside}); operators: {', '.join(where['ran']) or 'none'}"
     )
 

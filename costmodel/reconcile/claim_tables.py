@@ -12,7 +12,7 @@ from costmodel.report import Column, Table
 
 
 def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) -> Table:
-    """Return the simplest readings of each claim; the nearest one where none gives the printed digits."""
+    """Return the simplest readings of each claim; the nearest one if none reproduces the published digits."""
     rows = []
     for where, answer in answers:
         shown = answer.exact[:most] or ((answer.nearest,) if answer.nearest else ())
@@ -40,7 +40,7 @@ def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) ->
         Column("complexity", "steps", "count"),
         Column("reading", "reading"),
     ]
-    return Table("readings", "Readings that give the printed digits, simplest first", columns, rows)
+    return Table("readings", "Readings that reproduce the published digits, simplest first", columns, rows)
 
 
 def verdict(answer: ClaimAnswer) -> str:

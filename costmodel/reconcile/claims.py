@@ -64,7 +64,7 @@ class CountReading:
 
 @dataclass(frozen=True)
 class ClaimAnswer:
-    """Readings that give exactly the printed digits, simplest first; else the nearest one."""
+    """Readings that reproduce exactly the published digits, simplest first; else the nearest one."""
 
     figure: PrintedCount
     exact: tuple[CountReading, ...]

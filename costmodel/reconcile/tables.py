@@ -38,7 +38,7 @@ def totals_table(predictions: Sequence[Prediction], said: Mapping[str, Said] | N
         Column("difference", "difference", "count"),
         Column("terms", "differs from ours by", on_terminal=False),
     ]
-    return Table("counters", "What each counter says", columns, rows)
+    return Table("counters", "What each counter reports", columns, rows)
 
 
 def explained(prediction: Prediction) -> str:

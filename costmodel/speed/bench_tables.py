@@ -67,10 +67,10 @@ def network_table(setting: BenchSetting, results: Sequence[Measurement]) -> Tabl
         Column("milliseconds", "ms", "ratio"),
         Column("spread", "spread", "percent"),
         Column("predicted_milliseconds", "predicted", "ratio"),
-        Column("faster", "speed", "ratio"),
-        Column("faster_than_module", "vs module", "ratio"),
-        Column("macs_ratio", "MACs", "ratio"),
-        Column("share", "share", "ratio"),
+        Column("faster", "speed-up", "ratio"),
+        Column("faster_than_module", "over module", "ratio"),
+        Column("macs_ratio", "MAC reduction", "ratio"),
+        Column("share", "efficiency", "ratio"),
     ]
     rows = [_network_row(result, results[0], results[1]) for result in results]
     title = f"{setting.mode}, {setting.dtype}, batch {setting.batch}"

@@ -126,7 +126,7 @@ def test_a_wrong_rule_is_exit_code_1_and_names_module_and_operator(
     monkeypatch.setattr(rules, "counters", lambda: {"torch": replace(right, by_name=wrong)})
     ran = pwoct_cost("reconcile", "resnet8", "--counter", "torch", "--run")
     assert ran.code == 1
-    assert f"in stem, Conv2d, it says {2 * 16 * 3 * 9 * 32 * 32:,}, the rules {16 * 32 * 32:,}" in ran.err
+    assert f"in stem, Conv2d, it reports {2 * 16 * 3 * 9 * 32 * 32:,}, the rules {16 * 32 * 32:,}" in ran.err
     assert "operators: convolution" in ran.err
 
 
@@ -154,7 +154,7 @@ def test_a_planted_rule_of_any_counter_names_module_and_operator(
     ran = pwoct_cost("reconcile", PLAIN, "--input", "2,3,12,12", "--counter", name, "--run")
     assert planted
     assert ran.code == 1
-    assert f"{name} says " in ran.err
+    assert f"{name} reports " in ran.err
     assert "in conv1, Conv2d, it says" in ran.err
     assert "operators: convolution" in ran.err
 

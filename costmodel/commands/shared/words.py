@@ -89,7 +89,7 @@ TABLE: tuple[Word, ...] = (
     Word(
         "c-in",
         "--c-in",
-        "Input channels of the layer. Default: 16; above a network, those of its first stage.",
+        "Input channels of the layer; above a network, by default those of its first stage.",
     ),
     Word(
         "c-out",
