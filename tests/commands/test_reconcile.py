@@ -155,7 +155,7 @@ def test_a_planted_rule_of_any_counter_names_module_and_operator(
     assert planted
     assert ran.code == 1
     assert f"{name} reports " in ran.err
-    assert "in conv1, Conv2d, it says" in ran.err
+    assert "in conv1, Conv2d, it reports" in ran.err
     assert "operators: convolution" in ran.err
 
 
