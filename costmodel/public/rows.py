@@ -10,7 +10,7 @@ from costmodel.report import Table, plain_rows, plain_total
 
 
 class Rows(Sequence[dict[str, Any]]):
-    """The rows of a result, each a dict with the same keys; None stands for an empty cell.
+    """The rows of a result, each a dict with the same keys; None is an empty cell.
 
     `total` is their sum in the same form, or None for results that do not add up.
 

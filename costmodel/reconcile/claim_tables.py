@@ -46,17 +46,22 @@ def readings_table(answers: Sequence[tuple[str, ClaimAnswer]], most: int = 8) ->
 def verdict(answer: ClaimAnswer) -> str:
     """Return in a few sentences how much a number decides.
 
-    It names no cause: what is known is which readings give the digits.
+    It names no cause: what is known is which readings reproduce the digits.
     """
     count = len(answer.exact)
     text = answer.figure.text + (f" with {answer.params.text} parameters" if answer.params else "")
     if not count:
-        both = "both figures" if answer.params else "these digits"
-        return f"{text}: none of {answer.searched:,} readings gives {both}; {_closest(answer)}"
-    gives = "both figures" if answer.params else "these digits"
-    others = {1: "no other gives", 2: "one other gives"}.get(count, f"{count - 1:,} others give")
+        return (
+            f"{text}: none of {answer.searched:,} readings reproduces {_digits(answer)}; {_closest(answer)}"
+        )
+    others = {1: "no other reproduces", 2: "one other reproduces"}
+    found = others.get(count, f"{count - 1:,} others reproduce")
     said = f"{text}: the simplest reading is {answer.exact[0].words}. Of {answer.searched:,} readings, "
-    return f"{said}{others} {gives}.{_undecided(answer)}"
+    return f"{said}{found} {_digits(answer)}.{_undecided(answer)}"
+
+
+def _digits(answer: ClaimAnswer) -> str:
+    return "both numbers" if answer.params else "these digits"
 
 
 def _closest(answer: ClaimAnswer) -> str:
@@ -64,8 +69,8 @@ def _closest(answer: ClaimAnswer) -> str:
         return "the nearest is shown."
     alone = answer.alone
     return (
-        f"{alone.words} gives {answer.figure.text} alone, of a network with {alone.params:,} parameters, "
-        f"which are not printed as {answer.params.text}."
+        f"{alone.words} reproduces only {answer.figure.text}: the network has {alone.params:,} parameters, "
+        f"not {answer.params.text}."
     )
 
 

@@ -185,7 +185,7 @@ def _positional(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
     bound = inspect.signature(model.forward).bind(*args, **kwargs)
     bound.apply_defaults()
     if bound.kwargs:
-        raise ValueError("it takes positional inputs alone")
+        raise ValueError("it takes only positional inputs")
     return bound.args
 
 

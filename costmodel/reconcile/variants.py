@@ -50,7 +50,7 @@ class ClaimVariant:
         return int(observed.parameters - lost - unused)
 
 
-AUXILIARY = ClaimVariant("with auxiliary heads, which run in training alone", 1)
+AUXILIARY = ClaimVariant("with auxiliary heads, which run only in training", 1)
 WRITTEN_OUT = ClaimVariant("attention written out as products of matrices")
 
 

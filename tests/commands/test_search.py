@@ -138,7 +138,7 @@ def test_an_infeasible_budget_is_one_line(pwoct_cost: Run) -> None:
         (["--beta", "20"], "beta must be at most the 16 output channels of stage 1, got 20"),
         (
             ["--beta", "2+3+4"],
-            "--beta must agree in all stages here, got 2+3+4: `pwoct-cost` alone takes one",
+            "--beta must agree in all stages here, got 2+3+4: only `pwoct-cost` takes one",
         ),
         (["--paths", "HX"], "paths must be some of HH,HL,LH,LL, all or none, got HX"),
         (["--model", "resnet55"], "unknown model resnet55"),

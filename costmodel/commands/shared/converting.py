@@ -39,8 +39,8 @@ def original() -> nn.Module:
 def network(trained: nn.Module | str | Path | None = None) -> nn.Module:
     """Return the converted network.
 
-    trained: an original with weights, or a file of its weights (.safetensors, or .pt or .pth with tensors
-        alone). {taken}
+    trained: an original with weights, or a file of its weights (.safetensors, or .pt or .pth with only
+        tensors). {taken}
     """
     start = trained if isinstance(trained, nn.Module) else original()
     if isinstance(trained, str | Path):

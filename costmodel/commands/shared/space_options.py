@@ -49,6 +49,6 @@ def _refuse_stages(**given: Sequence[str]) -> None:
         for text in texts:
             if reading.STAGE_SEPARATOR in text:
                 raise ValueError(
-                    f"--{name} must agree in all stages here, got {text}: `pwoct-cost` alone takes one per"
+                    f"--{name} must agree in all stages here, got {text}: only `pwoct-cost` takes one per"
                     " stage, and `pwoct-cost search --per-stage` tries all"
                 )

@@ -114,7 +114,7 @@ def test_auxiliary_heads_are_counted_where_a_number_contains_them() -> None:
         [predict(observed, rules)],
         others=[OtherRun(AUXILIARY, training, (predict(training, rules),))],
     )
-    assert found.exact[0].counted == "our MACs, with auxiliary heads, which run in training alone"
+    assert found.exact[0].counted == "our MACs, with auxiliary heads, which run only in training"
     assert model.training
 
 
@@ -154,9 +154,7 @@ def test_a_count_whose_parameters_contradict_it_is_given_alone() -> None:
     assert not found.exact
     assert found.alone is not None
     assert found.alone.value == CONV_AND_LINEAR
-    assert "40.81M alone, of a network with 272,282 parameters, which are not printed as 11M" in verdict(
-        found
-    )
+    assert "reproduces only 40.81M: the network has 272,282 parameters, not 11M" in verdict(found)
 
 
 def test_of_equally_simple_readings_the_source_decides_then_the_spelling_then_the_use() -> None:
