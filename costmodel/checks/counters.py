@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from costmodel.checks.measure import fvcore_own_counts, mode, tensors
+from costmodel.uncompiled import uncompiled
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
@@ -88,14 +89,17 @@ COUNTERS = {"fvcore": count_by_fvcore, "torch": count_by_torch}
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Enable gradients, and run attention and recurrent layers as matrix products, which counters see."""
+    """Enable gradients, and run attention and recurrent layers as matrix products, which counters see.
+
+    Code that `torch.compile` was given runs as it is written.
+    """
     fused: Any = torch.backends.mha
     onednn: Any = torch.backends.mkldnn
     before = fused.get_fastpath_enabled(), onednn.enabled
     fused.set_fastpath_enabled(False)
     onednn.enabled = False
     try:
-        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), uncompiled():
             yield
     finally:
         fused.set_fastpath_enabled(before[0])

@@ -14,6 +14,7 @@ from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
 from costmodel.checks.known_defects import without_rule
 from costmodel.checks.repeated import differs_between_instances, differs_between_values
+from costmodel.checks.unchanged import on_copies, unchanged
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
@@ -63,7 +64,9 @@ def verify_module(
     *,
     title: str = "model",
 ) -> NetworkReport:
-    """Verify a module in memory; its counters run in this process.
+    """Verify a module in memory; its counters run in this process, on copies of its tensors and inputs.
+
+    The module is left as it was, except that lazy parameters are materialised.
 
     Raises ValueError if the module does not run on the inputs.
 
@@ -71,11 +74,13 @@ def verify_module(
     >>> verify_module(nn.Linear(8, 6), [torch.zeros(3, 8)]).verdict
     'agrees'
     """
-    device = next((p.device.type for p in (*model.parameters(), *model.buffers())), "cpu")
-    network = _InMemory(Name(title, "memory"), model, device)
-    inputs = Inputs(made=(tuple(args), dict(kwargs or {})), source=title)
-    traced, notes = _traced(network, inputs)
-    results: Results = run_here(network, inputs)
+    with unchanged(model) as model:
+        device = next((p.device.type for p in (*model.parameters(), *model.buffers())), "cpu")
+        network = _InMemory(Name(title, "memory"), model, device)
+        inputs = Inputs(made=(tuple(args), dict(kwargs or {})), source=title)
+        traced, notes = _traced(network, inputs)
+        with on_copies(model):
+            results: Results = run_here(network, inputs)
     return compare_counts(title, traced, results, notes)
 
 

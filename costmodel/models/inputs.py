@@ -170,4 +170,5 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _moved(value: Any, device: str) -> Any:
-    return tree_map_only(Tensor, lambda t: t.detach().to(device), value)
+    """Copy tensors to a device: code that changes its inputs does not change the given ones."""
+    return tree_map_only(Tensor, lambda t: t.detach().to(device, copy=True), value)

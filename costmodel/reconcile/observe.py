@@ -26,6 +26,7 @@ from costmodel.tracing.raw import storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
 from costmodel.tracing.runs import FakeTensors, Tensors
 from costmodel.tracing.substitute import substituted
+from costmodel.uncompiled import uncompiled
 
 
 class _Calls(TorchFunctionMode):
@@ -129,12 +130,12 @@ def _observed(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let a model run as counters run it: without gradients, warnings and fused encoder layers."""
+    """Let a model run as counters run it: without gradients, warnings and fused encoder layers; not compiled."""
     fused: Any = torch.backends.mha
     before = fused.get_fastpath_enabled()
     fused.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), uncompiled(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

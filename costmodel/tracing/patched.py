@@ -21,6 +21,8 @@ MODULES = (
 CLASSES = (torch.Tensor, nn.Parameter, torch.autograd.Function, torch._ops.OpOverload)
 OWN = frozenset({"Storage"})  # what torch replaces itself, with the default dtype
 MOST_NAMES = 3  # in a message
+# Wraps two methods of nn.Module, for good, where code is compiled for the first time in a process.
+GUARD = "torch._dynamo.mutation_guard"
 
 Owner = Any  # a module, a class, or a dictionary of hooks
 
@@ -91,7 +93,17 @@ def _undone(owner: Owner, before: Mapping[Any, Any]) -> list[Any]:
 
 def _is_other(owner: Owner, name: Any, value: Any, now: Mapping[Any, Any]) -> bool:
     """Return whether code was replaced: flags and caches of torch's own may change."""
-    return now.get(name, now) is not value and (_is_dict(owner) or (_is_code(value) and name not in OWN))
+    found = now.get(name, now)
+    if found is value or (isinstance(owner, type) and _is_guard_of(found, value)):
+        return False
+    return _is_dict(owner) or (_is_code(value) and name not in OWN)
+
+
+def _is_guard_of(found: Any, value: Any) -> bool:
+    """Return whether torch's compiler wrapped a method, to notice modules that are made while code runs."""
+    if getattr(found, "__module__", "") != GUARD:
+        return False
+    return any(cell.cell_contents is value for cell in found.__closure__ or ())
 
 
 def _is_new(owner: Owner, name: Any, value: Any) -> bool:

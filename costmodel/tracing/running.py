@@ -21,6 +21,7 @@ from costmodel.tracing.calls import TraceError
 from costmodel.tracing.lazy import check_done, one_thread
 from costmodel.tracing.patched import torch_unchanged
 from costmodel.tracing.recorder import DispatchRecorder, Places
+from costmodel.uncompiled import uncompiled
 
 _FAKE_LOG = logging.getLogger("torch._subclasses.fake_tensor")
 
@@ -30,6 +31,7 @@ def plain_kernels() -> Iterator[None]:
     """Let operators run by their definitions, so that no fused fast path hides a product.
 
     Attention runs as two products and a softmax, and recurrent layers step by step; gradients are enabled.
+    Code that `torch.compile` was given runs as it is written.
     """
     onednn: Any = torch.backends.mkldnn
     fused: Any = torch.backends.mha
@@ -42,6 +44,7 @@ def plain_kernels() -> Iterator[None]:
             stack.enter_context(torch.backends.nnpack.flags(enabled=False))
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             stack.enter_context(torch.enable_grad())
+            stack.enter_context(uncompiled())
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
