@@ -39,6 +39,10 @@ class Counted:
     # torch: the operators for which it has a rule, and those without one that it saw run, by module
     rules: list[str] = field(default_factory=list)
     unruled: dict[str, list[str]] = field(default_factory=dict)
+    # torch: MACs and activations by module and operator, and the MACs of a training step by operator
+    macs_by_operator: dict[str, dict[str, int]] = field(default_factory=dict)
+    activations_by_operator: dict[str, dict[str, int]] = field(default_factory=dict)
+    training_by_operator: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)  # all, trainable, frozen, buffers
     own_parameters: dict[str, int] = field(default_factory=dict)
     training: int | None = None  # MACs of a whole training step
@@ -72,11 +76,14 @@ def count_by_torch(model: nn.Module, inputs: Arguments, others: Sequence[Argumen
     found.parameters, found.own_parameters = _parameters(model), _own_parameters(model)
     with mode(model, training=False), _plain():
         watch = _forward(model, inputs)
-        found.macs, found.activations = _halved(watch.by_module), dict(watch.outputs)
+        found.macs, found.activations = _halved(_sums(watch.flops)), _sums(watch.outputs)
+        found.macs_by_operator = {module: _halved(flops) for module, flops in watch.flops.items()}
+        found.activations_by_operator = {module: dict(count) for module, count in watch.outputs.items()}
         found.unruled = {module: sorted(names) for module, names in watch.unruled.items()}
     with mode(model, training=True), _plain():
         try:
-            found.training = _step(model, inputs)
+            flops = _step(model, inputs)
+            found.training, found.training_by_operator = sum(flops.values()) // 2, _halved(flops)
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             found.notes.append(f"no training step: {(str(error).strip().splitlines() or [''])[0]}")
     with mode(model, training=False), _plain():
@@ -124,8 +131,9 @@ class _Watch(FlopCounterMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__(display=False)
         self.mod_tracker: Any = _NoTracker()
-        self.by_module: Counter[str] = Counter()
-        self.outputs: Counter[str] = Counter()
+        # By module and operator.
+        self.flops: dict[str, Counter[str]] = {}
+        self.outputs: dict[str, Counter[str]] = {}
         self.unruled: dict[str, set[str]] = {}
         self._model = model
         self._names = [""]
@@ -133,9 +141,10 @@ class _Watch(FlopCounterMode):
     def _count_flops(self, func_packet: Any, out: Any, args: Any, kwargs: Any) -> Any:
         if func_packet in self.flop_registry:
             rule: Any = self.flop_registry[func_packet]
-            self.by_module[self._names[-1]] += rule(*args, **kwargs, out_val=out)
+            module, operator = self._names[-1], str(func_packet)
+            self.flops.setdefault(module, Counter())[operator] += rule(*args, **kwargs, out_val=out)
             first = tensors(out)[:1]
-            self.outputs[self._names[-1]] += sum(y.numel() for y in first)
+            self.outputs.setdefault(module, Counter())[operator] += sum(y.numel() for y in first)
         else:
             self.unruled.setdefault(self._names[-1], set()).add(str(func_packet))
         return super()._count_flops(func_packet, out, args, kwargs)  # type: ignore[no-untyped-call]
@@ -168,8 +177,8 @@ def _forward(model: nn.Module, inputs: Arguments) -> _Watch:
     return watch
 
 
-def _step(model: nn.Module, inputs: Arguments) -> int:
-    """The MACs of one training step: forward, and backward from all outputs that have gradients."""
+def _step(model: nn.Module, inputs: Arguments) -> dict[str, int]:
+    """The FLOPs of a training step by operator: forward, and backward from all outputs with gradients."""
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _NoTracker()  # type: ignore[assignment]  # before it is entered, or its hooks stay
     with counter:
@@ -178,15 +187,19 @@ def _step(model: nn.Module, inputs: Arguments) -> int:
             torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
     for parameter in model.parameters():
         parameter.grad = None
-    return int(counter.get_total_flops()) // 2
+    return {str(name): int(flops) for name, flops in counter.get_flop_counts().get("Global", {}).items()}
 
 
 def _other(model: nn.Module, inputs: Arguments) -> int | None:
     """The MACs at another size; None where the model does not run there."""
     try:
-        return sum(_halved(_forward(model, inputs).by_module).values())
+        return sum(_halved(_sums(_forward(model, inputs).flops)).values())
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError):
         return None
+
+
+def _sums(by_operator: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {module: sum(counts.values()) for module, counts in by_operator.items()}
 
 
 def _halved(flops: Mapping[str, int]) -> dict[str, int]:

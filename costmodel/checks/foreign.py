@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
+from costmodel.checks.compared import comparable
 from costmodel.checks.counters import Counted
 from costmodel.checks.isolated import Results
-from costmodel.checks.known_defects import KnownDefect, explain, saw_all
+from costmodel.checks.known_defects import GROUPS, NO_RULE, KnownDefect, explain, groups_ignored, saw_all
 from costmodel.tracing.calls import Call, Trace
 
 AGREES, PARTLY, DIFFERS = "agrees", "partly compared", "differs"
@@ -146,6 +147,8 @@ class NetworkReport:
 def compare_counts(title: str, trace: Trace, results: Results, notes: Sequence[str] = ()) -> NetworkReport:
     """Return the formulas of a traced network beside the counters' results."""
     counted = {name: result for name, result in results.items() if isinstance(result, Counted)}
+    if (watched := counted.get("torch")) is not None:
+        counted["torch"] = comparable(watched, trace)
     failures = {name: result for name, result in results.items() if isinstance(result, str)}
     calls = _by_module(trace)
     elsewhere = {name for name, counts in counted.items() if counts.total == _macs(trace.calls)}
@@ -246,22 +249,11 @@ def _training_total(trace: Trace, watched: Counted) -> list[TotalRow]:
     formula = int(trace.training.macs)
     steps = [*trace.training.forward, *trace.training.backward]
     lost = sum(int(call.cost.macs_training) for call in steps if call.operator not in watched.rules)
-    extra = sum(_groups_ignored(call) for call in trace.training.backward)
+    extra = groups_ignored(steps)
     defect = ""
     if watched.training != formula and watched.training == formula - lost + extra:
-        names = ["grouped weight gradient"] * bool(extra) + ["no rule"] * bool(lost)
-        defect = ", ".join(names)
+        defect = ", ".join([GROUPS] * bool(extra) + [NO_RULE] * bool(lost))
     return [TotalRow("training MACs", formula, "torch", watched.training, defect)]
-
-
-def _groups_ignored(call: Call) -> int:
-    """The excess that torch's rule for the gradient of a convolution counts."""
-    if call.operator != "aten.convolution_backward" or len(call.inputs) < 3:
-        return 0
-    _, x, weight = call.inputs[:3]
-    gradient = int(call.cost.macs_weight_grad)
-    groups = int(x[1]) // int(weight[1]) if len(x) == len(weight) else 1
-    return gradient * (groups - 1)
 
 
 def _macs(calls: Sequence[Call]) -> int:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from costmodel.checks.foreign import DISPUTED, EXCUSED, MODEL, OK, LayerRow, NetworkReport
+from costmodel.checks.known_defects import GROUPS, IGNORED, NO_RULE
 from costmodel.report import Column, Table, counted
 
 TOTAL = "total"
 # What torch's counter gets wrong in a training step.
 IN_STEPS: Mapping[str, str] = {
-    "grouped weight gradient": "its rule for the gradient of grouped weights ignores the groups",
-    "no rule": "it has no rule for some of the operators of a step",
+    GROUPS: IGNORED,
+    NO_RULE: "it has no rule for some of the operators of a step",
 }
 # Keys of the columns of counts, as in the verification of built-in networks.
 KEYS: Mapping[str, str] = {"fvcore": "macs_fvcore", "torch": "macs_flop_counter"}

@@ -12,6 +12,9 @@ from itertools import combinations
 from costmodel.checks.counters import Counted
 from costmodel.tracing.calls import Call
 
+# Defects of torch's counter.
+NO_RULE, GROUPS = "no rule", "grouped weight gradient"
+IGNORED = "its rule for the gradient of grouped weights ignores the groups"
 MOST_CALLS = 12  # of one module, up to which every subset is tried
 
 # fvcore's names of operators, and ours: by kind, or by the function that the code called.
@@ -67,8 +70,13 @@ def saw_all(torch: Counted, module: str, calls: Sequence[Call]) -> bool:
     """Whether torch's counter confirms a module's calls: it counts those it can, and saw the others run."""
     unknown = without_rule(torch, calls)
     seen = torch.unruled.get(module, [])
-    counts_the_rest = torch.macs.get(module, 0) == _sum(calls) - _sum(unknown)
+    counts_the_rest = torch.macs.get(module, 0) == _sum(calls) - _sum(unknown) + groups_ignored(calls)
     return counts_the_rest and all(call.operator in seen for call in unknown)
+
+
+def groups_ignored(calls: Iterable[Call]) -> int:
+    """The excess that torch's rule for the gradients of convolutions counts where weights are grouped."""
+    return int(sum(call.without_groups for call in calls))
 
 
 Predictions = Iterable[tuple[str, str, int]]  # name, evidence, count
@@ -76,9 +84,7 @@ Predictions = Iterable[tuple[str, str, int]]  # name, evidence, count
 
 def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predictions:
     if counted.counter == "torch":
-        if unknown := without_rule(counted, calls):
-            names = sorted({call.operator for call in unknown})
-            yield "no rule", f"it has no rule for {', '.join(names)}", _sum(calls) - _sum(unknown)
+        yield from _of_torch(counted, calls)
         return
     einsum = counted.einsum.get(module, 0)
     of_einsum = _sum(call for call in calls if call.function == "einsum")
@@ -94,6 +100,15 @@ def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predic
     if einsum != of_einsum:
         evidence = f"its rule for einsum counts {einsum:,} where {of_einsum:,} are multiplied"
         yield "einsum", evidence, _sum(calls) - of_einsum + einsum
+
+
+def _of_torch(counted: Counted, calls: Sequence[Call]) -> Predictions:
+    unknown, excess = without_rule(counted, calls), groups_ignored(calls)
+    names = ", ".join(sorted({call.operator for call in unknown}))
+    found = [(NO_RULE, f"it has no rule for {names}")] * bool(unknown) + [(GROUPS, IGNORED)] * bool(excess)
+    if found:
+        defects, evidence = ([pair[i] for pair in found] for i in (0, 1))
+        yield ", ".join(defects), "; ".join(evidence), _sum(calls) - _sum(unknown) + excess
 
 
 def _is(call: Call, operator: str) -> bool:

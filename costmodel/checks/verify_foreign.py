@@ -9,10 +9,11 @@ from typing import Any
 import sympy as sp
 from torch import nn
 
+from costmodel.checks.compared import uncovered_but_counted
 from costmodel.checks.counters import Counted
 from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
-from costmodel.checks.known_defects import without_rule
+from costmodel.checks.known_defects import GROUPS, NO_RULE, groups_ignored, without_rule
 from costmodel.checks.repeated import differs_between_instances, differs_between_values
 from costmodel.checks.unchanged import on_copies, unchanged
 from costmodel.models import Network
@@ -91,19 +92,22 @@ def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results, trace
     formulas of operators, so it is not compared where such operators ran.
     """
     watched = results.get("torch")
-    if not isinstance(watched, Counted) or (without_rule(watched, traced.calls) and not form.calls):
+    if not isinstance(watched, Counted) or uncovered_but_counted(watched, traced.calls):
         return []
-    unknown = sp.sympify(sum(call.cost.macs for call in without_rule(watched, form.calls)))
+    if not form.calls and (without_rule(watched, traced.calls) or groups_ignored(traced.calls)):
+        return []
+    lost = sp.sympify(sum(call.cost.macs for call in without_rule(watched, form.calls)))
+    excess = sp.sympify(sum(call.without_groups for call in form.calls))
     rows = []
     for inputs, count in zip(others, watched.sizes, strict=False):
         n, _, h, w = inputs.given[0].shape
         sizes = {"n": n, "h": h, "w": w}
         if count is not None and form.domain.holds(sizes):
-            formula, lost = (
-                int(form.value("macs", **sizes)),
-                int(unknown.subs({size_symbol(name): size for name, size in sizes.items()})),
-            )
-            defect = "no rule" if lost and count == formula - lost else ""
+            formula = int(form.value("macs", **sizes))
+            values = {size_symbol(name): size for name, size in sizes.items()}
+            wrong = {NO_RULE: -int(lost.subs(values)), GROUPS: int(excess.subs(values))}
+            known = [name for name, amount in wrong.items() if amount]
+            defect = ", ".join(known) if count == formula + sum(wrong.values()) else ""
             rows.append(TotalRow(f"MACs at {inputs.shapes[0]}", formula, "torch", count, defect))
     return rows
 

@@ -130,7 +130,7 @@ def _observed(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let a model run as counters run it: without gradients, warnings and fused encoder layers; not compiled."""
+    """Let a model run as counters run it: without gradients, warnings, fused layers and compiling."""
     fused: Any = torch.backends.mha
     before = fused.get_fastpath_enabled()
     fused.set_fastpath_enabled(False)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from costmodel.convention import Cost
-from costmodel.operators.contraction import convolution_macs
 from costmodel.tracing.calls import Call
-from costmodel.tracing.pricing import Shapes, Translate, price
+from costmodel.tracing.pricing import Shapes, Translate, gradients_of_convolution, price
 from costmodel.tracing.raw import Raw
 
 
@@ -39,7 +38,7 @@ def _maker(raw: Raw, makers: Sequence[Raw], numbers: Sequence[int]) -> Raw | Non
 
 
 def _gradient(raw: Raw, maker: Raw | None, size: Translate) -> Call:
-    if raw.base in ("convolution_backward", "_convolution_backward"):
+    if raw.base == "convolution_backward":
         return _of_convolution(raw, size)
     call = price(raw, size)
     if "backward" in raw.base and call.reason:
@@ -55,18 +54,11 @@ def _gradient(raw: Raw, maker: Raw | None, size: Translate) -> Call:
 
 
 def _of_convolution(raw: Raw, size: Translate) -> Call:
-    """Return the gradients that the call computes: each takes as many MACs as the convolution itself."""
-    shapes = Shapes(raw, size)
-    macs = convolution_macs(
-        shapes["input"], shapes["weight"], shapes["grad_output"], transposed=bool(shapes.flag("transposed"))
-    )
-    to_input, to_weight = raw.arguments["output_mask"][:2]
+    """Return the call with the gradients that it computes apart."""
+    to_input, to_weight = gradients_of_convolution(Shapes(raw, size))
     call = price(raw, size)
-    grads = Cost(
-        macs_input_grad=macs if to_input else 0,
-        macs_weight_grad=macs if to_weight else 0,
-    )
-    return replace(call, kind="convolution", reason="", parts={}, cost=call.cost + grads)
+    cost = replace(call.cost, macs=0, activations=0)
+    return replace(call, cost=cost + Cost(macs_input_grad=to_input, macs_weight_grad=to_weight))
 
 
 def _inherited(raw: Raw, maker: Raw | None, size: Translate) -> str:

@@ -37,6 +37,7 @@ class Call:
     parameters: tuple[str, ...] = ()  # names of the parameters it read
     reason: str = ""  # why no formula covers it; "" if one does
     on_weights: bool = False  # it depends only on parameters and buffers: it computes a weight
+    without_groups: Size = 0  # of a grouped weight gradient: the MACs that a dense one would take beyond it
 
     @property
     def is_covered(self) -> bool:

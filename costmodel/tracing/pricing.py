@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from costmodel.convention import Cost
@@ -42,6 +43,18 @@ def _convolution(s: Shapes) -> tuple[Size, Size]:
         s["input"], s["weight"], s.outputs[0], transposed=bool(s.flag("transposed"))
     )
     return macs, elements(s.outputs[0]) if isinstance(s.flag("bias"), Spec) else 0
+
+
+def _convolution_gradients(s: Shapes) -> tuple[Size, Size]:
+    return sum(gradients_of_convolution(s)), 0
+
+
+def gradients_of_convolution(s: Shapes) -> tuple[Size, Size]:
+    """Return the MACs of the input and weight gradients that a call computes."""
+    transposed = bool(s.flag("transposed"))
+    macs = contraction.convolution_macs(s["input"], s["weight"], s["grad_output"], transposed=transposed)
+    to_input, to_weight = s.flag("output_mask")[:2]
+    return macs if to_input else 0, macs if to_weight else 0
 
 
 def _first_two(s: Shapes) -> tuple[Size, Size]:
@@ -88,6 +101,7 @@ FORMULAS: Mapping[str, tuple[str, Callable[[Shapes], tuple[Size, Size]]]] = {
          "deform_conv2d"),
         ("convolution", _convolution),
     ),
+    "convolution_backward": ("convolution", _convolution_gradients),
     **dict.fromkeys(("mm", "bmm", "mv", "_int_mm", "matmul", "_scaled_mm"), ("matmul", _first_two)),
     **dict.fromkeys(("addmm", "baddbmm", "addmv", "_addmm_activation"), ("matmul", _added)),
     "addbmm": ("matmul", _addbmm),
@@ -122,7 +136,12 @@ def price(raw: Raw, size: Translate) -> Call:
     macs, bias = formula(shapes)
     parts = {"bias": bias} if not _is_zero(bias) else {}
     cost = Cost(macs=macs, activations=elements(shapes.outputs[0]), bias_ops=bias)
-    return _call(raw, shapes, _kind_by_function(raw, kind), cost, parts)
+    call = _call(raw, shapes, _kind_by_function(raw, kind), cost, parts)
+    if formula is not _convolution_gradients:
+        return call
+    return replace(
+        call, without_groups=gradients_of_convolution(shapes)[1] * (size(shapes.flag("groups")) - 1)
+    )
 
 
 def _kind_by_function(raw: Raw, kind: str) -> str:

@@ -73,7 +73,11 @@ def what_is_held(model: nn.Module, x: Any) -> list[Any]:
     return [
         *(t.tolist() for t in (*model.state_dict().values(), first(x), torch.get_rng_state())),
         *(None if gradient is None else gradient.tolist() for gradient in gradients),
-        *([module.training for module in model.modules()], random.getstate(), np.random.get_state()[1].tolist()),  # type: ignore[index, union-attr]
+        *(
+            [module.training for module in model.modules()],
+            random.getstate(),
+            np.random.get_state()[1].tolist(),
+        ),  # type: ignore[index, union-attr]
         *(getattr(model, "calls", 0), list(getattr(model, "seen", []))),
     ]
 
