@@ -39,7 +39,9 @@ def paper(
     records: Annotated[Path, option("records")] = Path("docs/records"),
     format: FormatOption = Format.table,
 ) -> None:
-    """Compare every count printed in the paper with the formulas and with the instantiated network.
+    """Compare every count that the PwiseOct paper prints with the formulas and the instantiated network.
+
+    The paper is that of Inoue and Gotoh.
 
     Exit code 1 if a printed count does not follow from the reading, or an instantiated network differs.
     """

@@ -204,7 +204,7 @@ def edge_table(found: Choices, most: int | None = EDGE_ROWS) -> Table:
     count = len(found.edge)
     shown = np.linspace(0, count - 1, min(count, most or count)).round().astype(int)
     rows = [_described(found.edge[i]) for i in shown]
-    title = f"Fewest MACs for so many parameters or more: {len(rows)} of {count} configurations"
+    title = f"Fewest MACs with at least this many parameters: {len(rows)} of {count} configurations"
     return Table("edge", title, _choice_columns(), rows)
 
 

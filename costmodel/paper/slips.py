@@ -50,4 +50,4 @@ def slip_table(paper: Paper) -> Table:
         Column("known", "known"),
         Column("check", "checked"),
     ]
-    return Table("slips", "Slips", columns, rows)
+    return Table("slips", "Errata", columns, rows)
