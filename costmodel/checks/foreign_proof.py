@@ -84,7 +84,7 @@ def prove_network(
     if not found.macs:
         return NetworkProof(form, form.domain, failures=("torch counted nothing: no product ran",))
     both = intersection(form.domain, found.domain)
-    failures = [*_fixed(form.domain, found.domain), *differences(form, found.macs, both)]
+    failures = [*_uncovered(form), *_fixed(form.domain, found.domain), *differences(form, found.macs, both)]
     proof = NetworkProof(form, both, len(found.macs), tuple(failures))
     for name in (name for name, size in form.given.items() if size == 1):
         proof = _with_one(proof, name, module, args, kwargs, symbols)
@@ -228,6 +228,11 @@ def intersection(one: Domain, other: Domain) -> Domain:
         conditions=conditions,
         fixed={**one.fixed, **other.fixed},
     )
+
+
+def _uncovered(form: ClosedForm) -> list[str]:
+    """Return the operators without a formula: neither the form nor torch's table counts them."""
+    return list(dict.fromkeys(f"{call.module or '(model)'}: {call.reason}" for call in form.uncovered))
 
 
 def _fixed(one: Domain, other: Domain) -> list[str]:

@@ -16,6 +16,7 @@ from costmodel.commands.shared.network import (
     TimeoutOption,
     asked,
     closed_form_of,
+    say_uncovered,
     traced,
     within,
 )
@@ -97,14 +98,17 @@ def _in_symbols(
 ) -> None:
     """Show the closed form in the input sizes that have symbols."""
     from costmodel.tables import closed
+    from costmodel.tables.traced_totals import COMPLEX, uncovered_table
 
-    question.without("does not go with --symbols", NUMBERS_ONLY)
+    question = question.without("does not go with --symbols", NUMBERS_ONLY)
     form = closed_form_of(found, symbols)
     if language not in (None, "json"):
+        say_uncovered(form)
         print(closed.code(form, language or "text"))
         return
     tables = [closed.formula_table(form), closed.specialised_table(form)]
     tables += [closed.layers_table(form)] if per_layer else []
+    tables += [uncovered_table(form.uncovered, "formula")]
     tables = [table for table in tables if table.rows or format is Format.json]
     payload = {
         "model": found.network.name.text,
@@ -112,8 +116,10 @@ def _in_symbols(
         **question.said(),
         "status": form.status,
         "domain": form.domain.text,
+        "covered": not form.uncovered,
     }
-    show("cost", tables, Format.json if language == "json" else format, payload, [found.title])
+    remarks = [COMPLEX] if any(call.of_complex for call in form.calls) else []
+    show("cost", tables, Format.json if language == "json" else format, payload, [found.title], remarks)
 
 
 def _print_sentence(found: NetworkOnInputs, trace: Trace, choice: TracedTotal) -> None:
@@ -137,12 +143,13 @@ def _show(
     format: Format,
     question: Question,
 ) -> None:
-    from costmodel.tables import traced as tables
+    from costmodel.tables import traced_totals as tables
+    from costmodel.tables.traced import sums_table
 
     shown = [
         tables.totals_table(trace, choice),
-        tables.sums_table(trace, choice, **options),
-        tables.uncovered_table(trace),
+        sums_table(trace, choice, **options),
+        tables.uncovered_table(trace.uncovered()),
     ]
     shown = [table for table in shown if table.rows or format is Format.json]
     remarks = tables.remarks(trace)

@@ -15,6 +15,7 @@ from costmodel.commands.shared.network import (
     TimeoutOption,
     asked,
     closed_form_of,
+    say_uncovered,
     within,
 )
 from costmodel.commands.shared.options import given_model
@@ -109,4 +110,5 @@ def _own(found: NetworkOnInputs, symbols: list[str] | None, searched: dict[str, 
     from costmodel.models.symbols import default
 
     form = closed_form_of(found, symbols or default(found.inputs))
+    say_uncovered(form)
     return own_page(own_network(form, found.title), searched)

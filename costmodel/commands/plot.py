@@ -18,6 +18,7 @@ from costmodel.commands.shared.network import (
     asked,
     closed_form_of,
     is_own,
+    say_uncovered,
     within,
 )
 from costmodel.commands.shared.options import given_model
@@ -74,6 +75,7 @@ def _draw_sizes(found: NetworkOnInputs, symbols: list[str], output: str) -> None
     from costmodel.figures.sizes import sizes_figure
 
     form = closed_form_of(found, symbols)
+    say_uncovered(form)
     names = [*form.domain.fixed, *(symbol.name for symbol in form.domain.least)]
     if len(names) != 1:
         raise ValueError(f"cost is drawn against one size; {' '.join(symbols)} has {', '.join(names)}")

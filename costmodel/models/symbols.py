@@ -41,7 +41,7 @@ def parse(texts: Sequence[str], inputs: Inputs) -> Axes:
         key: int | str = matched["name"] or sum(isinstance(known, int) for known in found)
         tensor = kwargs.get(key) if isinstance(key, str) else args[key] if key < len(args) else None
         if not isinstance(tensor, Tensor):
-            raise ValueError(f"there is no input for the symbols {text}: the inputs are {inputs}")
+            raise ValueError(f"there is no input for the symbols {text}: {_described(inputs)}")
         if key in found:
             raise ValueError(f"the symbols of an input are given once; got {' '.join(texts)}")
         found[key] = _axes(matched["axes"].split(","), tuple(tensor.shape), text)
@@ -57,8 +57,26 @@ def default(inputs: Inputs) -> list[str]:
     args, _ = inputs.values("meta")
     first = args[0] if args else None
     if not isinstance(first, Tensor) or first.ndim != len(IMAGES) + 1:
-        raise ValueError(f"give --symbols, one name or _ for each axis: the inputs are {inputs}")
+        raise ValueError(f"give --symbols, one name or _ for each axis: {_described(inputs)}")
     return [",".join(IMAGES)]
+
+
+def _described(inputs: Inputs) -> str:
+    """Return what the inputs are, as text: those that a function makes may be nested."""
+    if inputs.made is None:
+        return f"the inputs are {inputs}"
+    args, kwargs = inputs.values("meta")
+    named = [*((f"argument {k}", value) for k, value in enumerate(args)), *kwargs.items()]
+    said = ", ".join(f"{name} ({_what(value)})" for name, value in named)
+    nested = any(not isinstance(value, Tensor) for _, value in named)
+    which = "; symbols name axes of tensors that are arguments themselves" if nested else ""
+    return f"the inputs are {said}{which}"
+
+
+def _what(value: object) -> str:
+    if isinstance(value, Tensor):
+        return ",".join(map(str, value.shape)) or "scalar"
+    return type(value).__name__
 
 
 def _axes(names: Sequence[str], shape: Sequence[int], text: str) -> dict[int, str]:

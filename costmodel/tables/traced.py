@@ -1,9 +1,9 @@
-"""Tables of a traced network: totals, the most expensive layers, sums by module, kind or operator."""
+"""Tables of a traced network: the most expensive layers, sums by module, kind or operator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -71,9 +71,8 @@ def _add_modules(found: dict[str, Group], trace: Trace, depth: int | None) -> No
 
 
 def _is_shown(group: Group) -> bool:
-    return any(call.kind not in FREE for call in group.calls) or any(
-        info.parameters for info in group.modules
-    )
+    """Return whether a group has parameters, or calls that compute or move data: views do neither."""
+    return any(call.cost.calls for call in group.calls) or any(info.parameters for info in group.modules)
 
 
 def row(group: Group, choice: TracedTotal, whole: Size) -> dict[str, Any]:
@@ -98,10 +97,11 @@ def row(group: Group, choice: TracedTotal, whole: Size) -> dict[str, Any]:
 
 
 def _output(calls: Sequence[Call]) -> str:
-    """The output shape of the last operator with MACs, or else of the last operator."""
-    with_output = [call for call in calls if call.outputs and call.kind not in FREE]
-    multiplied = [call for call in with_output if call.kind in MULTIPLYING]
-    last = (multiplied or with_output)[-1:]
+    """The output shape of the last operator with MACs, or else of the last that computes, or moves data."""
+    moved = [call for call in calls if call.outputs and call.cost.calls]
+    computed = [call for call in moved if call.kind not in FREE]
+    multiplied = [call for call in computed if call.kind in MULTIPLYING]
+    last = (multiplied or computed or moved)[-1:]
     return "x".join(map(str, last[0].outputs[0])) if last else ""
 
 
@@ -180,108 +180,3 @@ def _columns(by: str, choice: TracedTotal, trace: Trace, sort: str) -> list[Colu
         *([Column("calls", "calls", "count", "calls" in on)] if modules else []),
         *([Column("executions", "runs", "count", on_terminal=False)] if modules else []),
     ]
-
-
-def total_values(trace: Trace, choice: TracedTotal) -> dict[str, Any]:
-    """Return the totals by key."""
-    cost, params = trace.total(), trace.parameters
-    moved = sum(call.bytes_read + call.bytes_written for call in trace.calls)
-    training = trace.training
-    return {
-        "params": params.all,
-        "params_trainable": params.trainable,
-        "params_frozen": params.frozen,
-        "buffers": params.buffers,
-        "macs": cost.macs,
-        "work": choice.work(trace.calls),
-        "macs_training": None if training is None else training.macs,
-        "activations": cost.activations,
-        "element_ops": sum(trace.element_ops().values()),
-        "bytes": moved,
-        "intensity": round(int(cost.macs) / int(moved), 4) if moved else None,
-        "calls": cost.calls,
-        "saved_bytes": None if training is None else training.saved_bytes,
-    }
-
-
-def totals_table(trace: Trace, choice: TracedTotal) -> Table:
-    """Return one row per total, with its breakdown."""
-    values, params = total_values(trace, choice), trace.parameters
-    kinds = {kind: cost.macs for kind, cost in trace.by_kind().items() if cost.macs}
-    parts = sorted(trace.element_ops().items(), key=lambda pair: -pair[1])
-    tied = f"; {counted(len(params.tied), 'tied name')} counted once" if params.tied else ""
-    notes: dict[str, tuple[str, str]] = {
-        "params": ("parameters", f"{params.trainable:,} trainable, {params.frozen:,} frozen{tied}"),
-        "buffers": ("buffers", "not counted as parameters"),
-        "work": (_unscaled(choice).heading, ", ".join(f"{kind} {macs:,}" for kind, macs in kinds.items())),
-        "macs_training": ("training MACs", "forward and both gradients of one step"),
-        "activations": ("activations", "output elements of operators with MACs"),
-        "element_ops": ("element operations", ", ".join(f"{p} {n:,}" for p, n in parts[:3])),
-        "bytes": ("bytes moved", "read and written by each operator, once"),
-        "intensity": ("MACs per byte", ""),
-        "calls": ("operator calls", ""),
-        "saved_bytes": ("bytes saved", "for the backward pass"),
-    }
-    rows = [
-        {"quantity": name, "total": values[key], "made_of": note}
-        for key, (name, note) in notes.items()
-        if values[key] is not None
-    ]
-    columns = [
-        Column("quantity", "quantity"),
-        Column("total", "total", "count"),
-        Column("made_of", "made of"),
-    ]
-    return Table("totals", "Totals", columns, rows)
-
-
-def _unscaled(choice: TracedTotal) -> TracedTotal:
-    return replace(choice, prefix="")
-
-
-def uncovered_table(trace: Trace) -> Table:
-    """Return one row per operator of a module that no formula covers, with the reason."""
-    found: dict[tuple[str, str, str], int] = {}
-    for call in trace.uncovered():
-        key = call.module, call.operator, call.reason
-        found[key] = found.get(key, 0) + 1
-    rows = [
-        {"name": module or MODEL, "operator": operator, "calls": calls, "reason": reason}
-        for (module, operator, reason), calls in found.items()
-    ]
-    columns = [
-        Column("name", "module"),
-        Column("operator", "operator"),
-        Column("calls", "calls", "count"),
-        Column("reason", "not covered because"),
-    ]
-    return Table("uncovered", "Not covered, and not included in any total above", columns, rows)
-
-
-def remarks(trace: Trace) -> list[str]:
-    """Return notes for the reader: modules that ran several times or never, tied parameters, the route."""
-    told = []
-    repeated = [info for info in trace.modules if info.executions > 1 and info.parameters]
-    if repeated:
-        names = [f"{info.path or MODEL} ({info.executions} times)" for info in repeated]
-        told.append(f"Run more than once, counted each time, parameters once: {_some(names)}.")
-    idle = [info.path or MODEL for info in trace.modules if not info.executions and info.parameters]
-    used = {call.module for call in trace.calls}
-    if unused := [path for path in idle if path not in used and _is_idle(path, trace)]:
-        told.append(f"Not run by this input, parameters counted: {_some(unused)}.")
-    if tied := trace.parameters.tied:
-        told.append(f"Tied: {_some([f'{name} = {first}' for name, first in tied.items()])}.")
-    if trace.route == "real":
-        told.append("The code needs values, so it ran on the CPU, on tensors with data.")
-    return [*told, *trace.notes]
-
-
-def _is_idle(path: str, trace: Trace) -> bool:
-    """A module whose parameters another module reads, such as attention's out_proj, is used."""
-    unused = {name.rpartition(".")[0] for name in trace.parameters.unused}
-    return path in unused
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -32,17 +32,29 @@ class TracedTotal:
         unit = self.prefix + ("FLOPs" if self.unit == "flop" else "MACs")
         kinds = [name for name in MULTIPLYING if name in self.names]
         parts = [name for name in PARTS if name in self.names]
+        if not kinds:
+            return " + ".join(parts)
         return " + ".join(
             [unit if len(kinds) == len(MULTIPLYING) else f"{unit} of {', '.join(kinds)}", *parts]
         )
 
     def work(self, calls: Iterable[Call]) -> Size:
         """Return the chosen work of calls, in the unit; an element operation counts once."""
+        return sum(self.parts(calls).values())
+
+    def parts(self, calls: Iterable[Call]) -> dict[str, Size]:
+        """Return the chosen work of calls by kind of product and by part of the element operations.
+
+        These are in the unit, without a prefix, and add up to the work; what is 0 is left out.
+        """
         calls = list(calls)
-        macs = sum(call.cost.macs for call in calls if call.kind in self.names)
-        ops = element_ops(calls)
-        apart = sum(count for part, count in ops.items() if part in self.names)
-        return (2 * macs if self.unit == "flop" else macs) + apart
+        found: dict[str, Size] = {}
+        for call in calls:
+            if call.kind in self.names and call.kind in MULTIPLYING:
+                macs = call.cost.macs
+                found[call.kind] = found.get(call.kind, 0) + (2 * macs if self.unit == "flop" else macs)
+        found |= {part: count for part, count in element_ops(calls).items() if part in self.names}
+        return {name: count for name, count in found.items() if count}
 
 
 def parse_total(count: str | None, unit: str) -> TracedTotal:

@@ -41,7 +41,7 @@ def _gradient(raw: Raw, maker: Raw | None, size: Translate) -> Call:
     if raw.base == "convolution_backward":
         return _of_convolution(raw, size)
     call = price(raw, size)
-    if "backward" in raw.base and call.reason:
+    if raw.is_torchs and "backward" in raw.base and call.reason:
         call = replace(call, reason=_inherited(raw, maker, size), kind=_kind(raw, maker, size))
     macs = call.cost.macs
     is_for_weight = (

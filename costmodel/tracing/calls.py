@@ -38,6 +38,7 @@ class Call:
     reason: str = ""  # why no formula covers it; "" if one does
     on_weights: bool = False  # it depends only on parameters and buffers: it computes a weight
     without_groups: Size = 0  # of a grouped weight gradient: the MACs that a dense one would take beyond it
+    of_complex: bool = False  # it multiplies complex numbers, or is part of a complex convolution
 
     @property
     def is_covered(self) -> bool:

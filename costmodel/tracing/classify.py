@@ -1,6 +1,7 @@
 """The kind of an operator call, decided by its schema, its tags and its tensors.
 
-No list of names can be complete. An operator that multiplies matrices must have a formula (see `pricing`);
+No list of names can be complete. An operator of another library is known only if torch has a decomposition of
+it. An operator of torch that multiplies matrices must have a formula (see `pricing`);
 every other operator must be shown to contain no product of tensors. It contains none if
 it is a view by its storage, has no tensor inputs, is element-wise by its tag, is decomposed by torch into
 such operators, or is computed from a single tensor of numbers. Whole algorithms on one tensor, such as a
@@ -65,11 +66,13 @@ _ARITHMETIC = frozenset(
         "minimum",
     }
 )  # fmt: skip
-_OURS = ("aten", "prims")
+_MARKS = ("profiler", "record_function")  # namespaces of operators that only mark a place in a recording
 
 
 def kind_of(raw: Raw) -> str:
     """Return the kind of a call without matrix products; "unknown" if it can't be determined."""
+    if not raw.is_torchs:
+        return _of_a_library(raw)
     if _is_view(raw):
         return "view"
     if _is_made(raw):
@@ -82,6 +85,13 @@ def kind_of(raw: Raw) -> str:
     if raw.base in _MOVES:
         return "move"
     return _by_tensors(raw)
+
+
+def _of_a_library(raw: Raw) -> str:
+    """Return the kind of another library's operator: neither its name nor its tensors reveal it."""
+    if raw.operator.namespace in _MARKS:
+        return "view"
+    return "reduction" if is_free_of_products(raw) else "unknown"
 
 
 def _is_view(raw: Raw) -> bool:
@@ -105,8 +115,6 @@ def _is_made(raw: Raw) -> bool:
 
 
 def _is_algorithm(raw: Raw) -> bool:
-    if raw.operator.namespace not in _OURS:
-        return True
     return raw.base.strip("_").split("_")[0] in _ALGORITHMS
 
 

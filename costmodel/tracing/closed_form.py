@@ -37,6 +37,7 @@ class ClosedForm:
     calls: tuple[Call, ...] = ()
     given: Mapping[str, int] = field(default_factory=dict)  # the sizes in the inputs
     hints: Mapping[str, int] = field(default_factory=dict)  # those that stood for the symbols in the run
+    uncovered: tuple[Call, ...] = ()  # calls for whose MACs there is no formula, in no formula here either
 
     def at(self, **sizes: int) -> Cost:
         """Return the cost at given sizes, as numbers.
@@ -129,7 +130,9 @@ def _interpolated(
         return None
     total = summed(found.layers.values()) + Cost(weights=parameter_counts(module, ()).all)
     status = f"interpolated, checked at {found.checks} sizes"
-    return ClosedForm(total, found.layers, found.domain, status, {}, found.movement)
+    return ClosedForm(
+        total, found.layers, found.domain, status, {}, found.movement, uncovered=found.uncovered
+    )
 
 
 def _first_that_runs(
@@ -181,6 +184,7 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
         fixed,
         found,
         ran.calls,
+        uncovered=tuple(call for call in ran.calls if not call.is_covered),
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.convention import QUANTITIES, Cost
-from costmodel.tracing.calls import TraceError
+from costmodel.tracing.calls import Call, Trace, TraceError
 from costmodel.tracing.domain import Domain, Residues
 from costmodel.tracing.interpolation import Interpolation, NotPolynomialError
 from costmodel.tracing.symbolic import Symbols, size_symbol
@@ -25,12 +25,13 @@ STEP = 32  # most networks halve their feature maps five times
 
 @dataclass(frozen=True)
 class Interpolated:
-    """Costs by layer, the sizes for which they hold, and the number of sizes at which they were checked."""
+    """Costs by layer, the sizes for which they hold, at how many they were checked, and what they lack."""
 
     layers: Mapping[str, Cost]
     domain: Domain
     movement: Domain
     checks: int
+    uncovered: tuple[Call, ...]  # at the given sizes
 
 
 def interpolated(
@@ -42,8 +43,11 @@ def interpolated(
 ) -> Interpolated | None:
     """Return costs from runs at concrete sizes; None if the module takes no other sizes or a check fails."""
 
+    def ran(sizes: Mapping[str, int]) -> Trace:
+        return trace(module, *_resized(args, kwargs, symbols, sizes), with_values=False)
+
     def count(sizes: Mapping[str, int]) -> dict[str, Cost]:
-        return _layers(module, *_resized(args, kwargs, symbols, sizes))
+        return _layers(ran(sizes))
 
     steps = {name: STEP if size >= STEP else 1 for name, size in given.items()}
     degrees = {name: 2 if steps[name] > 1 else 1 for name in given}
@@ -54,7 +58,10 @@ def interpolated(
         count(grid.sizes(grid.points[-1]))
         layers = grid.layers(count)
         ones = _sizes_of_one(given, grid.sizes(grid.points[-1]))
-        at_one = all(_holds_at(layers, count(sizes), sizes) for sizes in ones)
+        here = ran(given)
+        at_one = _holds_at(layers, _layers(here), given) and all(
+            _holds_at(layers, count(sizes), sizes) for sizes in ones
+        )
     except (TraceError, NotPolynomialError):
         return None
     residues = {
@@ -64,22 +71,21 @@ def interpolated(
     }
     movement = Domain({size_symbol(name): size for name, size in start.items()}, residues)
     least = {size_symbol(name): size for name, size in (given if at_one else start).items()}
-    checks = len(grid.checks) + (len(ones) if at_one else 0)
-    return Interpolated(layers, Domain(least, residues), movement, checks)
+    checks = len(grid.checks) + (1 + len(ones) if at_one else 0)
+    return Interpolated(layers, Domain(least, residues), movement, checks, here.uncovered())
 
 
 def _sizes_of_one(given: Mapping[str, int], far: Mapping[str, int]) -> list[dict[str, int]]:
-    """Return the given sizes, and those far away with each choice of the given sizes of 1.
+    """Return sizes far away, once with each choice of the given sizes of 1.
 
-    At 1, code may take another path, and for small or large other sizes alone.
+    At 1, code may take another path, and that for small or for large other sizes alone.
     """
     ones = [name for name, size in given.items() if size == 1]
     chosen = [names for k in range(1, len(ones) + 1) for names in combinations(ones, k)]
-    return [dict(given), *({**far, **dict.fromkeys(names, 1)} for names in chosen)]
+    return [{**far, **dict.fromkeys(names, 1)} for names in chosen]
 
 
-def _layers(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Cost]:
-    traced = trace(module, args, kwargs, with_values=False)
+def _layers(traced: Trace) -> dict[str, Cost]:
     layers: dict[str, Cost] = {}
     for call in traced.calls:
         layers[call.module] = layers.get(call.module, Cost()) + call.cost

@@ -93,12 +93,12 @@ def _distances(s: Shapes) -> tuple[Size, Size]:
     return elements(s.outputs[0]) * s.inputs[0][-1], 0
 
 
-# An operator without its namespace -> its kind, and the MACs and bias additions of a call.
+# An operator by its `base` -> its kind, and the MACs and bias additions of a call.
 FORMULAS: Mapping[str, tuple[str, Callable[[Shapes], tuple[Size, Size]]]] = {
     **dict.fromkeys(
         ("convolution", "_convolution", "convolution_overrideable", "_slow_conv2d_forward",
          "conv_depthwise3d", "_conv_depthwise2d", "slow_conv3d_forward", "mkldnn_convolution",
-         "deform_conv2d"),
+         "torchvision.deform_conv2d"),
         ("convolution", _convolution),
     ),
     "convolution_backward": ("convolution", _convolution_gradients),
@@ -203,7 +203,14 @@ def _call(
         tuple(names),
         reason,
         kind not in ("view", "creation", "random") and all(spec.of_weights for spec in raw.inputs),
+        of_complex=_is_of_complex(raw, kind),
     )
+
+
+def _is_of_complex(raw: Raw, kind: str) -> bool:
+    """Return whether a product is one of complex numbers; torch makes several real ones of a convolution."""
+    is_split = raw.base == "view_as_real" and "conv" in raw.function
+    return is_split or (kind in rules.MULTIPLYING and any(spec.dtype.is_complex for spec in raw.inputs))
 
 
 def _read(raw: Raw, shapes: Shapes, kind: str) -> tuple[Size, Size]:

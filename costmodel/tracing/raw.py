@@ -56,11 +56,19 @@ class Raw:
         return str(self.operator.overloadpacket)
 
     @property
-    def base(self) -> str:
-        """The name without namespace, and without the underscore of an in-place operator.
+    def is_torchs(self) -> bool:
+        """Whether the operator is one of PyTorch's own, whose names have one meaning."""
+        return self.operator.namespace in ("aten", "prims")
 
-        The names of dunder operators are kept.
+    @property
+    def base(self) -> str:
+        """The name without PyTorch's namespaces, and without the underscore of an in-place operator.
+
+        Operators of other libraries keep their namespace ("mylib.dot"), since a bare name does not say what
+        they compute. The names of dunder operators are kept.
         """
+        if not self.is_torchs:
+            return self.name
         name: str = self.operator.overloadpacket.__name__
         return name if name.endswith("__") else name.removesuffix("_")
 

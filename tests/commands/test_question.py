@@ -75,6 +75,7 @@ OF_COMMANDS = [
     ("paper",),
     ("paper", "--table", "2"),
     ("cost", "torch.nn:Conv2d(3, 8, 3)", "--input", "1,3,9,9", "--unit", "FLOP"),
+    ("cost", "torch.nn:Conv2d(3, 8, 3)", "--input", "1,3,9,9", "--symbols", "n,h,w", "--per-layer"),
     ("reconcile", "torch.nn:Conv2d(3, 8, 3)", "--input", "1,3,9,9", "--counter", "torch"),
     ("convert", "resnet8", "--alpha", "1/2", "--paths", "HL", "--layers", "stages.1.*=alpha:1/4"),
 ]

@@ -179,6 +179,13 @@ def closed_form_of(found: NetworkOnInputs, symbols: Sequence[str]) -> ClosedForm
     return form
 
 
+def say_uncovered(form: ClosedForm) -> None:
+    """Say which operators have no formula, and so are missing in a closed form."""
+    if form.uncovered:
+        names = ", ".join(dict.fromkeys(call.operator for call in form.uncovered))
+        say(f"pwoct-cost: not covered, and not in any formula: {names}")
+
+
 def traced_within(
     seconds: float | None, name: str, input: Sequence[str] | None, inputs: str | None
 ) -> tuple[str, Trace]:

@@ -17,6 +17,9 @@ PRESENTATION = frozenset(
 )
 
 
+_OF_SEVERAL = {"does": "do", "goes": "go", "applies": "apply"}  # verbs, as several options have them
+
+
 @dataclass(frozen=True)
 class GivenOption:
     """An option or an argument of a command: its name, its spelling, its value."""
@@ -70,13 +73,16 @@ class Question:
         return [part.name for part in self.parts if part.typed]
 
     def without(self, why: str, names: Collection[str]) -> Question:
-        """Return the question without options that have no effect.
+        """Return the question without options that have no effect; `why` is what one of them does instead.
 
         Raises ValueError if one of them was typed.
         """
         wrong = [part.flag for part in self.parts if part.typed and part.name in names]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} {why}")
+            verb, _, rest = why.partition(" ")
+            raise ValueError(
+                f"{', '.join(wrong)} {_OF_SEVERAL.get(verb, verb) if wrong[1:] else verb} {rest}"
+            )
         return self.idle(names)
 
     def idle(self, names: Collection[str]) -> Question:

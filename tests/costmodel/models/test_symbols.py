@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from typing import Any
 
+import pytest
+import torch
+
+from costmodel.models.inputs import Inputs
 from costmodel.models.inputs import parse as read
 from costmodel.models.symbols import default, given_sizes, parse
 
@@ -53,6 +58,35 @@ def test_what_does_not_fit_is_refused_with_the_full_form(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         parse(symbols, read(inputs))
+
+
+NESTED = "symbols name axes of tensors that are arguments themselves"
+
+
+@pytest.mark.parametrize(
+    ("made", "text", "message"),
+    [
+        (
+            ((), {"batch": {"ids": torch.zeros(2, 7)}}),
+            "b,s",
+            f"there is no input for the symbols b,s: the inputs are batch (dict); {NESTED}",
+        ),
+        (
+            (([torch.zeros(2)],), {}),
+            "b",
+            f"there is no input for the symbols b: the inputs are argument 0 (list); {NESTED}",
+        ),
+        (
+            ((), {"x": torch.zeros(2, 8)}),
+            "b,_",
+            "there is no input for the symbols b,_: the inputs are x (2,8)",
+        ),
+    ],
+    ids=["dictionary", "list", "keyword"],
+)
+def test_inputs_that_a_function_makes_are_described(made: Any, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse([text], Inputs(made=made, source="net.py:make"))
 
 
 def test_only_images_have_symbols_by_default() -> None:
