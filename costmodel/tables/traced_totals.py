@@ -12,7 +12,7 @@ from costmodel.tables.traced import MODEL
 from costmodel.tables.traced_total import TracedTotal
 from costmodel.tracing.calls import Call, Trace, element_ops
 
-MOST_PARTS = 3  # parts of the element operations that are named; the others are added up
+MOST_PARTS = 3  # entries for the element operations: if there are more parts, the last are added up
 COMPLEX = (
     "Complex numbers: a product of two of them counts as one MAC, but torch runs a complex convolution as "
     "three real ones, which are counted."
@@ -85,8 +85,10 @@ def _made_of(parts: Mapping[str, Size]) -> str:
 def _largest(parts: Mapping[str, Size]) -> dict[str, Size]:
     """Return the largest parts, largest first, and the sum of the others."""
     found = sorted(parts.items(), key=lambda pair: -int(pair[1]))
-    rest = sum(count for _, count in found[MOST_PARTS:])
-    return dict(found[:MOST_PARTS]) | ({"other": rest} if rest else {})
+    if len(found) <= MOST_PARTS:
+        return dict(found)
+    named = found[: MOST_PARTS - 1]
+    return {**dict(named), "other": sum(count for _, count in found[len(named) :])}
 
 
 def _unscaled(choice: TracedTotal) -> TracedTotal:
