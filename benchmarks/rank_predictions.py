@@ -13,10 +13,11 @@ from fractions import Fraction
 import torch
 
 from costmodel.networks.resnet import resnet
-from costmodel.speed.bench import MODES, BenchSetting, bench
+from costmodel.speed.bench import BenchSetting, bench
 from costmodel.speed.bench_tables import describe
 from costmodel.speed.ceilings import measure_machine
 from costmodel.speed.prediction import rank_correlation
+from costmodel.speed.stopwatch import MODES
 from pwoct.training.device import keep_freed_memory
 
 SETS: tuple[tuple[str, ...], ...] = ((), ("HH", "HL", "LH", "LL"), ("HL", "LH", "LL"))

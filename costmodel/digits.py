@@ -99,17 +99,12 @@ def _with_points(text: str) -> str:
     return re.sub(",", "", text) if _GROUPED.match(text) else text.replace(",", ".", 1)
 
 
-def prints(value: int, text: str, prefix: str = "10^3", rounding: str = "rounded") -> bool:
-    """Return whether a number is printed as a text.
+def is_printed(value: int, figure: PrintedCount, prefix: str = "10^3", rounding: str = "rounded") -> bool:
+    """Return whether a number has the printed digits.
 
-    >>> prints(25_557_032, "25.56M"), prints(25_557_032, "25.5M")
+    >>> is_printed(25_557_032, parse_figure("25.56M")), is_printed(25_557_032, parse_figure("25.5M"))
     (True, False)
     """
-    return is_printed(value, parse_figure(text), prefix, rounding)
-
-
-def is_printed(value: int, figure: PrintedCount, prefix: str = "10^3", rounding: str = "rounded") -> bool:
-    """Return whether a number has the printed digits."""
     low, high = bounds(figure, prefix, rounding)
     return low <= value < high
 

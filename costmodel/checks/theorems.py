@@ -36,8 +36,6 @@ K_H, K_W = 2 * p + 1, 2 * q + 1
 INSTANCES = (240, 77, 241, 58)
 SAMPLES = (19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)  # distinct, and without small divisors
 
-Parts = Sequence[tuple[str, str, Cost]]
-
 
 def residue_sizes(period: int, *, pairs: bool) -> list[Pair]:
     """Return image sizes P h + r, P w + s that cover every residue along both axes."""

@@ -12,7 +12,7 @@ import typer
 from costmodel.commands.shared.errors import bad_input, say, warn
 from costmodel.commands.shared.limits import check_built, check_threads
 from costmodel.commands.shared.network import InputOption, InputsOption, TimeoutOption, is_own
-from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, one_model
+from costmodel.commands.shared.options import MODEL_ARGUMENT, NetworkOptions, needed_model
 from costmodel.commands.shared.plotting import check_plot
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
@@ -26,6 +26,7 @@ from costmodel.commands.shared.timing import (
     using_threads,
 )
 from costmodel.commands.shared.vocabulary import argument, option
+from costmodel.commands.shared.word import CHOICES
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.report import Table, counted
 from costmodel.sizes import check_choice
@@ -38,7 +39,7 @@ from costmodel.speed.bench_tables import (
 )
 from costmodel.speed.prediction import PLANS
 from costmodel.speed.roofline import Machine
-from costmodel.speed.stopwatch import Clock
+from costmodel.speed.stopwatch import MODES, Clock
 
 if TYPE_CHECKING:
     from costmodel.speed.bench import BenchSetting, Measurement
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 DTYPES = ("float32", "bfloat16")
-MODES = ("inference", "training", "both")
 QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: a smoke test, not a measurement"
 TIMED = ("batch", "rounds")  # the options that --quick sets itself
 QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
@@ -91,11 +91,10 @@ def bench(
     Your own network (net.py:Net, timm:resnet50) is timed unchanged, and shown with its MACs and the roofline.
     """
     with bad_input():
-        name = _model(model, named_model)
+        name, modes = needed_model(model, named_model), _modes(mode)
         question = Question.of(ctx, model=name, named_model=None)
         if is_own(name):
             own = question.without(f"applies to built-in networks, not to {name}", BUILT_IN_ONLY)
-            modes = ("inference", "training") if mode == "both" else (mode,)
             setting = TimingSetting(modes, _clock(cpu_time, threads), rounds, threads, quick, timeout)
             chosen = batch if "batch" in own.typed else None
             timed = own_network(name, (input, inputs), chosen, setting)
@@ -120,7 +119,7 @@ def bench(
         )
         designs = _designs(options)
         warn_about(designs)
-        settings = _settings(batch if not quick else QUICK_BATCH, dtype, mode, plan)
+        settings = _settings(batch if not quick else QUICK_BATCH, dtype, modes, plan)
         check_threads(threads)
         for design in designs:
             check_built(design, settings[0].batch, training=any(setting.training for setting in settings))
@@ -147,15 +146,13 @@ def bench(
         **_hardware(threads),
         "clock": "processor time" if cpu_time else "wall time",
         **machine_values(machine, results),
-        **question.said(),
     }
     show("bench", tables, format, payload | question.said(), notes)
 
 
-def _model(argument: str | None, option: str | None) -> str:
-    if argument is None and option is None:
-        raise ValueError("which network? Give resnet20, resnet56, ...")
-    return one_model(argument, option)
+def _modes(mode: str) -> tuple[str, ...]:
+    check_choice("mode", mode, CHOICES["mode"])
+    return MODES if mode == "both" else (mode,)
 
 
 def _designs(options: NetworkOptions) -> list[ResNetDesign]:
@@ -164,15 +161,13 @@ def _designs(options: NetworkOptions) -> list[ResNetDesign]:
     return [plain, *(design for design in dict.fromkeys(options.networks()) if design != plain)]
 
 
-def _settings(batch: int, dtypes: str, mode: str, plan: str) -> list[BenchSetting]:
+def _settings(batch: int, dtypes: str, modes: Sequence[str], plan: str) -> list[BenchSetting]:
     from costmodel.speed.bench import BenchSetting
 
-    check_choice("mode", mode, MODES)
     check_choice("plan", plan, ("auto", *PLANS))
     names = dtypes.split(",")
     for name in names:
         check_choice("dtype", name, DTYPES)
-    modes = ("inference", "training") if mode == "both" else (mode,)
     if plan in ("folded", "native") and "training" in modes:
         raise ValueError(f"plan {plan} has no gradients: it needs --mode inference")
     if plan == "blocked" and "inference" in modes:

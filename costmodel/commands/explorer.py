@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import bad_input, say, writing
+from costmodel.commands.shared.errors import bad_input, check_folder, say, writing
 from costmodel.commands.shared.network import (
     InputOption,
     InputsOption,
@@ -22,9 +22,6 @@ from costmodel.commands.shared.options import given_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.vocabulary import argument, option
-
-if TYPE_CHECKING:
-    from costmodel.paper.records import Record
 
 app = typer.Typer(add_completion=False)
 
@@ -58,9 +55,12 @@ def explorer(
         model = given_model(model, named_model)
         if model is None:
             Question.of(ctx).without("goes with a MODEL", OF_MODEL)
+            if records:
+                check_folder(records, "--records")
             from costmodel.explorer.page import page
+            from costmodel.paper.records import read_records
 
-            text = page(records=read(records) if records else ())
+            text = page(records=read_records([records] if records else []))
         else:
             Question.of(ctx).without("goes with the CIFAR ResNets", ("records",))
             if not per_stage:
@@ -75,15 +75,6 @@ def explorer(
     with writing(output):
         output.write_text(text, encoding="utf-8")
     say(f"{output}: {len(text.encode()) / 1024:.0f} KiB; open it in any browser")
-
-
-def read(folder: Path) -> list[Record]:
-    """Return the records in a folder; ValueError if there are none, or a file is not a record."""
-    from costmodel.paper.records import read_records
-
-    if not folder.is_dir():
-        raise ValueError(f"--records must be a folder with records, got {folder}")
-    return read_records([folder])
 
 
 def _searched(found: NetworkOnInputs, alpha: str, beta: str, *, given: bool) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.commands.shared.errors import bad_input, say
+from costmodel.commands.shared.errors import bad_input
 from costmodel.commands.shared.network import InputOption, InputsOption, TimeoutOption
 from costmodel.commands.shared.options import DEFAULT_MODEL
 from costmodel.commands.shared.plotting import check_plot, draw_result
@@ -19,17 +20,17 @@ from costmodel.commands.shared.searching import (
     StagedQuestion,
     own_network,
     search_own,
+    show_front,
     show_own,
     without_built_in,
 )
-from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
+from costmodel.commands.shared.showing import Format, FormatOption, warn_about
 from costmodel.commands.shared.space_options import read_space
 from costmodel.commands.shared.terminal import at_work
 from costmodel.commands.shared.vocabulary import argument, option
 from costmodel.report import counted
 
 if TYPE_CHECKING:
-    from costmodel.report import Table
     from costmodel.search.search import Found
     from costmodel.search.staged_search import StagedFound
 
@@ -159,27 +160,8 @@ def search(
 def _show(found: Found, said: Mapping[str, Any], rows: int, format: Format) -> None:
     from costmodel.search.search_table import front_table
 
-    shown = found.spread(rows)  # also checks the number, whatever the format
-    complete = format in (Format.json, Format.csv)
-    table = front_table(found, range(len(found)) if complete else shown)
-    if format is Format.table:
-        _show_on_terminal(table)
-    else:
-        show("search", [table], format, said)
-    warn_about([found.point(i).network for i in (range(len(found)) if complete else shown)])
-    if not complete and len(shown) < len(found):
-        say(
-            f"{len(shown)} of {len(found):,} points, spread over the front; --format json or csv has them all"
-        )
-
-
-def _show_on_terminal(table: Table) -> None:
-    """Print the options below the table, one line each however long, so that they can be pasted."""
-    note = "equal: how many configurations cost exactly the same, this one included"
-    show("search", [table], Format.table, notes=[note])
-    print()
-    for row in table.rows:
-        print(f"{row['position']:>6,}  pwoct-cost {row['options']}")
+    shown = show_front(found, partial(front_table, found), "{options}", said, rows, format)
+    warn_about([found.point(i).network for i in shown])
 
 
 def _show_own(

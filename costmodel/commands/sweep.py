@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from costmodel.commands.shared.errors import bad_input
-from costmodel.commands.shared.options import MODEL_ARGUMENT, one_model
+from costmodel.commands.shared.options import DEFAULT_MODEL, MODEL_ARGUMENT, given_model
 from costmodel.commands.shared.plotting import check_plot, draw_result
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.reading import MOST_CONFIGURATIONS, joined, listed
@@ -47,7 +47,7 @@ def sweep(
         from costmodel.tables.measured import Measured
         from costmodel.tables.sweep import sweep_table
 
-        name = one_model(model, named_model)
+        name = given_model(model, named_model) or DEFAULT_MODEL
         measured = Measured.read(listed(quantity or ["params,macs"]), dtype, unit, count)
         space = read_space(
             [name],

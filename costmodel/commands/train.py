@@ -13,7 +13,7 @@ import typer
 
 from costmodel.commands.shared.datasets import check_images, open_dataset
 from costmodel.commands.shared.errors import CHECK_FAILED, UNSAVED, fail, require, say
-from costmodel.commands.shared.options import one_model
+from costmodel.commands.shared.options import given_model
 from costmodel.commands.shared.own_training import config_cost
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.ranks import is_first_rank, ranks_started
@@ -108,7 +108,7 @@ def train(
         question = Question.of(ctx)
         values = {
             **dict(parse_setting(text) for text in set or []),
-            **network_values(one_model(model, named_model, ""), alpha, beta, paths),
+            **network_values(given_model(model, named_model), alpha, beta, paths),
             **given(
                 {
                     "model.width_rule": width_rule,

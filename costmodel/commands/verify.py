@@ -20,7 +20,7 @@ from costmodel.commands.shared.network import (
     refused,
     within,
 )
-from costmodel.commands.shared.options import NetworkOptions, one_model
+from costmodel.commands.shared.options import NetworkOptions, given_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.terminal import at_work, followed
@@ -80,9 +80,9 @@ def verify(
             question = question.without("does not go with --all", ONE_MODEL)
             _verify_all(jobs or os.cpu_count() or 1, format, question)
             return
-        if model is None and named_model is None:
+        name = given_model(model, named_model)
+        if name is None:
             raise ValueError("which model? Give resnet20, resnet56, ..., package.module:factory, or --all")
-        name = one_model(model, named_model)
         question = Question.of(ctx, model=name, named_model=None).without(
             "does not go with one model", ("jobs",)
         )

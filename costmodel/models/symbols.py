@@ -115,10 +115,3 @@ def _check_equal(found: Axes, args: Sequence[Tensor], kwargs: Mapping[str, Tenso
                 raise ValueError(
                     f"{name} is one size, but the inputs have {sizes[name]} and {tensor.shape[axis]}"
                 )
-
-
-def given_sizes(symbols: Axes, inputs: Inputs) -> dict[str, int]:
-    """Return the size of each symbol in the inputs."""
-    args, kwargs = inputs.values("meta")
-    tensors = {key: kwargs[key] if isinstance(key, str) else args[key] for key in symbols}
-    return {name: tensors[key].shape[axis] for key, axes in symbols.items() for axis, name in axes.items()}

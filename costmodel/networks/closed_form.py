@@ -238,13 +238,3 @@ def _splits(design: SymbolicDesign, form: str) -> dict[sp.Symbol, Size]:
         whole = (1 - alpha) * everything, alpha * everything
         values.update(zip(symbols, (high, low) if form == "floors" else whole, strict=True))
     return values
-
-
-def collected(formula: Size) -> sp.Expr:
-    """Return a formula as (a) n + b, with a and b factored: the cost per block, and the cost of the ends.
-
-    >>> print(collected(closed_form(form="whole").macs))
-    3538944*n*(3*alpha**2 - 6*alpha + 4) - 128*(39936*alpha**2 - 52224*alpha + 12923)
-    """
-    powers = sp.collect(sp.expand(formula), n, evaluate=False)
-    return sp.Add(*(sp.factor(coefficient) * power for power, coefficient in powers.items()))

@@ -34,7 +34,6 @@ c_in, c_out, groups, multiplier, channels, batch = sp.symbols(
 )
 k_h, k_w = sp.symbols("k_h k_w", positive=True, odd=True)
 h, w = sp.symbols("h w", positive=True, integer=True)
-BOTTLENECK_OPTIONS = ("beta", "paths", "width_rule", "between")
 QUARTER = Fraction(1, 4)  # any alpha strictly between 0 and 1 gives the same formulas
 
 

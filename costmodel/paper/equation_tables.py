@@ -13,7 +13,6 @@ from costmodel.paper.printed import BETA
 from costmodel.report import Column, Table
 from costmodel.rounding import WIDTH_RULES
 
-BETAS = (Fraction(5, 4), Fraction(3, 2), Fraction(2), Fraction(3), Fraction(4), Fraction(8))
 RATIO_HEADINGS = (Fraction(1, 3), Fraction(1), Fraction(2), Fraction(3), Fraction(6))
 # Layers of the CIFAR ResNets: inside a stage, and at a stage change.
 LAYERS = ((16, 16), (16, 32), (32, 32), (32, 64), (64, 64))

@@ -144,15 +144,6 @@ def last_digit(printed: str) -> Decimal:
     return Decimal(1).scaleb(int(Decimal(printed).as_tuple().exponent))
 
 
-def step(printed: str, quantity: str) -> int:
-    """Return what one step of the last printed digit counts.
-
-    >>> step("0.86", "params"), step("1.25", "macs")
-    (10000, 1000000)
-    """
-    return int(last_digit(printed).scaleb(EXPONENTS[quantity]))
-
-
 def figure(printed: str, quantity: str) -> PrintedCount:
     """Return a printed count of the paper: parameters in units of 10^6, MACs in units of 10^8.
 

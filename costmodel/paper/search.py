@@ -71,11 +71,6 @@ class Search:
         build = {**BUILD_AXES, **({} if self.quantity == "params" else {"stride": STRIDES})}
         return {"rounding": ROUNDINGS, **build, **counting}
 
-    def score(self, build: Build, counting: Counting, rounding: str) -> int:
-        """Return how many cells one reading matches."""
-        index = ROUNDINGS.index(rounding), self.builds.index(build), self.countings.index(counting)
-        return int(self.scores[index])
-
     def best_with(self, **fixed: Any) -> int:
         """Return the most cells that a reading with these values of axes matches.
 
@@ -85,10 +80,6 @@ class Search:
         if not where.any():
             raise ValueError(f"no reading of {self.quantity} has {fixed}")
         return int(self.scores[where].max())
-
-    def values_among_best(self, axis: str) -> tuple[Any, ...]:
-        """Return the values of an axis that the best readings have."""
-        return tuple(value for value in self.axes[axis] if self.best_with(**{axis: value}) == self.best)
 
     def count_best(self) -> int:
         """Return how many readings match most cells."""
@@ -131,26 +122,25 @@ def search(paper: Paper, quantity: str) -> Search:
 
 @dataclass(frozen=True)
 class Together:
-    """The best readings of both quantities at once: cells matched, and one reading that matches them."""
+    """The best readings of both quantities at once: cells matched, and one that matches most of them."""
 
     cells: int
     own_way: int  # one network; parameters and MACs are each counted in their own way
     same_layers: int  # one network; the same shortcuts and head are counted for both
     same_way: int  # one network; the same convolutions, shortcuts and head are counted for both
     best: Reading
-    best_same_layers: Reading
-    best_same_way: Reading
 
 
 def together(params: Search, macs: Search) -> Together:
     """Return the best readings in which both quantities are counts of one network, rounded the same way."""
-    shared = ((), ("shortcuts", "head"), tuple(KERNEL_AXES))
-    scores, readings = zip(*(_best_pair(params, macs, axes) for axes in shared), strict=True)
-    return Together(params.cells + macs.cells, *scores, *readings)
+    own_way, best = best_sharing((), params, macs)
+    same_layers, _ = best_sharing(("shortcuts", "head"), params, macs)
+    same_way, _ = best_sharing(tuple(KERNEL_AXES), params, macs)
+    return Together(params.cells + macs.cells, own_way, same_layers, same_way, best)
 
 
-def _best_pair(params: Search, macs: Search, shared: Sequence[str]) -> tuple[int, Reading]:
-    """Pair the best counting of parameters with that of MACs, where both agree on some axes."""
+def best_sharing(shared: Sequence[str], params: Search, macs: Search) -> tuple[int, Reading]:
+    """Return the most cells that a reading matches whose countings agree on some axes, and such a reading."""
     found: tuple[int, Reading] | None = None
     for values in product(*(KERNEL_AXES[axis] for axis in shared)):
         fixed = dict(zip(shared, values, strict=True))

@@ -25,8 +25,6 @@ from pwoct.plan.lean import convolve
 from pwoct.plan.maps import Maps
 from pwoct.resnet import resnet
 
-MODES = ("inference", "training")
-
 
 @dataclass(frozen=True)
 class BenchSetting:
@@ -34,7 +32,7 @@ class BenchSetting:
 
     batch: int
     dtype: str
-    mode: str  # one of MODES
+    mode: str  # one of MODES in costmodel.speed.stopwatch
     plan: str  # a plan, or "auto" for the best one
 
     @property

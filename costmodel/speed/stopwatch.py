@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 Clock = Callable[[], float]
+MODES = ("inference", "training")  # what is timed: a forward pass, or a training step
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
-    local: int = 0
     control: Any = None
 
     @property
@@ -122,7 +121,7 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         torch.cuda.set_device(local)
     try:
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
-        yield Ranks(dist.get_rank(), size, local, dist.new_group(backend="gloo"))
+        yield Ranks(dist.get_rank(), size, dist.new_group(backend="gloo"))
     except RuntimeError as error:
         if not _of_connection(error):
             raise

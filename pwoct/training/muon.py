@@ -57,10 +57,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
-    """Return `orthogonal` of each kernel's matrix.
+    """Return approximately the nearest kernels whose matrices have orthonormal rows or columns.
 
-    Matrices with the same shorter side are computed in one batch: zeros that fill the longer side change no
-    singular value, and a network has many small matrices.
+    Singular values become 0.7 to 1.2, times sqrt(height / width) where that is above 1. Matrices with the
+    same shorter side are computed in one batch: zeros that fill the longer side change no singular value,
+    and a network has many small matrices.
     """
     matrices = [_wide(kernel.flatten(1)) for kernel in kernels]
     places = defaultdict(list)
@@ -75,15 +76,6 @@ def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
         for place, x in zip(alike, _orthonormal(filled), strict=True):
             results[place] = _like(kernels[place].flatten(1), x).view(kernels[place].shape)
     return results
-
-
-def orthogonal(matrices: Tensor) -> Tensor:
-    """Return approximately the nearest matrices with orthonormal rows or columns; (..., height, width).
-
-    Singular values become 0.7 to 1.2, times sqrt(height / width) where that is above 1.
-    """
-    x = _wide(matrices).float()
-    return _like(matrices, _orthonormal(x.reshape(-1, *x.shape[-2:])).view(x.shape))
 
 
 def _wide(matrices: Tensor) -> Tensor:

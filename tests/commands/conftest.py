@@ -58,8 +58,7 @@ def explorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
+def _opened(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
     """A tab of the browser, which takes longer to open than the page does to load."""
     from tests.commands.explorer_page import Explorer
 
@@ -68,14 +67,8 @@ def tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
     opened.close()
 
 
-@pytest.fixture(scope="session")
-def second_tab(browser: Browser, explorer_file: Path) -> Iterator[Explorer]:
-    """A tab beside that of `explorer`."""
-    from tests.commands.explorer_page import Explorer
-
-    opened = Explorer(browser, explorer_file)
-    yield opened
-    opened.close()
+tab = pytest.fixture(scope="session")(_opened)
+second_tab = pytest.fixture(scope="session")(_opened)  # beside that of `explorer`
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_each_operator_is_bound_by_what_takes_longer() -> None:
         (["net.py:huge", "--input", "1,1000000"], "timing net.py:huge, which needs its weights, would need"),
         (["net.py:Net", "--input", "1,3,6,6", "--input", "scale=2", "--batch", "3"], "--batch replaces"),
         (["net.py:Frozen", "--input", "4", "--mode", "training"], "a training step needs an output"),
+        (["net.py:Net", "--mode", "sleep"], "mode must be one of inference, training, both, got sleep"),
         (["net.py:Net", "--input", "1,4,6,6"], "conv fails in aten.convolution: Runtime"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -66,7 +66,7 @@ def test_records_become_measured_accuracies(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--records", "missing"), "--records must be a folder with records, got missing"),
+        (("--records", "missing"), "--records must be a folder, got missing, which does not exist"),
         (("torch.nn:ReLU", "--input", "1,3", "--records", "."), "--records goes with the CIFAR ResNets"),
     ],
 )

@@ -18,13 +18,6 @@ Run = Callable[..., Any]
 
 # What typer adds, and the one option whose values are those of an enumeration.
 OUTSIDE = {"--help", "--install-completion", "--show-completion", "--format"}
-# Spellings with more than one meaning: each is one thing in the commands that have it.
-DIFFERENT = {
-    "--all": "what would be left out otherwise",
-    "--batch": "images of a forward pass; of a training step",
-    "--per-layer": "counted, or timed",
-    "--threads": "as many as torch takes, or all cores",
-}
 
 
 def commands() -> Iterator[tuple[str, Any]]:

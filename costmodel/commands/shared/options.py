@@ -17,7 +17,6 @@ from costmodel.rounding import check_alpha, check_beta
 
 Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one value, or three: one per stage
 
-NETWORK = ("model", "width", "classes", "in_channels")
 COMPRESSION = ("alpha", "beta", "paths", "width_rule", "stride_rule", "between")
 DEFAULT_MODEL = "resnet56"
 MODEL_ARGUMENT = "The network: resnet20, resnet56, ...; or --model."
@@ -194,14 +193,6 @@ def values(
     if reading.STAGE_SEPARATOR in text:
         return [reading.per_stage(text, read_one)]
     return list(read_list(text))
-
-
-def one_model(argument: str | None, option: str | None, default: str = DEFAULT_MODEL) -> str:
-    """Return the network named by the argument or by --model.
-
-    Raises ValueError if both are given and differ.
-    """
-    return given_model(argument, option) or default
 
 
 def given_model(argument: str | None, option: str | None) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.shared import reading
@@ -23,6 +24,8 @@ from costmodel.commands.shared.showing import Format, show
 from costmodel.commands.shared.terminal import at_work
 
 if TYPE_CHECKING:
+    from costmodel.report import Table
+    from costmodel.search.search import Found
     from costmodel.search.staged_search import StagedFound
 
 # Options that apply only to built-in networks, or quantities that are unknown for others.
@@ -138,21 +141,43 @@ def show_own(
     rows: int,
     format: Format,
 ) -> None:
-    """Show the stages and the front; on a terminal, a command for each point below them."""
+    """Show the stages and the front."""
     from costmodel.search.staged_table import staged_front_table, stages_table
 
-    shown = front.spread(rows)
-    complete = format in (Format.json, Format.csv)
-    table = staged_front_table(front, range(len(front)) if complete else shown, rules)
-    show("search", [stages_table(front.network), table], format, question, [title], [NOTE])
+    stages = stages_table(front.network)
+    table_of = partial(staged_front_table, front, rules=rules)
+    show_front(front, table_of, 'cost "{network}"', question, rows, format, title=[title], before=[stages])
+
+
+def show_front(
+    front: Found | StagedFound,
+    table_of: Callable[[Sequence[int]], Table],
+    command: str,
+    said: Mapping[str, Any],
+    rows: int,
+    format: Format,
+    *,
+    title: Sequence[str] = (),
+    before: Sequence[Table] = (),
+) -> Sequence[int]:
+    """Show a front, and return the positions that are shown: `rows` of them, in JSON and CSV all.
+
+    On a terminal, a command for each point follows in one line, however long, so that it can be pasted;
+    `command` is its template, filled from the point's row.
+    """
+    shown: Sequence[int] = front.spread(rows)  # also checks the number, whatever the format
+    if format in (Format.json, Format.csv):
+        shown = range(len(front))
+    table = table_of(shown)
+    show("search", [*before, table], format, said, title, [NOTE])
     if format is Format.table:
         print()
         for row in table.rows:
-            print(f'{row["position"]:>6,}  pwoct-cost cost "{row["network"]}"')
-    if not complete and len(shown) < len(front):
-        say(
-            f"{len(shown)} of {len(front):,} points, spread over the front; --format json or csv has them all"
-        )
+            print(f"{row['position']:>6,}  pwoct-cost {command.format(**row)}")
+    if len(shown) < len(front):
+        every = f"{len(front):,} points, spread over the front; --format json or csv has them all"
+        say(f"{len(shown)} of {every}")
+    return shown
 
 
 def without_built_in(question: Question) -> Question:

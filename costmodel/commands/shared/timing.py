@@ -14,7 +14,6 @@ from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, show
 from costmodel.memory import check_memory
 from costmodel.report import counted
-from costmodel.sizes import check_choice
 from costmodel.speed.any_network import AnyMeasurement, CallWork, any_table
 from costmodel.speed.bench_tables import machine_table
 from costmodel.speed.roofline import Machine
@@ -31,7 +30,6 @@ BUILT_IN_ONLY = (
 )
 OWN_ONLY = ("input", "inputs", "timeout")
 RATED = ("float32", "bfloat16")  # dtypes whose ceilings are measured
-MODES = ("inference", "training")
 QUICK_MEANS_LITTLE = "--quick times the network once: a smoke test, not a measurement"
 COPIES = 2  # weights and their gradients
 
@@ -48,9 +46,7 @@ class TimingSetting:
     timeout: float | None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown mode, or too many threads."""
-        for mode in self.modes:
-            check_choice("mode", mode, MODES)
+        """Raise ValueError for too many threads."""
         check_threads(self.threads)
 
 

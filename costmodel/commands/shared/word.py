@@ -13,6 +13,7 @@ from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.operators.registry import layer_kinds
 from costmodel.operators.rules import MULTIPLYING, PARTS
 from costmodel.rounding import WIDTH_RULES
+from costmodel.speed.stopwatch import MODES
 from costmodel.tables.counting import COUNTS, UNITS
 
 QUANTITIES = (
@@ -44,7 +45,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "by": ("module", "operator", "kind"),
     "sort": ("order", "macs", "params", "training", "activations", "element-ops", "bytes", "calls"),
     "traced-count": ("conv", *MULTIPLYING[1:], *PARTS),
-    "mode": ("inference", "training", "both"),
+    "mode": (*MODES, "both"),
     "plan": PLANS,
     "init": ("random", "pretrained"),
     "recipe": ("fast", "paper", "keras"),

@@ -10,7 +10,7 @@ import torch
 
 from costmodel.models.inputs import Inputs
 from costmodel.models.inputs import parse as read
-from costmodel.models.symbols import default, given_sizes, parse
+from costmodel.models.symbols import default, parse
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,3 @@ def test_only_images_have_symbols_by_default() -> None:
             ValueError, match=r"^give --symbols, one name or _ for each axis: the inputs are \S+$"
         ):
             default(read(inputs))
-
-
-def test_a_symbol_has_the_size_of_its_axis() -> None:
-    inputs = read(["2,3,6,5", "ids=7,2:int64"])
-    assert given_sizes(parse(["n,h,w", "ids=s,n"], inputs), inputs) == {"n": 2, "h": 6, "w": 5, "s": 7}

@@ -14,7 +14,6 @@ from costmodel.networks.closed_form import (
     alpha,
     beta,
     closed_form,
-    collected,
     n,
     network_cost,
 )
@@ -136,12 +135,6 @@ def test_without_floors_it_is_a_polynomial_and_linear_in_n(paths: Any) -> None:
     for quantity in ("params", "macs", "activations"):
         formula = getattr(closed_form(paths, form="whole"), quantity).subs({beta: 1 / inverse})
         assert sp.Poly(formula, n, alpha, inverse).degree(n) == 1
-
-
-def test_collected_formulas_are_the_same_and_readable() -> None:
-    formula = closed_form(form="whole").macs
-    assert sp.expand(collected(formula) - formula) == 0
-    assert str(collected(formula)).startswith("3538944*n*(3*alpha**2 - 6*alpha + 4) - 128*(")
 
 
 def test_stages_and_ends_are_the_whole() -> None:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from costmodel.paper.printed import Paper, matches, step
+from costmodel.paper.printed import Paper, matches
 
 # The cells of Tables 1 to 4 once more, read from the paper's pages: accuracy, parameters, MACs.
 CELLS = {
@@ -75,6 +75,6 @@ def test_matching_at_the_edges_of_a_printed_digit(count: int, rounded: bool, tru
     assert matches(count, "0.86", "params", "truncated") == truncated
 
 
-def test_steps_follow_the_printed_decimals() -> None:
-    assert step("0.70", "macs") == 10**6
-    assert step("0.7", "macs") == 10**7
+def test_a_printed_zero_is_a_digit() -> None:
+    assert matches(70_600_000, "0.7", "macs")
+    assert not matches(70_600_000, "0.70", "macs")

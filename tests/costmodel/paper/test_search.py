@@ -6,17 +6,26 @@ from typing import Any
 
 import pytest
 
-from costmodel.paper.counting import PRINTED, Reading
+from costmodel.paper.counting import PRINTED, Counting, Reading
 from costmodel.paper.inventory import Build
 from costmodel.paper.printed import ROUNDINGS, Paper
 from costmodel.paper.reading_tables import Findings
-from costmodel.paper.search import BUILD_AXES, EITHER, Search, best_pairs
+from costmodel.paper.search import BUILD_AXES, EITHER, Search, best_pairs, best_sharing
 
 
 def score(search: Search, reading: Reading) -> int:
     counting = reading.params if search.quantity == "params" else reading.macs
     build = reading.build if search.quantity == "macs" else replace(reading.build, stride=Build().stride)
-    return search.score(build, counting, reading.rounding)
+    return cells_of(search, build, counting, reading.rounding)
+
+
+def cells_of(search: Search, build: Build, counting: Counting, rounding: str) -> int:
+    where = ROUNDINGS.index(rounding), search.builds.index(build), search.countings.index(counting)
+    return int(search.scores[where])
+
+
+def values_of_the_best(search: Search, axis: str) -> list[Any]:
+    return [value for value in search.axes[axis] if search.best_with(**{axis: value}) == search.best]
 
 
 def test_every_combination_is_searched(found: Findings) -> None:
@@ -80,10 +89,10 @@ def test_macs_of_single_changes(
 
 
 def test_what_the_cells_decide(found: Findings) -> None:
-    decided = {axis for axis in found.params.axes if len(found.params.values_among_best(axis)) == 1}
+    decided = {axis for axis in found.params.axes if len(values_of_the_best(found.params, axis)) == 1}
     assert decided == {"width_rule", "compress_last", "compress_change", "reduce", "expand", "bn", "bn_inner"}
-    assert found.params.values_among_best("bn") == (4,)
-    decided = {axis for axis in found.macs.axes if len(found.macs.values_among_best(axis)) == 1}
+    assert values_of_the_best(found.params, "bn") == [4]
+    decided = {axis for axis in found.macs.axes if len(values_of_the_best(found.macs, axis)) == 1}
     assert decided == {
         *("rounding", "width_rule", "compress_first", "compress_last", "compress_change"),
         *("reduce", "expand"),
@@ -94,14 +103,14 @@ def test_both_together(found: Findings) -> None:
     both = found.together
     assert (both.own_way, both.same_layers, both.cells) == (40, 40, 40)
     assert both.same_way < 40
-    for reading, cells in (
-        (both.best, both.own_way),
-        (both.best_same_layers, both.same_layers),
-        (both.best_same_way, both.same_way),
-    ):
-        assert score(found.params, reading) + score(found.macs, reading) == cells
-    same, shared = both.best_same_way, ("reduce", "expand", "shortcuts", "head")
-    assert [getattr(same.params, axis) == getattr(same.macs, axis) for axis in shared] == [True] * 4
+    assert score(found.params, both.best) + score(found.macs, both.best) == both.own_way
+
+
+@pytest.mark.parametrize("shared", [(), ("shortcuts", "head"), ("reduce", "expand", "shortcuts", "head")])
+def test_the_best_reading_agrees_on_what_is_shared(found: Findings, shared: tuple[str, ...]) -> None:
+    most, reading = best_sharing(shared, found.params, found.macs)
+    assert score(found.params, reading) + score(found.macs, reading) == most
+    assert all(getattr(reading.params, axis) == getattr(reading.macs, axis) for axis in shared)
 
 
 def test_shortcuts_without_parameters_need_no_exception(paper: Paper, found: Findings) -> None:
@@ -124,11 +133,12 @@ def test_pairs_are_best_in_both(found: Findings) -> None:
     pairs = list(best_pairs(found.params, found.macs))
     assert (PRINTED.rounding, PRINTED.build, PRINTED.params) in pairs
     for rounding, build, counting in pairs:
-        assert found.params.score(build, counting, rounding) == 24
+        assert cells_of(found.params, build, counting, rounding) == 24
         same_network = [
             b for b in found.macs.builds if all(getattr(b, a) == getattr(build, a) for a in BUILD_AXES)
         ]
-        assert max(found.macs.score(b, c, rounding) for b in same_network for c in found.macs.countings) == 16
+        scores = [cells_of(found.macs, b, c, rounding) for b in same_network for c in found.macs.countings]
+        assert max(scores) == 16
 
 
 def test_a_choice_that_no_reading_makes_is_refused(found: Findings) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel.digits import bounds, parse_figure, prints
+from costmodel.digits import bounds, is_printed, parse_figure
 from costmodel.reconcile.bridge import Prediction, predict
 from costmodel.reconcile.claim_tables import verdict
 from costmodel.reconcile.claims import ClaimAnswer, agreed, search
@@ -63,7 +63,7 @@ def test_every_reading_prints_the_digits() -> None:
 
 @pytest.mark.parametrize(("value", "text", "fits"), [(12_345, "12.3K", True), (12_350, "12.3K", False)])
 def test_rounding_is_exact(value: int, text: str, fits: bool) -> None:
-    assert prints(value, text) is fits
+    assert is_printed(value, parse_figure(text)) is fits
 
 
 @pytest.mark.parametrize("text", ["", "G", "4.1.2G", "four", "4 watts", "12 GB", "4.1 GFLOP/s", "4.1e9G"])
