@@ -92,7 +92,9 @@ def test_bad_input(capsys, arguments, message):
 def test_without_a_network_one_line_says_how_to_name_one(pwoct_cost):
     ran = pwoct_cost("bench")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("pwoct-cost: which network? Give resnet56, net.py:Net(), timm:resnet50, ")
+    assert ran.err.startswith(
+        "pwoct-cost: error: which network? Give resnet56, net.py:Net(), timm:resnet50, "
+    )
 
 
 def test_a_plan_that_does_not_fit(capsys):
