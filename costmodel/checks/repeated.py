@@ -65,13 +65,13 @@ def differs_between_runs(module: nn.Module, args: Sequence[Any], kwargs: Mapping
         return f"the code asks for {asked[0]}, which differs from run to run"
     if traced.unsettled:
         return f"{traced.unsettled} in each run, so that no run stands for the others"
-    first = _layers(traced)
+    first = layers_of(traced)
     for number in range(2, RUNS + 1):
-        layers = _layers(trace(module, args, kwargs))
-        if found := _difference(first, layers, "the first run", f"run {number}"):
+        layers = layers_of(trace(module, args, kwargs))
+        if found := first_difference(first, layers, "the first run", f"run {number}"):
             return f"{_UNSTEADY}: {found}"
     with_data = _with_data(module, args, kwargs) if traced.total().macs <= MOST_MACS else None
-    found = _difference(first, with_data or first, "a run without data", "one with data")
+    found = first_difference(first, with_data or first, "a run without data", "one with data")
     return found and f"the code sees whether its tensors have data: {found}"
 
 
@@ -82,7 +82,7 @@ def _with_data(
     if sum(p.numel() * p.element_size() for p in module.parameters()) > MOST_BYTES:
         return None
     try:
-        return _layers(trace_with_data(module, args, kwargs))
+        return layers_of(trace_with_data(module, args, kwargs))
     except TraceError:
         return None
 
@@ -99,29 +99,16 @@ def differs_between_instances(network: Network, inputs: Inputs) -> str:
         return ""
     with foreign(f"another {network.name.called} fails"):
         one, again, two = (
-            _layers(trace(made.module, *inputs.values(made.device))) for made in (network, network, other)
+            layers_of(trace(made.module, *inputs.values(made.device))) for made in (network, network, other)
         )
-    if found := _difference(one, again, "the first run", "the second"):
+    if found := first_difference(one, again, "the first run", "the second"):
         return f"{_UNSTEADY}: {found}"
-    found = _difference(one, two, "the first", "the second")
+    found = first_difference(one, two, "the first", "the second")
     return found and f"two networks that {network.name.called} builds with the same arguments differ: {found}"
 
 
-def differs_between_values(network: Network, inputs: Inputs, traced: Trace) -> str:
-    """Return why the cost depends on values: that of another run on random ones differs; "" if it does not.
-
-    Only code that can't run without data is run again. Raises ValueError if it does not run.
-    """
-    if traced.route != "real":
-        return ""
-    made = network.on("cpu")
-    with foreign(f"{network.name.text} fails on random values"):
-        other = trace(made.module, *inputs.values("cpu"))
-    found = _difference(_layers(traced), _layers(other), "the first run", "one on random values")
-    return found and f"the cost depends on values of inputs or weights: {found}"
-
-
-def _layers(traced: Trace) -> dict[str, Layer]:
+def layers_of(traced: Trace) -> dict[str, Layer]:
+    """Return the MACs, activations and parameters of each module itself, by path."""
     found = {info.path: (0, 0, info.parameters) for info in traced.modules}
     for call in traced.calls:
         macs, activations, parameters = found.get(call.module, (0, 0, 0))
@@ -129,7 +116,8 @@ def _layers(traced: Trace) -> dict[str, Layer]:
     return found
 
 
-def _difference(one: Mapping[str, Layer], two: Mapping[str, Layer], first: str, second: str) -> str:
+def first_difference(one: Mapping[str, Layer], two: Mapping[str, Layer], first: str, second: str) -> str:
+    """Return the first module that two runs do not cost the same, with both numbers; "" if there is none."""
     for path in dict.fromkeys((*one, *two)):
         pairs = zip(one.get(path, (0, 0, 0)), two.get(path, (0, 0, 0)), strict=True)
         for what, (a, b) in zip(("MACs", "activations", "parameters"), pairs, strict=True):

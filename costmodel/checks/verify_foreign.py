@@ -14,8 +14,9 @@ from costmodel.checks.counters import Counted
 from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
 from costmodel.checks.known_defects import GROUPS, NO_RULE, groups_ignored, without_rule
-from costmodel.checks.repeated import differs_between_instances, differs_between_values
+from costmodel.checks.repeated import differs_between_instances
 from costmodel.checks.unchanged import on_copies, unchanged
+from costmodel.checks.values import differs_between_values
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
@@ -69,7 +70,8 @@ def verify_module(
 
     The module is left as it was, except that lazy parameters are materialised.
 
-    Raises ValueError if the module does not run on the inputs.
+    Raises ValueError if the module does not run on the inputs, UndefinedCostError if its cost depends on
+    values.
 
     >>> import torch
     >>> verify_module(nn.Linear(8, 6), [torch.zeros(3, 8)]).verdict
@@ -80,6 +82,8 @@ def verify_module(
         network = _InMemory(Name(title, "memory"), model, device)
         inputs = Inputs(made=(tuple(args), dict(kwargs or {})), source=title)
         traced, notes = _traced(network, inputs)
+        if differing := differs_between_values(network, inputs, traced):
+            raise UndefinedCostError(differing)
         with on_copies(model):
             results: Results = run_here(network, inputs)
     return compare_counts(title, traced, results, notes)

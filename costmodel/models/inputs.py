@@ -72,12 +72,12 @@ class Inputs:
     def __str__(self) -> str:
         return self.source or " ".join(map(str, self.given)) or "none"
 
-    def values(self, device: str = "cpu") -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return positional and keyword arguments with tensors on a device."""
+    def values(self, device: str = "cpu", seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return positional and keyword arguments on a device; a seed draws the values that are not given."""
         if self.made is not None:
             args, kwargs = self.made
             return _moved(args, device), dict(_moved(kwargs, device))
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         tensors = [(given.name, given.tensor(device, generator)) for given in self.given]
         return tuple(t for name, t in tensors if not name), {name: t for name, t in tensors if name}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from costmodel import __version__
 from costmodel.operators.rules import MULTIPLYING
 from costmodel.tables.traced_total import TracedTotal
+from costmodel.tables.traced_totals import FOR_VALUES
 from costmodel.tracing.calls import Trace
 
 
@@ -23,5 +24,7 @@ def sentence(model: str, inputs: Sequence[str], trace: Trace, choice: TracedTota
         f" in eval mode. Counted: {', '.join([*kinds, *parts]) or 'nothing'}, as executed, taps on padding"
         f" included. Not counted: {', '.join(left) or 'nothing that ran'}. (pwoct-cost {__version__})"
     )
+    if trace.route == "real":
+        text += f" {FOR_VALUES}"
     missing = sorted({call.operator for call in trace.uncovered()})
     return text + (f" No formula covers {', '.join(missing)}." if missing else "")

@@ -17,6 +17,8 @@ COMPLEX = (
     "Complex numbers: a product of two of them counts as one MAC, but torch runs a complex convolution as "
     "three real ones, which are counted."
 )
+# Where code runs on data, on which its cost may depend.
+FOR_VALUES = "The cost is that for the values that were given or drawn; others may change it."
 
 
 def total_values(trace: Trace, choice: TracedTotal) -> dict[str, Any]:
@@ -129,6 +131,8 @@ def remarks(trace: Trace) -> list[str]:
         told.append(f"Tied: {_some([f'{name} = {first}' for name, first in tied.items()])}.")
     if any(call.of_complex for call in trace.calls):
         told.append(COMPLEX)
+    if trace.route == "real":
+        told.append(FOR_VALUES)
     return [*told, *trace.notes]
 
 

@@ -1,0 +1,99 @@
+"""Networks whose cost depends on the values of inputs or weights are rejected, whatever they branch on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from costmodel.checks.foreign import AGREES
+from costmodel.checks.values import differs_between_values
+from costmodel.checks.verify_foreign import verify_module
+from costmodel.models import load
+from costmodel.models.inputs import parse
+from costmodel.tables.citation import sentence
+from costmodel.tables.traced_total import parse_total
+from costmodel.tables.traced_totals import remarks
+from costmodel.tracing import trace
+from costmodel.tracing.calls import UndefinedCostError
+
+
+class Branching(nn.Module):
+    """A second layer runs where a condition on input and first output does not hold."""
+
+    def __init__(self, holds: Callable[[nn.Linear, Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.a, self.b, self.holds = nn.Linear(8, 8), nn.Linear(8, 8), holds
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        return y if bool(self.holds(self.a, x, y)) else self.b(y)
+
+
+CONDITIONS: dict[str, Callable[[nn.Linear, Tensor, Tensor], Any]] = {
+    "mean of outputs": lambda a, x, y: y.mean() > 0.1,
+    "mean of inputs": lambda a, x, y: x.mean() > 2.5,
+    "norm": lambda a, x, y: x.norm() > 50,
+    "small inputs": lambda a, x, y: x.abs().max() < 0.2,
+    "sum": lambda a, x, y: x.sum() < -10,
+    "confidence": lambda a, x, y: y.softmax(-1).max() > 0.9,
+    "mean of weights": lambda a, x, y: a.weight.mean() > 0,
+    "norm of weights": lambda a, x, y: a.weight.norm() > 5,
+    "a gate at zero": lambda a, x, y: a.bias.abs().max() > 0,
+}
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_cost_that_depends_on_values_is_rejected(condition: str, zeros: bool) -> None:
+    torch.manual_seed(0)
+    module = Branching(CONDITIONS[condition])
+    nn.init.zeros_(module.a.bias)
+    x = torch.zeros(2, 8) if zeros else torch.randn(2, 8)
+    with pytest.raises(
+        UndefinedCostError, match=r"depends on values of inputs or weights: b has \d+ MACs in"
+    ):
+        verify_module(module, [x])
+
+
+def test_code_that_reads_values_and_always_does_the_same_is_compared() -> None:
+    def reads(_: nn.Linear, x: Tensor, y: Tensor) -> bool:
+        if x.abs().max() > 100:
+            raise OverflowError("too large")  # such values say nothing
+        return bool(y.isnan().any())
+
+    module = Branching(reads)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert verify_module(module, [torch.ones(2, 8)]).verdict == AGREES
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_masks_whole_numbers_and_networks_by_name(tmp_path: Any) -> None:
+    """Masks and numbers without fractions are drawn again."""
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        "class Masked(nn.Linear):\n"
+        "    def forward(self, x, mask):\n"
+        "        return super().forward(x[mask])\n"
+        "class Often(nn.Linear):\n"
+        "    def forward(self, x, times):\n"
+        "        for _ in range(int(times)):\n"
+        "            x = super().forward(x)\n"
+        "        return x\n"
+    )
+    for name, given in (("Masked", ["4,8", "4:bool"]), ("Often", ["4,8", "scalar:int64<9"])):
+        network, inputs = load(f"{tmp_path}/nets.py:{name}(8, 8)"), parse(given)
+        args, _ = inputs.values("cpu")
+        found = differs_between_values(network, inputs, trace(network.on("cpu").module, args))
+        assert "(model) has " in found
+
+
+def test_a_cost_that_may_depend_on_values_says_so() -> None:
+    traced = trace(Branching(CONDITIONS["sum"]), [torch.ones(2, 8)])
+    said = "The cost is that for the values that were given or drawn; others may change it."
+    assert remarks(traced)[0] == said
+    assert sentence("net", ["2x8"], traced, parse_total(None, "mac")).endswith(said)
+    assert not remarks(trace(nn.Linear(8, 8), [torch.ones(2, 8)]))
