@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, wraps
+from numbers import Integral, Number
 from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 import sympy as sp
@@ -60,16 +61,30 @@ def exact_div(size: Size, divisor: Size) -> Size:
     return sp.sympify(size) / divisor
 
 
+def plain(value: Size) -> Size:
+    """Return any integer as Python's, which has no overflow; whatever is no integer stays as it is.
+
+    >>> import numpy as np
+    >>> type(plain(np.int64(3)))
+    <class 'int'>
+    """
+    is_numpys = isinstance(value, Integral) and not isinstance(value, int | sp.Basic)
+    return int(value) if is_numpys else value
+
+
 def pair(value: Size | Iterable[Size]) -> Pair:
-    """Return (height, width); a single number is used for both.
+    """Return (height, width); a single number is used for both. Raises ValueError if it is neither.
 
     >>> pair(3), pair((3, 5))
     ((3, 3), (3, 5))
     """
-    if isinstance(value, int | sp.Expr):
-        return value, value
-    height, width = value
-    return height, width
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        sizes = tuple(map(plain, value))
+        if len(sizes) == 2:
+            return sizes
+    elif not isinstance(value, str):
+        return plain(value), plain(value)
+    raise ValueError(f"one number is needed, or two, a height and a width, got {value!r}")
 
 
 def whole(value: sp.Expr) -> Size:
@@ -77,12 +92,30 @@ def whole(value: sp.Expr) -> Size:
     return int(value) if value.is_Integer else value
 
 
-def check_sizes(**sizes: Size | Pair) -> None:
-    """Raise ValueError if a size is a number and not positive."""
+def check_sizes(**sizes: Size | tuple[Size, ...]) -> None:
+    """Raise ValueError if a size is neither a positive integer nor an expression."""
     for name, value in sizes.items():
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, int) and number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+        _check(name, value, 1)
+
+
+def check_padding(padding: Size | tuple[Size, ...]) -> None:
+    """Raise ValueError if a padding is neither an integer from 0 nor an expression."""
+    _check("padding", padding, 0)
+
+
+def _check(name: str, value: Size | tuple[Size, ...], least: int) -> None:
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int):
+            if number < least:
+                raise ValueError(f"{name} must be at least {least}, got {number}")
+        elif not _may_be_whole(number):
+            raise ValueError(f"{name} must be a whole number, got {number!r}")
+
+
+def _may_be_whole(size: object) -> bool:
+    if isinstance(size, sp.Basic):
+        return size.is_integer is not False
+    return isinstance(size, Integral) or not (size is None or isinstance(size, str | Number))
 
 
 def check_most(what: str, value: int, most: int) -> None:

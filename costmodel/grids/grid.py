@@ -15,6 +15,7 @@ from costmodel.networks.stages import STAGES, path_set, per_stage
 from costmodel.networks.wording import stage_words
 from costmodel.operators.octave import PATHS
 from costmodel.rounding import RatioLike, as_ratio
+from costmodel.sizes import check_sizes, plain
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
@@ -143,7 +144,10 @@ def grid(
     (4, 'resnet56 width 16 alpha 1/2 beta 2 paths HL,LL')
     """
     alpha, beta, paths = ratios(alphas), ratios(betas), path_masks(path_subsets)
-    depth, width = (np.array(list(values), dtype=np.int64) for values in (depths, widths))
+    given = {"depth": list(map(plain, depths)), "width": list(map(plain, widths))}
+    for name, sizes in given.items():
+        check_sizes(**{name: tuple(sizes)})
+    depth, width = (np.array(sizes, dtype=np.int64) for sizes in given.values())
     shape = tuple(len(values) for values in (alpha.numerator, beta.numerator, paths, depth, width))
     a, b, p, d, w = np.unravel_index(np.arange(np.prod(shape)), shape)
     return Grid(alpha.take(a), beta.take(b), paths[p], depth[d], width[w])

@@ -22,7 +22,7 @@ from costmodel.rounding import (
     split_note,
     width_note,
 )
-from costmodel.sizes import Pair, Size, check_choice, pair
+from costmodel.sizes import Pair, Size, check_choice, pair, plain
 
 MODELS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110, 1202)}
 
@@ -108,15 +108,16 @@ def resnet(
     >>> cost_of(resnet(20, shortcut="A").operators()).params
     269722
     """
-    blocks, rest = divmod(depth - 2, 6)
-    if rest or blocks < 1:
+    depth = plain(depth)
+    if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise ValueError(f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got {depth}")
     check_choice("width rule", width_rule, WIDTH_RULES)
     check_choice("between", between, BETWEEN)
     alphas = [check_alpha(a) for a in per_stage(alpha, "alpha")]
     betas = [check_beta(b) for b in per_stage(beta, "beta")]
     first, second, third = map(Stage, alphas, betas, paths_per_stage(paths))
-    backbone = Backbone(blocks, width, classes, in_channels, pair(size), stride_rule, shortcut)
+    sizes = plain(width), plain(classes), plain(in_channels), pair(size)
+    backbone = Backbone((depth - 2) // 6, *sizes, stride_rule, shortcut)
     net = ResNetDesign(backbone, (first, second, third), width_rule, between)
     _check_widths(net)
     _check_shortcuts(net)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from costmodel.convention import Cost
 from costmodel.operators.contraction import convolution_macs, elements
 from costmodel.operators.standard import output_size, same_padding
-from costmodel.sizes import check_groups, check_sizes
+from costmodel.sizes import check_groups, check_padding, check_sizes
 
 Sides = tuple[int, ...]
 
@@ -49,6 +49,8 @@ class SpatialLayer:
             if sides is not None and len(sides) != needed:
                 what = name.replace("_", " ")
                 raise ValueError(f"{what} needs {needed} numbers, one per dimension, got {len(sides)}")
+        for padding in (self.padding, self.output_padding):
+            check_padding(padding or 0)
         for extra in self.output_padding or ():
             if extra >= (below := max(self.stride, self.dilation)):
                 raise ValueError(f"output padding must be below {below}, stride or dilation, got {extra}")

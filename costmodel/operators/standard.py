@@ -10,6 +10,7 @@ from costmodel.sizes import (
     Size,
     ceil_div,
     check_groups,
+    check_padding,
     check_sizes,
     exact_div,
     floor_div,
@@ -97,6 +98,7 @@ def _convolution(
     check_sizes(c_in=c_in, c_out=c_out, kernel=(k_h, k_w), size=(h, w), groups=groups, batch=batch)
     check_groups(groups, c_in, c_out)
     check_sizes(stride=axes[4:6], dilation=axes[8:])
+    check_padding(tuple(padding for padding in axes[6:8] if padding is not None))
     h_out, w_out = output_size(*axes[::2]), output_size(*axes[1::2])
     weights = c_out * exact_div(c_in, groups) * k_h * k_w
     positions = batch * h_out * w_out

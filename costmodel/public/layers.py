@@ -11,7 +11,7 @@ from costmodel.operators.layer import Layer, layer_notes, path_formulas
 from costmodel.operators.registry import layer_cost, operator
 from costmodel.public.rows import Rows
 from costmodel.rounding import RatioLike, check_alpha, check_beta
-from costmodel.sizes import pair
+from costmodel.sizes import pair, plain
 from costmodel.tables.counting import Totals
 from costmodel.tables.layer import layer_table
 
@@ -77,14 +77,14 @@ def layer(
     ends = [alpha if end is None else end for end in (alpha_in, alpha_out)]
     one, two = (check_alpha(end, name) for end, name in zip(ends, ("alpha_in", "alpha_out"), strict=True))
     sizes = Layer(
-        c_in,
-        c_out,
+        plain(c_in),
+        plain(c_out),
         pair(size),
         pair(kernel),
-        stride,
+        plain(stride),
         None if padding is None else pair(padding),
-        dilation,
-        groups,
+        plain(dilation),
+        plain(groups),
         bias,
         one,
         two,
@@ -93,7 +93,7 @@ def layer(
         width_rule,
         stride_rule,
         between,
-        batch,
+        plain(batch),
     )
     made = CostedLayer(op or ("pwise" if compressed else "octave" if one or two else "standard"), sizes)
     made.cost()  # refuses what does not exist

@@ -174,7 +174,7 @@ def test_every_subject_of_the_command_can_be_proved(monkeypatch: pytest.MonkeyPa
 def test_a_frame_needs_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = Rows([{"a": 1}, {"a": 2}])
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"^a DataFrame needs pandas \(pip install 'pwoct-cost\[frames\]"):
+    with pytest.raises(ImportError, match=r"^a DataFrame needs pandas \(pip install pandas\)"):
         rows.to_frame()
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda data: ("frame", data)))
     assert rows.to_frame() == ("frame", [{"a": 1}, {"a": 2}])

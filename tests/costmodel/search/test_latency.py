@@ -66,11 +66,14 @@ SPACES = [
         "width": 5,
     },
     {"depths": [14], "alphas": [0, "1/2"], "path_sets": [(), ("HL", "LH")], "between": "bn_relu", "size": 8},
+    {"depths": [8], "alphas": ["1/4"], "path_sets": [(), ("LL",)], "width": 4, "size": 8},
+    {"depths": [8], "alphas": ["1/4", 0], "path_sets": [(), ("HH",)], "width": 4, "size": 8},
 ]
+NAMES = ("8", "26", "14", "one alpha", "0 last")
 
 
 @pytest.mark.parametrize("rule", ["A", "B", "C"])
-@pytest.mark.parametrize("options", SPACES, ids=["8", "26", "14"])
+@pytest.mark.parametrize("options", SPACES, ids=NAMES)
 def test_the_shortest_latency_of_all_configurations(options: dict[str, Any], rule: str) -> None:
     small, networks = per_stage(**options, constraints=["same-beta"], stride_rule=rule)
     latencies = [listed(net) for net in networks]
@@ -82,7 +85,7 @@ def test_the_shortest_latency_of_all_configurations(options: dict[str, Any], rul
         search(small, {"latency": min(latencies) - 1}, machine=MACHINE)
 
 
-@pytest.mark.parametrize("options", SPACES, ids=["8", "26", "14"])
+@pytest.mark.parametrize("options", SPACES, ids=NAMES)
 def test_every_point_has_the_latency_of_its_network(options: dict[str, Any]) -> None:
     for tied in (True, False):
         small = space(**options, per_stage=not tied, width_rules=["mean"], stride_rule="A")

@@ -96,6 +96,7 @@ def test_space_size() -> None:
         ({"betas": ["1/2"]}, "beta must be at least 1, got 1/2"),
         ({"betas": [17]}, "beta must be at most the 16 output channels of stage 1, got 17"),
         ({"path_sets": [["HX"]]}, "path must be one of HH, HL, LH, LL, got HX"),
+        ({"widths": [16, Fraction(33, 2)]}, r"width must be a whole number, got Fraction\(33, 2\)"),
         ({"width_rules": ["widest"]}, "width rule must be one of out, in, min, mean, got widest"),
         ({"constraints": ["keep-all"]}, "constraint must be one of keep-hh"),
         ({"path_sets": [["HH"]], "constraints": ["keep-hh"]}, "at least one value of path sets"),
@@ -109,6 +110,7 @@ def test_a_space_refuses_bad_values(arguments: dict[str, Any], message: str) -> 
 
 def test_a_space_too_large_for_memory_or_64_bits_is_refused() -> None:
     many = [Fraction(i, 4000) for i in range(1000)]
+    assert space(alphas=many).size == 16_000  # where all stages share it, no alphas before are combined
     with pytest.raises(ValueError, match="a stage may have at most 2,000,000 choices"):
         space(alphas=many, per_stage=True)
     with pytest.raises(ValueError, match=r"at most 9,223,372,036,854,775,807 configurations, got"):
