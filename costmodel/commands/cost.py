@@ -28,7 +28,7 @@ from costmodel.report import counted
 
 if TYPE_CHECKING:
     from costmodel.tables.traced_total import TracedTotal
-    from costmodel.tracing.calls import Trace
+    from costmodel.tracing.calls import Call, Trace
 
 app = typer.Typer(add_completion=False)
 
@@ -82,8 +82,8 @@ def cost(
         order, most = _rows(sort, top, everything=per_layer or depth is not None or by != "module")
         options: dict[str, Any] = {"by": by, "depth": depth, "sort": order, "most": most}
         _show(found, trace, choice, options, format, question)
-    if strict and trace.uncovered():
-        say(f"pwoct-cost: not covered: {counted(len(trace.uncovered()), 'call')} of operators")
+    if strict and _uncovered(trace):
+        say(f"pwoct-cost: not covered: {counted(len(_uncovered(trace)), 'call')} of operators")
         raise typer.Exit(CHECK_FAILED)
 
 
@@ -128,6 +128,10 @@ def _print_sentence(found: NetworkOnInputs, trace: Trace, choice: TracedTotal) -
     print(sentence(found.network.name.text, found.inputs.shapes, trace, choice))
 
 
+def _uncovered(trace: Trace) -> Sequence[Call]:
+    return (*trace.uncovered(), *trace.uncovered_in_training())
+
+
 def _rows(sort: str | None, top: int | None, *, everything: bool) -> tuple[str, int | None]:
     """Return the order and the number of rows: the most expensive ones, unless all are requested."""
     if everything:
@@ -146,10 +150,11 @@ def _show(
     from costmodel.tables import traced_totals as tables
     from costmodel.tables.traced import sums_table
 
+    uncovered = _uncovered(trace)
     shown = [
         tables.totals_table(trace, choice),
         sums_table(trace, choice, **options),
-        tables.uncovered_table(trace.uncovered()),
+        tables.uncovered_table(uncovered),
     ]
     shown = [table for table in shown if table.rows or format is Format.json]
     remarks = tables.remarks(trace)
@@ -159,7 +164,7 @@ def _show(
         "device": found.network.device,
         **question.said(),
         "total": tables.total_values(trace, choice),
-        "covered": not trace.uncovered(),
+        "covered": not uncovered,
         "remarks": remarks,
     }
     show("cost", shown, format, payload, [found.title], remarks)

@@ -109,6 +109,15 @@ class Trace:
         """Return the calls for whose MACs there is no formula."""
         return tuple(call for call in self.calls if not call.is_covered)
 
+    def uncovered_in_training(self) -> tuple[Call, ...]:
+        """Return the calls of the training step for whose MACs there is no formula.
+
+        Operators that the forward pass has without a formula in the same module are left out.
+        """
+        known = {(call.module, call.operator) for call in self.uncovered()}
+        step = (*self.training.forward, *self.training.backward) if self.training else ()
+        return tuple(c for c in step if not c.is_covered and (c.module, c.operator) not in known)
+
     def on_weights(self) -> Cost:
         """Return the part of the total that computes weights from parameters, independent of the input."""
         return total(call.cost for call in self.calls if call.on_weights)

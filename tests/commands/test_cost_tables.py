@@ -56,6 +56,14 @@ class Spectral(nn.Module):
     def forward(self, x):
         return self.fc(torch.fft.fft(x).real)
 
+class Distances(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return torch.cdist(self.fc(x), x)
+
 class Decides(nn.Module):
     def __init__(self):
         super().__init__()
@@ -161,6 +169,14 @@ def test_an_operator_without_a_formula_is_named_beside_formulas(pwoct_cost: Run)
     assert "not covered, and not in any formula: aten._fft_r2c" in ran.err
     proved = pwoct_cost("prove", *given)
     assert (proved.code, "no formula for aten._fft_r2c" in proved.err) == (1, True)
+
+
+def test_a_gradient_without_a_formula_is_named_beside_a_training_step(pwoct_cost: Run) -> None:
+    given = ("cost", "nets.py:Distances", "--input", "2,3,4", "--format", "json", "--strict")
+    assert pwoct_cost(*given).code == 0
+    ran = pwoct_cost(*given, "--training")
+    assert (ran.code, ran.json["covered"]) == (1, False)
+    assert [row["operator"] for row in ran.json["uncovered"]] == ["aten._cdist_backward"]
 
 
 def test_that_code_needs_values_is_said_once(pwoct_cost: Run) -> None:
