@@ -88,9 +88,9 @@ def _prove_rest() -> str:
 
 
 def _claims() -> list[Any]:
-    from costmodel.checks.claims import CLAIMS
+    from costmodel.checks.claims import claims_of
 
-    return [claim for group in CLAIMS.values() for claims in group for claim in claims(False)]
+    return list(claims_of())
 
 
 def _prove(claims: Sequence[Any], *, first: bool) -> str:

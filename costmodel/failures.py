@@ -17,11 +17,23 @@ _ADVICE = "; costs need no GPU: let the code take its device from its input"
 
 def told(error: BaseException) -> str:
     """Return an error as one line: its class, its first line without control characters, and its place."""
-    lines = [line for line in _ESCAPES.sub("", _text(error)).splitlines() if line.strip()]
-    text = " ".join(lines[0].split()) if lines else ""
-    short = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
-    said = f"{type(error).__name__}: {short}" if short else type(error).__name__
+    name, text = type(error).__name__, _first_line(error)
+    said = f"{name}: {_short(text)}" if text else name
     return f"{said}{where(error)}{_ADVICE if _ACCELERATORS.search(text) else ''}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message without control characters; its class if it has none."""
+    return _short(_first_line(error)) or type(error).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in _ESCAPES.sub("", _text(error)).splitlines() if line.strip()]
+    return " ".join(lines[0].split()) if lines else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
 
 
 def _text(error: BaseException) -> str:

@@ -67,7 +67,7 @@ def as_alpha(value: Ratio, name: str = "alpha") -> Fraction:
     return alpha
 
 
-def as_beta(value: Ratio, name: str = "beta") -> Fraction:
+def as_beta(value: Ratio) -> Fraction:
     """Return the compression of a bottleneck as an exact fraction.
 
     Raises:
@@ -76,9 +76,9 @@ def as_beta(value: Ratio, name: str = "beta") -> Fraction:
     >>> as_beta("5/2")
     Fraction(5, 2)
     """
-    beta = as_ratio(value, name)
+    beta = as_ratio(value, "beta")
     if beta < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
+        raise ValueError(f"beta must be at least 1, got {value}")
     return beta
 
 

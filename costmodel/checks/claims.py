@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from costmodel.checks import SUBJECTS
 from costmodel.checks.calculator_theorems import calculator_claims
 from costmodel.checks.closed_theorems import closed_claims
 from costmodel.checks.depth_theorems import depth_claims
@@ -22,24 +23,27 @@ from costmodel.checks.theorems import operator_claims
 from costmodel.checks.training_theorems import training_claims
 from costmodel.checks.wording_theorems import wording_claims
 
-CLAIMS: Mapping[str, Sequence[Callable[[bool], Iterable[Claim]]]] = {
-    "points": [
-        lambda every: point_claims(every=every),
-        lambda every: training_claims(every=every),
-        lambda every: kind_claims(every=every),
-        lambda every: refusal_claims(every=every),
-    ],
-    "operators": [lambda every: operator_claims(pairs=every)],
-    "octave": [lambda every: octave_claims(every=every)],
-    "networks": [lambda every: depth_claims(every=every), lambda every: network_claims(every=every)],
+CLAIMS: Mapping[str, Sequence[Callable[..., Iterable[Claim]]]] = {
+    "points": [point_claims, training_claims, kind_claims, refusal_claims],
+    "operators": [operator_claims],
+    "octave": [octave_claims],
+    "networks": [depth_claims, network_claims],
     "calculator": [
-        lambda every: calculator_claims(every=every),
-        lambda every: table_claims(every=every),
-        lambda every: printed_claims(every=every),
-        lambda every: closed_claims(every=every),
-        lambda every: grid_claims(every=every),
-        lambda every: layer_table_claims(every=every),
-        lambda every: random_table_claims(every=every),
-        lambda every: wording_claims(every=every),
+        calculator_claims,
+        table_claims,
+        printed_claims,
+        closed_claims,
+        grid_claims,
+        layer_table_claims,
+        random_table_claims,
+        wording_claims,
     ],
 }
+
+
+def claims_of(subjects: Iterable[str] = SUBJECTS, *, every: bool = False) -> Iterator[Claim]:
+    """Yield the claims of some subjects; `every` also yields those that take long."""
+    chosen = set(subjects)
+    for subject in (subject for subject in SUBJECTS if subject in chosen):
+        for claims in CLAIMS[subject]:
+            yield from claims(every=every)

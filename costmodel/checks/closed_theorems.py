@@ -35,7 +35,6 @@ class FormCase:
     branches: str
     options: Mapping[str, Any]
     ratios: Sequence[tuple[str, str]]
-    blocks: Sequence[int] = (2, 4)
     kinds: Sequence[str] = field(default=("floors",))
 
 
@@ -88,7 +87,7 @@ def _forms() -> Iterator[Identity]:
 def _form_pairs(title: str, form: FormCase, kind: str) -> Iterator[Compared]:
     cost = closed_form(form=kind, branches=form.branches, **form.options)
     for ratios in form.ratios:
-        for count in form.blocks:
+        for count in (2, 4):
             values = {**VALUES, alpha: sp.Rational(ratios[0]), beta: sp.Rational(ratios[1]), blocks: count}
             wanted = _wanted(form, ratios, count)
             for name in QUANTITIES:

@@ -83,25 +83,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Uncovered:
-    """Something that ran or has parameters and that no formula covers."""
-
-    name: str  # of the module; empty for the whole model
-    what: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name or '(model)'}: {self.what} ({self.reason})"
-
-
-@dataclass(frozen=True)
 class Report:
     """What a verification found."""
 
     model: str
     rows: Sequence[Row]
     total: Row
-    uncovered: Sequence[Uncovered] = ()
 
     @property
     def differences(self) -> list[str]:
@@ -122,10 +109,6 @@ class Report:
     def numbers_compared(self) -> int:
         """The number of counts that were compared with a formula."""
         return sum(len(check.counts) for row in (*self.rows, self.total) for check in row.checks)
-
-    def passes(self, *, strict: bool = False) -> bool:
-        """Whether nothing contradicts the formulas; with `strict`, whether they also cover everything."""
-        return not self.differences and not (strict and self.uncovered)
 
 
 def total_row(rows: Iterable[Row], counts: Mapping[str, Mapping[str, int]]) -> Row:

@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from costmodel.checks.measure import fvcore_own_counts, mode, tensors
+from costmodel.failures import first_line
 from costmodel.uncompiled import uncompiled
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
@@ -85,7 +86,7 @@ def count_by_torch(model: nn.Module, inputs: Arguments, others: Sequence[Argumen
             flops = _step(model, inputs)
             found.training, found.training_by_operator = sum(flops.values()) // 2, _halved(flops)
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-            found.notes.append(f"no training step: {(str(error).strip().splitlines() or [''])[0]}")
+            found.notes.append(f"no training step: {first_line(error)}")
     with mode(model, training=False), _plain():
         found.sizes = [_other(model, other) for other in others]
     return found

@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel.checks.repeated import differs_between_instances, differs_between_runs
+from costmodel.failures import told
 from costmodel.models import Network
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
@@ -78,8 +79,7 @@ def prove_network(
     try:
         found = tally(module, args, kwargs, symbols, form.hints)
     except Exception as error:
-        first = str(error).strip().splitlines()[:1]
-        why = f"torch can't run it on symbols: {type(error).__name__}: {' '.join(first)}"
+        why = f"torch can't run it on symbols: {told(error)}"
         return NetworkProof(form, form.domain, failures=(why,))
     if not found.macs:
         return NetworkProof(form, form.domain, failures=("torch counted nothing: no product ran",))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import nn
 
-from costmodel.checks.measure import flop_counter_macs
+from costmodel.checks.instances import counted
 from costmodel.paper.cells import BOTTLENECK, PLAIN, Count
 from costmodel.paper.printed import BETA, PrintedRow
 from pwoct.octave import OctConv
@@ -35,6 +34,5 @@ def layer_counts() -> Mapping[str, Count]:
 
 def _count(build: Callable[[], nn.Module], channels: int) -> Count:
     """Count a module that runs on an image of 32x32."""
-    module, image = build(), torch.zeros(1, channels, 32, 32)
-    params = sum(parameter.numel() for parameter in module.parameters())
-    return Count(params, flop_counter_macs(module, [image])[""])
+    macs, params = counted(build, [(1, channels, 32, 32)])
+    return Count(params, macs)

@@ -18,7 +18,7 @@ from costmodel.checks.observe import observe_training
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.theorems import Named
-from costmodel.checks.training_theorems import GRADIENTS, work_pairs
+from costmodel.checks.training_theorems import GRADIENTS, compared, work_pairs
 from costmodel.convention import Cost
 from costmodel.operators.depthwise import depthwise, separable
 from costmodel.operators.layer import Layer
@@ -107,11 +107,11 @@ def _pairs(kind: str, layer: Layer) -> Iterator[Compared]:
     make, shape = partial(_made, kind, layer), (layer.batch, layer.c_in, *layer.size)
     counts = counted_by_module(make, [shape])
     for quantity in ("params", "macs", "activations"):
-        yield _compared(title, quantity, sum(counts[quantity].values()), getattr(cost, quantity))
+        yield compared(title, quantity, sum(counts[quantity].values()), getattr(cost, quantity))
     with torch.device("meta"):
         model, x = make(), torch.empty(shape, requires_grad=True)
     seen = observe_training(model, [x], GRADIENTS)
-    yield _compared(title, "training MACs", seen.training_macs, cost.macs_training)
+    yield compared(title, "training MACs", seen.training_macs, cost.macs_training)
     yield from work_pairs(title, model, [x], [Operator("op", "conv", cost)])
 
 
@@ -151,7 +151,7 @@ def _axis_pairs(
 
     counts = counted_by_module(make, [(1, 4, *size)])
     for quantity in ("params", "macs", "activations"):
-        yield _compared(title, quantity, sum(counts[quantity].values()), getattr(cost, quantity))
+        yield compared(title, quantity, sum(counts[quantity].values()), getattr(cost, quantity))
 
 
 def _explained(points: int) -> Iterator[Identity]:
@@ -177,7 +177,3 @@ def _explained_pairs(kind: str, chosen: random.Random) -> Iterator[Compared]:
         expression = sp.sympify(getattr(formula, quantity))
         found = expression.subs({symbol: values[symbol.name] for symbol in expression.free_symbols})
         yield Compared(f"{kind} of {layer}", quantity, sp.Integer(getattr(cost, quantity)), found)
-
-
-def _compared(title: str, quantity: str, code: int, formula: object) -> Compared:
-    return Compared(title, quantity, sp.Integer(code), sp.Integer(formula))

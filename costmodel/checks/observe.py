@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from costmodel.checks.measure import WEIGHTED, mode, tensors
+from costmodel.failures import first_line
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class Running:
 
     def failed(self, error: Exception, doing: str = "") -> str:
         """Return a sentence that says which module failed, and why."""
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return f"{self.name or '(model)'}: the code fails{doing}: {reason}"
+        return f"{self.name or '(model)'}: the code fails{doing}: {first_line(error)}"
 
     @contextmanager
     def watched(self) -> Iterator[None]:

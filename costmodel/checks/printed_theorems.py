@@ -16,6 +16,7 @@ import sympy as sp
 
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_cells import identity
+from costmodel.checks.random_tables import stands_in
 from costmodel.checks.recounted import recounted
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.grids.evaluate import evaluate, evaluate_networks
@@ -259,7 +260,7 @@ def _diff_pairs(title: str, measured: Measured) -> Iterator[Compared]:
     both = {"a": a.operators(), "b": b.operators()}
     for row in (*table.rows, table.total or {}):
         for side, operators in both.items():
-            inside = [op for op in operators if _stands_in(op.name, row["layer"])]
+            inside = [op for op in operators if stands_in(op.name, row["layer"])]
             for name in measured.names:
                 shown = row[f"{name}_{side}"] or 0
                 count = sp.Integer(_quantities(inside)[name])
@@ -268,7 +269,3 @@ def _diff_pairs(title: str, measured: Measured) -> Iterator[Compared]:
             difference = sp.Integer((row[f"{name}_b"] or 0) - (row[f"{name}_a"] or 0))
             shown = sp.Integer(row[f"{name}_difference"])
             yield Compared(f"{row['layer']}, {title}", f"{name}: B - A", difference, shown)
-
-
-def _stands_in(name: str, layer: str) -> bool:
-    return layer == "sum" or f"{name}.".startswith(f"{layer}.")

@@ -21,6 +21,7 @@ from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.ratios import unreduced_ratios
 from costmodel.checks.proof.recorded import SizeRecord, expression
 from costmodel.checks.symbolic import NotSymbolicError, Traced, Tracer
+from costmodel.failures import first_line, told
 from costmodel.operators.recorder import Operator
 from costmodel.sizes import Size
 
@@ -132,11 +133,6 @@ class Theorem:
         """Whether every case was proved."""
         return not self.failures
 
-    @property
-    def domains(self) -> list[str]:
-        """The domains of the runs, in words."""
-        return list(dict.fromkeys(run.case.domain.text() for run in self.runs))
-
 
 def prove(claims: Iterable[Claim]) -> Iterator[Theorem]:
     """Try to prove claims, one after another."""
@@ -150,8 +146,7 @@ def runs(claim: Claim) -> Iterator[ProofRun]:
         for case in claim.cases():
             yield run(case) if isinstance(case, Case) else equal(case)
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        failed = f"the cases can't be made: {type(error).__name__}: {lines[0]}"
+        failed = f"the cases can't be made: {told(error)}"
         yield ProofRun(Identity(claim.name, SizeDomain({}), tuple), failures=[failed])
 
 
@@ -166,8 +161,7 @@ def equal(case: Identity) -> ProofRun:
     try:
         found.compared += case.pairs()
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        found.failures.append(f"{case.name}: it fails: {lines[0]}")
+        found.failures.append(f"{case.name}: it fails: {first_line(error)}")
     found.failures += [str(pair) for pair in found.compared if not pair.agrees]
     _decide_all(found, case.record.conditions)
     return found
@@ -201,8 +195,7 @@ def _recorded(case: Case, sizes: Sizes) -> Sequence[Operator]:
         try:
             return case.formulas(sizes)
         except Exception as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise NotSymbolicError(f"(formulas): they fail on symbolic sizes: {lines[0]}") from error
+            raise NotSymbolicError(f"(formulas): they fail on symbolic sizes: {first_line(error)}") from error
 
 
 def _decide_all(found: ProofRun, conditions: Iterable[sp.Basic]) -> None:
@@ -220,7 +213,7 @@ def _meet(found: ProofRun, case: Case, numbers: Numbers, traced: Traced) -> None
     try:
         macs, params = counted(lambda: case.make(sizes), shapes)
     except Exception as error:
-        found.failures.append(f"at {_text(numbers)} the code fails: {str(error).splitlines()[0]}")
+        found.failures.append(f"at {_text(numbers)} the code fails: {first_line(error)}")
         return
     expected = {"MACs": traced.macs[""], "parameters": sp.Add(*traced.params.values())}
     for (what, expr), count in zip(expected.items(), (macs, params), strict=True):

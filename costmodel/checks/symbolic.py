@@ -37,6 +37,7 @@ from costmodel.checks.proof.decide import follows
 from costmodel.checks.proof.quotients import floor_of, size
 from costmodel.checks.proof.ratios import unreduced_ratios
 from costmodel.checks.proof.recorded import SizeRecord, expression, is_recorded
+from costmodel.failures import first_line
 from costmodel.sizes import Size
 
 __all__ = ["NotSymbolicError", "Traced", "Tracer", "follows", "size"]
@@ -114,8 +115,7 @@ class Tracer:
             try:
                 model = construct()
             except Exception as error:
-                lines = str(error).strip().splitlines() or [type(error).__name__]
-                said = f"(model): the constructor fails on symbolic sizes: {lines[0]}"
+                said = f"(model): the constructor fails on symbolic sizes: {first_line(error)}"
                 raise NotSymbolicError(said) from error
         for module in model.modules():
             if isinstance(module, INITIALISED):  # torch's own layers hand their attributes to compiled code

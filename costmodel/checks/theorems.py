@@ -64,14 +64,14 @@ class Named(nn.Module):
         return self.op(x)  # type: ignore[no-any-return]
 
 
-def operator_claims(*, pairs: bool = False) -> Iterator[Claim]:
+def operator_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about single operators."""
     for name, (symbols, small, build) in _OPERATORS.items():
-        yield Claim(name, partial(_small_cases, symbols, small, build, every=pairs))
+        yield Claim(name, partial(_small_cases, symbols, small, build, every=every))
     for stride in (2, 3):
         yield Claim(
             f"standard convolution, stride {stride}, any odd kernel and dilation",
-            partial(_strided, stride, pairs),
+            partial(_strided, stride, every),
         )
 
 

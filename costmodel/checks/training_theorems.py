@@ -119,13 +119,13 @@ def _pairs(
         tensors = [torch.empty(shape, requires_grad=inputs) for shape in shapes]
     yield from work_pairs(title, model, tensors, operators)
     seen = observe_training(model, tensors, GRADIENTS)
-    yield _compared(title, "training MACs", seen.training_macs, cost_of(operators).macs_training)
+    yield compared(title, "training MACs", seen.training_macs, cost_of(operators).macs_training)
     bytes_saved = sum(seen.saved_bytes.values())
-    yield _compared(title, "saved bytes", bytes_saved, dtype_bytes("float32") * saved_elements(operators))
+    yield compared(title, "saved bytes", bytes_saved, dtype_bytes("float32") * saved_elements(operators))
     formulas = formulas_by_module(operators, dict(model.named_modules()))
     for name in dict.fromkeys((*formulas, *seen.saved_bytes)):
         saved = formulas[name].saved_bytes if name in formulas else 0
-        yield _compared(f"{name or '(model)'} of {title}", "saved bytes", seen.saved_bytes[name], saved)
+        yield compared(f"{name or '(model)'} of {title}", "saved bytes", seen.saved_bytes[name], saved)
 
 
 def _gradient_flops(outputs: Sequence[int], _x: Any, weight: Sequence[int], *others: Any, **_: Any) -> int:
@@ -153,12 +153,13 @@ def work_pairs(
     for part in dict.fromkeys((*formulas, *seen.work)):
         pairs = zip(Work._fields, seen.work.get(part, Work()), formulas.get(part, Work()), strict=True)
         for what, code, formula in pairs:
-            yield _compared(f"all {part} operators of {title}", what, code, formula)
+            yield compared(f"all {part} operators of {title}", what, code, formula)
 
 
 def _repeats_a_pixel(operator: Operator) -> bool:
     return operator.part == "upsample" and operator.size is not None and max(operator.size) <= 2
 
 
-def _compared(title: str, quantity: str, code: Any, formula: Any) -> Compared:
+def compared(title: str, quantity: str, code: Any, formula: Any) -> Compared:
+    """Return the pair of a count by the code and one by the formula, both integers."""
     return Compared(title, quantity, sp.Integer(code), sp.Integer(formula))

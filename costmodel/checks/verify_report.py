@@ -1,4 +1,4 @@
-"""The tables of a verification: layers, totals, differences, excused counts, uncovered modules."""
+"""The tables of a verification: layers, totals, differences, excused counts."""
 
 from __future__ import annotations
 
@@ -97,13 +97,6 @@ def total_table(report: Report) -> Table:
         Column("verdict", "verdict"),
     ]
     return Table("totals", f"{report.model}: totals", columns, rows)
-
-
-def uncovered_table(report: Report) -> Table:
-    """Return one row per item that no formula covers."""
-    rows = [{"name": u.name or "(model)", "what": u.what, "reason": u.reason} for u in report.uncovered]
-    columns = [Column("name", "module"), Column("what", "what"), Column("reason", "not covered because")]
-    return Table("uncovered", "Not covered, and not counted as agreed", columns, rows)
 
 
 def excuse_table(report: Report, reasons: Mapping[str, str]) -> Table:

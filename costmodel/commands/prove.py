@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.checks import SUBJECTS
 from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
 from costmodel.commands.shared.network import (
     InputOption,
@@ -36,18 +35,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-class Subject(StrEnum):
-    """The subjects of claims."""
-
-    points = "points"
-    operators = "operators"
-    octave = "octave"
-    networks = "networks"
-    calculator = "calculator"
-
-
 HELP = (
-    f"What to prove: {', '.join(Subject)}; or a network of your own (timm:resnet50). Default: all subjects."
+    f"What to prove: {', '.join(SUBJECTS)}; or a network of your own (timm:resnet50). Default: all subjects."
 )
 
 
@@ -83,13 +72,15 @@ def prove(
         with bad_input():
             subjects = [needed_model(" ".join(subjects or ()) or None, named_model)]
         question = Question.of(ctx, subjects=subjects, named_model=None)
-    known = [subject for subject in Subject if subject in map(str.lower, subjects or Subject)]
-    if named_model is not None or len(known) < len(set(map(str.lower, subjects or Subject))):
+    known = [subject for subject in SUBJECTS if subject in map(str.lower, subjects or SUBJECTS)]
+    if named_model is not None or len(known) < len(set(map(str.lower, subjects or SUBJECTS))):
         with bad_input():
             _prove_network(subjects or [], _Given(input, inputs, symbols, timeout), format, question)
         return
     question.without("goes with a MODEL", ("input", "inputs", "symbols", "timeout"))
-    _prove_subjects(list(_claims(known, every=all)), certificate, format, question.said(), domains=domains)
+    from costmodel.checks.claims import claims_of
+
+    _prove_subjects(list(claims_of(known, every=all)), certificate, format, question.said(), domains=domains)
 
 
 @dataclass(frozen=True)
@@ -105,7 +96,7 @@ class _Given:
 def _prove_network(names: list[str], given: _Given, format: Format, question: Question) -> None:
     """Prove the closed form of a network, and show it."""
     if len(names) > 1:
-        known = ", ".join(Subject)
+        known = ", ".join(SUBJECTS)
         raise ValueError(f"one network is proved at a time, or some of {known}; got {' '.join(names)}")
     question.without("does not go with a network", ("all", "domains", "certificate"))
     import sympy as sp
@@ -166,17 +157,8 @@ def _found(name: str, given: _Given) -> NetworkOnInputs:
         if is_own(name):
             raise
         raise ValueError(
-            f"{name} is not a subject ({', '.join(Subject)}), and as a network: {error}"
+            f"{name} is not a subject ({', '.join(SUBJECTS)}), and as a network: {error}"
         ) from error
-
-
-def _claims(subjects: Iterable[Subject], *, every: bool) -> Iterator[Claim]:
-    from costmodel.checks.claims import CLAIMS
-
-    for subject in Subject:
-        if subject in subjects:
-            for claims in CLAIMS[subject]:
-                yield from claims(every)
 
 
 def _show(theorems: list[Theorem], format: Format, said: dict[str, Any], *, domains: bool) -> None:

@@ -132,12 +132,12 @@ def record_octave(
     return OctaveMap(branches.get("H"), branches.get("L"))
 
 
-def octave_map(channels: Pair, size: Size | Iterable[Size], name: str = "x") -> OctaveMap:
+def octave_map(channels: Pair, size: Size | Iterable[Size]) -> OctaveMap:
     """Return an octave feature map whose high branch has a size; the low one has half of it, rounded up."""
     high = pair(size)
     return OctaveMap(
-        None if channels[0] == 0 else FeatureMap(channels[0], high, f"{name}.high"),
-        None if channels[1] == 0 else FeatureMap(channels[1], halved(high), f"{name}.low"),
+        None if channels[0] == 0 else FeatureMap(channels[0], high, "x.high"),
+        None if channels[1] == 0 else FeatureMap(channels[1], halved(high), "x.low"),
     )
 
 

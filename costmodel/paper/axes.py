@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from costmodel.paper.counting import PRINTED, Reading, described
+from costmodel.paper.counting import PRINTED, described
 from costmodel.report import Column, Table
 
 # Each axis in words, with its values in words where these are not words already.
@@ -54,10 +54,10 @@ def in_words(axis: str, value: Any) -> str:
     return WORDS.get(axis, {}).get(value, str(value))
 
 
-def reading_table(reading: Reading = PRINTED) -> Table:
+def reading_table() -> Table:
     """Return the reading that the report uses, axis by axis."""
-    build, params, macs = (described(part) for part in (reading.build, reading.params, reading.macs))
-    rows = [{"axis": AXES["rounding"], "params": reading.rounding, "macs": reading.rounding}]
+    build, params, macs = (described(part) for part in (PRINTED.build, PRINTED.params, PRINTED.macs))
+    rows = [{"axis": AXES["rounding"], "params": PRINTED.rounding, "macs": PRINTED.rounding}]
     for axis in list(AXES)[1:]:
         if axis == "stride":
             rows.append({"axis": AXES[axis], "params": "", "macs": build[axis]})

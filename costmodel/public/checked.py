@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from costmodel.checks import SUBJECTS
 from costmodel.public.rows import Rows
 from costmodel.sizes import check_choice
-
-if TYPE_CHECKING:
-    from costmodel.checks.prove import Claim
-
-SUBJECTS = ("points", "operators", "octave", "networks", "calculator")
 
 
 @dataclass(frozen=True)
@@ -76,8 +72,7 @@ def _verify_named(name: str, **options: Any) -> Verification:
     from costmodel.checks.verify_report import full_table
 
     report = verify_named(name, **options)
-    partly = "differs" if report.differences else "partly compared"
-    verdict = "agrees" if report.passes(strict=True) else partly
+    verdict = "differs" if report.differences else "agrees"
     return Verification(verdict, report.differences, report.numbers_compared, Rows.of(full_table(report)))
 
 
@@ -92,10 +87,11 @@ def prove(*subjects: str, every: bool = False) -> Proofs:
     """
     for subject in subjects:
         check_choice("subject", subject, SUBJECTS)
+    from costmodel.checks.claims import claims_of
     from costmodel.checks.proof_report import checked_table, theorem_table
     from costmodel.checks.prove import prove as tried
 
-    theorems = list(tried(_claims(subjects or SUBJECTS, every)))
+    theorems = list(tried(claims_of(subjects or SUBJECTS, every=every)))
     failures = [f"{theorem.claim.name}: {text}" for theorem in theorems for text in theorem.failures]
     holds = all(theorem.holds for theorem in theorems)
     rows = [{**row, "kind": "proved"} for row in theorem_table(theorems).rows]
@@ -104,12 +100,3 @@ def prove(*subjects: str, every: bool = False) -> Proofs:
         for row in checked_table(theorems).rows
     ]
     return Proofs(holds, failures, Rows(rows))
-
-
-def _claims(subjects: Sequence[str], every: bool) -> Iterator[Claim]:
-    from costmodel.checks.claims import CLAIMS
-
-    for subject in SUBJECTS:
-        if subject in subjects:
-            for claims in CLAIMS[subject]:
-                yield from claims(every)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from costmodel.failures import told
 from costmodel.models.onnx_file import OnnxNetwork, onnx_module
 from costmodel.reconcile.bridge import DifferenceTerm, Prediction, predict
 from costmodel.reconcile.described import tensors_in
@@ -52,8 +53,7 @@ def observe_exported(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str,
         try:
             as_file(model, args, kwargs or {}, path)
         except Exception as error:  # the exporter and the network's own code may raise anything
-            said = (str(error).strip().splitlines() or [""])[0]
-            raise ValueError(f"torch can't export the network: {type(error).__name__}: {said}") from error
+            raise ValueError(f"torch can't export the network: {told(error)}") from error
         network = onnx_module(str(path))
     return observe(network, tensors_in((args, kwargs or {})))
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from costmodel.failures import told
 from costmodel.reconcile.described import acts_as_tensor, module_facts, tensors_in
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.recording import EventRecorder
@@ -83,8 +84,7 @@ def observe(
         except Exception:  # code that needs values fails in any way without data; a fault fails again
             return _observed(module, args, kwargs or {}, Tensors(), auxiliary, written_out)
     except Exception as error:  # the network's own code may raise anything
-        said = (str(error).strip().splitlines() or [""])[0]
-        raise ValueError(f"the network does not run: {type(error).__name__}: {said}") from error
+        raise ValueError(f"the network does not run: {told(error)}") from error
 
 
 def _observed(

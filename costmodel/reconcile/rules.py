@@ -56,7 +56,6 @@ class Rules:
     outermost: bool = False  # functions inside of what it knows, or inside of one another, are not seen
     per_image: bool = False  # divides what modules cost by the batch
     stand_ins: bool = True  # whether the rules hold where objects stand for tensors, such as octave maps
-    prefixes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
     family: str = ""  # versions of a counter, and those that descend from its code: its name
@@ -92,7 +91,7 @@ def read(text: str) -> Rules:
     for rule in rules:
         for name in rule.names:
             by_name.setdefault((rule.level, name), []).append(rule)
-    for key in ("prefixes", "notes", "defects"):
+    for key in ("notes", "defects"):
         found[key] = tuple(found.get(key, ()))
     found.setdefault("measured", None)
     found.setdefault("family", found["name"])

@@ -103,12 +103,13 @@ def _number(value: Any) -> Any:
 
 
 def rules_table(predictions: Sequence[Prediction]) -> Table:
-    """Return of which version of each counter the rules are, when they were measured, and its defects."""
+    """Return each counter's version, when its rules were measured, how it counts, and its defects."""
     rows = [
         {
             "counter": one.counter.name,
             "version": one.counter.version,
             "measured": str(one.counter.measured or "no: read in its source"),
+            "notes": " ".join(one.counter.notes),
             "defects": "; ".join(one.counter.defects),
         }
         for one in predictions
@@ -117,6 +118,7 @@ def rules_table(predictions: Sequence[Prediction]) -> Table:
         Column("counter", "counter"),
         Column("version", "version"),
         Column("measured", "measured"),
+        Column("notes", "how it counts"),
         Column("defects", "what it does not see, or counts wrongly"),
     ]
     return Table("rules", "The rules", columns, rows)

@@ -35,7 +35,6 @@ class PublicSource:
     name: str
     match: tuple[str, ...]
     counter: str
-    known_by: str
     library: str = ""
 
     @property

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from costmodel.failures import told
 from costmodel.sizes import Size
 from costmodel.tracing.backward import backward_calls
 from costmodel.tracing.calls import Call, Trace, TraceError, Training, UndefinedCostError
@@ -137,5 +138,6 @@ def materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
             with torch.no_grad():
                 module(*args, **kwargs)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise TraceError(f"(model) fails on its first run, for its lazy parameters: {reason}") from error
+            raise TraceError(
+                f"(model) fails on its first run, for its lazy parameters: {told(error)}"
+            ) from error

@@ -27,7 +27,7 @@ from pwoct.plan.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_nativ
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.compiled.blocked_graph import BlockedGraph, is_narrow, why_no_step
 from pwoct.plan.compiled.library import load
-from pwoct.plan.compiled.network import NativeNetwork, why_not_native
+from pwoct.plan.compiled.network import NativeNetwork, is_own_network, why_not_native
 from pwoct.plan.compiled.operations import lanes_of
 from pwoct.plan.converted import LeanConverted, is_converted, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
@@ -125,7 +125,7 @@ def why_not(
         return None
     if plan == "native":
         return why_not_native(model, dtype, size)
-    if plan == "blocked" and not _is_own(model):
+    if plan == "blocked" and not is_own_network(model):
         return why_no_step(model, images, size)
     if is_converted(model):
         return why_not_converted(model) if plan == "lean" else _NOT_CONVERTED
@@ -134,10 +134,6 @@ def why_not(
     if plan == "blocked":
         return why_not_known(model, layers=True) or why_not_blocked(model, images, size)
     return why_not_folded(model)
-
-
-def _is_own(model: nn.Module) -> bool:
-    return isinstance(model, ResNet) and not is_converted(model)
 
 
 def _trains_blocked(
@@ -201,7 +197,7 @@ def with_plan(
         return model
     if plan == "native":
         return NativeNetwork(model, size, dtype)
-    if plan == "blocked" and not _is_own(model):
+    if plan == "blocked" and not is_own_network(model):
         return BlockedGraph(model)
     if is_converted(model):
         if plan != "lean":
@@ -228,7 +224,7 @@ def optimize_for_inference(
     plan = plan_for(model, (batch, channels, *size), dtype, training=False)
     if plan == "native":
         return NativeNetwork(model, size, dtype)
-    if isinstance(model, ResNet) and _is_own(model):
+    if isinstance(model, ResNet) and is_own_network(model):
         return FoldedNetwork(model, size, dtype)
     copied: nn.Module = copy.deepcopy(model).eval()
     return with_plan(copied, plan)

@@ -38,7 +38,7 @@ def _subclass(x: Tensor) -> str | None:
     return type(x).__name__ if handled else None
 
 
-def check_untraced(plan: str, instead: str, *tensors: Tensor) -> None:
+def check_untraced(plan: str, *tensors: Tensor) -> None:
     """Check that a plan of compiled kernels can compute this call.
 
     Raises:
@@ -48,5 +48,5 @@ def check_untraced(plan: str, instead: str, *tensors: Tensor) -> None:
     if found is not None:
         raise RuntimeError(
             f'the plan "{plan}" cannot be traced by {found}, which does not see its kernels: '
-            f'use the plan "{instead}"'
+            'use the plan "lean"'
         )

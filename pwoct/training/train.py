@@ -115,8 +115,8 @@ class Trial:
         return self.config.epochs * self.steps_per_epoch * self.seconds_per_step / 60
 
 
-def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> Trial:
-    """Build everything, make a few steps without touching the folder, and time the fastest of them.
+def try_out(config: Config, dataset: Dataset, folder: Path) -> Trial:
+    """Build everything, make four steps without touching the folder, and time the fastest of them.
 
     Raises:
         ConfigError: if the configuration cannot be carried out on this machine or data.
@@ -125,7 +125,7 @@ def try_out(config: Config, dataset: Dataset, folder: Path, steps: int = 4) -> T
         config = settled(config, dataset, ranks)
         session = Session(config, dataset, RunFolder(folder), ranks, Signals(), Quiet(), Keeping())
         seconds: list[float] = []
-        for _ in range(min(steps, len(session.batches))):
+        for _ in range(min(4, len(session.batches))):
             session.make_step()
             seconds.append(session.progress.seconds - sum(seconds))
         parameters = sum(value.numel() for value in session.learner.model.parameters())

@@ -21,8 +21,8 @@ OPERATORS = claims.CLAIMS["operators"]
 @pytest.fixture
 def linear_only(monkeypatch: pytest.MonkeyPatch) -> Claim:
     """Let the linear layer be all that there is to prove of operators."""
-    (linear,) = (claim for claim in OPERATORS[0](False) if claim.name == "linear layer")
-    monkeypatch.setitem(claims.CLAIMS, "operators", [lambda every: [linear]])
+    (linear,) = (claim for claim in OPERATORS[0]() if claim.name == "linear layer")
+    monkeypatch.setitem(claims.CLAIMS, "operators", [lambda *, every: [linear]])
     return linear
 
 
@@ -49,7 +49,7 @@ def test_a_table_fits_the_terminal(pwoct_cost: Run, linear_only: Claim) -> None:
 
 def test_a_claim_that_fails_is_exit_code_1(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Claim("a claim without runs", list)
-    monkeypatch.setitem(claims.CLAIMS, "operators", [lambda every: [nothing]])
+    monkeypatch.setitem(claims.CLAIMS, "operators", [lambda *, every: [nothing]])
     ran = pwoct_cost("prove", "operators")
     assert ran.code == 1
     assert "pwoct-cost: not proved: a claim without runs: nothing was run" in ran.err

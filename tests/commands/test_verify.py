@@ -207,6 +207,7 @@ def test_a_wrong_formula_differs(pwoct_cost: Run, monkeypatch: pytest.MonkeyPatc
         (["resnet56", "--stride-rule", "D"], "must be one of A, B, C, got"),
         (["resnet56", "--size", "4"], "batch normalisation needs more than one value per channel"),
         (["resnet56", "--input", "1,3,8,8"], "--input does not go with a built-in network"),
+        (["resnet8", "--strict"], "--strict does not go with a built-in network, whose formulas cover"),
         (["resnet56", "--jobs", "2"], "--jobs does not go with one model"),
         (["resnet56", "--all"], "model does not go with --all"),
         (["--all", "--alpha", "1/4"], "--alpha does not go with --all"),

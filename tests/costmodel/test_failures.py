@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from costmodel.failures import told
+from costmodel.failures import first_line, told
 
 CODE = """
 import torch
@@ -36,3 +36,17 @@ def test_the_line_is_the_users(name: str, tmp_path: Path) -> None:
     with pytest.raises((RuntimeError, ValueError, TypeError)) as caught:
         scope[name]()
     assert told(caught.value).endswith(f" (users.py, line {line})")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("first\nsecond"), "first"),
+        (ValueError("\n \n\x1b[31mred\x1b[0m\tand  more\n"), "red and more"),
+        (AssertionError(), "AssertionError"),
+        (KeyError("k"), "'k'"),
+        (RuntimeError("x" * 301), "x" * 297 + "..."),
+    ],
+)
+def test_the_first_line_of_an_error(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -64,7 +64,7 @@ class BlockedNetwork(LeanNetwork):
         return self.fc(adaptive_avg_pool2d(self._features(x), 1).flatten(1))  # type: ignore[no-any-return]
 
     def _features(self, x: Tensor) -> Tensor:
-        check_untraced(self.PLAN, "lean", x, self.stem.weight)
+        check_untraced(self.PLAN, x, self.stem.weight)
         if reason := why_not_blocked(self, len(x)):
             raise ValueError(f"{reason}; {self._instead()}")
         wanted = self.stem.in_channels

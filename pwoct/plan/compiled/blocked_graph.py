@@ -65,7 +65,7 @@ class BlockedGraph(nn.Module):
         if not self.training and norms <= {False}:
             return self.__dict__["lean"](x)  # type: ignore[no-any-return]
         model: nn.Module = self.__dict__["model"]
-        check_untraced(self.PLAN, "lean", x, *model.parameters())
+        check_untraced(self.PLAN, x, *model.parameters())
         if reason := why_no_step(model, len(x)):
             raise ValueError(f"{reason}; {instead(model)}")
         if x.dim() != 4 or x.device.type != "cpu":
@@ -137,18 +137,16 @@ def is_narrow(model: nn.Module, channels: int, size: Size) -> bool:
     return most_taps <= MOST_TAPS and 3 * wide <= sum(work.values())
 
 
-def why_no_step(
-    model: nn.Module, images: int, size: Size | None = None, channels: int | None = None
-) -> str | None:
+def why_no_step(model: nn.Module, images: int, size: Size | None = None) -> str | None:
     """Return why a network that is no `ResNet` cannot be trained by this plan, or None if it can.
 
-    images: in a batch. size, channels: of the images; if the size is given, the network is recorded.
+    images: in a batch. size: of the images; if it is given, the network is recorded.
     """
     reason = why_no_batch(model, images)
     if reason is not None or size is None:
         return reason
     try:
-        record_step(copy.deepcopy(model).train(), channels or image_channels(model), size)
+        record_step(copy.deepcopy(model).train(), image_channels(model), size)
     except ValueError as error:
         return str(error)
     return None

@@ -64,7 +64,7 @@ class NativeNetwork(Snapshot):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Compute images (n, channels, h, w)."""
-        check_untraced("native", "lean", x)
+        check_untraced("native", x)
         wanted = (self.program.images.channels, *self.size)
         if tuple(x.shape[1:]) != wanted:
             raise ValueError(
@@ -84,7 +84,7 @@ def why_not_native(
     """
     if reason := why_not_taken(model) or why_not(dtype):
         return reason
-    if _is_own(model) and not any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in model.modules()):
+    if is_own_network(model) and not any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in model.modules()):
         return None  # all of its operators have kernels
     try:
         _recorded(model, size, dtype, channels)
@@ -95,7 +95,7 @@ def why_not_native(
 
 def why_not_taken(model: nn.Module) -> str | None:
     """Return why a network is refused before it is recorded, or None."""
-    return why_not_folded(model) if _is_own(model) else why_not_recorded(model)
+    return why_not_folded(model) if is_own_network(model) else why_not_recorded(model)
 
 
 def _recorded(
@@ -109,13 +109,14 @@ def _recorded(
         return graph.shape, recorder, images, Emitter(recorder, images, folded(graph.result, _merges)).run()
 
 
-def _is_own(model: nn.Module) -> bool:
+def is_own_network(model: nn.Module) -> bool:
+    """Whether a network is a `ResNet` of this package that was not converted."""
     return isinstance(model, ResNet) and not is_converted(model)
 
 
 def _refusal(model: nn.Module, reason: str) -> ValueError:
     """Return the error for a network that is refused; it names a plan that computes it."""
-    if _is_own(model):
+    if is_own_network(model):
         return refusal("native", model, reason)
     instead = "reference" if why_not_converted(model) else "lean"
     return ValueError(f'the plan "native" does not compute this network: {reason}; use the plan "{instead}"')

@@ -93,12 +93,12 @@ def adaptive_maximum(recorder: GraphTrace, x: Tensor, size: Pair) -> Any:
     return node, shape, torch.empty(shape, dtype=torch.int64)
 
 
-def _adaptive(recorder: GraphTrace, x: Tensor, size: Pair, kind: int, scale: float = 1) -> Recorded:
+def _adaptive(recorder: GraphTrace, x: Tensor, size: Pair, kind: int) -> Recorded:
     shape = torch.Size((*x.shape[:-2], *size))
     source = recorder.node(x)
-    if tuple(size) == source.size and scale == 1:
+    if tuple(size) == source.size:
         return source, shape
-    node = Pool((source.shape[0], size[0], size[1]), (source,), pooling=Pooling(kind, scale=scale))
+    node = Pool((source.shape[0], size[0], size[1]), (source,), pooling=Pooling(kind))
     return recorder.add(node), shape
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from costmodel.checks import calculator_theorems, depth_theorems
-from costmodel.checks.prove import Compared, Identity
 from costmodel.grids import compiled
 from costmodel.networks.closed_form import BottleneckPlace
 from pwoct import resnet as code
-
-
-def differs(cases: Iterable[Identity]) -> str:
-    """Return the first difference; empty if there is none."""
-    pairs: Iterator[Compared] = (pair for case in cases for pair in case.pairs())
-    return next((str(pair) for pair in pairs if not pair.agrees), "")
+from tests.costmodel.checks.differences import differs
 
 
 @pytest.fixture

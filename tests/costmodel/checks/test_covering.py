@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,17 +11,12 @@ from torch import nn
 
 from costmodel.checks import point_theorems
 from costmodel.checks.covering import spread_layers, traits, triples
-from costmodel.checks.prove import Identity
 from costmodel.checks.random_options import layer_options
 from costmodel.operators.octave import OctaveLayer
 from pwoct import octave, pwise_octave
 from pwoct.branches import pool
 from pwoct.pwise_octave import Bottleneck
-
-
-def differs(cases: Iterable[Any]) -> bool:
-    pairs = (pair for case in cases if isinstance(case, Identity) for pair in case.pairs())
-    return any(not pair.agrees for pair in pairs)
+from tests.costmodel.checks.differences import differs
 
 
 def test_spread_layers_show_more_triples_than_independent_ones() -> None:

@@ -21,12 +21,7 @@ from costmodel.operators import depthwise, layer
 from costmodel.operators.recorder import cost_of
 from costmodel.tables import counting, diff, network, sweep
 from costmodel.tables import layer as layer_tables
-
-
-def differs(cases: Iterable[Any]) -> str:
-    """Return the first difference; empty if there is none."""
-    pairs = (pair for case in cases if isinstance(case, Identity) for pair in case.pairs())
-    return next((str(pair) for pair in pairs if not pair.agrees), "")
+from tests.costmodel.checks.differences import differs
 
 
 @pytest.fixture

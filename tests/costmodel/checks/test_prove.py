@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel.checks.claims import CLAIMS
+from costmodel.checks.claims import claims_of
 from costmodel.checks.prove import Case, Claim, Theorem, failures, prove
 from costmodel.checks.theorems import h, n, residue_sizes, w
 from costmodel.operators.pointwise import linear
@@ -21,6 +21,7 @@ from tests.costmodel.checks.bad_modules import (
     Changes,
     DataAsIndex,
     Exits,
+    ExitsAtNumbers,
     Fails,
     Fixed,
     Grows,
@@ -43,7 +44,7 @@ from tests.costmodel.checks.bad_modules import (
     case_of,
 )
 
-EVERY = [claim for group in CLAIMS.values() for claims in group for claim in claims(False)]
+EVERY = list(claims_of())
 # Each network takes seconds: these are proved by the command, and by the first of their cases here.
 FEW = [c for c in EVERY if c.kind == "proved" and not c.name.startswith(("ResNet", "folded", "PwiseOctConv"))]
 
@@ -91,7 +92,7 @@ def test_a_true_claim_about_the_model_is_proved() -> None:
     (theorem,) = prove([claim])
     assert theorem.holds
     assert theorem.runs[0].instances == [({a: 240, b: 77, n: 3}, 240 * 77 * 3)]
-    assert theorem.domains == ["a, b, n >= 2"]
+    assert [run.case.domain.text() for run in theorem.runs] == ["a, b, n >= 2"]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,11 @@ def test_a_true_claim_about_the_model_is_proved() -> None:
 )
 def test_a_false_claim_is_refused_by_name(model: Any, failure: str) -> None:
     assert any(found.startswith(failure) for found in failures(case_of(model)))
+
+
+def test_code_that_fails_at_numbers_alone_is_named_without_a_message_too() -> None:
+    case = case_of(ExitsAtNumbers, instances=[{a: 3, b: 4, n: 2}])
+    assert failures(case) == ["at a = 3, b = 4, n = 2 the code fails: AssertionError"]
 
 
 def test_a_branch_on_data_is_refused() -> None:

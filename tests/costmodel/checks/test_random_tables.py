@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -17,12 +17,13 @@ from costmodel.checks import (
     random_layer_tables,
     random_tables,
 )
-from costmodel.checks.prove import Claim, Identity
+from costmodel.checks.prove import Claim
 from costmodel.grids import compiled, evaluate
 from costmodel.grids import grid as grids
 from costmodel.operators import layer as layers
 from costmodel.tables import diff, network, sweep, whole
 from costmodel.tables import layer as layer_tables
+from tests.costmodel.checks.differences import differs
 
 CLAIMS = [
     *closed_theorems.closed_claims(),
@@ -30,11 +31,6 @@ CLAIMS = [
     *random_tables.random_table_claims(),
     *grid_theorems.grid_claims(),
 ]
-
-
-def differs(cases: Iterable[Any]) -> bool:
-    pairs = (pair for case in cases if isinstance(case, Identity) for pair in case.pairs())
-    return any(not pair.agrees for pair in pairs)
 
 
 @pytest.fixture(autouse=True)

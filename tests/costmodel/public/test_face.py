@@ -145,8 +145,8 @@ def test_prove_says_for_which_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     # All of them are proved by the command's test.
     names = ("linear layer", "pointwise convolution")
-    some = [claim for claim in operator_claims(pairs=False) if claim.name in names]
-    monkeypatch.setitem(CLAIMS, "operators", (lambda _: some,))
+    some = [claim for claim in operator_claims() if claim.name in names]
+    monkeypatch.setitem(CLAIMS, "operators", (lambda *, every: some,))
     proofs = costmodel.prove("operators")
     assert len(proofs.theorems) == 2
     assert proofs.holds
@@ -162,7 +162,7 @@ def test_every_subject_of_the_command_can_be_proved(monkeypatch: pytest.MonkeyPa
     from costmodel.checks.prove import Claim
 
     def claims_of(subject: str, kind: str) -> list[object]:
-        return [lambda _: [Claim(subject, list, kind)]]
+        return [lambda *, every: [Claim(subject, list, kind)]]
 
     kinds = dict.fromkeys(claims.CLAIMS, "proved") | {"points": "checked"}
     monkeypatch.setattr(claims, "CLAIMS", {subject: claims_of(subject, kinds[subject]) for subject in kinds})

@@ -15,23 +15,10 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from costmodel.tracing import trace
+from tests.costmodel.tracing.test_trace import LowRank, Same
 
 IMAGE = torch.zeros(1, 2, 5, 5)
 ONE = 3 * 3 * 2 * 4 * 9  # MACs of Conv2d(2, 4, 3) on IMAGE
-
-
-class Same(nn.Conv2d):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(F.pad(x, (1, 1, 1, 1)), self.weight, self.bias)
-
-
-class LowRank(nn.Linear):
-    def __init__(self) -> None:
-        super().__init__(8, 6, bias=False)
-        self.a, self.b = nn.Parameter(torch.zeros(2, 8)), nn.Parameter(torch.zeros(6, 2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + x @ self.a.T @ self.b.T
 
 
 class Standardised(nn.Conv2d):
