@@ -15,6 +15,7 @@ from costmodel.commands.shared.claiming import (
     by_source,
     observed_on,
     predictions_of,
+    tried,
 )
 from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, bad_input, fail, install_hint, say
 from costmodel.commands.shared.network import (
@@ -78,11 +79,32 @@ def reconcile(
         with within(timeout, network):
             found = asked(network, input, inputs)
             observed = observed_on(found)
-        predictions = predictions_of(found, observed, chosen)
-    said = _said(found, predictions, timeout) if run else None
+        if not run:
+            predictions = predictions_of(found, observed, chosen)
+            _show(found, observed, predictions, None, format, question, per_layer=per_layer)
+            return
+        predictions, unpredicted = _tried(found, observed, chosen, named=bool(counter))
+    asked_for = {one.counter.name: one.total for one in predictions} | dict.fromkeys(unpredicted)
+    said = _said(found, asked_for, timeout)
     _show(found, observed, predictions, said, format, question, per_layer=per_layer)
-    if said is not None and not _agree(predictions, said):
+    if not _agree(predictions, unpredicted, said):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _tried(
+    found: NetworkOnInputs, observed: Seen, chosen: Sequence[str], *, named: bool
+) -> tuple[list[Prediction], dict[str, ValueError]]:
+    """Return the predictions, and the counters to run without one, with the reason.
+
+    A counter that was not named, and whose view of a network is not known, is left out with a message.
+    """
+    from costmodel.reconcile.bridge import NoPriceError
+
+    predictions, errors = tried(found, observed, chosen)
+    kept = {name: error for name, error in errors.items() if named or isinstance(error, NoPriceError)}
+    for name in errors.keys() - kept.keys():
+        say(f"pwoct-cost: {errors[name]}")
+    return predictions, kept
 
 
 def _check(
@@ -132,31 +154,42 @@ def _chosen(names: Sequence[str] | None, run: bool) -> list[str]:
 
 
 def _said(
-    found: NetworkOnInputs, predictions: Sequence[Prediction], timeout: float | None
+    found: NetworkOnInputs, expected: Mapping[str, int | None], timeout: float | None
 ) -> Mapping[str, Said]:
+    """Run the counters that are installed; expected: what each should report, if that is known."""
     from costmodel.reconcile.asking import TIMEOUT, Asked, ask
     from costmodel.reconcile.installed import installed_version, is_same_version
+    from costmodel.reconcile.rules import counters
 
     question = Asked(found.network.name.text, tuple(map(str, found.inputs.given)), found.inputs.source)
     said = {}
-    for one in predictions:
-        version = installed_version(one.counter.name, one.counter.package)
+    for name, total in expected.items():
+        rules = counters()[name]
+        version = installed_version(name, rules.package)
         if version is None:
             continue
-        if not is_same_version(version, one.counter.version):
-            measured = f"the rules are for version {one.counter.version}"
-            say(f"pwoct-cost: {one.counter.name} {version} is installed; {measured}")
-        (said[one.counter.name],) = ask(one.counter.name, [question], [one.total], timeout or TIMEOUT)
-    if predictions and not said:
-        names = ", ".join(one.counter.name for one in predictions)
+        if not is_same_version(version, rules.version):
+            say(f"pwoct-cost: {name} {version} is installed; the rules are for version {rules.version}")
+        (said[name],) = ask(name, [question], [total], timeout or TIMEOUT)
+    if expected and not said:
+        names = ", ".join(expected)
         fail(f"--run needs a counter that is installed, got {names}: {install_hint('counters')}",
              MISSING_EXTRA)  # fmt: skip
     return said
 
 
-def _agree(predictions: Sequence[Prediction], said: Mapping[str, Said]) -> bool:
-    """Report every difference, and return whether there is none; a counter that fails does not agree."""
-    agree = bool(said)
+def _agree(
+    predictions: Sequence[Prediction], unpredicted: Mapping[str, ValueError], said: Mapping[str, Said]
+) -> bool:
+    """Report every difference, and return whether there is none.
+
+    A counter that fails, or whose report was not predicted, does not agree.
+    """
+    blind = [name for name in unpredicted if name in said]
+    for name in blind:
+        reports = said[name].error or f"it reports {said[name].total:,}"
+        say(f"pwoct-cost: {unpredicted[name]}; {reports}")
+    agree = bool(said) and not blind
     for one in predictions:
         found = said.get(one.counter.name)
         if found is None:

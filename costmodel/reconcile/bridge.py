@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from costmodel.reconcile.events import Event, ModuleFacts, Seen, Shape
 from costmodel.reconcile.expressions import Names, evaluate
@@ -31,6 +31,13 @@ SIGNATURES: Mapping[tuple[str, str], tuple[str, ...]] = {
     },
     **{("function", name): ("input", "size", "scale_factor", "mode") for name in ("interpolate", "upsample")},
 }
+
+
+_CONVOLUTIONS = frozenset(f"{name}{d}d" for name in ("conv", "conv_transpose") for d in (1, 2, 3))
+
+
+class NoPriceError(ValueError):
+    """A counter is not predicted: a rule meets what it has no price for, or the counter is known to fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,8 @@ def predict(observed: Seen, counter: Rules) -> Prediction:
 
     The terms' amounts add up to the difference of the totals, to the last unit.
 
-    Raises ValueError where a rule meets shapes that it has no price for; there the counter itself fails.
-    Also where objects stand for tensors, and it is not known what the counter sees of them.
+    Raises NoPriceError where a rule has no price for what it meets, or the counter is known to fail, and
+    ValueError where objects stand for tensors, and it is not known what the counter sees of them.
     """
     if observed.stand_ins and not counter.stand_ins:
         kinds = ", ".join(sorted(observed.stand_ins))
@@ -82,7 +89,7 @@ def predict(observed: Seen, counter: Rules) -> Prediction:
     try:
         found = list(_priced(observed, counter))
     except (IndexError, TypeError, ZeroDivisionError, ValueError) as error:
-        raise ValueError(f"{counter.name} has no price for what this network does: {error}") from error
+        raise NoPriceError(f"{counter.name} is not predicted for what this network does: {error}") from error
     whole = sum((item.counted for item in found), Fraction(0))
     total = int(whole)
     terms = _terms(found)
@@ -103,7 +110,7 @@ def predict(observed: Seen, counter: Rules) -> Prediction:
 
 def _priced(observed: Seen, counter: Rules) -> Iterator[_Priced]:
     events = observed.events
-    inside = _macs_inside(events)
+    inside = _inside(events)
     times = repeats(observed, counter)
     chosen: list[_Priced | None] = []
     unseen: list[_Priced] = []
@@ -153,21 +160,28 @@ def _covering(index: int, events: tuple[Event, ...], chosen: list[_Priced | None
     return None
 
 
-def _macs_inside(events: tuple[Event, ...]) -> list[int]:
-    found = [event.macs for event in events]
+class _Inside(NamedTuple):
+    """What runs inside an event: our MACs, and how many operators have some."""
+
+    macs: int
+    products: int
+
+
+def _inside(events: tuple[Event, ...]) -> list[_Inside]:
+    found = [_Inside(event.macs, int(event.macs > 0)) for event in events]
     for index in range(len(events) - 1, -1, -1):  # what runs inside an event comes after it
         parent = events[index].parent
         if parent >= 0:
-            found[parent] += found[index]
+            found[parent] = _Inside(*map(sum, zip(found[parent], found[index], strict=True)))
     return found
 
 
-def _rule_for(event: Event, observed: Seen, counter: Rules, macs: int) -> PriceRule | None:
+def _rule_for(event: Event, observed: Seen, counter: Rules, inside: _Inside) -> PriceRule | None:
     if event.level == "call" and counter.unused == "dropped" and not event.is_used:
         return None
     for name in _keys(event, observed, counter):
         for rule in counter.by_name.get((event.level, name), ()):
-            if not rule.when or evaluate(rule.when, _names(event, observed, macs)):
+            if not rule.when or evaluate(rule.when, _names(event, observed, inside)):
                 return rule
     return None
 
@@ -193,7 +207,7 @@ def short_name(qualified: str) -> str:
     return qualified.rpartition(".")[2] if qualified.startswith("torch.nn.") else qualified
 
 
-def _names(event: Event, observed: Seen, macs: int) -> Names:
+def _names(event: Event, observed: Seen, inside: _Inside) -> Names:
     shapes = [value for value in _flat((event.arguments, event.options)) if isinstance(value, Shape)]
     facts: ModuleFacts | None = observed.modules.get(event.module) if event.level == "module" else None
     names = Names(
@@ -205,7 +219,8 @@ def _names(event: Event, observed: Seen, macs: int) -> Names:
         w=shapes[1] if len(shapes) > 1 else None,
         y=event.outputs[0] if event.outputs else None,
         outputs=event.outputs,
-        macs=macs,
+        macs=inside.macs,
+        products=inside.products,
         batch=observed.batch,
         parameters=facts.parameters if facts else (),
         class_name=event.name,
@@ -213,7 +228,17 @@ def _names(event: Event, observed: Seen, macs: int) -> Names:
     )
     names.update(zip(SIGNATURES.get((event.level, event.name), ()), event.arguments, strict=False))
     names.update(event.options)
+    if event.level == "call" and event.name in _CONVOLUTIONS:
+        names.update(_batched(names))
     return names
+
+
+def _batched(names: Names) -> dict[str, Any]:
+    """Return the maps of a convolution as a traced graph has them: where there is no batch, with one of 1."""
+    x, y, weight = names["input"], names["y"], names["weight"]
+    if not (isinstance(x, Shape) and isinstance(weight, Shape)) or len(x) == len(weight):
+        return {}
+    return {"x": Shape((1, *x)), "input": Shape((1, *x)), "y": Shape((1, *y))}
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -31,6 +31,21 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _fails(why: str) -> int:
+    """Say that the counter itself fails.
+
+    Raises ValueError.
+    """
+    raise ValueError(why)
+
+
+def _alphabetical(equation: str) -> str:
+    """Return an equation of einsum without spaces, with its letters named a, b, c, ... in their order."""
+    letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
+    names = {ord(letter): ord("a") + place for place, letter in enumerate(letters)}
+    return equation.replace(" ", "").translate(names)
+
+
 def _index_product(equation: str, *shapes: Any) -> int:
     """Return the product of all index sizes of an einsum; 0 with an ellipsis."""
     if "..." in equation:
@@ -126,6 +141,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "int": int,
     "is_text": _is_text,
     "is_tuple": lambda value: isinstance(value, tuple),
+    "fails": _fails,
+    "alphabetical": _alphabetical,
     "index_product": _index_product,
     "path_flops": _path_flops,
     "einsum_flops": _einsum_flops,

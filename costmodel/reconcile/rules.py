@@ -3,7 +3,8 @@
 A rule names events of one level, and gives a price for each of them: an expression in
 
     x, w, y     shapes of the first and second tensor that it reads, and of the first that it makes
-    macs        our MACs of the operators inside it; batch: the first axis of the model's first input
+    macs        our MACs of the operators inside it; products: how many of these multiply
+    batch       the first axis of the model's first input
     a           its arguments by position; arguments of convolutions, norms, ... by name too
     is_leaf     whether a module has no children
     anything else: an attribute of the module (in_features, affine, ...); None where it has none

@@ -175,6 +175,28 @@ def test_a_counter_that_raises_is_named_and_exit_code_1(pwoct_cost: Run, tmp_pat
     assert "not to be traced" in ran.err
 
 
+@pytest.mark.usefixtures("in_process")
+def test_a_counter_that_is_not_predicted_is_run_and_exit_code_1(
+    pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = rules.counters()
+    none = {
+        **known["torch"].by_name,
+        ("aten", "convolution"): (rules.PriceRule("aten", frozenset(), "fails('of old')", ""),),
+    }
+    monkeypatch.setattr(rules, "counters", lambda: {**known, "torch": replace(known["torch"], by_name=none)})
+    why = "torch is not predicted for what this network does: of old"
+    asked = ("reconcile", PLAIN, "--input", "2,3,12,12", "--counter", "torch,fvcore")
+    ran = pwoct_cost(*asked, "--run", "--format", "json")
+    assert ran.code == 1
+    assert f"pwoct-cost: {why}; it reports " in ran.err
+    assert [(row["counter"], row["actual"]) for row in json.loads(ran.out)["counters"]] == [
+        ("fvcore", json.loads(ran.out)["counters"][0]["total"])
+    ]
+    ran = pwoct_cost(*asked)
+    assert (ran.code, why in ran.err) == (0, True)  # nothing was run
+
+
 def test_run_without_an_installed_counter_is_exit_code_3(
     pwoct_cost: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

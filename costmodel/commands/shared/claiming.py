@@ -36,24 +36,32 @@ def observed_on(found: NetworkOnInputs, **form: bool) -> Seen:
 
 
 def predictions_of(found: NetworkOnInputs, observed: Seen, names: Sequence[str]) -> list[Prediction]:
-    """Return each counter's report; a counter that fails on the network is named.
+    """Return the prediction of each counter; one that can't be predicted is named.
 
-    Raises ValueError if all of them fail.
+    Raises ValueError if none can.
     """
+    predictions, errors = tried(found, observed, names)
+    if errors and not predictions:
+        raise next(iter(errors.values()))
+    for failed in errors.values():
+        say(f"pwoct-cost: {failed}")
+    return predictions
+
+
+def tried(
+    found: NetworkOnInputs, observed: Seen, names: Sequence[str]
+) -> tuple[list[Prediction], dict[str, ValueError]]:
+    """Return the prediction of each counter, and by name why there is none."""
     from costmodel.reconcile.rules import counters
 
     predictions: list[Prediction] = []
-    errors: list[ValueError] = []
+    errors: dict[str, ValueError] = {}
     for name in names:
         try:
             predictions.append(_prediction(found, observed, counters()[name]))
         except ValueError as error:
-            errors.append(error)
-    if errors and not predictions:
-        raise errors[0]
-    for failed in errors:
-        say(f"pwoct-cost: {failed}")
-    return predictions
+            errors[name] = error
+    return predictions, errors
 
 
 def _prediction(found: NetworkOnInputs, observed: Seen, rules: Rules) -> Prediction:
