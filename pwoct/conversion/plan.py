@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from pwoct.channels import hidden_channels
 from pwoct.conversion.eligible import CannotConvertError, ConvCall, watched
 from pwoct.conversion.layout import BranchLayout
 from pwoct.conversion.options import LayerChoice, Options
+from pwoct.conversion.others import OtherConvolutions
 from pwoct.conversion.report import BLOCKS, DENSE, DEPTHWISE, ConvSpec, LayerReport
 from pwoct.conversion.tensor import OctaveTensor, as_pair, merge
 
@@ -59,7 +60,7 @@ def plan(
     closing: frozenset[str] = frozenset()
     refused = dict(refused)
     for _ in range(RUNS):
-        run = _DryRun(options, closing, refused)
+        run = _DryRun(options, closing, refused, model)
         _run(model, args, names, run)
         if run.again - refused.keys():
             refused |= dict.fromkeys(run.again, AGAIN)
@@ -73,7 +74,7 @@ def plan(
 
 
 def _run(model: nn.Module, args: Sequence[Any], names: Mapping[str, nn.Conv2d], run: _DryRun) -> None:
-    with _watching(model, names, run), torch.no_grad():
+    with _watching(model, names, run), torch.no_grad(), run.others.watching():
         try:
             model(*args)
         except Exception as error:  # the network's own code runs, and may raise anything
@@ -81,11 +82,11 @@ def _run(model: nn.Module, args: Sequence[Any], names: Mapping[str, nn.Conv2d], 
 
 
 def _reports(names: Mapping[str, nn.Conv2d], run: _DryRun) -> tuple[LayerReport, ...]:
-    order = [*run.order, *(name for name in names if name not in run.order)]
+    unused = (name for name in (*names, *run.others.unused) if name not in run.ran)
     return tuple(
         LayerReport(name, run.specs[name]) if name in run.specs
-        else LayerReport(name, None, run.reasons.get(name, NOT_RUN))
-        for name in order
+        else LayerReport(name, None, {**run.others.reasons, **run.reasons}.get(name, NOT_RUN))
+        for name in (*run.ran, *unused)
     )  # fmt: skip
 
 
@@ -118,11 +119,17 @@ class _DryRun:
     options: Options
     closing: frozenset[str]
     refused: Mapping[str, str]
+    model: InitVar[nn.Module]
     specs: dict[str, ConvSpec] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)  # `order` with the convolutions that can't be replaced
     used: set[str] = field(default_factory=set)  # octave layers whose output reaches another one
     again: set[str] = field(default_factory=set)
+    others: OtherConvolutions = field(init=False)
+
+    def __post_init__(self, model: nn.Module) -> None:
+        self.others = OtherConvolutions(model, self.ran.append)
 
     def convolve(self, name: str, conv: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
         """Do on shapes alone, in the dry run, what a convolution will do."""
@@ -130,6 +137,11 @@ class _DryRun:
             self.again.add(name)
         else:
             self.order.append(name)
+            self.ran.append(name)
+        with self.others.inside():
+            return self._convolve(name, conv, *args, **kwargs)
+
+    def _convolve(self, name: str, conv: nn.Conv2d, *args: Any, **kwargs: Any) -> Any:
         own = partial(type(conv).forward, conv)
         given = [*args, *kwargs.values()] if kwargs.keys() <= {"input"} else []
         x = given[0] if len(given) == 1 else None
