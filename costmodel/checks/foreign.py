@@ -15,7 +15,15 @@ from functools import partial
 from costmodel.checks.compared import comparable
 from costmodel.checks.counters import Counted
 from costmodel.checks.isolated import Results
-from costmodel.checks.known_defects import GROUPS, NO_RULE, KnownDefect, explain, groups_ignored, saw_all
+from costmodel.checks.known_defects import (
+    GROUPS,
+    NO_RULE,
+    KnownDefect,
+    explain,
+    groups_ignored,
+    macs_of,
+    saw_all,
+)
 from costmodel.tracing.calls import Call, Trace
 
 AGREES, PARTLY, DIFFERS = "agrees", "partly compared", "differs"
@@ -151,7 +159,7 @@ def compare_counts(title: str, trace: Trace, results: Results, notes: Sequence[s
         counted["torch"] = comparable(watched, trace)
     failures = {name: result for name, result in results.items() if isinstance(result, str)}
     calls = _by_module(trace)
-    elsewhere = {name for name, counts in counted.items() if counts.total == _macs(trace.calls)}
+    elsewhere = {name for name, counts in counted.items() if counts.total == macs_of(trace.calls)}
     rows = [_row(name, calls.get(name, []), trace, counted, elsewhere) for name in _names(trace, counted)]
     more = [f"{c.counter}: {note}" for c in counted.values() for note in c.notes]
     return NetworkReport(
@@ -183,7 +191,7 @@ def _row(
     counted: Mapping[str, Counted],
     elsewhere: set[str],
 ) -> LayerRow:
-    macs = _macs(calls)
+    macs = macs_of(calls)
     counts = {
         counter: result.macs.get(name, 0)
         for counter, result in counted.items()
@@ -208,7 +216,7 @@ def _row(
 
 def _totals(trace: Trace, counted: Mapping[str, Counted], rows: Sequence[LayerRow]) -> list[TotalRow]:
     found = []
-    macs = _macs(trace.calls)
+    macs = macs_of(trace.calls)
     for name, result in counted.items():
         shift = sum(row.counts[name] - row.macs for row in rows if name in row.defects)
         known = {row.defects[name].name for row in rows if name in row.defects}
@@ -254,7 +262,3 @@ def _training_total(trace: Trace, watched: Counted) -> list[TotalRow]:
     if watched.training != formula and watched.training == formula - lost + extra:
         defect = ", ".join([GROUPS] * bool(extra) + [NO_RULE] * bool(lost))
     return [TotalRow("training MACs", formula, "torch", watched.training, defect)]
-
-
-def _macs(calls: Sequence[Call]) -> int:
-    return int(sum(call.cost.macs for call in calls))

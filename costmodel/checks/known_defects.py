@@ -70,7 +70,7 @@ def saw_all(torch: Counted, module: str, calls: Sequence[Call]) -> bool:
     """Whether torch's counter confirms a module's calls: it counts those it can, and saw the others run."""
     unknown = without_rule(torch, calls)
     seen = torch.unruled.get(module, [])
-    counts_the_rest = torch.macs.get(module, 0) == _sum(calls) - _sum(unknown) + groups_ignored(calls)
+    counts_the_rest = torch.macs.get(module, 0) == macs_of(calls) - macs_of(unknown) + groups_ignored(calls)
     return counts_the_rest and all(call.operator in seen for call in unknown)
 
 
@@ -87,19 +87,19 @@ def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predic
         yield from _of_torch(counted, calls)
         return
     einsum = counted.einsum.get(module, 0)
-    of_einsum = _sum(call for call in calls if call.function == "einsum")
+    of_einsum = macs_of(call for call in calls if call.function == "einsum")
     missing = counted.missing.get(module, {})
     lost = [call for call in calls if any(_is(call, operator) for operator in missing)]
     names = sorted(operator for operator in missing if any(_is(call, operator) for call in lost))
     if names:
         defect = "text padding" if names == ["aten::_convolution_mode"] else "no rule"
         evidence = f"it has no rule for {', '.join(names)}"
-        for missed in (_sum(lost), *sorted(_partial_sums(lost), reverse=True)):
-            yield defect, evidence, _sum(calls) - missed
-            yield defect, evidence, _sum(calls) - missed - of_einsum + einsum
+        for missed in (macs_of(lost), *sorted(_partial_sums(lost), reverse=True)):
+            yield defect, evidence, macs_of(calls) - missed
+            yield defect, evidence, macs_of(calls) - missed - of_einsum + einsum
     if einsum != of_einsum:
         evidence = f"its rule for einsum counts {einsum:,} where {of_einsum:,} are multiplied"
-        yield "einsum", evidence, _sum(calls) - of_einsum + einsum
+        yield "einsum", evidence, macs_of(calls) - of_einsum + einsum
 
 
 def _of_torch(counted: Counted, calls: Sequence[Call]) -> Predictions:
@@ -108,7 +108,7 @@ def _of_torch(counted: Counted, calls: Sequence[Call]) -> Predictions:
     found = [(NO_RULE, f"it has no rule for {names}")] * bool(unknown) + [(GROUPS, IGNORED)] * bool(excess)
     if found:
         defects, evidence = ([pair[i] for pair in found] for i in (0, 1))
-        yield ", ".join(defects), "; ".join(evidence), _sum(calls) - _sum(unknown) + excess
+        yield ", ".join(defects), "; ".join(evidence), macs_of(calls) - macs_of(unknown) + excess
 
 
 def _is(call: Call, operator: str) -> bool:
@@ -130,5 +130,6 @@ def _partial_sums(calls: Sequence[Call]) -> set[int]:
     return {sum(part) for size in range(len(macs)) for part in combinations(macs, size)}
 
 
-def _sum(calls: Iterable[Call]) -> int:
+def macs_of(calls: Iterable[Call]) -> int:
+    """Return the MACs of calls."""
     return int(sum(call.cost.macs for call in calls))

@@ -59,13 +59,7 @@ def _check_steady(network: Network, inputs: Inputs, traced: Trace) -> None:
         raise UndefinedCostError(differing)
 
 
-def verify_module(
-    model: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None = None,
-    *,
-    title: str = "model",
-) -> NetworkReport:
+def verify_module(model: nn.Module, args: Sequence[Any], *, title: str = "model") -> NetworkReport:
     """Verify a module in memory; its counters run in this process, on copies of its tensors and inputs.
 
     The module is left as it was, except that lazy parameters are materialised.
@@ -80,7 +74,7 @@ def verify_module(
     with unchanged(model) as model:
         device = next((p.device.type for p in (*model.parameters(), *model.buffers())), "cpu")
         network = _InMemory(Name(title, "memory"), model, device)
-        inputs = Inputs(made=(tuple(args), dict(kwargs or {})), source=title)
+        inputs = Inputs(made=(tuple(args), {}), source=title)
         traced, notes = _traced(network, inputs)
         if differing := differs_between_values(network, inputs, traced):
             raise UndefinedCostError(differing)

@@ -84,25 +84,3 @@ def attention_macs(query: Shape, key: Shape, value: Shape) -> Size:
     True
     """
     return elements(query[:-1]) * key[-2] * (query[-1] + value[-1])
-
-
-def recurrent_macs(
-    steps: Size,
-    gates: int,
-    inputs: Size,
-    hidden: Size,
-    *,
-    output: Size | None = None,
-    projected: bool = False,
-) -> Size:
-    """Return the MACs of one direction of one recurrent layer; `steps` are sequence length times batch.
-
-    gates: 4 for LSTM, 3 for GRU, 1 for RNN. `output` is the size of the state that is fed back: `hidden`, or
-    the size of an LSTM's projection, which is one more product of hidden and output.
-
-    >>> recurrent_macs(10, 4, 8, 6) == 10 * 4 * 6 * (8 + 6)
-    True
-    """
-    fed_back = hidden if output is None else output
-    macs = gates * hidden * (inputs + fed_back)
-    return steps * (macs + (hidden * fed_back if projected else 0))

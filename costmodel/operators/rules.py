@@ -40,6 +40,5 @@ RULES: Mapping[str, Rule] = {
     "elementwise": Rule("elementwise", 1),
 }
 
-KINDS = (*MULTIPLYING, *RULES, *FREE, "unknown")
 PARTS = ("bias", *dict.fromkeys(rule.part for rule in RULES.values()))
 COST_FIELDS: Mapping[str, str] = {part: f"{part}_ops" for part in PARTS}  # of `Cost`, by part

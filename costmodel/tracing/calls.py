@@ -27,7 +27,7 @@ class Call:
     function: str  # what the code called: "conv2d"; "" if it called the operator itself
     module: str  # path of the innermost module that ran; "" is the model
     execution: int  # 1 for the module's first run
-    kind: str  # one of KINDS in costmodel.operators.rules
+    kind: str  # a key of RULES in costmodel.operators.rules, one of MULTIPLYING or FREE, or "unknown"
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
     cost: Cost

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -58,20 +57,6 @@ def test_attention_counts_scores_and_values() -> None:
     macs = contraction.attention_macs(query.shape, key.shape, value.shape)
     assert macs == counted(lambda: (query @ key.mT) @ value) == 4 * 5 * 7 * (8 + 3)
     assert contraction.attention_macs((5, 8), (7, 8), (7, 3)) == 5 * 7 * (8 + 3)
-
-
-@pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
-def test_recurrent_layers_have_a_product_per_weight_and_step(kind: Any, gates: int) -> None:
-    layer, steps = kind(8, 6), 10
-    weights = sum(p.numel() for p in layer.parameters() if p.dim() == 2)
-    assert contraction.recurrent_macs(steps, gates, 8, 6) == steps * weights
-
-
-def test_a_projection_is_fed_back_and_is_a_product_of_its_own() -> None:
-    layer = nn.LSTM(8, 6, proj_size=2)
-    weights = sum(p.numel() for p in layer.parameters() if p.dim() == 2)
-    assert contraction.recurrent_macs(10, 4, 8, 6, output=2, projected=True) == 10 * weights
-    assert contraction.recurrent_macs(10, 4, 8, 6, output=2) == 10 * (weights - 6 * 2)
 
 
 def test_rules_look_at_the_first_tensor() -> None:
