@@ -48,9 +48,10 @@ def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verificati
     """Run a network, count it, and compare every count with the formulas.
 
     model: the name of a CIFAR ResNet, with the options of `costmodel.network` and `batch`; or any
-        `nn.Module`, which is run on `inputs`.
+        `nn.Module`, which is run on copies of `inputs`, and left as it was.
 
-    Raises ValueError if a name is unknown, an option is out of range, or the module does not run.
+    Raises ValueError if a name is unknown, an option is out of range, the module does not run, or its cost
+    depends on values.
 
     >>> verify("resnet8", alpha="1/4", paths=["LL"]).verdict
     'agrees'
