@@ -9,6 +9,8 @@ from math import prod
 from types import CodeType
 from typing import Any
 
+from costmodel.reconcile.events import Shape
+
 _ALLOWED = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Load,
     ast.Constant, ast.Subscript, ast.Slice, ast.Tuple, ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod,
@@ -140,6 +142,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sum": sum,
     "int": int,
     "is_text": _is_text,
+    "is_shape": lambda value: isinstance(value, Shape),
     "is_tuple": lambda value: isinstance(value, tuple),
     "fails": _fails,
     "alphabetical": _alphabetical,

@@ -109,3 +109,17 @@ def test_terms_name_what_is_counted(capsys: Any) -> None:
     found = predicted("fvcore", "a complex convolution")
     assert [(term.what, term.amount) for term in found.terms] == [("convolutions", 0)]
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["deepspeed", "deepspeed-macs", "calflops", "calflops-macs"])
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [("sublists", "an einsum of lists"), ("an image without a batch", "an image without a batch")],
+)
+def test_where_a_counter_stops_it_is_not_predicted(name: str, case: str, why: str) -> None:
+    with pytest.raises(NoPriceError, match=f"^{name} is not predicted .*: it stops at {why}$"):
+        predicted(name, case)
+    if installed_version(name, counters()[name].package) is not None and "deepspeed" in name:
+        make, x, _ = CASES[case]  # calflops leaves torch patched
+        with pytest.raises((AttributeError, AssertionError)):
+            run(name, make().eval(), (x,), {})
