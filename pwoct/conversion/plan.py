@@ -107,6 +107,8 @@ def refused_before(model: nn.Module) -> dict[str, str]:
             found[name] = "the network consists only of this convolution"
         elif conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks:
             found[name] = "it has hooks"
+        elif "forward" in vars(conv):
+            found[name] = "its forward is not that of its class"
         elif any(id(p) in shared for p in conv.parameters()):
             found[name] = "its weight is shared with another layer"
     return found
@@ -274,6 +276,7 @@ def _whole_groups(groups: int, layout: BranchLayout, c_out: int) -> BranchLayout
 def _watching(model: nn.Module, names: Mapping[str, nn.Conv2d], run: _DryRun) -> Iterator[None]:
     """Let convolutions take part in a dry run: their `forward` is replaced while it lasts."""
     modes = {module: module.training for module in model.modules()}
+    own = {conv: vars(conv)["forward"] for conv in names.values() if "forward" in vars(conv)}
     model.eval()
     for name, conv in names.items():
         vars(conv)["forward"] = partial(run.convolve, name, conv)
@@ -281,7 +284,9 @@ def _watching(model: nn.Module, names: Mapping[str, nn.Conv2d], run: _DryRun) ->
         yield
     finally:
         for conv in names.values():
-            vars(conv).pop("forward", None)
+            del vars(conv)["forward"]
+        for conv, forward in own.items():
+            vars(conv)["forward"] = forward
         for module, mode in modes.items():
             module.training = mode
 

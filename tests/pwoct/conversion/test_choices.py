@@ -119,6 +119,28 @@ def test_later_choices_replace_parts_of_earlier_ones() -> None:
     ]
 
 
+@pytest.mark.parametrize("change", ["hook", "forward"])
+def test_a_convolution_that_does_more_than_its_class_stays(change: str) -> None:
+    network, calls = Deep().eval(), []
+    conv = network.layers[3]
+    assert isinstance(conv, nn.Conv2d)
+    if change == "hook":
+        conv.register_forward_hook(lambda module, given, result: calls.append("hook"))
+    else:
+        own = conv.forward
+        conv.forward = lambda x: (calls.append("forward"), own(x))[1]  # type: ignore[method-assign]
+    made = pwoct.convert(network, alpha="1/4", inputs=SHAPE)
+    reasons = {layer.name: layer.reason for layer in pwoct.conversion_of(made).kept}
+    assert (
+        reasons["layers.3"]
+        == {"hook": "it has hooks", "forward": "its forward is not that of its class"}[change]
+    )
+    calls.clear()
+    for one in (network, made):
+        one(torch.zeros(SHAPE))
+    assert calls == [change, change]
+
+
 def test_a_bottleneck_is_refused_where_none_of_the_named_layers_can_have_one() -> None:
     message = "layers: 'g*' asks for bottlenecks (HL,LH), but matches only 1x1 or grouped convolutions"
     with pytest.raises(ValueError, match=re.escape(message)):
