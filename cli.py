@@ -94,7 +94,8 @@ class PwoctGroup(TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except ShownError as error:
-            error.message += given_as(args[0])
+            if args:  # none are left after a bare --
+                error.message += given_as(args[0])
             raise
 
 

@@ -72,6 +72,7 @@ Run = Callable[..., Any]
         (["--between", "relu"], "between must be one of none, bn, bn_relu, got relu"),
         (["--alpha", "1/4", "explain", "octave"], "--alpha before the subcommand explain"),
         (["nonsense"], "No such command 'nonsense'."),
+        (["--", "--alpha", "0"], "No such command '--alpha'."),
         (["ResNet-20"], "pwoct-cost --model resnet20, or to a command: pwoct-cost cost resnet20."),
         (["net.py:Net(3)"], "given to a command: pwoct-cost cost 'net.py:Net(3)'."),
         (["serach"], "Did you mean 'search'?"),

@@ -9,7 +9,6 @@ from costmodel.commands.shared.request import (
     Request,
 )
 from costmodel.commands.shared.showing import show
-from costmodel.commands.shared.word import CHOICES
 from costmodel.convention import Cost
 from costmodel.operators.layer import Layer, layer_notes
 from costmodel.operators.registry import layer_cost, layer_kinds, operator
@@ -21,7 +20,7 @@ from costmodel.tables.layer import kinds_table, quantities, quantities_table, sp
 
 def show_one_layer(op: str, request: Request) -> None:
     """Cost one layer of a kind, and show the other kinds beside it."""
-    check_choice("op", op, CHOICES["op"])
+    check_choice("op", op, (*layer_kinds(), "transposed"))
     request = _without_idle(op, request)
     if request.layer.dim != 2 or op == "transposed":
         cost, kinds = _spatial(op, request)
