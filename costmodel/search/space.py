@@ -15,7 +15,7 @@ from costmodel.grids.grid import LARGEST, PATH_SUBSETS, IntArray, Ratios, ratios
 from costmodel.networks.resnet import ResNetDesign, resnet
 from costmodel.networks.stages import path_set
 from costmodel.operators.octave import PATHS
-from costmodel.rounding import WIDTH_RULES, check_alpha, check_beta
+from costmodel.rounding import check_alpha, check_beta
 from costmodel.sizes import check_choice, check_sizes
 
 TIED = ("alpha", "beta", "paths")
@@ -183,12 +183,10 @@ def constrained(
 
 def _check_networks(space: Space) -> None:
     """Build the most demanding network of each depth and width rule: it raises what `resnet` raises."""
-    check_sizes(**{name: space.options[name] for name in ("classes",) if name in space.options})
     for width in space.width_list:
         check_sizes(width=width)
     options = {**space.options, "width": min(space.width_list)}
     for rule in space.width_rules:
-        check_choice("width rule", rule, WIDTH_RULES)
         for depth in space.depths:
             resnet(
                 depth,

@@ -82,6 +82,11 @@ def test_plain_networks_are_counted_within_what_stages_share() -> None:
         assert search(plain).count.tolist() == [plain.size]
 
 
+def test_the_simplest_set_of_paths_comes_first() -> None:
+    given = [("HH", "LL"), ("HL", "LH", "LL"), ("HL",), ("LH", "LL"), ()]
+    assert list(map(len, space(path_sets=given).path_sets)) == [0, 1, 2, 2, 3]
+
+
 def test_space_size() -> None:
     assert space(alphas=[0, "1/4"], betas=[2, 3, 4], per_stage=True).size == (2 * 3 * 16) ** 3
     tied = space([20, 56], [0, "1/4"], [2], per_stage=True, constraints=["same-paths"])
@@ -110,7 +115,9 @@ def test_a_space_refuses_bad_values(arguments: dict[str, Any], message: str) -> 
 
 def test_a_space_too_large_for_memory_or_64_bits_is_refused() -> None:
     many = [Fraction(i, 4000) for i in range(1000)]
-    assert space(alphas=many).size == 16_000  # where all stages share it, no alphas before are combined
+    # Where all stages share it, no alphas before are combined: exactly as many as fit.
+    most = [Fraction(i, 125) for i in range(125, 250)]
+    assert space(alphas=many, betas=most).size == 2_000_000
     with pytest.raises(ValueError, match="a stage may have at most 2,000,000 choices"):
         space(alphas=many, per_stage=True)
     with pytest.raises(ValueError, match=r"at most 9,223,372,036,854,775,807 configurations, got"):
