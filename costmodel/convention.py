@@ -112,9 +112,26 @@ class Cost:
         """Return the cost with a function applied to every quantity."""
         return Cost(*map(function, _values(self)))
 
+    def __radd__(self, other: object) -> Cost:
+        """Let `sum` start from 0."""
+        return self if other == 0 else NotImplemented
+
     def subs(self, values: Mapping[Any, Any]) -> Cost:
-        """Return the cost with symbols replaced; whole numbers come back as Python integers."""
-        return self.map(lambda value: whole(sp.sympify(value).subs(values)))
+        """Return the cost with symbols, or names of symbols, replaced; whole numbers come back as integers.
+
+        Raises ValueError if there is no symbol of a name.
+
+        >>> c = sp.Symbol("c", positive=True, integer=True)
+        >>> Cost(weights=9*c**2).subs({"c": 4}).params
+        144
+        """
+        expressions = [value for value in _values(self) if isinstance(value, sp.Basic)]
+        symbols = {symbol.name: symbol for value in expressions for symbol in value.free_symbols}
+        if unknown := [key for key in values if isinstance(key, str) and key not in symbols]:
+            known = f"there are {', '.join(sorted(symbols))}" if symbols else "it has none"
+            raise ValueError(f"the cost has no symbol {', '.join(unknown)}: {known}")
+        chosen = {symbols[key] if isinstance(key, str) else key: value for key, value in values.items()}
+        return self.map(lambda value: whole(sp.sympify(value).subs(chosen)))
 
     def to_dict(self) -> dict[str, int | str]:
         """Return every quantity by its name: an integer, or the text of a formula.
@@ -122,7 +139,7 @@ class Cost:
         >>> Cost(weights=144, macs=9216).to_dict()["params"]
         144
         """
-        names = ("params", "macs", "macs_training", "element_ops", *QUANTITIES)
+        names = dict.fromkeys((*_SUMS, *QUANTITIES))
         values = {name: getattr(self, name) for name in names}
         return {
             name: value if isinstance(value, int) else str(sp.factor_terms(value))
@@ -135,7 +152,11 @@ class Cost:
         >>> c, m = sp.symbols("c m", positive=True, integer=True)
         >>> Cost(weights=c*m + 9*m**2 + m*c).formula("weights")
         'm*(2*c + 9*m)'
+
+        Raises ValueError if there is no such quantity.
         """
+        if quantity not in (known := dict.fromkeys((*_SUMS, *QUANTITIES))):
+            raise ValueError(f"quantity must be one of {', '.join(known)}, got {quantity}")
         return str(sp.factor_terms(getattr(self, quantity)))
 
     def latex(self, quantity: str) -> str:
@@ -143,6 +164,7 @@ class Cost:
         return str(sp.latex(sp.factor_terms(getattr(self, quantity))))
 
 
+_SUMS = ("params", "macs", "macs_training", "element_ops")
 QUANTITIES: tuple[str, ...] = tuple(field.name for field in fields(Cost))
 ELEMENT_OPS: tuple[str, ...] = tuple(name for name in QUANTITIES if name.endswith("_ops"))
 _values: Callable[[Cost], tuple[Size, ...]] = attrgetter(*QUANTITIES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from numbers import Real
 from typing import TypeAlias
 
 import sympy as sp
@@ -31,10 +32,12 @@ def as_ratio(value: Fraction | float | str, name: str = "a ratio") -> Fraction:
     >>> as_ratio("1/4"), as_ratio(0.1)
     (Fraction(1, 4), Fraction(1, 10))
     """
-    text = repr(value) if isinstance(value, float) else value
+    if isinstance(value, Fraction):
+        return value
+    text = str(value) if isinstance(value, Real) else value  # numpy's numbers too
     try:
         return Fraction("" if isinstance(text, str) and _HUGE_EXPONENT.search(text) else text)
-    except (ValueError, OverflowError, ZeroDivisionError):
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         raise ValueError(f"{name} must be a number such as 0.25 or 1/4, got {value}") from None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from costmodel.networks.resnet import ResNetDesign, resnet
-from costmodel.networks.stages import STAGES, path_set, per_stage
+from costmodel.networks.stages import STAGES, path_set, paths_per_stage, per_stage
 from costmodel.networks.wording import stage_words
 from costmodel.operators.octave import PATHS
 from costmodel.rounding import RatioLike, as_ratio
@@ -66,8 +66,16 @@ def path_masks(subsets: Iterable[PathSet | Sequence[PathSet]]) -> IntArray:
     >>> path_masks([(), ("HL", "LL")]).tolist()
     [0, 10]
     """
-    rows = _rows(map(tuple, subsets), lambda subset: all(isinstance(path, str) for path in subset))
+    rows = _rows(map(_sets, subsets), lambda subset: all(isinstance(path, str) for path in subset))
     return _array([[sum(1 << PATHS.index(path) for path in path_set(s)) for s in row] for row in rows])
+
+
+def _sets(subset: Any) -> tuple[Any, ...]:
+    """Return a set of paths, or three of them, one per stage; a text may be either."""
+    if not isinstance(subset, str):
+        return tuple(subset)
+    first, *others = paths_per_stage(subset)
+    return tuple(first) if all(other == first for other in others) else (first, *others)
 
 
 def _rows(values: Iterable[Any], is_one: Callable[[Any], bool]) -> list[tuple[Any, ...]]:

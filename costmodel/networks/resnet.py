@@ -9,7 +9,7 @@ from typing import Any
 
 from costmodel.networks.network import Backbone, fold, record_resnet
 from costmodel.networks.stages import STAGES, Stage, paths_per_stage, per_stage
-from costmodel.operators.octave import PATHS, PathConvolution, PathRequest
+from costmodel.operators.octave import PATHS, STRIDE_RULES, PathConvolution, PathRequest
 from costmodel.operators.pwise_octave import BETWEEN, compressing
 from costmodel.operators.recorder import Operator
 from costmodel.rounding import (
@@ -112,6 +112,7 @@ def resnet(
     if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise ValueError(f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got {depth}")
     check_choice("width rule", width_rule, WIDTH_RULES)
+    check_choice("stride rule", stride_rule, STRIDE_RULES)
     check_choice("between", between, BETWEEN)
     alphas = [check_alpha(a) for a in per_stage(alpha, "alpha")]
     betas = [check_beta(b) for b in per_stage(beta, "beta")]

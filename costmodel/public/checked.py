@@ -57,13 +57,18 @@ def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verificati
     'agrees'
     """
     if isinstance(model, str):
+        if len(inputs):
+            raise ValueError("a network that is named takes size and batch, no inputs")
         return _verify_named(model, **options)
     if options:
         raise ValueError(f"a module that is given takes no options, got {', '.join(options)}")
+    import torch
+
     from costmodel.checks.foreign_report import layer_table
     from costmodel.checks.verify_foreign import verify_module
 
-    report = verify_module(model, list(inputs))
+    args = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    report = verify_module(model, args)
     table = layer_table(report, short=False)
     return Verification(report.verdict, report.differences, report.numbers_compared, Rows.of(table))
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from costmodel.convention import Cost
 from costmodel.networks.stages import path_set
 from costmodel.operators.layer import Layer, layer_notes, path_formulas
+from costmodel.operators.octave import STRIDE_RULES
+from costmodel.operators.pwise_octave import BETWEEN
 from costmodel.operators.registry import layer_cost, operator
 from costmodel.public.rows import Rows
-from costmodel.rounding import RatioLike, check_alpha, check_beta
-from costmodel.sizes import pair, plain
+from costmodel.rounding import WIDTH_RULES, RatioLike, check_alpha, check_beta
+from costmodel.sizes import check_choice, pair, plain
 from costmodel.tables.counting import Totals
 from costmodel.tables.layer import layer_table
+
+BRANCHES_ONLY = ("alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between")
 
 
 @dataclass(frozen=True)
@@ -27,18 +32,34 @@ class CostedLayer:
         """Return the cost of the layer, in exact integers."""
         return layer_cost(self.op, self.sizes)
 
+    @property
+    def has_branches(self) -> bool:
+        """Whether it is an octave layer, with bottlenecks or without."""
+        return operator(self.op).has_branches
+
     def formula(self) -> dict[str, Cost]:
-        """Return the cost as formulas: of each path, or of the operator if it has no branches."""
-        entry = operator(self.op)
-        return path_formulas(self.sizes) if entry.has_branches else dict(entry.formulas())
+        """Return the cost as formulas: of each path, or of the operator if it has no branches.
+
+        Of an operator they are in b, c_in, c_out, g, the kernel k_h and k_w, and the output's h and w. Of a
+        path they are for one image, in its channels c_H and c_L, the width m of a bottleneck, the kernel k,
+        and the size h, w of the output's high branch.
+        """
+        return path_formulas(self.sizes) if self.has_branches else dict(operator(self.op).formulas())
 
     def per_path(self) -> Rows:
-        """Return one row per path, their sum, and the standard convolution of the same sizes."""
-        return Rows.of(layer_table(self.sizes, Totals()))
+        """Return one row per path, their sum, and the standard convolution of the same sizes.
+
+        Of a layer without branches, the layer is the only row.
+        """
+        if self.has_branches:
+            return Rows.of(layer_table(self.sizes, Totals()))
+        cost = self.cost()
+        channels = f"{self.sizes.c_in}→{self.sizes.c_out}"
+        return Rows([{"path": self.op, "channels": channels, "params": cost.params, "macs": cost.macs}])
 
     def notes(self) -> list[str]:
         """Return one note for each size that the rounding rule changed."""
-        return layer_notes(self.sizes)
+        return layer_notes(self.sizes) if self.has_branches else []
 
 
 def layer(
@@ -65,26 +86,37 @@ def layer(
 ) -> CostedLayer:
     """Return a layer to be costed; `size` is the input's (h, w).
 
-    Without `op`, the choices decide: pwise if there are paths, octave if there is an alpha, else standard.
-    Raises ValueError if a value is out of range or the kind of layer cannot have these sizes.
+    op: standard, pointwise, depthwise, separable, octave or pwise. Without it, the choices decide: pwise if
+        there are paths, octave if there is an alpha, else standard.
+    padding: on each side; by default the one that keeps the size at stride 1.
+    alpha, alpha_in, alpha_out: shares of low-frequency channels, of both ends or of one.
+    paths: those that are bottlenecks, of HH, HL, LH and LL; or a text, "HL,LH", "all" or "none".
+    width_rule: the width of a bottleneck is out, in, min or mean over beta.
+    stride_rule: where a stride acts: A, B or C.
+    between: what a bottleneck has between its convolutions: none, bn or bn_relu.
+
+    Raises ValueError if a value is out of range, or the kind of layer cannot have these sizes or has no such
+    option.
 
     >>> layer(alpha="1/4").cost().macs
     1585152
     >>> layer(alpha="1/4", paths=["LL"]).formula()["LL"].formula("params")
     'm*(2*c_L + k**2*m)'
     """
+    check_choice("width rule", width_rule, WIDTH_RULES)
+    check_choice("stride rule", stride_rule, STRIDE_RULES)
+    check_choice("between", between, BETWEEN)
     compressed = path_set(paths)
-    ends = [alpha if end is None else end for end in (alpha_in, alpha_out)]
-    one, two = (check_alpha(end, name) for end, name in zip(ends, ("alpha_in", "alpha_out"), strict=True))
+    one, two = _alphas(alpha, alpha_in, alpha_out)
     sizes = Layer(
-        plain(c_in),
-        plain(c_out),
+        _number(c_in, "c_in"),
+        _number(c_out, "c_out"),
         pair(size),
         pair(kernel),
-        plain(stride),
+        _number(stride, "stride"),
         None if padding is None else pair(padding),
-        plain(dilation),
-        plain(groups),
+        _number(dilation, "dilation"),
+        _number(groups, "groups"),
         bias,
         one,
         two,
@@ -93,8 +125,39 @@ def layer(
         width_rule,
         stride_rule,
         between,
-        plain(batch),
+        _number(batch, "batch"),
     )
-    made = CostedLayer(op or ("pwise" if compressed else "octave" if one or two else "standard"), sizes)
+    kind = op or ("pwise" if compressed else "octave" if one or two else "standard")
+    if op is not None:
+        _check_idle(op, sizes)
+    made = CostedLayer(kind, sizes)
     made.cost()  # refuses what does not exist
     return made
+
+
+def _alphas(
+    alpha: RatioLike, alpha_in: RatioLike | None, alpha_out: RatioLike | None
+) -> tuple[Fraction, Fraction]:
+    both = check_alpha(alpha)
+    one = both if alpha_in is None else check_alpha(alpha_in, "alpha_in")
+    return one, both if alpha_out is None else check_alpha(alpha_out, "alpha_out")
+
+
+def _number(value: int, name: str) -> int:
+    if isinstance(value, Iterable):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    return plain(value)
+
+
+def _check_idle(kind: str, layer: Layer) -> None:
+    """Raise ValueError if a layer has a value, other than the default, that its kind does not have."""
+    default = Layer()
+    entry = operator(kind)
+    idle = dict(entry.fixed)
+    if not entry.has_branches:
+        idle |= {f"a {kind} layer has no branches": BRANCHES_ONLY}
+    for reason, names in idle.items():
+        for name in names:
+            if (value := getattr(layer, name)) != getattr(default, name):
+                shown = ",".join(sorted(value)) if isinstance(value, frozenset) else value
+                raise ValueError(f"{name} does not apply: {reason}, got {shown}")

@@ -7,11 +7,14 @@ from typing import Any
 
 from costmodel.convention import Cost
 from costmodel.networks.closed_form import closed_form
-from costmodel.networks.resnet import ResNetDesign, named, rounding_notes
+from costmodel.networks.resnet import ResNetDesign, named, resnet, rounding_notes
 from costmodel.networks.stages import STAGES
-from costmodel.networks.wording import describe, options_of
+from costmodel.networks.wording import describe
+from costmodel.networks.wording import options_of as typed
 from costmodel.operators.recorder import cost_of, saved_elements
+from costmodel.public.arguments import check_options, options_of
 from costmodel.public.rows import Rows
+from costmodel.sizes import check_sizes, plain
 from costmodel.tables.counting import Totals
 from costmodel.tables.diff import diff_table
 from costmodel.tables.network import network_table, per_layer_table
@@ -25,12 +28,15 @@ class CostedNetwork:
 
     def cost(self, batch: int = 1) -> Cost:
         """Return the cost of the network, in exact integers."""
+        batch = plain(batch)
         operators = self.design.operators(batch) if batch != 1 else self.design.folded()
         return cost_of(operators)
 
     def saved_bytes(self, batch: int = 1, element_bytes: int = 4) -> int:
         """Return the bytes that a training step saves for the backward pass."""
-        return int(saved_elements(self.design.operators(batch))) * element_bytes
+        element_bytes = plain(element_bytes)
+        check_sizes(element_bytes=element_bytes)
+        return int(saved_elements(self.design.operators(plain(batch)))) * element_bytes
 
     def formula(self, form: str = "channels") -> Cost:
         """Return the cost as formulas for every depth 6n + 2 with n >= 2.
@@ -78,7 +84,7 @@ class CostedNetwork:
     def to_dict(self) -> dict[str, Any]:
         """Return the network's choices and its cost as plain values."""
         said = {"model": f"resnet{self.design.backbone.depth}", **describe(self.design.stages)}
-        return said | {"options": options_of(self.design), "cost": self.cost().to_dict()}
+        return said | {"options": typed(self.design), "cost": self.cost().to_dict()}
 
 
 def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
@@ -86,11 +92,12 @@ def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
 
     Options: alpha, beta and paths, one value or three, one per stage; width_rule, stride_rule, between,
     shortcut, width, classes, in_channels, size. Raises ValueError if the name is unknown or a value is
-    out of range.
+    out of range, and TypeError if an option is unknown.
 
     >>> network("resnet56", alpha="1/4", beta=2, paths=["HL", "LH", "LL"]).cost().macs
     79309440
     """
+    check_options(options, options_of(resnet), "a network")
     return CostedNetwork(named(model, **options))
 
 

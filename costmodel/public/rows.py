@@ -38,6 +38,11 @@ class Rows(Sequence[dict[str, Any]]):
     def __getitem__(self, index: int | slice) -> dict[str, Any] | Rows:
         return Rows(self._rows[index]) if isinstance(index, slice) else self._rows[index]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) and (self._rows, self.total) == (other._rows, other.total)
+
+    __hash__ = None  # type: ignore[assignment]  # rows can change
+
     def __repr__(self) -> str:
         keys = ", ".join(self._rows[0]) if self._rows else ""
         return f"<{len(self)} rows: {keys}>"

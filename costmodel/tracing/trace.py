@@ -31,7 +31,8 @@ def trace(
 ) -> Trace:
     """Return the operators that run when a module is called on inputs, with their costs.
 
-    The module is left as it was, except that lazy parameters are materialised. Inputs are tensors, or
+    The module is left as it was, except that lazy parameters are materialised. `args` are its positional
+    inputs; a lone tensor is a single one. Inputs are tensors, or
     anything that contains tensors; only their shapes and dtypes matter, except to code that reads values.
     With `training`, one training step is traced too. Code that needs values runs on the CPU, unless
     `with_values` is False.
@@ -41,6 +42,7 @@ def trace(
     >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
     144
     """
+    args = (args,) if isinstance(args, torch.Tensor) else args
     materialise(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)

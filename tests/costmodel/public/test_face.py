@@ -105,7 +105,7 @@ def test_a_layer_is_what_its_choices_make_it() -> None:
 
 
 def test_a_layer_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^alpha_in must be in \[0, 1\], got 2$"):
+    with pytest.raises(ValueError, match=r"^alpha must be in \[0, 1\], got 2$"):
         costmodel.layer(alpha=2)
     with pytest.raises(ValueError, match=r"^groups must divide the channels 16 -> 16, got 3$"):
         costmodel.layer(groups=3)
