@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import sympy as sp
+import torch
 from torch import nn
 
 from costmodel.checks.compared import uncovered_but_counted
@@ -74,7 +75,8 @@ def verify_module(model: nn.Module, args: Sequence[Any], *, title: str = "model"
     with unchanged(model) as model:
         device = next((p.device.type for p in (*model.parameters(), *model.buffers())), "cpu")
         network = _InMemory(Name(title, "memory"), model, device)
-        inputs = Inputs(made=(tuple(args), {}), source=title)
+        given = (args,) if isinstance(args, torch.Tensor) else tuple(args)
+        inputs = Inputs(made=(given, {}), source=title)
         traced, notes = _traced(network, inputs)
         if differing := differs_between_values(network, inputs, traced):
             raise UndefinedCostError(differing)

@@ -48,7 +48,7 @@ def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verificati
     """Run a network, count it, and compare every count with the formulas.
 
     model: the name of a CIFAR ResNet, with the options of `costmodel.network` and `batch`; or any
-        `nn.Module`, which is run on copies of `inputs`, and left as it was.
+        `nn.Module`, which is run on copies of `inputs` (a list, or a lone tensor), and left as it was.
 
     Raises ValueError if a name is unknown, an option is out of range, the module does not run, or its cost
     depends on values.
@@ -62,13 +62,10 @@ def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verificati
         return _verify_named(model, **options)
     if options:
         raise ValueError(f"a module that is given takes no options, got {', '.join(options)}")
-    import torch
-
     from costmodel.checks.foreign_report import layer_table
     from costmodel.checks.verify_foreign import verify_module
 
-    args = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-    report = verify_module(model, args)
+    report = verify_module(model, inputs)
     table = layer_table(report, short=False)
     return Verification(report.verdict, report.differences, report.numbers_compared, Rows.of(table))
 
