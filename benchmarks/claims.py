@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from costmodel.digits import parse_figure
 from costmodel.models import load
@@ -70,7 +71,7 @@ def counted(row: dict[str, str]) -> Counted:
     rules = [one for one in counters().values() if not one.reads_files]
     seen = observe(network.module, args, kwargs)
 
-    def again(**form: bool) -> Seen | None:
+    def again(**form: Any) -> Seen | None:
         try:
             return observe(network.module, args, kwargs, **form)
         except ValueError:  # an auxiliary head does not take every size

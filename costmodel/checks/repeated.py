@@ -99,7 +99,8 @@ def differs_between_instances(network: Network, inputs: Inputs) -> str:
         return ""
     with foreign(f"another {network.name.called} fails"):
         one, again, two = (
-            layers_of(trace(made.module, *inputs.values(made.device))) for made in (network, network, other)
+            layers_of(trace(made.module, *inputs.values(made.device), values=inputs.values))
+            for made in (network, network, other)
         )
     if found := first_difference(one, again, "the first run", "the second"):
         return f"{_UNSTEADY}: {found}"

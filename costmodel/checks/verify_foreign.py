@@ -150,13 +150,13 @@ def _traced(network: Network, inputs: Inputs) -> tuple[Trace, list[str]]:
     args, kwargs = inputs.values(network.device)
     doing = f"{network.name.text} does not run on {' and '.join(inputs.shapes)}"
     try:
-        return _run(doing, network.module, args, kwargs, training=True), []
+        return _run(doing, network.module, args, kwargs, training=True, values=inputs.values), []
     except ValueError as error:
-        whole = _run(doing, network.module, args, kwargs, training=False)
+        whole = _run(doing, network.module, args, kwargs, training=False, values=inputs.values)
         return whole, [f"training is not compared: {error}"]
 
 
-def _run(doing: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], **how: bool) -> Trace:
+def _run(doing: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], **how: Any) -> Trace:
     try:
         with foreign(doing):
             return trace(module, args, kwargs, **how)

@@ -27,6 +27,7 @@ from costmodel.tracing.raw import storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
 from costmodel.tracing.runs import FakeTensors, Tensors
 from costmodel.tracing.substitute import substituted
+from costmodel.tracing.trace import Values
 from costmodel.uncompiled import uncompiled
 
 
@@ -68,10 +69,12 @@ def observe(
     *,
     auxiliary: bool = False,
     written_out: bool = False,
+    values: Values | None = None,
 ) -> Seen:
     """Run a module in eval mode without gradients, and return what ran.
 
-    It runs on tensors without data where its code allows, else on the CPU. The module is left as it was.
+    It runs on tensors without data where its code allows, else on the CPU, on the inputs that `values` makes
+    or else on the given ones, with zeros for those without data. The module is left as it was.
     With `auxiliary`, modules with children are in train mode, so that auxiliary heads run; layers are not.
     With `written_out`, attention that is one operator runs as products of matrices and a softmax, as most
     networks wrote it before torch 2.0.
@@ -82,7 +85,8 @@ def observe(
         try:
             return _observed(module, args, kwargs or {}, FakeTensors(), auxiliary, written_out)
         except Exception:  # code that needs values fails in any way without data; a fault fails again
-            return _observed(module, args, kwargs or {}, Tensors(), auxiliary, written_out)
+            inputs = values() if values else (args, kwargs or {})
+            return _observed(module, *inputs, Tensors(), auxiliary, written_out)
     except Exception as error:  # the network's own code may raise anything
         raise ValueError(f"the network does not run: {told(error)}") from error
 

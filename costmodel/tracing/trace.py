@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from costmodel.failures import told
@@ -16,9 +16,12 @@ from costmodel.tracing.calls import Call, Trace, TraceError, Training, Undefined
 from costmodel.tracing.inventory import module_infos, parameter_counts
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
+from costmodel.tracing.running import tensors_in
 from costmodel.tracing.runs import FakeTensors, Run, Tensors, run
 
 REAL_BYTES = 4 * 2**30  # limit of what is allocated because code needs values
+
+Values = Callable[[], tuple[Sequence[Any], Mapping[str, Any]]]  # makes positional and keyword arguments
 
 
 def trace(
@@ -28,6 +31,7 @@ def trace(
     *,
     training: bool = False,
     with_values: bool = True,
+    values: Values | None = None,
 ) -> Trace:
     """Return the operators that run when a module is called on inputs, with their costs.
 
@@ -35,7 +39,8 @@ def trace(
     inputs; a lone tensor is a single one. Inputs are tensors, or
     anything that contains tensors; only their shapes and dtypes matter, except to code that reads values.
     With `training`, one training step is traced too. Code that needs values runs on the CPU, unless
-    `with_values` is False.
+    `with_values` is False: on the inputs that `values` makes, otherwise on the given ones, with zeros for
+    those without data.
 
     Raises TraceError, which names the module and the operator, if the module does not run.
 
@@ -49,10 +54,10 @@ def trace(
     except UndefinedCostError:
         raise
     except TraceError as error:
-        if not with_values or sum(p.numel() * p.element_size() for p in module.parameters()) > REAL_BYTES:
+        if not with_values or _bytes([*module.parameters(), *tensors_in([args, kwargs])]) > REAL_BYTES:
             raise
         without = str(error)
-    found = _traced(module, args, kwargs or {}, Tensors, training)
+    found = _traced(module, *(values() if values else (args, kwargs or {})), Tensors, training)
     return Trace(
         found.calls,
         found.parameters,
@@ -65,6 +70,10 @@ def trace(
         ),
         found.unsettled,
     )
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def trace_with_data(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:

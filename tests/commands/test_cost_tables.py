@@ -71,6 +71,27 @@ class Decides(nn.Module):
 
     def forward(self, x):
         return self.fc(x) if x.sum() > 0 else x
+
+class Times(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x, n, mask=None):
+        for _ in range(int(n) if mask is None else int(mask.sum())):
+            x = self.fc(x)
+        return x
+
+class Packed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(5, 6, batch_first=True)
+
+    def forward(self, x, lengths):
+        return self.rnn(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[0].data
+
+def five(): return torch.zeros(2, 8), torch.tensor(5)
+def lengths(): return torch.zeros(2, 7, 5), torch.tensor([7, 3])
 """
 NET = ("cost", "nets.py:Net", "--input", "2,2,6,5")
 CONV, FC, PRODUCT = 2 * 8 * 30 * 18, 2 * 2 * 5, 2 * 2 * 5
@@ -183,3 +204,34 @@ def test_that_code_needs_values_is_said_once(pwoct_cost: Run) -> None:
     result = pwoct_cost("cost", "nets.py:Decides", "--input", "2,4", "--format", "json").json
     (remark,) = (remark for remark in result["remarks"] if "needs values" in remark)
     assert remark.startswith("run on the CPU, since the code needs values: (model) fails in ")
+
+
+@pytest.mark.parametrize(
+    ("given", "macs"),
+    [
+        (("nets.py:Times", "--inputs", "nets.py:five"), 5 * 2 * 64),
+        (("nets.py:Packed", "--inputs", "nets.py:lengths"), (7 + 3) * 24 * (5 + 6)),
+        (
+            ("nets.py:Times", "--input", "2,8", "--input", "scalar:int64", "--input", "mask=3:bool"),
+            3 * 2 * 64,
+        ),
+    ],
+)
+def test_code_that_needs_values_runs_on_those_of_the_inputs(
+    pwoct_cost: Run, given: tuple[str, ...], macs: int
+) -> None:
+    assert totals(pwoct_cost("cost", *given, "--format", "json").json)["MACs"][0] == macs
+
+
+def test_whole_numbers_are_drawn_for_code_that_needs_them(pwoct_cost: Run) -> None:
+    from costmodel.models.inputs import parse
+
+    texts = ["2,8", "1:int64<10"]
+    drawn = int(parse(texts).values()[0][1])
+    given = ("nets.py:Times", *(word for text in texts for word in ("--input", text)), "--format", "json")
+    assert totals(pwoct_cost("cost", *given).json)["MACs"][0] == drawn * 2 * 64 > 0
+
+
+def test_counters_are_predicted_on_the_values_of_the_inputs(pwoct_cost: Run) -> None:
+    given = ("nets.py:Times", "--inputs", "nets.py:five", "--format", "json")
+    assert pwoct_cost("reconcile", *given).json["macs"] == 5 * 2 * 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
 from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, within
@@ -22,7 +22,7 @@ USUAL_SIDES = (224, 256, 299, 320, 384, 512, 640, 112, 160, 192, 240, 331)
 OTHER_SIZE = 2  # steps that a reading costs more if its input was not given
 
 
-def observed_on(found: NetworkOnInputs, **form: bool) -> Seen:
+def observed_on(found: NetworkOnInputs, **form: Any) -> Seen:
     """Return what runs when a network is called on its inputs, perhaps in another form (`observe`).
 
     Raises ValueError where it does not run.
@@ -31,6 +31,7 @@ def observed_on(found: NetworkOnInputs, **form: bool) -> Seen:
 
     args, kwargs = found.inputs.values(found.network.device)
     doing = f"{found.network.name.text} does not run on {found.inputs}"
+    form = {**form, "values": found.inputs.values}
     observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs, **form)
     return observed
 

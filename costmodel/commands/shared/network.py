@@ -160,7 +160,8 @@ def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:
 
     args, kwargs = found.inputs.values(found.network.device)
     doing = f"{found.network.name.text} does not run on {found.inputs}"
-    result: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, training=training)
+    how = {"training": training, "values": found.inputs.values}
+    result: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, **how)
     return result
 
 
