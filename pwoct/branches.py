@@ -20,9 +20,37 @@ class Octave(NamedTuple):
     low: Tensor | None
 
 
-def as_octave(x: Octave | Tensor) -> Octave:
-    """Return `x` with two branches; a tensor is a high branch alone."""
-    return x if isinstance(x, Octave) else Octave(x, None)
+def as_octave(x: Octave | Tensor | tuple[Tensor | None, Tensor | None]) -> Octave:
+    """Return `x` with two branches; a tensor is a high branch alone, a pair is (high, low).
+
+    Raises:
+        ValueError: if it is neither, or a branch is neither a tensor nor None.
+    """
+    if isinstance(x, Octave):
+        return x
+    if isinstance(x, tuple | list) and len(x) == 2 and all(b is None or _is_tensor(b) for b in x):
+        return Octave(*x)
+    if isinstance(x, tuple | list) or not _is_tensor(x):
+        raise ValueError(f"a feature map must be a tensor or a pair of tensors (high, low), got {_told(x)}")
+    return Octave(x, None)
+
+
+def check_batched(x: Tensor) -> None:
+    """Raise ValueError unless a feature map is (n, c, h, w)."""
+    if isinstance(x, Tensor) and x.dim() != 4:  # what stands for a tensor, as in torch.fx, has no number
+        hint = ": x[None] is a batch of one image" if x.dim() == 3 else ""
+        raise ValueError(f"a feature map must be a batch (n, c, h, w), got shape {tuple(x.shape)}{hint}")
+
+
+def _is_tensor(x: object) -> bool:
+    """Whether torch's functions take it as a tensor: one, or what stands for one (`OctaveTensor`)."""
+    return isinstance(x, Tensor) or hasattr(type(x), "__torch_function__")
+
+
+def _told(x: object) -> str:
+    if isinstance(x, tuple | list):
+        return f"{type(x).__name__} of ({', '.join(type(item).__name__ for item in x)})"
+    return type(x).__name__
 
 
 def pool(x: Tensor, by: int = 2) -> Tensor:
@@ -128,7 +156,8 @@ def per_branch(f: Callable[[Tensor], Tensor], x: Octave) -> Octave:
 class OctBatchNorm2d(nn.Module):
     """Batch normalisation of each branch, in the children `high` and `low`.
 
-    Takes and returns (n, c_H, h, w) and (n, c_L, ceil(h/2), ceil(w/2)).
+    Takes (n, c_H, h, w) and (n, c_L, ceil(h/2), ceil(w/2)), or a tensor, which is a high branch alone;
+    returns an `Octave` of these shapes.
 
     Raises:
         ValueError: if `channels` is below 1 or `alpha` outside [0, 1].
@@ -143,9 +172,13 @@ class OctBatchNorm2d(nn.Module):
         self.high = nn.BatchNorm2d(split.high) if split.high else None
         self.low = nn.BatchNorm2d(split.low) if split.low else None
 
-    def forward(self, x: Octave) -> Octave:
-        """Normalise both branches."""
-        high, low = x
+    def forward(self, x: Octave | Tensor) -> Octave:
+        """Normalise both branches.
+
+        Raises:
+            ValueError: if a branch is missing or too many, or has other channels than the layer.
+        """
+        high, low = as_octave(x)
         return Octave(_through(self.high, high, "high"), _through(self.low, low, "low"))
 
 
@@ -153,4 +186,15 @@ def _through(module: nn.Module | None, x: Tensor | None, branch: str) -> Tensor 
     if (module is None) != (x is None):
         needs, got = ("no", "one") if module is None else ("a", "none")
         raise ValueError(f"this layer needs {needs} {branch} branch, got {got}")
-    return x if module is None or x is None else module(x)
+    if module is None or x is None:
+        return x
+    check_batched(x)
+    _check_channels(module, x, branch)
+    return module(x)  # type: ignore[no-any-return]
+
+
+def _check_channels(norm: nn.Module, x: Tensor, branch: str) -> None:
+    """Compare numbers alone: to compare a symbolic size would fix it."""
+    needed, got = getattr(norm, "num_features", None), x.shape[1]
+    if type(needed) is int and type(got) is int and needed != got:
+        raise ValueError(f"this layer needs {needed} channels in the {branch} branch, got {got}")

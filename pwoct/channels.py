@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
-from numbers import Rational
-from typing import NamedTuple
+from numbers import Integral, Rational, Real
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 Ratio = Rational | float | str | Decimal
 
 PATHS = ("HH", "HL", "LH", "LL")
@@ -27,7 +28,7 @@ class Split(NamedTuple):
 
 
 def as_ratio(value: Ratio, name: str = "ratio") -> Fraction:
-    """Return `value` as an exact fraction; a float is read through its shortest decimal text.
+    """Return `value` as an exact fraction; a float, or NumPy's, is read through its shortest decimal text.
 
     Raises:
         ValueError: if `value` is not a finite number, or its exponent exceeds that of any float.
@@ -37,6 +38,9 @@ def as_ratio(value: Ratio, name: str = "ratio") -> Fraction:
     """
     if isinstance(value, float):
         value = repr(float(value))
+    elif isinstance(value, Real) and not isinstance(value, Rational):
+        value = str(value)
+    value = plain_int(value)
     try:
         if isinstance(value, str | Decimal):
             _check_exponent(str(value))
@@ -86,7 +90,7 @@ def as_paths(names: Iterable[str]) -> tuple[str, ...]:
     """Return path names in the order HH, HL, LH, LL; a text is names between commas, `all` or `none`.
 
     Raises:
-        ValueError: if a name is none of the four.
+        ValueError: if a name is none of the four, or there is no text and no iterable of names.
 
     >>> as_paths(["ll", "HL"])
     ('HL', 'LL')
@@ -96,11 +100,26 @@ def as_paths(names: Iterable[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         whole = {"": (), "none": (), "all": PATHS}
         names = whole.get(names.strip().lower(), names.split(","))
-    given = {name.strip().upper(): name for name in names}
-    for upper, name in given.items():
-        if upper not in PATHS:
-            raise ValueError(f"paths must be among {', '.join(PATHS)}, got {name!r}")
+    given = set(map(_as_path, path_names(names)))
     return tuple(path for path in PATHS if path in given)
+
+
+def path_names(names: Iterable[T]) -> list[T]:
+    """Return the members of an iterable of path names, or of sets of them.
+
+    Raises:
+        ValueError: if it is not iterable.
+    """
+    if not isinstance(names, Iterable):
+        raise ValueError(f"paths must be among {', '.join(PATHS)}, or all or none, got {names!r}")
+    return list(names)
+
+
+def _as_path(name: str) -> str:
+    path = name.strip().upper() if isinstance(name, str) else ""
+    if path not in PATHS:
+        raise ValueError(f"paths must be among {', '.join(PATHS)}, got {name!r}")
+    return path
 
 
 def split_channels(channels: int, alpha: Ratio) -> Split:
@@ -112,7 +131,7 @@ def split_channels(channels: int, alpha: Ratio) -> Split:
     >>> split_channels(10, 0.8)
     Split(high=2, low=8)
     """
-    check_positive(channels=channels)
+    (channels,) = as_sizes(channels=channels)
     low = floor(as_alpha(alpha) * channels)
     return Split(channels - low, low)
 
@@ -142,11 +161,30 @@ _WIDTHS: Mapping[str, Callable[[int, int], Fraction]] = {
 }
 
 
-def check_positive(**sizes: int) -> None:
-    """Raise ValueError unless every size is an integer of at least 1."""
+def plain_int(value: Any) -> Any:
+    """Return any integer as Python's, which does not overflow; whatever is no integer stays as it is."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, int) else value
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value is an integer of at least 1, Python's or NumPy's; a truth value is not."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    return bool(is_integer and value >= 1)
+
+
+def as_sizes(**sizes: int) -> tuple[int, ...]:
+    """Return sizes as Python's integers.
+
+    Raises:
+        ValueError: unless every size is an integer of at least 1.
+
+    >>> as_sizes(width=16, classes=10)
+    (16, 10)
+    """
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
+        if not is_size(size):
             raise ValueError(f"{name} must be an integer of at least 1, got {size!r}")
+    return tuple(map(plain_int, sizes.values()))
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

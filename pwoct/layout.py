@@ -1,4 +1,4 @@
-"""The memory layout of feature maps, and whether it can be queried."""
+"""The memory layout of feature maps, whether it can be queried, and who records what is computed."""
 
 import torch
 from torch import Tensor
@@ -7,6 +7,11 @@ from torch import Tensor
 def is_transformed() -> bool:
     """Whether a transformation of torch.func is active: grad, vmap, jvp and others."""
     return bool(torch._C._are_functorch_transforms_active())
+
+
+def is_jit_traced() -> bool:
+    """Whether torch.jit.trace records the operators."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def is_channels_last(x: Tensor) -> bool:

@@ -5,8 +5,18 @@ HH and LL stay at their resolution, HL pools and then convolves, LH convolves an
 
 from torch import Tensor, nn
 
-from pwoct.branches import Octave, Size, as_octave, join, pool, size_of, upsample
-from pwoct.channels import PATHS, Ratio, Split, as_alpha, check_choice, check_positive, split_channels
+from pwoct.branches import Octave, Size, as_octave, check_batched, join, pool, size_of, upsample
+from pwoct.channels import (
+    PATHS,
+    Ratio,
+    Split,
+    as_alpha,
+    as_sizes,
+    check_choice,
+    is_size,
+    plain_int,
+    split_channels,
+)
 from pwoct.paths import PathFactory, PathSpec, conv_path
 
 __all__ = ["STRIDE_RULES", "OctConv", "Octave"]
@@ -17,9 +27,9 @@ STRIDE_RULES = ("A", "B", "C")
 class OctConv(nn.Module):
     """A convolution between octave feature maps, in the paths `hh`, `hl`, `lh` and `ll`.
 
-    Takes an `Octave` or a tensor, which is a high branch alone; returns an `Octave` of size
-    ceil(size / stride). A branch or path without channels is None. Without a high input, the high
-    output has the size that `forward` is given, or twice that of the low one.
+    Takes an `Octave`, a pair of tensors (high, low), or a tensor, which is a high branch alone; returns an
+    `Octave` of size ceil(size / stride). A branch or path without channels is None. Without a high input,
+    the high output has the size that `forward` is given, or twice that of the low one.
 
     Args:
         c_in: channels of the input, both branches together.
@@ -74,7 +84,9 @@ class OctConv(nn.Module):
         path: PathFactory = conv_path,
     ) -> None:
         super().__init__()
-        check_positive(c_in=c_in, c_out=c_out, stride=stride, dilation=dilation, groups=groups)
+        c_in, c_out, stride, dilation, groups = as_sizes(
+            c_in=c_in, c_out=c_out, stride=stride, dilation=dilation, groups=groups
+        )
         _check_stride_rule(stride_rule, stride)
         _check_depthwise(depthwise, exchange, groups)
         self.c_in, self.c_out, self.kernel_size = c_in, c_out, _odd_pair(kernel_size)
@@ -110,7 +122,7 @@ class OctConv(nn.Module):
         size: (h, w) of the high output, needed if there is no high input.
 
         Raises:
-            ValueError: if a branch is missing or too many, or sizes do not fit one another.
+            ValueError: if a branch is missing, too many or without a batch, or sizes do not fit one another.
         """
         high, low = self._checked(as_octave(x))
         high, low, low_for_high = self._pool_by_stride(high, low)
@@ -128,6 +140,8 @@ class OctConv(nn.Module):
                     f"an octave layer with alpha_in = {self.alpha_in} needs {'a' if channels else 'no'} "
                     f"{name} branch, got {got}"
                 )
+            if branch is not None:
+                check_batched(branch)
         if x.high is not None and x.low is not None:
             _check_sizes(x.high, x.low)
         return x
@@ -179,14 +193,14 @@ def _existing_paths(c_in: Split, c_out: Split, *, across: bool) -> dict[str, tup
 
 
 def _odd_pair(kernel_size: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(_is_odd, pair)):
+    pair = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
+    if len(pair) != 2 or not all(map(_is_odd, pair)):
         raise ValueError(f"kernel_size must be an odd integer or a pair of them, got {kernel_size!r}")
-    return pair[0], pair[1]
+    return plain_int(pair[0]), plain_int(pair[1])
 
 
 def _is_odd(k: int) -> bool:
-    return isinstance(k, int) and k > 0 and k % 2 == 1
+    return is_size(k) and k % 2 == 1
 
 
 def _check_stride_rule(rule: str, stride: int) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from pwoct.layout import is_channels_last, is_transformed
+from pwoct.layout import is_channels_last, is_jit_traced, is_transformed
 
 VECTOR = 16  # the library's weight gradient is right with at least this many input channels
 
@@ -25,10 +25,16 @@ class NarrowPointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve every `stride`-th pixel."""
-        needs_gradient = torch.is_grad_enabled() and self.weight.requires_grad
-        if not needs_gradient or x.device.type != "cpu" or x.dtype == torch.float64:
+        is_traced = is_jit_traced()  # with and without gradients, and both graphs must be the same
+        has_gradient = self.training if is_traced else torch.is_grad_enabled()
+        if (
+            not has_gradient
+            or not self.weight.requires_grad
+            or x.device.type != "cpu"
+            or x.dtype == torch.float64
+        ):
             return super().forward(x)
-        if torch.compiler.is_compiling() or is_transformed():
+        if is_traced or torch.compiler.is_compiling() or is_transformed():
             return conv2d(self._read(x), self.weight, self.bias, groups=self.groups)
         weight, bias = self.weight, self.bias
         if torch.is_autocast_enabled("cpu"):  # as autocast does it, which custom gradients do not see

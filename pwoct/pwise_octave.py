@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from numbers import Integral
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
@@ -14,6 +15,7 @@ from pwoct.channels import (
     as_paths,
     check_choice,
     hidden_channels,
+    plain_int,
 )
 from pwoct.octave import OctConv
 from pwoct.paths import PathSpec, conv_path, spatial_conv
@@ -144,5 +146,5 @@ class PwiseOctConv(OctConv):
 
 
 def _check_beta(beta: Fraction, c_out: int, compressed: tuple[str, ...]) -> None:
-    if compressed and beta > c_out:
+    if compressed and isinstance(c_out, Integral) and beta > plain_int(c_out):  # OctConv refuses others
         raise ValueError(f"beta must be at most the layer's output channels, got beta = {beta} and {c_out}")

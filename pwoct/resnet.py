@@ -18,8 +18,10 @@ from pwoct.channels import (
     as_alpha,
     as_beta,
     as_paths,
+    as_sizes,
     check_choice,
-    check_positive,
+    path_names,
+    plain_int,
     split_channels,
 )
 from pwoct.he_normal import he_normal_
@@ -155,8 +157,8 @@ def resnet(
     >>> sum(p.numel() for p in resnet(20, shortcut="A").parameters())
     269722
     """
-    n = _blocks_a_stage(depth)
-    check_positive(width=width, classes=classes, in_channels=in_channels)
+    n = _blocks_a_stage(plain_int(depth))
+    width, classes, in_channels = as_sizes(width=width, classes=classes, in_channels=in_channels)
     check_choice("width_rule", width_rule, WIDTH_RULES)
     check_choice("stride_rule", stride_rule, STRIDE_RULES)
     check_choice("between", between, BETWEEN)
@@ -185,9 +187,8 @@ def build(name: str, **options: Any) -> ResNet:
     >>> len(build("resnet20", alpha=0.5).stages[0])
     3
     """
-    digits = name.removeprefix("resnet")
-    is_depth = digits.isdecimal() and int(digits) % 6 == 2 and int(digits) > 2
-    if not name.startswith("resnet") or not is_depth:
+    digits = name.removeprefix("resnet") if isinstance(name, str) and name.startswith("resnet") else ""
+    if not digits.isdecimal() or int(digits) % 6 != 2 or int(digits) <= 2:
         known = ", ".join(MODELS)
         raise ValueError(
             f"model must be resnetN with N = 6n + 2 and n of at least 1, such as {known}, got {name}"
@@ -220,7 +221,7 @@ def _paths_a_stage(paths: PathSets) -> list[Iterable[str]]:
     if isinstance(paths, str):
         sets: list[Iterable[str]] = [*paths.split("+")]
         return sets * 3 if len(sets) == 1 else _three("paths", sets)
-    items = list(paths)
+    items = path_names(paths)
     names = [item for item in items if isinstance(item, str)]
     if len(names) == len(items) and (len(names) != 3 or all(n.strip().upper() in PATHS for n in names)):
         return [names] * 3

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from pwoct.branches import Octave
+from pwoct.branches import Octave, as_octave
 from pwoct.channels import Split, check_choice
 
 SHORTCUTS = ("A", "B")
@@ -49,9 +49,9 @@ class ZeroPadShortcut(nn.Module):
 
     def forward(self, x: Octave | Tensor) -> Octave | Tensor:
         """Keep every `stride`-th pixel of each branch, and append channels of zeros."""
-        if not isinstance(x, Octave):
+        if isinstance(x, Tensor):
             return self._padded(x, self.split_out.high)
-        high, low = x
+        high, low = as_octave(x)
         return Octave(
             None if high is None else self._padded(high, self.split_out.high),
             None if low is None else self._padded(low, self.split_out.low),

@@ -15,8 +15,16 @@ from pwoct.conversion.report import Conversion
 Convs = Mapping[str, nn.Conv2d]
 
 
+def check_module(model: object) -> None:
+    """Raise ValueError unless a network is a module."""
+    if not isinstance(model, nn.Module):
+        got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise ValueError(f"a network must be a torch.nn.Module, got {got}")
+
+
 def check_network(model: nn.Module, init: str) -> None:
     """Raise ValueError if a network can't be converted, or has no weights to start from."""
+    check_module(model)
     name = type(model).__name__
     if init == "pretrained" and any(p.is_meta for p in model.parameters()):
         raise ValueError(f"init 'pretrained' needs weights, but {name} is on the meta device")
@@ -83,4 +91,4 @@ def _check_beta(options: Options, pattern: str, changes: Mapping[str, Any], name
         )
 
 
-__all__ = ["check_network", "check_patterns", "convolutions"]
+__all__ = ["check_module", "check_network", "check_patterns", "convolutions"]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pwoct.channels import plain_int
+
 SIDES = (224, 64, 32, 299, 331, 384, 28)
 
 Shape = tuple[int, ...]
@@ -40,7 +42,7 @@ def _arguments(inputs: Inputs) -> tuple[Any, ...]:
         raise ValueError(
             f"inputs must be a shape such as (1, 3, 224, 224), a tensor or a tuple, got {inputs!r}"
         )
-    values: tuple[Any, ...] = tuple(inputs)
+    values: tuple[Any, ...] = tuple(map(plain_int, inputs))
     if not all(isinstance(v, int) for v in values):
         return values
     if any(v < 1 for v in values):

@@ -75,9 +75,19 @@ def read_options(
     check_choice("between", between, BETWEEN)
     check_choice("init", init, INITS)
     default = LayerChoice(as_alpha(alpha), as_beta(beta), as_paths(paths))
-    named = layers if isinstance(layers, Mapping) else parse_layers(layers or ())
+    named = layers if isinstance(layers, Mapping) else parse_layers(_texts(layers))
     chosen = tuple((pattern, _changes(pattern, given)) for pattern, given in named.items())
     return Options(default, chosen, width_rule, stride_rule, between, init)
+
+
+def _texts(layers: Sequence[str] | None) -> Sequence[str]:
+    is_list = isinstance(layers, Sequence) and not isinstance(layers, str)
+    if layers is not None and not (is_list and all(isinstance(text, str) for text in layers)):
+        raise ValueError(
+            "layers must be a mapping from patterns to choices, or a list of texts such as "
+            f"'layer3.*=alpha:1/2', got {layers!r}"
+        )
+    return layers or ()
 
 
 def parse_layers(texts: Sequence[str]) -> dict[str, str]:
@@ -111,6 +121,10 @@ def _changes(pattern: str, given: str | Mapping[str, Any]) -> dict[str, Any]:
         "paths": as_paths,
         PLAIN: bool,
     }
+    if not isinstance(pattern, str) or not isinstance(given, Mapping):
+        raise ValueError(
+            f"layers[{pattern!r}] must be a name pattern with a text or a mapping, got {given!r}"
+        )
     unknown = [key for key in given if key not in readers]
     if unknown or not given:
         raise ValueError(f"layers[{pattern!r}] takes alpha, beta, paths or plain, got {unknown or given!r}")

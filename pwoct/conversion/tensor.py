@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from pwoct.branches import Octave, Size, pool, size_of, upsample
+from pwoct.branches import Octave, Size, check_batched, pool, size_of, upsample
 from pwoct.conversion.layout import BranchLayout, take
 
 # Attributes that a network may read from a tensor without computing with it.
@@ -192,6 +192,7 @@ def as_pair(x: OctaveTensor | Tensor) -> OctaveTensor:
     if isinstance(x, OctaveTensor):
         x.settle()
         return x
+    check_batched(x)
     return OctaveTensor(x, None, BranchLayout.plain(x.shape[1]), size_of(x))
 
 

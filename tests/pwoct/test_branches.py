@@ -140,6 +140,23 @@ class TestBatchNorm:
         with pytest.raises(ValueError, match="this layer needs no low branch, got one"):
             OctBatchNorm2d(8)(Octave(torch.zeros(2, 8, 4, 4), torch.zeros(2, 8, 2, 2)))
 
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_a_tensor_is_a_high_branch(self, n):
+        bn, x = OctBatchNorm2d(8).double(), image(n, 8, 4, 4)
+        y = bn(x)
+        assert y.low is None
+        assert torch.equal(y.high, bn.high(x))
+        assert torch.equal(bn((x, None)).high, y.high)
+
+    def test_a_batch_and_its_channels_are_needed(self):
+        bn = OctBatchNorm2d(8, 0.25)
+        with pytest.raises(ValueError, match=r"^this layer needs 6 channels in the high branch, got 4$"):
+            bn((torch.zeros(2, 4, 4, 4), torch.zeros(2, 4, 2, 2)))
+        with pytest.raises(ValueError, match=r"^this layer needs 2 channels in the low branch, got 3$"):
+            bn((torch.zeros(2, 6, 4, 4), torch.zeros(2, 3, 2, 2)))
+        with pytest.raises(ValueError, match=r"must be a batch .*, got shape \(8, 4, 4\): x\[None\] is"):
+            OctBatchNorm2d(8)(torch.zeros(8, 4, 4))
+
 
 def test_each_side_is_strided():
     assert strided((35, 32), 2) == (18, 16)

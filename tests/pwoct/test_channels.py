@@ -11,8 +11,8 @@ from pwoct.channels import (
     as_beta,
     as_paths,
     as_ratio,
+    as_sizes,
     check_choice,
-    check_positive,
     hidden_channels,
     split_channels,
 )
@@ -139,5 +139,46 @@ def test_no_channels(channels):
 
 
 def test_checks_accept_what_is_right():
-    check_positive(width=1, classes=10)
+    assert as_sizes(width=1, classes=10) == (1, 10)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert [type(size) for size in as_sizes(a=np.int64(3), b=np.uint8(1))] == [int, int]
+    assert split_channels(np.int32(16), np.float32(0.25)) == (12, 4)
+    assert type(split_channels(np.int32(16), np.float64(0.25)).high) is int
+    # np.float32(0.1) is 0.100000001490116 in binary: it is read as it is written
+    assert as_ratio(np.float32(0.1)) == as_ratio(np.float16(0.1)) == Fraction(1, 10)
+    assert as_ratio(np.int64(2)) == Fraction(2)
+    assert type(as_ratio(np.int64(2)).numerator) is int
+    assert hidden_channels(16, 16, np.float32(2.5)) == 6
+
+
+@pytest.mark.parametrize(
+    "size", [True, np.True_, np.float32(2), np.int64(0), np.array([2]), "2", None], ids=repr
+)
+def test_what_is_no_size(size):
+    with pytest.raises(ValueError, match=r"^width must be an integer of at least 1, got "):
+        as_sizes(width=size)
+
+
+@pytest.mark.parametrize(
+    "ratio", [np.float32("nan"), np.float64("inf"), np.complex64(1), None, [2]], ids=repr
+)
+def test_what_is_no_ratio(ratio):
+    with pytest.raises(ValueError, match=r"^alpha must be a finite number such as 0.25 or 1/4, got "):
+        as_ratio(ratio, "alpha")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (None, ", or all or none, got None"),
+        (5, ", or all or none, got 5"),
+        ([["HH"]], r", got \['HH'\]"),
+        ([None], ", got None"),
+    ],
+)
+def test_what_are_no_paths(names, told):
+    with pytest.raises(ValueError, match=f"^paths must be among HH, HL, LH, LL{told}$"):
+        as_paths(names)
     check_choice("stride_rule", "A", ("A", "B"))

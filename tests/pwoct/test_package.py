@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -15,6 +16,14 @@ def test_public_names_exist():
 def test_unknown_name():
     with pytest.raises(AttributeError, match="module 'pwoct' has no attribute 'OctConv3d'"):
         pwoct.OctConv3d  # noqa: B018
+
+
+def test_names_can_be_completed():
+    assert {*pwoct.__all__, "__version__"} <= {*dir(pwoct)}
+
+
+def test_the_version_is_that_of_the_package():
+    assert pwoct.__version__ == version("pwoct-cost")
 
 
 def test_importing_the_package_does_not_import_torch():

@@ -85,6 +85,26 @@ def test_transformed_and_compiled():
     assert relative_error(layer.weight.grad, expected[1].double()) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("training", [False, True])
+def test_traced_with_its_check_outside_of_no_grad(training):
+    """The check traces again without gradients: both graphs must be the same."""
+    layer, x = pointwise_conv(3, 4, 2).train(training), draw(2, 3, 8, 8).float()
+    traced = torch.jit.trace(layer, x)
+    torch.testing.assert_close(traced(x), layer(x))
+    for got, expected in zip(gradients(traced, x), gradients(layer, x), strict=True):
+        torch.testing.assert_close(got, expected)
+    # in training, pixels are copied, so that the library's wrong gradient is never asked for
+    assert ("aten::slice" in str(traced.graph)) == training
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_a_traced_network_is_the_network():
+    model = resnet(8, alpha="1/4").eval()
+    x = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(torch.jit.trace(model, x)(x + 1), model(x + 1))
+
+
 @pytest.mark.parametrize("make", [
     lambda: OctConv(12, 16, 1, alpha_in="1/2", alpha_out="1/2", stride=2),
     lambda: PwiseOctConv(12, 16, 3, alpha_in="1/2", alpha_out="1/2", stride=2, paths="HH,HL,LH,LL"),

@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -198,3 +199,24 @@ def test_depthwise_may_exchange():
     assert [name for name, _ in PwiseOctConv(8, 8, **options).named_children()] == ["hh", "ll"]
     exchanging = PwiseOctConv(8, 8, exchange=True, **options)
     assert [name for name, _ in exchanging.named_children()] == ["hh", "hl", "lh", "ll"]
+
+
+@pytest.mark.parametrize("paths", [None, 5, [["HH"]], [None], ["HH", 2]])
+def test_what_are_no_paths(paths):
+    with pytest.raises(ValueError, match=r"^paths must be among HH, HL, LH, LL"):
+        PwiseOctConv(8, 8, paths=paths)
+
+
+@pytest.mark.parametrize("c_out", [None, "x", 8.5])
+def test_channels_that_are_none(c_out):
+    with pytest.raises(ValueError, match=f"^c_out must be an integer of at least 1, got {c_out!r}$"):
+        PwiseOctConv(8, c_out, paths="all")
+
+
+def test_numbers_of_numpy():
+    layer = PwiseOctConv(
+        np.int64(8), np.int64(8), paths="all", beta=np.float32(2.5), alpha_in=np.float16(0.5)
+    )
+    assert repr(layer) == repr(PwiseOctConv(8, 8, paths="all", beta=2.5, alpha_in=0.5))
+    with pytest.raises(ValueError, match=r"at most the layer.s output channels, got beta = 9 and 8$"):
+        PwiseOctConv(8, np.int64(8), paths="HH", beta=np.int64(9))

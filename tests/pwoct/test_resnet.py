@@ -1,5 +1,6 @@
 import copy
 import io
+import re
 import warnings
 
 import numpy as np
@@ -160,6 +161,9 @@ def test_unknown_model():
     message = r"^model must be resnetN with N = 6n \+ 2 and n of at least 1, such as resnet20, .*, got "
     for name in ("resnet50x", "resnet2", "resnet21", "vgg16", "resnet", "resnet-20"):
         with pytest.raises(ValueError, match=message + name):
+            build(name)
+    for name in (20, None, ["resnet20"], b"resnet20"):
+        with pytest.raises(ValueError, match=message + re.escape(str(name)) + "$"):
             build(name)
     assert len(build("resnet8", width=4).stages[0]) == 1
 

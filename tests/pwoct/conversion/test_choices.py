@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -156,3 +157,25 @@ def test_choices_are_read_from_a_command_line() -> None:
     }
     with pytest.raises(ValueError, match="a choice is PATTERN="):
         parse_layers(["a.*"])
+
+
+@pytest.mark.parametrize(
+    ("model", "got"), [(None, "NoneType"), ("resnet20", "str"), (nn.Conv2d, "the class Conv2d"), ({}, "dict")]
+)
+def test_what_is_no_network(model: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=f"^a network must be a torch.nn.Module, got {got}$"):
+        pwoct.convert(model, alpha=0.5)
+
+
+@pytest.mark.parametrize("layers", [5, "a=plain", [5], {"a": 5}, {5: "plain"}, {"a": None}], ids=repr)
+def test_what_are_no_layers(layers: Any) -> None:
+    with pytest.raises(ValueError, match=r"^layers(\[.*\])? must be a "):
+        pwoct.convert(Net(), alpha=0.5, layers=layers)
+
+
+def test_images_without_a_batch_are_refused() -> None:
+    network = pwoct.convert(Net(), alpha=0.5, inputs=tuple(np.array(SHAPE)))
+    with pytest.raises(
+        ValueError, match=r"must be a batch \(n, c, h, w\), got shape \(\d+, 8, 8\): x\[None\] is"
+    ):
+        network(torch.zeros(SHAPE[1:]))
