@@ -21,7 +21,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from pwoct.channels import check_choice
+from pwoct.channels import as_sizes, check_choice
+from pwoct.conversion.checks import check_module
 from pwoct.octave import OctConv
 from pwoct.plan.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
@@ -35,6 +36,7 @@ from pwoct.plan.folded.network import FoldedNetwork
 from pwoct.plan.graph.trace import image_channels
 from pwoct.plan.known import why_not_known
 from pwoct.plan.lean import LeanNetwork
+from pwoct.plan.snapshot import as_shape, as_size, check_dtype
 from pwoct.resnet import ResNet
 
 __all__ = [
@@ -74,15 +76,14 @@ def plan_for(
     seconds on first use.
 
     Raises:
-        ValueError: if the shape does not have four positive sizes.
+        ValueError: if the shape does not have four positive sizes, or `dtype` is no floating type.
 
     >>> from pwoct.resnet import resnet
     >>> plan_for(resnet(8), (100, 3, 32, 32), torch.float32, training=True)
     'lean'
     """
-    if len(input_shape) != 4 or min(input_shape) < 1:
-        raise ValueError(f"input_shape must be (n, channels, h, w), got {tuple(input_shape)}")
-    images, channels, *size = input_shape
+    _check(model, dtype)
+    images, channels, *size = as_shape(input_shape)
     if device != "cpu":
         return "reference"
     if is_converted(model) or not isinstance(model, ResNet):
@@ -114,13 +115,15 @@ def why_not(
     images: in a batch, for "blocked". size: (h, w) of the images. dtype: in which a snapshot computes.
 
     Raises:
-        ValueError: if the plan is unknown.
+        ValueError: if the plan is unknown, or size or dtype is none.
 
     >>> from pwoct.resnet import resnet
     >>> why_not("folded", resnet(8)) is None, why_not("lean", nn.Linear(1, 1))
     (True, 'it needs a ResNet of this package, got Linear')
     """
     check_choice("plan", plan, PLANS)
+    _check(model, dtype)
+    size, (images,) = as_size(size), as_sizes(images=images)
     if plan == "reference":
         return None
     if plan == "native":
@@ -134,6 +137,11 @@ def why_not(
     if plan == "blocked":
         return why_not_known(model, layers=True) or why_not_blocked(model, images, size)
     return why_not_folded(model)
+
+
+def _check(model: nn.Module, dtype: torch.dtype) -> None:
+    check_module(model)
+    check_dtype(dtype)
 
 
 def _trains_blocked(
@@ -184,8 +192,8 @@ def with_plan(
     `size`, computed in `dtype`.
 
     Raises:
-        ValueError: if the plan is unknown, or cannot compute this network ("blocked" says so when it trains);
-            see `why_not`.
+        ValueError: if the plan is unknown, size or dtype is none, or the plan cannot compute this network
+            ("blocked" says so when it trains); see `why_not`.
 
     >>> from pwoct.resnet import resnet
     >>> model = resnet(8, alpha=0.5)
@@ -193,6 +201,8 @@ def with_plan(
     True
     """
     check_choice("plan", plan, PLANS)
+    _check(model, dtype)
+    size = as_size(size)
     if plan == "reference":
         return model
     if plan == "native":
@@ -220,7 +230,8 @@ def optimize_for_inference(
     >>> optimize_for_inference(resnet(8, alpha=0.5))(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
     """
-    channels = image_channels(model)
+    _check(model, dtype)
+    channels, size = image_channels(model), as_size(size)
     plan = plan_for(model, (batch, channels, *size), dtype, training=False)
     if plan == "native":
         return NativeNetwork(model, size, dtype)

@@ -49,14 +49,13 @@ class NativeNetwork(Snapshot):
         dtype: torch.dtype = torch.float32,
         channels: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(model, size, dtype)
         if reason := why_not(dtype):
             raise ValueError(f'the plan "native" does not run here: {reason}')
         if reason := why_not_taken(model):
             raise _refusal(model, reason)
-        self.size, self.dtype = size, dtype
         try:
-            self.shape, recorder, images, result = _recorded(model, size, dtype, channels)
+            self.shape, recorder, images, result = _recorded(model, self.size, dtype, channels)
         except ValueError as error:
             raise _refusal(model, str(error)) from error
         self.program = Program(recorder, images, result)

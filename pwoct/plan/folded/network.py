@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, linear, pad
 
 from pwoct.blocks import BasicBlock, OctBlock
-from pwoct.branches import Octave, OctBatchNorm2d, strided
+from pwoct.branches import Octave, OctBatchNorm2d, check_batched, strided
 from pwoct.layout import is_transformed
 from pwoct.octave import OctConv
 from pwoct.plan.choose import is_packed, packed_channels, stored_channels
@@ -50,9 +50,8 @@ class FoldedNetwork(Snapshot):
 
     @torch.no_grad()
     def __init__(self, model: ResNet, size: Size, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        model = copy_for_folding("folded", model)
-        self.size, self.dtype = size, dtype
+        super().__init__(model, size, dtype)
+        model, size = copy_for_folding("folded", model), self.size
         self.first = folded(model.stem, scale_and_shift(model.stem_bn)).to(dtype)
         self.growth = self.first.growth
         self.blocks = list(_fold_blocks(blocks(model.stages), size, dtype))
@@ -65,6 +64,7 @@ class FoldedNetwork(Snapshot):
             raise RuntimeError(
                 'the plan "folded" is a snapshot that torch.func cannot trace: use the plan "lean"'
             )
+        check_batched(x)
         if x.shape[-2:] != self.size:
             raise ValueError(f"this network was folded for images of {self.size}, got {tuple(x.shape[-2:])}")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
