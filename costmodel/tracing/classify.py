@@ -3,10 +3,11 @@
 No list of names can be complete. An operator of another library is known only if torch has a decomposition of
 it. An operator of torch that multiplies matrices must have a formula (see `pricing`);
 every other operator must be shown to contain no product of tensors. It contains none if
-it is a view by its storage, has no tensor inputs, is element-wise by its tag, is decomposed by torch into
-such operators, or is computed from a single tensor of numbers. Whole algorithms on one tensor, such as a
-Fourier transform or a singular value decomposition, are excluded; the prefixes of their names are known. What
-remains is "unknown".
+it is a view by its storage or its schema, has no tensor inputs, is element-wise by its tag, is decomposed by
+torch into such operators, or is computed from a single tensor and keeps its shape or reduces axes of it. A
+single tensor alone shows nothing: a grid is made of it by a product with constants. Whole algorithms on one
+tensor, such as a Fourier transform or a singular value decomposition, are excluded; the prefixes of their
+names are known. What remains is "unknown".
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ _MOVES = frozenset(
         "cat", "stack", "clone", "contiguous", "where", "take", "put", "flip", "roll", "rot90", "repeat",
         "tril", "triu", "im2col", "col2im", "nonzero", "sort", "argsort", "topk", "diag_embed", "lift_fresh",
         "masked_select", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
-        "replication_pad1d", "replication_pad2d", "replication_pad3d", "unique", "_unique2",
+        "replication_pad1d", "replication_pad2d", "replication_pad3d", "unique", "_unique", "_unique2",
+        "to_dense", "_to_dense", "to_sparse", "_to_sparse", "_to_sparse_csr", "_to_sparse_csc",
+        "_to_sparse_bsr", "_to_sparse_bsc", "_coalesce", "_convert_indices_from_coo_to_csr",
+        "repeat_interleave", "block_diag", "nonzero_static", "diagonal_backward", "_pack_padded_sequence",
     }
 )  # fmt: skip
 _ARITHMETIC = frozenset(
@@ -64,6 +68,14 @@ _ARITHMETIC = frozenset(
         "logical_and", "logical_or", "logical_not", "isnan", "isinf", "floor", "ceil", "round", "trunc",
         "bitwise_and", "bitwise_or", "bitwise_not", "masked_fill", "lerp", "addcmul", "addcdiv", "maximum",
         "minimum",
+    }
+)  # fmt: skip
+# Reductions without an argument `dim`; the others are known by it.
+_REDUCTIONS = frozenset(
+    {
+        "trace", "histc", "histogram", "bincount", "multinomial", "segment_reduce", "_is_all_true",
+        "_is_any_true", "nll_loss_forward", "nll_loss2d_forward", "multi_margin_loss",
+        "multilabel_margin_loss_forward",
     }
 )  # fmt: skip
 _MARKS = ("profiler", "record_function")  # namespaces of operators that only mark a place in a recording
@@ -100,6 +112,9 @@ def _is_view(raw: Raw) -> bool:
         return True
     if raw.operator._schema.is_mutable:
         return False
+    returns = raw.operator._schema.returns
+    if returns and all(result.alias_info is not None for result in returns):
+        return True  # of a tensor with data too, which has another storage than its copy without data
     operands = {spec.storage for spec in raw.inputs}
     return all(spec.storage in operands for spec in raw.outputs)
 
@@ -122,12 +137,20 @@ def _by_tensors(raw: Raw) -> str:
     numbers = [spec for spec in raw.inputs if spec.is_floating]
     if _is_pointwise(raw):
         return _elementwise(raw, len(numbers))
-    if len(numbers) > 1:
-        return _elementwise(raw, len(numbers)) if is_free_of_products(raw) else "unknown"
-    if not numbers:
-        return "elementwise"
-    keeps = "dim" not in raw.arguments and raw.outputs[0].shape == numbers[0].shape
-    return _elementwise(raw, 1) if keeps else "reduction"
+    tensors = numbers or raw.inputs  # sums and products of integers cost what those of other numbers do
+    kind = _elementwise(raw, len(numbers)) if numbers else "elementwise"
+    if len(tensors) > 1:
+        return kind if is_free_of_products(raw) else "unknown"
+    if "dim" not in raw.arguments and raw.outputs[0].shape == tensors[0].shape:
+        return kind
+    return "reduction" if _reduces(raw) else "unknown"
+
+
+def _reduces(raw: Raw) -> bool:
+    """Return whether an operator combines elements along axes: an overload of it has an argument `dim`."""
+    packet = raw.operator.overloadpacket
+    schemas = (getattr(packet, name)._schema for name in packet.overloads())
+    return raw.base in _REDUCTIONS or any(a.name == "dim" for schema in schemas for a in schema.arguments)
 
 
 def _is_pointwise(raw: Raw) -> bool:

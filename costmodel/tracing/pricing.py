@@ -64,11 +64,17 @@ def _first_two(s: Shapes) -> tuple[Size, Size]:
 def _added(s: Shapes) -> tuple[Size, Size]:
     """addmm, baddbmm, addmv: the first argument is added; it is a bias."""
     macs = contraction.matmul_macs(s.inputs[1], s.inputs[2], s.outputs[0])
-    return macs, elements(s.outputs[0])
+    return macs, 0 if _ignores_first(s.raw) else elements(s.outputs[0])
 
 
 def _addbmm(s: Shapes) -> tuple[Size, Size]:
-    return elements(s.inputs[1]) * s.inputs[2][-1], elements(s.outputs[0])
+    macs = elements(s.inputs[1]) * s.inputs[2][-1]
+    return macs, 0 if _ignores_first(s.raw) else elements(s.outputs[0])
+
+
+def _ignores_first(raw: Raw) -> bool:
+    """Return whether a factor of 0 keeps torch from reading the operand to be added."""
+    return raw.base in _ADDED and raw.arguments.get("beta") == 0
 
 
 def _linear(s: Shapes) -> tuple[Size, Size]:
@@ -89,9 +95,12 @@ def _attention(s: Shapes) -> tuple[Size, Size]:
     return contraction.attention_macs(s["query"], s["key"], s["value"]), 0
 
 
-def _distances(s: Shapes) -> tuple[Size, Size]:
+def _per_coordinate(s: Shapes) -> tuple[Size, Size]:
+    """Distances, and grids of positions: each output element sums over the last axis of the first operand."""
     return elements(s.outputs[0]) * s.inputs[0][-1], 0
 
+
+_ADDED = ("addmm", "baddbmm", "addmv", "_addmm_activation", "addbmm")
 
 # An operator by its `base` -> its kind, and the MACs and bias additions of a call.
 FORMULAS: Mapping[str, tuple[str, Callable[[Shapes], tuple[Size, Size]]]] = {
@@ -103,13 +112,16 @@ FORMULAS: Mapping[str, tuple[str, Callable[[Shapes], tuple[Size, Size]]]] = {
     ),
     "convolution_backward": ("convolution", _convolution_gradients),
     **dict.fromkeys(("mm", "bmm", "mv", "_int_mm", "matmul", "_scaled_mm"), ("matmul", _first_two)),
-    **dict.fromkeys(("addmm", "baddbmm", "addmv", "_addmm_activation"), ("matmul", _added)),
+    **dict.fromkeys(_ADDED, ("matmul", _added)),
     "addbmm": ("matmul", _addbmm),
     "linear": ("matmul", _linear),
     "dot": ("matmul", _dot),
     "vdot": ("matmul", _dot),
     "_trilinear": ("bilinear", _trilinear),
-    "_cdist_forward": ("matmul", _distances),
+    **dict.fromkeys(
+        ("_cdist_forward", "_pdist_forward", "affine_grid_generator", "cudnn_affine_grid_generator"),
+        ("matmul", _per_coordinate),
+    ),
     **dict.fromkeys(
         ("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
          "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
@@ -215,11 +227,17 @@ def _is_of_complex(raw: Raw, kind: str) -> bool:
 
 def _read(raw: Raw, shapes: Shapes, kind: str) -> tuple[Size, Size]:
     """Return the elements and bytes that a call reads; a look-up reads its indices and the selected rows."""
+    if "embedding_bag" in raw.base:
+        table, ids = shapes.inputs[:2]
+        rows = elements(ids) * table[-1]
+        where = _sums(raw.inputs[1:], shapes.inputs[1:])
+        return rows + where[0], rows * raw.inputs[0].item_bytes + where[1]
     if kind == "embedding" or raw.base in ("index", "index_select", "gather", "_unsafe_index"):
         found = _sums(raw.outputs[:1], shapes.outputs[:1])
         where = _sums(raw.inputs[1:], shapes.inputs[1:])
         return found[0] + where[0], found[1] + where[1]
-    return _sums(raw.inputs, shapes.inputs)
+    first = 1 if _ignores_first(raw) else 0
+    return _sums(raw.inputs[first:], shapes.inputs[first:])
 
 
 def _sums(specs: tuple[Spec, ...], shapes: tuple[Shape, ...]) -> tuple[Size, Size]:

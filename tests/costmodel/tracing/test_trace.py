@@ -92,6 +92,12 @@ FUNCTIONS = {
         32 * 3 * (8 * 8 + 8),
     ),
     "mv": (lambda x: x @ torch.zeros(8), 32 * 8),
+    "affine_grid": (lambda x: F.affine_grid(x[:, 0, :2, :3], [1, 3, 8, 9], align_corners=False), 6 * 8 * 9),
+    "affine_grid in 3 dimensions": (
+        lambda x: F.affine_grid(x[:, 0, :3, :4], [1, 3, 5, 8, 9], align_corners=True),
+        12 * 5 * 8 * 9,
+    ),
+    "pdist": (lambda x: F.pdist(x[0, 0]), 8 * 7 // 2 * 8),
 }
 
 
