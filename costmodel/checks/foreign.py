@@ -162,6 +162,8 @@ def compare_counts(title: str, trace: Trace, results: Results, notes: Sequence[s
     elsewhere = {name for name, counts in counted.items() if counts.total == macs_of(trace.calls)}
     rows = [_row(name, calls.get(name, []), trace, counted, elsewhere) for name in _names(trace, counted)]
     more = [f"{c.counter}: {note}" for c in counted.values() for note in c.notes]
+    if hidden := trace.parameters.unregistered:
+        more.append(f"{hidden:,} parameters are used but not registered: parameters() does not see them")
     return NetworkReport(
         title, rows, _totals(trace, counted, rows), failures, trace.uncovered(), [*notes, *more]
     )
@@ -237,10 +239,13 @@ def _totals(trace: Trace, counted: Mapping[str, Counted], rows: Sequence[LayerRo
 
 
 def _parameter_totals(trace: Trace, watched: Counted) -> list[TotalRow]:
+    counts = trace.parameters
+    frozen = counts.frozen - counts.unregistered_frozen
+    registered = counts.all - counts.unregistered
     formulas = {
-        "parameters": (trace.parameters.all, "all"),
-        "trainable": (trace.parameters.trainable, "trainable"),
-        "frozen": (trace.parameters.frozen, "frozen"),
+        "parameters": (registered, "all"),
+        "trainable": (registered - frozen, "trainable"),
+        "frozen": (frozen, "frozen"),
         "buffers": (trace.parameters.buffers, "buffers"),
     }
     return [

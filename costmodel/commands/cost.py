@@ -98,7 +98,7 @@ def _in_symbols(
 ) -> None:
     """Show the closed form in the input sizes that have symbols."""
     from costmodel.tables import closed
-    from costmodel.tables.traced_totals import COMPLEX, uncovered_table
+    from costmodel.tables.traced_totals import COMPLEX, uncovered_table, unregistered
 
     question = question.without("does not go with --symbols", NUMBERS_ONLY)
     form = closed_form_of(found, symbols)
@@ -119,6 +119,7 @@ def _in_symbols(
         "covered": not form.uncovered,
     }
     remarks = [COMPLEX] if any(call.of_complex for call in form.calls) else []
+    remarks += unregistered(form.unregistered)
     show("cost", tables, Format.json if language == "json" else format, payload, [found.title], remarks)
 
 

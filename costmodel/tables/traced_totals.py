@@ -131,9 +131,20 @@ def remarks(trace: Trace) -> list[str]:
         told.append(f"Tied: {_some([f'{name} = {first}' for name, first in tied.items()])}.")
     if any(call.of_complex for call in trace.calls):
         told.append(COMPLEX)
+    told += unregistered(trace.parameters.unregistered)
     if trace.route == "real":
         told.append(FOR_VALUES)
     return [*told, *trace.notes]
+
+
+def unregistered(parameters: Size) -> list[str]:
+    """Return a remark on parameters that run but are not registered, if there are any."""
+    if parameters == 0:
+        return []
+    number = f"{parameters:,}" if isinstance(parameters, int) else parameters
+    where = "as in a plain list instead of nn.ModuleList or nn.ParameterList"
+    effect = "parameters() and optimisers do not see them"
+    return [f"{number} parameters are used but not registered, {where}: {effect}."]
 
 
 def _is_idle(path: str, trace: Trace) -> bool:

@@ -54,6 +54,7 @@ class ParameterCounts:
     frozen: int = 0
     buffers: int = 0
     unregistered: int = 0  # used but not in `parameters()`; included in trainable and frozen
+    unregistered_frozen: int = 0
     tied: Mapping[str, str] = field(default_factory=dict)  # a name -> the first name of the same parameter
     unused: tuple[str, ...] = ()  # not read by any call
 

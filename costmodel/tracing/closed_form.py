@@ -13,7 +13,7 @@ from costmodel.convention import QUANTITIES, Cost
 from costmodel.sizes import Size, whole
 from costmodel.tracing.calls import Call, TraceError, UndefinedCostError
 from costmodel.tracing.conditions import factors_of
-from costmodel.tracing.domain import Domain
+from costmodel.tracing.domain import Domain, joined
 from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
@@ -38,6 +38,7 @@ class ClosedForm:
     given: Mapping[str, int] = field(default_factory=dict)  # the sizes in the inputs
     hints: Mapping[str, int] = field(default_factory=dict)  # those that stood for the symbols in the run
     uncovered: tuple[Call, ...] = ()  # calls for whose MACs there is no formula, in no formula here either
+    unregistered: Size = 0  # parameters used but not in `parameters()`; included in the total
 
     def at(self, **sizes: int) -> Cost:
         """Return the cost at given sizes, as numbers.
@@ -130,9 +131,9 @@ def _interpolated(
         return None
     total = summed(found.layers.values()) + Cost(weights=parameter_counts(module, ()).all)
     status = f"interpolated, checked at {found.checks} sizes"
-    return ClosedForm(
-        total, found.layers, found.domain, status, {}, found.movement, uncovered=found.uncovered
-    )
+    form = ClosedForm(total, found.layers, found.domain, status, {}, found.movement)
+    unregistered = found.layers.get("", Cost()).weights
+    return replace(form, uncovered=found.uncovered, unregistered=unregistered)
 
 
 def _first_that_runs(
@@ -177,7 +178,7 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
     found = replace(found, places={name: place.partition(": ")[0] for name, place in ran.where.items()})
     fixed |= {symbol.name: _bounded(ran, found, symbol, hints) for symbol in found.most}
     return ClosedForm(
-        total + Cost(weights=parameter_counts(module, ran.calls).all),
+        total + Cost(weights=parameter_counts(module, ran.calls).all + ran.unregistered),
         {path: summed(costs) for path, costs in layers.items()},
         found,
         EXACT,
@@ -185,6 +186,7 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
         found,
         ran.calls,
         uncovered=tuple(call for call in ran.calls if not call.is_covered),
+        unregistered=ran.unregistered,
     )
 
 
@@ -221,7 +223,7 @@ def _with_one(
         return form
     one = _form(module, ran, {k: v for k, v in hints.items() if k != name})
     extra = set(one.domain.conditions) - set(form.domain.conditions)
-    both = _joined(form.domain, one.domain, symbol)
+    both = joined(form.domain, one.domain, symbol)
     if extra or one.domain.fixed != form.domain.fixed or both.is_empty:
         return form
     differing = _differing(form, one, symbol)
@@ -232,7 +234,7 @@ def _with_one(
     return replace(
         form,
         domain=both,
-        movement=form.movement if differing else _joined(form.movement, one.movement, symbol),
+        movement=form.movement if differing else joined(form.movement, one.movement, symbol),
         specialised={**form.specialised, **bounded},
     )
 
@@ -256,21 +258,6 @@ def _differing(form: ClosedForm, one: ClosedForm, symbol: sp.Symbol) -> set[str]
 def _is_same(found: Size, wanted: Size, symbol: sp.Symbol) -> bool:
     at_one = sp.sympify(found).subs({symbol: 1})
     return bool(at_one == wanted or sp.expand(at_one - wanted) == 0)
-
-
-def _joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:
-    """Return the sizes for which two runs stand, in the second of which a symbol is 1.
-
-    The symbol may be 1 too; all other sizes must be in both domains.
-    """
-    residues = dict(one.residues)
-    for s, found in other.residues.items():
-        residues[s] = residues[s] & found if s in residues else found
-    least = {s: 1 if s == symbol else max(v, other.least[s]) for s, v in one.least.items()}
-    most = dict(one.most)
-    for s, bound in other.most.items():
-        most[s] = min(bound, most.get(s, bound))
-    return replace(one, least=least, residues=residues, most=most)
 
 
 def summed(costs: Iterable[Cost]) -> Cost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from sympy.core.relational import Relational
@@ -104,6 +104,21 @@ class Domain:
             and all(sizes.get(name, size) == size for name, size in self.fixed.items())
             and all(condition.subs(values) == sp.true for condition in self.conditions)
         )
+
+
+def joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:
+    """Return the sizes for which two runs stand, in the second of which a symbol is 1.
+
+    The symbol may be 1 too; all other sizes must be in both domains.
+    """
+    residues = dict(one.residues)
+    for s, found in other.residues.items():
+        residues[s] = residues[s] & found if s in residues else found
+    least = {s: 1 if s == symbol else max(v, other.least[s]) for s, v in one.least.items()}
+    most = dict(one.most)
+    for s, bound in other.most.items():
+        most[s] = min(bound, most.get(s, bound))
+    return replace(one, least=least, residues=residues, most=most)
 
 
 def _sizes(names: list[str], least: int, most: int | None, modulus: int) -> str:

@@ -86,7 +86,8 @@ def _sizes_of_one(given: Mapping[str, int], far: Mapping[str, int]) -> list[dict
 
 
 def _layers(traced: Trace) -> dict[str, Cost]:
-    layers: dict[str, Cost] = {}
+    unregistered = traced.parameters.unregistered
+    layers = {"": Cost(weights=unregistered)} if unregistered else {}
     for call in traced.calls:
         layers[call.module] = layers.get(call.module, Cost()) + call.cost
     return layers

@@ -43,14 +43,21 @@ def parameter_counts(
             tied[name] = known
         else:
             counts[parameter.requires_grad] += parameter.numel()
-    unregistered = 0
+    by_hand = [(int(elements), is_trained) for elements, is_trained in by_hand]
     for elements, is_trained in by_hand:
         counts[is_trained] += elements
-        unregistered += elements
     read = {name for call in calls for name in call.parameters}
     unused = tuple(name for name in first.values() if name not in read)
     buffers = {identity(b): b.numel() for _, b in model.named_buffers()}
-    return ParameterCounts(counts[True], counts[False], sum(buffers.values()), unregistered, tied, unused)
+    return ParameterCounts(
+        counts[True],
+        counts[False],
+        sum(buffers.values()),
+        sum(elements for elements, _ in by_hand),
+        sum(elements for elements, is_trained in by_hand if not is_trained),
+        tied,
+        unused,
+    )
 
 
 def module_infos(model: nn.Module, executions: Mapping[str, int]) -> tuple[ModuleInfo, ...]:

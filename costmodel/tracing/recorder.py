@@ -138,7 +138,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Raw] = []
         self.places = places
-        self.by_hand: dict[int, tuple[int, bool]] = {}  # parameters that are not registered, by storage
+        self.by_hand: dict[int, tuple[Any, bool]] = {}  # parameters that are not registered, by storage
         self._failed: tuple[str, Exception | None] = "", None  # the last operator that raised, and the error
         self._functions = _Functions(instead)
         self._parameters = parameters
@@ -220,7 +220,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return value
         storage = storage_of(value)
         if isinstance(value, nn.Parameter) and storage not in self._parameters:
-            self.by_hand[storage] = (int(value.numel()), value.requires_grad)
+            self.by_hand[storage] = (value.numel(), value.requires_grad)
             self._parameters[storage] = f"(unregistered {len(self.by_hand)})"
             self._of_weights.add(storage)
             self._held.append(value)

@@ -55,7 +55,8 @@ class FakeTensors(Tensors):
 
     def adopt(self, tensor: Tensor) -> Tensor:
         """Move a constant on the meta device, such as one made with the module, to the CPU."""
-        return self.substitutes.of(tensor) if type(tensor) is Tensor and tensor.is_meta else tensor
+        of_torch = type(tensor) in (Tensor, nn.Parameter)  # a parameter of a module in a list is on meta too
+        return self.substitutes.of(tensor) if of_torch and tensor.is_meta else tensor
 
 
 RUNS = 12  # of a module that changes, or draws random numbers; they are unlikely to cost the same by chance
@@ -69,7 +70,7 @@ class Run:
     forward: list[Raw] = field(default_factory=list)
     backward: list[Raw] = field(default_factory=list)
     saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
-    by_hand: list[tuple[int, bool]] = field(default_factory=list)  # parameters that are not registered
+    by_hand: list[tuple[Any, bool]] = field(default_factory=list)  # unregistered parameters: size, trainable
     changed: str = ""  # the change that the module made to itself, if any
     again: list[list[Raw]] = field(default_factory=list)  # the next runs of a module that changes itself
     held: list[int] = field(default_factory=list)  # elements of its parameters after each of these runs
@@ -109,13 +110,14 @@ def run(
         found = Run(places, recorder.calls)
         if training:
             _step(module, recorder, inputs, found, {*names, *constants})
+            found.by_hand = list(recorder.by_hand.values())
         else:
             before = state(module)
             call(module, recorder, *inputs)
+            found.by_hand = list(recorder.by_hand.values())  # of one run: each may make its own
             found.changed = difference(before, after := state(module))
             if found.changed and twice:
                 _repeat(module, recorder, inputs, found, after)
-        found.by_hand = list(recorder.by_hand.values())
     return found
 
 

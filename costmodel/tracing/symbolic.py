@@ -17,6 +17,7 @@ from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic
 
+from costmodel.sizes import Size
 from costmodel.tracing.calls import Call, TraceError
 from costmodel.tracing.instead import INSTEAD
 from costmodel.tracing.ordered import DENSE, marked
@@ -124,6 +125,7 @@ class Symbolic:
     fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
     where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did so
     changed: str = ""  # the change that the module made to itself
+    unregistered: Size = 0  # elements of the parameters that ran but are not registered
 
 
 def run_symbolic(
@@ -143,6 +145,7 @@ def run_symbolic(
     ran = run(module, args, kwargs, tensors, training=False, watch=watch)
     translation = Translation(tensors.symbols)
     calls = tuple(price(raw, translation.size) for raw in ran.forward)
+    unregistered = sum(translation.size(elements) for elements, _ in ran.by_hand)
     watch.finish()
     conditions = tuple(translation.expression(guard.expr) for guard in tensors.env.guards)
     fixed = {name: int(s.node.expr) for name, s in tensors.sizes.items() if s.node.expr.is_Integer}
@@ -150,7 +153,7 @@ def run_symbolic(
     strange = {s for call in calls for s in _symbols(call)} - known
     if strange:
         raise TraceError(f"(model): sizes depend on values: {', '.join(sorted(map(str, strange)))}")
-    return Symbolic(calls, conditions, tuple(watch.places), fixed, watch.where, ran.changed)
+    return Symbolic(calls, conditions, tuple(watch.places), fixed, watch.where, ran.changed, unregistered)
 
 
 def _symbols(call: Call) -> set[Any]:
