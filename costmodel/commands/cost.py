@@ -110,6 +110,8 @@ def _in_symbols(
     tables += [closed.layers_table(form)] if per_layer else []
     tables += [uncovered_table(form.uncovered, "formula")]
     tables = [table for table in tables if table.rows or format is Format.json]
+    remarks = [COMPLEX] if any(call.of_complex for call in form.calls) else []
+    remarks += [*unregistered(form.unregistered), *filter(None, [form.caveat])]
     payload = {
         "model": found.network.name.text,
         "inputs": found.inputs.shapes,
@@ -117,9 +119,8 @@ def _in_symbols(
         "status": form.status,
         "domain": form.domain.text,
         "covered": not form.uncovered,
+        "remarks": remarks,
     }
-    remarks = [COMPLEX] if any(call.of_complex for call in form.calls) else []
-    remarks += unregistered(form.unregistered)
     show("cost", tables, Format.json if language == "json" else format, payload, [found.title], remarks)
 
 

@@ -33,6 +33,7 @@ argument, {"mask": {0: "n"}} for a keyword. Equal names are one size.
     form.movement           the same for other outputs, elements read and written, and calls: at a batch of 1,
                             for example, a permutation of axes may be a view instead of a copy
     form.at(n=1, h=33, ...)  the `Cost` in numbers; form.value("macs", n=1, ...) one quantity
+    form.caveat             why it does not hold at the sizes of the inputs; "" where it does
     form.status             "exact for the domain", or "interpolated, checked at N sizes"
     form.specialised        where the code fixes a size, and which operator does it
 

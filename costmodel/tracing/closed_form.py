@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
+from costmodel.tracing.sums import summed
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
 from costmodel.tracing.trace import materialise, trace
 
@@ -39,6 +40,16 @@ class ClosedForm:
     hints: Mapping[str, int] = field(default_factory=dict)  # those that stood for the symbols in the run
     uncovered: tuple[Call, ...] = ()  # calls for whose MACs there is no formula, in no formula here either
     unregistered: Size = 0  # parameters used but not in `parameters()`; included in the total
+
+    @property
+    def caveat(self) -> str:
+        """Why the formula does not hold at the sizes of the inputs, in a sentence; "" where it does."""
+        broken = self.domain.broken(self.given) if self.given else []
+        return (
+            f"The formula does not hold at the given sizes: it needs {' and '.join(broken)}."
+            if broken
+            else ""
+        )
 
     def at(self, **sizes: int) -> Cost:
         """Return the cost at given sizes, as numbers.
@@ -99,7 +110,35 @@ def closed_form(
             raise
         return approximate
     approximate = _interpolated(module, args, kwargs, symbols, given) if form.specialised else None
-    return approximate or _exact(form, module, args, kwargs, symbols, given, hints)
+    if approximate is not None:
+        return approximate
+    exact = _exact(form, module, args, kwargs, symbols, given, hints)
+    return exact if _holds_at(exact, given) else _on_given(module, args, kwargs, symbols, given) or exact
+
+
+def _holds_at(form: ClosedForm, given: Mapping[str, int]) -> bool:
+    """Return whether a form holds at given sizes, or does from 2 up."""
+    return any(form.domain.holds(sizes) for sizes in (given, {s: max(n, 2) for s, n in given.items()}))
+
+
+def _on_given(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    symbols: Symbols,
+    given: Mapping[str, int],
+) -> ClosedForm | None:
+    """Return the form of a run on the given sizes, if it holds there: equal sizes may take another path."""
+    for hints in list(_attempts(given))[1:]:
+        try:
+            ran = run_symbolic(module, args, kwargs, symbols, hints)
+        except TraceError:
+            continue
+        form = _form(module, ran, hints)
+        form = form if form.specialised else _exact(form, module, args, kwargs, symbols, given, hints)
+        if not form.specialised and _holds_at(form, given):
+            return form
+    return None
 
 
 def _exact(
@@ -258,19 +297,3 @@ def _differing(form: ClosedForm, one: ClosedForm, symbol: sp.Symbol) -> set[str]
 def _is_same(found: Size, wanted: Size, symbol: sp.Symbol) -> bool:
     at_one = sp.sympify(found).subs({symbol: 1})
     return bool(at_one == wanted or sp.expand(at_one - wanted) == 0)
-
-
-def summed(costs: Iterable[Cost]) -> Cost:
-    """Return the sum of symbolic costs, expanded."""
-    found = list(costs)
-    return Cost(*(_sum([getattr(cost, name) for cost in found]) for name in QUANTITIES))
-
-
-def _sum(values: Sequence[Size]) -> Size:
-    """Return a sum; equal terms are collected before expansion."""
-    counts: dict[Size, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    if all(isinstance(value, int) for value in counts):
-        return sum(values)
-    return whole(sp.Add(*(times * sp.expand(value) for value, times in counts.items())))

@@ -96,14 +96,23 @@ class Domain:
         missing = [s.name for s in self.least if s.name not in sizes]
         if missing:
             raise ValueError(f"sizes needed for {', '.join(missing)}")
+        return not self.broken(sizes)
+
+    def broken(self, sizes: Mapping[str, int]) -> list[str]:
+        """Return the conditions that sizes, by the names of symbols, do not satisfy.
+
+        >>> h, w = sp.symbols("h w", integer=True, positive=True)
+        >>> Domain({h: 2, w: 40}, conditions=(sp.Ne(h, w),)).broken({"h": 32, "w": 32})
+        ['w >= 40', 'h != w']
+        """
         values = {symbol: sizes[symbol.name] for symbol in self.least}
-        return (
-            all(values[s] >= least for s, least in self.least.items())
-            and all(values[s] <= most for s, most in self.most.items())
-            and all(values[s] % r.modulus in r.allowed for s, r in self.residues.items())
-            and all(sizes.get(name, size) == size for name, size in self.fixed.items())
-            and all(condition.subs(values) == sp.true for condition in self.conditions)
-        )
+        return [
+            *(f"{s.name} >= {least}" for s, least in self.least.items() if values[s] < least),
+            *(f"{s.name} <= {most}" for s, most in self.most.items() if values[s] > most),
+            *(r.text(s.name) for s, r in self.residues.items() if values[s] % r.modulus not in r.allowed),
+            *(f"{name} = {size}" for name, size in self.fixed.items() if sizes.get(name, size) != size),
+            *(written(condition) for condition in self.conditions if condition.subs(values) != sp.true),
+        ]
 
 
 def joined(one: Domain, other: Domain, symbol: sp.Symbol) -> Domain:

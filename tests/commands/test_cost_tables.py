@@ -90,6 +90,14 @@ class Packed(nn.Module):
     def forward(self, x, lengths):
         return self.rnn(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[0].data
 
+class Far(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.fc(x) if (x.shape[0] - 50) ** 2 > 100 else x
+
 def five(): return torch.zeros(2, 8), torch.tensor(5)
 def lengths(): return torch.zeros(2, 7, 5), torch.tensor([7, 3])
 """
@@ -235,3 +243,9 @@ def test_whole_numbers_are_drawn_for_code_that_needs_them(pwoct_cost: Run) -> No
 def test_counters_are_predicted_on_the_values_of_the_inputs(pwoct_cost: Run) -> None:
     given = ("nets.py:Times", "--inputs", "nets.py:five", "--format", "json")
     assert pwoct_cost("reconcile", *given).json["macs"] == 5 * 2 * 64
+
+
+def test_a_formula_that_does_not_hold_at_the_input_says_so(pwoct_cost: Run) -> None:
+    given, remark = ("cost", "nets.py:Far", "--input", "20,8", "--symbols", "b,_"), "it needs b >= 61."
+    assert remark in " ".join(pwoct_cost(*given, "--format", "json").json["remarks"])
+    assert remark in pwoct_cost(*given, "--as", "python").err

@@ -181,7 +181,9 @@ def closed_form_of(found: NetworkOnInputs, symbols: Sequence[str]) -> ClosedForm
 
 
 def say_uncovered(form: ClosedForm) -> None:
-    """Say which operators have no formula, and so are missing in a closed form."""
+    """Say which operators are missing in a closed form, and whether it does not hold at the given sizes."""
+    if form.caveat:
+        say(f"pwoct-cost: {form.caveat}")
     if form.uncovered:
         names = ", ".join(dict.fromkeys(call.operator for call in form.uncovered))
         say(f"pwoct-cost: not covered, and not in any formula: {names}")

@@ -1,0 +1,46 @@
+"""A formula that is asked for at sizes holds at these sizes, or says that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from costmodel.tracing import closed_form, trace
+
+IMAGES = {0: {0: "n", 2: "h", 3: "w"}}
+
+
+class If(nn.Module):
+    """A convolution, and another one at some sizes."""
+
+    def __init__(self, applies: Callable[[int, int], bool]) -> None:
+        super().__init__()
+        self.applies = applies
+        self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        return self.b(y) if self.applies(x.shape[2], x.shape[3]) else y
+
+
+@pytest.mark.parametrize("size", [(1, 3, 32, 32), (2, 3, 8, 8), (1, 3, 32, 30), (2, 3, 5, 9)])
+@pytest.mark.parametrize(
+    "applies", [lambda h, w: h == w, lambda h, w: h != w, lambda h, w: h >= w, lambda h, w: h < w]
+)
+def test_a_formula_holds_at_the_sizes_it_is_asked_for(
+    applies: Callable[[int, int], bool], size: tuple[int, ...]
+) -> None:
+    module, x = If(applies), torch.zeros(size)
+    form = closed_form(module, [x], IMAGES)
+    assert (form.status, form.caveat) == ("exact for the domain", "")
+    n, _, h, w = size
+    assert form.value("macs", n=n, h=h, w=w) == trace(module, [x]).total().macs
+
+
+def test_one_that_does_not_hold_there_says_so() -> None:
+    form = closed_form(If(lambda h, w: (h - 50) ** 2 > 100), [torch.zeros(1, 3, 20, 20)], IMAGES)
+    assert not form.domain.holds({"n": 1, "h": 20, "w": 20})
+    assert form.caveat == "The formula does not hold at the given sizes: it needs h >= 61."
