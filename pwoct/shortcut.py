@@ -49,7 +49,7 @@ class ZeroPadShortcut(nn.Module):
 
     def forward(self, x: Octave | Tensor) -> Octave | Tensor:
         """Keep every `stride`-th pixel of each branch, and append channels of zeros."""
-        if isinstance(x, Tensor):
+        if not isinstance(x, tuple | list):  # a tensor, or what stands for one
             return self._padded(x, self.split_out.high)
         high, low = as_octave(x)
         return Octave(

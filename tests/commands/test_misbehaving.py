@@ -231,7 +231,7 @@ def test_prove_states_what_is_true_or_refuses_by_name(
         (
             "BranchesOnData",
             1,
-            "the cost depends on values of inputs or weights: b has 0 MACs in the first run, 36,864",
+            "the cost depends on values of inputs or weights: b has 36,864 MACs in the first run, 0",
         ),
         ("NeverEnds", 2, "(model) fails: RecursionError: maximum recursion depth exceeded"),
         ("StartsThread", 1, "(model) starts a thread (Thread)"),
