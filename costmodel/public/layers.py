@@ -86,12 +86,12 @@ def layer(
 ) -> CostedLayer:
     """Return a layer to be costed; `size` is the input's (h, w).
 
-    The kinds, `op`, are standard, pointwise, depthwise, separable, octave and pwise. Without one, the choices
-    decide: pwise if there are paths, octave if there is an alpha, else standard. The padding is by default the
-    one that keeps the size at stride 1. `alpha` is the share of low-frequency channels of both ends, `alpha_in`
-    and `alpha_out` of one. Paths that are bottlenecks are some of HH, HL, LH and LL, or a text: "HL,LH", "all"
-    or "none". The width rule is out, in, min or mean, the stride rule A, B or C, and between the convolutions
-    of a bottleneck is none, bn or bn_relu.
+    The kinds, `op`, are standard, pointwise, depthwise, separable, octave and pwise. Without one, the
+    choices decide: pwise if there are paths, octave if there is an alpha, else standard. The padding is
+    by default the one that keeps the size at stride 1. `alpha` is the share of low-frequency channels of
+    both ends, `alpha_in` and `alpha_out` of one. Paths that are bottlenecks are some of HH, HL, LH and
+    LL, or a text: "HL,LH", "all" or "none". The width rule is out, in, min or mean, the stride rule A, B
+    or C, and between the convolutions of a bottleneck is none, bn or bn_relu.
 
     Raises ValueError if a value is out of range, or the kind of layer cannot have these sizes or has no such
     option.
