@@ -18,8 +18,9 @@ from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
+from costmodel.tracing.sized import SizedModule
 from costmodel.tracing.sums import summed
-from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, run_symbolic, size_symbol, sizes_of
+from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, size_symbol
 from costmodel.tracing.trace import materialise, trace
 
 EXACT = "exact for the domain"
@@ -97,23 +98,24 @@ def closed_form(
     (144*h*w, 'for h, w >= 1')
     """
     kwargs = kwargs or {}
-    given = sizes_of(args, kwargs, symbols)
+    subject = SizedModule(module, args, kwargs, symbols)
+    given = subject.given
     materialise(module, args, kwargs)
     try:
-        ran, hints = _first_that_runs(module, args, kwargs, symbols, given)
+        ran, hints = _first_that_runs(subject)
         form = _form(module, ran, hints)
     except UndefinedCostError:
         raise
     except TraceError:
-        approximate = _interpolated(module, args, kwargs, symbols, given)
+        approximate = _interpolated(subject)
         if approximate is None:
             raise
         return approximate
-    approximate = _interpolated(module, args, kwargs, symbols, given) if form.specialised else None
+    approximate = _interpolated(subject) if form.specialised else None
     if approximate is not None:
         return approximate
-    exact = _exact(form, module, args, kwargs, symbols, given, hints)
-    return exact if _holds_at(exact, given) else _on_given(module, args, kwargs, symbols, given) or exact
+    exact = _exact(form, subject, hints)
+    return exact if _holds_at(exact, given) else _on_given(subject) or exact
 
 
 def _holds_at(form: ClosedForm, given: Mapping[str, int]) -> bool:
@@ -121,74 +123,50 @@ def _holds_at(form: ClosedForm, given: Mapping[str, int]) -> bool:
     return any(form.domain.holds(sizes) for sizes in (given, {s: max(n, 2) for s, n in given.items()}))
 
 
-def _on_given(
-    module: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    symbols: Symbols,
-    given: Mapping[str, int],
-) -> ClosedForm | None:
+def _on_given(subject: SizedModule) -> ClosedForm | None:
     """Return the form of a run on the given sizes, if it holds there: equal sizes may take another path."""
-    for hints in list(_attempts(given))[1:]:
+    for hints in list(_attempts(subject.given))[1:]:
         try:
-            ran = run_symbolic(module, args, kwargs, symbols, hints)
+            ran = subject.on_symbols(hints)
         except TraceError:
             continue
-        form = _form(module, ran, hints)
-        form = form if form.specialised else _exact(form, module, args, kwargs, symbols, given, hints)
-        if not form.specialised and _holds_at(form, given):
+        form = _form(subject.module, ran, hints)
+        form = form if form.specialised else _exact(form, subject, hints)
+        if not form.specialised and _holds_at(form, subject.given):
             return form
     return None
 
 
-def _exact(
-    form: ClosedForm,
-    module: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    symbols: Symbols,
-    given: Mapping[str, int],
-    hints: Mapping[str, int],
-) -> ClosedForm:
+def _exact(form: ClosedForm, subject: SizedModule, hints: Mapping[str, int]) -> ClosedForm:
     """Return the form of a run on symbols, also for given sizes of 1, without roundings that are exact."""
+    given = subject.given
     for name in (name for name, size in given.items() if size == 1):
-        form = _with_one(form, name, module, args, kwargs, symbols, hints)
+        form = _with_one(form, name, subject, hints)
     exactly = Exactly(form.domain.residues)
     layers = {path: exactly.cost(cost) for path, cost in form.per_layer.items()}
     return replace(form, total=exactly.cost(form.total), per_layer=layers, given=given, hints=hints)
 
 
-def _interpolated(
-    module: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    symbols: Symbols,
-    given: Mapping[str, int],
-) -> ClosedForm | None:
-    found = interpolated(module, args, kwargs, symbols, given)
+def _interpolated(subject: SizedModule) -> ClosedForm | None:
+    found = interpolated(subject)
     if found is None:
         return None
-    total = summed(found.layers.values()) + Cost(weights=parameter_counts(module, ()).all)
+    total = summed(found.layers.values()) + Cost(weights=parameter_counts(subject.module, ()).all)
     status = f"interpolated, checked at {found.checks} sizes"
     form = ClosedForm(total, found.layers, found.domain, status, {}, found.movement)
     unregistered = found.layers.get("", Cost()).weights
     return replace(form, uncovered=found.uncovered, unregistered=unregistered)
 
 
-def _first_that_runs(
-    module: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    symbols: Symbols,
-    given: Mapping[str, int],
-) -> tuple[Symbolic, Mapping[str, int]]:
+def _first_that_runs(subject: SizedModule) -> tuple[Symbolic, Mapping[str, int]]:
     """Run on sizes that differ from one another or, if the code does not accept them, on the given sizes."""
     errors = []
-    for hints in _attempts(given):
+    for hints in _attempts(subject.given):
         try:
-            ran = run_symbolic(module, args, kwargs, symbols, hints)
+            ran = subject.on_symbols(hints)
             if ran.changed:
-                trace(module, args, kwargs)  # rejects a module whose second run has a different cost
+                # Rejects a module whose second run has a different cost.
+                trace(subject.module, subject.args, subject.kwargs)
             return ran, hints
         except UndefinedCostError:
             raise
@@ -240,15 +218,7 @@ def _bounded(ran: Symbolic, found: Domain, symbol: sp.Symbol, hints: Mapping[str
     return f"{symbol.name} <= {most}, bounded by the code"
 
 
-def _with_one(
-    form: ClosedForm,
-    name: str,
-    module: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    symbols: Symbols,
-    hints: Mapping[str, int],
-) -> ClosedForm:
+def _with_one(form: ClosedForm, name: str, subject: SizedModule, hints: Mapping[str, int]) -> ClosedForm:
     """Return a form that also holds for a size of 1, if a run with that size gives the same formulas.
 
     A size of 1 is special: code may broadcast it, so a run on symbols holds only from 2 up.
@@ -256,11 +226,12 @@ def _with_one(
     symbol = size_symbol(name)
     if form.domain.least.get(symbol) != 2:
         return form
+    others = {other: size for other, size in hints.items() if other != name}
     try:
-        ran = run_symbolic(module, args, kwargs, symbols, {k: v for k, v in hints.items() if k != name})
+        ran = subject.on_symbols(others)
     except TraceError:
         return form
-    one = _form(module, ran, {k: v for k, v in hints.items() if k != name})
+    one = _form(subject.module, ran, others)
     extra = set(one.domain.conditions) - set(form.domain.conditions)
     both = joined(form.domain, one.domain, symbol)
     if extra or one.domain.fixed != form.domain.fixed or both.is_empty:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import sympy as sp
-import torch
-from torch import Tensor, nn
 
 from costmodel.convention import QUANTITIES, Cost
 from costmodel.tracing.calls import Call, Trace, TraceError
 from costmodel.tracing.domain import Domain, Residues
 from costmodel.tracing.interpolation import Interpolation, NotPolynomialError
-from costmodel.tracing.symbolic import Symbols, size_symbol
-from costmodel.tracing.trace import trace
+from costmodel.tracing.sized import SizedModule
+from costmodel.tracing.symbolic import size_symbol
 
 # Quantities that depend on memory layout: whether a permutation of axes is a view or a copy.
 MOVEMENT = ("other_outputs", "elements_read", "elements_written", "calls")
@@ -34,21 +31,13 @@ class Interpolated:
     uncovered: tuple[Call, ...]  # at the given sizes
 
 
-def interpolated(
-    module: nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    symbols: Symbols,
-    given: Mapping[str, int],
-) -> Interpolated | None:
+def interpolated(subject: SizedModule) -> Interpolated | None:
     """Return costs from runs at concrete sizes; None if the module takes no other sizes or a check fails."""
 
-    def ran(sizes: Mapping[str, int]) -> Trace:
-        return trace(module, *_resized(args, kwargs, symbols, sizes), with_values=False)
-
     def count(sizes: Mapping[str, int]) -> dict[str, Cost]:
-        return _layers(ran(sizes))
+        return _layers(subject.at(sizes))
 
+    given = subject.given
     steps = {name: STEP if size >= STEP else 1 for name, size in given.items()}
     degrees = {name: 2 if steps[name] > 1 else 1 for name in given}
     start = {name: max(size, 2) for name, size in given.items()}  # at 1, views and copies may differ
@@ -58,7 +47,7 @@ def interpolated(
         count(grid.sizes(grid.points[-1]))
         layers = grid.layers(count)
         ones = _sizes_of_one(given, grid.sizes(grid.points[-1]))
-        here = ran(given)
+        here = subject.at(given)
         at_one = _holds_at(layers, _layers(here), given) and all(
             _holds_at(layers, count(sizes), sizes) for sizes in ones
         )
@@ -103,20 +92,3 @@ def _holds_at(layers: Mapping[str, Cost], counted: Mapping[str, Cost], sizes: Ma
         for path in {**layers, **counted}
         for name in names
     )
-
-
-def _resized(
-    args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols, sizes: Mapping[str, int]
-) -> tuple[list[Any], dict[str, Any]]:
-    found: dict[int | str, Any] = dict(enumerate(args))
-    found.update(kwargs.items())
-    for key, axes in symbols.items():
-        found[key] = _of_size(found[key], {axis: sizes[name] for axis, name in axes.items()})
-    return [found[k] for k in range(len(args))], {name: found[name] for name in kwargs}
-
-
-def _of_size(tensor: Tensor, axes: Mapping[int, int]) -> Tensor:
-    shape = list(tensor.shape)
-    for axis, size in axes.items():
-        shape[axis] = size
-    return torch.empty(shape, dtype=tensor.dtype, device="meta", requires_grad=tensor.requires_grad)
