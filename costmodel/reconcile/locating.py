@@ -51,8 +51,11 @@ def _difference(
 ) -> Difference | None:
     try:
         observed, expected = predict_alone(counter, module, args, kwargs)
+    except ValueError:  # the part does not run alone, or is not predicted alone; the whole was compared
+        return None
+    try:
         actual = run(counter.name, module, args, kwargs)
-    except Exception:  # a module or a counter may raise anything on a part alone; the whole was compared
+    except Exception:  # a counter may raise anything on a part alone
         return None
     if expected.total == actual:
         return None

@@ -81,7 +81,7 @@ def storage_of(tensor: Tensor) -> int:
     """Return a key that distinguishes storages while they are alive."""
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse tensors have no storage
+    except NotImplementedError:  # sparse and opaque tensors, and those of vmap, have no storage
         return id(tensor)
 
 
