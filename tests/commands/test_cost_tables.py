@@ -105,16 +105,10 @@ NET = ("cost", "nets.py:Net", "--input", "2,2,6,5")
 CONV, FC, PRODUCT = 2 * 8 * 30 * 18, 2 * 2 * 5, 2 * 2 * 5
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = tmp_path_factory.mktemp("nets")
-    (path / "nets.py").write_text(NETS)
-    return path
-
-
 @pytest.fixture(autouse=True)
-def _in_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def _in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "nets", raising=False)
 
 

@@ -10,24 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel.tracing import Trace, trace
+from costmodel.tracing import trace
 from costmodel.tracing.classify import kind_of
 from costmodel.tracing.raw import Raw, Spec
-
-
-class Function(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
-
-
-def run(module: nn.Module, *shapes: tuple[int, ...], training: bool = False) -> Trace:
-    return trace(module, [torch.zeros(shape) for shape in shapes], training=training)
+from tests.costmodel.tracing.functions import Function, run
 
 
 @pytest.mark.parametrize(

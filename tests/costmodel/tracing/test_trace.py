@@ -10,22 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from costmodel.tracing import Trace, TraceError, trace
-
-
-class Function(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
-
-
-def run(module: nn.Module, *shapes: tuple[int, ...], training: bool = False) -> Trace:
-    return trace(module, [torch.zeros(shape) for shape in shapes], training=training)
+from costmodel.tracing import TraceError, trace
+from tests.costmodel.tracing.functions import Function, run
 
 
 class Twice(nn.Conv2d):
