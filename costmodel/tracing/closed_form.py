@@ -153,9 +153,17 @@ def _interpolated(subject: SizedModule) -> ClosedForm | None:
         return None
     total = summed(found.layers.values()) + Cost(weights=parameter_counts(subject.module, ()).all)
     status = f"interpolated, checked at {found.checks} sizes"
-    form = ClosedForm(total, found.layers, found.domain, status, {}, found.movement)
-    unregistered = found.layers.get("", Cost()).weights
-    return replace(form, uncovered=found.uncovered, unregistered=unregistered)
+    return ClosedForm(
+        total,
+        found.layers,
+        found.domain,
+        status,
+        {},
+        found.movement,
+        given=subject.given,
+        uncovered=found.uncovered,
+        unregistered=found.layers.get("", Cost()).weights,
+    )
 
 
 def _first_that_runs(subject: SizedModule) -> tuple[Symbolic, Mapping[str, int]]:

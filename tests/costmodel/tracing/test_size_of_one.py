@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from costmodel.tracing import ClosedForm, closed_form, trace
 
 IMAGE = {0: {0: "n", 2: "h", 3: "w"}}
+NOT_AT_ONE = "The formula does not hold at the given sizes: it needs n >= 2."
 
 
 class Branching(nn.Module):
@@ -85,16 +86,16 @@ def test_a_bound_of_a_single_image_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "least"),
+    ("function", "least", "caveat"),
     [
-        (lambda m, x: m.b(m.a(x)) if is_one(x) and x.shape[2] > 128 else m.a(x), 2),
-        (lambda m, x: m.a(x) if is_one(x) else m.b(m.a(x)), 2),
-        (lambda m, x: m.a(x), 1),
+        (lambda m, x: m.b(m.a(x)) if is_one(x) and x.shape[2] > 128 else m.a(x), 2, NOT_AT_ONE),
+        (lambda m, x: m.a(x) if is_one(x) else m.b(m.a(x)), 2, NOT_AT_ONE),
+        (lambda m, x: m.a(x), 1, ""),
     ],
     ids=["large single images", "batches", "neither"],
 )
 def test_an_interpolated_form_is_checked_at_one_in_every_layer_and_for_large_images(
-    function: Callable[[Branching, Tensor], Tensor], least: int
+    function: Callable[[Branching, Tensor], Tensor], least: int, caveat: str
 ) -> None:
     def fixing(model: Branching, x: Tensor) -> Tensor:
         return function(model, x @ torch.zeros(int(x.shape[3]), int(x.shape[3])))
@@ -103,3 +104,4 @@ def test_an_interpolated_form_is_checked_at_one_in_every_layer_and_for_large_ima
     form = closed_form(model, [torch.zeros(1, 3, 96, 96)], IMAGE)
     assert form.status.startswith("interpolated")
     assert form.domain.text == f"for n >= {least}; h, w multiples of 32 and at least 96"
+    assert form.caveat == caveat
