@@ -76,7 +76,7 @@ def _columns(total: TracedTotal) -> list[Column]:
 def traced_totals_table(a: Trace, b: Trace, total: TracedTotal) -> Table:
     """Return one row per total of both networks."""
     rows = []
-    for key, heading in (("params", "parameters"), ("work", total.heading)):
+    for key, heading in (("params", "parameters"), ("work", total.unscaled.heading)):
         old, new = (trace.parameters.all if key == "params" else total.work(trace.calls) for trace in (a, b))
         rows.append({"quantity": heading, "a": old, "b": new, "change": change(int(new), int(old))})
     columns = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costmodel.operators.rules import MULTIPLYING, PARTS
 from costmodel.sizes import Size
@@ -28,15 +28,22 @@ class TracedTotal:
 
         >>> TracedTotal(frozenset(("convolution", "bn")), "flop").heading
         'FLOPs of convolution + bn'
+        >>> TracedTotal(frozenset(("bn",)), prefix="M").heading
+        'M element ops of bn'
         """
         unit = self.prefix + ("FLOPs" if self.unit == "flop" else "MACs")
         kinds = [name for name in MULTIPLYING if name in self.names]
         parts = [name for name in PARTS if name in self.names]
         if not kinds:
-            return " + ".join(parts)
+            return (f"{self.prefix} element ops of " if self.prefix else "") + " + ".join(parts)
         return " + ".join(
             [unit if len(kinds) == len(MULTIPLYING) else f"{unit} of {', '.join(kinds)}", *parts]
         )
+
+    @property
+    def unscaled(self) -> TracedTotal:
+        """The same choice in its unit without a prefix, in which exact counts are shown."""
+        return replace(self, prefix="")
 
     def work(self, calls: Iterable[Call]) -> Size:
         """Return the chosen work of calls, in the unit; an element operation counts once."""

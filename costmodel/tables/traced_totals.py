@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from costmodel.report import Column, Table, counted
@@ -49,7 +48,7 @@ def total_values(trace: Trace, choice: TracedTotal) -> dict[str, Any]:
 def totals_table(trace: Trace, choice: TracedTotal) -> Table:
     """Return one row per total, with its breakdown."""
     values, params = total_values(trace, choice), trace.parameters
-    heading, ops = _unscaled(choice).heading, values["element_ops_on_weights"]
+    heading, ops = choice.unscaled.heading, values["element_ops_on_weights"]
     tied = f"; {counted(len(params.tied), 'tied name')} counted once" if params.tied else ""
     notes: dict[str, tuple[str, str]] = {
         "params": ("parameters", f"{params.trainable:,} trainable, {params.frozen:,} frozen{tied}"),
@@ -91,10 +90,6 @@ def _largest(parts: Mapping[str, Size]) -> dict[str, Size]:
         return dict(found)
     named = found[: MOST_PARTS - 1]
     return {**dict(named), "other": sum(count for _, count in found[len(named) :])}
-
-
-def _unscaled(choice: TracedTotal) -> TracedTotal:
-    return replace(choice, prefix="")
 
 
 def uncovered_table(calls: Iterable[Call], lacking: str = "total") -> Table:

@@ -142,6 +142,24 @@ def test_a_total_is_made_of_what_is_chosen_in_its_unit(
     assert total == sum(parts.values())
 
 
+@pytest.mark.parametrize(
+    ("unit", "count", "heading", "bn"),
+    [
+        ("kmac", "bn", "k element ops of bn", "0.96"),
+        ("kflop", "bn,bias", "k element ops of bias + bn", "0.96"),
+        ("mac", "bn", "bn", "960"),
+    ],
+)
+def test_a_column_of_element_operations_says_its_unit(
+    pwoct_cost: Run, unit: str, count: str, heading: str, bn: str
+) -> None:
+    lines = pwoct_cost(*NET, "--unit", unit, "--count", count, "--by", "kind").out.splitlines()
+    (columns,) = (line for line in lines if line.startswith("kind"))
+    assert re.split(r"\s{2,}", columns) == ["kind", "calls", heading, "share", "element ops"]
+    (row,) = (line for line in lines if line.startswith("normalisation"))
+    assert row.split()[1:3] == ["1", bn]
+
+
 def test_the_parts_of_the_element_operations_add_up(pwoct_cost: Run) -> None:
     result = pwoct_cost(*NET, "--format", "json").json
     total, made_of = totals(result)["element operations"]

@@ -48,6 +48,13 @@ def test_all_layers_in_another_unit(pwoct_cost: Run) -> None:
     assert [(row["layer"], row["work_a"]) for row in rows[:2]] == [("0", 2 * 24 * 20), ("2", 2 * 64 * 20)]
 
 
+def test_a_prefix_stands_where_numbers_are_in_that_unit(pwoct_cost: Run) -> None:
+    lines = pwoct_cost(*DIFF, "--unit", "kmac").out.splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith("MACs")] == [["MACs", "1,760"]]
+    assert any("kMACs B-A" in line for line in lines)
+    assert any(line.split()[:3] == ["sum", "106", "1.920"] for line in lines)
+
+
 def test_a_built_in_network_stands_beside_its_own_module(pwoct_cost: Run) -> None:
     ran = pwoct_cost("diff", "resnet8", "resnet8(alpha=0)", "--input", "1,3,32,32")
     assert (ran.code, max(map(len, ran.out.splitlines())) <= 80) == (0, True)
