@@ -132,6 +132,8 @@ FORMULAS: Mapping[str, tuple[str, Callable[[Shapes], tuple[Size, Size]]]] = {
 
 _ATTENTION = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward"})
 _BIASED = frozenset({"linear", "bilinear", "conv1d", "conv2d", "conv3d"})
+_BAGS = ("_embedding_bag", "_embedding_bag_forward_only")
+_LOOK_UPS = ("index", "index_select", "gather", "_unsafe_index")
 _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"}) | {
     "rnn_tanh_cell",
     "rnn_relu_cell",
@@ -226,13 +228,16 @@ def _is_of_complex(raw: Raw, kind: str) -> bool:
 
 
 def _read(raw: Raw, shapes: Shapes, kind: str) -> tuple[Size, Size]:
-    """Return the elements and bytes that a call reads; a look-up reads its indices and the selected rows."""
-    if "embedding_bag" in raw.base:
+    """Return the elements and bytes that a call reads; a look-up reads its indices and the selected rows.
+
+    The gradient of a look-up selects no rows: it reads its inputs once, as other operators do.
+    """
+    if raw.base in _BAGS:
         table, ids = shapes.inputs[:2]
         rows = elements(ids) * table[-1]
         where = _sums(raw.inputs[1:], shapes.inputs[1:])
         return rows + where[0], rows * raw.inputs[0].item_bytes + where[1]
-    if kind == "embedding" or raw.base in ("index", "index_select", "gather", "_unsafe_index"):
+    if raw.base in _LOOK_UPS or (kind == "embedding" and "backward" not in raw.base):
         found = _sums(raw.outputs[:1], shapes.outputs[:1])
         where = _sums(raw.inputs[1:], shapes.inputs[1:])
         return found[0] + where[0], found[1] + where[1]

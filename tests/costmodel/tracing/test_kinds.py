@@ -88,3 +88,20 @@ def test_an_embedding_bag_reads_a_row_for_each_index(mode: str) -> None:
     rows, indices, starts = 8 * 50 * 64, 8 * 50, 8
     assert call.cost.elements_read == rows + indices + starts
     assert call.bytes_read == 4 * rows + 8 * (indices + starts)
+
+
+@pytest.mark.parametrize(
+    ("layer", "gradient", "others"),
+    [
+        # Indices and the bag of each; starts, sizes and maxima of the bags.
+        (nn.EmbeddingBag(1000, 64), 8 * 64, 2 * 8 * 50 + 3 * 8),
+        (nn.Embedding(1000, 64), 8 * 50 * 64, 8 * 50),
+    ],
+    ids=["bag", "rows"],
+)
+def test_the_gradient_of_a_look_up_reads_its_inputs_once(layer: nn.Module, gradient: int, others: int) -> None:
+    step = trace(layer, [torch.zeros(8, 50, dtype=torch.long)], training=True).training
+    assert step is not None
+    (call,) = (call for call in step.backward if call.kind == "embedding")
+    assert call.cost.elements_read == gradient + others
+    assert call.bytes_read == 4 * gradient + 8 * others

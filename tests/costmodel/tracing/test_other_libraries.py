@@ -28,6 +28,8 @@ SCHEMAS = {
     "relu": ONE,
     "copy": ONE,
     "embedding": ONE,
+    "embedding_bag": TWO,
+    "embedding_bag_prepack": ONE,
     "convolution_backward": ONE,
     "zero": "(Tensor(a!) x) -> ()",
     "log": "(Tensor x) -> ()",
