@@ -104,12 +104,17 @@ def check_padding(padding: Size | tuple[Size, ...]) -> None:
 
 
 def _check(name: str, value: Size | tuple[Size, ...], least: int) -> None:
-    for number in value if isinstance(value, tuple) else (value,):
+    for number in map(_number, value if isinstance(value, tuple) else (value,)):
         if isinstance(number, int):
             if number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
         elif not _may_be_whole(number):
             raise ValueError(f"{name} must be a whole number, got {number!r}")
+
+
+def _number(size: Size) -> Size:
+    """Return numpy's and sympy's integers as Python's; whatever is none stays as it is."""
+    return whole(size) if isinstance(size, sp.Basic) else plain(size)
 
 
 def _may_be_whole(size: object) -> bool:
@@ -126,8 +131,9 @@ def check_most(what: str, value: int, most: int) -> None:
 
 def check_groups(groups: Size, c_in: Size, c_out: Size) -> None:
     """Raise ValueError if groups do not divide both channel counts."""
-    for channels in (c_in, c_out):
-        if isinstance(groups, int) and isinstance(channels, int) and channels % groups:
+    divisor = _number(groups)
+    for channels in map(_number, (c_in, c_out)):
+        if isinstance(divisor, int) and isinstance(channels, int) and channels % divisor:
             raise ValueError(f"groups must divide the channels {c_in} -> {c_out}, got {groups}")
 
 

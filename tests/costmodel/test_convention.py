@@ -1,10 +1,23 @@
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 import sympy as sp
 
 from costmodel.convention import DTYPE_BYTES, QUANTITIES, Cost, dtype_bytes, total
-from costmodel.sizes import ceil_div, exact_div, floor_div, pair, whole
+from costmodel.networks.resnet import resnet
+from costmodel.sizes import (
+    ceil_div,
+    check_groups,
+    check_padding,
+    check_sizes,
+    exact_div,
+    floor_div,
+    pair,
+    whole,
+)
 
 c, m = sp.symbols("c m", positive=True, integer=True)
 EVERY_FIELD = Cost(*range(1, len(QUANTITIES) + 1))
@@ -34,6 +47,22 @@ def test_one_number_is_height_and_width() -> None:
     assert pair(5) == (5, 5)
     assert pair(c) == (c, c)
     assert pair([3, 1]) == (3, 1)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.int8, sp.Integer])
+def test_integers_of_every_library_are_checked(kind: Callable[[int], Any]) -> None:
+    check_sizes(c=kind(1), k=(kind(3), c))
+    check_padding(kind(0))
+    check_groups(kind(2), kind(4), c)
+    for size in (0, -3):
+        with pytest.raises(ValueError, match=f"^c must be at least 1, got {size}$"):
+            check_sizes(c=(2, kind(size)))
+    with pytest.raises(ValueError, match=r"^padding must be at least 0, got -1$"):
+        check_padding(kind(-1))
+    with pytest.raises(ValueError, match=r"^groups must divide the channels 4 -> 5, got 2$"):
+        check_groups(kind(2), kind(4), kind(5))
+    with pytest.raises(ValueError, match=r"^width must be at least 1, got -4$"):
+        resnet(20, width=kind(-4))
 
 
 def test_costs_add_field_by_field() -> None:

@@ -99,7 +99,9 @@ def test_an_embedding_bag_reads_a_row_for_each_index(mode: str) -> None:
     ],
     ids=["bag", "rows"],
 )
-def test_the_gradient_of_a_look_up_reads_its_inputs_once(layer: nn.Module, gradient: int, others: int) -> None:
+def test_the_gradient_of_a_look_up_reads_its_inputs_once(
+    layer: nn.Module, gradient: int, others: int
+) -> None:
     step = trace(layer, [torch.zeros(8, 50, dtype=torch.long)], training=True).training
     assert step is not None
     (call,) = (call for call in step.backward if call.kind == "embedding")
