@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,7 +14,13 @@ from torch.overrides import TorchFunctionMode
 TRANSPOSED = "it is a transposed convolution"
 FUNCTION = "it is called as a function, not as a layer"
 
-_DIMENSIONS = {1: "one dimension", 3: "three dimensions"}
+OTHER_KIND = "it is a convolution of another kind than nn.Conv2d"
+
+_BY_DIMENSIONS = {
+    1: "it convolves in one dimension",
+    2: "it convolves in two dimensions, but is not an nn.Conv2d",
+    3: "it convolves in three dimensions",
+}
 _FUNCTIONS = frozenset(
     getattr(torch, f"{name}{dimensions}d") for name in ("conv", "conv_transpose") for dimensions in (1, 2, 3)
 )
@@ -101,7 +107,11 @@ def _is_other(layer: nn.Module) -> bool:
 
 
 def _why(layer: Any) -> str:
-    return TRANSPOSED if layer.transposed else f"it convolves in {_DIMENSIONS[len(layer.kernel_size)]}"
+    """Return the reason, also for a class of one's own that does not set the attributes as PyTorch's do."""
+    if getattr(layer, "transposed", False):
+        return TRANSPOSED
+    kernel = getattr(layer, "kernel_size", None)
+    return _BY_DIMENSIONS.get(len(kernel), OTHER_KIND) if isinstance(kernel, Sequence) else OTHER_KIND
 
 
 __all__ = ["OtherConvolutions"]

@@ -82,11 +82,12 @@ def _run(model: nn.Module, args: Sequence[Any], names: Mapping[str, nn.Conv2d], 
 
 
 def _reports(names: Mapping[str, nn.Conv2d], run: _DryRun) -> tuple[LayerReport, ...]:
-    unused = (name for name in (*names, *run.others.unused) if name not in run.ran)
+    reasons = {**run.others.reasons, **run.reasons}
+    in_order = dict.fromkeys((*run.ran, *names, *run.others.unused))  # what ran, then what did not
     return tuple(
         LayerReport(name, run.specs[name]) if name in run.specs
-        else LayerReport(name, None, {**run.others.reasons, **run.reasons}.get(name, NOT_RUN))
-        for name in (*run.ran, *unused)
+        else LayerReport(name, None, reasons.get(name, NOT_RUN))
+        for name in in_order
     )  # fmt: skip
 
 

@@ -140,6 +140,7 @@ def test_no_channels(channels):
 
 def test_checks_accept_what_is_right():
     assert as_sizes(width=1, classes=10) == (1, 10)
+    check_choice("stride_rule", "A", ("A", "B"))
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -181,4 +182,3 @@ def test_what_is_no_ratio(ratio):
 def test_what_are_no_paths(names, told):
     with pytest.raises(ValueError, match=f"^paths must be among HH, HL, LH, LL{told}$"):
         as_paths(names)
-    check_choice("stride_rule", "A", ("A", "B"))

@@ -124,41 +124,6 @@ def test_what_stays_is_listed_with_its_reason() -> None:
     }
 
 
-def test_convolutions_of_other_kinds_are_listed_in_their_order() -> None:
-    class Others(Net):
-        """Also transposed, one- and three-dimensional convolutions, and two that are functions."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.up = nn.ConvTranspose2d(8, 8, 3, 1, 1)
-            self.line, self.space, self.last = nn.Conv1d(8, 8, 1), nn.Conv3d(1, 1, 1), nn.Conv1d(8, 8, 1)
-            self.weight, self.c, self.d = (
-                nn.Parameter(torch.ones(8, 8, 1, 1)),
-                *(nn.Conv2d(8, 8, 1) for _ in "cd"),
-            )
-
-        def body(self, x: Tensor) -> Tensor:
-            x = self.d(self.c(super().body(x)))
-            x = nn.functional.conv2d(self.up(x), self.weight)
-            x = nn.functional.conv_transpose2d(x, weight=self.weight * 2)
-            x = self.line(x.flatten(2)).unflatten(2, x.shape[2:])
-            return self.space(nn.functional.conv2d(x, self.weight)[:, None])[:, 0]  # type: ignore[no-any-return]
-
-    made = pwoct.convert(Others(), alpha=0.5)
-    others = {
-        "up": "it is a transposed convolution",
-        "weight": "it is called as a function, not as a layer",
-        "(computed weight 1)": "it is called as a function, not as a layer",
-        "line": "it convolves in one dimension",
-        "space": "it convolves in three dimensions",
-        "last": "it does not run on this input",
-    }
-    assert [*kept(made).items()] == [("stem", "it is the network's first convolution"), *others.items()]
-    names = [layer.name for layer in pwoct.conversion_of(made).converted]
-    assert names == ["a", "b", "c", "d"]
-    assert not any(part._forward_hooks for name, part in made.named_modules() if name)
-
-
 def test_layers_that_share_weights_stay_and_one_under_two_names_is_converted() -> None:
     class Tied(Net):
         def __init__(self) -> None:
