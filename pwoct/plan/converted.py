@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from pwoct.branches import Octave, Size
+from pwoct.conversion.checks import check_module
 from pwoct.conversion.conv import ConvertedConv
 from pwoct.plan.known import is_changed
 from pwoct.plan.lean import convolve
@@ -51,6 +52,7 @@ class LeanConverted(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        check_module(model)
         if reason := why_not_converted(model):
             raise ValueError(
                 f'the plan "lean" does not compute this network: {reason}; use the plan "reference"'

@@ -47,9 +47,7 @@ FRAME = (
 
 def refusal(plan: str, model: nn.Module, reason: str) -> ValueError:
     """Return the error of a plan that cannot compute a network; it names one that can."""
-    is_root = isinstance(model, ResNet)
-    unknown = why_not_known(model, layers=False) if is_root else why_not_known_parts(model, layers=False)
-    instead = "lean" if unknown is None else "reference"
+    instead = "lean" if why_not_known(model, layers=False) is None else "reference"
     return ValueError(f'the plan "{plan}" does not compute this network: {reason}; use the plan "{instead}"')
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import Octave, OctBatchNorm2d, Size, per_branch, size_of, strided
+from pwoct.conversion.checks import check_module
 from pwoct.layout import in_channels_last
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
@@ -37,6 +38,7 @@ class LeanNetwork(nn.Module):
 
     def __init__(self, model: ResNet) -> None:
         super().__init__()
+        check_module(model)
         if reason := why_not_known(model, layers=False):
             raise refusal(self.PLAN, model, reason)
         self.stem, self.stem_bn, self.stages, self.fc = model.stem, model.stem_bn, model.stages, model.fc

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pwoct.channels import is_size, plain_int
+from pwoct.conversion.checks import check_module
 from pwoct.plan.known import PARTS
 from pwoct.resnet import ResNet
 
@@ -17,13 +18,14 @@ class Snapshot(nn.Module):
     size: (h, w) of its images. dtype: in which it computes.
 
     Raises:
-        ValueError: if size or dtype is none.
+        ValueError: if the network is no module, or size or dtype is none.
     """
 
     PLAN: str
 
     def __init__(self, model: nn.Module, size: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__()
+        check_module(model)
         check_dtype(dtype)
         self.size, self.dtype = as_size(size), dtype
         width = f", width={model.width}" if isinstance(model, ResNet) else ""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pwoct.conversion.checks import check_module
 from pwoct.plan.compiled.blocked import track, why_no_batch
 from pwoct.plan.compiled.emit_training import TrainingEmitter
 from pwoct.plan.compiled.filters import NEEDS
@@ -42,6 +43,7 @@ class BlockedGraph(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        check_module(model)
         self._modules, self._parameters, self._buffers = model._modules, model._parameters, model._buffers
         lean = model if why_not_converted(model) else LeanConverted(model)
         self.__dict__.update(model=model, lean=lean)  # no children: names of parameters would change

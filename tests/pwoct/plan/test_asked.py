@@ -7,7 +7,11 @@ from torch import nn
 
 from pwoct.plan import (
     PLANS,
+    BlockedGraph,
+    BlockedNetwork,
     FoldedNetwork,
+    LeanConverted,
+    LeanNetwork,
     NativeNetwork,
     optimize_for_inference,
     plan_for,
@@ -76,6 +80,21 @@ def test_what_is_no_network(wrong):
             with_plan(wrong, plan)
     with pytest.raises(ValueError, match=needed):
         optimize_for_inference(wrong)
+    for make in (LeanNetwork, BlockedNetwork, LeanConverted, BlockedGraph):
+        with pytest.raises(ValueError, match=needed):
+            make(wrong)
+    for make in (FoldedNetwork, NativeNetwork):
+        with pytest.raises(ValueError, match=needed):
+            make(wrong, SIZE)
+
+
+@pytest.mark.parametrize("other", [nn.Linear(2, 2), nn.Sequential()], ids=repr)
+def test_what_is_no_resnet(other):
+    told = f"it needs a ResNet of this package, got {type(other).__name__}; use the plan"
+    for make, plan in ((FoldedNetwork, "folded"), (LeanNetwork, "lean"), (BlockedNetwork, "blocked")):
+        given = (other, SIZE) if make is FoldedNetwork else (other,)
+        with pytest.raises(ValueError, match=f'^the plan "{plan}" does not .*: {told} "reference"$'):
+            make(*given)
 
 
 def test_lists_and_numbers_of_numpy_are_sizes(model):
