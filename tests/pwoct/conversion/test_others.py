@@ -19,26 +19,27 @@ def kept(model: nn.Module) -> dict[str, str]:
     return {layer.name: layer.reason for layer in pwoct.conversion_of(model).kept}
 
 
+class Others(Net):
+    """Also transposed, one- and three-dimensional convolutions, and two that are functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(8, 8, 3, 1, 1)
+        self.line, self.space, self.last = nn.Conv1d(8, 8, 1), nn.Conv3d(1, 1, 1), nn.Conv1d(8, 8, 1)
+        self.weight, self.c, self.d = (
+            nn.Parameter(torch.ones(8, 8, 1, 1)),
+            *(nn.Conv2d(8, 8, 1) for _ in "cd"),
+        )
+
+    def body(self, x: Tensor) -> Tensor:
+        x = self.d(self.c(super().body(x)))
+        x = f.conv2d(self.up(x), self.weight)
+        x = f.conv_transpose2d(x, weight=self.weight * 2)
+        x = self.line(x.flatten(2)).unflatten(2, x.shape[2:])
+        return self.space(f.conv2d(x, self.weight)[:, None])[:, 0]  # type: ignore[no-any-return]
+
+
 def test_convolutions_of_other_kinds_are_listed_in_their_order() -> None:
-    class Others(Net):
-        """Also transposed, one- and three-dimensional convolutions, and two that are functions."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.up = nn.ConvTranspose2d(8, 8, 3, 1, 1)
-            self.line, self.space, self.last = nn.Conv1d(8, 8, 1), nn.Conv3d(1, 1, 1), nn.Conv1d(8, 8, 1)
-            self.weight, self.c, self.d = (
-                nn.Parameter(torch.ones(8, 8, 1, 1)),
-                *(nn.Conv2d(8, 8, 1) for _ in "cd"),
-            )
-
-        def body(self, x: Tensor) -> Tensor:
-            x = self.d(self.c(super().body(x)))
-            x = f.conv2d(self.up(x), self.weight)
-            x = f.conv_transpose2d(x, weight=self.weight * 2)
-            x = self.line(x.flatten(2)).unflatten(2, x.shape[2:])
-            return self.space(f.conv2d(x, self.weight)[:, None])[:, 0]  # type: ignore[no-any-return]
-
     made = pwoct.convert(Others(), alpha=0.5)
     others = {
         "up": "it is a transposed convolution",
@@ -51,8 +52,23 @@ def test_convolutions_of_other_kinds_are_listed_in_their_order() -> None:
     assert [*kept(made).items()] == [*STEM.items(), *others.items()]
     names = [layer.name for layer in pwoct.conversion_of(made).converted]
     assert names == ["a", "b", "c", "d"]
-    parts = [part for name, part in made.named_modules() if name]
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+    assert not hooked(made)
+
+
+def hooked(model: nn.Module) -> list[str]:
+    parts = [(name, part) for name, part in model.named_modules() if name]
+    return [name for name, part in parts if part._forward_hooks or part._forward_pre_hooks]
+
+
+def test_no_hook_stays_where_the_network_itself_runs() -> None:
+    class OnValues(Others):
+        """Its code needs values, so that no copy without data can run."""
+
+        def body(self, x: Tensor) -> Tensor:
+            return super().body(x) if bool(x.isfinite().all()) else x
+
+    net = OnValues()
+    assert hooked(pwoct.convert(net, alpha=0.5)) == hooked(net) == []
 
 
 class Same(_ConvNd):
