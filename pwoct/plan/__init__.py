@@ -28,9 +28,9 @@ from pwoct.plan.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_nativ
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.compiled.blocked_graph import BlockedGraph, is_narrow, why_no_step
 from pwoct.plan.compiled.library import load
-from pwoct.plan.compiled.network import NativeNetwork, is_own_network, why_not_native
+from pwoct.plan.compiled.network import NativeNetwork, why_not_native
 from pwoct.plan.compiled.operations import lanes_of
-from pwoct.plan.converted import LeanConverted, is_converted, why_not_converted
+from pwoct.plan.converted import LeanConverted, is_converted, is_own_network, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
 from pwoct.plan.graph.trace import image_channels
@@ -86,7 +86,7 @@ def plan_for(
     images, channels, *size = as_shape(input_shape)
     if device != "cpu":
         return "reference"
-    if is_converted(model) or not isinstance(model, ResNet):
+    if not is_own_network(model):
         fits = _trains_blocked if training else _is_native
         if fits(model, images, channels, (size[0], size[1]), dtype):
             return "blocked" if training else "native"
@@ -235,7 +235,7 @@ def optimize_for_inference(
     plan = plan_for(model, (batch, channels, *size), dtype, training=False)
     if plan == "native":
         return NativeNetwork(model, size, dtype)
-    if isinstance(model, ResNet) and is_own_network(model):
+    if is_own_network(model):
         return FoldedNetwork(model, size, dtype)
     copied: nn.Module = copy.deepcopy(model).eval()
     return with_plan(copied, plan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -18,6 +18,7 @@ from pwoct.conversion.conv import ConvertedConv
 from pwoct.plan.known import is_changed
 from pwoct.plan.lean import convolve
 from pwoct.plan.maps import Maps
+from pwoct.resnet import ResNet
 
 
 def octave_layers(model: nn.Module) -> list[ConvertedConv]:
@@ -28,6 +29,11 @@ def octave_layers(model: nn.Module) -> list[ConvertedConv]:
 def is_converted(model: nn.Module) -> bool:
     """Whether a network was converted."""
     return bool(octave_layers(model))
+
+
+def is_own_network(model: nn.Module) -> TypeGuard[ResNet]:
+    """Whether a network is a `ResNet` of this package that was not converted."""
+    return isinstance(model, ResNet) and not is_converted(model)
 
 
 def why_not_converted(model: nn.Module) -> str | None:
@@ -89,4 +95,4 @@ def _convolve(layer: ConvertedConv, x: Octave, size: Size) -> Octave:
     return convolve(layer, Maps(x), size)
 
 
-__all__ = ["LeanConverted", "is_converted", "octave_layers", "why_not_converted"]
+__all__ = ["LeanConverted", "is_converted", "is_own_network", "octave_layers", "why_not_converted"]

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, with_plan
-from pwoct.plan.converted import is_converted
-from pwoct.resnet import ResNet
+from pwoct.plan.converted import is_own_network
 from pwoct.training.augment import Normalise
 from pwoct.training.config import Config
 from pwoct.training.data import Images
@@ -85,6 +84,6 @@ def evaluator(model: nn.Module, config: Config, size: tuple[int, int]) -> nn.Mod
     """
     machine, dtype = config.machine, dtype_of(config)
     plan: str = machine.plan
-    if plan == "blocked" and isinstance(model, ResNet) and not is_converted(model):
+    if plan == "blocked" and is_own_network(model):
         plan = plan_for(model, (BATCH, model.stem.in_channels, *size), dtype, False, machine.device)
     return with_plan(model, plan, size=size, dtype=dtype)

@@ -10,14 +10,13 @@ from pwoct.plan.compiled.general import GeneralRecorder
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
 from pwoct.plan.compiled.program import Program
-from pwoct.plan.converted import is_converted, why_not_converted
+from pwoct.plan.converted import is_own_network, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.graph.fold import folded
 from pwoct.plan.graph.trace import image_channels, record_network, why_not_recorded
 from pwoct.plan.known import refusal
 from pwoct.plan.snapshot import Snapshot
 from pwoct.plan.tracing import check_untraced
-from pwoct.resnet import ResNet
 
 
 class NativeNetwork(Snapshot):
@@ -106,11 +105,6 @@ def _recorded(
         graph = record_network(model, images.channels, size)
         recorder = GeneralRecorder(dtype)
         return graph.shape, recorder, images, Emitter(recorder, images, folded(graph.result, _merges)).run()
-
-
-def is_own_network(model: nn.Module) -> bool:
-    """Whether a network is a `ResNet` of this package that was not converted."""
-    return isinstance(model, ResNet) and not is_converted(model)
 
 
 def _refusal(model: nn.Module, reason: str) -> ValueError:
