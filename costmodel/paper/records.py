@@ -149,7 +149,8 @@ def record(result: Mapping[str, Any]) -> Record:
 
 def _accuracy(result: Mapping[str, Any]) -> float:
     accuracy, correct, images = result["accuracy"], result["correct"], result["images"]
-    if not (isinstance(accuracy, float | int) and 0 <= correct <= images and accuracy == correct / images):
+    are_counts = type(correct) is type(images) is int and 0 <= correct <= images > 0
+    if not (are_counts and type(accuracy) in (float, int) and accuracy == correct / images):
         raise ValueError(f"its accuracy is {accuracy!r}, but {correct!r} of {images!r} images are correct")
     return float(accuracy)
 

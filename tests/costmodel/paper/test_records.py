@@ -123,6 +123,24 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
         read_records([tmp_path])
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"accuracy": 0.0, "correct": 0, "images": 0},
+        {"accuracy": True, "correct": 10000, "images": 10000},
+        {"accuracy": 0.5, "correct": 0.5, "images": 1},
+        {"accuracy": 1.0, "correct": True, "images": True},
+        {"accuracy": 2.0, "correct": 2, "images": 1},
+        {"accuracy": 0.9001, "correct": 9000, "images": 10000},
+        {"accuracy": None, "correct": None, "images": None},
+    ],
+)
+def test_counts_that_no_run_can_have_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    write(tmp_path, "wrong.json", {**result(0.9), **wrong})
+    with pytest.raises(ValueError, match=r"wrong.json is not a record of a run: ValueError its accuracy is"):
+        read_records([tmp_path])
+
+
 def test_another_depth_stands_in_and_says_so(paper: Paper, tmp_path: Path) -> None:
     write(tmp_path, "runs/a/result.json", result(0.88, name="resnet20"))
     rows = accuracy_table(paper, read_records([tmp_path / "runs"])).rows
