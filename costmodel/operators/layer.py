@@ -211,3 +211,10 @@ def layer_notes(layer: Layer) -> list[str]:
         if path in layer.paths
     ]
     return [note for note in notes if note]
+
+
+def uncompressed_note(layer: Layer) -> list[str]:
+    """Return a note where a layer with bottlenecks has none, since no such path exists; else nothing."""
+    if layer.widths():
+        return []
+    return ["no path is compressed: a pwise layer needs paths that exist at its alpha"]

@@ -28,6 +28,7 @@ from costmodel.operators.layer import (
 from costmodel.operators.octave import PATHS
 from costmodel.operators.pointwise import linear, pointwise
 from costmodel.operators.standard import convolution
+from costmodel.sizes import Pair, Size
 
 c_in, c_out, groups, multiplier, channels, batch = sp.symbols(
     "c_in c_out g q c b", positive=True, integer=True
@@ -43,7 +44,8 @@ class OperatorEntry:
 
     `formulas` gives its costs, one for each part: the operator itself, or its paths. `layer` costs a layer of
     this kind; without it, `--op` does not offer the operator. `fixed` maps a reason to the layer options that
-    this kind does not have. `theorem` is the prefix of the names of the theorems about it.
+    this kind does not have; `own` gives the values of those that the kind itself determines. `theorem` is the
+    prefix of the names of the theorems about it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class OperatorEntry:
     layer: Callable[[Layer], Cost] | None = None
     has_branches: bool = False
     fixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own: Callable[[Layer], Mapping[str, Pair | Size]] = lambda _: {}
     theorem: str | None = None
 
 
@@ -100,6 +103,9 @@ def _elementwise() -> Mapping[str, Cost]:
 PAPER = "Inoue and Gotoh, parameter reduction for Octave Convolution"
 OCTCONV = "Chen et al., Drop an Octave, ICCV 2019"
 
+# Options that apply only to a layer with branches.
+BRANCH_OPTIONS = ("alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between")
+
 ENTRIES: tuple[OperatorEntry, ...] = (
     OperatorEntry(
         "standard",
@@ -127,6 +133,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
             "the groups of a pointwise layer are fixed": ("groups",),
             "a pointwise layer is 1x1": ("kernel", "padding", "dilation"),
         },
+        own=lambda _: {"kernel": (1, 1), "padding": (0, 0)},
         theorem="pointwise convolution",
     ),
     OperatorEntry(
@@ -137,6 +144,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         _depthwise,
         layer=depthwise_layer,
         fixed={"the groups of a depthwise layer are fixed": ("groups",)},
+        own=lambda layer: {"groups": layer.c_in},
         theorem="depthwise convolution",
     ),
     OperatorEntry(
@@ -175,9 +183,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         _octave,
         layer=octave_layer,
         has_branches=True,
-        fixed={
-            "an octave layer has no bottlenecks (see --op pwise)": ("beta", "paths", "width_rule", "between")
-        },
+        fixed={"an octave layer has no bottlenecks (pwise has)": ("beta", "paths", "width_rule", "between")},
         theorem="OctConv",
     ),
     OperatorEntry(
@@ -192,7 +198,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         _pwise,
         layer=pwise_layer,
         has_branches=True,
-        fixed={"a bottleneck is not depthwise (see --op octave)": ("depthwise", "exchange")},
+        fixed={"a bottleneck is not depthwise (octave may be)": ("depthwise", "exchange")},
         theorem="PwiseOctConv",
     ),
     OperatorEntry(

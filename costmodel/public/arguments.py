@@ -17,7 +17,15 @@ def several(values: Any) -> list[Any]:
     return list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
 
 
-def options_of(*functions: Callable[..., Any]) -> list[str]:
+def some(values: Any, name: str) -> list[Any]:
+    """Return values as a list, as `several` does. Raises ValueError if there are none."""
+    found = several(values)
+    if not found:
+        raise ValueError(f"{name} needs at least one value, got none")
+    return found
+
+
+def keyword_names(*functions: Callable[..., Any]) -> list[str]:
     """Return the names of the keyword-only parameters of functions."""
     found = [parameter for each in functions for parameter in inspect.signature(each).parameters.values()]
     return list(dict.fromkeys(one.name for one in found if one.kind is inspect.Parameter.KEYWORD_ONLY))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.checks import SUBJECTS
+from costmodel.networks.resnet import resnet
+from costmodel.public.arguments import check_options, keyword_names
 from costmodel.public.rows import Rows
 from costmodel.sizes import check_choice
 
@@ -51,7 +53,7 @@ def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verificati
         `nn.Module`, which is run on copies of `inputs` (a list, or a lone tensor), and left as it was.
 
     Raises ValueError if a name is unknown, an option is out of range, the module does not run, or its cost
-    depends on values.
+    depends on values; TypeError if a network has no such option.
 
     >>> verify("resnet8", alpha="1/4", paths=["LL"]).verdict
     'agrees'
@@ -74,6 +76,7 @@ def _verify_named(name: str, **options: Any) -> Verification:
     from costmodel.checks.verify import verify_named
     from costmodel.checks.verify_report import full_table
 
+    check_options(options, keyword_names(resnet, verify_named), "a network to verify")
     report = verify_named(name, **options)
     verdict = "differs" if report.differences else "agrees"
     return Verification(verdict, report.differences, report.numbers_compared, Rows.of(full_table(report)))

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from costmodel.convention import Cost
 from costmodel.networks.stages import path_set
-from costmodel.operators.layer import Layer, layer_notes, path_formulas
+from costmodel.operators.layer import Layer, layer_notes, path_formulas, uncompressed_note
 from costmodel.operators.octave import STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
-from costmodel.operators.registry import layer_cost, operator
+from costmodel.operators.registry import BRANCH_OPTIONS, layer_cost, operator
 from costmodel.public.rows import Rows
 from costmodel.rounding import WIDTH_RULES, RatioLike, check_alpha, check_beta
 from costmodel.sizes import check_choice, pair, plain
 from costmodel.tables.counting import Totals
 from costmodel.tables.layer import layer_table
-
-BRANCHES_ONLY = ("alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between")
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,10 @@ class CostedLayer:
         return Rows([{"path": self.op, "channels": channels, "params": cost.params, "macs": cost.macs}])
 
     def notes(self) -> list[str]:
-        """Return one note for each size that the rounding rule changed."""
-        return layer_notes(self.sizes) if self.has_branches else []
+        """Return one note for each size that the rounding rule changed, and one if no path is compressed."""
+        if not self.has_branches:
+            return []
+        return [*layer_notes(self.sizes), *(uncompressed_note(self.sizes) if self.op == "pwise" else [])]
 
 
 def layer(
@@ -68,11 +68,11 @@ def layer(
     c_in: int = 16,
     c_out: int = 16,
     size: int | Iterable[int] = 32,
-    kernel: int | Iterable[int] = 3,
+    kernel: int | Iterable[int] | None = None,
     stride: int = 1,
     padding: int | Iterable[int] | None = None,
     dilation: int = 1,
-    groups: int = 1,
+    groups: int | None = None,
     bias: bool = False,
     alpha: RatioLike = 0,
     alpha_in: RatioLike | None = None,
@@ -88,10 +88,11 @@ def layer(
 
     The kinds, `op`, are standard, pointwise, depthwise, separable, octave and pwise. Without one, the
     choices decide: pwise if there are paths, octave if there is an alpha, else standard. The padding is
-    by default the one that keeps the size at stride 1. `alpha` is the share of low-frequency channels of
-    both ends, `alpha_in` and `alpha_out` of one. Paths that are bottlenecks are some of HH, HL, LH and
-    LL, or a text: "HL,LH", "all" or "none". The width rule is out, in, min or mean, the stride rule A, B
-    or C, and between the convolutions of a bottleneck is none, bn or bn_relu.
+    by default the one that keeps the size at stride 1, the kernel 3 and the groups 1, except where the kind
+    determines them: a pointwise layer is 1x1, a depthwise one has c_in groups. `alpha` is the share of
+    low-frequency channels of both ends, `alpha_in` and `alpha_out` of one. Paths that are bottlenecks are
+    some of HH, HL, LH and LL, or a text: "HL,LH", "all" or "none". The width rule is out, in, min or mean,
+    the stride rule A, B or C, and between the convolutions of a bottleneck is none, bn or bn_relu.
 
     Raises ValueError if a value is out of range, or the kind of layer cannot have these sizes or has no such
     option.
@@ -110,11 +111,11 @@ def layer(
         _number(c_in, "c_in"),
         _number(c_out, "c_out"),
         pair(size),
-        pair(kernel),
+        pair(3 if kernel is None else kernel),
         _number(stride, "stride"),
         None if padding is None else pair(padding),
         _number(dilation, "dilation"),
-        _number(groups, "groups"),
+        _number(1 if groups is None else groups, "groups"),
         bias,
         one,
         two,
@@ -127,7 +128,7 @@ def layer(
     )
     kind = op or ("pwise" if compressed else "octave" if one or two else "standard")
     if op is not None:
-        _check_idle(op, sizes)
+        _check_idle(op, sizes, {"kernel": kernel, "groups": groups})
     made = CostedLayer(kind, sizes)
     made.cost()  # refuses what does not exist
     return made
@@ -147,15 +148,19 @@ def _number(value: int, name: str) -> int:
     return plain(value)
 
 
-def _check_idle(kind: str, layer: Layer) -> None:
-    """Raise ValueError if a layer has a value, other than the default, that its kind does not have."""
-    default = Layer()
-    entry = operator(kind)
-    idle = dict(entry.fixed)
+def _check_idle(kind: str, layer: Layer, given: Mapping[str, object]) -> None:
+    """Raise ValueError if a layer has a value that its kind does not have.
+
+    `given` holds the options whose default depends on the kind: None where none was given.
+    """
+    default, entry = Layer(), operator(kind)
+    own, idle = entry.own(layer), dict(entry.fixed)
     if not entry.has_branches:
-        idle |= {f"a {kind} layer has no branches": BRANCHES_ONLY}
+        idle |= {f"a {kind} layer has no branches": BRANCH_OPTIONS}
     for reason, names in idle.items():
         for name in names:
-            if (value := getattr(layer, name)) != getattr(default, name):
+            value, unused = getattr(layer, name), getattr(default, name)
+            is_given = value != unused or given.get(name) is not None
+            if is_given and value != own.get(name, unused):
                 shown = ",".join(sorted(value)) if isinstance(value, frozenset) else value
                 raise ValueError(f"{name} does not apply: {reason}, got {shown}")

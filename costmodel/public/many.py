@@ -10,7 +10,7 @@ from costmodel.grids.grid import grid as all_of
 from costmodel.grids.quantities import amount, grid_quantities
 from costmodel.networks.resnet import depth_of, resnet
 from costmodel.networks.wording import stage_words
-from costmodel.public.arguments import check_options, options_of, several
+from costmodel.public.arguments import check_options, keyword_names, several, some
 from costmodel.public.rows import Rows
 from costmodel.search.search import search
 from costmodel.search.search_table import front_table
@@ -41,12 +41,15 @@ def grid(
     >>> [row["macs"] for row in rows]
     [40813184, 28230272, 18989696]
     """
-    check_options(options, [name for name in options_of(evaluate) if name != "stage"], "a grid")
-    names = several(quantities)
-    if not names:
-        raise ValueError("a grid needs at least one quantity, got none")
-    depths = [depth_of(name) for name in several(models)]
-    configurations = all_of(several(alphas), several(betas), several(path_sets), depths, several(widths))
+    check_options(options, [name for name in keyword_names(evaluate) if name != "stage"], "a grid")
+    names, depths = some(quantities, "quantities"), [depth_of(name) for name in some(models, "models")]
+    configurations = all_of(
+        some(alphas, "alphas"),
+        some(betas, "betas"),
+        some(path_sets, "path_sets"),
+        depths,
+        some(widths, "widths"),
+    )
     counts = grid_quantities(configurations, names, dtype, **options)
     columns = {name: values.tolist() for name, values in counts.items()}
     return Rows(
@@ -80,7 +83,7 @@ def pareto(
     (409482, 36473472, '--model resnet56 --alpha 1/4 --beta 2 --paths all')
     """
     known = [
-        name for name in options_of(space, resnet) if name not in ("alpha", "beta", "paths", "width_rule")
+        name for name in keyword_names(space, resnet) if name not in ("alpha", "beta", "paths", "width_rule")
     ]
     check_options(options, ("path_sets", "width_rules", *known), "a search")
     lists: dict[str, Any] = {name: several(options.pop(name)) for name in LISTS if name in options}

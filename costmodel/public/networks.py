@@ -12,7 +12,7 @@ from costmodel.networks.stages import STAGES
 from costmodel.networks.wording import describe
 from costmodel.networks.wording import options_of as typed
 from costmodel.operators.recorder import cost_of, saved_elements
-from costmodel.public.arguments import check_options, options_of
+from costmodel.public.arguments import check_options, keyword_names
 from costmodel.public.rows import Rows
 from costmodel.sizes import check_sizes, plain
 from costmodel.tables.counting import Totals
@@ -97,7 +97,7 @@ def network(model: str = "resnet56", **options: Any) -> CostedNetwork:
     >>> network("resnet56", alpha="1/4", beta=2, paths=["HL", "LH", "LL"]).cost().macs
     79309440
     """
-    check_options(options, options_of(resnet), "a network")
+    check_options(options, keyword_names(resnet), "a network")
     return CostedNetwork(named(model, **options))
 
 

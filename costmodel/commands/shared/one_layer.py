@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from costmodel.commands.shared.errors import warn
-from costmodel.commands.shared.request import (
-    BRANCHES_ONLY,
-    DEPTHWISE_OCTAVE,
-    Request,
-)
+from costmodel.commands.shared.request import DEPTHWISE_OCTAVE, Request
 from costmodel.commands.shared.showing import show
 from costmodel.convention import Cost
-from costmodel.operators.layer import Layer, layer_notes
-from costmodel.operators.registry import layer_cost, layer_kinds, operator
+from costmodel.operators.layer import layer_notes, uncompressed_note
+from costmodel.operators.registry import BRANCH_OPTIONS, layer_cost, layer_kinds, operator
 from costmodel.operators.spatial import SPATIAL_KINDS
 from costmodel.report import Table
 from costmodel.sizes import check_choice
@@ -39,13 +35,8 @@ def _planar(op: str, request: Request) -> tuple[Cost, Table]:
     layer = request.layer.layer(request.network, alpha, beta)
     cost = layer_cost(op, layer)
     if operator(op).has_branches:
-        warn(_notes(op, layer))
+        warn([*layer_notes(layer), *(uncompressed_note(layer) if op == "pwise" else [])])
     return cost, kinds_table(layer, op, request.dtype)
-
-
-def _notes(op: str, layer: Layer) -> list[str]:
-    missing = "no path is compressed: a pwise layer needs --paths that exist at its --alpha"
-    return [*layer_notes(layer), *([missing] if op == "pwise" and not layer.widths() else [])]
 
 
 def _spatial(op: str, request: Request) -> tuple[Cost, Table]:
@@ -63,7 +54,8 @@ def _without_idle(op: str, request: Request) -> Request:
     if entry and entry.has_branches:
         request = request.without("an octave layer's padding keeps its size", ("padding",))
     else:
-        request = request.without(f"a {op} layer has no branches", (*BRANCHES_ONLY, *DEPTHWISE_OCTAVE))
+        branches = ("alpha", *BRANCH_OPTIONS, *DEPTHWISE_OCTAVE)
+        request = request.without(f"a {op} layer has no branches", branches)
     for reason, options in entry.fixed.items() if entry else ():
         request = request.without(reason, options)
     if op == "octave" and request.layer.depthwise:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from costmodel.commands.shared.options import COMPRESSION, LayerOptions, NetworkOptions
+from costmodel.commands.shared.options import LayerOptions, NetworkOptions
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format
 from costmodel.tables.counting import Totals
 
-# Options that apply only to a layer with branches, to one convolution, or to a network.
-BRANCHES_ONLY = (*COMPRESSION, "alpha_in", "alpha_out")
+# Options that apply only to octave layers of depthwise paths, to one convolution, or to a network.
 DEPTHWISE_OCTAVE = ("depthwise", "exchange")
 SPATIAL = ("dim", "output_padding")
 SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias", *DEPTHWISE_OCTAVE, *SPATIAL)

@@ -46,6 +46,8 @@ def test_paths_add_up_to_the_layer() -> None:
             "groups does not apply: the groups of a pointwise layer are",
         ),
         ("pointwise", {"padding": 1}, "padding does not apply: a pointwise layer is 1x1"),
+        ("pointwise", {"kernel": 3}, "kernel does not apply: a pointwise layer is 1x1, got (3, 3)"),
+        ("depthwise", {"groups": 1}, "groups does not apply: the groups of a depthwise layer are"),
         ("depthwise", {"groups": 4}, "groups does not apply: the groups of a depthwise layer are fixed"),
         ("standard", {"alpha": 0.5}, "alpha_in does not apply: a standard layer has no branches, got 1/2"),
         ("separable", {"stride_rule": "A"}, "stride_rule does not apply: a separable layer has no branches"),
@@ -60,6 +62,28 @@ def test_paths_add_up_to_the_layer() -> None:
 def test_what_a_layer_does_not_have_is_named(op: str | None, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         costmodel.layer(op, **options)
+
+
+@pytest.mark.parametrize(
+    ("op", "options"),
+    [
+        ("pointwise", {"kernel": 1}),
+        ("pointwise", {"kernel": (1, 1), "padding": 0, "groups": 1}),
+        ("depthwise", {"groups": 16}),
+        ("depthwise", {"groups": 16, "c_out": 32}),
+        ("octave", {"paths": "none", "beta": 2, "alpha": "1/4"}),
+    ],
+)
+def test_values_that_a_kind_has_itself_may_be_given(op: str, options: dict[str, Any]) -> None:
+    sizes = {name: value for name, value in options.items() if name in ("c_out", "alpha")}
+    assert costmodel.layer(op, **options).cost() == costmodel.layer(op, **sizes).cost()
+
+
+def test_a_layer_without_compressed_paths_says_so() -> None:
+    assert costmodel.layer("pwise", alpha="1/4").notes() == [
+        "no path is compressed: a pwise layer needs paths that exist at its alpha"
+    ]
+    assert costmodel.layer("pwise", alpha="1/4", paths="HL").notes() == []
 
 
 def test_an_inferred_kind_leaves_out_what_it_does_not_need() -> None:
@@ -116,8 +140,11 @@ def test_a_lone_value_is_one_of_several() -> None:
     assert costmodel.grid("resnet20", alphas="1/4")[0]["alpha"] == "1/4"
     front = costmodel.pareto("resnet20", minimise="macs", alphas="1/4", path_sets="none", widths=16)
     assert [row["options"] for row in front] == ["--model resnet20 --alpha 1/4"]
-    with pytest.raises(ValueError, match="a grid needs at least one quantity, got none"):
-        costmodel.grid("resnet20", quantities=[])
+    for name in ("quantities", "alphas", "betas", "path_sets", "widths"):
+        with pytest.raises(ValueError, match=f"{name} needs at least one value, got none"):
+            costmodel.grid("resnet20", **{name: []})
+    with pytest.raises(ValueError, match="models needs at least one value, got none"):
+        costmodel.grid([])
 
 
 def test_sets_of_paths_are_texts_too() -> None:
@@ -136,6 +163,10 @@ def test_sets_of_paths_are_texts_too() -> None:
             "a network has no option alhpa: did you mean alpha?",
         ),
         (lambda: costmodel.grid("resnet20", clases=3), "a grid has no option clases: did you mean classes?"),
+        (
+            lambda: costmodel.verify("resnet8", btach=2),
+            "a network to verify has no option btach: did you mean batch?",
+        ),
         (
             lambda: costmodel.pareto("resnet20", wdiths=3),
             "a search has no option wdiths: did you mean widths?",
