@@ -88,7 +88,7 @@ def predict(observed: Seen, counter: Rules) -> Prediction:
         raise ValueError(f"{counter.name} is not predicted where objects stand for tensors, as {kinds} does")
     try:
         found = list(_priced(observed, counter))
-    except (AttributeError, IndexError, TypeError, ZeroDivisionError, ValueError) as error:
+    except (IndexError, TypeError, ZeroDivisionError, ValueError) as error:
         raise NoPriceError(f"{counter.name} is not predicted for what this network does: {error}") from error
     whole = sum((item.counted for item in found), Fraction(0))
     total = int(whole)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Mapping
 from functools import cache
 from math import prod
+from string import ascii_letters
 from types import CodeType
 from typing import Any
 
@@ -56,6 +57,59 @@ def _index_product(equation: str, *shapes: Any) -> int:
     for subscripts, shape in zip(equation.split("->")[0].replace(" ", "").split(","), shapes, strict=True):
         letters.update(zip(subscripts, shape, strict=True))
     return prod(letters.values())
+
+
+def _equation(arguments: Any) -> str:
+    """Return the equation of an einsum; of lists of axes, the one that torch makes of them."""
+    if isinstance(arguments[0], str):
+        return arguments[0]
+    *sides, _ = (*arguments[1::2], ()) if len(arguments) % 2 == 0 else (*arguments[1::2], arguments[-1], ())
+    terms = ["".join(ascii_letters[i] if isinstance(i, int) else "..." for i in side) for side in sides]
+    operands = len(arguments) // 2
+    return ",".join(terms[:operands]) + "".join(f"->{term}" for term in terms[operands:])
+
+
+def _pair_product(equation: str, *shapes: Any) -> int:
+    """Return the products of an einsum of two operands, each first summed over the axes that it has alone.
+
+    Axes of an ellipsis are numbered from the right, as they broadcast. An axis of size 1 is as good as none.
+    """
+    terms, arrow, output = equation.replace(" ", "").partition("->")
+    if not arrow:
+        output = "..." + "".join(letter for letter in terms if terms.count(letter) == 1)
+    one, other = (
+        {axis: size for axis, size in zip(_axes(term, len(shape)), shape, strict=True) if size != 1}
+        for term, shape in zip(terms.split(","), shapes, strict=True)
+    )
+    kept = [
+        axis
+        for axis in {**one, **other}
+        if (axis in one and axis in other) or (axis if isinstance(axis, str) else "...") in output
+    ]
+    return prod(one.get(axis, other.get(axis, 1)) for axis in kept)
+
+
+def _axes(term: str, dims: int) -> list[str | int]:
+    """Return the names of an operand's axes: letters, and numbers from the right for those of an ellipsis."""
+    head, _, tail = term.partition("...")
+    return [*head, *range(dims - len(head) - len(tail), 0, -1), *tail]
+
+
+def _attention(
+    width: int, heads: int, inputs: int, keys: Any, outputs: Any, batch_first: bool, appended: int
+) -> int:
+    """Return the MACs of attention with its projections, and of its softmax: 3 per element less 1 per row.
+
+    `inputs` is the sum of the widths of keys and values; `appended` counts the positions that are added to
+    the keys after their projection.
+    """
+    y, *weights = outputs
+    batch = 1 if len(y) == 2 else y[0 if batch_first else 1]
+    along = -2 if batch_first or len(y) == 2 else 0
+    attended = weights[0][-1] if weights else keys[along] + appended
+    projections = width * (2 * y[along] * width + (attended - appended) * inputs)
+    products = 2 * y[along] * attended * width
+    return int(batch * (projections + products + heads * y[along] * (3 * attended - 1)))
 
 
 def _path_flops(equation: str, *shapes: Any) -> int:
@@ -147,6 +201,9 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "fails": _fails,
     "alphabetical": _alphabetical,
     "index_product": _index_product,
+    "equation": _equation,
+    "pair_product": _pair_product,
+    "attention": _attention,
     "path_flops": _path_flops,
     "einsum_flops": _einsum_flops,
     "windows": _windows,
