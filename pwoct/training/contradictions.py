@@ -105,8 +105,12 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
     classes = _CLASSES.get(config.data.dataset)
     if classes is None or config.model.is_own:
         return  # neither the images nor the network are available here
-    with torch.device("meta"):
-        model = build_model(config.model, classes, 3)
+    try:
+        with torch.device("meta"):
+            model = build_model(config.model, classes, 3)
+    except ValueError as error:  # each option may be right, but not all of them together
+        yield f"its network does not exist: {error}"
+        return
     counted = sum(parameter.numel() for parameter in model.parameters())
     yield from _differ("parameters", record["parameters"], counted, "those of the network")
 

@@ -100,6 +100,21 @@ def test_what_follows_is_computed_again_whatever_the_digest(path, record):
     assert contradictions.faults(sealed(other)) != []
 
 
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        ({"beta": ["1000"], "paths": ["HL"], "alpha": ["1/4"]}, "its network does not exist: beta must be"),
+        ({"width": 10**9}, "model.width must be less than or equal to 65536, got 1000000000"),
+        ({"width": 10**25}, "model.width must be less than or equal to 65536, got 10000000000000000"),
+        ({"name": "resnet7"}, "model.name must be resnetN"),
+    ],
+)
+def test_a_network_that_cannot_exist_is_a_fault(model, fault, record):
+    other = copy.deepcopy(record)
+    other["config"]["model"].update(model)
+    assert [found for found in contradictions.faults(sealed(other)) if found.startswith(fault)]
+
+
 def test_a_headline_moved_with_its_count_is_found(record):
     images = record["images"]
     other = {**record, "correct": record["correct"] + 1, "accuracy": (record["correct"] + 1) / images}
