@@ -102,8 +102,9 @@ def _tried(
 
     predictions, errors = tried(found, observed, chosen)
     kept = {name: error for name, error in errors.items() if named or isinstance(error, NoPriceError)}
-    for name in errors.keys() - kept.keys():
-        say(f"pwoct-cost: {errors[name]}")
+    for name, error in errors.items():
+        if name not in kept:
+            say(f"pwoct-cost: {error}")
     return predictions, kept
 
 
