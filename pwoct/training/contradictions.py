@@ -24,6 +24,7 @@ from pwoct.training.schedule import rate_factor
 
 SCHEMA = 1  # within one schema number, keys are only ever added
 _CLASSES = {"cifar10": 10, "synthetic": 10, "cifar100": 100}
+_WIDEST = 2**20  # wider layers have more weights than PyTorch has indices
 # If these change within a run, the learning rates of earlier epochs are no longer known.
 _OF_THE_RATE = ("epochs", "schedule.", "optimiser.lr")
 
@@ -105,6 +106,9 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
     classes = _CLASSES.get(config.data.dataset)
     if classes is None or config.model.is_own:
         return  # neither the images nor the network are available here
+    if config.model.width > _WIDEST:
+        yield f"its network does not exist: no run has a width above {_WIDEST:,}, got {config.model.width:,}"
+        return
     try:
         with torch.device("meta"):
             model = build_model(config.model, classes, 3)

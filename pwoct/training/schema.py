@@ -90,7 +90,7 @@ class Model(Section):
     stride_rule: Literal["A", "B", "C"] = "C"
     between: Literal["none", "bn", "bn_relu"] = "none"
     shortcut: Literal["A", "B"] = "B"
-    width: Annotated[int, Field(ge=1, le=2**16)] = 16
+    width: Annotated[int, Field(ge=1)] = 16
     freeze_pointwise: bool = False
 
     @property

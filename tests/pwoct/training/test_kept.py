@@ -104,8 +104,14 @@ def test_what_follows_is_computed_again_whatever_the_digest(path, record):
     ("model", "fault"),
     [
         ({"beta": ["1000"], "paths": ["HL"], "alpha": ["1/4"]}, "its network does not exist: beta must be"),
-        ({"width": 10**9}, "model.width must be less than or equal to 65536, got 1000000000"),
-        ({"width": 10**25}, "model.width must be less than or equal to 65536, got 10000000000000000"),
+        (
+            {"width": 10**9},
+            "its network does not exist: no run has a width above 1,048,576, got 1,000,000,000",
+        ),
+        (
+            {"width": 10**25},
+            "its network does not exist: no run has a width above 1,048,576, got 10,000,000,000",
+        ),
         ({"name": "resnet7"}, "model.name must be resnetN"),
     ],
 )
