@@ -155,13 +155,19 @@ class Cost:
 
         Raises ValueError if there is no such quantity.
         """
-        if quantity not in (known := dict.fromkeys((*_SUMS, *QUANTITIES))):
-            raise ValueError(f"quantity must be one of {', '.join(known)}, got {quantity}")
-        return str(sp.factor_terms(getattr(self, quantity)))
+        return str(self._factored(quantity))
 
     def latex(self, quantity: str) -> str:
-        """Return one quantity as LaTeX, with common factors taken out."""
-        return str(sp.latex(sp.factor_terms(getattr(self, quantity))))
+        """Return one quantity as LaTeX, with common factors taken out.
+
+        Raises ValueError if there is no such quantity.
+        """
+        return str(sp.latex(self._factored(quantity)))
+
+    def _factored(self, quantity: str) -> sp.Expr:
+        if quantity not in (known := dict.fromkeys((*_SUMS, *QUANTITIES))):
+            raise ValueError(f"quantity must be one of {', '.join(known)}, got {quantity}")
+        return sp.factor_terms(getattr(self, quantity))
 
 
 _SUMS = ("params", "macs", "macs_training", "element_ops")

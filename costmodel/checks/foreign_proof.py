@@ -30,7 +30,7 @@ from costmodel.tracing.instead import WithoutInterpolation
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain
 from costmodel.tracing.patched import torch_unchanged
-from costmodel.tracing.running import plain_kernels
+from costmodel.tracing.running import plain_kernels, positional
 from costmodel.tracing.substitute import substituted
 from costmodel.tracing.symbolic import SymbolicTensors, Symbols, size_symbol
 from costmodel.tracing.translation import Translation
@@ -71,7 +71,7 @@ def prove_network(
     >>> proof.holds, proof.domain.text
     (True, 'for n >= 1; h, w >= 3')
     """
-    kwargs = kwargs or {}
+    args, kwargs = positional(args), kwargs or {}
     form = closed_form(module, args, symbols, kwargs)
     if form.status != EXACT:
         why = f"the closed form is {form.status}: the code fixes sizes, and no symbolic run stands for others"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import sympy as sp
-import torch
 from torch import nn
 
 from costmodel.checks.compared import uncovered_but_counted
@@ -25,6 +24,7 @@ from costmodel.models.limits import time_limit
 from costmodel.models.names import Name
 from costmodel.tracing.calls import Trace, TraceError, UndefinedCostError
 from costmodel.tracing.closed_form import ClosedForm, closed_form
+from costmodel.tracing.running import positional
 from costmodel.tracing.symbolic import Symbols, size_symbol
 from costmodel.tracing.trace import trace
 
@@ -75,7 +75,7 @@ def verify_module(model: nn.Module, args: Sequence[Any], *, title: str = "model"
     with unchanged(model) as model:
         device = next((p.device.type for p in (*model.parameters(), *model.buffers())), "cpu")
         network = _InMemory(Name(title, "memory"), model, device)
-        given = (args,) if isinstance(args, torch.Tensor) else tuple(args)
+        given = tuple(positional(args))
         inputs = Inputs(made=(given, {}), source=title)
         traced, notes = _traced(network, inputs)
         if differing := differs_between_values(network, inputs, traced):

@@ -151,9 +151,8 @@ def depth_of(name: str) -> int:
     hint = f"; did you mean {near}?" if near else ""
     if digits.isdecimal() and int(digits) in IMAGENET_DEPTHS:
         hint += f" ImageNet's is `pwoct-cost cost timm:{name}`"
-    raise ValueError(
-        f"unknown model {name}: need resnetN with N = 6n + 2, n >= 1, such as {', '.join(MODELS)}{hint}"
-    )
+    needed = f"resnetN with N = 6n + 2, n >= 1, such as {', '.join(MODELS)}{hint}"
+    raise ValueError(f"unknown model {name or repr(name)}: need {needed}")
 
 
 def _nearest(name: str, digits: str) -> str | None:

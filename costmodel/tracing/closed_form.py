@@ -18,6 +18,7 @@ from costmodel.tracing.fallback import MOVEMENT, interpolated
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
+from costmodel.tracing.running import positional
 from costmodel.tracing.sized import SizedModule
 from costmodel.tracing.sums import summed
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, size_symbol
@@ -88,6 +89,8 @@ def closed_form(
 ) -> ClosedForm:
     """Return the cost of a module in the sizes that `symbols` names.
 
+    `args` are its positional inputs; a lone tensor is a single one.
+
     If the code fixes a size on symbols but runs at other sizes, the form is interpolated, and says so.
 
     Raises TraceError if the module does not run, ValueError if the symbols do not fit the inputs.
@@ -97,7 +100,7 @@ def closed_form(
     >>> form.total.macs, form.domain.text
     (144*h*w, 'for h, w >= 1')
     """
-    kwargs = kwargs or {}
+    args, kwargs = positional(args), kwargs or {}
     subject = SizedModule(module, args, kwargs, symbols)
     given = subject.given
     materialise(module, args, kwargs)

@@ -91,6 +91,11 @@ def _module_of(traceback: TracebackType | None, places: Places) -> str | None:
     return found
 
 
+def positional(args: Any) -> Sequence[Any]:
+    """Return the positional inputs of a module; a lone tensor is a single one."""
+    return (args,) if isinstance(args, Tensor) else args
+
+
 def tensors_in(value: Any, depth: int = 8) -> list[Tensor]:
     """Return the tensors in what a model returns: containers, dataclasses, objects with attributes."""
     if isinstance(value, Tensor):

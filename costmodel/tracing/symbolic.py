@@ -41,8 +41,10 @@ def size_symbol(name: str) -> sp.Symbol:
 def sizes_of(args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols) -> dict[str, int]:
     """Return the size for which each symbol stands in given inputs.
 
-    Raises ValueError if an input has no such axis, or a symbol stands for two sizes.
+    Raises ValueError if an input has no such axis, a symbol stands for two sizes, or the names are not given
+    by input and axis.
     """
+    _check_names(symbols)
     found: dict[str, int] = {}
     for key, axes in symbols.items():
         tensor = _input(args, kwargs, key)
@@ -53,6 +55,18 @@ def sizes_of(args: Sequence[Any], kwargs: Mapping[str, Any], symbols: Symbols) -
             if found.setdefault(name, size) != size:
                 raise ValueError(f"{name} must be one size, got {found[name]} and {size}")
     return found
+
+
+def _check_names(symbols: Any) -> None:
+    if not (isinstance(symbols, Mapping) and all(map(_are_named, symbols.values()))):
+        needed = "the names of sizes by input and axis, such as {0: {2: 'h', 3: 'w'}}"
+        raise ValueError(f"symbols must be {needed}, got {symbols!r}")
+
+
+def _are_named(axes: Any) -> bool:
+    return isinstance(axes, Mapping) and all(
+        isinstance(axis, int) and isinstance(name, str) for axis, name in axes.items()
+    )
 
 
 def _input(args: Sequence[Any], kwargs: Mapping[str, Any], key: Key) -> Tensor:

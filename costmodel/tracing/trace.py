@@ -16,7 +16,7 @@ from costmodel.tracing.calls import Call, Trace, TraceError, Training, Undefined
 from costmodel.tracing.inventory import module_infos, parameter_counts
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
-from costmodel.tracing.running import tensors_in
+from costmodel.tracing.running import positional, tensors_in
 from costmodel.tracing.runs import FakeTensors, Run, Tensors, run
 
 REAL_BYTES = 4 * 2**30  # limit of what is allocated because code needs values
@@ -36,8 +36,8 @@ def trace(
     """Return the operators that run when a module is called on inputs, with their costs.
 
     The module is left as it was, except that lazy parameters are materialised. `args` are its positional
-    inputs; a lone tensor is a single one. Inputs are tensors, or
-    anything that contains tensors; only their shapes and dtypes matter, except to code that reads values.
+    inputs; a lone tensor is a single one. Inputs are tensors, or anything that contains tensors; only their
+    shapes and dtypes matter, except to code that reads values.
     With `training`, one training step is traced too. Code that needs values runs on the CPU, unless
     `with_values` is False: on the inputs that `values` makes, otherwise on the given ones, with zeros for
     those without data.
@@ -47,7 +47,7 @@ def trace(
     >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
     144
     """
-    args = (args,) if isinstance(args, torch.Tensor) else args
+    args = positional(args)
     materialise(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)

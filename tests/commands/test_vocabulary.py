@@ -207,6 +207,14 @@ def test_two_different_networks_are_refused(pwoct_cost: Run, command: str) -> No
     assert run.err == "pwoct-cost: error: one network is needed, got resnet20 and --model resnet56\n"
 
 
+@pytest.mark.parametrize("command", ["bench", "explorer", "prove", "reconcile", "sweep", "train", "verify"])
+def test_an_empty_name_is_not_taken_for_none(pwoct_cost: Run, command: str) -> None:
+    run = pwoct_cost(command, "--model", "")
+    assert run.code == 2
+    needed = "a network needs a name such as resnet56, net.py:Net() or timm:resnet50, got none"
+    assert run.err == f"pwoct-cost: error: {needed}\n"
+
+
 @pytest.fixture(scope="module")
 def printed() -> list[list[str]]:
     """Commands that `search` prints, of a space in which every option differs from its default."""

@@ -126,3 +126,6 @@ def test_formulas_are_factored_text_and_latex() -> None:
     cost = Cost(weights=9 * c**2 + 9 * c * m)
     assert cost.formula("weights") == "9*c*(c + m)"
     assert cost.latex("weights") == r"9 c \left(c + m\right)"
+    for text in (cost.formula, cost.latex):
+        with pytest.raises(ValueError, match=r"^quantity must be one of params, macs, .*, got bytes$"):
+            text("bytes")

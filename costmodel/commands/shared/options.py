@@ -198,11 +198,14 @@ def values(
 def given_model(argument: str | None, option: str | None) -> str | None:
     """Return the network named by the argument or by --model; None if neither is given.
 
-    Raises ValueError if both are given and differ.
+    Raises ValueError if both are given and differ, or a name is empty.
     """
     if argument is not None and option is not None and argument != option:
         raise ValueError(f"one network is needed, got {argument} and --model {option}")
-    return argument if argument is not None else option
+    name = argument if argument is not None else option
+    if name is not None and not name.strip():
+        raise ValueError("a network needs a name such as resnet56, net.py:Net() or timm:resnet50, got none")
+    return name
 
 
 def needed_model(argument: str | None, option: str | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from costmodel.checks.foreign_proof import prove_network
 from costmodel.tracing import closed_form, trace
 
 IMAGES = {0: {0: "n", 2: "h", 3: "w"}}
@@ -24,6 +26,22 @@ class If(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.a(x)
         return self.b(y) if self.applies(x.shape[2], x.shape[3]) else y
+
+
+def test_a_lone_tensor_is_the_only_input() -> None:
+    module, x = nn.Conv2d(3, 4, 3), torch.zeros(1, 3, 8, 8)
+    assert closed_form(module, x, IMAGES).total.macs == closed_form(module, [x], IMAGES).total.macs
+    assert prove_network(module, x, IMAGES).form.total.macs == closed_form(module, [x], IMAGES).total.macs
+
+
+@pytest.mark.parametrize(
+    "symbols", [None, "h,w", ["n", "h"], {0: "h"}, {0: ["n", "h"]}, {0: {2: 3}}, {0: {"h": 2}}]
+)
+def test_names_that_are_not_by_input_and_axis_are_refused(symbols: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"^symbols must be the names of sizes by input and axis, such as .*, got "
+    ):
+        closed_form(nn.Conv2d(3, 4, 3), [torch.zeros(1, 3, 8, 8)], symbols)
 
 
 @pytest.mark.parametrize("size", [(1, 3, 32, 32), (2, 3, 8, 8), (1, 3, 32, 30), (2, 3, 5, 9)])
