@@ -16,12 +16,11 @@ from costmodel.checks.compared import comparable
 from costmodel.checks.counters import Counted
 from costmodel.checks.isolated import Results
 from costmodel.checks.known_defects import (
-    GROUPS,
-    NO_RULE,
     KnownDefect,
     explain,
     groups_ignored,
     macs_of,
+    names_of,
     saw_all,
 )
 from costmodel.tracing.calls import Call, Trace
@@ -265,5 +264,5 @@ def _training_total(trace: Trace, watched: Counted) -> list[TotalRow]:
     extra = groups_ignored(steps)
     defect = ""
     if watched.training != formula and watched.training == formula - lost + extra:
-        defect = ", ".join([GROUPS] * bool(extra) + [NO_RULE] * bool(lost))
+        defect = names_of(lost, extra)
     return [TotalRow("training MACs", formula, "torch", watched.training, defect)]

@@ -105,10 +105,14 @@ def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predic
 def _of_torch(counted: Counted, calls: Sequence[Call]) -> Predictions:
     unknown, excess = without_rule(counted, calls), groups_ignored(calls)
     names = ", ".join(sorted({call.operator for call in unknown}))
-    found = [(NO_RULE, f"it has no rule for {names}")] * bool(unknown) + [(GROUPS, IGNORED)] * bool(excess)
-    if found:
-        defects, evidence = ([pair[i] for pair in found] for i in (0, 1))
-        yield ", ".join(defects), "; ".join(evidence), macs_of(calls) - macs_of(unknown) + excess
+    evidence = [f"it has no rule for {names}"] * bool(unknown) + [IGNORED] * bool(excess)
+    if evidence:
+        yield names_of(unknown, excess), "; ".join(evidence), macs_of(calls) - macs_of(unknown) + excess
+
+
+def names_of(lost: object, excess: object) -> str:
+    """Return the names of the defects of torch's counter that lose or add something; "" if none does."""
+    return ", ".join([NO_RULE] * bool(lost) + [GROUPS] * bool(excess))
 
 
 def _is(call: Call, operator: str) -> bool:

@@ -13,7 +13,7 @@ from costmodel.checks.compared import uncovered_but_counted
 from costmodel.checks.counters import Counted
 from costmodel.checks.foreign import NetworkReport, TotalRow, compare_counts
 from costmodel.checks.isolated import CountersApart, Results, job_of, run_here
-from costmodel.checks.known_defects import GROUPS, NO_RULE, groups_ignored, without_rule
+from costmodel.checks.known_defects import groups_ignored, names_of, without_rule
 from costmodel.checks.repeated import differs_between_instances
 from costmodel.checks.unchanged import on_copies, unchanged
 from costmodel.checks.values import differs_between_values
@@ -105,9 +105,8 @@ def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results, trace
         if count is not None and form.domain.holds(sizes):
             formula = int(form.value("macs", **sizes))
             values = {size_symbol(name): size for name, size in sizes.items()}
-            wrong = {NO_RULE: -int(lost.subs(values)), GROUPS: int(excess.subs(values))}
-            known = [name for name, amount in wrong.items() if amount]
-            defect = ", ".join(known) if count == formula + sum(wrong.values()) else ""
+            missed, added = int(lost.subs(values)), int(excess.subs(values))
+            defect = names_of(missed, added) if count == formula - missed + added else ""
             rows.append(TotalRow(f"MACs at {inputs.shapes[0]}", formula, "torch", count, defect))
     return rows
 

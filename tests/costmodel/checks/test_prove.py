@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from costmodel.checks.claims import claims_of
+from costmodel.checks import SUBJECTS
+from costmodel.checks.claims import CLAIMS, claims_of
 from costmodel.checks.prove import Case, Claim, Theorem, failures, prove
 from costmodel.checks.theorems import h, n, residue_sizes, w
 from costmodel.operators.pointwise import linear
@@ -204,3 +205,7 @@ def test_no_runs_prove_nothing() -> None:
     (theorem,) = prove([Claim("empty", nothing)])
     assert not theorem.holds
     assert isinstance(theorem, Theorem)
+
+
+def test_every_subject_has_claims_in_the_order_of_the_subjects() -> None:
+    assert tuple(CLAIMS) == SUBJECTS
