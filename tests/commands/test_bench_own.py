@@ -28,6 +28,12 @@ class Frozen(nn.Module):
     def forward(self, x):
         return x + 1
 
+class Distances(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+    def forward(self, x):
+        return torch.cdist(super().forward(x), x)
+
 class Double(nn.Linear):
     def __init__(self):
         super().__init__(3, 3, dtype=torch.float64)
@@ -61,6 +67,13 @@ def test_time_stands_beside_the_work_of_each_mode(pwoct_cost: Run) -> None:
 def test_one_mode_alone_is_timed(pwoct_cost: Run) -> None:
     ran = pwoct_cost("bench", "net.py:Frozen", "--input", "4", "--mode", "inference", *QUICK)
     assert [row["mode"] for row in ran.json["network"]] == ["inference"]
+
+
+@pytest.mark.parametrize(("mode", "lacking"), [("inference", 0), ("training", 1), ("both", 1)])
+def test_a_gradient_without_a_formula_is_remarked(pwoct_cost: Run, mode: str, lacking: int) -> None:
+    ran = pwoct_cost("bench", "net.py:Distances", "--input", "3,4", "--mode", mode, *QUICK[:-2])
+    assert ran.code == 0, ran.err
+    assert ran.out.count("Not covered, so their MACs are not included: 1 call.") == lacking
 
 
 def test_each_operator_is_bound_by_what_takes_longer() -> None:

@@ -57,7 +57,7 @@ class TimedNetwork:
     found: NetworkOnInputs
     dtype: str
     calls: dict[str, Sequence[Call]]
-    uncovered: int  # calls whose MACs no formula gives
+    uncovered: int  # calls whose MACs no formula gives, of all modes
 
 
 def own_network(
@@ -79,7 +79,8 @@ def own_network(
         check_memory(COPIES * needed, f"timing {name}, which needs its weights,")
         trace = traced(found, training="training" in setting.modes)
         found = replace(found, network=found.network.on("cpu"))
-    return TimedNetwork(found, dtype, _calls(trace, setting.modes), len(trace.uncovered()))
+    uncovered = len(trace.uncovered()) + len(trace.uncovered_in_training())
+    return TimedNetwork(found, dtype, _calls(trace, setting.modes), uncovered)
 
 
 def _calls(trace: Trace, modes: Sequence[str]) -> dict[str, Sequence[Call]]:
