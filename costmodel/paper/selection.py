@@ -19,6 +19,11 @@ from costmodel.report import Column, Table
 BASELINES: Mapping[int, tuple[str, ...]] = {1: (), 2: ("1.2", "1.4"), 3: ("1.2", "1.4", "1.3", "1.5"), 4: ()}
 # The network that is also trained with its 1x1 convolutions frozen: what the printed parameters would train.
 FROZEN: Mapping[int, tuple[str, ...]] = {1: ("1.3",), 2: (), 3: (), 4: ("4.3",)}
+LOSSES = "Points lost against OctConv of the same alpha; parameters saved, counted as printed and in full"
+SAVED_COLUMNS = (
+    Column("saved_as_printed", "as printed", "count"),
+    Column("saved_in_full", "in full", "count"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,14 @@ class StudyNetwork:
         306794
         """
         return self.params(BUILT.without_pointwise() if self.frozen else BUILT)
+
+
+def saved(network: StudyNetwork, base: StudyNetwork) -> dict[str, int]:
+    """Return the parameters that a network saves against another, counted as printed and in full."""
+    return {
+        "saved_as_printed": base.params(PRINTED) - network.params(PRINTED),
+        "saved_in_full": base.trained() - network.trained(),
+    }
 
 
 def networks(paper: Paper, table: int, depth: int | None = None) -> list[StudyNetwork]:
@@ -125,8 +138,7 @@ def _loss(network: StudyNetwork, base: StudyNetwork, accuracy: Accuracy, against
         accuracy,
         lost=against.mean - accuracy.mean,
         error=None if errors[0] is None or errors[1] is None else hypot(errors[0], errors[1]),
-        saved_as_printed=base.params(PRINTED) - network.params(PRINTED),
-        saved_in_full=base.trained() - network.trained(),
+        **saved(network, base),
     )
 
 
@@ -175,13 +187,11 @@ def loss_table(found: Sequence[Loss]) -> Table:
         Column("network", "network"),
         Column("lost", "lost"),
         Column("error", "se"),
-        Column("saved_as_printed", "as printed", "count"),
-        Column("saved_in_full", "in full", "count"),
+        *SAVED_COLUMNS,
         Column("lost_per_saved", "lost/100k"),
         Column("recipe", "recipe"),
     ]
-    title = "Points lost against OctConv of the same alpha; parameters saved, counted as printed and in full"
-    return Table("losses", title, columns, rows)
+    return Table("losses", LOSSES, columns, rows)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from costmodel.paper.counting import PRINTED
 from costmodel.paper.printed import Paper, PrintedRow
 from costmodel.paper.protocol import Pair
-from costmodel.paper.selection import StudyNetwork
+from costmodel.paper.selection import LOSSES, SAVED_COLUMNS, StudyNetwork, saved
 from costmodel.paper.student import Interval, difference
 from costmodel.paper.study_results import DEPTH, FROZEN, StudyResults, Trained
 from costmodel.report import Column, Table
@@ -50,12 +49,10 @@ def loss_table(paper: Paper, measured: StudyResults) -> Table:
     columns = [
         Column("network", "network"),
         Column("lost", "lost"),
-        Column("saved_as_printed", "as printed", "count"),
-        Column("saved_in_full", "in full", "count"),
+        *SAVED_COLUMNS,
         Column("per_saved", "lost/100k"),
     ]
-    title = "Points lost against OctConv of the same alpha; parameters saved, counted as printed and in full"
-    return Table("losses", title, columns, rows)
+    return Table("losses", LOSSES, columns, rows)
 
 
 def choice_table(paper: Paper, measured: StudyResults) -> Table:
@@ -78,13 +75,8 @@ def _losses(paper: Paper, measured: StudyResults) -> Iterator[_Loss]:
         pair = measured.part_a[base_row.key], measured.part_a[key]
         network, base = StudyNetwork(row, DEPTH, frozen=frozen), StudyNetwork(base_row, DEPTH)
         if all(one.values for one in pair):
-            yield _Loss(
-                network,
-                pair[0].mean - pair[1].mean,
-                _interval(measured, pair),
-                base.params(PRINTED) - network.params(PRINTED),
-                base.trained() - network.trained(),
-            )
+            lost, interval = pair[0].mean - pair[1].mean, _interval(measured, pair)
+            yield _Loss(network, lost, interval, **saved(network, base))
 
 
 def _base(paper: Paper, row: PrintedRow) -> PrintedRow:
