@@ -110,13 +110,19 @@ def _progress(measured: StudyResults) -> str:
     return f"{runs} A statement is judged when the networks that it compares have all their seeds."
 
 
+_LAST_COLUMN = """\
+The last column is the probability of so large a difference by chance, with the degrees of freedom of the
+deviation, adjusted for the number of differences by Holm's method."""
+
+
 def _sensitivity(measured: StudyResults) -> str:
     table = sensitivity_table(measured)
     if not table.rows:
-        return "The table stands here as soon as a statement is judged."
+        return "A table of such intervals stands here as soon as a statement is judged."
     changed = other_verdicts(measured)
     verdicts = f"these verdicts change: {', '.join(changed)}" if changed else "no verdict changes"
-    return f"{to_markdown([table])}\n\nBy intervals with the degrees of freedom of the deviation, {verdicts}."
+    change = f"By intervals with the degrees of freedom of the deviation, {verdicts}."
+    return "\n\n".join((_LAST_COLUMN, to_markdown([table]), change))
 
 
 def _deviation(measured: StudyResults) -> str:
