@@ -11,7 +11,7 @@ from costmodel.networks.stages import path_set
 from costmodel.operators.layer import Layer, layer_notes, path_formulas, uncompressed_note
 from costmodel.operators.octave import STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
-from costmodel.operators.registry import BRANCH_OPTIONS, layer_cost, operator
+from costmodel.operators.registry import BRANCH_OPTIONS, layer_cost, layer_kinds, operator
 from costmodel.public.rows import Rows
 from costmodel.rounding import WIDTH_RULES, RatioLike, check_alpha, check_beta
 from costmodel.sizes import check_choice, pair, plain
@@ -128,6 +128,7 @@ def layer(
     )
     kind = op or ("pwise" if compressed else "octave" if one or two else "standard")
     if op is not None:
+        check_choice("op", op, layer_kinds())
         _check_idle(op, sizes, {"kernel": kernel, "groups": groups})
     made = CostedLayer(kind, sizes)
     made.cost()  # refuses what does not exist

@@ -51,6 +51,11 @@ def test_paths_add_up_to_the_layer() -> None:
         ("depthwise", {"groups": 4}, "groups does not apply: the groups of a depthwise layer are fixed"),
         ("standard", {"alpha": 0.5}, "alpha_in does not apply: a standard layer has no branches, got 1/2"),
         ("separable", {"stride_rule": "A"}, "stride_rule does not apply: a separable layer has no branches"),
+        (
+            "linear",
+            {},
+            "op must be one of standard, pointwise, depthwise, separable, octave, pwise, got linear",
+        ),
         (None, {"width_rule": "foo"}, "width rule must be one of out, in, min, mean, got foo"),
         (None, {"stride_rule": "foo"}, "stride rule must be one of A, B, C, got foo"),
         (None, {"between": "foo"}, "between must be one of none, bn, bn_relu, got foo"),
