@@ -25,10 +25,9 @@ class NarrowPointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve every `stride`-th pixel."""
-        is_traced = is_jit_traced()  # with and without gradients, and both graphs must be the same
-        has_gradient = self.training if is_traced else torch.is_grad_enabled()
+        is_traced = is_jit_traced()  # a graph is made once for calls with and without gradients
         if (
-            not has_gradient
+            not (is_traced or torch.is_grad_enabled())
             or not self.weight.requires_grad
             or x.device.type != "cpu"
             or x.dtype == torch.float64
