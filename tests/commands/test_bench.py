@@ -4,8 +4,10 @@ import json
 import sys
 
 import pytest
+import torch
 
 from cli import main
+from pwoct.plan.compiled.operations import lanes_of
 
 QUICK = ["bench", "resnet8", "--quick", "--threads", "1", "--size", "8", "--width", "4"]
 
@@ -101,7 +103,8 @@ def test_a_plan_that_does_not_fit(capsys):
     code, out, err = run(capsys, "--plan", "blocked", "--mode", "training")
     assert code == 2
     assert not out
-    assert 'the plan "blocked" needs batches of a multiple of 16 images, got 2' in err.splitlines()[-1]
+    needed = f'the plan "blocked" needs batches of a multiple of {lanes_of(torch.float32)} images, got 2'
+    assert needed in err.splitlines()[-1]
 
 
 def test_the_plot(capsys, tmp_path):

@@ -24,7 +24,7 @@ class Net(nn.Module):
     def forward(self, x):
         return self.fc(self.two(self.bn(self.one(self.stem(x))).relu()).mean((2, 3)))
 """
-QUICK = ("--epochs", "2", "--batch", "8", "--threads", "1", "--precision", "fp32")
+QUICK = ("--epochs", "2", "--batch", "12", "--threads", "1", "--precision", "fp32")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from pwoct.plan.compiled.operations import lanes_of
 from pwoct.training.config import ConfigError
 from pwoct.training.distributed import Ranks
 from pwoct.training.learner import Learner
@@ -60,10 +61,10 @@ def test_one_step_of_muon_by_hand():
 
 
 def test_the_plan_is_settled_recorded_and_kept(tmp_path, images):
-    train(tiny(machine__plan="auto", batch=8), images, tmp_path / "run")
+    train(tiny(machine__plan="auto", batch=4), images, tmp_path / "run")
     assert RunFolder(tmp_path / "run").config().machine.plan == "lean"  # that needs no whole blocks
     with pytest.raises(RunError, match=r"was begun with different values of machine.plan: "):
-        train(tiny(machine__plan="reference", batch=8), images, tmp_path / "run")
+        train(tiny(machine__plan="reference", batch=4), images, tmp_path / "run")
 
 
 @needs_compiler
@@ -74,19 +75,19 @@ def test_it_trains_by_the_packages_kernels(alpha, tmp_path, images):
     assert RunFolder(tmp_path / "run").config().machine.plan == "blocked"
     reference = train(tiny(model__alpha=alpha), images, tmp_path / "reference")
     assert blocked.loss == pytest.approx(reference.loss, rel=1e-2)
-    assert settled(config.model_copy(update={"batch": 8}), images, Ranks()).machine.plan == "lean"
+    assert settled(config.model_copy(update={"batch": 4}), images, Ranks()).machine.plan == "lean"
 
 
 @needs_compiler
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"batch": 24}, 'the plan "blocked" needs batches of a multiple of 16 images, got 24'),
+        ({"batch": 20}, 'the plan "blocked" needs batches of a multiple of {lanes} images, got 20'),
         ({"machine__compile": True}, "blocked needs device cpu, without compile and sync_bn"),
     ],
 )
 def test_what_the_plan_blocked_refuses(values, message, tmp_path, images):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message.format(lanes=lanes_of(torch.float32))):
         train(tiny(machine__plan="blocked", model__alpha="1/2", **values), images, tmp_path / "run")
 
 
