@@ -10,7 +10,7 @@ from costmodel.tracing.calls import Call, Trace
 
 
 def comparable(watched: Counted, trace: Trace) -> Counted:
-    """Return torch's counts without operators that no formula covers, and a note of what is left out.
+    """Return torch's counts without operators that no formula covers, and notes of what is left out.
 
     It has a rule for some of them: fused attention, or an operator of a library that registered one.
     """
@@ -21,17 +21,20 @@ def comparable(watched: Counted, trace: Trace) -> Counted:
         else uncovered_but_counted(watched, (*trace.training.forward, *trace.training.backward))
     )
     left_out = sum(_of(counts, names) for counts in watched.macs_by_operator.values())
-    if not left_out and not _of(watched.training_by_operator, in_step):
+    of_step = _of(watched.training_by_operator, in_step)
+    notes = [
+        f"{count:,} {what} of {', '.join(sorted(of))} are not compared: no formula covers them"
+        for count, what, of in ((left_out, "MACs", names), (of_step, "training MACs", in_step))
+        if count
+    ]
+    if not notes:
         return watched
-    note = (
-        f"{left_out:,} MACs of {', '.join(sorted(names | in_step))} are not compared: no formula covers them"
-    )
     return replace(
         watched,
         macs=_without(watched.macs, watched.macs_by_operator, names),
         activations=_without(watched.activations, watched.activations_by_operator, names),
-        training=watched.training and watched.training - _of(watched.training_by_operator, in_step),
-        notes=[*watched.notes, note],
+        training=watched.training and watched.training - of_step,
+        notes=[*watched.notes, *notes],
     )
 
 

@@ -13,6 +13,7 @@ from costmodel.figures.style import BLACK, BLUE, GREEN, ORANGE, PARAMETERS, SKY,
 from costmodel.paper.cells import built_cost
 from costmodel.paper.figure import MILLION
 from costmodel.paper.printed import Paper
+from costmodel.paper.selection import FROZEN_FAMILY
 from costmodel.paper.student import mean_interval
 from costmodel.paper.study_results import DEPTH, StudyResults
 
@@ -20,14 +21,14 @@ QUANTITIES = {
     "params": "parameters, millions (1x1 convolutions included)",
     "macs": "MACs, millions (one 32x32 image)",
 }
-# Marker and colour of a network by its kind and alpha; the paper's points are hollow.
+# Marker and colour of a network by its family; the paper's points are hollow.
 STYLES = {
     "plain": ("s", BLACK),
     "Oct 0.25": ("o", BLUE),
     "Oct 0.75": ("^", SKY),
     "Pwise 0.25": ("D", VERMILION),
     "Pwise 0.75": ("v", ORANGE),
-    "1x1 frozen": ("P", GREEN),
+    FROZEN_FAMILY: ("P", GREEN),
 }
 PAPER_DEPTH = 56
 MOST_NAMES = 8
@@ -37,7 +38,7 @@ MOST_NAMES = 8
 class _Point:
     """A network in the figure: its look, cost and accuracy, and half of its interval; None of the paper's."""
 
-    group: str
+    family: str
     name: str
     params: float
     macs: float
@@ -66,8 +67,9 @@ def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
         figure = Figure(figsize=(7.5, 5.0), layout="constrained")
         sides = figure.subplots(1, 2, sharey=True)
         for axes, (quantity, label) in zip(sides, QUANTITIES.items(), strict=True):
-            for group, (marker, colour) in STYLES.items():
-                _draw(axes, quantity, [one for one in points if one.group == group], marker, colour, group)
+            for family, (marker, colour) in STYLES.items():
+                alike = [one for one in points if one.family == family]
+                _draw(axes, quantity, alike, marker, colour, family)
             axes.set(xscale="log", xlabel=label)
             axes.grid(visible=True, which="both", linewidth=0.3)
             _ticks(axes)
@@ -82,44 +84,17 @@ def _measured(measured: StudyResults) -> Iterator[_Point]:
     for one in (*measured.part_a.values(), *measured.part_b.values()):
         if one.values:
             half = mean_interval(one.values, *measured.deviation).half if measured.deviation else 0.0
-            yield _Point(_group(one.name), _short(one.name), one.params, one.macs, one.mean, half)
+            yield _Point(one.family, one.short_name, one.params, one.macs, one.mean, half)
 
 
 def _printed(paper: Paper) -> Iterator[_Point]:
     for row in paper.rows:
         if row.depth == PAPER_DEPTH:
             cost = built_cost(row)
-            yield _Point(
-                _group(row.label), "", float(cost.params), float(cost.macs), float(row.accuracy), None
-            )
+            yield _Point(row.family, "", float(cost.params), float(cost.macs), float(row.accuracy), None)
 
 
-def _group(name: str) -> str:
-    """Return the look of a network.
-
-    >>> [_group(name) for name in ("plain-20 (width 12)", "Pwise-20 0.25 HL", "Oct-20 0.75, 1x1 frozen")]
-    ['plain', 'Pwise 0.25', '1x1 frozen']
-    """
-    if name.endswith("1x1 frozen"):
-        return "1x1 frozen"
-    kind, _, rest = name.partition("-")
-    return kind if kind == "plain" else f"{kind} {rest.split()[1]}"
-
-
-def _short(name: str) -> str:
-    """Return a name without what its colour and marker say.
-
-    >>> [_short(name) for name in ("plain-20 (width 12)", "Oct-20 0.25", "Pwise-20 0.25 HL,LH,LL")]
-    ['plain-20 (width 12)', 'Oct 0.25', 'HL,LH,LL']
-    """
-    kind, _, rest = name.partition("-")
-    if kind == "plain":
-        return name
-    alpha, _, paths = rest.partition(" ")[2].partition(" ")
-    return paths or f"{kind} {alpha}"
-
-
-def _draw(axes: Any, quantity: str, points: Sequence[_Point], marker: str, colour: str, group: str) -> None:
+def _draw(axes: Any, quantity: str, points: Sequence[_Point], marker: str, colour: str, family: str) -> None:
     ours = [one for one in points if one.half is not None]
     axes.errorbar(
         [one.cost(quantity) for one in ours],
@@ -131,7 +106,7 @@ def _draw(axes: Any, quantity: str, points: Sequence[_Point], marker: str, colou
         markersize=4,
         capsize=2,
         linewidth=0.9,
-        label=group,
+        label=family,
     )
     papers = [one for one in points if one.half is None]
     axes.scatter(

@@ -56,8 +56,20 @@ class PrintedRow:
         >>> read_paper().by_key["3.1"].label
         'Pwise-56 0.25 HL,LH,LL'
         """
-        alpha = f"{float(self.alpha):.2f}" if self.alpha else ""
-        return " ".join(filter(None, (f"{self.kind}-{self.depth}", alpha, self.path_text)))
+        return " ".join(filter(None, (f"{self.kind}-{self.depth}", self._alpha_text, self.path_text)))
+
+    @property
+    def family(self) -> str:
+        """The kind with its alpha, whatever the depth and the bottlenecks.
+
+        >>> [read_paper().by_key[key].family for key in ("1.1", "3.1")]
+        ['plain', 'Pwise 0.25']
+        """
+        return " ".join(filter(None, (self.kind, self._alpha_text)))
+
+    @property
+    def _alpha_text(self) -> str:
+        return f"{float(self.alpha):.2f}" if self.alpha else ""
 
     def network(self) -> ResNetDesign:
         """Return the network as this project builds it."""

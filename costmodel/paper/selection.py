@@ -19,6 +19,7 @@ from costmodel.report import Column, Table
 BASELINES: Mapping[int, tuple[str, ...]] = {1: (), 2: ("1.2", "1.4"), 3: ("1.2", "1.4", "1.3", "1.5"), 4: ()}
 # The network that is also trained with its 1x1 convolutions frozen: what the printed parameters would train.
 FROZEN: Mapping[int, tuple[str, ...]] = {1: ("1.3",), 2: (), 3: (), 4: ("4.3",)}
+FROZEN_FAMILY = "1x1 frozen"
 LOSSES = "Points lost against OctConv of the same alpha; parameters saved, counted as printed and in full"
 SAVED_COLUMNS = (
     Column("saved_as_printed", "as printed", "count"),
@@ -42,8 +43,19 @@ class StudyNetwork:
         >>> StudyNetwork(read_paper().by_key["1.3"], 20, frozen=True).label
         'Pwise-20 0.25 all, 1x1 frozen'
         """
-        label = self.row.label.replace(f"-{self.row.depth}", f"-{self.depth}", 1)
-        return f"{label}, 1x1 frozen" if self.frozen else label
+        label = self.row.at_depth(self.depth).label
+        return f"{label}, {FROZEN_FAMILY}" if self.frozen else label
+
+    @property
+    def family(self) -> str:
+        """Its kind and alpha, or that its 1x1 convolutions are frozen: what it is drawn alike with."""
+        return FROZEN_FAMILY if self.frozen else self.row.family
+
+    @property
+    def short_label(self) -> str:
+        """What tells it from others of its family: the bottlenecks, or the label itself where it has none."""
+        name = self.row.path_text or (self.row.family if self.row.alpha else self.label)
+        return f"{name}, {FROZEN_FAMILY}" if self.frozen else name
 
     def settings(self) -> dict[str, Any]:
         """Return the configuration keys of a run of it."""
