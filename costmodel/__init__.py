@@ -59,9 +59,9 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from costmodel.release import installed_release
 
-        return version("pwoct-cost")
+        return installed_release()
     if name not in _HOME:
         raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

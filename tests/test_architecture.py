@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.sources import ROOT, files, outline, packages, read
 
 # Which folder of costmodel may import which others: what stands further down never imports what stands above.
 # "." is what lies in costmodel itself: sizes, convention, rounding, report.
@@ -51,7 +49,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 TORCH_SIDE = {"torch", "fvcore", "pwoct"}
 HEAVY = TORCH_SIDE | {"matplotlib", "tensorboard"}
 
-# What runs code: networks traced, formulas compared with counters, and the two files that time networks.
+# What runs code: networks are traced, formulas compared with counters, networks timed.
 BRIDGES = (
     "costmodel/checks/",
     "costmodel/conversions/",
@@ -64,60 +62,6 @@ BRIDGES = (
 )
 COMMANDS = "costmodel/commands/"
 CODE = ("costmodel", "pwoct", "tests", "benchmarks")
-
-
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Every module that a syntax tree imports, without what functions or type checkers import."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-        elif not _is_deferred(node):
-            yield from imports(node)
-
-
-def _is_deferred(node: ast.AST) -> bool:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-        return True
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What the rules ask about a source text; each text is parsed once for all of them."""
-
-    imported: tuple[tuple[str, tuple[str, ...]], ...]  # modules, and the names taken from them
-    classes: tuple[str, ...]  # those inside functions and classes aside
-    functions: tuple[tuple[str, int], ...]  # names, and the lines of their bodies
-
-
-@cache
-def outline(source: str) -> Outline:
-    tree = ast.parse(source)
-    nodes = [*ast.walk(tree)]
-    functions = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return Outline(
-        tuple(imports_with_names(nodes)),
-        tuple(node.name for node in tree.body if isinstance(node, ast.ClassDef)),
-        tuple((node.name, body_lines(node)) for node in functions),
-    )
-
-
-@cache
-def packages(source: str, *, inside_functions: bool = True) -> set[str]:
-    """The top-level packages that a source text imports."""
-    if inside_functions:
-        return {module.split(".")[0] for module, _ in outline(source).imported}
-    return {module.split(".")[0] for module in imports(ast.parse(source))}
-
-
-def files(folder: str) -> list[str]:
-    return sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py"))
-
-
-def read(path: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def folder_of(path: str) -> str:
@@ -136,18 +80,10 @@ def files_imported(source: str) -> set[str]:
     return {path for path in found if path is not None}
 
 
-def imports_with_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, ()) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module, tuple(alias.name for alias in node.names)
-
-
 def file_of(module: str) -> str | None:
-    """The file of a module of costmodel; None for a package or for what is not a module."""
-    path = f"{module.replace('.', '/')}.py"
-    return path if (ROOT / path).is_file() else None
+    """The file of a module or a package of costmodel; None for what is neither."""
+    path = module.replace(".", "/")
+    return next((file for file in (f"{path}.py", f"{path}/__init__.py") if (ROOT / file).is_file()), None)
 
 
 @pytest.mark.parametrize("path", files("costmodel"))
@@ -178,7 +114,8 @@ def test_commands_import_no_other_command(path: str) -> None:
         ("from costmodel.commands.shared.errors import say", {"commands/shared"}),
         ("from costmodel.commands import sweep", {"commands"}),
         ("from costmodel.sizes import Size", {"."}),
-        ("from costmodel import elementwise, __version__", set()),
+        ("from costmodel import elementwise, __version__", {"face"}),
+        ("from costmodel.models import load", {"models"}),
     ],
 )
 def test_the_search_for_folders_can_fail(source: str, folders: set[str]) -> None:
@@ -248,14 +185,6 @@ def test_the_search_for_classes_can_fail() -> None:
     assert outline(source).classes == ("A",)
 
 
-def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines of a function from its first statement on, its docstring aside."""
-    first = function.body[0]
-    has_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    statements = function.body[1:] if has_docstring else function.body
-    return (function.end_lineno or 0) - statements[0].lineno + 1 if statements else 0
-
-
 # typer reads options from one signature: each of their 30 and more is passed on once, line by line.
 LONG_BODIES = {
     ("costmodel/commands/bench.py", "bench"),
@@ -265,10 +194,19 @@ LONG_BODIES = {
 }
 
 
+def has_few_lines(source: str) -> bool:
+    return source.count("\n") <= 300
+
+
+@pytest.mark.parametrize("path", [path for folder in CODE for path in files(folder, ".cpp", ".h", ".js")])
+def test_code_in_other_languages_is_short(path: str) -> None:
+    assert has_few_lines(read(path))
+
+
 @pytest.mark.parametrize("path", [path for folder in CODE for path in files(folder)])
 def test_modules_and_functions_are_short(path: str) -> None:
     source = read(path)
-    assert source.count("\n") <= 300
+    assert has_few_lines(source)
     long = {(path, name) for name, lines in outline(source).functions if lines > 40}
     assert long <= LONG_BODIES
 
@@ -282,6 +220,7 @@ def test_modules_and_functions_are_short(path: str) -> None:
     ],
 )
 def test_the_count_of_lines_can_fail(source: str, lines: int) -> None:
+    assert not has_few_lines(source + 300 * "\n")
     ((_, found),) = outline(source).functions
     assert found == lines
 

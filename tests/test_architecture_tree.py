@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.test_architecture import COMMANDS, files, read
+from tests.sources import files, read
+from tests.test_architecture import COMMANDS
 
 
 def drawn(tree: str) -> set[str]:

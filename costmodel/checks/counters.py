@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from costmodel.checks.measure import fvcore_own_counts, mode, tensors
+from costmodel.checks.measure import fvcore_own_counts, mode, tensors, whole_macs
 from costmodel.failures import first_line
 from costmodel.uncompiled import uncompiled
 
@@ -77,14 +77,14 @@ def count_by_torch(model: nn.Module, inputs: Arguments, others: Sequence[Argumen
     found.parameters, found.own_parameters = _parameters(model), _own_parameters(model)
     with mode(model, training=False), _plain():
         watch = _forward(model, inputs)
-        found.macs, found.activations = _halved(_sums(watch.flops)), _sums(watch.outputs)
-        found.macs_by_operator = {module: _halved(flops) for module, flops in watch.flops.items()}
+        found.macs_by_operator = _by_module(watch)
+        found.macs, found.activations = _sums(found.macs_by_operator), _sums(watch.outputs)
         found.activations_by_operator = {module: dict(count) for module, count in watch.outputs.items()}
         found.unruled = {module: sorted(names) for module, names in watch.unruled.items()}
     with mode(model, training=True), _plain():
         try:
-            flops = _step(model, inputs)
-            found.training, found.training_by_operator = sum(flops.values()) // 2, _halved(flops)
+            found.training_by_operator = _macs(_step(model, inputs))
+            found.training = sum(found.training_by_operator.values())
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             found.notes.append(f"no training step: {first_line(error)}")
     with mode(model, training=False), _plain():
@@ -194,17 +194,31 @@ def _step(model: nn.Module, inputs: Arguments) -> dict[str, int]:
 def _other(model: nn.Module, inputs: Arguments) -> int | None:
     """The MACs at another size; None where the model does not run there."""
     try:
-        return sum(_halved(_sums(_forward(model, inputs).flops)).values())
+        return sum(_sums(_by_module(_forward(model, inputs))).values())
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError):
         return None
 
 
 def _sums(by_operator: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    return {module: sum(counts.values()) for module, counts in by_operator.items()}
+    sums = {module: sum(counts.values()) for module, counts in by_operator.items()}
+    return {module: count for module, count in sums.items() if count}
 
 
-def _halved(flops: Mapping[str, int]) -> dict[str, int]:
-    return {name: int(count) // 2 for name, count in flops.items() if count}
+def _by_module(watch: _Watch) -> dict[str, dict[str, int]]:
+    return {module: _macs(flops) for module, flops in watch.flops.items()}
+
+
+def _macs(flops: Mapping[str, int]) -> dict[str, int]:
+    """Return the MACs of each operator; ValueError if one of ATen has an odd number of operations.
+
+    The rule of a library's own operator may count any operations. Half of them are compared with nothing: no
+    formula covers such an operator.
+    """
+    return {
+        name: whole_macs(count) if name.startswith("aten.") else int(count) // 2
+        for name, count in flops.items()
+        if count
+    }
 
 
 def _parameters(model: nn.Module) -> dict[str, int]:

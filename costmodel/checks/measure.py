@@ -104,7 +104,7 @@ def flop_counter_macs(model: nn.Module, inputs: Sequence[Any]) -> dict[str, int]
     """Return `FlopCounterMode`'s MACs by module, of a forward pass in eval mode."""
     with mode(model, training=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(*inputs)
-    return {name: _whole_macs(flops) for name, flops in flops_by_module(model, counter).items()}
+    return {name: whole_macs(flops) for name, flops in flops_by_module(model, counter).items()}
 
 
 def flops_by_module(model: nn.Module, counter: FlopCounterMode) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def layer_training_macs(layer: nn.Module, shape: Sequence[int], *, input_grad: b
             torch.autograd.backward(y)
     for parameter in layer.parameters():
         parameter.grad = None
-    return _whole_macs(counter.get_total_flops())
+    return whole_macs(counter.get_total_flops())
 
 
 def parameters_by_module(model: nn.Module) -> dict[str, int]:
@@ -229,7 +229,8 @@ def _sum_macs(count: Mapping[str, int]) -> int:
     return sum(int(count.get(operator, 0)) for operator in _MAC_OPERATORS)
 
 
-def _whole_macs(flops: Size) -> int:
+def whole_macs(flops: Size) -> int:
+    """Return the MACs of a count of two operations per MAC; ValueError if it is odd."""
     macs, rest = divmod(flops, 2)
     if rest:
         raise ValueError(f"a count of two operations per MAC must be even, got {flops}")

@@ -15,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
-from costmodel.checks.measure import WEIGHTED, mode, tensors
+from costmodel.checks.measure import WEIGHTED, mode, tensors, whole_macs
 from costmodel.failures import first_line
 
 
@@ -87,7 +87,8 @@ def observe_training(
 
     rules: of `FlopCounterMode`, by operator of ATen, in place of its own.
 
-    Raises ModuleError if the model does not run on the inputs.
+    Raises ModuleError if the model does not run on the inputs, ValueError if a rule counts an odd number of
+    operations.
     """
     watch = _Watch(model)
     counter = FlopCounterMode(display=False, custom_mapping=dict(rules or {}))
@@ -98,8 +99,8 @@ def observe_training(
             except (RuntimeError, ValueError, TypeError) as error:
                 raise ModuleError(watch.running.failed(error)) from error
         torch.autograd.backward([y.sum() for y in tensors(outputs)])
-    watch.seen.training_macs = counter.get_total_flops() // 2
     model.zero_grad(set_to_none=True)
+    watch.seen.training_macs = whole_macs(counter.get_total_flops())
     return watch.seen
 
 

@@ -26,7 +26,7 @@ from costmodel.commands.shared.timing import (
     using_threads,
 )
 from costmodel.commands.shared.vocabulary import argument, option
-from costmodel.commands.shared.word import CHOICES
+from costmodel.commands.shared.word import CHOICES, COMPUTED
 from costmodel.networks.resnet import ResNetDesign
 from costmodel.report import Table, counted
 from costmodel.sizes import check_choice
@@ -37,7 +37,7 @@ from costmodel.speed.bench_tables import (
     machine_values,
     network_table,
 )
-from costmodel.speed.prediction import PLANS
+from costmodel.speed.prediction import SNAPSHOTS
 from costmodel.speed.roofline import Machine
 from costmodel.speed.stopwatch import MODES, Clock
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-DTYPES = ("float32", "bfloat16")
 QUICK_MEANS_LITTLE = "--quick times each network once, on 2 images: a smoke test, not a measurement"
 TIMED = ("batch", "rounds")  # the options that --quick sets itself
 QUICK_BATCH, QUICK_ROUNDS, LAYER_ROUNDS = 2, 1, 15
@@ -164,11 +163,11 @@ def _designs(options: NetworkOptions) -> list[ResNetDesign]:
 def _settings(batch: int, dtypes: str, modes: Sequence[str], plan: str) -> list[BenchSetting]:
     from costmodel.speed.bench import BenchSetting
 
-    check_choice("plan", plan, ("auto", *PLANS))
+    check_choice("plan", plan, CHOICES["plan"])
     names = dtypes.split(",")
     for name in names:
-        check_choice("dtype", name, DTYPES)
-    if plan in ("folded", "native") and "training" in modes:
+        check_choice("dtype", name, COMPUTED)
+    if plan in SNAPSHOTS and "training" in modes:
         raise ValueError(f"plan {plan} has no gradients: it needs --mode inference")
     if plan == "blocked" and "inference" in modes:
         raise ValueError("plan blocked is for training: it needs --mode training")

@@ -21,6 +21,7 @@ from costmodel.networks.resnet import ResNetDesign
 from costmodel.networks.stages import ordered
 from costmodel.networks.wording import describe
 from costmodel.operators.layer import layer_notes
+from costmodel.release import installed_release
 from costmodel.report import Table
 from costmodel.tables.counting import Totals
 from costmodel.tables.layer import formula_table, layer_table
@@ -73,7 +74,7 @@ def calculate(
         _refuse_before(ctx.invoked_subcommand, Question.of(ctx))
         return
     if version:
-        _print_version()
+        print(f"pwoct-cost {installed_release()}")
         return
     with bad_input():
         request = Request(
@@ -119,12 +120,6 @@ def calculate(
             show_one_layer(op, request.without("--op costs one layer", NETWORK_ONLY))
         else:
             _networks(request.without("bytes are shown for --op", ("dtype",)))
-
-
-def _print_version() -> None:
-    from costmodel import __version__
-
-    print(f"pwoct-cost {__version__}")
 
 
 def _refuse_before(command: str, question: Question) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-import costmodel
 from costmodel.explorer.formulas import QUANTITIES, formulas_javascript
 from costmodel.explorer.machines import WORTH, machines
 from costmodel.explorer.mathematics import mathematics_javascript
@@ -19,6 +18,7 @@ from costmodel.grids.grid import Grid, grid
 from costmodel.networks.wording import path_list
 from costmodel.paper.printed import read_paper
 from costmodel.paper.records import Record
+from costmodel.release import installed_release
 
 # In the order in which one needs the other.
 SCRIPTS = (
@@ -59,7 +59,7 @@ def page(docs: str | None = None, records: Sequence[Record] = ()) -> str:
     parts = {
         "css": asset("explorer.css"),
         "docs": f' <a href="{html.escape(docs)}">Documentation</a>.' if docs else "",
-        "version": str(costmodel.__version__),
+        "version": installed_release(),
         "worth": html.escape(WORTH),
         "depth": str(DEFAULT_DEPTH),
         "script": "\n".join([_data(records), *(asset(f"{name}.js") for name in SCRIPTS)]),

@@ -13,6 +13,7 @@ from costmodel.speed.roofline import Machine, estimate
 from costmodel.speed.winograd import layer_by_winograd
 
 PLANS = ("reference", "lean", "blocked", "folded", "native")
+SNAPSHOTS = ("folded", "native")  # for inference alone
 OWN_KERNELS = ("blocked", "native")
 
 

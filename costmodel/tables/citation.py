@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel import __version__
 from costmodel.operators.rules import MULTIPLYING
+from costmodel.release import installed_release
 from costmodel.tables.traced_total import TracedTotal
 from costmodel.tables.traced_totals import FOR_VALUES
 from costmodel.tracing.calls import Trace
@@ -22,7 +22,7 @@ def sentence(model: str, inputs: Sequence[str], trace: Trace, choice: TracedTota
     text = (
         f"{model} takes {work:,} {unit} and has {params:,} parameters on an input of {' and '.join(inputs)},"
         f" in eval mode. Counted: {', '.join([*kinds, *parts]) or 'nothing'}, as executed, taps on padding"
-        f" included. Not counted: {', '.join(left) or 'nothing that ran'}. (pwoct-cost {__version__})"
+        f" included. Not counted: {', '.join(left) or 'nothing that ran'}. (pwoct-cost {installed_release()})"
     )
     if trace.route == "real":
         text += f" {FOR_VALUES}"

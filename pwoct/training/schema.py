@@ -29,6 +29,7 @@ def _paths(value: Any) -> tuple[Any, ...]:
 
 
 OWN = re.compile(r".*[:(].*|.*\.(pt2|onnx)", re.DOTALL)
+DATASETS = ("cifar10", "cifar100", "synthetic")
 FOLDER = "folder:"
 
 
@@ -45,8 +46,8 @@ def _network(value: Any) -> Any:
 
 def _dataset(value: Any) -> Any:
     text = str(value)
-    if text not in ("cifar10", "cifar100", "synthetic") and not text.removeprefix(FOLDER) != text:
-        raise ValueError(f"must be cifar10, cifar100, synthetic or folder:DIR, got {value}")
+    if text not in DATASETS and not text.startswith(FOLDER):
+        raise ValueError(f"must be {', '.join(DATASETS)} or folder:DIR, got {value}")
     if text == FOLDER:
         raise ValueError("must name a folder: folder:DIR")
     return text

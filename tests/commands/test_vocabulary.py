@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.main import get_command
 
 import cli
 from costmodel.commands.shared.showing import Format
+from costmodel.commands.shared.training import PRECISIONS
 from costmodel.commands.shared.vocabulary import SAME_OPTION, WORDS, canonical, fold
 from costmodel.commands.shared.word import CHOICES, PLANS
+from costmodel.tables.traced import GROUPS, SORTS
 
 Run = Callable[..., Any]
 
@@ -87,6 +89,29 @@ def test_the_closed_sets_are_those_of_the_code() -> None:
     assert set(CHOICES["objective"]) == {*NAMED, *PREDICTED, *STRUCTURE}
     assert set(CHOICES["constraint"]) == set(CONSTRAINTS)
     assert set(PLANS) == {"auto", *prediction.PLANS}
+    assert (CHOICES["by"], CHOICES["sort"]) == (GROUPS, SORTS)
+    assert set(CHOICES["computed"]) == set(PRECISIONS)
+
+
+def test_the_closed_sets_are_those_of_the_training_package() -> None:
+    from pwoct import channels, octave, pwise_octave, shortcut
+    from pwoct.conversion.options import INITS
+    from pwoct.training.config import RECIPES
+    from pwoct.training.schema import DATASETS, MachineSettings, Model
+
+    def allowed(section: Any, key: str) -> set[str]:
+        return set(get_args(section.model_fields[key].annotation))
+
+    assert (CHOICES["init"], CHOICES["recipe"], CHOICES["dataset"]) == (INITS, RECIPES, DATASETS)
+    assert set(CHOICES["device"]) | {"auto"} == allowed(MachineSettings, "device")
+    assert set(PRECISIONS.values()) < allowed(MachineSettings, "precision")
+    for key, values in {
+        "width_rule": channels.WIDTH_RULES,
+        "stride_rule": octave.STRIDE_RULES,
+        "between": pwise_octave.BETWEEN,
+        "shortcut": shortcut.SHORTCUTS,
+    }.items():
+        assert set(CHOICES[key.replace("_", "-")]) == set(values) == allowed(Model, key)
 
 
 @pytest.mark.parametrize("command", [name for name, _ in commands()])

@@ -12,6 +12,7 @@ from costmodel.commands.shared.limits import check_threads
 from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, traced, within
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, show
+from costmodel.commands.shared.word import COMPUTED
 from costmodel.memory import check_memory
 from costmodel.report import counted
 from costmodel.speed.any_network import AnyMeasurement, CallWork, any_table
@@ -29,7 +30,6 @@ BUILT_IN_ONLY = (
     *("classes", "in_channels", "size", "dtype", "per_layer", "plot"),
 )
 OWN_ONLY = ("input", "inputs", "timeout")
-RATED = ("float32", "bfloat16")  # dtypes whose ceilings are measured
 QUICK_MEANS_LITTLE = "--quick times the network once: a smoke test, not a measurement"
 COPIES = 2  # weights and their gradients
 
@@ -99,8 +99,8 @@ def _dtype(found: NetworkOnInputs) -> str:
     """Return the dtype of the weights, or of the first input."""
     tensors = [*found.network.module.parameters(), *found.inputs.values("meta")[0]]
     name = next((str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()), "float32")
-    if name not in RATED:
-        known = " and ".join(RATED)
+    if name not in COMPUTED:
+        known = " and ".join(COMPUTED)
         raise ValueError(f"the machine's ceilings are measured in {known}; the weights are {name}")
     return name
 

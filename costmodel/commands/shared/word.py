@@ -25,6 +25,7 @@ CONSTRAINTS = (
     *("same-alpha", "same-beta", "same-paths"),
 )
 PLANS = ("auto", "reference", "lean", "blocked", "folded", "native")
+COMPUTED = ("float32", "bfloat16")  # dtypes in which networks are timed and trained
 
 # The closed sets of values.
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -51,7 +52,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "recipe": ("fast", "paper", "keras"),
     "dataset": ("cifar10", "cifar100", "synthetic"),
     "device": ("cpu", "cuda", "mps"),
-    "computed": ("float32", "bfloat16"),
+    "computed": COMPUTED,
 }
 
 

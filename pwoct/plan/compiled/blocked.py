@@ -19,8 +19,9 @@ from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size, lanes_of
 from pwoct.plan.compiled.paths_tape import LowPaths, PathsTape
 from pwoct.plan.compiled.tape import Tape
-from pwoct.plan.compiled.training import Features, Pass, TrainingStep
+from pwoct.plan.compiled.training import SIZES, Features, Pass, TrainingStep
 from pwoct.plan.known import why_not_known_parts
+from pwoct.plan.latest import Latest
 from pwoct.plan.lean import LeanNetwork
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, octave_layer, terms
 from pwoct.plan.selecting import as_convolution
@@ -48,11 +49,11 @@ class BlockedNetwork(LeanNetwork):
     def __init__(self, model: ResNet) -> None:
         super().__init__(model)
         self._layout: Layout | None = None
-        self._recorded: dict[tuple[Size, bool, bool], tuple[TrainingStep, Tape]] = {}
+        self._recorded: Latest[tuple[Size, bool, bool], tuple[TrainingStep, Tape]] = Latest(SIZES)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that a copy needs; the copy records its own steps."""
-        return {**self.__dict__, "_recorded": {}, "_layout": None}
+        return {**self.__dict__, "_layout": None}
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images (n, in_channels, h, w)."""
@@ -93,13 +94,14 @@ class BlockedNetwork(LeanNetwork):
         rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
         layout = layout_of(self)
         if layout != self._layout:
-            self._recorded, self._layout = {}, layout
-        key, recorded = (size, to_images, rounds), self._recorded
-        if key not in recorded:
+            self._recorded.clear()
+            self._layout = layout
+
+        def recorded() -> tuple[TrainingStep, Tape]:
             tape, images, result = record(self, size, rounds)
-            step = TrainingStep(tape, images, result, to_images=to_images, dtype=dtype)
-            recorded[key] = step, tape
-        return recorded[key]
+            return TrainingStep(tape, images, result, to_images=to_images, dtype=dtype), tape
+
+        return self._recorded.get((size, to_images, rounds), recorded)
 
 
 def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tuple[Tape, Map, Map]:

@@ -17,12 +17,15 @@ from pwoct.plan.compiled.graph_tape import GraphTape
 from pwoct.plan.compiled.layout import Layout, layout_of
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
-from pwoct.plan.compiled.training import Features, Pass, TrainingStep
+from pwoct.plan.compiled.training import SIZES, Features, Pass, TrainingStep
 from pwoct.plan.converted import LeanConverted, why_not_converted
 from pwoct.plan.graph.nodes import Convolve, MapNode, needed
 from pwoct.plan.graph.trace import image_channels, record_training
+from pwoct.plan.latest import Latest
 from pwoct.plan.tracing import check_untraced
 
+# Size and channels of the images, whether they need a gradient, and whether maps are rounded to bfloat16.
+Key = tuple[Size, int, bool, bool]
 WIDE = 128  # channels
 MOST_TAPS = 9
 
@@ -49,11 +52,11 @@ class BlockedGraph(nn.Module):
         self.__dict__.update(model=model, lean=lean)  # no children: names of parameters would change
         self.training = model.training
         self._layout: Layout | None = None
-        self._recorded: dict[tuple[Size, int, bool, bool], tuple[TrainingStep, GraphTape, torch.Size]] = {}
+        self._recorded: Latest[Key, tuple[TrainingStep, GraphTape, torch.Size]] = Latest(SIZES)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that a copy needs; the copy records its own steps."""
-        return {**self.__dict__, "_recorded": {}, "_layout": None}
+        return {**self.__dict__, "_layout": None}
 
     def train(self, mode: bool = True) -> BlockedGraph:
         """Set the mode of the network too."""
@@ -89,13 +92,15 @@ class BlockedGraph(nn.Module):
         rounds = casts and dtype == torch.float32 and why_not(torch.bfloat16) is None
         layout = layout_of(model)
         if layout != self._layout:
-            self._recorded, self._layout = {}, layout
-        key = (x.shape[2], x.shape[3]), x.shape[1], x.requires_grad, rounds
-        if key not in self._recorded:
-            tape, images, result, shape = record_step(model, x.shape[1], key[0], rounds)
-            step = TrainingStep(tape, images, result, to_images=x.requires_grad, dtype=dtype)
-            self._recorded[key] = step, tape, shape
-        return self._recorded[key]
+            self._recorded.clear()
+            self._layout = layout
+        channels, size, to_images = x.shape[1], (x.shape[2], x.shape[3]), x.requires_grad
+
+        def recorded() -> tuple[TrainingStep, GraphTape, torch.Size]:
+            tape, images, result, shape = record_step(model, channels, size, rounds)
+            return TrainingStep(tape, images, result, to_images=to_images, dtype=dtype), tape, shape
+
+        return self._recorded.get((size, channels, to_images, rounds), recorded)
 
 
 @torch.no_grad()

@@ -16,6 +16,8 @@ from pwoct.plan.compiled.operations import Map
 from pwoct.plan.compiled.tape import Tape
 from pwoct.plan.compiled.weights import winograd_transform
 
+SIZES = 4  # of images, for which a step is kept: each has memory for a whole batch
+
 
 class Pass:
     """One pass of a batch: what the backward pass needs from the forward pass."""
@@ -29,7 +31,7 @@ class Pass:
 
 
 class _Step(ctypes.Structure):
-    """The data that all threads share, as defined in training.cpp."""
+    """The data that all threads share, as defined in step.h."""
 
     _fields_ = (
         *(

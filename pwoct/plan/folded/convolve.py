@@ -1,8 +1,6 @@
 """Convolutions fused with a sum and a ReLU, computed while results are in registers, if the library can."""
 
-from collections import OrderedDict
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +8,7 @@ from torch.nn.functional import conv2d, pad
 
 from pwoct.layout import is_channels_last
 from pwoct.plan.folded.bounds import Growth, growth_of, is_fusing
+from pwoct.plan.latest import Latest
 from pwoct.plan.tracing import tracer
 
 Pair = tuple[int, int]
@@ -38,16 +37,7 @@ class Convolution:
         self.weight = weight.contiguous(memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.contiguous()
         self.geometry = geometry
-        self._arranged: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
-        self._lock = Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state that a copy needs; it reorders weights itself."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_arranged", "_lock")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state from `__getstate__`."""
-        self.__dict__.update(state, _arranged=OrderedDict(), _lock=Lock())
+        self._arranged: Latest[tuple[int, ...], Tensor] = Latest(SHAPES)
 
     @property
     def kernel(self) -> Pair:
@@ -118,17 +108,8 @@ class Convolution:
 
     def _arrange(self, x: Tensor) -> Tensor:
         """Return the weight in the order that the kernel for this shape needs; kept for the latest shapes."""
-        shape = tuple(x.shape)
-        with self._lock:
-            arranged = self._arranged.pop(shape, None)
-            if arranged is None:
-                arranged = torch.ops.mkldnn._reorder_convolution_weight(
-                    self.weight, *self.geometry, list(shape)
-                )
-            self._arranged[shape] = arranged  # at the end, as the one used last
-            while len(self._arranged) > SHAPES:
-                self._arranged.popitem(last=False)
-        return arranged
+        shape, reorder = list(x.shape), torch.ops.mkldnn._reorder_convolution_weight
+        return self._arranged.get(tuple(shape), lambda: reorder(self.weight, *self.geometry, shape))
 
 
 def is_fusable(x: Tensor) -> bool:

@@ -26,6 +26,14 @@ def test_bytes_are_saved_once_a_storage_by_the_module_that_saves_first() -> None
     assert dict(seen.saved_bytes) == {"0": 4 * INPUT, "1": 4 * (MAPS + 2 * 4), "2": 4 * MAPS}
 
 
+def test_an_odd_count_of_operations_is_no_count_of_macs() -> None:
+    model = nn.Conv2d(3, 4, 1)
+    rules = {torch.ops.aten.convolution: lambda *_, **__: 5}
+    with pytest.raises(ValueError, match=r"must be even, got \d+"):
+        observe_training(model, [IMAGES], rules)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_a_view_keeps_the_whole_storage_and_counts_once() -> None:
     class Halves(nn.Module):
         def __init__(self) -> None:

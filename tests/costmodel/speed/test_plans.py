@@ -190,6 +190,7 @@ def test_both_packages_have_the_same_numbers():
     assert names == folding.PACKED_CHANNELS
     assert prediction.PLANS == plan.PLANS
     assert set(prediction.OWN_KERNELS) <= set(plan.PLANS)
+    assert {*prediction.SNAPSHOTS} == {*plan.PLANS} - {"reference", *plan.TRAINABLE}
     for split in [(4, 12), (8, 8), (2, 14), (6, 10), (3, 13)]:
         for dtype in folding.PACKED_CHANNELS:
             assert folding.packed_channels(*split, dtype) == choose.packed_channels(

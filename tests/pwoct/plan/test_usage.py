@@ -13,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from pwoct.plan import PLANS, BlockedNetwork, LeanNetwork, with_plan
 from pwoct.plan.compiled import program
 from pwoct.plan.compiled.layout import layout_of
+from pwoct.plan.compiled.training import SIZES
 from pwoct.plan.folded.network import FoldedNetwork
 from tests.pwoct.networks import images, needs_compiler, network, relative_error, step
 
@@ -252,6 +253,15 @@ def test_a_changed_between_is_seen():
     model.stages[1][0].conv1.ll.between = "none"
     with pytest.raises(ValueError, match=re.escape('ll has between = "none", which does not fit its norm')):
         forward(x)
+
+
+def test_steps_are_kept_for_the_latest_sizes():
+    model, forward = planned("blocked")
+    for side in range(8, 72, 8):
+        x = images((side, side), 16).float()
+        torch.testing.assert_close(forward(x), model(x), rtol=1e-3, atol=1e-3)
+        assert len(forward._recorded) <= SIZES
+    assert [recorded.images.height for recorded, _ in forward._recorded.values()] == [40, 48, 56, 64]
 
 
 def test_a_step_is_recorded_once():

@@ -193,6 +193,8 @@ def test_parameters_and_evaluation_are_the_networks():
     blocked.eval()
     assert not model.training
     torch.testing.assert_close(blocked(images(3)), model(images(3)))
+    blocked.train()(images(16))
+    assert len(blocked._recorded) == 1
     assert not copy.deepcopy(blocked)._recorded
 
 

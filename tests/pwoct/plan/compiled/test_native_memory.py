@@ -32,7 +32,7 @@ def fields_of(struct, source):
 def test_python_and_cpp_name_the_same_fields_and_kinds():
     header = (library.SOURCES / "kernels.h").read_text(encoding="utf-8")
     assert fields_of("Operation", header) == [name for name, _ in operations.Operation._fields_]
-    source = (library.SOURCES / "training.cpp").read_text(encoding="utf-8")
+    source = (library.SOURCES / "step.h").read_text(encoding="utf-8")
     assert fields_of("Step", source) == [name for name, _ in training._Step._fields_]
     kinds = re.findall(r"^  ([A-Z_]+),$", header, re.MULTILINE)
     assert len(kinds) == 24
