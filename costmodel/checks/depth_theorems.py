@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 from unittest.mock import patch
 
@@ -66,7 +67,7 @@ def _pairs(depths: Sequence[int], options: dict[str, Any]) -> Iterator[Compared]
             name = f"resnet{depth}, stage {place + 1}"
             yield Compared(name, "blocks", sp.Integer(len(blocks)), sp.Integer(count))
             wanted = [three[0], *[three[1]] * (count - 2), three[2]]
-            different = sum(block != other for block, other in zip(blocks, wanted, strict=False))
+            different = sum(block != other for block, other in zip_longest(blocks, wanted))
             yield Compared(name, "blocks unlike those of ResNet-20", sp.Integer(different), sp.Integer(0))
 
 

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costmodel.operators.recorder import Operator
 
 # The part to which an ATen operator belongs; a copy of repeated pixels is an upsampling.
-PARTS: Mapping[str, str] = {
+PART_OF: Mapping[str, str] = {
     "convolution": "conv",
     "addmm": "linear",
     "native_batch_norm": "bn",
@@ -76,7 +76,7 @@ class Dispatched(TorchDispatchMode):
         result = _padded(*args) if pads else func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         if name not in FREE:
-            part = PARTS.get(name, name)
+            part = PART_OF.get(name, name)
             self.work[part] = self.work[part].plus(_work(part, name, args, result))
         return result
 

@@ -162,6 +162,8 @@ def equal(case: Identity) -> ProofRun:
         found.compared += case.pairs()
     except Exception as error:
         found.failures.append(f"{case.name}: it fails: {first_line(error)}")
+    if not found.compared and not found.failures:
+        found.failures.append(f"{case.name}: nothing was compared")
     found.failures += [str(pair) for pair in found.compared if not pair.agrees]
     _decide_all(found, case.record.conditions)
     return found

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import sympy as sp
@@ -215,20 +216,26 @@ def _layer_pairs(title: str, layer: Layer, totals: Totals) -> Iterator[Compared]
 
 
 def _notes() -> Iterator[Identity]:
-    chosen = random.Random(10)
-    for index in range(_NOTED):
-        depth, _, _, options = network_options(chosen)
-        options["width"] = options["width"] // 3 + 5  # narrow branches, so that beta is met by few channels
+    for index, (depth, options) in enumerate(islice(_narrow_networks(random.Random(10)), _NOTED)):
         title = f"network {index + 1}, depth {depth}, {options}"
         yield Identity(title, SizeDomain({}), partial(_note_pairs, title, depth, options))
 
 
+def _narrow_networks(chosen: random.Random) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield networks of narrow branches, where few channels meet beta, without end."""
+    while True:
+        depth, _, _, options = network_options(chosen)
+        options["width"] = options["width"] // 3 + 5
+        try:
+            resnet(depth, **options)
+        except ValueError:
+            continue  # options that do not fit one another
+        yield depth, options
+
+
 def _note_pairs(title: str, depth: int, options: Mapping[str, Any]) -> Iterator[Compared]:
     """Yield how many splits and widths of the built network are rounded, and how many notes name them."""
-    try:
-        notes = rounding_notes(resnet(depth, **options))
-    except ValueError:
-        return  # options that do not fit one another
+    notes = rounding_notes(resnet(depth, **options))
     rounded = {*_rounded_splits(options), *_rounded_widths(built_network(depth, options), options)}
     yield _compared(title, "notes on rounding", len(rounded), len(notes))
     found = [text for text in rounded if any(map(partial(_names, text), notes))]

@@ -22,7 +22,7 @@ from costmodel.convention import Cost
 from costmodel.operators.depthwise import depthwise, separable
 from costmodel.operators.layer import Layer
 from costmodel.operators.pointwise import linear
-from costmodel.operators.recorder import Operator
+from costmodel.operators.recorder import Operator, Part
 from costmodel.operators.registry import layer_cost
 from costmodel.operators.standard import convolution
 from costmodel.sizes import Pair, Size
@@ -101,7 +101,7 @@ def _case(symbols: Mapping[sp.Symbol, int], fixed: Mapping[sp.Symbol, int], buil
     return Case(text, domain, make, formulas, inputs, sample, spread(free))
 
 
-def _operators(*parts: tuple[str, str, Cost]) -> list[Operator]:
+def _operators(*parts: tuple[str, Part, Cost]) -> list[Operator]:
     return [Operator(*part) for part in parts]
 
 

@@ -99,7 +99,7 @@ def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results, trace
     lost = sp.sympify(sum(call.cost.macs for call in without_rule(watched, form.calls)))
     excess = sp.sympify(sum(call.without_groups for call in form.calls))
     rows = []
-    for inputs, count in zip(others, watched.sizes, strict=False):
+    for inputs, count in zip(others, watched.sizes, strict=True):
         n, _, h, w = inputs.given[0].shape
         sizes = {"n": n, "h": h, "w": w}
         if count is not None and form.domain.holds(sizes):

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy as sp
 
-from costmodel.checks.covering import spread_layers
+from costmodel.checks.covering import Point, spread_layers
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_cells import identity
 from costmodel.checks.random_layer_tables import can_be_compared
@@ -45,9 +45,14 @@ def _cases(points: int) -> Iterator[Identity]:
     chosen = random.Random(17)
     for index, (net, _) in enumerate(islice(random_networks(chosen), points)):
         yield identity(f"network {index + 1}", _network, net)
-    for index, point in enumerate(spread_layers(chosen, points, accept=can_be_compared)):
+    for index, point in enumerate(spread_layers(chosen, points, accept=_has_joined_channels)):
         yield identity(f"layer {index + 1}", _layer, layer_of(point.options, point.image, point.batch))
     yield identity("units", _units)
+
+
+def _has_joined_channels(point: Point) -> bool:
+    """Return whether a table of paths can show the layer: a depthwise one joins no channels."""
+    return not point.options["depthwise"] and can_be_compared(point)
 
 
 def _holds(title: str, what: str, holds: object) -> Compared:
@@ -92,8 +97,6 @@ def _kind(operators: Sequence[Operator]) -> str:
 
 
 def _layer(title: str, layer: Layer) -> Iterator[Compared]:
-    if layer.depthwise:
-        return  # a table of paths shows layers whose channels are joined
     operators = layer.operators()
     for row in layer_table(layer, Totals()).rows[:-2]:
         pairs = [

@@ -15,7 +15,7 @@ from costmodel.operators.pwise_octave import record_pwise_octave
 from costmodel.operators.recorder import Operator, Recorder, cost_of
 from costmodel.operators.standard import convolution
 from costmodel.rounding import hidden, split, split_note, width_note
-from costmodel.sizes import Pair, Size, ceil_div, check_sizes
+from costmodel.sizes import Pair, Size, ceil_div, check_sizes, exact_div
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def depthwise_layer(layer: Layer) -> Cost:
         layer.c_in,
         layer.kernel,
         layer.size,
-        multiplier=layer.c_out // layer.c_in,
+        multiplier=exact_div(layer.c_out, layer.c_in),
         stride=layer.stride,
         padding=layer.padding,
         dilation=layer.dilation,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from costmodel.convention import Cost, total
 from costmodel.operators import elementwise
@@ -18,7 +18,7 @@ from costmodel.operators.pointwise import linear
 from costmodel.operators.standard import convolution, output_size
 from costmodel.sizes import Pair, Size, ceil_div
 
-PARTS = ("conv", "linear", "bn", "activation", "pool", "upsample", "concatenate", "add")
+Part = Literal["conv", "linear", "bn", "activation", "pool", "upsample", "concatenate", "add", "zero_pad"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Operator:
     """One operator of a network: what it is, where it stands, what it costs."""
 
     name: str
-    part: str  # one of PARTS
+    part: Part
     cost: Cost
     saved: tuple[Saved, ...] = ()
     place: Place = NOWHERE
@@ -195,13 +195,13 @@ class Recorder:
     def note(
         self,
         name: str,
-        part: str,
+        part: Part,
         cost: Cost,
         produced: FeatureMap,
         saves: tuple[FeatureMap, ...] = (),
         extra: tuple[Saved, ...] = (),
     ) -> FeatureMap:
-        """Record an operator of a part (one of PARTS) and return the map that it produces.
+        """Record an operator and return the map that it produces.
 
         It saves the maps in `saves` for the backward pass, and the tensors in `extra`. All other methods
         record by this one.

@@ -8,6 +8,7 @@ from math import prod
 from costmodel.convention import Cost
 from costmodel.networks.network import layers
 from costmodel.operators.recorder import Operator
+from costmodel.sizes import exact_div
 from costmodel.speed.roofline import TILE, channels_of, fill, filling
 
 # Widest map, in channels, into which a layer's high and low pixels are packed.
@@ -116,7 +117,7 @@ def packed(paths: Sequence[Operator], dtype: str) -> Operator:
     """Return the one convolution of an octave layer between maps of 4 c_H + c_L low-resolution channels."""
     found = {operator.name.rpartition(".")[2]: operator for operator in paths}
     high, low = channels_of(found["hh"])[0], channels_of(found["ll"])[0]
-    channels, pixels = packed_channels(high, low, dtype), found["ll"].cost.activations // low
+    channels, pixels = packed_channels(high, low, dtype), exact_div(found["ll"].cost.activations, low)
     weights = 9 * channels * channels
     cost = Cost(
         weights=weights,
@@ -142,7 +143,7 @@ def merged(reduce: Operator, spatial: Operator, expand: Operator) -> Operator:
     True
     """
     (c_in, m), c_out = channels_of(reduce), channels_of(expand)[1]
-    taps = spatial.cost.weights // (m * m)
+    taps = exact_div(spatial.cost.weights, m * m)
     weights = taps * c_in * c_out
     inputs = reduce.cost.elements_read - reduce.cost.weights
     outputs = expand.cost.activations

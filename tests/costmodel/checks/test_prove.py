@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from costmodel.checks import SUBJECTS
 from costmodel.checks.claims import CLAIMS, claims_of
-from costmodel.checks.prove import Case, Claim, Theorem, failures, prove
+from costmodel.checks.proof.domain import SizeDomain
+from costmodel.checks.prove import Case, Claim, Identity, Theorem, failures, prove
 from costmodel.checks.theorems import h, n, residue_sizes, w
 from costmodel.operators.pointwise import linear
 from costmodel.operators.recorder import Operator
@@ -205,6 +206,11 @@ def test_no_runs_prove_nothing() -> None:
     (theorem,) = prove([Claim("empty", nothing)])
     assert not theorem.holds
     assert isinstance(theorem, Theorem)
+
+
+def test_an_identity_of_no_pairs_proves_nothing() -> None:
+    (theorem,) = prove([Claim("vacuous", lambda: [Identity("pairs", SizeDomain({}), tuple)])])
+    assert theorem.failures == ("pairs: nothing was compared",)
 
 
 def test_every_subject_has_claims_in_the_order_of_the_subjects() -> None:

@@ -1,7 +1,9 @@
+from typing import get_args
+
 import pytest
 import sympy as sp
 
-from costmodel.operators.recorder import PARTS, FeatureMap, Place, Recorder, Saved, cost_of, saved_elements
+from costmodel.operators.recorder import FeatureMap, Part, Place, Recorder, Saved, cost_of, saved_elements
 from costmodel.operators.standard import convolution
 
 X = FeatureMap(4, (8, 6), "x")
@@ -142,6 +144,7 @@ def test_each_operator_is_noted_as_what_it_is() -> None:
     pooled = rec.pool("pool", X)
     rec.upsample("up", pooled, (8, 6))
     mean = rec.global_pool("mean", X)
+    rec.zero_pad("padded", X, 8, 2)
     y = rec.linear("fc", mean, 10)
     assert [(op.name, op.part) for op in rec.operators] == [
         ("conv", "conv"),
@@ -152,9 +155,10 @@ def test_each_operator_is_noted_as_what_it_is() -> None:
         ("pool", "pool"),
         ("up", "upsample"),
         ("mean", "pool"),
+        ("padded", "zero_pad"),
         ("fc", "linear"),
     ]
-    assert {op.part for op in rec.operators} == set(PARTS)
+    assert {op.part for op in rec.operators} == set(get_args(Part))
     assert (pooled.name, mean.name) == ("pool", "mean")
     assert y == FeatureMap(10, (1, 1), "fc")
 

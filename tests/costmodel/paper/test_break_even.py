@@ -6,7 +6,7 @@ from math import sqrt
 import pytest
 import sympy as sp
 
-from costmodel.operators.octave import OctaveLayer
+from costmodel.operators.octave import PATHS, OctaveLayer
 from costmodel.operators.pwise_octave import pwise_octave
 from costmodel.paper.break_even import (
     beta,
@@ -87,7 +87,9 @@ def test_limits_divide_what_saves_from_what_does_not(path: str, widening: int) -
 
 def test_savings_are_those_of_the_layer() -> None:
     layer = OctaveLayer((12, 4), (12, 4))
-    for one in path_savings(16, 16, QUARTER, TWO):
+    savings = path_savings(16, 16, QUARTER, TWO)
+    assert {one.path for one in savings} == {*PATHS}
+    for one in savings:
         change = pwise_octave(layer, 32, {}).weights - pwise_octave(layer, 32, {one.path: one.width}).weights
         assert one.plain - one.bottleneck == change
 

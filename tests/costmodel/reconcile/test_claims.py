@@ -56,7 +56,9 @@ def test_a_number_that_nothing_gives_has_a_nearest_reading_and_its_distance() ->
 
 
 def test_every_reading_prints_the_digits() -> None:
-    for reading in answer("41.0M").exact:
+    exact = answer("41.0M").exact
+    assert exact
+    for reading in exact:
         shown = reading.value / (2**20 if reading.prefix == "2^10" else 10**6)
         assert 40.95 <= shown < 41.1
 
