@@ -34,5 +34,5 @@ def layer_counts() -> Mapping[str, Count]:
 
 def _count(build: Callable[[], nn.Module], channels: int) -> Count:
     """Count a module that runs on an image of 32x32."""
-    macs, params = counted(build, [(1, channels, 32, 32)])
+    macs, params = counted(build, [(1, channels, 32, 32)], "cpu")
     return Count(params, macs)
