@@ -29,7 +29,6 @@ from costmodel.sizes import Pair, Size
 
 n, h, w = map(size, "nhw")
 c_in, c_out, p, q, d, g, t, s, k, i, j = map(size, ("c_in", "c_out", *"pqdgtskij"))
-K_H, K_W = 2 * p + 1, 2 * q + 1
 
 # Instances cover residue 0 and others modulo 2, 3, 4, 5, 7, 8, 11 and 16: 240 = 3 * 5 * 16, 77 = 7 * 11, 241
 # is prime.

@@ -16,7 +16,7 @@ from costmodel.commands.shared.converting import (
     module_text,
     read_into,
 )
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say, writing
 from costmodel.commands.shared.network import (
     NETWORK_HELP,
     InputOption,
@@ -81,7 +81,8 @@ def convert(
         if output is not None:
             whole = options | {"inputs": tuple(positional(found)[0].shape)}
             text = module_text(found.network.name, whole, question.command_line(), init)
-            output.write_text(text, encoding="utf-8")
+            with writing(output):
+                output.write_text(text, encoding="utf-8")
             call = "network(weights)" if init == "pretrained" else "network()"
             say(f"pwoct-cost: {output} builds the converted network: {call}")
     if len(tables[0].rows) == 1:  # everything else

@@ -10,7 +10,7 @@ import typer
 
 from costmodel.commands.shared.card import card
 from costmodel.commands.shared.datasets import open_dataset
-from costmodel.commands.shared.errors import CHECK_FAILED, fail, require
+from costmodel.commands.shared.errors import CHECK_FAILED, fail, require, writing
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show
 from costmodel.commands.shared.terminal import at_work
@@ -55,13 +55,15 @@ def export(
         with at_work(f"exporting {folder.name}"):
             try:
                 for what, path in paths.items():
-                    writers[what](trained, path)
+                    with writing(path):
+                        writers[what](trained, path)
             except ExportError as error:
                 fail(str(error), CHECK_FAILED)
         digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths.values()}
         beside = next(iter(paths.values()))
         written = beside.with_name(f"{beside.name}.md")
-        written.write_text(card(trained, folder.sessions(), digests), encoding="utf-8")
+        with writing(written):
+            written.write_text(card(trained, folder.sessions(), digests), encoding="utf-8")
     rows = [
         {"what": what, "file": str(path), "bytes": path.stat().st_size, "sha256": digests[path.name]}
         for what, path in paths.items()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.checks import SUBJECTS
-from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say
+from costmodel.commands.shared.errors import CHECK_FAILED, bad_input, say, writing
 from costmodel.commands.shared.network import (
     InputOption,
     InputsOption,
@@ -179,10 +179,8 @@ def _show(theorems: list[Theorem], format: Format, said: dict[str, Any], *, doma
 def _write(path: Path, theorems: list[Theorem]) -> None:
     from costmodel.checks.proof.certificate import certificate
 
-    try:
+    with writing(path):
         path.write_text(json.dumps(certificate(theorems), indent=1), encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"can't write {path}: {error.strerror}") from error
 
 
 def _check(path: Path) -> None:

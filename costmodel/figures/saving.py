@@ -47,7 +47,7 @@ def save(figure: Figure, path: Path, description: str = "") -> None:
     try:
         path.write_bytes(drawn)
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def title_of(figure: Figure) -> str:

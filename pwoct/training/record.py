@@ -22,8 +22,6 @@ from pwoct.training.forms import Count, Epoch, InputForm, Seconds, SessionForm, 
 from pwoct.training.text import read_json, read_text
 
 Metrics = dict[str, Any]
-# Values that depend on the clock and not on the run.
-CLOCK = ("seconds", "evaluation_seconds", "images_per_second")
 
 
 class RunError(ValueError):

@@ -28,7 +28,7 @@ def _paths(value: Any) -> tuple[Any, ...]:
     return _one_or_three(tuple(",".join(as_paths(v)) for v in _one_or_three(value)))
 
 
-OWN = re.compile(r".*[:(].*|.*\.(pt2|onnx)", re.DOTALL)
+OWN = re.compile(r".*[:(].*|.*\.(pt2|onnx)", re.DOTALL | re.IGNORECASE)
 DATASETS = ("cifar10", "cifar100", "synthetic")
 FOLDER = "folder:"
 

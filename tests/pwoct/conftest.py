@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from pwoct.training.checkpoint import newest
-from pwoct.training.record import CLOCK, RunFolder
+from pwoct.training.record import RunFolder
 
 JOB = Path(__file__).with_name("training_job.py")
+# Metrics that depend on the clock and not on the run.
+CLOCK = ("seconds", "evaluation_seconds", "images_per_second")
 PATIENCE = 300  # seconds, far beyond what a job takes: a test hangs only so long
 
 # A server that has done nothing but import: its children are as fresh as new interpreters, only quicker.

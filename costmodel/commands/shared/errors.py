@@ -49,11 +49,19 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn a ValueError, which states what was given and what is needed, into one line and exit code 2."""
+    """Turn a ValueError, which states what was given and what is needed, into one line and exit code 2.
+
+    If a full disk caused it, the exit code is 6.
+    """
     try:
         yield
     except ValueError as error:
-        fail(str(error))
+        fail(str(error), _unwritten(error.__cause__))
+
+
+def _unwritten(error: BaseException | None) -> int:
+    """Return the exit code of what an error left unwritten."""
+    return UNSAVED if isinstance(error, OSError) and error.errno in FULL else BAD_INPUT
 
 
 def check_folder(path: Path, what: str) -> None:
@@ -70,7 +78,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}", UNSAVED if error.errno in FULL else BAD_INPUT)
+        fail(f"{path} cannot be written: {error.strerror}", _unwritten(error))
 
 
 def install_hint(extra: str) -> str:

@@ -17,7 +17,6 @@ from costmodel.rounding import check_alpha, check_beta
 
 Ratio: TypeAlias = Fraction | tuple[Fraction, ...]  # one value, or three: one per stage
 
-COMPRESSION = ("alpha", "beta", "paths", "width_rule", "stride_rule", "between")
 DEFAULT_MODEL = "resnet56"
 MODEL_ARGUMENT = "The network: resnet20, resnet56, ...; or --model."
 
