@@ -104,7 +104,10 @@ PAPER = "Inoue and Gotoh, parameter reduction for Octave Convolution"
 OCTCONV = "Chen et al., Drop an Octave, ICCV 2019"
 
 # Options that apply only to a layer with branches.
-BRANCH_OPTIONS = ("alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between")
+BRANCH_OPTIONS = (
+    *("alpha_in", "alpha_out", "beta", "paths", "width_rule", "stride_rule", "between"),
+    *("depthwise", "exchange"),
+)
 
 ENTRIES: tuple[OperatorEntry, ...] = (
     OperatorEntry(

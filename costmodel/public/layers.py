@@ -82,17 +82,20 @@ def layer(
     width_rule: str = "out",
     stride_rule: str = "C",
     between: str = "none",
+    depthwise: bool = False,
+    exchange: bool = False,
     batch: int = 1,
 ) -> CostedLayer:
     """Return a layer to be costed; `size` is the input's (h, w).
 
     The kinds, `op`, are standard, pointwise, depthwise, separable, octave and pwise. Without one, the
-    choices decide: pwise if there are paths, octave if there is an alpha, else standard. The padding is
-    by default the one that keeps the size at stride 1, the kernel 3 and the groups 1, except where the kind
-    determines them: a pointwise layer is 1x1, a depthwise one has c_in groups. `alpha` is the share of
-    low-frequency channels of both ends, `alpha_in` and `alpha_out` of one. Paths that are bottlenecks are
-    some of HH, HL, LH and LL, or a text: "HL,LH", "all" or "none". The width rule is out, in, min or mean,
-    the stride rule A, B or C, and between the convolutions of a bottleneck is none, bn or bn_relu.
+    choices decide: pwise if there are paths, octave if there is an alpha or the paths are depthwise, else
+    standard. The padding is by default the one that keeps the size at stride 1, the kernel 3 and the groups
+    1, except where the kind determines them: a pointwise layer is 1x1, a depthwise one has c_in groups.
+    `alpha` is the share of low-frequency channels of both ends, `alpha_in` and `alpha_out` of one. Paths that
+    are bottlenecks are some of HH, HL, LH and LL, or a text: "HL,LH", "all" or "none". The width rule is out,
+    in, min or mean, the stride rule A, B or C, and between the convolutions of a bottleneck is none, bn or
+    bn_relu. A depthwise octave layer has the paths HH and LL, with `exchange` HL and LH too.
 
     Raises ValueError if a value is out of range, or the kind of layer cannot have these sizes or has no such
     option.
@@ -108,28 +111,31 @@ def layer(
     compressed = path_set(paths)
     one, two = _alphas(alpha, alpha_in, alpha_out)
     sizes = Layer(
-        _number(c_in, "c_in"),
-        _number(c_out, "c_out"),
-        pair(size),
-        pair(3 if kernel is None else kernel),
-        _number(stride, "stride"),
-        None if padding is None else pair(padding),
-        _number(dilation, "dilation"),
-        _number(1 if groups is None else groups, "groups"),
-        bias,
-        one,
-        two,
-        check_beta(beta),
-        compressed,
-        width_rule,
-        stride_rule,
-        between,
-        _number(batch, "batch"),
+        c_in=_number(c_in, "c_in"),
+        c_out=_number(c_out, "c_out"),
+        size=pair(size),
+        kernel=pair(3 if kernel is None else kernel),
+        stride=_number(stride, "stride"),
+        padding=None if padding is None else pair(padding),
+        dilation=_number(dilation, "dilation"),
+        groups=_number(1 if groups is None else groups, "groups"),
+        bias=bias,
+        alpha_in=one,
+        alpha_out=two,
+        beta=check_beta(beta),
+        paths=compressed,
+        width_rule=width_rule,
+        stride_rule=stride_rule,
+        between=between,
+        batch=_number(batch, "batch"),
+        depthwise=depthwise,
+        exchange=exchange,
     )
-    kind = op or ("pwise" if compressed else "octave" if one or two else "standard")
-    if op is not None:
-        check_choice("op", op, layer_kinds())
-        _check_idle(op, sizes, {"kernel": kernel, "groups": groups})
+    has_branches = one or two or depthwise or exchange
+    kind = op or ("pwise" if compressed else "octave" if has_branches else "standard")
+    check_choice("op", kind, layer_kinds())
+    if op is not None or depthwise or exchange:
+        _check_idle(kind, sizes, {"kernel": kernel, "groups": groups})
     made = CostedLayer(kind, sizes)
     made.cost()  # refuses what does not exist
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costmodel.commands.shared.errors import warn
-from costmodel.commands.shared.request import DEPTHWISE_OCTAVE, Request
+from costmodel.commands.shared.request import Request
 from costmodel.commands.shared.showing import show
 from costmodel.convention import Cost
 from costmodel.operators.layer import layer_notes, uncompressed_note
@@ -54,7 +54,7 @@ def _without_idle(op: str, request: Request) -> Request:
     if entry and entry.has_branches:
         request = request.without("an octave layer's padding keeps its size", ("padding",))
     else:
-        branches = ("alpha", *BRANCH_OPTIONS, *DEPTHWISE_OCTAVE)
+        branches = ("alpha", *BRANCH_OPTIONS)
         request = request.without(f"a {op} layer has no branches", branches)
     for reason, options in entry.fixed.items() if entry else ():
         request = request.without(reason, options)

@@ -26,6 +26,24 @@ def test_a_layer_without_branches_is_its_only_row(op: str) -> None:
     assert costmodel.layer("standard", padding=0).per_path()[0]["macs"] == 16 * 16 * 9 * 30 * 30
 
 
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ({"c_out": 32}, 9 * (24 + 8)),
+        ({"alpha": "1/2"}, 9 * (8 + 8)),
+        ({"alpha": "1/2", "exchange": True}, 9 * (8 + 8 + 8 + 8)),
+        ({"alpha": 0}, 9 * 16),
+    ],
+)
+def test_an_octave_layer_may_be_depthwise(options: dict[str, Any], weights: int) -> None:
+    layer = costmodel.layer(**{"alpha": "1/4", "depthwise": True, **options})
+    assert (layer.op, layer.cost().weights) == ("octave", weights)
+    rows = {row["path"]: row["params"] for row in layer.per_path()}
+    assert rows["all paths"] == weights
+    assert layer.formula().keys() == rows.keys() - {"all paths", "standard"}
+    assert layer.formula()["HH"].formula("params").endswith("*k**2")
+
+
 def test_paths_add_up_to_the_layer() -> None:
     for layer in (costmodel.layer("octave", alpha="1/2"), costmodel.layer(alpha="1/2", paths="all")):
         *paths, whole, _ = layer.per_path()
@@ -56,6 +74,11 @@ def test_paths_add_up_to_the_layer() -> None:
             {},
             "op must be one of standard, pointwise, depthwise, separable, octave, pwise, got linear",
         ),
+        ("standard", {"depthwise": True}, "depthwise does not apply: a standard layer has no branches"),
+        ("pwise", {"depthwise": True}, "depthwise does not apply: a bottleneck is not depthwise"),
+        (None, {"depthwise": True, "paths": "LL"}, "depthwise does not apply: a bottleneck is not depthwise"),
+        (None, {"exchange": True}, "exchange needs a depthwise layer"),
+        (None, {"depthwise": True, "groups": 2}, "a depthwise layer has a group per channel"),
         (None, {"width_rule": "foo"}, "width rule must be one of out, in, min, mean, got foo"),
         (None, {"stride_rule": "foo"}, "stride rule must be one of A, B, C, got foo"),
         (None, {"between": "foo"}, "between must be one of none, bn, bn_relu, got foo"),
