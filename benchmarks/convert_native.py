@@ -59,7 +59,7 @@ def why_not(result: dict[str, Any], seconds: int) -> str | None:
             wanted = made(x)
             difference = float((planned(x) - wanted).abs().max() / wanted.abs().max().clamp_min(1e-6))
     except (ValueError, OutOfTime) as error:
-        return str(error).removeprefix('the plan "native" does not compute this network: ').partition(";")[0]
+        return getattr(error, "reason", str(error))
     return None if difference < 1e-3 else f"it differs by {difference:.2g}"
 
 

@@ -34,7 +34,7 @@ from pwoct.plan.converted import LeanConverted, is_converted, is_own_network, wh
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
 from pwoct.plan.graph.trace import image_channels
-from pwoct.plan.known import why_not_known
+from pwoct.plan.known import PlanError, why_not_known
 from pwoct.plan.lean import LeanNetwork
 from pwoct.plan.snapshot import as_shape, as_size, check_dtype
 from pwoct.resnet import ResNet
@@ -211,7 +211,7 @@ def with_plan(
         return BlockedGraph(model)
     if is_converted(model):
         if plan != "lean":
-            raise ValueError(f"plan {plan!r} does not compute this network: {_NOT_CONVERTED}")
+            raise PlanError(plan, _NOT_CONVERTED)
         return LeanConverted(model)
     if not isinstance(model, ResNet):
         raise ValueError(f"plan {plan!r} needs a ResNet of this package, got {type(model).__name__}")

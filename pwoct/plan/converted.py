@@ -15,7 +15,7 @@ from torch import nn
 from pwoct.branches import Octave, Size
 from pwoct.conversion.checks import check_module
 from pwoct.conversion.conv import ConvertedConv
-from pwoct.plan.known import is_changed
+from pwoct.plan.known import PlanError, is_changed
 from pwoct.plan.lean import convolve
 from pwoct.plan.maps import Maps
 from pwoct.resnet import ResNet
@@ -60,9 +60,7 @@ class LeanConverted(nn.Module):
         super().__init__()
         check_module(model)
         if reason := why_not_converted(model):
-            raise ValueError(
-                f'the plan "lean" does not compute this network: {reason}; use the plan "reference"'
-            )
+            raise PlanError("lean", reason, "reference")
         self._modules, self._parameters, self._buffers = model._modules, model._parameters, model._buffers
         self.__dict__["model"] = model  # no child: names of parameters would change
 

@@ -45,10 +45,23 @@ FRAME = (
 )  # roles whose forward every plan replaces
 
 
-def refusal(plan: str, model: nn.Module, reason: str) -> ValueError:
+class PlanError(ValueError):
+    """A plan cannot compute a network: the `reason`, and the plan to use `instead` if there is one."""
+
+    def __init__(self, plan: str, reason: str, instead: str | None = None) -> None:
+        use = f'; use the plan "{instead}"' if instead else ""
+        super().__init__(f'the plan "{plan}" does not compute this network: {reason}{use}')
+        self.reason = reason
+
+
+def refusal(plan: str, model: nn.Module, reason: str) -> PlanError:
     """Return the error of a plan that cannot compute a network; it names one that can."""
-    instead = "lean" if why_not_known(model, layers=False) is None else "reference"
-    return ValueError(f'the plan "{plan}" does not compute this network: {reason}; use the plan "{instead}"')
+    return PlanError(plan, reason, "lean" if why_not_known(model, layers=False) is None else "reference")
+
+
+def reason_of(error: ValueError) -> str:
+    """Return why a plan refused a network, without the plan's name."""
+    return error.reason if isinstance(error, PlanError) else str(error)
 
 
 class KnownPlace(NamedTuple):

@@ -7,9 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, why_not, with_plan
-from pwoct.plan.compiled.blocked import why_not_blocked
 from pwoct.plan.converted import why_not_converted
-from pwoct.resnet import ResNet
 from pwoct.training.config import Config, ConfigError
 from pwoct.training.device import autocast, dtype_of
 from pwoct.training.distributed import Ranks
@@ -32,10 +30,7 @@ def settle_plan(config: Config, classes: int, in_channels: int, size: tuple[int,
     with torch.device("meta"):  # only its shape matters
         model = build_model(config.model, classes, in_channels)
     if machine.plan == "blocked":
-        reason = why_not_blocked(model, images, size) if isinstance(model, ResNet) else None
-        if machine.device != "cpu" or machine.compile or machine.sync_bn:
-            reason = "blocked needs device cpu, without compile and sync_bn"
-        if reason is not None:
+        if reason := _why_not_blocked(model, config, images, size):
             raise ConfigError(f"machine.plan: {reason}")
         return config
     plan = plan_for(
@@ -73,8 +68,7 @@ def _why_not_blocked(model: nn.Module, config: Config, images: int, size: tuple[
     machine = config.machine
     if machine.device != "cpu" or machine.compile or machine.sync_bn:
         return "blocked needs device cpu, without compile and sync_bn"
-    found = why_not("blocked", model, images=images, size=size)
-    return None if found is None else found.removeprefix('the plan "blocked" does not compute this network: ')
+    return why_not("blocked", model, images=images, size=size)
 
 
 class Learner:

@@ -20,7 +20,7 @@ from pwoct.plan.compiled.operations import Map, Size, lanes_of
 from pwoct.plan.compiled.paths_tape import LowPaths, PathsTape
 from pwoct.plan.compiled.tape import Tape
 from pwoct.plan.compiled.training import SIZES, Features, Pass, TrainingStep
-from pwoct.plan.known import why_not_known_parts
+from pwoct.plan.known import PlanError, reason_of, why_not_known_parts
 from pwoct.plan.latest import Latest
 from pwoct.plan.lean import LeanNetwork
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, octave_layer, terms
@@ -111,7 +111,7 @@ def record(model: ResNet | LeanNetwork, size: Size, rounds: bool = False) -> tup
         ValueError: if the kernels do not support a layer or a size.
     """
     if reason := why_not_known_parts(model, layers=True):
-        raise ValueError(f'the plan "blocked" does not compute this network: {reason}')
+        raise PlanError("blocked", reason)
     tape, images = PathsTape(rounds), Map(model.stem.in_channels, *size)
     (stem,) = tape.normalise([(tape.convolve(images, model.stem), model.stem_bn, None)], relu=True)
     x = Branches(tape, stem, None)
@@ -150,7 +150,7 @@ def why_not_blocked(model: ResNet | LeanNetwork, images: int, size: Size | None 
         if size is not None:
             record(model, size)
     except ValueError as error:
-        return str(error)
+        return reason_of(error)
     return None
 
 

@@ -21,6 +21,7 @@ from pwoct.plan.compiled.training import SIZES, Features, Pass, TrainingStep
 from pwoct.plan.converted import LeanConverted, why_not_converted
 from pwoct.plan.graph.nodes import Convolve, MapNode, needed
 from pwoct.plan.graph.trace import image_channels, record_training
+from pwoct.plan.known import PlanError, reason_of
 from pwoct.plan.latest import Latest
 from pwoct.plan.tracing import check_untraced
 
@@ -115,7 +116,7 @@ def record_step(
     try:
         return _recorded(model, channels, size, rounds)[1:]
     except ValueError as error:
-        raise ValueError(f'the plan "blocked" does not compute this network: {error}') from error
+        raise PlanError("blocked", str(error)) from error
 
 
 def _recorded(
@@ -155,7 +156,7 @@ def why_no_step(model: nn.Module, images: int, size: Size | None = None) -> str 
     try:
         record_step(copy.deepcopy(model).train(), image_channels(model), size)
     except ValueError as error:
-        return str(error)
+        return reason_of(error)
     return None
 
 

@@ -14,7 +14,7 @@ from pwoct.plan.converted import is_own_network, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.graph.fold import folded
 from pwoct.plan.graph.trace import image_channels, record_network, why_not_recorded
-from pwoct.plan.known import refusal
+from pwoct.plan.known import PlanError, refusal
 from pwoct.plan.snapshot import Snapshot
 from pwoct.plan.tracing import check_untraced
 
@@ -107,12 +107,11 @@ def _recorded(
         return graph.shape, recorder, images, Emitter(recorder, images, folded(graph.result, _merges)).run()
 
 
-def _refusal(model: nn.Module, reason: str) -> ValueError:
+def _refusal(model: nn.Module, reason: str) -> PlanError:
     """Return the error for a network that is refused; it names a plan that computes it."""
     if is_own_network(model):
         return refusal("native", model, reason)
-    instead = "reference" if why_not_converted(model) else "lean"
-    return ValueError(f'the plan "native" does not compute this network: {reason}; use the plan "{instead}"')
+    return PlanError("native", reason, "reference" if why_not_converted(model) else "lean")
 
 
 def _merges(c_in: int, hidden: int, c_out: int, kernel: Size) -> bool:

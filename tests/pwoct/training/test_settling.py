@@ -105,12 +105,14 @@ def test_a_best_plan_that_does_not_go_with_an_option_is_replaced(
 def test_a_plan_that_is_named_and_computes_the_network_stays(plan, answers):
     named = tiny(machine__plan=plan)
     assert settle_plan(named, 3, 1, (16, 16)) is named
+    blocked = plan == "blocked"
+    assert answers[0] == [("ResNet", "blocked", 16, (16, 16))] * blocked
     answers[1]["network"] = converted
     config = of("net.py:Net", machine__plan=plan, machine__ranks=2)
     assert settle_plan(config, 3, 1, (20, 24)).machine == config.machine
     assert ("trial", "net.py:Net", 3, (1, 20, 24)) in answers[0]
-    assert (("Net", "blocked", 8, (20, 24)) in answers[0]) == (plan == "blocked")
-    assert len(answers[0]) == 1 + (plan == "blocked")
+    assert (("Net", "blocked", 8, (20, 24)) in answers[0]) == blocked
+    assert len(answers[0]) == 1 + 2 * blocked
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_blocked_refuses_what_its_kernels_do_not_do(name, values, answers):
 
 @pytest.mark.parametrize(("network", "instead"), [(Net, "reference"), (converted, "lean")])
 def test_a_refusal_names_the_plan_that_computes_the_network(network, instead, answers):
-    answers[1].update(network=network, why_not='the plan "blocked" does not compute this network: reason')
+    answers[1].update(network=network, why_not="reason")
     config = of("net.py:Net", machine__plan="blocked")
     message = f"machine.plan: blocked does not compute net.py:Net: reason; use {instead}"
     with pytest.raises(ConfigError) as error:
