@@ -104,7 +104,7 @@ app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    # All commands take them over: -h everywhere, and other spellings of the same option.
+    # All commands inherit these: -h, and other spellings of the same option.
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": fold},
 )
 app.callback()(calculator.calculate)

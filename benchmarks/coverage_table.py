@@ -82,7 +82,7 @@ def _verdict(result: dict[str, Any]) -> str:
 
 
 def _exceptions(results: Any) -> Iterator[str]:
-    yield "| network | what is not as usual |"
+    yield "| network | remark |"
     yield "| --- | --- |"
     for result in results:
         for what in _unusual(result):

@@ -31,10 +31,10 @@ from pwoct.training.device import keep_freed_memory
 PLAIN, ALPHAS = Fraction(0), (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 KINDS = {
     operations.WINOGRAD_CONVOLUTION: "3x3 by Winograd's method",
-    operations.WINOGRAD_WEIGHT_GRADIENT: "gradients of filters, by Winograd's method",
-    operations.WEIGHT_GRADIENT: "gradients of filters, directly",
-    operations.PAIRED_WEIGHT_GRADIENT: "gradients of filters, directly",
-    operations.PAIRING: "gradients of filters, directly",
+    operations.WINOGRAD_WEIGHT_GRADIENT: "weight gradients, by Winograd's method",
+    operations.WEIGHT_GRADIENT: "weight gradients, directly",
+    operations.PAIRED_WEIGHT_GRADIENT: "weight gradients, directly",
+    operations.PAIRING: "weight gradients, directly",
     operations.POOLING: "pooling and repeating",
     operations.SUMMING: "pooling and repeating",
     operations.STATISTICS: "normalisation",
@@ -45,7 +45,7 @@ KINDS = {
 
 
 def kind_of(operation: Operation) -> str:
-    """In words."""
+    """Return the kind of an operation, in words."""
     if operation.kind != operations.CONVOLUTION:
         return KINDS.get(operation.kind, "others")
     if operation.input == operations.NONE:
@@ -115,7 +115,7 @@ def times(found: Iterable[tuple[Operation, Callable[[], None]]], rounds: int) ->
 def report(options: argparse.Namespace, name: str, timed: dict[Fraction, dict[str, float]]) -> None:
     designs = {a: design(options.depth, alpha=a, width=options.width) for a in timed}
     macs = {a: sum(int(one.cost.macs) for one in found.operators()) for a, found in designs.items()}
-    print(f"{name}, {str(options.dtype).removeprefix('torch.')}: ms, and the plain network's over them")
+    print(f"{name}, {str(options.dtype).removeprefix('torch.')}: ms, and the speed-up over the plain network")
     for kind in sorted({kind for one in timed.values() for kind in one}):
         line(kind, {alpha: found.get(kind, 0.0) for alpha, found in timed.items()})
     line("all", {alpha: sum(found.values()) for alpha, found in timed.items()})

@@ -24,7 +24,7 @@ INTERRUPTED = 130  # a shell's exit code for SIGINT
 SYMPY_CACHE = (
     "20000"  # results that sympy keeps of each function; its default of 1000 is too few for a network
 )
-# New objects before Python looks for garbage; with its own 700, imports and traces take a seventh longer.
+# Allocations before Python collects garbage; at its default of 700, imports and traces take a seventh longer.
 OBJECTS_BEFORE_COLLECTION = 50_000
 IMPORTING = "<frozen importlib._bootstrap>"
 

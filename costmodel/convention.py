@@ -45,7 +45,7 @@ class Cost:
     weights: Size = 0  # weights of convolutions and linear layers
     biases: Size = 0  # parameters
     bn_weights: Size = 0  # parameters of batch normalisation: scale and shift
-    bn_buffers: Size = 0  # running mean and variance: no parameters
+    bn_buffers: Size = 0  # running mean and variance, which are not parameters
     macs: Size = 0  # forward
     macs_input_grad: Size = 0
     macs_weight_grad: Size = 0
@@ -66,7 +66,7 @@ class Cost:
 
     @property
     def params(self) -> Size:
-        """Trainable parameters, that is weights, biases, and scale and shift of batch normalisation."""
+        """Parameters, trainable or frozen: weights, biases, and scale and shift of batch normalisation."""
         return self.weights + self.biases + self.bn_weights
 
     @property

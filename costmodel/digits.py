@@ -1,4 +1,4 @@
-"""Printed numbers: their digits, prefix and unit, and which counts are printed so."""
+"""Printed numbers: their digits, prefix and unit, and which counts have these digits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PrintedCount:
 def parse_figure(text: str) -> PrintedCount:
     """Read a printed number.
 
-    Raises ValueError where a text is none.
+    Raises ValueError if the text is not a number.
 
     >>> parse_figure("4.12G"), parse_figure("125.75 MFLOPs").unit
     (PrintedCount(text='4.12G', digits=412, decimals=2, power=3, unit='', spelling=''), 'FLOP')
@@ -65,7 +65,7 @@ def parse_figure(text: str) -> PrintedCount:
 def parse_count(text: str) -> PrintedCount:
     """Read a printed number of operations.
 
-    Raises ValueError where a text is none, or counts parameters.
+    Raises ValueError if the text is not a number, or counts parameters.
     """
     found = parse_figure(text)
     if found.unit == PARAMETERS:
@@ -76,7 +76,7 @@ def parse_count(text: str) -> PrintedCount:
 def parse_parameters(text: str) -> PrintedCount:
     """Read a printed number of parameters.
 
-    Raises ValueError where a text is none, or counts operations.
+    Raises ValueError if the text is not a number, or counts operations.
     """
     found = parse_figure(text)
     if found.unit not in ("", PARAMETERS):
@@ -85,12 +85,12 @@ def parse_parameters(text: str) -> PrintedCount:
 
 
 def _whole(figure: PrintedCount) -> PrintedCount:
-    """Return what is printed of a whole number.
+    """Return a printed count, which stands for an integer.
 
-    Raises ValueError where it has decimals of one.
+    Raises ValueError if it has decimals but no prefix.
     """
     if figure.decimals > 3 * figure.power:
-        raise ValueError(f"a count with decimals has a prefix, as in 4.12G or 300.5M, got {figure.text}")
+        raise ValueError(f"a count with decimals needs a prefix, as in 4.12G or 300.5M, got {figure.text}")
     return figure
 
 

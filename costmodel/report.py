@@ -40,8 +40,8 @@ class Column:
 class Table:
     """A titled table; each row maps column keys to values, and None or a missing key is an empty cell.
 
-    A `total` stands below the rows where people read, and apart from them in JSON; CSV has rows alone. So who
-    adds up a column counts nothing twice.
+    A `total` appears below the rows where people read, and separately in JSON; CSV has only rows. So summing
+    a column counts nothing twice.
     """
 
     name: str  # an identifier, for JSON and CSV

@@ -62,7 +62,7 @@ def exact_div(size: Size, divisor: Size) -> Size:
 
 
 def plain(value: Size) -> Size:
-    """Return any integer as Python's, which has no overflow; whatever is no integer stays as it is.
+    """Return any integer as Python's, which cannot overflow; anything else stays as it is.
 
     >>> import numpy as np
     >>> type(plain(np.int64(3)))
@@ -84,7 +84,7 @@ def pair(value: Size | Iterable[Size]) -> Pair:
             return sizes
     elif not isinstance(value, str):
         return plain(value), plain(value)
-    raise ValueError(f"one number is needed, or two, a height and a width, got {value!r}")
+    raise ValueError(f"one number, or a pair (height, width), is needed, got {value!r}")
 
 
 def whole(value: sp.Expr) -> Size:
@@ -113,7 +113,7 @@ def _check(name: str, value: Size | tuple[Size, ...], least: int) -> None:
 
 
 def _number(size: Size) -> Size:
-    """Return numpy's and sympy's integers as Python's; whatever is none stays as it is."""
+    """Return numpy's and sympy's integers as Python's; anything else stays as it is."""
     return whole(size) if isinstance(size, sp.Basic) else plain(size)
 
 

@@ -1,4 +1,4 @@
-"""Lets code that `torch.compile` was given run as it is written."""
+"""Runs code that was given to `torch.compile` uncompiled, as it is written."""
 
 from __future__ import annotations
 

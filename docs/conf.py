@@ -4,7 +4,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-import pwoct.training.record  # noqa: F401 - autodoc imports modules as type checkers see them, which pydantic cannot bear
+import pwoct.training.record  # noqa: F401 - autodoc imports modules as type checkers see them, which pydantic does not support
 
 project = "pwoct-cost"
 author = "the pwoct-cost authors"

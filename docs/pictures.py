@@ -1,6 +1,6 @@
 """Make the pictures of the README: `python docs/pictures.py`, with Chromium installed.
 
-Each picture holds, as text, what it shows; `tests/test_pictures.py` compares that with the program of today.
+Each picture holds, as text, what it shows; `tests/test_pictures.py` compares that with its current output.
 """
 
 from __future__ import annotations

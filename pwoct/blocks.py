@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the residual of (n, c_in, h, w)."""
+        """Return relu(residual + shortcut) of x (n, c_in, h, w)."""
         y = relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         return relu(y + (x if self.shortcut is None else self.shortcut(x)))
@@ -58,7 +58,7 @@ class OctBlock(BasicBlock):
         return self.conv1.stride  # type: ignore[return-value]
 
     def forward(self, x: Octave | Tensor, size: Size | None = None) -> Octave:  # type: ignore[override]
-        """Add the residual of (high, low).
+        """Return relu(residual + shortcut) of x = (high, low), branch by branch.
 
         size: (h, w) of the high input, needed if the input has no high branch.
         """

@@ -90,7 +90,7 @@ def as_paths(names: Iterable[str]) -> tuple[str, ...]:
     """Return path names in the order HH, HL, LH, LL; a text is names between commas, `all` or `none`.
 
     Raises:
-        ValueError: if a name is none of the four, or there is no text and no iterable of names.
+        ValueError: if a name is not one of the four, or `names` is neither a string nor an iterable.
 
     >>> as_paths(["ll", "HL"])
     ('HL', 'LL')
@@ -162,7 +162,7 @@ _WIDTHS: Mapping[str, Callable[[int, int], Fraction]] = {
 
 
 def plain_int(value: Any) -> Any:
-    """Return any integer as Python's, which does not overflow; whatever is no integer stays as it is."""
+    """Return any integer as Python's, which cannot overflow; anything else stays as it is."""
     return int(value) if isinstance(value, Integral) and not isinstance(value, int) else value
 
 

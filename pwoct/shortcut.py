@@ -10,7 +10,7 @@ SHORTCUTS = ("A", "B")
 
 
 def check_shortcut(shortcut: str, stride_rule: str) -> None:
-    """Raise ValueError where there is no such shortcut, or where it does not go with the stride rule."""
+    """Raise ValueError if there is no such shortcut, or if the stride rule does not allow it."""
     check_choice("shortcut", shortcut, SHORTCUTS)
     if shortcut == "A" and stride_rule != "C":
         raise ValueError(f"shortcut A keeps every second pixel and needs stride rule C, got {stride_rule}")

@@ -1,4 +1,4 @@
-"""What of torch's counts can be compared: all but operators that no formula covers."""
+"""Which of torch's counts can be compared: all but those of operators that no formula covers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from costmodel.tracing.calls import Call, Trace
 def comparable(watched: Counted, trace: Trace) -> Counted:
     """Return torch's counts without operators that no formula covers, and notes of what is left out.
 
-    It has a rule for some of them: fused attention, or an operator of a library that registered one.
+    The counter has a rule for some of them: fused attention, or an operator of a library that registered one.
     """
     names = uncovered_but_counted(watched, trace.calls)
     in_step = (

@@ -1,7 +1,7 @@
 """Random layers whose options are spread: many triples of options at few points.
 
-Points that are drawn independently repeat what is frequent; a defect that needs three rare options at once is
-then met by chance. Here each point is the one of several draws that shows most triples not seen before.
+Points drawn independently repeat common options, so that a defect that needs three rare options at once is
+met only by chance. Here each point is, out of several draws, the one with the most triples not seen before.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def spread_layers(
     draw: Callable[[random.Random], Mapping[str, Any]] = layer_options,
     accept: Callable[[Point], object] = Point.operators,
 ) -> Iterator[Point]:
-    """Yield that many accepted points; each is the draw that shows most triples of traits not seen before.
+    """Yield `points` accepted points; each is the draw with the most triples of traits not seen before.
 
-    Raises ValueError where hardly any options fit.
+    Raises ValueError if hardly any options fit.
     """
     seen: set[tuple[Any, ...]] = set()
     for found in draws(points, DRAWS):

@@ -80,7 +80,7 @@ def _stages(depth: int, options: dict[str, Any]) -> list[list[Any]]:
 
 @contextmanager
 def _without_initial_weights() -> Iterator[None]:
-    """Draw none: they are not compared, and take most of the time of building."""
+    """Do not draw initial weights: they are not compared, and take most of the time of building."""
     with (
         patch.object(code, "he_normal_", lambda _: None),
         patch.object(nn.modules.conv._ConvNd, "reset_parameters", lambda _: None),

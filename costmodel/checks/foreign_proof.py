@@ -82,7 +82,7 @@ def prove_network(
         why = f"torch can't run it on symbols: {told(error)}"
         return NetworkProof(form, form.domain, failures=(why,))
     if not found.macs:
-        return NetworkProof(form, form.domain, failures=("torch counted nothing: no product ran",))
+        return NetworkProof(form, form.domain, failures=("torch counted nothing: no operator with MACs ran",))
     both = intersection(form.domain, found.domain)
     failures = [*_uncovered(form), *_fixed(form.domain, found.domain), *differences(form, found.macs, both)]
     proof = NetworkProof(form, both, len(found.macs), tuple(failures))
@@ -196,7 +196,7 @@ def differences(
 
 
 def _constant_roundings(difference: sp.Expr, both: Domain) -> sp.Expr:
-    """Return a difference with the roundings as numbers that have one value between the bounds of a size."""
+    """Return a difference in which roundings that are constant between a size's bounds are numbers."""
     constants = {}
     for rounded in difference.atoms(sp.floor, sp.ceiling):
         symbols = rounded.free_symbols
@@ -250,7 +250,7 @@ def _with_one(
     kwargs: Mapping[str, Any],
     symbols: Symbols,
 ) -> NetworkProof:
-    """Return a proof for a size of 1 too, which torch's rules treat apart, by a run with that size."""
+    """Return a proof that also covers a size of 1, which torch treats specially, by a run with that size."""
     symbol = size_symbol(name)
     if not proof.holds or proof.domain.least.get(symbol) != 2 or proof.form.domain.least.get(symbol) != 1:
         return proof

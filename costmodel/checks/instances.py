@@ -36,8 +36,8 @@ def counted_by_module(
 
     Parameters that are frozen, or shared by modules, have an entry of their own.
 
-    The layout of the inputs may choose other code, but no other counts. It reaches the layers behind the
-    first one on a device that computes: on "meta", convolutions return contiguous maps.
+    The memory format of the inputs may select other code, but must not change a count. Layers after the first
+    one see it only on a device that computes: on "meta", convolutions return contiguous maps.
     """
     with torch.device(device):
         model = make()
@@ -70,7 +70,7 @@ def _unlike_modules(model: nn.Module) -> dict[str, int]:
 
 
 def _buffers_by_module(model: nn.Module) -> dict[str, int]:
-    """Return the elements of the running statistics of each module; a count of batches is no statistic."""
+    """Return the elements of the running statistics of each module, without the number of batches."""
     return {
         name: sum(buffer.numel() for buffer in module.buffers(recurse=False) if buffer.is_floating_point())
         for name, module in model.named_modules()

@@ -106,7 +106,7 @@ def _result(process: subprocess.Popen[str], errors: IO[str], until: float) -> Co
     try:
         out, _ = process.communicate(timeout=max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
-        return "it did not end in time"
+        return "it did not finish in time"
     if process.returncode:
         errors.seek(0)
         return apart.ending(process.returncode, errors.read())

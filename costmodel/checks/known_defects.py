@@ -62,7 +62,7 @@ def explain(
 
 
 def without_rule(torch: Counted, calls: Iterable[Call]) -> list[Call]:
-    """Return the calls that multiply, and for whose operators torch's counter has no rule."""
+    """Return the calls with MACs for whose operators torch's counter has no rule."""
     return [call for call in calls if call.cost.macs and call.operator not in torch.rules]
 
 
@@ -98,7 +98,7 @@ def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predic
             yield defect, evidence, macs_of(calls) - missed
             yield defect, evidence, macs_of(calls) - missed - of_einsum + einsum
     if einsum != of_einsum:
-        evidence = f"its rule for einsum counts {einsum:,} where {of_einsum:,} are multiplied"
+        evidence = f"its rule for einsum counts {einsum:,} instead of {of_einsum:,} MACs"
         yield "einsum", evidence, macs_of(calls) - of_einsum + einsum
 
 

@@ -89,7 +89,7 @@ def _bottleneck_claims(every: bool) -> Iterator[Claim]:
 
 
 def _claim(name: str, layers: Sequence[ClaimedLayer], every: bool, *, short: bool = False) -> Claim:
-    """Return a claim about layers; a short one takes one residue per axis, as other claims take them all."""
+    """Return a claim about layers; a short one takes one residue per axis, since other claims take all."""
     return Claim(name, partial(_cases, layers, every, short))
 
 

@@ -74,7 +74,7 @@ class Case:
     formulas: Callable[[Sizes], Sequence[Operator]]
     inputs: Sequence[tuple[Size, ...]]
     sample: Numbers  # chooses the path through the code; the conditions say which other sizes take it too
-    instances: Sequence[Numbers] = ()  # at which traced counts are compared with those of a run at numbers
+    instances: Sequence[Numbers] = ()  # at which traced counts are compared with those of a concrete run
     # Whether calls, traffic and work are compared: not for a map of one pixel, which is upsampled by a view.
     work: bool = True
 
@@ -209,7 +209,7 @@ def _decide_all(found: ProofRun, conditions: Iterable[sp.Basic]) -> None:
 
 
 def _meet(found: ProofRun, case: Case, numbers: Numbers, traced: Traced) -> None:
-    """Compare the traced counts with those of a run at numbers."""
+    """Compare the traced counts with those of a run at concrete sizes."""
     sizes = Sizes(numbers)
     shapes = [tuple(map(sizes, shape)) for shape in case.inputs]
     try:

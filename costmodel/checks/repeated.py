@@ -28,7 +28,7 @@ from costmodel.tracing.calls import Trace, TraceError
 from costmodel.tracing.trace import trace, trace_with_data
 
 RUNS = 4
-# Of a run with data, which is left out for larger networks: it takes seconds, or memory.
+# Limits of a run with data, which is skipped for larger networks: it takes seconds, or memory.
 MOST_MACS, MOST_BYTES = 5 * 10**8, 2**28
 # Where code of others builds a network; other sources are files, or networks of ours.
 REBUILT = frozenset({"module", "file", "timm", "torchvision", "convert"})

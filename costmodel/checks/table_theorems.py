@@ -67,7 +67,7 @@ def table_claims(*, every: bool = False) -> Iterator[Claim]:  # noqa: ARG001 - t
     text = f"{', '.join(DTYPE_BYTES)}; {networks} and {len(LAYERS)} layers as every kind of layer"
     yield Claim("derived quantities = their definitions", _quantities, "checked", text)
     text = f"{_NOTED} random networks, every width rule"
-    yield Claim("notes on rounding stand where it acted", _notes, "checked", text)
+    yield Claim("notes on rounding appear where it had an effect", _notes, "checked", text)
 
 
 def _rows() -> Iterator[Identity]:

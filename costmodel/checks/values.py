@@ -35,7 +35,7 @@ DRAWS = (
     *(Draw(-1), Draw(1, 3), Draw(1, -3), Draw(30), Draw(-30), Draw(1000), Draw(-1000), Draw(0.03), Draw(0)),
     *(Draw(weights=-1), Draw(weights=10), Draw(-1, weights=10), Draw(weights=0.1)),
 )
-# Of all draws together, of which two are always made; and of weights, beyond which none are changed.
+# Limits: of the MACs of all draws together (two are always made); of the weights that are changed.
 MOST_MACS, MOST_BYTES = 2 * 10**9, 2**29
 
 

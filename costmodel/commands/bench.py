@@ -99,9 +99,9 @@ def bench(
             timed = own_network(name, (input, inputs), chosen, setting)
             show_own(own, timed, setting, format, _hardware(threads))
             return
-        question = question.without(f"goes with a network of your own; got {name}", OWN_ONLY)
+        question = question.without(f"needs a network of your own; got {name}", OWN_ONLY)
         if quick:
-            question = question.without("does not go with --quick, which uses 2 images once", TIMED)
+            question = question.without("cannot be used with --quick, which uses 2 images once", TIMED)
         options = NetworkOptions(
             model=name,
             alpha=alpha,
@@ -136,7 +136,8 @@ def bench(
     notes = [
         "speed-up: over the plain network in the first row;",
         "over module: speed-up over the plain network by plan reference.",
-        "MAC reduction: MACs of the plain network over those of this one; efficiency: speed-up over it.",
+        "MAC reduction: MACs of the plain network divided by those of this one;",
+        "efficiency: the speed-up divided by the MAC reduction.",
     ]
     payload = {
         "model": options.model,

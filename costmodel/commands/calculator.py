@@ -124,7 +124,7 @@ def calculate(
 
 def _refuse_before(command: str, question: Question) -> None:
     if question.typed:
-        why = "calculator options don't go with a subcommand"
+        why = "calculator options cannot be used with a subcommand"
         fail(f"{flags(question)} before the subcommand {command}: {why}")
 
 

@@ -74,7 +74,7 @@ def cost(
             if symbols:
                 _in_symbols(found, symbols, as_, format, question, per_layer=per_layer)
                 return
-            question = question.without("goes with --symbols", ("as_",))
+            question = question.without("needs --symbols", ("as_",))
             trace = traced(found, training=training or sort == "training")
         if cite:
             _print_sentence(found, trace, choice)
@@ -100,7 +100,7 @@ def _in_symbols(
     from costmodel.tables import closed
     from costmodel.tables.traced_totals import COMPLEX, uncovered_table, unregistered
 
-    question = question.without("does not go with --symbols", NUMBERS_ONLY)
+    question = question.without("cannot be used with --symbols", NUMBERS_ONLY)
     form = closed_form_of(found, symbols)
     if language not in (None, "json"):
         say_uncovered(form)

@@ -39,7 +39,8 @@ def check(
         from pwoct.training.data import load_cifar10
 
         if (where is None) == (data is None):
-            raise ValueError("which CIFAR-10? Give one folder or archive, or --data")
+            given = "none" if where is None else f"{where} and --data {data}"
+            raise ValueError(f"one folder or archive of CIFAR-10 is needed, got {given}")
         where = where or data
         assert where is not None
         found = load_cifar10(where)

@@ -79,13 +79,13 @@ def diff(
     """
     if is_own(a) or is_own(b):
         with bad_input():
-            why = "does not go with networks of your own"
+            why = "cannot be used with networks of your own"
             question = Question.of(ctx).without(why, ("quantity", "dtype"))
             own = [traced_within(timeout, name, input, inputs) for name in (a, b)]
             _diff_own(own, (count, unit), format, question, unchanged=all)
         return
     with bad_input():
-        Question.of(ctx).without("goes with networks of your own", ("input", "inputs", "timeout"))
+        Question.of(ctx).without("needs networks of your own", ("input", "inputs", "timeout"))
         from costmodel.tables.diff import LEGEND
         from costmodel.tables.measured import Measured
 

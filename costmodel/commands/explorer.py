@@ -54,7 +54,7 @@ def explorer(
     with bad_input():
         model = given_model(model, named_model)
         if model is None:
-            Question.of(ctx).without("goes with a MODEL", OF_MODEL)
+            Question.of(ctx).without("needs a MODEL", OF_MODEL)
             if records:
                 check_folder(records, "--records")
             from costmodel.explorer.page import page
@@ -62,9 +62,9 @@ def explorer(
 
             text = page(records=read_records([records] if records else []))
         else:
-            Question.of(ctx).without("goes with the CIFAR ResNets", ("records",))
+            Question.of(ctx).without("applies to the CIFAR ResNets", ("records",))
             if not per_stage:
-                Question.of(ctx).without("goes with --per-stage", ("alpha", "beta"))
+                Question.of(ctx).without("needs --per-stage", ("alpha", "beta"))
             with within(timeout, model):
                 found = asked(model, input, inputs)
                 searched = _searched(found, alpha, beta, given=bool(input or inputs)) if per_stage else None

@@ -59,7 +59,7 @@ def paper(
         if readings or choices or figure or document or accuracies:
             question = question.without("shows printed counts alone", ("table",)).idle(("runs", "records"))
         if table is not None:
-            question = question.without("does not go with --table", ("verify", "runs", "records"))
+            question = question.without("cannot be used with --table", ("verify", "runs", "records"))
         check_plot(figure)
         _check_page("document", document)
         _check_page("accuracies", accuracies)

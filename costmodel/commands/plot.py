@@ -64,7 +64,7 @@ def plot(
             with within(timeout, given):
                 _draw_sizes(asked(given, input, inputs), symbols or [SQUARE], output)
             return
-        why = "goes with a network of your own"
+        why = "needs a network of your own"
         Question.of(ctx).without(why, ("input", "inputs", "symbols", "timeout"))
         draw_result(_read(given), output)
 

@@ -77,7 +77,7 @@ def prove(
         with bad_input():
             _prove_network(subjects or [], _Given(input, inputs, symbols, timeout), format, question)
         return
-    question.without("goes with a MODEL", ("input", "inputs", "symbols", "timeout"))
+    question.without("needs a MODEL", ("input", "inputs", "symbols", "timeout"))
     from costmodel.checks.claims import claims_of
 
     _prove_subjects(list(claims_of(known, every=all)), certificate, format, question.said(), domains=domains)
@@ -98,7 +98,7 @@ def _prove_network(names: list[str], given: _Given, format: Format, question: Qu
     if len(names) > 1:
         known = ", ".join(SUBJECTS)
         raise ValueError(f"one network is proved at a time, or some of {known}; got {' '.join(names)}")
-    question.without("does not go with a network", ("all", "domains", "certificate"))
+    question.without("cannot be used with a network", ("all", "domains", "certificate"))
     import sympy as sp
 
     from costmodel.checks import foreign_proof as proofs

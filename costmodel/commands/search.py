@@ -113,7 +113,7 @@ def search(
             answer = search_own(own, asked_for, (input, inputs, timeout), budgets, objectives)
             _show_own(answer, budgets, of_own, (rows, format, plot))
             return
-        Question.of(ctx).without("goes with a network of your own", OWN)
+        Question.of(ctx).without("needs a network of your own", OWN)
         names = listed([*(models or []), *(named_models or [])]) or [DEFAULT_MODEL]
         if max_latency is not None:
             budgets[LATENCY] = duration(max_latency)

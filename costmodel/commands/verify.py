@@ -77,17 +77,17 @@ def verify(
     with bad_input():
         question = Question.of(ctx)
         if all:
-            question = question.without("does not go with --all", ONE_MODEL)
+            question = question.without("cannot be used with --all", ONE_MODEL)
             _verify_all(jobs or os.cpu_count() or 1, format, question)
             return
         name = given_model(model, named_model)
         if name is None:
             raise ValueError("which model? Give resnet20, resnet56, ..., package.module:factory, or --all")
         question = Question.of(ctx, model=name, named_model=None).without(
-            "does not go with one model", ("jobs",)
+            "cannot be used with one model", ("jobs",)
         )
         if is_own(name):
-            question = question.without("does not go with a model of your own", (*NETWORK_ONLY, "per_module"))
+            question = question.without("cannot be used with your own model", (*NETWORK_ONLY, "per_module"))
             found = _verify_own(name, input, inputs, timeout)
         else:
             question = _of_built_in(question)
@@ -116,7 +116,7 @@ def verify(
 
 def _of_built_in(question: Question) -> Question:
     """Reject options that go only with a network of your own."""
-    why = "does not go with a built-in network, whose"
+    why = "cannot be used with a built-in network, whose"
     question = question.without(f"{why} input is set by --size and --batch", ("input", "inputs", "timeout"))
     return question.without(f"{why} formulas cover every operator", ("strict",))
 

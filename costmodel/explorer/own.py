@@ -49,7 +49,7 @@ class OwnNetwork:
 
 
 def argument(name: str) -> str:
-    """Return a size's name in the page's functions: no word of JavaScript, and no name of the page."""
+    """Return a size's name in the page's functions: neither a JavaScript keyword nor a name that it uses."""
     return f"{name}_"
 
 

@@ -18,7 +18,7 @@ LONGEST = 4  # times the size of the given input
 
 
 def own_network(form: ClosedForm, name: str) -> OwnNetwork:
-    """Return a closed form as the page needs it: the whole network, and each layer that multiplies."""
+    """Return a closed form as the page needs it: the whole network, and each layer with MACs."""
     return OwnNetwork(
         name,
         form.status,
@@ -44,7 +44,7 @@ def _condition(condition: sp.Basic) -> str:
 
 
 def _as_arguments(expression: Any) -> Any:
-    """Return an expression whose names can be no words of JavaScript, and no names of the page's."""
+    """Return an expression whose names are neither JavaScript keywords nor names that the page uses."""
     found = sp.sympify(expression)
     own = {s: sp.Symbol(argument(s.name), integer=True, positive=True) for s in found.free_symbols}
     return found.xreplace(own)

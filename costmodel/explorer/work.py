@@ -44,7 +44,7 @@ def _work(operator: Operator) -> str:
 
 
 def constants() -> dict[str, Any]:
-    """Return the numbers of the roofline's model that are no machine's."""
+    """Return the constants of the roofline model that do not depend on the machine."""
     return {
         "vectors": roofline.VECTORS,
         "tile": roofline.TILE,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-# As `python -m`, but it looks for garbage as rarely as this process, from the first import on.
+# As `python -m`, but with this process's threshold of garbage collection, from the first import on.
 RUN = (
     "import gc, runpy, sys; gc.set_threshold(int(sys.argv[1])); "
     "runpy.run_module(sys.argv[2], run_name='__main__', alter_sys=True)"

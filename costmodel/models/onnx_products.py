@@ -1,4 +1,4 @@
-"""ONNX operators with products, in terms of torch's functions."""
+"""ONNX operators with MACs (convolutions, matrix products), in terms of torch's functions."""
 
 from __future__ import annotations
 

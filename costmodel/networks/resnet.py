@@ -180,7 +180,7 @@ def _check_shortcuts(net: ResNetDesign) -> None:
             if c_in > c_out or (c_in == 0) != (c_out == 0):
                 raise ValueError(
                     f"shortcut A keeps all channels of a branch and adds zeros, but the {branch} branch has"
-                    f" {c_in} channels before stage {stage + 1} and {c_out} after the change; take shortcut B"
+                    f" {c_in} channels before stage {stage + 1} and {c_out} after the change; use shortcut B"
                 )
 
 

@@ -46,7 +46,7 @@ def matmul_macs(a: Shape, b: Shape, y: Shape) -> Size:
     >>> matmul_macs((5, 2, 3), (3, 4), (5, 2, 4)) == 5 * 2 * 3 * 4
     True
     """
-    del b  # its sizes stand in those of a and y
+    del b  # its sizes follow from those of a and y
     return elements(y) * a[-1]
 
 

@@ -12,7 +12,7 @@ from costmodel.sizes import Size, remembered
 
 @remembered
 def batch_norm(channels: Size, elements: Size) -> Cost:
-    """Return the cost of normalisation: a multiplication and an addition per element, as at inference.
+    """Return the cost of normalisation: a multiplication and an addition per element, as in inference.
 
     >>> batch_norm(16, 1024).bn_ops
     2048

@@ -52,7 +52,7 @@ class Layer:
     def octave(self) -> OctaveLayer:
         """Return the layer as an octave convolution, with its channels split.
 
-        Raises ValueError where a padding is given: the branches of an octave layer fit together without one.
+        Raises ValueError if a padding is given: that of an octave layer always keeps the size.
         """
         if self.padding is not None:
             raise ValueError("an octave layer's padding keeps its size; it can't be chosen")

@@ -115,8 +115,8 @@ def record_octave(
 ) -> OctaveMap:
     """Record an octave convolution; `convolve` records the operators between pooling and upsampling.
 
-    `size` is that of the high output, where there is no high input that would tell it; without it, the high
-    output is twice as large as the low one.
+    `size` is the high output's, needed only if there is no high input from which it follows; by default, the
+    high output is then twice as large as the low one.
     """
     target = size if x.high is None else strided(x.high.size, layer.stride)
     pooled, stride = _apply_stride_rule(rec, name, x, layer)

@@ -38,7 +38,7 @@ def record_bottleneck(rec: Recorder, request: PathRequest, width: Size, between:
 def compressing(width_of: Callable[[PathRequest], Size | None], between: str = "none") -> PathConvolution:
     """Return a function that records a path as a bottleneck of width `width_of`; None: uncompressed.
 
-    Raises ValueError where `between` is none of BETWEEN.
+    Raises ValueError if `between` is not one of BETWEEN.
     """
     check_choice("between", between, BETWEEN)
 

@@ -1,7 +1,7 @@
 """The registry of operators: for each its derivation, formulas and sources, and how a layer of it is costed.
 
-`pwoct-cost explain`, `--op` and the comparison of kinds of layers read it, and tests ask that every operator
-has a theorem. docs/adding-an-operator.md says how to add one.
+`pwoct-cost explain`, `--op` and the comparison of kinds of layers read it, and tests require that each
+operator has a theorem. docs/adding-an-operator.md explains how to add one.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         (
             "An output element is a sum over the k_h·k_w taps of the c_in/g channels of its group.",
             "So a filter has k_h·k_w·c_in/g weights, and c_out filters have c_out times as many.",
-            "Each weight is used once at each output position of each of the b images, also where its tap",
+            "Each weight is used once at each output position of each of the b images, even where its tap",
             "falls on padding. The formulas are for stride 1 and the padding that keeps the size h x w.",
-            "The gradient by the input and the gradient by the weights each meet the same pairs once more.",
+            "The input gradient and the weight gradient each take as many MACs again.",
         ),
         (f"{PAPER}, section 3.1",),
         _standard,
@@ -177,7 +177,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
             "LH convolves at h/2 x w/2, then upsamples. LL convolves low to low at h/2 x w/2.",
             "Each path is a standard convolution between the channels of its two branches; h and w are even.",
             "Together they have k²·(c_H + c_L)² weights, as many as a standard convolution, and with",
-            "c_L = alpha·c they do 1 - (3/4)·alpha·(2 - alpha) of its MACs.",
+            "c_L = alpha·c they take 1 - (3/4)·alpha·(2 - alpha) times its MACs.",
         ),
         (
             f"{OCTCONV}, section 3",
@@ -193,9 +193,9 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         "pwise",
         "Pointwise Octave Convolution, path by path",
         (
-            "On a compressed path a 1x1 convolution leads to m channels, a kxk one keeps m, a 1x1 leads out.",
+            "A compressed path: a 1x1 convolution to m channels, a kxk one from m to m, a 1x1 one to c_out.",
             "m = max(1, floor(c_out/beta)), where c_in and c_out are the path's own channels.",
-            "The three costs add up: c_in·m + k²·m² + m·c_out weights, each used once a position.",
+            "The three costs add up: c_in·m + k²·m² + m·c_out weights, each used once per position.",
         ),
         (f"{PAPER}, section 5, equations (9) to (14)",),
         _pwise,

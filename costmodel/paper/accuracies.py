@@ -111,14 +111,14 @@ def _progress(measured: StudyResults) -> str:
 
 
 _LAST_COLUMN = """\
-The last column is the probability of so large a difference by chance, with the degrees of freedom of the
-deviation, adjusted for the number of differences by Holm's method."""
+The last column is the p-value of the difference, with the degrees of freedom of the standard deviation,
+adjusted for multiple comparisons by Holm's method."""
 
 
 def _sensitivity(measured: StudyResults) -> str:
     table = sensitivity_table(measured)
     if not table.rows:
-        return "A table of such intervals stands here as soon as a statement is judged."
+        return "A table of such intervals will appear here once a statement is judged."
     changed = other_verdicts(measured)
     verdicts = f"these verdicts change: {', '.join(changed)}" if changed else "no verdict changes"
     change = f"By intervals with the degrees of freedom of the deviation, {verdicts}."
@@ -127,7 +127,7 @@ def _sensitivity(measured: StudyResults) -> str:
 
 def _deviation(measured: StudyResults) -> str:
     if measured.deviation is None:
-        return "No network has two seeds yet: nothing is known of the deviation between seeds."
+        return "No network has two seeds yet: the standard deviation between seeds is not known."
     s, freedom = measured.deviation
     error = s * (2 / 3) ** 0.5
     found = (quantile(4) + quantile(4, 0.6)) * error  # two-sided 0.6 is 0.8 on one side
@@ -135,9 +135,9 @@ def _deviation(measured: StudyResults) -> str:
     own = f" Of the plain network alone: {plain[0]:.2f}." if plain else ""
     return (
         f"The standard deviation between seeds, pooled over part a, is {s:.2f} points"
-        f" ({freedom} degrees of freedom).{own} Two means of three seeds each are told apart, at"
-        f" {100 * LEVEL:.0f} %, if they differ by more than {quantile(4) * error:.2f} points. A true"
-        f" difference of {found:.2f} points would be found with a probability of about 80 %."
+        f" ({freedom} degrees of freedom).{own} Two means of three seeds each differ significantly"
+        f" ({100 * LEVEL:.0f} %) if they differ by more than {quantile(4) * error:.2f} points. A true"
+        f" difference of {found:.2f} points would be detected with a probability of about 80 %."
     )
 
 

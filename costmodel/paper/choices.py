@@ -143,10 +143,10 @@ def budget_table(paper: Paper, found: Choices) -> Table:
     rows = [_budget_row(point, found) for point in points]
     columns = [
         Column("network", "network"),
-        Column("params", "parameters", "count"),
-        Column("macs", "MACs", "count"),
+        Column("params", "its parameters", "count"),
+        Column("macs", "its MACs", "count"),
         *_choice_columns(),
-        Column("macs_vs_network", "MACs", "percent"),
+        Column("macs_vs_network", "change in MACs", "percent"),
     ]
     title = f"Fewest MACs at equal parameters: PwiseOct-ResNet-{DEPTH} (counts only)"
     return Table("equal_params", title, columns, rows)

@@ -22,7 +22,7 @@ class Counting:
     head: bool = True
     stem_bias: bool = False
     plain_bias: bool = False  # of standard convolutions other than the stem
-    octave_bias: str = "none"  # one number an output of each branch, of each path, or of each convolution
+    octave_bias: str = "none"  # one per output channel of each branch, of each path, or of each convolution
     head_bias: bool = False
     bn: int = 0  # numbers per channel
     bn_inner: bool = False  # as many behind the first two convolutions of a bottleneck

@@ -36,7 +36,7 @@ def find(paper: Paper) -> Findings:
 
 
 def best_table(found: Findings) -> Table:
-    """Return the best scores: of parameters and MACs apart, and together in three strictnesses."""
+    """Return the best scores: of parameters, of MACs, and of both under increasingly strict conditions."""
     both = found.together
     rows = [
         _best_row("parameters", found.params.best, found.params),
@@ -57,7 +57,7 @@ def best_table(found: Findings) -> Table:
         Column("what", "quantity"),
         Column("cells", "cells matched", "count"),
         Column("of", "of", "count"),
-        Column("ties", "readings that do", "count"),
+        Column("ties", "readings with this score", "count"),
         Column("readings", "readings searched", "count"),
     ]
     return Table("best", "The best readings", columns, rows)
@@ -138,7 +138,7 @@ def kernel_table(found: Findings) -> Table:
         Column("params_out", "with width c_out/beta", "count"),
         Column("macs", f"MACs, of {found.macs.cells}", "count"),
     ]
-    title = f"Which 1x1 convolutions are counted: most cells matched ({octave} parameter cells have octaves)"
+    title = f"Which 1x1 convolutions are counted: most cells matched ({octave} octave parameter cells)"
     return Table("kernels", title, columns, rows)
 
 

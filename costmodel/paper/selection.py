@@ -259,8 +259,8 @@ def selection_table(chosen: Sequence[Selection]) -> Table:
     columns = [
         Column("alpha", "alpha"),
         Column("paths", "bottlenecks on"),
-        Column("left_out", "not on"),
-        Column("margin", "which loses more by, points"),
+        Column("left_out", "left out"),
+        Column("margin", "margin of its loss, points"),
         Column("error", "se"),
         Column("recipe", "recipe"),
     ]

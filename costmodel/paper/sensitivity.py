@@ -14,7 +14,7 @@ from costmodel.report import Column, Table
 
 @dataclass(frozen=True)
 class _Difference:
-    """A difference of two means, with its interval by three methods, and its probability by chance."""
+    """A difference of two means, with its interval by three methods, and its p-value."""
 
     name: str
     registered: Interval  # the protocol's
@@ -42,7 +42,7 @@ def sensitivity_table(measured: StudyResults) -> Table:
         Column("difference", "difference"),
         Column("value", "points"),
         Column("registered", "protocol"),
-        Column("pooled", "freedom of s"),
+        Column("pooled", "d.f. of s"),
         Column("paired", "by seed"),
         Column("chance", "p (Holm)"),
     ]

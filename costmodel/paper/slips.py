@@ -21,7 +21,7 @@ def _alpha_check(paper: Paper) -> str:
     for alpha in (Fraction(row.printed_alpha), row.alpha):
         params, macs = (PRINTED.count(replace(row, alpha=alpha), quantity) for quantity in ("params", "macs"))
         texts.append(f"at {float(alpha):.2f} the reading gives {params:,} parameters and {macs:,} MACs")
-    return f"{'; '.join(texts)}; printed are {row.params} million and {row.macs} x 10^8"
+    return f"{'; '.join(texts)}; the paper prints {row.params} million and {row.macs} x 10^8"
 
 
 def _ratio_check(_: Paper) -> str:

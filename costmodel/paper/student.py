@@ -1,4 +1,4 @@
-"""Student's t: differences of means with their 95 % intervals, and their probabilities by chance."""
+"""Student's t: differences of means with their 95 % intervals, and their p-values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 @cache
 def quantile(freedom: int, level: float = LEVEL) -> float:
-    """Return the t that a Student variable of so many degrees of freedom exceeds in size with 1 - level.
+    """Return the t that |T| exceeds with probability 1 - level, T of Student's distribution (two-sided).
 
     >>> [round(quantile(freedom), 3) for freedom in (1, 4, 8, 1000)]
     [12.706, 2.776, 2.306, 1.962]
@@ -26,7 +26,7 @@ def quantile(freedom: int, level: float = LEVEL) -> float:
 
 
 def probability(t: float, freedom: int) -> float:
-    """Return the probability that a Student variable exceeds t in size (two-sided).
+    """Return the probability that |T| exceeds |t|, T of Student's distribution (two-sided).
 
     >>> round(probability(2.776, 4), 3), probability(0.0, 4)
     (0.05, 1.0)
@@ -121,7 +121,7 @@ def difference(
     """Return the difference of two means, with t s sqrt(1/n + 1/m).
 
     The default freedom is that of the two groups, n + m - 2. Where s comes from more groups, that is too few,
-    and the interval is wider than 95 % ask for.
+    and the interval is wider than 95 % requires.
 
     >>> difference([90.0, 91.0, 92.0], [88.0, 89.0, 90.0], 0.2).text
     '2.00 ± 0.45'

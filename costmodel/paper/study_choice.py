@@ -61,8 +61,8 @@ def choice_table(paper: Paper, measured: StudyResults) -> Table:
     columns = [
         Column("alpha", "alpha"),
         Column("left_out", "loses most"),
-        Column("next", "then"),
-        Column("margin", "by how much, points"),
+        Column("next", "next"),
+        Column("margin", "margin, points"),
         Column("verdict", "the choice is"),
     ]
     return Table("choices", "The choice of section 5.2", columns, rows)

@@ -1,4 +1,4 @@
-"""Arguments of the public face: lone values where several are taken, and names of options."""
+"""Arguments of the public interface: lone values where several are taken, and names of options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def several(values: Any) -> list[Any]:
-    """Return values as a list; a text, or what is no iterable, is a single one.
+    """Return values as a list; a string, or anything that is not iterable, is a single value.
 
     >>> several("1/4"), several(8), several(["macs"])
     (['1/4'], [8], ['macs'])

@@ -60,10 +60,10 @@ def verify(model: Any, inputs: Sequence[Any] = (), **options: Any) -> Verificati
     """
     if isinstance(model, str):
         if len(inputs):
-            raise ValueError("a network that is named takes size and batch, no inputs")
+            raise ValueError("inputs are for an nn.Module; a network given by name takes size and batch")
         return _verify_named(model, **options)
     if options:
-        raise ValueError(f"a module that is given takes no options, got {', '.join(options)}")
+        raise ValueError(f"an nn.Module takes no options, got {', '.join(options)}")
     from costmodel.checks.foreign_report import layer_table
     from costmodel.checks.verify_foreign import verify_module
 
@@ -86,7 +86,7 @@ def prove(*subjects: str, every: bool = False) -> Proofs:
     """Run code on symbolic sizes, and show that its count minus the formula is zero.
 
     subjects: some of points, operators, octave, networks and calculator; none means all of them. `every`
-    proves all 66 theorems, which takes about 13 minutes, instead of 56. The table has one row per theorem and
+    proves all 66 theorems instead of 56, which takes about 13 minutes. The table has one row per theorem and
     one per claim checked at points.
 
     Raises ValueError if a subject is unknown.

@@ -137,7 +137,7 @@ def layer(
     if op is not None or depthwise or exchange:
         _check_idle(kind, sizes, {"kernel": kernel, "groups": groups})
     made = CostedLayer(kind, sizes)
-    made.cost()  # refuses what does not exist
+    made.cost()  # raises ValueError if such a layer cannot exist
     return made
 
 

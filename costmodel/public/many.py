@@ -74,9 +74,9 @@ def pareto(
     Budgets are upper bounds of quantities: {"macs": "40M", "params": 450_000}. Options are those of
     `costmodel.search.space.space`: path_sets, width_rules, per_stage, constraints, widths, and further ones
     of the networks. Parameters, MACs and every quantity with a budget are minimised too, unless maximised.
-    With per_stage=True, stages choose apart, but for constraints: same-alpha, same-beta, same-paths, and
-    keep-hh (and so on) for paths without bottlenecks. Raises ValueError, which names the nearest
-    configuration, if nothing fits.
+    With per_stage=True, stages choose independently, except for constraints: same-alpha, same-beta,
+    same-paths, and keep-hh (and so on) for paths without bottlenecks. Raises ValueError, which names the
+    nearest configuration, if nothing fits.
 
     >>> front = pareto(budgets={"macs": "40M"}, alphas=[0, "1/4"])
     >>> front[0]["params"], front[0]["macs"], front[0]["options"]

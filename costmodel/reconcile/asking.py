@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """What a counter said of a network, or why it said nothing; and where it differs, if that was asked."""
+    """What a counter reported for a network, or why it failed; and, on request, where it differs."""
 
     total: int | None = None
     error: str = ""
@@ -53,7 +53,7 @@ def ask(
             env=apart.environment(),
         )
     except subprocess.TimeoutExpired:
-        return [Said(error=f"it did not end within {timeout:g} s")] * len(networks)
+        return [Said(error=f"it did not finish within {timeout:g} s")] * len(networks)
     if ended.returncode:
         return [Said(error=apart.ending(ended.returncode, ended.stderr))] * len(networks)
     return [Said(**said) for said in json.loads(ended.stdout)]

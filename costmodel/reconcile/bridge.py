@@ -1,4 +1,4 @@
-"""What ran, times a counter's prices, is its total; and the terms by which that differs from ours."""
+"""A counter's total, the sum of its prices over what ran, and the terms by which it differs from ours."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DifferenceTerm:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a counter says of a network, by its rules."""
+    """What a counter reports for a network, by its rules."""
 
     counter: Rules
     total: int
@@ -76,7 +76,7 @@ class _Priced:
 
 
 def predict(observed: Seen, counter: Rules) -> Prediction:
-    """Return what a counter says of what ran, with the terms by which it differs.
+    """Return what a counter reports for what ran, with the terms by which it differs.
 
     The terms' amounts add up to the difference of the totals, to the last unit.
 

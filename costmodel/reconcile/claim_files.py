@@ -27,7 +27,7 @@ class ClaimRow:
 def read_claims(path: Path) -> list[ClaimRow]:
     """Read a file of claims; columns that are not known are left alone.
 
-    Raises ValueError, with the line, where the file or a row is none.
+    Raises ValueError, which names the line, if the file or a row is not valid.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -51,7 +51,7 @@ def read_claims(path: Path) -> list[ClaimRow]:
 def _claim(row: Mapping[str, str | None]) -> ClaimRow:
     given = {name: (row.get(name) or "").strip() for name in COLUMNS}
     if not given["model"]:
-        raise ValueError("a claim is of a model, got none")
+        raise ValueError("a claim needs a model, got none")
     text = given["claim"]
     if given["unit"] and not parse_figure(text).unit:
         text = f"{text} {given['unit']}".replace(" ", "", 1)

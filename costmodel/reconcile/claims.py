@@ -1,10 +1,10 @@
 """Which conventions give a printed number: readings of a network, and the digits that each prints.
 
-A reading says what is counted (all that multiplies, some of it, element operations too, or what a counter
+A reading says what is counted (all MACs, some of them, element operations too, or what a counter
 prints), of which variant of the network, in which unit, with which prefix, and whether digits are rounded or
 cut off. Simple readings come first: our MACs, and what a counter prints, are equally simple; each choice
-that departs from them, rounded, with the prefix 10^3, adds a step or more. Of readings that are equally
-simple, the one comes first that its source, its spelling, or most public sources speak for.
+that departs from them, rounded, with the prefix 10^3, adds a step or more. Among equally
+simple readings, the one that its source, its spelling, or most public sources favour comes first.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def _preferred(reading: CountReading, figure: PrintedCount, provenance: Provenan
 def _with(reading: CountReading, params: PrintedCount) -> CountReading | None:
     """Return a reading that gives the parameters too, printed as the count is; None where it does not.
 
-    Those beside a whole count may be printed otherwise: for any other, that would explain too much.
+    Beside our MACs or a counter's total (`is_whole`), the parameters may be rounded differently; beside other
+    readings, that would explain too much.
     """
     if is_printed(reading.params, params, reading.prefix, reading.rounding):
         return reading
@@ -158,7 +159,7 @@ def _nearer(
 def agreed(answers: Sequence[ClaimAnswer]) -> list[ClaimAnswer]:
     """Return the answers to claims of one source, readings that are equally simple in another order.
 
-    Whoever printed them counted all of them alike: first comes the convention that gives most of them.
+    They were all counted in the same way: the convention that reproduces most of them comes first.
     """
     given = Counter(
         convention

@@ -22,7 +22,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 def acts_as_tensor(value: Any) -> bool:
-    """Return whether torch's functions take a value for a tensor: one that says itself what they do to it."""
+    """Return whether torch's functions treat a value as a tensor: whether it has `__torch_function__`."""
     return not isinstance(value, Tensor | type) and hasattr(type(value), "__torch_function__")
 
 

@@ -67,7 +67,7 @@ def predict_exported(observed: Seen, exported: Seen, counter: Rules) -> Predicti
     ours = observed.macs * counter.macs_per_unit
     if ours == found.ours:
         return found
-    what = "products that the exported file has otherwise"
+    what = "matrix products that differ in the exported file"
     term = DifferenceTerm(what, Fraction(found.ours - ours), Fraction(found.ours), 1)
     return replace(found, ours=ours, terms=(*found.terms, term))
 

@@ -1,4 +1,4 @@
-"""Runs counters that are installed. Some leave torch patched: each belongs into a process of its own."""
+"""Runs counters that are installed. Some leave torch patched: each belongs in a process of its own."""
 
 from __future__ import annotations
 

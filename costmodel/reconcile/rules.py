@@ -1,9 +1,9 @@
-"""What each counter sees and what it asks for it: rules read from one file per counter.
+"""What each counter sees and what it charges for it: rules read from one file per counter.
 
 A rule names events of one level, and gives a price for each of them: an expression in
 
     x, w, y     shapes of the first and second tensor that it reads, and of the first that it makes
-    macs        our MACs of the operators inside it; products: how many of these multiply
+    macs        our MACs of the operators inside it; products: how many of these have MACs
     batch       the first axis of the model's first input
     a           its arguments by position; arguments of convolutions, norms, ... by name too
     is_leaf     whether a module has no children
@@ -84,7 +84,7 @@ def counters() -> Mapping[str, Rules]:
 def read(text: str) -> Rules:
     """Read the rules of a counter.
 
-    Raises ValueError where a rule is none.
+    Raises ValueError if a rule is not valid.
     """
     found = tomllib.loads(text)
     rules = tuple(map(_rule, found.pop("rule", ())))

@@ -32,7 +32,7 @@ def totals_table(predictions: Sequence[Prediction], said: Mapping[str, Said] | N
         Column("counter", "counter"),
         Column("version", "version", on_terminal=False),
         Column("total", "predicted" if said is not None else "total", "count"),
-        *([Column("actual", "it says", "count")] if said is not None else []),
+        *([Column("actual", "reported", "count")] if said is not None else []),
         Column("unit", "called"),
         Column("ours", "our MACs or FLOPs", "count", on_terminal=False),
         Column("difference", "difference", "count"),
@@ -64,7 +64,7 @@ def terms_table(predictions: Sequence[Prediction]) -> Table:
         if term.amount
     ]
     columns = [Column("counter", "counter"), *_TERM_COLUMNS]
-    return Table("terms", "By what each differs from our MACs (FLOPs: twice these)", columns, rows)
+    return Table("terms", "How each total differs from our MACs (FLOPs: twice these)", columns, rows)
 
 
 _TERM_COLUMNS = [
@@ -108,7 +108,7 @@ def rules_table(predictions: Sequence[Prediction]) -> Table:
         {
             "counter": one.counter.name,
             "version": one.counter.version,
-            "measured": str(one.counter.measured or "no: read in its source"),
+            "measured": str(one.counter.measured or "no: read from its source"),
             "notes": " ".join(one.counter.notes),
             "defects": "; ".join(one.counter.defects),
         }

@@ -27,7 +27,7 @@ MOST_CHOICES = 2_000_000  # of a stage, together with the alphas before it: what
 
 
 class StageChoices(NamedTuple):
-    """What a stage may choose, one choice an entry (N,): positions in the lists of the space."""
+    """What a stage may choose, one entry (N,) per choice: positions in the lists of the space."""
 
     alpha: IntArray
     beta: IntArray

@@ -55,7 +55,7 @@ class Measures:
 
     @property
     def costs(self) -> Measures:
-        """The quantities that choices of alpha, beta and paths have a part in."""
+        """The quantities that depend on the choice of alpha, beta and paths."""
         names = tuple(name for name in self.names if name not in STRUCTURE)
         return replace(self, names=names, maximise=self.maximise - set(STRUCTURE))
 

@@ -42,7 +42,7 @@ class StageChoice(NamedTuple):
 
     @property
     def state(self) -> StageState:
-        """What of the choice other stages depend on."""
+        """The part of the choice that other stages depend on."""
         return StageState(self.alpha, self.alpha == 0 and "HH" in self.paths)
 
 
@@ -77,7 +77,7 @@ class StagedNetwork:
     stages: Mapping[str, tuple[str, ...]]
     layers: tuple[StagedLayer, ...]
     rest: Cost
-    patterns: tuple[tuple[str, int], ...]  # of names, with stages: of those that fit, the last counts
+    patterns: tuple[tuple[str, int], ...]  # name patterns with their stages; the last match applies
 
 
 @dataclass(frozen=True)

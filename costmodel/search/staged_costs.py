@@ -120,8 +120,8 @@ def _stage_table(
 
 
 def layer_costs(layer: StagedLayer, space: StagedSpace, measures: Measures) -> IntArray:
-    """Return the costs of a layer: an axis for each stage that it needs, of states, but of its own stage's
-    choices, and D quantities last.
+    """Return the costs of a layer: one axis per stage that it needs, over its states (over the choices of the
+    layer's own stage), then the D quantities.
     """
     states, choices = space.states, space.choices
     own = layer.needs.index(layer.stage)

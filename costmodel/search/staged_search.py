@@ -63,7 +63,7 @@ def search_staged(
 
     Raises:
         NothingFitsError: if nothing is within the budgets; the message names the nearest configuration.
-        ValueError: if a quantity is unknown, or not known of a converted network.
+        ValueError: if a quantity is unknown, or not defined for a converted network.
     """
     both = set(minimise) & set(maximise)
     if both:
@@ -72,7 +72,7 @@ def search_staged(
     for name in names:
         heading_of(name)
         if name not in COUNTED:
-            raise ValueError(f"of a converted network {', '.join(COUNTED)} are known, got {name}")
+            raise ValueError(f"a converted network has only {', '.join(COUNTED)}, got {name}")
     limits = {name: limit_of(name, budget) for name, budget in (budgets or {}).items()}
     found = _front(network, space, Measures(names, frozenset(maximise)), limits)
     if len(found) == 0:

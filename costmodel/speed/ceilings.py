@@ -31,7 +31,7 @@ def measure_machine(
 def library_vector() -> int:
     """Return how many float32 numbers a vector of the library holds on this machine.
 
-    PyTorch knows the processor, and what ATEN_CPU_CAPABILITY allows; oneDNN can be held to the same by
+    PyTorch knows the processor, and what ATEN_CPU_CAPABILITY allows; oneDNN can be restricted to the same by
     ONEDNN_MAX_CPU_ISA.
     """
     return VECTOR_OF.get(torch.backends.cpu.get_cpu_capability(), NARROWEST)

@@ -90,7 +90,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     (1.0, -1.0)
     """
     if len(a) != len(b) or len(a) < 2:
-        raise ValueError(f"need two lists of one length of at least 2, got {len(a)} and {len(b)} values")
+        raise ValueError(f"need two lists of equal length of at least 2, got {len(a)} and {len(b)} values")
     x, y = _ranks(a), _ranks(b)
     mean = (len(a) + 1) / 2
     covariance = sum((p - mean) * (q - mean) for p, q in zip(x, y, strict=True))

@@ -28,7 +28,7 @@ class Timing:
 
     @property
     def spread(self) -> float:
-        """Distance between the quartiles, as a share of the median."""
+        """The interquartile range as a fraction of the median."""
         if len(self.seconds) < 2:
             return 0.0
         low, _, high = quantiles(self.seconds, n=4, method="inclusive")

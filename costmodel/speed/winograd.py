@@ -14,7 +14,7 @@ TRANSFORMS = 3  # transforms cost 3/c_out of the MACs: fitted to measured layers
 
 
 def by_winograd(operator: Operator) -> Operator:
-    """Return an operator with the MACs that take as long as this package's kernels.
+    """Return an operator whose MACs are the products of Winograd's method plus the cost of its transforms.
 
     Source of the method: Lavin and Gray (2016), section 4.1. Any 9 taps count as 3 x 3.
     Maps must be whole tiles of 2 x 4 pixels.
@@ -73,7 +73,7 @@ def _path(operator: Operator) -> str:
 
 
 def _in_shared(operator: Operator) -> Operator:
-    """Return a low path whose input LL transforms too, if it is LH; whose gradient it does, if it is HL."""
+    """Return a low path without transforms shared with LL: of the input for LH, of the gradient for HL."""
     (c_in, c_out), path = channels_of(operator), _path(operator)
     of_input, of_output = (TRANSFORMS * int(path != shared) for shared in ("lh", "hl"))
     share = PRODUCTS + Fraction(of_input, c_out)

@@ -16,7 +16,7 @@ COUNTS = ("conv", "linear", "shortcut", *ELEMENT_PARTS)
 PREFIXES: Mapping[str, int] = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 UNITS = tuple(f"{prefix}{unit}" for prefix in PREFIXES for unit in ("mac", "flop"))
 WORK = frozenset({"conv", "linear", "shortcut"})  # the published convention: MACs
-PARAMS = frozenset(COUNTS)  # all trainable parameters
+PARAMS = frozenset(COUNTS)  # all parameters
 
 
 def parse_counts(text: str) -> frozenset[str]:
@@ -35,7 +35,7 @@ def parse_counts(text: str) -> frozenset[str]:
 
 
 def counted_params(operators: Iterable[Operator], counts: Collection[str] = PARAMS) -> Size:
-    """Return the trainable parameters of the chosen parts."""
+    """Return the parameters of the chosen parts, trainable or frozen."""
     return sum(_params(operator.cost, _kernel_part(operator), counts) for operator in operators)
 
 

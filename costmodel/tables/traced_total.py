@@ -16,7 +16,7 @@ NAMES = (*MULTIPLYING, *PARTS)
 
 @dataclass(frozen=True)
 class TracedTotal:
-    """What enters a total, and its unit: the kinds that multiply, and parts of the element operations."""
+    """What enters a total, and its unit: the kinds with MACs, and parts of the element operations."""
 
     names: frozenset[str] = frozenset(MULTIPLYING)
     unit: str = "mac"

@@ -17,7 +17,7 @@ COMPLEX = (
     "three real ones, which are counted."
 )
 # Where code runs on data, on which its cost may depend.
-FOR_VALUES = "The cost is that for the values that were given or drawn; others may change it."
+FOR_VALUES = "The cost holds for the values that were given or drawn; other values may change it."
 
 
 def total_values(trace: Trace, choice: TracedTotal) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def interpolated(subject: SizedModule) -> Interpolated | None:
 def _sizes_of_one(given: Mapping[str, int], far: Mapping[str, int]) -> list[dict[str, int]]:
     """Return sizes far away, once with each choice of the given sizes of 1.
 
-    At 1, code may take another path, and that for small or for large other sizes alone.
+    At 1, code may take another path, perhaps only if the other sizes are small, or only if they are large.
     """
     ones = [name for name, size in given.items() if size == 1]
     chosen = [names for k in range(1, len(ones) + 1) for names in combinations(ones, k)]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-DEPTH = 4  # of containers and objects in one another
+DEPTH = 4  # of nested containers and objects
 MOST_ITEMS = 1000  # of a container; of a longer one, only the length is compared
 
 _PLAIN = (bool, int, float, str, bytes, complex, type(None), Fraction, Enum, torch.dtype, torch.device)

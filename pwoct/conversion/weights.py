@@ -1,7 +1,7 @@
 """Transfers trained weights of a convolution to the octave layer that replaces it.
 
-A kernel is split by channels into the four paths. A path of three convolutions gets the best approximation of
-its kernel of that rank: truncated singular value decompositions of its two unfoldings, improved alternately.
+A weight is split by channels into the four paths. A bottleneck of m hidden channels gets an approximation of
+rank m: truncated singular value decompositions of its weight's two unfoldings, improved alternately.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def _carry_bias(layer: ConvertedConv, conv: nn.Conv2d, name: str, path: nn.Modul
 
 @torch.no_grad()
 def low_rank_(path: Bottleneck, kernel: Tensor) -> float:
-    """Set the three convolutions of a path to approximate a kernel; return the lost fraction of its norm.
+    """Set the three convolutions of a path to approximate a kernel; return the lost share of |K|^2.
 
-    kernel: (c_out, c_in, k, k), of stride 1. The lost fraction is |K - K'|^2 / |K|^2.
+    kernel: K, (c_out, c_in, k, k), of stride 1. The lost share is |K - K'|^2 / |K|^2.
     """
     rank = path.reduce.out_channels
     exact = kernel.double()

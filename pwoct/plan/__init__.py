@@ -76,7 +76,7 @@ def plan_for(
     seconds on first use.
 
     Raises:
-        ValueError: if the shape does not have four positive sizes, or `dtype` is no floating type.
+        ValueError: if the shape does not have four positive sizes, or `dtype` is not a floating-point type.
 
     >>> from pwoct.resnet import resnet
     >>> plan_for(resnet(8), (100, 3, 32, 32), torch.float32, training=True)
@@ -115,7 +115,7 @@ def why_not(
     images: in a batch, for "blocked". size: (h, w) of the images. dtype: in which a snapshot computes.
 
     Raises:
-        ValueError: if the plan is unknown, or size or dtype is none.
+        ValueError: if the plan is unknown, or `size` or `dtype` is not valid.
 
     >>> from pwoct.resnet import resnet
     >>> why_not("folded", resnet(8)) is None, why_not("lean", nn.Linear(1, 1))
@@ -192,7 +192,7 @@ def with_plan(
     `size`, computed in `dtype`.
 
     Raises:
-        ValueError: if the plan is unknown, size or dtype is none, or the plan cannot compute this network
+        ValueError: if the plan is unknown, `size` or `dtype` is invalid, or the plan cannot compute the model
             ("blocked" says so when it trains); see `why_not`.
 
     >>> from pwoct.resnet import resnet
@@ -221,9 +221,15 @@ def with_plan(
 def optimize_for_inference(
     model: nn.Module, size: tuple[int, int] = (32, 32), dtype: torch.dtype = torch.float32, batch: int = 128
 ) -> nn.Module:
-    """Return a snapshot of a trained network that computes batches as fast as the plans know.
+    """Return a snapshot of a trained network for inference, computed with the fastest plan that suits it.
 
-    Of a network that no snapshot suits, it is a copy in evaluation mode.
+    If no snapshot suits the network, a copy of it in evaluation mode is returned.
+
+    size: (h, w) of the images. dtype: in which the snapshot computes. batch: images per batch; the plan is
+    chosen for it.
+
+    Raises:
+        ValueError: if `size`, `dtype` or `batch` is not valid.
 
     >>> import torch
     >>> from pwoct.resnet import resnet

@@ -18,7 +18,7 @@ class Snapshot(nn.Module):
     size: (h, w) of its images. dtype: in which it computes.
 
     Raises:
-        ValueError: if the network is no module, or size or dtype is none.
+        ValueError: if the network is not a module, or `size` or `dtype` is not valid.
     """
 
     PLAN: str

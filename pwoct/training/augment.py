@@ -15,7 +15,7 @@ Normalisation = Literal["channel", "pixel_mean"]
 
 @dataclass(frozen=True)
 class Moves:
-    """The moves of a batch: each image's shift down and right, in pixels, and whether it is mirrored."""
+    """The random shifts and flips of a batch: each image's shift in pixels, and whether it is flipped."""
 
     down: Tensor
     right: Tensor
@@ -30,7 +30,7 @@ class Moves:
 
 
 def draw_moves(rng: np.random.Generator, n: int, size: tuple[int, int], shift: float, flip: bool) -> Moves:
-    """Draw the moves of n images: shifts of up to floor(`shift` size) pixels either way, and mirroring."""
+    """Draw the moves of n images: shifts of up to floor(`shift` size) pixels either way, horizontal flips."""
     far = [int(shift * extent) for extent in size]
     down, right = (torch.from_numpy(rng.integers(-most, most + 1, n)) for most in far)
     mirrored = torch.from_numpy(rng.integers(0, 2, n).astype(bool))

@@ -90,7 +90,7 @@ def _records(where: Path, name: str, content: bytes) -> bytes:
         raise DataError(f"{where}: {name} must have {needed:,} bytes, got {len(content):,}")
     most = int(np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)[:, 1].max())
     if most >= CLASSES:
-        raise DataError(f"{where}: {name} is not a CIFAR-100 file: it has a label {most}")
+        raise DataError(f"{where}: {name} is not a CIFAR-100 file: labels are below {CLASSES}, got {most}")
     return content
 
 

@@ -1,4 +1,4 @@
-"""A study on a Dask cluster: one training per worker; a run whose worker dies resumes from its checkpoint.
+"""A study on a Dask cluster: one run per worker; a run whose worker dies resumes from its checkpoint.
 
 The folders of the runs and of the data must be on a disk that all workers see under the same path.
 """
@@ -40,16 +40,16 @@ class Watcher(Protocol):
 def connected(
     address: str, threads: int | None, runs: int, patience: float = 20.0
 ) -> Iterator[tuple[Client, int]]:
-    """Open a client of an existing or a new cluster; yield it and the number of threads of each training.
+    """Open a client of an existing or a new cluster; yield it and the number of threads per run.
 
-    A local cluster has as many workers as the cores can hold trainings of `threads` threads, but no more than
-    there are runs; without `threads`, each training has one thread, or more if cores are left over.
+    A local cluster has as many workers as the cores can serve with `threads` threads each, but no more than
+    there are runs; without `threads`, each run has one thread, or more if cores are left over.
 
-    On an existing cluster, a training has one thread unless `threads` says otherwise.
+    On an existing cluster, a run has one thread unless `threads` says otherwise.
 
     Args:
         address: Address of a scheduler, such as tcp://10.0.0.1:8786, or "local".
-        threads: Threads of each training.
+        threads: Threads of each run.
         runs: Number of runs.
         patience: Seconds to wait for a scheduler.
 
@@ -69,7 +69,7 @@ def connected(
             n_workers=workers,
             threads_per_worker=1,
             silence_logs=logging.CRITICAL,
-            memory_limit=0,  # a limit on memory would not make a training smaller, only kill it
+            memory_limit=0,  # a limit on memory would not make a run smaller, only kill it
             host="127.0.0.1",
             preload="pwoct.training.worker",
             dashboard_address="127.0.0.1:0",
@@ -97,7 +97,7 @@ def _quick_starts() -> Iterator[None]:
 
 
 def local_shape(threads: int | None, runs: int) -> tuple[int, int]:
-    """Return the number of workers of a local cluster, and of threads per training."""
+    """Return the number of workers of a local cluster, and of threads per run."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = max(1, min(runs, cores // (threads or 1)))
     return workers, threads or cores // workers

@@ -1,7 +1,7 @@
 """What contradicts itself in a kept record: every value that follows from other values is computed again.
 
 This finds accidents: a damaged file, a digit changed by hand. It does not find a record that was invented as
-a whole; that needs the weights, or the run again.
+a whole; that needs the weights, or a repetition of the run.
 """
 
 import hashlib

@@ -46,7 +46,7 @@ class Ranks:
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def most(self, values: list[int]) -> list[int]:
-        """Return the maximum of each value over all processes, so that all take the same decision."""
+        """Return the maximum of each value over all processes, so that all make the same decision."""
         if self.size == 1:
             return values
         found = torch.tensor(values)

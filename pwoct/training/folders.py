@@ -1,4 +1,4 @@
-"""Images in folders: train/CLASS/*.png, and test/CLASS/*.png or val/CLASS/*.png; read by Pillow in threads.
+"""Images in folders: train/CLASS/*.png, and test/CLASS/*.png or val/CLASS/*.png; read with Pillow in threads.
 
 All images have one size and are held in memory. Classes are the folders of `train`, sorted by name.
 """

@@ -1,4 +1,4 @@
-"""From a configuration to batches: which images, in which order, with which moves."""
+"""From a configuration to batches: which images, in which order, with which augmentation."""
 
 from pathlib import Path
 

@@ -94,7 +94,7 @@ def read_folder(folder: Path) -> Records:
         RunError: if the folder does not exist, has no records, or one cannot be read as JSON.
     """
     if not folder.is_dir():
-        raise RunError(f"no records in {folder}, which is no folder")
+        raise RunError(f"no records in {folder}, which is not a folder")
     if not (paths := sorted(folder.glob("*.json"))):
         raise RunError(f"no records in {folder}")
     records = {path: read(path) for path in paths}

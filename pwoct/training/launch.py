@@ -1,4 +1,4 @@
-"""Starts the ranks of a training on this machine, forwards signals to them, and ends with them."""
+"""Starts the ranks of a training run on this machine, forwards signals to them, and ends with them."""
 
 from __future__ import annotations
 

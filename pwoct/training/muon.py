@@ -1,6 +1,6 @@
-"""Muon: momentum whose step is made orthogonal, for kernels (Jordan et al., 2024).
+"""Muon: orthogonalised momentum, for convolution weights (Jordan et al., 2024).
 
-PyTorch's own `torch.optim.Muon` takes only matrices, one after the other, and no convolution kernels.
+PyTorch's own `torch.optim.Muon` takes only matrices, one after the other, and no convolution weights.
 """
 
 from collections import defaultdict
@@ -18,8 +18,8 @@ ITERATIONS = (3, 2)
 class Muon(torch.optim.Optimizer):
     """Nesterov's momentum; in groups with `orthogonal`, its step is made orthogonal first.
 
-    A kernel (c_out, c_in, k_h, k_w) is treated as a matrix (c_out, c_in k_h k_w). Its step has the same size
-    in all directions, whatever the gradient's. A matrix that is taller than wide makes longer steps, by
+    A weight (c_out, c_in, k_h, k_w) is treated as a matrix (c_out, c_in k_h k_w). Its step has the same size
+    in all directions, whatever the gradient. The step of a matrix taller than wide is scaled by
     sqrt(height / width), so that a step's effect on the outputs does not depend on the matrix's shape.
     Weight decay is decoupled: before the step, weights shrink by the factor 1 - lr weight_decay.
 
@@ -92,7 +92,7 @@ def _like(matrices: Tensor, x: Tensor) -> Tensor:
 
 
 def _orthonormal(x: Tensor) -> Tensor:
-    """Return Jordan's polynomial, five times, of normalised matrices (n, height <= width)."""
+    """Return normalised matrices (n, height <= width) after five steps of Jordan's polynomial."""
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-20)
     # All polynomials commute with x x', so several of them need only x x', which is smaller than x. Its error
     # grows, so it is recomputed in between.

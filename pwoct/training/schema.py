@@ -110,8 +110,8 @@ class Model(Section):
         given = [key for key in fields if key != "name" and getattr(self, key) != fields[key].default]
         if self.is_own and given:
             raise ValueError(
-                f"{', '.join(given)} {'goes' if len(given) == 1 else 'go'} with built-in networks; the name "
-                f"of {self.name} must say everything, such as convert({self.name}, alpha=1/4)"
+                f"{', '.join(given)} {'applies' if len(given) == 1 else 'apply'} to built-in networks; "
+                f"the name of {self.name} must say everything, such as convert({self.name}, alpha=1/4)"
             )
         return self
 

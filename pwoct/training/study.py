@@ -60,11 +60,11 @@ class Study:
 
     @property
     def threads(self) -> int | None:
-        """The number of threads of each training; None if the machine decides."""
+        """The number of threads of each run; None if the machine decides."""
         return self.runs[0].machine.threads or None
 
     def with_threads(self, threads: int) -> "Study":
-        """Return the same study with a different number of threads per training."""
+        """Return the same study with a different number of threads per run."""
         machine = {"threads": threads}
         runs = (
             run.model_copy(update={"machine": run.machine.model_copy(update=machine)}) for run in self.runs

@@ -53,7 +53,7 @@ class Order:
         return Study(self.folder, (self.run,))
 
 
-_ONE_AT_A_TIME = threading.Lock()  # trainings in one process would share torch's random state
+_ONE_AT_A_TIME = threading.Lock()  # runs in one process would share torch's random state
 _OPEN: list[tuple[str, Signals]] = []
 _STOPPED: dict[str, int] = {}  # studies, by their topics, and the signals that stopped them
 

@@ -90,7 +90,7 @@ def test_each_operator_is_bound_by_what_takes_longer() -> None:
     [
         (["net.py:Net"], "net.py:Net needs an input: --input 1,3,224,224"),
         (["net.py:Net", "--input", "1,3,6,6", "--alpha", "1/4"], "--alpha applies to built-in networks"),
-        (["resnet8", "--input", "1,3,6,6"], "--input goes with a network of your own; got resnet8"),
+        (["resnet8", "--input", "1,3,6,6"], "--input needs a network of your own; got resnet8"),
         (["net.py:Double", "--input", "1,3:float64"], "ceilings are measured in float32 and bfloat16;"),
         (["net.py:huge", "--input", "1,1000000"], "timing net.py:huge, which needs its weights, would need"),
         (["net.py:Net", "--input", "1,3,6,6", "--input", "scale=2", "--batch", "3"], "--batch replaces"),

@@ -240,9 +240,9 @@ def test_the_closed_form_fits_80_columns(pwoct_cost: Run) -> None:
         (["--symbols", "y=n,h,w"], "there is no input for the symbols y=n,h,w"),
         (["--symbols", "n,_,s,s"], "s is one size, but the inputs have 6 and 5"),
         (["--symbols", "_,_,_,_"], "at least one axis must be a symbol"),
-        (["--symbols", "n,h,w", "--depth", "1"], "--depth does not go with --symbols"),
-        (["--symbols", "n,h,w", "--by", "kind", "--top", "1"], "--by, --top do not go with --symbols"),
-        (["--as", "python"], "--as goes with --symbols"),
+        (["--symbols", "n,h,w", "--depth", "1"], "--depth cannot be used with --symbols"),
+        (["--symbols", "n,h,w", "--by", "kind", "--top", "1"], "--by, --top cannot be used with --symbols"),
+        (["--as", "python"], "--as needs --symbols"),
         (
             ["--symbols", "n,h,w", "--as", "fortran"],
             "as must be one of text, latex, json, python,",

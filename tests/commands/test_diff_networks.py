@@ -65,8 +65,8 @@ def test_a_built_in_network_stands_beside_its_own_module(pwoct_cost: Run) -> Non
     ("arguments", "message"),
     [
         (("diff", "nets.py:small", "nets.py:wide"), "nets.py:small needs an input"),
-        ((*DIFF, "--quantity", "calls"), "--quantity does not go with networks of your own"),
-        (("diff", "resnet8", "resnet20", "--input", "1,3,8,8"), "--input goes with networks of your own"),
+        ((*DIFF, "--quantity", "calls"), "--quantity cannot be used with networks of your own"),
+        (("diff", "resnet8", "resnet20", "--input", "1,3,8,8"), "--input needs networks of your own"),
     ],
 )
 def test_what_does_not_go_together_is_refused(pwoct_cost: Run, arguments: Any, message: str) -> None:

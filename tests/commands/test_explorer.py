@@ -67,7 +67,7 @@ def test_records_become_measured_accuracies(
     ("arguments", "message"),
     [
         (("--records", "missing"), "--records must be a folder, got missing, which does not exist"),
-        (("torch.nn:ReLU", "--input", "1,3", "--records", "."), "--records goes with the CIFAR ResNets"),
+        (("torch.nn:ReLU", "--input", "1,3", "--records", "."), "--records applies to the CIFAR ResNets"),
     ],
 )
 def test_records_that_cannot_be_shown(

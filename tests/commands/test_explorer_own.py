@@ -99,8 +99,8 @@ def test_a_name_of_a_network_can_not_end_the_script_of_the_page() -> None:
     ("arguments", "message"),
     [
         (["explorer", "torch.nn:Linear(2, 3)", "--input", "1,2"], "give --symbols, one name or _ for each"),
-        (["explorer", "--symbols", "n"], "--symbols goes with a MODEL"),
-        (["plot", "result.json", "-o", "x.svg", "--input", "1,2"], "--input goes with a network of your own"),
+        (["explorer", "--symbols", "n"], "--symbols needs a MODEL"),
+        (["plot", "result.json", "-o", "x.svg", "--input", "1,2"], "--input needs a network of your own"),
         (["plot", CONV, "--input", "1,3,32,32", "--symbols", "n,h,w", "-o", "x.svg"],
          "cost is drawn against one size; n,h,w has n, h, w"),
     ],

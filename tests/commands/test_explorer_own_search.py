@@ -108,8 +108,8 @@ def test_it_is_accessible_and_fits(own: Page, width: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--per-stage",), "--per-stage goes with a MODEL"),
-        (("torch.nn:ReLU", "--input", "1,3", "--alpha", "1/2"), "--alpha goes with --per-stage"),
+        (("--per-stage",), "--per-stage needs a MODEL"),
+        (("torch.nn:ReLU", "--input", "1,3", "--alpha", "1/2"), "--alpha needs --per-stage"),
         (("torch.nn:Linear(3, 2)", "--input", "1,3", "--symbols", "n,_", "--per-stage"),
          "no convolution of torch.nn:Linear(3, 2) can become an octave layer: it has none"),
     ],

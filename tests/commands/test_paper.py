@@ -243,5 +243,5 @@ def test_a_record_that_contradicts_itself_makes_no_page(pwoct_cost: Run, tmp_pat
 def test_a_page_needs_records(pwoct_cost: Run, option: str, tmp_path: Path) -> None:
     ran = pwoct_cost("paper", option, "page.md")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("pwoct-cost: error: no records in docs/records, which is no folder")
+    assert ran.err.startswith("pwoct-cost: error: no records in docs/records, which is not a folder")
     assert not (tmp_path / "page.md").exists()

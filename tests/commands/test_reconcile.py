@@ -47,7 +47,7 @@ def test_one_reading_gives_a_count_and_the_parameters_beside_it(pwoct_cost: Run)
 def test_a_count_with_decimals_has_a_prefix(pwoct_cost: Run, claim: tuple[str, ...]) -> None:
     ran = pwoct_cost("reconcile", "resnet20", *claim)
     assert ran.code == 2
-    assert f"has a prefix, as in 4.12G or 300.5M, got {claim[-1]}\n" in ran.err
+    assert f"needs a prefix, as in 4.12G or 300.5M, got {claim[-1]}\n" in ran.err
 
 
 def test_what_all_readings_share_is_no_column(pwoct_cost: Run) -> None:

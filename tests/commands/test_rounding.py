@@ -39,6 +39,6 @@ def test_whole_sizes_need_no_word(pwoct_cost: Run, arguments: tuple[str, ...]) -
 def test_of_many_networks_the_number_is_said(pwoct_cost: Run) -> None:
     run = pwoct_cost("sweep", "--model", "resnet8", "--alpha", "0,1/5,1/4", "--paths", "LL")
     assert (
-        "pwoct-cost: warning: sizes were rounded in 1 of 3 networks; `pwoct-cost` for one says where"
+        "pwoct-cost: warning: sizes were rounded in 1 of 3 networks; `pwoct-cost` on one shows where"
         in run.err
     )

@@ -70,7 +70,7 @@ def test_unfinished_runs_are_passed_over_unless_named(pwoct_cost, records):
     [
         (("--check", "{}", "mine"), "--check takes no runs, no --plot and no --record"),
         (("--check", "{}"), "no records in {}"),
-        (("--check", "{}/none"), "no records in {}/none, which is no folder"),
+        (("--check", "{}/none"), "no records in {}/none, which is not a folder"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, pwoct_cost, tmp_path):

@@ -72,11 +72,11 @@ def test_the_rules_of_the_conversion_are_in_the_names(net: str, pwoct_cost: Run)
     ("arguments", "message"),
     [
         ((), "needs an input: --input 1,3,224,224"),
-        (("--input", "1,3,8,8", "--size", "16"), "--size goes with built-in networks, not with one of your"),
-        (("--input", "1,3,8,8", "--max-bytes", "1M"), "--max-bytes goes with built-in networks"),
+        (("--input", "1,3,8,8", "--size", "16"), "--size applies to built-in networks, not to one of your"),
+        (("--input", "1,3,8,8", "--max-bytes", "1M"), "--max-bytes applies to built-in networks"),
         (
             ("--input", "1,3,8,8", "--minimise", "bytes"),
-            "params, macs, activations, flops are known, got by",
+            "has only params, macs, activations, flops, got by",
         ),
         (("--input", "1,3,8,8", "--width-rule", "in,out"), "searched with one width rule, got in, out"),
         (("--input", "1,3,8,8", "--stages", "a.*"), "error: stages are resolution, modules or patterns of"),

@@ -109,7 +109,7 @@ def test_without_data_the_ways_to_get_some_are_said(pwoct_cost, tmp_path, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     run = pwoct_cost("train", "--runs", str(tmp_path / "runs"))
     assert run.code == 4
-    assert "run `pwoct-cost data fetch`, or give --data DIR; or take --dataset synthetic" in run.err
+    assert "run `pwoct-cost data fetch`, or give --data DIR; or use --dataset synthetic" in run.err
 
 
 def test_damaged_data_are_code_4(pwoct_cost, tmp_path):

@@ -126,7 +126,7 @@ def test_the_built_in_networks_take_folders_too(train, tmp_path):
             "net.py:Net",
             ("--alpha", "1/4"),
             2,
-            "model: alpha goes with built-in networks; the name of net.py:",
+            "model: alpha applies to built-in networks; the name of net.py:",
         ),
         ("net.py:None", (), 2, "net.py has no None; it has Net"),
         ("net.onnx", (), 2, "net.onnx is a network without weights to train: name the code"),

@@ -123,7 +123,7 @@ def _faults(run: Any, least: Any, facts: Any, worlds: Any, rounded: Any) -> Any:
     yield from (f"{t} does not follow" for t, step in run["conditions"] if not holds(read(t), step, domain))
     texts = json.dumps([facts, worlds, rounded, [row[2:] for row in run["compared"]]])
     names = {*findall(r"[^\W\d]\w*\b(?!\()", texts)}  # of whatever is not called
-    yield from (f"{name} is no size of the domain" for name in sorted(names - {*least}))
+    yield from (f"{name} is not a size of the domain" for name in sorted(names - {*least}))
     same = [s - e for world in domain[2] for s, e in world.items()]
     same += [sp.floor(read(quotient)) - read(s) for quotient, s in rounded]
     yield from _unequal(run, [*domain[1], *same, *(-e for e in same), *(s - k for s, k in low.items())])

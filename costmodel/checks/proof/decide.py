@@ -1,17 +1,17 @@
-"""Decide whether a condition holds for all sizes of a domain, in a class in which that is really decided.
+"""Decide whether a condition holds for all sizes of a domain, for a restricted class of conditions.
 
-The class that is decided: relations between polynomials with whole coefficients in whole numbers, besides
-floor, ceiling and Mod by constants, Max and Min, And, Or and Not. The steps:
+The class: relations between polynomials with integer coefficients in integers, with floor, ceiling and Mod by
+constants, Max and Min, And, Or and Not. The steps:
 
-* residues: floor, ceiling and Mod by constants go away when each size x in them is written m q + r;
-* quotients: a nonnegative number by a positive one, rounded down, is some nonnegative number;
-* choices: Max and Min are each of their arguments in turn, with that it is the largest as a fact;
-* a polynomial is at least 0 where, with every size written as its least value plus a rest, no coefficient is
-  negative; or where it exceeds a fact of the domain by such a polynomial;
-* a polynomial differs from 0 where it is at least 1, at most -1, or no multiple of what divides its other
-  terms.
+* residues: to eliminate floor, ceiling and Mod by a constant m, each size x in them is written m q + r;
+* quotients: a nonnegative number divided by a positive one and rounded down is some nonnegative integer;
+* choices: Max and Min are replaced by each argument in turn, with the fact that it is the largest (smallest);
+* a polynomial is at least 0 if no coefficient is negative once every size is written as its least value plus
+  a nonnegative remainder; or if it exceeds a fact of the domain by such a polynomial;
+* a polynomial differs from 0 if it is at least 1 or at most -1, or if its constant term is not a multiple of
+  the greatest common divisor of its other coefficients.
 
-Every step is sound by itself. The procedure is not complete: what it refuses may still be true.
+Every step is sound by itself. The procedure is not complete: it may reject a condition that is true.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.proof.polynomials import minus, no_negative_term, terms
 from costmodel.checks.proof.quotients import whole_quotient
 
-MACHINE = 2**62  # the tracer compares sizes with the largest number of a machine: no theorem is about others
+MACHINE = 2**62  # the tracer compares sizes with the largest machine integer: no theorem covers larger ones
 MOST_CASES = 4096
 ROUNDING = (sp.floor, sp.ceiling, sp.Mod)
 LEAST = 2
@@ -50,7 +50,7 @@ class _Setting:
 
     def shifted(self, new: Mapping[sp.Symbol, sp.Expr], least: Mapping[sp.Symbol, int]) -> _Setting:
         facts = tuple(sp.expand(fact.subs(new, simultaneous=True)) for fact in self.facts)
-        # What a world says of a size that is now written otherwise, it does not say any more.
+        # Drop worlds that mention a size which is now written in other symbols.
         worlds = tuple(w for w in self.worlds if not set(new) & {*w, *sp.Tuple(*w.values()).free_symbols})
         return replace(self, least={**self.least, **least}, facts=facts, worlds=worlds)
 
@@ -76,7 +76,7 @@ def decide(condition: sp.Basic, domain: SizeDomain) -> Step:
     """
     unknown = sorted(map(str, condition.free_symbols - set(domain.least)))
     if unknown:
-        raise UndecidedError(f"{', '.join(unknown)} is none of the theorem's sizes")
+        raise UndecidedError(f"the theorem has no size {', '.join(unknown)}")
     if any(symbol.is_integer is not True for symbol in condition.free_symbols):
         raise UndecidedError("a symbol is not known to be a whole number")
     return _holds(condition, _Setting(domain.least, domain.facts, domain.worlds))
@@ -99,7 +99,7 @@ def _holds(condition: sp.Basic, setting: _Setting) -> Step:
         return _any(condition, setting)
     if isinstance(condition, Relational):
         return _relation(condition, setting)
-    raise UndecidedError(f"{type(condition).__name__} is not a relation that is decided")
+    raise UndecidedError(f"{type(condition).__name__} is not a relation that can be decided")
 
 
 def _any(condition: sp.Or, setting: _Setting) -> Step:
@@ -176,7 +176,7 @@ def _value(atom: sp.Basic, new: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
 def _whole(quotient: sp.Expr) -> sp.Expr:
     whole = whole_quotient(quotient)
     if whole is None:
-        raise UndecidedError(f"floor({quotient}) stays")
+        raise UndecidedError(f"floor({quotient}) cannot be eliminated")
     return whole
 
 
@@ -260,7 +260,7 @@ def _differs(difference: sp.Expr, condition: sp.Basic, setting: _Setting) -> Ste
 
 
 def _cleared(difference: sp.Expr) -> sp.Expr:
-    """Return the difference times what its coefficients have to be multiplied with to be whole."""
+    """Return the difference multiplied by the least common denominator of its coefficients."""
     terms = [term.as_coeff_Mul()[0] for term in sp.Add.make_args(difference)]
     if not all(coefficient.is_Rational for coefficient in terms):
         raise UndecidedError(f"{difference}: a coefficient is not a ratio")

@@ -52,9 +52,9 @@ def minus(a: Terms, b: Terms) -> Terms:
 
 
 def no_negative_term(polynomial: Terms, least: Mapping[sp.Symbol, int]) -> bool:
-    """Return whether no coefficient is negative, with each symbol written as its least value plus a rest.
+    """Return whether no coefficient is negative, each symbol being its least value plus a remainder.
 
-    A polynomial of which that is true is at least 0 from the least values on.
+    Such a polynomial is at least 0 if every symbol is at least its least value.
 
     >>> x, y = sp.symbols("x y", integer=True)
     >>> no_negative_term({((x, 2),): Fraction(1), (): Fraction(-4)}, {x: 2})
@@ -64,7 +64,7 @@ def no_negative_term(polynomial: Terms, least: Mapping[sp.Symbol, int]) -> bool:
     """
     if any(symbol not in least for powers in polynomial for symbol, _ in powers):
         return False
-    if _value(polynomial, least) < 0:  # the constant term, where all the rests are 0
+    if _value(polynomial, least) < 0:  # the constant term, where all remainders are 0
         return False
     shifted: dict[Powers, Fraction] = {}
     for powers, coefficient in polynomial.items():

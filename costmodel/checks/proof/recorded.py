@@ -60,9 +60,9 @@ class SizeRecord:
 class Recorded:
     """A whole number: an expression, its value in the sample, and the record of what is asked of it.
 
-    It answers `isinstance(..., int)` with yes, so that it takes the branch for numbers. It is not a subclass
-    of `int`: C code would read the sample out of one unseen, but asks a stranger for its index, which is
-    recorded.
+    `isinstance(..., int)` is true of it, so that code takes the branch for integers. It is not a subclass of
+    `int`: C code would read the sample out of one unnoticed, but calls `__index__` on any other object, which
+    is recorded.
     """
 
     __slots__ = ("expr", "record", "value")

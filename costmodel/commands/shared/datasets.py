@@ -63,6 +63,6 @@ def data_folder(name: str, where: Path | None) -> Path | None:
         if not (where / ARCHIVE).is_file():
             raise DataError(
                 "CIFAR-10 was not found: run `pwoct-cost data fetch`, or give --data DIR; "
-                "or take --dataset synthetic, which needs no data"
+                "or use --dataset synthetic, which needs no data"
             )
     return where

@@ -17,7 +17,7 @@ PRESENTATION = frozenset(
 )
 
 
-_OF_SEVERAL = {"does": "do", "goes": "go", "applies": "apply"}  # verbs, as several options have them
+_OF_SEVERAL = {"does": "do", "needs": "need", "applies": "apply"}  # verbs, as several options have them
 
 
 @dataclass(frozen=True)

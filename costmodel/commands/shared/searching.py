@@ -182,4 +182,4 @@ def show_front(
 
 def without_built_in(question: Question) -> Question:
     """Reject options that apply only to built-in networks."""
-    return question.without("goes with built-in networks, not with one of your own", BUILT_IN)
+    return question.without("applies to built-in networks, not to one of your own", BUILT_IN)

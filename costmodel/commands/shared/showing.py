@@ -48,7 +48,7 @@ def warn_about(nets: Sequence[ResNetDesign]) -> None:
     if len(nets) == 1:
         warn(notes[0])
     elif rounded := sum(map(bool, notes)):
-        warn([f"sizes were rounded in {rounded} of {len(nets)} networks; `pwoct-cost` for one says where"])
+        warn([f"sizes were rounded in {rounded} of {len(nets)} networks; `pwoct-cost` on one shows where"])
 
 
 def show(

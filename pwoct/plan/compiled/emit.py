@@ -37,7 +37,7 @@ RELU = Function("relu")
 
 
 class Emitter:
-    """Records the nodes of a graph in order; those that are part of another operation with it.
+    """Records the nodes of a graph in order; a node that is part of another operation is recorded with it.
 
     Args:
         recorder: what records their operations.

@@ -136,6 +136,6 @@ def filters_of(convolution: nn.Conv2d, channels: int) -> Filters:
     if not isinstance(convolution.weight, nn.Parameter):
         raise ValueError(f"{NEEDS} weights that are parameters themselves, got {convolution}")
     if convolution.in_channels != channels:
-        raise ValueError(f"{NEEDS} convolutions that fit, got {channels} channels for {convolution}")
+        raise ValueError(f"{NEEDS} convolutions that fit the map, got {channels} channels for {convolution}")
     p, shape = d * (k // 2), (convolution.out_channels, channels, k, k)
     return Filters(0, shape, s, (p, p), d, trains=convolution.weight.requires_grad)

@@ -21,8 +21,8 @@ Affine = tuple[Tensor, Tensor | None]
 Layer = tuple[OctConv, nn.Module | None]  # with the normalisation that follows it
 Merges = Callable[[int, int, int, Size], bool]
 NEEDED_GEOMETRY = (
-    "execution plans need convolutions that keep sizes at stride 1 by zeros around them, "
-    "and one stride and dilation"
+    "execution plans need convolutions that keep the size at stride 1 by zero padding, "
+    "with equal strides and dilations in both directions"
 )
 
 

@@ -78,4 +78,4 @@ def test_a_crash_is_reported(file: Path, model: str, why: str) -> None:
 
 
 def test_a_counter_that_hangs_is_ended(file: Path) -> None:
-    assert fvcore(Job(f"{file}:quiet", INPUTS), timeout=0.01) == "it did not end in time"
+    assert fvcore(Job(f"{file}:quiet", INPUTS), timeout=0.01) == "it did not finish in time"

@@ -93,7 +93,7 @@ def test_masks_whole_numbers_and_networks_by_name(tmp_path: Any) -> None:
 
 def test_a_cost_that_may_depend_on_values_says_so() -> None:
     traced = trace(Branching(CONDITIONS["sum"]), [torch.ones(2, 8)])
-    said = "The cost is that for the values that were given or drawn; others may change it."
+    said = "The cost holds for the values that were given or drawn; other values may change it."
     assert remarks(traced)[0] == said
     assert sentence("net", ["2x8"], traced, parse_total(None, "mac")).endswith(said)
     assert not remarks(trace(nn.Linear(8, 8), [torch.ones(2, 8)]))

@@ -177,11 +177,11 @@ def test_unknown_names_are_refused_with_the_nearest_known_one(name: str, hint: s
         ),
         (
             {"shortcut": "A", "alpha": ["1/2", "1/2", "1/8"]},
-            "shortcut A .* low branch has 16 channels before stage 3 and 8 after the change; take shortcut B",
+            "shortcut A .* low branch has 16 channels before stage 3 and 8 after the change; use shortcut B",
         ),
         (
             {"shortcut": "A", "alpha": [0, "1/2", "1/2"]},
-            "shortcut A .* the low branch has 0 channels before stage 2 and 16 after the change; take .*",
+            "shortcut A .* the low branch has 0 channels before stage 2 and 16 after the change; use .*",
         ),
         ({"shortcut": "A", "alpha": "1/2", "depth": 8}, "shortcut A .* 16 channels before stage 3 and 0 .*"),
     ],

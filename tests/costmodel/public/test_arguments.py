@@ -158,7 +158,7 @@ def test_a_lone_tensor_is_one_input() -> None:
     x = torch.zeros(1, 3, 8, 8)
     assert costmodel.trace(FLAT, x).total() == costmodel.trace(FLAT, [x]).total()
     assert costmodel.verify(FLAT, x).verdict == "agrees"
-    with pytest.raises(ValueError, match="a network that is named takes size and batch, no inputs"):
+    with pytest.raises(ValueError, match="a network given by name takes size and batch"):
         costmodel.verify("resnet8", [x])
 
 

@@ -135,7 +135,7 @@ def test_verify_takes_names_and_modules() -> None:
     found = costmodel.verify(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), [zeros(1, 3, 8, 8)])
     assert found.verdict == "agrees"
     assert found.to_dict()["layers"][0]["macs"] == 9 * 3 * 4 * 6 * 6
-    with pytest.raises(ValueError, match=r"^a module that is given takes no options, got alpha$"):
+    with pytest.raises(ValueError, match=r"^an nn.Module takes no options, got alpha$"):
         costmodel.verify(nn.Identity(), alpha=0.5)
 
 

@@ -35,7 +35,7 @@ def test_a_layer_needs_whole_numbers(name: str, value: Any) -> None:
     "make", [lambda size: costmodel.network("resnet20", size=size), lambda size: costmodel.layer(size=size)]
 )
 def test_a_size_is_one_whole_number_or_two(make: Callable[[Any], Any], size: Any) -> None:
-    with pytest.raises(ValueError, match=r"^size must be a whole number, got |^one number is needed, or two"):
+    with pytest.raises(ValueError, match=r"^size must be a whole number, got |^one number, or a pair"):
         make(size)
 
 

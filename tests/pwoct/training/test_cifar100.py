@@ -53,7 +53,7 @@ def test_the_archive_gives_the_same(folder, tmp_path_factory):
     ("name", "content", "message"),
     [
         ("train.bin", b"x", "train.bin must have 92,220 bytes, got 1"),
-        ("test.bin", bytes([0, 100]) * 15370, "test.bin is not a CIFAR-100 file: it has a label 100"),
+        ("test.bin", bytes([0, 100]) * 15370, "not a CIFAR-100 file: labels are below 100, got 100"),
         ("fine_label_names.txt", b"apple bear", "fine_label_names.txt must name 100 classes, got 2"),
     ],
 )

@@ -189,9 +189,9 @@ def test_the_reference_is_taken_where_it_is_asked_for():
     [
         (
             {"model.alpha": "1/4"},
-            "alpha goes with built-in networks; the name of net.py:Net must say everything, such as",
+            "alpha applies to built-in networks; the name of net.py:Net must say everything, such as",
         ),
-        ({"model.width": 8, "model.paths": "HL"}, "paths, width go with built-in networks"),
+        ({"model.width": 8, "model.paths": "HL"}, "paths, width apply to built-in networks"),
         ({"data.dataset": "imagenet"}, "must be cifar10, cifar100, synthetic or folder:DIR, got imagenet"),
         ({"data.dataset": "folder:"}, "must name a folder: folder:DIR"),
         ({"data.image_size": 32}, "image_size applies only to folder:DIR; images of cifar10 have one size"),

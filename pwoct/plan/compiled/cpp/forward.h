@@ -1,5 +1,5 @@
-// The operations of a forward pass, for inference and for training. They are compiled once, in forward.cpp: there is
-// much code in them.
+// The operations of a forward pass, for inference and for training. They are compiled only once, in forward.cpp,
+// since their templates expand to much code.
 
 #pragma once
 

@@ -25,10 +25,10 @@ struct Operation {
                             // filters, the gradient of that output
   int64_t pooled;           // of Winograd's convolution: `output`, averaged over 2 x 2 pixels
   int64_t weight, bias;     // offsets in weights and biases
-  int64_t weight_of_source, weight_of_second; // of gradients of filters that read the second input, and of those
+  int64_t weight_of_source, weight_of_second; // of weight gradients of filters that read the second input, and of those
                             // that make the second output
   int64_t statistics;       // offset in the sums of each block
-  int64_t groups, channels; // groups of input channels (for gradients of filters: input channels); output channels
+  int64_t groups, channels; // groups of input channels (for weight gradients: input channels); output channels
   int64_t height, width;    // of the input
   int64_t out_height, out_width;
   int64_t doubled_height, doubled_width;

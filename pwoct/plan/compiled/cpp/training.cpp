@@ -42,7 +42,7 @@ template <class Type> static int64_t scratch_bytes(const Operation &op) {
   return 0;
 }
 
-// Computes gradients of filters. Returns whether the operation is of that kind.
+// Computes weight gradients. Returns whether the operation is of that kind.
 template <class Type>
 static bool compute_gradients(const Operation &op, const Maps<Type> &maps, typename Type::Scalar *gradients,
                               void *scratch) {

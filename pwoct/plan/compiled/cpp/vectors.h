@@ -14,7 +14,7 @@
 #include <arm_neon.h>
 #endif
 
-// The bytes of a vector, and how many vectors the processor has.
+// The bytes of a vector register, and the number of these registers.
 #if defined(__AVX512F__)
 constexpr int BYTES = 64, REGISTERS = 32;
 #elif defined(__AVX__)

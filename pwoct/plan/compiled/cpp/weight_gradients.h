@@ -1,4 +1,4 @@
-// Gradients of filters: products of maps, summed over all pixels and images of a block.
+// Weight gradients: products of maps, summed over all pixels and images of a block.
 
 #pragma once
 

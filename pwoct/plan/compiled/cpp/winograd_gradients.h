@@ -1,4 +1,4 @@
-// Gradients of 3x3 filters with fewer products: the gradient of G g G' is the sum over tiles and images of
+// Weight gradients of 3x3 convolutions with fewer products: the gradient of G g G' is the sum over tiles and images of
 // (A dy A') * (B' d B), 16 products per pair of channels and tile instead of 36; see winograd.h.
 
 #pragma once

@@ -148,10 +148,10 @@ def _smaller_of_two(run: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (_fact_about_an_unknown_quotient, "quotient_0 is no size of the domain"),
-        (_value_of_an_unknown_quotient, "quotient_0 is no size of the domain"),
-        (partial(_all_macs_are, "unknown"), "unknown is no size of the domain"),
-        (partial(_all_macs_are, "Max"), "Max is no size of the domain"),
+        (_fact_about_an_unknown_quotient, "quotient_0 is not a size of the domain"),
+        (_value_of_an_unknown_quotient, "quotient_0 is not a size of the domain"),
+        (partial(_all_macs_are, "unknown"), "unknown is not a size of the domain"),
+        (partial(_all_macs_are, "Max"), "Max is not a size of the domain"),
         (_no_total, "were counted at no instance"),
         (_layers_by_another_name, "the totals are not the sums of the layers"),
         (_negative_quotient, "floor((n - c_in)/c_in) >= 0 does not follow"),
