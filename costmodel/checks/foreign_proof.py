@@ -64,7 +64,7 @@ def prove_network(
 ) -> NetworkProof:
     """Prove the MACs of a network, whole and by module, in the sizes that have symbols.
 
-    Raises TraceError where the network does not run, ValueError where the symbols do not fit its inputs.
+    Raises TraceError if the network does not run, ValueError where the symbols do not fit its inputs.
 
     >>> import torch
     >>> proof = prove_network(nn.Conv2d(3, 8, 3), [torch.zeros(1, 3, 32, 32)], {0: {0: "n", 2: "h", 3: "w"}})

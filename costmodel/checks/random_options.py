@@ -33,7 +33,7 @@ BETAS = tuple(Fraction(twice, 2) for twice in (2, 3, 4, 5, 6, 8, 10))
 def draws(points: int, each: int = 1) -> Iterator[list[None]]:
     """Yield, once per `each` draws, a list to which an accepted point is added, until there are enough.
 
-    Raises ValueError where hardly any options fit.
+    Raises ValueError if hardly any options fit.
     """
     found: list[None] = []
     for _ in range(MOST_DRAWS * points // each):
@@ -85,7 +85,7 @@ def grouped_options(chosen: random.Random, groups: tuple[int, ...]) -> dict[str,
 def layer_of(options: Mapping[str, Any], image: Pair, batch: int) -> Layer:
     """Return the layer of the formulas.
 
-    Raises ValueError where options do not fit one another; its operators may, too.
+    Raises ValueError if options do not fit one another; its operators may, too.
     """
     named = {"kernel" if name == "kernel_size" else name: value for name, value in options.items()}
     named["paths"] = frozenset(options.get("paths", ()))

@@ -78,7 +78,7 @@ class _WholeNumbers(JavascriptCodePrinter):  # type: ignore[misc]  # sympy has n
 def javascript(formula: Size) -> str:
     """Return a formula as JavaScript.
 
-    Raises ValueError where it holds a quotient that is not rounded.
+    Raises ValueError if it holds a quotient that is not rounded.
 
     >>> javascript(9*m**2 + m*sp.ceiling(h/2))
     '9*m*m + m*ceilDiv(h, 2)'

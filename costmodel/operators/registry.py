@@ -222,7 +222,7 @@ _REGISTRY: dict[str, OperatorEntry] = {}
 def register(entry: OperatorEntry) -> OperatorEntry:
     """Register an operator for the command line and the explanations.
 
-    Raises ValueError where there is one of that name.
+    Raises ValueError if there is one of that name.
     """
     if entry.name in _REGISTRY:
         raise ValueError(f"there is already an operator {entry.name}")
@@ -252,7 +252,7 @@ def layer_kinds() -> tuple[str, ...]:
 def operator(name: str) -> OperatorEntry:
     """Return an operator.
 
-    Raises ValueError where there is none of that name.
+    Raises ValueError if there is none of that name.
 
     >>> operator("pointwise").formulas()["pointwise"].formula("params")
     'c_in*c_out'
@@ -265,7 +265,7 @@ def operator(name: str) -> OperatorEntry:
 def layer_cost(kind: str, layer: Layer) -> Cost:
     """Return the cost of a layer of a kind.
 
-    Raises ValueError where the kind is unknown or cannot have these sizes.
+    Raises ValueError if the kind is unknown or cannot have these sizes.
 
     >>> layer_cost("standard", Layer()).weights
     2304

@@ -23,7 +23,7 @@ class SpatialLayer:
     """A convolution (batch, c_in, *size) -> (batch, c_out, *output) in as many dimensions as `size` has.
 
     Without a padding, the one that keeps the size at stride 1 is meant. A transposed convolution spreads each
-    input element over the output; `output_padding` adds to the output's size there. Raises ValueError where a
+    input element over the output; `output_padding` adds to the output's size there. Raises ValueError if a
     size is not positive, the dimensions differ, or the groups do not divide the channels.
     """
 
@@ -57,7 +57,7 @@ class SpatialLayer:
 
     @property
     def output(self) -> Sides:
-        """The output's size. Raises ValueError where the kernel does not fit."""
+        """The output's size. Raises ValueError if the kernel does not fit."""
         paddings = self.padding or tuple(same_padding(k, self.dilation) for k in self.kernel)
         if self.transposed:
             return self._spread(paddings)

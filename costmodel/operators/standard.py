@@ -22,7 +22,7 @@ from costmodel.sizes import (
 def same_padding(kernel: int, dilation: int = 1) -> int:
     """Return the padding on each side that keeps a size at stride 1.
 
-    Raises ValueError where none does, that is where dilation (kernel - 1) is odd.
+    Raises ValueError if none does, that is where dilation (kernel - 1) is odd.
 
     >>> same_padding(3), same_padding(3, dilation=2)
     (1, 2)
@@ -42,7 +42,7 @@ def output_size(
     """Return the output size of a convolution along one axis.
 
     Without `padding`, the one that keeps the size at stride 1 is meant: ceil(size / stride).
-    Raises ValueError where the kernel does not fit.
+    Raises ValueError if the kernel does not fit.
 
     >>> output_size(32, 3, stride=2), output_size(32, 5, padding=0)
     (16, 28)
@@ -76,7 +76,7 @@ def convolution(
     """Return the cost of a convolution (batch, c_in, h, w) -> (batch, c_out, h', w').
 
     `size` is the input's (h, w). `input_grad=False` is for a network's first layer, whose input needs no
-    gradient. Raises ValueError where a size is not positive, groups do not divide the channels, or the
+    gradient. Raises ValueError if a size is not positive, groups do not divide the channels, or the
     kernel does not fit.
 
     Source: section 3.1 of Inoue and Gotoh: parameters k^2 c f, cost k^2 c w^2 f.

@@ -23,7 +23,7 @@ OURS = "5"  # the statements that the paper does not make
 def accuracy_page(paper: Paper, records: Sequence[Record]) -> str:
     """Return the page in Markdown.
 
-    Raises ValueError where two records are of one network with one seed.
+    Raises ValueError if two records are of one network with one seed.
     """
     measured = StudyResults(paper, records)
     template = (files("costmodel.paper") / "accuracies.md").read_text(encoding="utf-8")

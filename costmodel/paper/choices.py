@@ -60,7 +60,7 @@ class Choices:
     def cheapest(self, params: int, alpha: Fraction | None = None) -> PricedChoice:
         """Return the configuration with the fewest MACs among those of equal parameters, at any or one alpha.
 
-        Equal means: no more, and at most 2 % fewer. Every bottleneck saves. Raises ValueError where none is.
+        Equal means: no more, and at most 2 % fewer. Every bottleneck saves. Raises ValueError if none is.
         """
         least = params * (1 - TOLERANCE)
         equal = [

@@ -102,7 +102,7 @@ class Accuracy:
 def read_records(folders: Iterable[Path]) -> list[Record]:
     """Return the records in folders: result.json in the folders of runs, and *.json directly inside.
 
-    A run that is found twice counts once. Raises ValueError where a file is not a record.
+    A run that is found twice counts once. Raises ValueError if a file is not a record.
     """
     found = [record for folder in folders for path in _files(folder) for record in _read(path)]
     return list(dict.fromkeys(found))

@@ -74,7 +74,7 @@ class Search:
     def best_with(self, **fixed: Any) -> int:
         """Return the most cells that a reading with these values of axes matches.
 
-        Raises ValueError where no reading has them.
+        Raises ValueError if no reading has them.
         """
         where = self._where(**fixed)
         if not where.any():

@@ -80,7 +80,7 @@ def predict(observed: Seen, counter: Rules) -> Prediction:
 
     The terms' amounts add up to the difference of the totals, to the last unit.
 
-    Raises NoPriceError where a rule has no price for what it meets, or the counter is known to fail, and
+    Raises NoPriceError if a rule has no price for what it meets, or the counter is known to fail, and
     ValueError where objects stand for tensors, and it is not known what the counter sees of them.
     """
     if observed.stand_ins and not counter.stand_ins:

@@ -44,7 +44,7 @@ def observe_exported(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str,
 
     A network that comes from a file is that file. Any other needs its weights: it is exported.
 
-    Raises ValueError where it can't be exported, and MissingLibraryError without onnx.
+    Raises ValueError if it can't be exported, and MissingLibraryError without onnx.
     """
     if isinstance(model, OnnxNetwork):
         return observe(model, args, kwargs)
@@ -61,7 +61,7 @@ def observe_exported(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str,
 def predict_exported(observed: Seen, exported: Seen, counter: Rules) -> Prediction:
     """Return what a counter says of a network's file, with the terms by which it differs from our MACs.
 
-    Raises ValueError where a rule meets shapes that it has no price for.
+    Raises ValueError if a rule meets shapes that it has no price for.
     """
     found = predict(_in_place(exported, observed), counter)
     ours = observed.macs * counter.macs_per_unit
@@ -100,7 +100,7 @@ def predict_alone(
 ) -> tuple[Seen, Prediction]:
     """Run a module, or the file that it is exported to, and return what ran and what a counter says of it.
 
-    Raises ValueError where it does not run, can't be exported, or has no price.
+    Raises ValueError if it does not run, can't be exported, or has no price.
     """
     observed = observe(model, args, kwargs)
     if not counter.reads_files:

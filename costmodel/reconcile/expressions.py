@@ -228,7 +228,7 @@ class Names(dict[str, Any]):
 def compiled(text: str) -> CodeType:
     """Return an expression ready to evaluate.
 
-    Raises ValueError where it is more than arithmetic.
+    Raises ValueError if it is more than arithmetic.
     """
     tree = ast.parse(text, mode="eval")
     wrong = [node for node in ast.walk(tree) if not isinstance(node, _ALLOWED)]

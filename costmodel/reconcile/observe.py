@@ -79,7 +79,7 @@ def observe(
     With `written_out`, attention that is one operator runs as products of matrices and a softmax, as most
     networks wrote it before torch 2.0.
 
-    Raises ValueError where it does not run.
+    Raises ValueError if it does not run.
     """
     try:
         try:

@@ -58,7 +58,7 @@ class Found:
     def spread(self, most: int) -> list[int]:
         """Return at most `most` positions, evenly spread over the front, including its ends.
 
-        Raises ValueError where it is not at least 1.
+        Raises ValueError if it is not at least 1.
         """
         return spread(len(self), most)
 
@@ -66,7 +66,7 @@ class Found:
 def spread(count: int, most: int) -> list[int]:
     """Return at most `most` of `count` positions, evenly spread, including the ends.
 
-    Raises ValueError where it is not at least 1.
+    Raises ValueError if it is not at least 1.
     """
     if most < 1:
         raise ValueError(f"at least 1 row must be shown, got {most}")
@@ -90,7 +90,7 @@ def search(
 
     Coordinates are parameters, MACs, whatever has a budget, and what is to be minimised or maximised besides:
     also the width and the depth of the networks. A latency, in nanoseconds, is predicted for a machine and
-    the dtype. Raises NothingFitsError where nothing fits, and ValueError where a quantity is unknown.
+    the dtype. Raises NothingFitsError if nothing fits, and ValueError where a quantity is unknown.
 
     >>> from costmodel.search.space import space
     >>> found = search(space(alphas=[0, "1/4"]), {"macs": 40_000_000})
@@ -112,7 +112,7 @@ def search(
 def limit_of(name: str, budget: Fraction | int) -> int:
     """Return the most of a quantity: counts are whole, so it is the budget, rounded down.
 
-    Raises ValueError where the quantity is unknown or has no budget, or the budget is not positive.
+    Raises ValueError if the quantity is unknown or has no budget, or the budget is not positive.
     """
     heading_of(name)  # refuses unknown names
     if name in STRUCTURE:

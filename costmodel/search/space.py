@@ -145,7 +145,7 @@ def space(
     """Return a space; duplicate values count once.
 
     Constraints: `keep-hh` (and so on) for a path that is never a bottleneck; `same-alpha`, `same-beta`,
-    `same-paths` for what all stages share, where they may differ. Raises ValueError where a value is outside
+    `same-paths` for what all stages share, where they may differ. Raises ValueError if a value is outside
     its range, a constraint is unknown, or nothing is left.
 
     >>> space(alphas=[0, "1/4"], betas=[2, 4], per_stage=True, constraints=["keep-hh"]).size

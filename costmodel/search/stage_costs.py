@@ -30,7 +30,7 @@ from costmodel.speed.roofline import Machine
 class Measures:
     """The quantities asked for, in the order of the coordinates; those in `maximise` are maximised.
 
-    A latency needs a machine to predict it for. Raises ValueError where a quantity is unknown.
+    A latency needs a machine to predict it for. Raises ValueError if a quantity is unknown.
     """
 
     names: tuple[str, ...]
@@ -103,7 +103,7 @@ class Tables(NamedTuple):
 def tables(space: Space, depth: int, width_rule: str, measures: Measures) -> Tables:
     """Return the costs of all choices of all stages, for one depth and width rule.
 
-    Raises ValueError where a network's count might exceed 64 bits, and where sizes would depend on more than
+    Raises ValueError if a network's count might exceed 64 bits, and where sizes would depend on more than
     the alpha before: a stage of alpha 1 has no high branch to keep an odd size.
     """
     _check_sizes(space)

@@ -72,7 +72,7 @@ def follows(condition: sp.Basic, domain: SizeDomain | None = None) -> bool:
 def decide(condition: sp.Basic, domain: SizeDomain) -> Step:
     """Return the steps by which a condition follows from a domain.
 
-    Raises UndecidedError where it does not follow by these steps, or lies outside the class.
+    Raises UndecidedError if it does not follow by these steps, or lies outside the class.
     """
     unknown = sorted(map(str, condition.free_symbols - set(domain.least)))
     if unknown:

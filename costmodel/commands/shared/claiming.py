@@ -25,7 +25,7 @@ OTHER_SIZE = 2  # steps that a reading costs more if its input was not given
 def observed_on(found: NetworkOnInputs, **form: Any) -> Seen:
     """Return what runs when a network is called on its inputs, perhaps in another form (`observe`).
 
-    Raises ValueError where it does not run.
+    Raises ValueError if it does not run.
     """
     from costmodel.reconcile.observe import observe
 
