@@ -22,7 +22,7 @@ from typing import Any
 
 import sympy as sp
 
-from costmodel.sizes import Size, whole
+from costmodel.sizes import Size, check_choice, whole
 
 DTYPE_BYTES: Mapping[str, int] = {
     "float64": 8,
@@ -165,8 +165,7 @@ class Cost:
         return str(sp.latex(self._factored(quantity)))
 
     def _factored(self, quantity: str) -> sp.Expr:
-        if quantity not in (known := dict.fromkeys((*_SUMS, *QUANTITIES))):
-            raise ValueError(f"quantity must be one of {', '.join(known)}, got {quantity}")
+        check_choice("quantity", quantity, dict.fromkeys((*_SUMS, *QUANTITIES)))
         return sp.factor_terms(getattr(self, quantity))
 
 
@@ -188,6 +187,5 @@ def dtype_bytes(dtype: str) -> int:
     >>> dtype_bytes("bfloat16")
     2
     """
-    if dtype not in DTYPE_BYTES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPE_BYTES)}, got {dtype}")
+    check_choice("dtype", dtype, DTYPE_BYTES)
     return DTYPE_BYTES[dtype]

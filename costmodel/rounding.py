@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from costmodel.sizes import Size
+from costmodel.sizes import Size, check_choice
 
 RatioLike: TypeAlias = Fraction | float | str
 
@@ -79,8 +79,7 @@ def unrounded_hidden(
     c_in: Size, c_out: Size, beta: Fraction | sp.Expr, rule: str = "out"
 ) -> Fraction | sp.Expr:
     """Return the width of a bottleneck before rounding: c_out / beta, or that of another width rule."""
-    if rule not in WIDTH_RULES:
-        raise ValueError(f"width rule must be one of {', '.join(WIDTH_RULES)}, got {rule}")
+    check_choice("width rule", rule, WIDTH_RULES)
     twice = WIDTH_RULES[rule](c_in, c_out)
     return (
         Fraction(twice) / (2 * beta)

@@ -28,6 +28,7 @@ from costmodel.commands.shared.vocabulary import option
 from costmodel.paper import selection
 from costmodel.paper.printed import read_paper
 from costmodel.report import Column, Table, counted
+from costmodel.sizes import check_choice
 
 if TYPE_CHECKING:
     from pwoct.training.data import Dataset
@@ -152,8 +153,7 @@ def _on_cluster(
 
 
 def _table(name: str) -> int:
-    if name not in TABLES:
-        raise ValueError(f"table must be one of {', '.join(TABLES)}, got {name}")
+    check_choice("table", name, TABLES)
     return TABLES[name]
 
 

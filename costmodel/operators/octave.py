@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from costmodel.convention import Cost
 from costmodel.operators.recorder import FeatureMap, OctaveMap, Recorder, cost_of
-from costmodel.sizes import Pair, Size, ceil_div, check_sizes, pair
+from costmodel.sizes import Pair, Size, ceil_div, check_choice, check_sizes, pair
 
 PATHS = ("HH", "HL", "LH", "LL")
 STRIDE_RULES = ("A", "B", "C")
@@ -209,8 +209,7 @@ def _check_kernel(kernel: Pair) -> None:
 
 
 def _check_stride(rule: str, stride: Size) -> None:
-    if rule not in STRIDE_RULES:
-        raise ValueError(f"stride rule must be one of {', '.join(STRIDE_RULES)}, got {rule}")
+    check_choice("stride rule", rule, STRIDE_RULES)
     if rule == "A" and stride not in (1, 2):
         raise ValueError(f"stride rule A needs a stride of 1 or 2, got {stride}")
 

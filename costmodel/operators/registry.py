@@ -28,7 +28,7 @@ from costmodel.operators.layer import (
 from costmodel.operators.octave import PATHS
 from costmodel.operators.pointwise import linear, pointwise
 from costmodel.operators.standard import convolution
-from costmodel.sizes import Pair, Size
+from costmodel.sizes import Pair, Size, check_choice
 
 c_in, c_out, groups, multiplier, channels, batch = sp.symbols(
     "c_in c_out g q c b", positive=True, integer=True
@@ -257,8 +257,7 @@ def operator(name: str) -> OperatorEntry:
     >>> operator("pointwise").formulas()["pointwise"].formula("params")
     'c_in*c_out'
     """
-    if name not in _REGISTRY:
-        raise ValueError(f"operator must be one of {', '.join(_REGISTRY)}, got {name}")
+    check_choice("operator", name, _REGISTRY)
     return _REGISTRY[name]
 
 
@@ -270,9 +269,9 @@ def layer_cost(kind: str, layer: Layer) -> Cost:
     >>> layer_cost("standard", Layer()).weights
     2304
     """
-    cost = _REGISTRY[kind].layer if kind in _REGISTRY else None
-    if cost is None:
-        raise ValueError(f"op must be one of {', '.join(layer_kinds())}, got {kind}")
+    check_choice("op", kind, layer_kinds())
+    cost = _REGISTRY[kind].layer
+    assert cost is not None  # or it would be no kind of layer
     return cost(layer)
 
 

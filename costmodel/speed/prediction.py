@@ -8,6 +8,7 @@ from math import exp, log
 
 from costmodel.networks.network import layers
 from costmodel.operators.recorder import Operator
+from costmodel.sizes import check_choice
 from costmodel.speed.folding import folded_layers, native
 from costmodel.speed.roofline import Machine, estimate
 from costmodel.speed.winograd import layer_by_winograd
@@ -26,8 +27,7 @@ def seconds(
     plan: str = "reference",
 ) -> float:
     """Return how long a network takes by a plan."""
-    if plan not in PLANS:
-        raise ValueError(f"plan must be one of {', '.join(PLANS)}, got {plan}")
+    check_choice("plan", plan, PLANS)
     found = list(operators)
     if plan in ("reference", "lean"):
         return sum(estimate(op, machine, dtype, training=training).seconds for op in found)

@@ -9,7 +9,7 @@ from typing import Any
 
 from costmodel.operators.rules import FREE, MULTIPLYING
 from costmodel.report import PARAMS_COLUMN, Column, Table, counted
-from costmodel.sizes import Size
+from costmodel.sizes import Size, check_choice
 from costmodel.tables.counting import PREFIXES
 from costmodel.tables.traced_total import TracedTotal
 from costmodel.tracing.calls import Call, ModuleInfo, Trace, element_ops
@@ -118,7 +118,8 @@ def sums_table(
 
     Raises ValueError for an unknown grouping or order.
     """
-    _check(by=(by, GROUPS), sort=(sort, SORTS))
+    check_choice("by", by, GROUPS)
+    check_choice("sort", sort, SORTS)
     whole = choice.work(trace.calls)
     rows = [row(group, choice, whole) for group in groups(trace, by, depth)]
     key = _SORT_KEYS.get(sort)
@@ -146,12 +147,6 @@ _SORT_KEYS: Mapping[str, str] = {
     "bytes": "bytes",
     "calls": "calls",
 }
-
-
-def _check(**given: tuple[str, Sequence[str]]) -> None:
-    for name, (value, known) in given.items():
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value}")
 
 
 def _title(by: str, depth: int | None, sort: str, shown: int, all_: int) -> str:
