@@ -36,12 +36,12 @@ def parse_counts(text: str) -> frozenset[str]:
 
 def counted_params(operators: Iterable[Operator], counts: Collection[str] = PARAMS) -> Size:
     """Return the parameters of the chosen parts, trainable or frozen."""
-    return sum(_params(operator.cost, _kernel_part(operator), counts) for operator in operators)
+    return sum(_params(operator.cost, _weights_part(operator), counts) for operator in operators)
 
 
 def counted_macs(operators: Iterable[Operator], counts: Collection[str] = WORK) -> Size:
     """Return the MACs of the chosen parts: convolutions, linear layers, shortcut convolutions."""
-    return sum(operator.cost.macs for operator in operators if _kernel_part(operator) in counts)
+    return sum(operator.cost.macs for operator in operators if _weights_part(operator) in counts)
 
 
 def counted_element_ops(operators: Iterable[Operator], counts: Collection[str] = WORK) -> Size:
@@ -127,13 +127,13 @@ class Totals:
         }
 
 
-def _kernel_part(operator: Operator) -> str:
+def _weights_part(operator: Operator) -> str:
     return "shortcut" if operator.part == "conv" and operator.place.role == "shortcut" else operator.part
 
 
 def _params(cost: Cost, part: str, counts: Collection[str]) -> Size:
-    kernel = cost.weights if part in counts else 0
-    return kernel + (cost.biases if "bias" in counts else 0) + (cost.bn_weights if "bn" in counts else 0)
+    weights = cost.weights if part in counts else 0
+    return weights + (cost.biases if "bias" in counts else 0) + (cost.bn_weights if "bn" in counts else 0)
 
 
 def _element_ops(cost: Cost, counts: Collection[str]) -> Size:

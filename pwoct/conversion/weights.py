@@ -31,22 +31,22 @@ def carry(layer: ConvertedConv, conv: nn.Conv2d) -> Carried:
     lost: dict[str, float] = {}
     norms: dict[str, float] = {}
     for name, path in layer.named_children():
-        kernel = _kernel_of_path(layer, conv.weight, name.upper())
+        weight = _weight_of_path(layer, conv.weight, name.upper())
         if isinstance(path, nn.Conv2d):
-            path.weight.copy_(kernel)
+            path.weight.copy_(weight)
         elif isinstance(path, Bottleneck):
-            lost[name.upper()] = low_rank_(path, kernel)
-            norms[name.upper()] = _norm(kernel)
+            lost[name.upper()] = low_rank_(path, weight)
+            norms[name.upper()] = _norm(weight)
         _carry_bias(layer, conv, name, path)
     note = "as at stride 1" if lost and spec.stride > 1 else ""
     return Carried(lost, norms, _norm(conv.weight), note)
 
 
-def _norm(kernel: Tensor) -> float:
-    return float(kernel.double().square().sum())
+def _norm(weight: Tensor) -> float:
+    return float(weight.double().square().sum())
 
 
-def _kernel_of_path(layer: ConvertedConv, weight: Tensor, path: str) -> Tensor:
+def _weight_of_path(layer: ConvertedConv, weight: Tensor, path: str) -> Tensor:
     spec = layer.spec
     rows = spec.layout_out.high if path[1] == "H" else spec.layout_out.low
     columns = spec.layout_in.high if path[0] == "H" else spec.layout_in.low
@@ -62,13 +62,13 @@ def _carry_bias(layer: ConvertedConv, conv: nn.Conv2d, name: str, path: nn.Modul
 
 
 @torch.no_grad()
-def low_rank_(path: Bottleneck, kernel: Tensor) -> float:
-    """Set the three convolutions of a path to approximate a kernel; return the lost share of |K|^2.
+def low_rank_(path: Bottleneck, weight: Tensor) -> float:
+    """Set the three convolutions of a path to approximate a weight; return the lost share of |W|^2.
 
-    kernel: K, (c_out, c_in, k, k), of stride 1. The lost share is |K - K'|^2 / |K|^2.
+    weight: W, (c_out, c_in, k, k), of stride 1. The lost share is |W - W'|^2 / |W|^2.
     """
     rank = path.reduce.out_channels
-    exact = kernel.double()
+    exact = weight.double()
     out_basis, in_basis = _bases(exact, rank)
     core = torch.einsum("oikl,om,in->mnkl", exact, out_basis, in_basis)
     path.expand.weight.zero_()
@@ -81,12 +81,12 @@ def low_rank_(path: Bottleneck, kernel: Tensor) -> float:
     return max(0.0, 1 - float(core.square().sum()) / norm) if norm else 0.0
 
 
-def _bases(kernel: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Return orthonormal bases (c_out, m) and (c_in, m) onto which the kernel is projected."""
-    in_basis = _leading(kernel.transpose(0, 1).flatten(1), rank)
+def _bases(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return orthonormal bases (c_out, m) and (c_in, m) onto which the weight is projected."""
+    in_basis = _leading(weight.transpose(0, 1).flatten(1), rank)
     for _ in range(SWEEPS):
-        out_basis = _leading(torch.einsum("oikl,in->onkl", kernel, in_basis).flatten(1), rank)
-        in_basis = _leading(torch.einsum("oikl,om->imkl", kernel, out_basis).flatten(1), rank)
+        out_basis = _leading(torch.einsum("oikl,in->onkl", weight, in_basis).flatten(1), rank)
+        in_basis = _leading(torch.einsum("oikl,om->imkl", weight, out_basis).flatten(1), rank)
     return out_basis, in_basis
 
 

@@ -15,7 +15,7 @@ from pwoct.conversion.checks import check_module
 from pwoct.layout import in_channels_last
 from pwoct.octave import OctConv
 from pwoct.plan.choose import joins_low_paths
-from pwoct.plan.folded.kernels import join_low
+from pwoct.plan.folded.filters import join_low
 from pwoct.plan.inplace import add, rectify
 from pwoct.plan.known import call, is_own, refusal, why_not_known, why_not_known_parts
 from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms

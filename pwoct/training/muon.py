@@ -56,25 +56,25 @@ class Muon(torch.optim.Optimizer):
         return list(torch._foreach_add(gradients, buffers, alpha=momentum))  # type: ignore[arg-type]
 
 
-def orthogonal_all(kernels: list[Tensor]) -> list[Tensor]:
-    """Return approximately the nearest kernels whose matrices have orthonormal rows or columns.
+def orthogonal_all(weights: list[Tensor]) -> list[Tensor]:
+    """Return approximately the nearest weights whose matrices have orthonormal rows or columns.
 
     Singular values become 0.7 to 1.2, times sqrt(height / width) where that is above 1. Matrices with the
     same shorter side are computed in one batch: zeros that fill the longer side change no singular value,
     and a network has many small matrices.
     """
-    matrices = [_wide(kernel.flatten(1)) for kernel in kernels]
+    matrices = [_wide(weight.flatten(1)) for weight in weights]
     places = defaultdict(list)
     for place, matrix in enumerate(matrices):
         places[len(matrix)].append(place)
-    results = list(kernels)
+    results = list(weights)
     for height, alike in places.items():
         width = max(matrices[place].shape[1] for place in alike)
-        filled = torch.zeros(len(alike), height, width, dtype=torch.float32, device=kernels[0].device)
+        filled = torch.zeros(len(alike), height, width, dtype=torch.float32, device=weights[0].device)
         for place, x in zip(alike, filled, strict=True):
             x[:, : matrices[place].shape[1]] = matrices[place]
         for place, x in zip(alike, _orthonormal(filled), strict=True):
-            results[place] = _like(kernels[place].flatten(1), x).view(kernels[place].shape)
+            results[place] = _like(weights[place].flatten(1), x).view(weights[place].shape)
     return results
 
 

@@ -46,7 +46,7 @@ class Convolution:
 
     @property
     def can_pair(self) -> bool:
-        """Whether `kernels.two_pixels` applies: stride 1, taps side by side, no groups, odd and padded."""
+        """Whether `filters.two_pixels` applies: stride 1, taps side by side, no groups, odd and padded."""
         k_h, k_w = self.kernel
         return self.geometry == Geometry(padding=(k_h // 2, k_w // 2))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pwoct.octave import OctConv
 from pwoct.plan.choose import merges_bottleneck
 from pwoct.plan.folded.convolve import Convolution, Geometry
-from pwoct.plan.folded.kernels import merge, scale_and_shift
+from pwoct.plan.folded.filters import merge, scale_and_shift
 from pwoct.plan.known import refusal, why_not_known
 from pwoct.plan.maps import LOW, Term, terms
 from pwoct.plan.selecting import with_convolutions
@@ -160,7 +160,7 @@ def folded(convolution: nn.Conv2d, affine: Affine | None) -> Convolution:
     return Convolution(weight, bias, Geometry(padding, (stride, stride), (dilation, dilation), groups))
 
 
-def lone_kernel(path: nn.Module) -> Tensor | None:
+def lone_filter(path: nn.Module) -> Tensor | None:
     """Return the single filter equivalent to a path: a plain 3x3 convolution or a merged bottleneck.
 
     None where there is none, or it has stride, dilation, groups, a bias, or a size other than 3x3.

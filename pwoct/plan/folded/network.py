@@ -17,8 +17,8 @@ from pwoct.octave import OctConv
 from pwoct.plan.choose import is_packed, packed_channels, stored_channels
 from pwoct.plan.folded.bounds import Bound, Growth, Unbounded, fusing
 from pwoct.plan.folded.convolve import Convolution, Geometry, is_fusable
-from pwoct.plan.folded.fold import Layer, copy_for_folding, folded, lone_kernel
-from pwoct.plan.folded.kernels import pack_kernels, scale_and_shift
+from pwoct.plan.folded.filters import pack_filters, scale_and_shift
+from pwoct.plan.folded.fold import Layer, copy_for_folding, folded, lone_filter
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import fold_layers
 from pwoct.plan.maps import Maps, octave_layer
@@ -195,8 +195,8 @@ class PackedBlocks:
 
     def _pack(self, layer: OctConv, norm: nn.Module) -> Convolution:
         assert isinstance(norm, OctBatchNorm2d)
-        kernels = {name: lone_kernel(path) for name, path in layer.named_children()}
-        weight = pack_kernels(kernels, layer.split_in, layer.split_out)
+        filters = {name: lone_filter(path) for name, path in layer.named_children()}
+        weight = pack_filters(filters, layer.split_in, layer.split_out)
         assert norm.high is not None
         assert norm.low is not None
         (high_scale, high_shift), (low_scale, low_shift) = map(scale_and_shift, (norm.high, norm.low))
@@ -212,7 +212,7 @@ def _is_packable(block: OctBlock, size: Size, dtype: torch.dtype) -> bool:
     splits = {tuple(split) for layer in (conv1, conv2) for split in (layer.split_in, layer.split_out)}
     same = len(splits) == 1 and block.shortcut is None
     paths = [path for layer in (conv1, conv2) for path in layer.children()]
-    lone = same and all(lone_kernel(path) is not None for path in paths)
+    lone = same and all(lone_filter(path) is not None for path in paths)
     return lone and is_packed(conv1.split_in, size, dtype)
 
 

@@ -9,8 +9,8 @@ from pwoct.branches import Octave
 from pwoct.plan.choose import doubles_rows, stored_channels, takes_two_pixels
 from pwoct.plan.folded.bounds import Growth
 from pwoct.plan.folded.convolve import Convolution
+from pwoct.plan.folded.filters import two_pixels
 from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths
-from pwoct.plan.folded.kernels import two_pixels
 from pwoct.plan.inplace import add, rectify
 from pwoct.plan.maps import DOUBLED, HIGH, Maps
 from pwoct.plan.resample import double
@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 
 class Pairs:
-    """A stride-1 convolution that computes two neighbouring pixels at once; see `kernels.two_pixels`."""
+    """A stride-1 convolution that computes two neighbouring pixels at once; see `filters.two_pixels`."""
 
     def __init__(self, convolution: Convolution) -> None:
         bias = None if convolution.bias is None else convolution.bias.repeat(2)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pwoct.plan.folded.kernels import merge
+from pwoct.plan.folded.filters import merge
 from pwoct.plan.graph.nodes import MAXIMUM, Add, Convolve, Gather, MapNode, Pool, Scale, needed, uses_of
 
 Size = tuple[int, int]

@@ -37,8 +37,8 @@ def test_nothing_differs(claim: Claim) -> None:
 
 
 def _shortcut_of_low_counted_as_block(patch: pytest.MonkeyPatch) -> None:
-    right = counting._kernel_part
-    patch.setattr(counting, "_kernel_part", lambda op: op.part if op.place.path == "LL" else right(op))
+    right = counting._weights_part
+    patch.setattr(counting, "_weights_part", lambda op: op.part if op.place.path == "LL" else right(op))
 
 
 def _thirteen_blocks_recorded_as_twelve(patch: pytest.MonkeyPatch) -> None:

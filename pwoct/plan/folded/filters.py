@@ -51,18 +51,18 @@ def two_pixels(weight: Tensor) -> Tensor:
     return torch.cat((pad(weight, (0, 1)), pad(weight, (1, 0))), 0)
 
 
-def pack_kernels(
-    kernels: Mapping[str, Tensor | None], c_in: tuple[int, int], c_out: tuple[int, int]
+def pack_filters(
+    filters: Mapping[str, Tensor | None], c_in: tuple[int, int], c_out: tuple[int, int]
 ) -> Tensor:
     """Return the filters of an octave convolution between packed maps; see `packed.pack`.
 
-    kernels: of the paths hh, hl, lh and ll that exist. c_in, c_out: (high, low) channels.
+    filters: of the paths hh, hl, lh and ll that exist. c_in, c_out: (high, low) channels.
     Returns (4 c_out_H + c_out_L, 4 c_in_H + c_in_L, k_h, k_w): the taps of HH spread over windows, HL
     averages and LH repeats within the filters.
     """
     (in_high, in_low), (out_high, out_low) = c_in, c_out
-    hh, hl, lh, ll = (kernels.get(path) for path in ("hh", "hl", "lh", "ll"))
-    known = next(kernel for kernel in kernels.values() if kernel is not None)
+    hh, hl, lh, ll = (filters.get(path) for path in ("hh", "hl", "lh", "ll"))
+    known = next(weight for weight in filters.values() if weight is not None)
     packed = known.new_zeros((4 * out_high + out_low, 4 * in_high + in_low, *known.shape[2:]))
     for sub in range(4):  # (row, column) of a high pixel in its 2x2 window
         rows = slice(sub * out_high, (sub + 1) * out_high)

@@ -1,4 +1,4 @@
-"""Rewritten kernels compute the same convolutions."""
+"""Rewritten filters compute the same convolutions."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from pwoct.branches import Octave, pool, upsample
 from pwoct.octave import OctConv
 from pwoct.plan.choose import fill, merges_bottleneck
 from pwoct.plan.folded.convolve import Convolution, Geometry
-from pwoct.plan.folded.kernels import join_low, merge, pack_kernels, scale_and_shift, two_pixels
+from pwoct.plan.folded.filters import join_low, merge, pack_filters, scale_and_shift, two_pixels
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import Pairs, as_pairs, as_pixels, double_rows
 from pwoct.plan.resample import double, halve
@@ -132,12 +132,12 @@ def test_pack_by_hand():
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (5, 5), (3, 5)])
-def test_packed_kernels_are_the_octave_convolution(kernel):
+def test_packed_filters_are_the_octave_convolution(kernel):
     torch.manual_seed(0)
     layer = OctConv(7, 8, kernel, alpha_in="3/7", alpha_out="1/4").double()
     x = Octave(image(2, 4, 6, 8), image(2, 3, 3, 4, seed=1))
-    kernels = {name: path.weight for name, path in layer.named_children()}
-    weight = pack_kernels(kernels, layer.split_in, layer.split_out)
+    filters = {name: path.weight for name, path in layer.named_children()}
+    weight = pack_filters(filters, layer.split_in, layer.split_out)
     y = conv2d(pack(x, 19), weight, padding=[k // 2 for k in kernel])
     for got, expected in zip(unpack(y, layer.split_out), layer(x), strict=True):
         close(got, expected)
