@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d
 
 from pwoct.layout import is_channels_last, is_jit_traced, is_transformed
 
-VECTOR = 16  # the library's weight gradient is right with at least this many input channels
+RIGHT_FROM = 16  # the library's weight gradient is right with at least this many input channels
 
 
 class NarrowPointwiseConv2d(nn.Conv2d):
@@ -59,7 +59,7 @@ def pointwise_conv(c_in: int, c_out: int, stride: int = 1, *, bias: bool = False
 
 def conv_class(kernel_size: tuple[int, int], stride: int, c_in: int) -> type[nn.Conv2d]:
     """Return the class of a dense convolution: the one with custom gradients only where that is needed."""
-    is_affected = kernel_size == (1, 1) and stride > 1 and c_in < VECTOR
+    is_affected = kernel_size == (1, 1) and stride > 1 and c_in < RIGHT_FROM
     return NarrowPointwiseConv2d if is_affected else nn.Conv2d
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 # What is compared, and which counters count it.
-COUNTERS: Mapping[str, tuple[str, ...]] = {
+COUNTED_BY: Mapping[str, tuple[str, ...]] = {
     "macs": ("fvcore", "FlopCounterMode"),
     "macs_training": ("FlopCounterMode",),
     "params": ("parameters()",),

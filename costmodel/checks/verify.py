@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from costmodel.checks.comparison import COUNTERS, Check, Report, Row, total_row
+from costmodel.checks.comparison import COUNTED_BY, Check, Report, Row, total_row
 from costmodel.checks.defects import Evidence, excuse
 from costmodel.checks.measure import (
     flop_counter_macs,
@@ -156,13 +156,13 @@ class CountsOfModel:
 
     def of(self, name: str) -> Counts:
         """Return the counts of one module; all are 0 if there is no module of that name."""
-        (in_training,) = COUNTERS["macs_training"]
+        (in_training,) = COUNTED_BY["macs_training"]
         return {
             "macs": {counter: counts.get(name, 0) for counter, counts in self.macs.items()},
             "macs_training": {in_training: self.training.get(name, 0)},
-            "params": {COUNTERS["params"][0]: self.params.get(name, 0)},
-            "activations": {COUNTERS["activations"][0]: self.observed.activations(name)},
-            "saved_bytes": {COUNTERS["saved_bytes"][0]: self.observed.saved_bytes[name]},
+            "params": {COUNTED_BY["params"][0]: self.params.get(name, 0)},
+            "activations": {COUNTED_BY["activations"][0]: self.observed.activations(name)},
+            "saved_bytes": {COUNTED_BY["saved_bytes"][0]: self.observed.saved_bytes[name]},
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from costmodel.checks.comparison import COUNTERS, NAMES, Report, Row
+from costmodel.checks.comparison import COUNTED_BY, NAMES, Report, Row
 from costmodel.report import Column, Table
 
 AGREES, EXCUSED, DIFFERS = "ok", "known defect", "differs"
@@ -145,7 +145,7 @@ def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _short_columns(quantities: Sequence[str]) -> list[Column]:
     with_one = (q for q in WITH_ONE_COUNT if q in quantities)
-    merged = {COUNT_KEYS[quantity, counter][0] for quantity in with_one for counter in COUNTERS[quantity]}
+    merged = {COUNT_KEYS[quantity, counter][0] for quantity in with_one for counter in COUNTED_BY[quantity]}
     return [column for column in _columns(quantities) if column.key not in merged]
 
 
@@ -153,7 +153,7 @@ def _columns(quantities: Sequence[str]) -> list[Column]:
     columns = []
     for quantity in quantities:
         columns.append(Column(quantity, FORMULA_HEADINGS[quantity], "count"))
-        counted = (COUNT_KEYS[quantity, counter] for counter in COUNTERS[quantity])
+        counted = (COUNT_KEYS[quantity, counter] for counter in COUNTED_BY[quantity])
         columns.extend(Column(key, heading, "count") for key, heading in counted)
     return columns
 
