@@ -16,10 +16,12 @@ def he_normal_(model: nn.Module) -> None:
     The networks are chains of convolution and ReLU, for which this keeps the size of gradients (mode
     "fan_out"). All paths of an octave layer are initialised like the one convolution that they replace, with
     its whole c_out, since an input branch receives gradients through both of its paths. Convolutions of a
-    bottleneck that are not followed by a ReLU get variance 1 / (k^2 m).
+    bottleneck that are not followed by a ReLU get variance 1 / (k^2 m). On "meta", nothing is drawn.
 
     Source: He et al., "Delving Deep into Rectifiers" (ICCV 2015), eq. (14).
     """
+    if all(parameter.is_meta for parameter in model.parameters()):
+        return  # there is no memory for values; without it, drawing takes torch longer than with it
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -13,7 +13,7 @@ from costmodel.commands.shared.limits import check_listed
 from costmodel.commands.shared.one_layer import show_one_layer
 from costmodel.commands.shared.options import Choice, LayerOptions, NetworkOptions
 from costmodel.commands.shared.question import Question, flags
-from costmodel.commands.shared.request import LAYER_ONLY, NETWORK_ONLY, OP_ONLY, Request
+from costmodel.commands.shared.request import LAYER_ONLY, NOT_OF_ONE_LAYER, OP_ONLY, Request
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.vocabulary import option
 from costmodel.convention import dtype_bytes
@@ -117,7 +117,7 @@ def calculate(
         )
         dtype_bytes(dtype)
         if op is not None:
-            show_one_layer(op, request.without("--op costs one layer", NETWORK_ONLY))
+            show_one_layer(op, request.without("--op costs one layer", NOT_OF_ONE_LAYER))
         else:
             _networks(request.without("bytes are shown for --op", ("dtype",)))
 

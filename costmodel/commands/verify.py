@@ -20,7 +20,7 @@ from costmodel.commands.shared.network import (
     refused,
     within,
 )
-from costmodel.commands.shared.options import NetworkOptions, given_model
+from costmodel.commands.shared.options import NETWORK_FIELDS, NetworkOptions, given_model
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, FormatOption, show, warn_about
 from costmodel.commands.shared.terminal import at_work, followed
@@ -35,11 +35,7 @@ app = typer.Typer(add_completion=False)
 
 MOST_LINES = 20  # lines of differences on stderr; the JSON has all of them
 
-# Options that apply only to built-in networks.
-NETWORK_ONLY = (
-    *("alpha", "beta", "paths", "size", "batch"),
-    *("width_rule", "stride_rule", "between", "shortcut", "width", "classes", "in_channels"),
-)
+NETWORK_ONLY = (*NETWORK_FIELDS, "batch")  # options that apply only to built-in networks
 ONE_MODEL = ("model", "named_model", *NETWORK_ONLY, "input", "inputs", "timeout", "strict", "per_module")
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 from math import isclose
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from pwoct.training.forms import Epoch, Form, SessionForm, form_of, require
 from pwoct.training.networks import build_model
 from pwoct.training.record import Result
 from pwoct.training.schedule import rate_factor
+from pwoct.training.schema import Model
 
 SCHEMA = 1  # within one schema number, keys are only ever added
 _CLASSES = {"cifar10": 10, "synthetic": 10, "cifar100": 100}
@@ -110,13 +112,18 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
         yield f"its network does not exist: no run has a width above {_WIDEST:,}, got {config.model.width:,}"
         return
     try:
-        with torch.device("meta"):
-            model = build_model(config.model, classes, 3)
+        counted = _parameters(config.model, classes)
     except ValueError as error:  # each option may be right, but not all of them together
         yield f"its network does not exist: {error}"
         return
-    counted = sum(parameter.numel() for parameter in model.parameters())
     yield from _differ("parameters", record["parameters"], counted, "those of the network")
+
+
+@lru_cache(maxsize=64)  # a study has several records of a network
+def _parameters(network: Model, classes: int) -> int:
+    with torch.device("meta"):
+        model = build_model(network, classes, 3)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _of_choice(record: Record, config: Config) -> Iterator[str]:

@@ -1,4 +1,6 @@
 import pytest
+import torch
+from torch import nn
 
 from pwoct.resnet import resnet
 
@@ -20,3 +22,15 @@ def test_bottleneck(between, gain):
     assert path.reduce.weight.var().item() == pytest.approx(gain / 128, rel=0.05)
     assert path.spatial.weight.var().item() == pytest.approx(gain / (9 * 128), rel=0.05)
     assert path.expand.weight.var().item() == pytest.approx(2 / 256, rel=0.05)
+
+
+def test_nothing_is_drawn_without_memory(monkeypatch):
+    def draw(weight, **_):
+        raise AssertionError(f"drew {tuple(weight.shape)} on {weight.device}")
+
+    monkeypatch.setattr(nn.init, "kaiming_normal_", draw)
+    with torch.device("meta"):
+        model = resnet(8, alpha="1/4", paths="all", between="bn")
+    assert all(parameter.is_meta for parameter in model.parameters())
+    with pytest.raises(AssertionError, match="on cpu"):
+        resnet(8)

@@ -112,6 +112,10 @@ class NetworkOptions:
         }
 
 
+# What describes a built-in network, besides its name.
+NETWORK_FIELDS = tuple(field.name for field in fields(NetworkOptions) if field.name != "model")
+
+
 @dataclass(frozen=True)
 class LayerOptions:
     """The options that describe one layer, as typed; those shared with a network come from its options."""

@@ -15,7 +15,7 @@ DEPTHWISE_OCTAVE = ("depthwise", "exchange")
 SPATIAL = ("dim", "output_padding")
 SHAPE = ("kernel", "stride", "padding", "dilation", "groups", "bias", *DEPTHWISE_OCTAVE, *SPATIAL)
 LAYER_ONLY = ("c_in", "c_out", *SHAPE, "alpha_in", "alpha_out")
-NETWORK_ONLY = ("model", "width", "classes", "in_channels", "shortcut", "count", "unit", "per_layer")
+NOT_OF_ONE_LAYER = ("model", "width", "classes", "in_channels", "shortcut", "count", "unit", "per_layer")
 # Layer options that need --op, which gives the kind of layer.
 OP_ONLY = ("padding", *DEPTHWISE_OCTAVE, *SPATIAL)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.commands.shared.errors import say, warn
 from costmodel.commands.shared.limits import check_threads
 from costmodel.commands.shared.network import NetworkOnInputs, asked, run_foreign, traced, within
+from costmodel.commands.shared.options import NETWORK_FIELDS
 from costmodel.commands.shared.question import Question
 from costmodel.commands.shared.showing import Format, show
 from costmodel.commands.shared.word import COMPUTED
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
     from costmodel.tracing.calls import Call, Trace
 
 # Options of built-in networks, and of others.
-BUILT_IN_ONLY = (
-    *("alpha", "beta", "paths", "plan", "width_rule", "stride_rule", "between", "shortcut", "width"),
-    *("classes", "in_channels", "size", "dtype", "per_layer", "plot"),
-)
+BUILT_IN_ONLY = (*NETWORK_FIELDS, "plan", "dtype", "per_layer", "plot")
 OWN_ONLY = ("input", "inputs", "timeout")
 QUICK_MEANS_LITTLE = "--quick times the network once: a smoke test, not a measurement"
 COPIES = 2  # weights and their gradients
