@@ -66,7 +66,7 @@ class Cost:
 
     @property
     def params(self) -> Size:
-        """Parameters, trainable or frozen: weights, biases, and scale and shift of batch normalisation."""
+        """All weights and biases, and scale and shift of batch normalisation, trainable or frozen."""
         return self.weights + self.biases + self.bn_weights
 
     @property

@@ -95,9 +95,9 @@ def test_what_cannot_be_searched_is_one_line(
     assert asked.err.count("\n") == 1
 
 
-def test_options_of_own_networks_do_not_go_with_built_in_ones(pwoct_cost: Run) -> None:
+def test_options_of_own_networks_need_one(pwoct_cost: Run) -> None:
     asked = pwoct_cost("search", "resnet20", "--stages", "modules")
-    assert (asked.code, asked.err) == (2, "pwoct-cost: error: --stages goes with a network of your own\n")
+    assert (asked.code, asked.err) == (2, "pwoct-cost: error: --stages needs a network of your own\n")
 
 
 def test_a_converted_network_is_not_searched(pwoct_cost: Run) -> None:

@@ -97,6 +97,7 @@ def test_ranks_of_torchrun_are_no_workers(
     assert "--cluster local can't be used with torchrun" in ran.err
 
 
+@pytest.mark.filterwarnings("ignore:Port 8787 is already in use")  # by another cluster on this machine
 def test_the_example_for_slurm_asks_for_one_training_per_job() -> None:
     pytest.importorskip("dask_jobqueue")
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ def test_a_network_needs_whole_numbers(name: str, value: Any) -> None:
     "name", ["c_in", "c_out", "kernel", "stride", "padding", "dilation", "groups", "batch"]
 )
 def test_a_layer_needs_whole_numbers(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"^{name} must be a whole number, got |^one number is needed"):
+    with pytest.raises(ValueError, match=rf"^{name} must be a whole number, got |^one number, or a pair"):
         costmodel.layer("standard", **{name: value})
 
 

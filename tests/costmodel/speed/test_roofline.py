@@ -192,7 +192,7 @@ def test_rank_correlation_by_hand():
 
 @pytest.mark.parametrize(
     ("a", "b", "message"),
-    [([1], [1], "at least 2"), ([1, 2], [1], "one length"), ([1, 1], [1, 2], "equal values")],
+    [([1], [1], "at least 2"), ([1, 2], [1], "equal length"), ([1, 1], [1, 2], "equal values")],
 )
 def test_rank_correlation_refuses(a, b, message):
     with pytest.raises(ValueError, match=message):
