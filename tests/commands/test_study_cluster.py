@@ -97,17 +97,20 @@ def test_ranks_of_torchrun_are_no_workers(
     assert "--cluster local can't be used with torchrun" in ran.err
 
 
-@pytest.mark.filterwarnings("ignore:Port 8787 is already in use")  # by another cluster on this machine
 def test_the_example_for_slurm_asks_for_one_training_per_job() -> None:
     pytest.importorskip("dask_jobqueue")
+    import dask
+
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(from signal import pause\n.*?)```", page, re.DOTALL)
     tree = ast.parse(example)
     tree.body = tree.body[:3]  # the imports and the cluster, without its jobs and the pause
     names: dict[str, Any] = {}
-    exec(compile(tree, "example", "exec"), names)
-    with names["cluster"] as cluster:
-        script = cluster.job_script()
+    any_port = {"jobqueue.slurm.scheduler-options": {"dashboard_address": ":0"}}  # another cluster may run
+    with dask.config.set(any_port):
+        exec(compile(tree, "example", "exec"), names)
+        with names["cluster"] as cluster:
+            script = cluster.job_script()
     assert re.search(r"^#SBATCH --cpus-per-task=2$", script, re.MULTILINE)
     assert "--nthreads 1 " in script
     assert "--nworkers" not in script

@@ -109,9 +109,7 @@ def test_layers_that_it_does_not_know(model, message):
 @pytest.mark.parametrize("plan", ["blocked", "native", "folded"])
 def test_a_geometry_that_no_plan_has(plan, convolution):
     model = changed(stem=convolution).train(plan == "blocked")
-    with pytest.raises(
-        ValueError, match="convolutions that keep the size at stride 1 by zero padding"
-    ):
+    with pytest.raises(ValueError, match="convolutions that keep the size at stride 1 by zero padding"):
         with_plan(model, plan, size=SIZE)(X)
 
 
