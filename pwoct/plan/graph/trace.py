@@ -15,6 +15,7 @@ import pwoct.plan.graph.moving
 import pwoct.plan.graph.pooling
 import pwoct.plan.graph.rules  # noqa: F401 -- they register themselves
 from pwoct.conversion import Conversion, merges_output
+from pwoct.plan.graph.draws import draws_here
 from pwoct.plan.graph.nodes import BatchNormalise, ImageNode, MapNode, is_same, needed
 from pwoct.plan.graph.record import GraphTrace
 from pwoct.plan.graph.values import RefusedError
@@ -143,7 +144,9 @@ def _record(copied: nn.Module, recorder: GraphTrace, channels: int, size: Size) 
             f"{recorder.where[-1] or 'the network'} does not run on images of "
             f"{channels}x{size[0]}x{size[1]}: {type(error).__name__}: {line}"
         ) from error
-    if not torch.equal(drawn[0], torch.get_rng_state()) or drawn[1] != random.getstate():
+    # A worker of a cluster has threads that draw too: what they drew is neither the network's nor taken back.
+    from_torch = not torch.equal(drawn[0], torch.get_rng_state())
+    if from_torch or (drawn[1] != random.getstate() and draws_here(copy.deepcopy(copied), x)):
         torch.set_rng_state(drawn[0])
         random.setstate(drawn[1])
         raise ValueError("the network draws random numbers")

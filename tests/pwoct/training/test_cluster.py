@@ -110,6 +110,14 @@ def test_a_killed_worker_loses_nothing_and_changes_no_bit(client: Any, alone: St
     assert len(begun) == 2
 
 
+def test_runs_may_choose_their_plans(client: Any, tmp_path: Path) -> None:
+    """Recording a network watches for random numbers, which the worker's own threads draw too."""
+    values = {**TINY, "epochs": 1, "machine.plan": "auto"}
+    study = plan(tmp_path, NETWORKS, [0, 1, 2], values=values)
+    assert carry_out_here(client, study, Heard()) == {}
+    assert {study.state(run) for run in study.runs} == {"done"}
+
+
 def test_the_view_is_told_of_every_run_and_epoch(client: Any, alone: Study, tmp_path: Path) -> None:
     study = plan(tmp_path, NETWORKS, [0], values=TINY)
     heard = Heard()
