@@ -102,6 +102,9 @@ def read_folder(folder: Path) -> Records:
     for path, record in records.items():
         if not found[path] and record["name"] != path.stem:
             found[path].append(f"its name is {record['name']}")
+        # A number may have more digits than its value tells apart, and a key may stand twice.
+        if not found[path] and read_text(path) != as_text(record):
+            found[path].append("its text is not what is written for its values: a digit or a key was changed")
     sound = [record for path, record in records.items() if not found[path]]
     return Records(records, found, disagreements(sound))
 

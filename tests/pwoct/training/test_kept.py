@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 
 import pytest
 
@@ -74,6 +75,36 @@ def test_every_changed_digit_is_found(record):
     paths = list(leaves(record))
     assert len(paths) > 80  # of 2 epochs, a session and the configuration
     assert [path for path in paths if not contradictions.faults(changed(record, path))] == []
+
+
+def texts_of_the_same_values(text):
+    """Yield texts that differ from a record's, but are read as the same values."""
+    yield text.replace("\n", "", 1)
+    yield text.replace('"correct": ', '"correct": 0, "correct": ', 1)
+    changes = 0
+    for found in re.finditer(r"\d\.\d{15,}(?!\d|e)", text):
+        for last in "0123456789":
+            other = found[0][:-1] + last
+            if other != found[0] and float(other) == float(found[0]):
+                changes += 1
+                yield text[: found.start()] + other + text[found.end() :]
+    assert changes
+
+
+def test_a_changed_text_of_the_same_values_is_found(record, tmp_path):
+    record = copy.deepcopy(record)
+    record["metrics"][0]["train_loss"] = 0.44710462036132814  # its last digit may be 2, too
+    record = sealed(record)
+    path = kept.write(record, tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert kept.read_folder(tmp_path).contradictions == []
+    for other in texts_of_the_same_values(text):
+        assert json.loads(other) == record
+        path.write_text(other, encoding="utf-8")
+        (found,) = kept.read_folder(tmp_path).contradictions
+        assert "its text is not what is written for its values" in found
+    path.write_text(text.replace("\n", "\r\n"), encoding="utf-8")
+    assert kept.read_folder(tmp_path).contradictions == []
 
 
 LINE = ("epoch", "step", "rate", "train_accuracy", "test_accuracy", "seconds", "images_per_second")
