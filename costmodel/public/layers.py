@@ -132,7 +132,8 @@ def layer(
         exchange=exchange,
     )
     has_branches = one or two or depthwise or exchange
-    kind = op or ("pwise" if compressed else "octave" if has_branches else "standard")
+    chosen = "pwise" if compressed else "octave" if has_branches else "standard"
+    kind = chosen if op is None else op
     check_choice("op", kind, layer_kinds())
     if op is not None or depthwise or exchange:
         _check_idle(kind, sizes, {"kernel": kernel, "groups": groups})

@@ -114,6 +114,17 @@ def test_the_closed_sets_are_those_of_the_training_package() -> None:
         assert set(CHOICES[key.replace("_", "-")]) == set(values) == allowed(Model, key)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["resnet20", "net.py:Net", "net.pt2", "NET.PT2", "a/b.onnx", "x.ONNX", "resnet8(width=4)", "timm:a"],
+)
+def test_commands_and_trainer_agree_on_what_is_built_in(name: str) -> None:
+    from costmodel.commands.shared.network import is_own
+    from pwoct.training.schema import Model
+
+    assert Model(name=name).is_own == is_own(name) == (name != "resnet20")
+
+
 @pytest.mark.parametrize("command", [name for name, _ in commands()])
 def test_h_is_help_everywhere(pwoct_cost: Run, command: str) -> None:
     words = command.split()

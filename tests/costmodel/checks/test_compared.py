@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry
 
+from costmodel.checks.counters import count_by_torch
 from costmodel.checks.foreign import AGREES, DIFFERS, PARTLY, NetworkReport
 from costmodel.checks.verify_foreign import verify_module
 from costmodel.tracing import trace
@@ -141,6 +142,12 @@ def test_what_torch_counts_of_uncovered_operators_is_not_compared(model: nn.Modu
     for quantity in ("MACs", "training MACs"):
         note = f"torch: {left_out.format(quantity)} are not compared: no formula covers them"
         assert note in report.notes
+
+
+def test_an_odd_count_of_an_operator_of_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(flop_registry, torch.ops.aten.convolution, lambda *_, **__: 5)
+    with pytest.raises(ValueError, match=r"must be even, got 5$"):
+        count_by_torch(nn.Conv2d(3, 4, 1), ([torch.zeros(1, 3, 6, 5)], {}))
 
 
 @pytest.mark.usefixtures("ruled")

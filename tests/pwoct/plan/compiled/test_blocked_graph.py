@@ -1,6 +1,7 @@
 """The plan "blocked" trains networks of any kind: outputs, gradients and statistics are the reference's."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -248,6 +249,16 @@ class NormalisesAside(nn.Sequential):
 def test_what_is_refused_by_name(model, message):
     with pytest.raises(ValueError, match=rf'{message}.*use the plan "(lean|reference)"'):
         with_plan(model().train(), "blocked")(images().float().to(next(model().parameters()).dtype))
+
+
+@pytest.mark.parametrize("model", [Grouped, Unlike])
+def test_the_reason_alone_is_told_before_training(model):
+    network = model().train()
+    reason = why_not("blocked", network, images=16, size=SIZE)
+    assert "the plan" not in reason
+    message = re.escape(f'the plan "blocked" does not compute this network: {reason}; use the plan')
+    with pytest.raises(ValueError, match=f"^{message}"):
+        with_plan(network, "blocked")(images(16).to(next(network.parameters()).dtype))
 
 
 def test_batches_of_whole_blocks_are_needed():
