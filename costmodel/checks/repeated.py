@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -99,7 +100,7 @@ def differs_between_instances(network: Network, inputs: Inputs) -> str:
         return ""
     with foreign(f"another {network.name.called} fails"):
         one, again, two = (
-            layers_of(trace(made.module, *inputs.values(made.device), values=inputs.values))
+            layers_of(trace(made.module, *inputs.values(made.device), values=partial(made.with_data, inputs)))
             for made in (network, network, other)
         )
     if found := first_difference(one, again, "the first run", "the second"):

@@ -46,11 +46,11 @@ def differs_between_values(network: Network, inputs: Inputs, traced: Trace) -> s
     """
     if traced.route != "real":
         return ""
-    made, first = network.on("cpu"), layers_of(traced)
+    first = layers_of(traced)
     with foreign(f"{network.name.text} fails on random values"):
-        args, kwargs = inputs.values("cpu")
-        runs = [trace_with_data(made.module, args, kwargs)]
-    for other in (*runs, *_drawn(made.module, inputs, int(traced.total().macs))):
+        module, args, kwargs = network.with_data(inputs)
+        runs = [trace_with_data(module, args, kwargs)]
+    for other in (*runs, *_drawn(module, inputs, int(traced.total().macs))):
         if found := first_difference(first, layers_of(other), "the first run", "one on other values"):
             return f"the cost depends on values of inputs or weights: {found}"
     return ""

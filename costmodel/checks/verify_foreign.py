@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -148,10 +149,11 @@ def _traced(network: Network, inputs: Inputs) -> tuple[Trace, list[str]]:
     """Trace a network with a training step, or without one if it can't be trained on these inputs."""
     args, kwargs = inputs.values(network.device)
     doing = f"{network.name.text} does not run on {' and '.join(inputs.shapes)}"
+    values = partial(network.with_data, inputs)
     try:
-        return _run(doing, network.module, args, kwargs, training=True, values=inputs.values), []
+        return _run(doing, network.module, args, kwargs, training=True, values=values), []
     except ValueError as error:
-        whole = _run(doing, network.module, args, kwargs, training=False, values=inputs.values)
+        whole = _run(doing, network.module, args, kwargs, training=False, values=values)
         return whole, [f"training is not compared: {error}"]
 
 

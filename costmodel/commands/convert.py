@@ -104,9 +104,8 @@ def _carried(found: NetworkOnInputs, options: dict[str, Any], weights: Path | No
     from costmodel.tables.converted import carried_table
     from pwoct.conversion import conversion_of
 
-    original = found.network.on("cpu").module
+    original, args, _ = found.network.with_data(found.inputs)
     read_into(original, weights)
-    args, _ = found.inputs.values("cpu")
     whole = {**options, "inputs": list(args), "init": "pretrained"}
     model = converted(found.network.name, original, whole)
     layers = [(layer.name, layer.carried) for layer in conversion_of(model).converted]

@@ -160,14 +160,14 @@ def _records(folders: list[Path]) -> list[Record]:
 
 def _kept(folder: Path) -> list[Record]:
     """Return kept records, each recomputed as `runs --check` does; exit code 1 if one contradicts itself."""
-    from costmodel.paper.records import record
+    from costmodel.paper.records import is_resnet, record
 
     with reported():
         from pwoct.training import kept
 
         records = kept.read_folder(folder)
     fail_at_contradictions(records)
-    return [record(content) for content in records.content.values()]
+    return [record(content) for content in records.content.values() if is_resnet(content)]
 
 
 @at_work("searching the readings of the paper")

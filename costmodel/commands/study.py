@@ -71,7 +71,7 @@ def study(
         from pwoct.training.study import Shard, plan
 
         networks = selection.networks(read_paper(), _table(table), depth)
-        settings = dict(parse_setting(text) for text in set or [])
+        settings = _settings(dict(parse_setting(text) for text in set or []))
         options = given({"epochs": epochs, "data.dataset": dataset})
         planned = plan(
             runs,
@@ -150,6 +150,15 @@ def _on_cluster(
     with connected(address, planned.threads, runs) as (client, threads), fleet(runs, quiet) as shown:
         study = planned.with_threads(threads)
         return carry_out_on(client, study, data, part, watcher=shown, note=shown.note, signals=signals)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of all runs. Raises ValueError if one is the table's or the seeds'."""
+    for key in given:
+        if key == "seed" or key.startswith("model."):
+            source = "--seeds gives the seeds" if key == "seed" else "the table gives the networks"
+            raise ValueError(f"{source} of a study, got --set {key}: `pwoct-cost train` trains any run")
+    return given
 
 
 def _table(name: str) -> int:

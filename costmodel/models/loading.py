@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.failures import told
+from costmodel.lazy_layers import has_lazy_layers, materialise
 from costmodel.models.finding import attribute_of
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Input, Inputs
@@ -37,6 +38,12 @@ class Network:
     def on(self, device: str) -> Network:
         """Return the network on another device: built again, since the meta device holds no data."""
         return self if device == self.device else load(self.name.text, device=device)
+
+    def with_data(self, inputs: Inputs) -> tuple[nn.Module, Sequence[Any], Mapping[str, Any]]:
+        """Return the module and its inputs with data, for code that reads values of either."""
+        module, (args, kwargs) = self.on("cpu").module, inputs.values("cpu")
+        materialise(module, args, kwargs)
+        return module, args, kwargs
 
 
 def load(text: str, *, device: str | None = None, seed: int = SEED) -> Network:
@@ -137,6 +144,9 @@ def _converted(name: Name) -> nn.Module:
     _refuse_weights(original)
     module = _builder(original)()
     options = {"inputs": _example(original, module), **name.options}
+    given = _given(options["inputs"])
+    if given is not None and has_lazy_layers(module):
+        materialise(module, *given.values(next(module.parameters()).device.type))
     try:
         return convert(module, **options)
     except TypeError as error:

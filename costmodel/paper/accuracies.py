@@ -159,7 +159,8 @@ def _deep(measured: StudyResults) -> str:
 def _others(measured: StudyResults) -> str:
     if not measured.others:
         return "Every record in the folder belongs to the study."
+    count = "does not count" if measured.others == 1 else "do not count"
     return (
-        f"{counted(measured.others, 'record')} of another network, recipe, precision or seed"
-        " in the same folder do not count."
+        f"{counted(measured.others, 'record')} of another network, recipe, precision or seed, or changed"
+        f" within the run, in the same folder {count}."
     )

@@ -5,7 +5,9 @@ A record is the `result.json` that a run leaves in its folder, or a copy of it k
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +19,7 @@ from typing import Any
 from costmodel.paper.cells import network_columns, network_values
 from costmodel.paper.printed import BETA, Paper, PrintedRow
 from costmodel.paper.student import mean_interval
-from costmodel.report import Column, Table
+from costmodel.report import Column, Table, counted
 from costmodel.text import parse_json, read_text
 
 # What a run's network must have to be the paper's, beside its depth, alpha, beta and paths.
@@ -27,6 +29,9 @@ FIXED: Mapping[str, Any] = {
     "between": "none",
 }
 WIDTH = 16  # channels of the paper's first stage
+# How the study's runs are computed, and what a run that is computed otherwise is marked with.
+MACHINE: Mapping[str, Any] = {"device": "cpu", "ranks": 1, "sync_bn": False, "compile": False}
+HARMLESS = {"machine.threads", "machine.plan"}  # changes within a run, up to rounding
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Record:
     epochs: int
     precision: str
     plan: str
+    remarks: tuple[str, ...]  # on what else sets it apart: a change within the run, several ranks
     seed: int
     accuracy: float
 
@@ -76,12 +82,13 @@ class Accuracy:
     epochs: int
     training: str  # everything of the configuration but network, seed and machine
     plan: str  # that computed the runs
+    remarks: tuple[str, ...]
     values: tuple[float, ...]
 
     @property
     def text(self) -> str:
         """How the runs were trained, in a few words."""
-        return f"{self.recipe}, {self.epochs} epoch{'s' if self.epochs > 1 else ''}"
+        return ", ".join([self.recipe, counted(self.epochs, "epoch"), *self.remarks])
 
     @property
     def mean(self) -> float:
@@ -102,7 +109,8 @@ class Accuracy:
 def read_records(folders: Iterable[Path]) -> list[Record]:
     """Return the records in folders: result.json in the folders of runs, and *.json directly inside.
 
-    A run that is found twice counts once. Raises ValueError if a file is not a record.
+    A run that is found twice counts once, and one of a user's own network does not count. Raises ValueError
+    if a file is not a record, or a kept record is not as it was written.
     """
     found = [record for folder in folders for path in _files(folder) for record in _read(path)]
     return list(dict.fromkeys(found))
@@ -117,13 +125,28 @@ def _read(path: Path) -> Iterator[Record]:
     try:
         content = parse_json(read_text(path))
         for result in content if isinstance(content, list) else [content]:
-            yield record(result)
+            check_digest(result)
+            if is_resnet(result):
+                yield record(result)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a record of a run: {type(error).__name__} {error}") from None
 
 
+def check_digest(result: Mapping[str, Any]) -> None:
+    """Raise ValueError if a kept record is not as it was written; `pwoct.training` writes the same digest."""
+    content = {key: value for key, value in result.items() if key != "sha256"}
+    written = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    if result.get("sha256", written) != written:
+        raise ValueError("its sha256 does not match its content: `runs --check` says what contradicts itself")
+
+
+def is_resnet(result: Mapping[str, Any]) -> bool:
+    """Return whether a run's network is one of the ResNets that the paper's belong to."""
+    return re.fullmatch(r"resnet\d+", result["config"]["model"]["name"]) is not None
+
+
 def record(result: Mapping[str, Any]) -> Record:
-    """Return what a run's result says, as far as it matters here."""
+    """Return what the result of a run of a ResNet says, as far as it matters here."""
     config = result["config"]
     model = config["model"]
     training = {key: value for key, value in config.items() if key not in ("model", "seed", "machine")}
@@ -142,9 +165,19 @@ def record(result: Mapping[str, Any]) -> Record:
         epochs=config["epochs"],
         precision=config["machine"]["precision"],
         plan=config["machine"]["plan"],
+        remarks=tuple(_remarks(result)),
         seed=config["seed"],
         accuracy=_accuracy(result),
     )
+
+
+def _remarks(result: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(set(result.get("changes", ())) - HARMLESS):
+        yield f"{key} changed"
+    machine = {**MACHINE, **result["config"]["machine"]}
+    for key, usual in MACHINE.items():
+        if machine[key] != usual:
+            yield f"{key} {machine[key]}"
 
 
 def _accuracy(result: Mapping[str, Any]) -> float:
@@ -171,11 +204,11 @@ def accuracies(records: Iterable[Record]) -> list[Accuracy]:
     """
     groups: dict[tuple[Any, ...], dict[int, list[float]]] = {}
     for each in records:
-        key = each.recipe, each.epochs, each.training, each.precision, each.plan
+        key = each.recipe, each.epochs, each.training, each.precision, each.plan, each.remarks
         groups.setdefault(key, {}).setdefault(each.seed, []).append(100 * each.accuracy)
     return [
-        Accuracy(recipe, epochs, training, plan, tuple(map(fmean, by_seed.values())))
-        for (recipe, epochs, training, _, plan), by_seed in sorted(groups.items())
+        Accuracy(recipe, epochs, training, plan, remarks, tuple(map(fmean, by_seed.values())))
+        for (recipe, epochs, training, _, plan, remarks), by_seed in sorted(groups.items())
     ]
 
 

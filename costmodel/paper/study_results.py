@@ -77,14 +77,17 @@ class Trained:
 
 
 class StudyResults:
-    """What the records say of parts a, b and c. Records of other recipes, seeds or networks do not count."""
+    """What the records say of parts a, b and c.
+
+    Records of other recipes, seeds or networks do not count, nor those that carry a remark.
+    """
 
     def __init__(self, paper: Paper, records: Sequence[Record]) -> None:
         self._given = len(records)
         self._records = [
             each
             for each in records
-            if (each.training, each.precision) == (_TRAINING, PRECISION) and each.fixed
+            if (each.training, each.precision, each.remarks) == (_TRAINING, PRECISION, ()) and each.fixed
         ]
         self._rows = {row.key: row for row in paper.rows}
 

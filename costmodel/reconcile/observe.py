@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from costmodel.failures import told
+from costmodel.lazy_layers import materialise
 from costmodel.reconcile.described import acts_as_tensor, module_facts, tensors_in
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.recording import EventRecorder
@@ -73,8 +74,9 @@ def observe(
 ) -> Seen:
     """Run a module in eval mode without gradients, and return what ran.
 
-    It runs on tensors without data where its code allows, else on the CPU, on the inputs that `values` makes
-    or else on the given ones, with zeros for those without data. The module is left as it was.
+    It runs on tensors without data where its code allows, else on the CPU, on the module and inputs that
+    `values` makes or else on the given ones, with zeros for those without data. The module is left as it was,
+    except that lazy parameters are materialised.
     With `auxiliary`, modules with children are in train mode, so that auxiliary heads run; layers are not.
     With `written_out`, attention that is one operator runs as products of matrices and a softmax, as most
     networks wrote it before torch 2.0.
@@ -82,11 +84,12 @@ def observe(
     Raises ValueError if it does not run.
     """
     try:
+        materialise(module, args, kwargs or {})
         try:
             return _observed(module, args, kwargs or {}, FakeTensors(), auxiliary, written_out)
         except Exception:  # code that needs values fails in any way without data; a fault fails again
-            inputs = values() if values else (args, kwargs or {})
-            return _observed(module, *inputs, Tensors(), auxiliary, written_out)
+            with_data = values() if values else (module, args, kwargs or {})
+            return _observed(*with_data, Tensors(), auxiliary, written_out)
     except Exception as error:  # the network's own code may raise anything
         raise ValueError(f"the network does not run: {told(error)}") from error
 

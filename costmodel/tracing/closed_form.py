@@ -22,7 +22,7 @@ from costmodel.tracing.running import positional
 from costmodel.tracing.sized import SizedModule
 from costmodel.tracing.sums import summed
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, size_symbol
-from costmodel.tracing.trace import materialise, trace
+from costmodel.tracing.trace import trace, with_sizes
 
 EXACT = "exact for the domain"
 
@@ -103,7 +103,7 @@ def closed_form(
     args, kwargs = positional(args), kwargs or {}
     subject = SizedModule(module, args, kwargs, symbols)
     given = subject.given
-    materialise(module, args, kwargs)
+    with_sizes(module, args, kwargs)
     try:
         ran, hints = _first_that_runs(subject)
         form = _form(module, ran, hints)

@@ -11,6 +11,9 @@ from typing import Any
 from costmodel.tracing.calls import UndefinedCostError
 
 
+_HARMLESS = {"tqdm._monitor"}  # watches a progress bar, and computes nothing
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Note the threads that this one starts in a block: torch's modes see one thread alone.
@@ -21,7 +24,7 @@ def one_thread() -> Iterator[None]:
     started: list[str] = []
 
     def noting(thread: threading.Thread) -> None:
-        if threading.get_ident() == here:
+        if threading.get_ident() == here and type(thread).__module__ not in _HARMLESS:
             started.append(type(thread).__name__)
         start(thread)
 

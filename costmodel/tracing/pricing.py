@@ -119,7 +119,8 @@ FORMULAS: Mapping[str, tuple[str, Callable[[Shapes], tuple[Size, Size]]]] = {
     "vdot": ("matmul", _dot),
     "_trilinear": ("bilinear", _trilinear),
     **dict.fromkeys(
-        ("_cdist_forward", "_pdist_forward", "affine_grid_generator", "cudnn_affine_grid_generator"),
+        ("_cdist_forward", "_euclidean_dist", "_pdist_forward", "affine_grid_generator",
+         "cudnn_affine_grid_generator"),
         ("matmul", _per_coordinate),
     ),
     **dict.fromkeys(

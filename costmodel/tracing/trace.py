@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from costmodel.failures import told
+from costmodel.lazy_layers import materialise
 from costmodel.sizes import Size
 from costmodel.tracing.backward import backward_calls
 from costmodel.tracing.calls import Call, Trace, TraceError, Training, UndefinedCostError
@@ -21,7 +19,8 @@ from costmodel.tracing.runs import FakeTensors, Run, Tensors, run
 
 REAL_BYTES = 4 * 2**30  # limit of what is allocated because code needs values
 
-Values = Callable[[], tuple[Sequence[Any], Mapping[str, Any]]]  # makes positional and keyword arguments
+# Makes a module with data, and its positional and keyword inputs.
+Values = Callable[[], tuple[nn.Module, Sequence[Any], Mapping[str, Any]]]
 
 
 def trace(
@@ -39,8 +38,8 @@ def trace(
     inputs; a lone tensor is a single one. Inputs are tensors, or anything that contains tensors; only their
     shapes and dtypes matter, except to code that reads values.
     With `training`, one training step is traced too. Code that needs values runs on the CPU, unless
-    `with_values` is False: on the inputs that `values` makes, otherwise on the given ones, with zeros for
-    those without data.
+    `with_values` is False: on the module and inputs that `values` makes, otherwise on the given ones, with
+    zeros for those without data.
 
     Raises TraceError, which names the module and the operator, if the module does not run.
 
@@ -48,7 +47,7 @@ def trace(
     144
     """
     args = positional(args)
-    materialise(module, args, kwargs or {})
+    with_sizes(module, args, kwargs or {})
     try:
         return _traced(module, args, kwargs or {}, FakeTensors, training)
     except UndefinedCostError:
@@ -57,7 +56,7 @@ def trace(
         if not with_values or _bytes([*module.parameters(), *tensors_in([args, kwargs])]) > REAL_BYTES:
             raise
         without = str(error)
-    found = _traced(module, *(values() if values else (args, kwargs or {})), Tensors, training)
+    found = _traced(*(values() if values else (module, args, kwargs or {})), Tensors, training)
     return Trace(
         found.calls,
         found.parameters,
@@ -81,6 +80,7 @@ def trace_with_data(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str,
 
     Raises TraceError if the module does not run.
     """
+    with_sizes(module, args, kwargs)
     return _traced(module, args, kwargs, Tensors, training=False)
 
 
@@ -139,16 +139,9 @@ def number(size: Any) -> Size:
     return int(size)
 
 
-def materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Materialise lazy layers by a first run on the inputs, so that their parameters have sizes.
-
-    Raises TraceError if the module does not run.
-    """
-    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
-        try:
-            with torch.no_grad():
-                module(*args, **kwargs)
-        except Exception as error:
-            raise TraceError(
-                f"(model) fails on its first run, for its lazy parameters: {told(error)}"
-            ) from error
+def with_sizes(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Materialise lazy layers. Raises TraceError if the module does not run."""
+    try:
+        materialise(module, args, kwargs)
+    except ValueError as error:
+        raise TraceError(str(error)) from error.__cause__

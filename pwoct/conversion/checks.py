@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from pwoct.conversion.options import PLAIN, Options
 from pwoct.conversion.report import Conversion
@@ -30,6 +31,10 @@ def check_network(model: nn.Module, init: str) -> None:
         raise ValueError(f"init 'pretrained' needs weights, but {name} is on the meta device")
     if isinstance(getattr(model, "conversion", None), Conversion):
         raise ValueError(f"{name} is already converted: convert the original with different options")
+    if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        raise ValueError(
+            f"{name} has lazy layers, which have no sizes yet: run it once before it is converted"
+        )
     compiled = [path for path, part in model.named_modules() if isinstance(part, torch.jit.ScriptModule)]
     if compiled:
         raise ValueError(f"{compiled[0] or name} is compiled by torch.jit: convert the network before that")

@@ -155,7 +155,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file atomically: after a crash it holds either the old or the new content."""
     part = path.with_name(f".{path.name}.part")
     _remove(part)
-    _write(part, content)
+    try:
+        _write(part, content)
+    except OSError:
+        _remove(part)  # what a full disk cut off
+        raise
     part.replace(path)
     _sync(path.parent)
 

@@ -11,10 +11,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import uuid4
 
 from pwoct.training.checkpoint import CheckpointError
+from pwoct.training.config import ConfigError
+from pwoct.training.data import DataError
 from pwoct.training.signals import Signals, StoppedError
 from pwoct.training.study import Shard, Study
 from pwoct.training.worker import News, Order, carry_out_order, heed
@@ -22,11 +24,16 @@ from pwoct.training.worker import News, Order, carry_out_order, heed
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-LOOK = 0.2  # seconds between two checks for signals
+T = TypeVar("T")
+LOOK = 0.2  # seconds between two checks for signals and workers
 
 
 class ClusterError(ValueError):
     """A cluster cannot be reached, or cannot train."""
+
+
+class UnexpectedError(Exception):
+    """An error that no code expects ended a run on a worker."""
 
 
 class Watcher(Protocol):
@@ -142,7 +149,8 @@ def carry_out_on(
 
     Raises:
         StoppedError: if a signal stopped the study.
-        ClusterError: if a worker cannot train at all, for example because a package is missing.
+        ClusterError: if a worker cannot train at all, for example because a package is missing, or if the
+            scheduler is lost.
     """
     signals = signals or Signals()
     topic = f"pwoct-study-{uuid4().hex}"
@@ -158,8 +166,8 @@ def carry_out_on(
     }
     try:
         with signals.at_work():
-            _await(client, list(futures), topic, signals)
-        return dict(_troubles(futures))
+            _await(client, list(futures), topic, signals, note)
+        return dict(_troubles(futures, note))
     finally:
         client.unsubscribe_topic(topic)
 
@@ -173,26 +181,49 @@ def _describe(client: Client, note: Callable[[str], object]) -> None:
             note(f"{name} trains one run at a time: start it with --nthreads 1, not {worker['nthreads']}")
 
 
-def _await(client: Client, futures: list[Future], topic: str, signals: Signals) -> None:
+def _await(
+    client: Client, futures: list[Future], topic: str, signals: Signals, note: Callable[[str], object]
+) -> None:
     """Wait for all runs, and pass signals on to the workers."""
     from distributed import wait
 
-    stopping = 0
+    stopping, were_there = 0, True
     while True:
         try:
             wait(futures, timeout=LOOK)
             break
         except TimeoutError:
             pass
+        are_there = bool(_asked(client.nthreads))
+        if were_there and not are_there:
+            note("no worker is left: runs wait for the next one")
+        were_there = are_there
         stopping = stopping or signals.stop
         if stopping or signals.save:
             signals.save = False
-            client.run(heed, topic, stopping)  # sent repeatedly: a worker may be new
+            # Sent repeatedly: a worker may be new, and one that dies meanwhile does not answer.
+            _asked(client.run, heed, topic, stopping, on_error="ignore")
+        if stopping and not are_there:
+            raise StoppedError(stopping, "while no worker was training")
     if stopping := stopping or signals.stop:  # a stop may arrive just as the last run ends
         raise StoppedError(stopping, "while runs were being trained; each was saved")
 
 
-def _troubles(futures: Mapping[Future, Order]) -> Iterator[tuple[str, Exception]]:
+def _asked(ask: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Return the answer of the scheduler. Raises ClusterError if it is lost."""
+    try:
+        return ask(*arguments, **options)
+    except OSError as error:
+        raise ClusterError(
+            f"the Dask scheduler is lost: {error}; begun runs resume from checkpoints"
+        ) from None
+
+
+def _troubles(
+    futures: Mapping[Future, Order], note: Callable[[str], object]
+) -> Iterator[tuple[str, Exception]]:
+    """Yield the errors that ended runs by the runs' names; note those that no worker could tell of."""
+    from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
     for future, order in futures.items():
@@ -201,7 +232,18 @@ def _troubles(futures: Mapping[Future, Order]) -> Iterator[tuple[str, Exception]
             trouble = future.result()
         except KilledWorker as error:
             trouble = CheckpointError(f"given up: {error}")
+            note(f"{name}: {trouble}")
         except ImportError as error:
             raise ClusterError(f"a worker cannot train: {error}") from None
+        except CancelledError:
+            raise ClusterError("the Dask scheduler is lost; begun runs resume from checkpoints") from None
+        except ConfigError:
+            raise  # the same in every run
+        except (DataError, ValueError) as error:
+            trouble = error
+            note(f"{name}: {trouble}")
+        except Exception as error:  # whatever it is, it must not hide what the other runs did
+            trouble = UnexpectedError(f"{type(error).__name__}: {error}")
+            note(f"{name}: {trouble}")
         if trouble is not None:
             yield name, trouble

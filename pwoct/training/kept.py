@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pwoct.training.checkpoint import write_atomically
 from pwoct.training.contradictions import SCHEMA, Record, digest, disagreements, faults
 from pwoct.training.record import RunError, RunFolder
 from pwoct.training.text import read_json, read_text
@@ -45,13 +46,14 @@ def write(record: Record, folder: Path) -> Path:
 
     Raises:
         RunError: if the file exists with different content.
+        OSError: if it cannot be written; then it is not there.
     """
     path = folder / f"{record['name']}.json"
     text = as_text(record)
     if path.exists() and read_text(path) != text:
         raise RunError(f"{path} holds a different record: move it away, or give the run another name")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_atomically(path, text.encode())
     return path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.parameter import is_lazy
 
 from pwoct.resnet import resnet
 from pwoct.training.config import ConfigError, Model
@@ -52,7 +53,13 @@ def build_model(config: Model, classes: int, in_channels: int, seed: int = 0) ->
                 f"{config.name} is not a network of this package: say how to build it, by "
                 "pwoct.training.networks.built_by"
             )
-        return build(config.name, seed)
+        model = build(config.name, seed)
+        if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+            raise ConfigError(
+                f"{config.name} has lazy layers, which have no sizes yet: name a function that makes it and "
+                "runs it once"
+            )
+        return model
     model = resnet(
         config.depth,
         alpha=config.alpha[0] if len(config.alpha) == 1 else config.alpha,

@@ -129,6 +129,11 @@ def test_shards_share_the_runs_between_them(pwoct_cost: Run, tmp_path: Path) -> 
         (["table1", "--depth", "57"], "model.name must be resnetN with N = 6n + 2"),
         (["table1", "--recipe", "best"], "recipe must be one of fast, paper, keras, got 'best'"),
         (["table1", "--set", "speed=1"], "speed"),
+        (
+            ["table1", "--set", "model.width=8"],
+            "the table gives the networks of a study, got --set model.width",
+        ),
+        (["table1", "--set", "seed=3"], "--seeds gives the seeds of a study, got --set seed"),
     ],
 )
 def test_bad_input_is_one_line(pwoct_cost: Run, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -23,7 +23,7 @@ Run = Callable[..., Any]
 TINY = [
     *("--depth", "8", "--dataset", "synthetic", "--seeds", "0", "--shard", "1/3", "--format", "json"),
     *("--set", "data.train_images=64", "--set", "batch=32", "--set", "machine.threads=1"),
-    *("--set", "model.width=4", "--set", "machine.plan=lean"),
+    *("--set", "machine.plan=lean"),
 ]
 
 
@@ -75,6 +75,7 @@ def test_a_study_on_a_cluster_prints_what_one_without_prints(tmp_path: Path, pwo
     assert (alone.code, together.code) == (0, 0), (alone, together)
     assert together.err == ""
     assert together.json["accuracy"] == alone.json["accuracy"]
+    assert [row.get("runs") for row in alone.json["accuracy"]].count(1) == 2
     assert (together.json["done"], together.json["runs"]) == (2, 6)
 
 

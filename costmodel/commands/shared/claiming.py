@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from costmodel.commands.shared.errors import MISSING_EXTRA, fail, say
@@ -31,7 +32,7 @@ def observed_on(found: NetworkOnInputs, **form: Any) -> Seen:
 
     args, kwargs = found.inputs.values(found.network.device)
     doing = f"{found.network.name.text} does not run on {found.inputs}"
-    form = {**form, "values": found.inputs.values}
+    form = {**form, "values": partial(found.network.with_data, found.inputs)}
     observed: Seen = run_foreign(doing, observe, found.network.module, args, kwargs, **form)
     return observed
 

@@ -6,10 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, fail, say
 from costmodel.commands.shared.vocabulary import is_built_in, model_name, option
+from costmodel.lazy_layers import has_lazy_layers
 
 if TYPE_CHECKING:
     from costmodel.models import Network
@@ -78,6 +80,11 @@ def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> Network
     given = given or (made_by(inputs) if inputs else network.inputs)
     if given is None:
         raise ValueError(f"{name} needs an input: --input 1,3,224,224")
+    if has_lazy_layers(network.module):
+        from costmodel.tracing.trace import with_sizes
+
+        values = given.values(network.device)
+        run_foreign(f"{name} does not run on {given}", with_sizes, network.module, *values)
     return NetworkOnInputs(network, given)
 
 
@@ -160,7 +167,7 @@ def traced(found: NetworkOnInputs, *, training: bool = False) -> Trace:
 
     args, kwargs = found.inputs.values(found.network.device)
     doing = f"{found.network.name.text} does not run on {found.inputs}"
-    how = {"training": training, "values": found.inputs.values}
+    how = {"training": training, "values": partial(found.network.with_data, found.inputs)}
     result: Trace = run_foreign(doing, trace, found.network.module, args, kwargs, **how)
     return result
 

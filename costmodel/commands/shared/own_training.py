@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.commands.shared.errors import MISSING_EXTRA, fail
 from costmodel.commands.shared.network import is_own, run_foreign
 from costmodel.convention import Cost
+from costmodel.lazy_layers import has_lazy_layers
 from costmodel.operators.recorder import cost_of
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ def _built(name: str, seed: int) -> Any:
     if name.lower().endswith((".pt2", ".onnx")):
         raise ValueError(f"{name} is a network without weights to train: name the code that makes it")
     try:
-        # A ready-made module in a file is trained as a copy, so that the next run starts from the same state.
-        return copy.deepcopy(load(name, device="cpu", seed=seed).module)
+        module = load(name, device="cpu", seed=seed).module
     except MissingLibraryError as error:
         fail(str(error), MISSING_EXTRA)
+    # A ready-made module in a file is trained as a copy, so that the next run starts from the same state. The
+    # trainer refuses lazy layers, which can't be copied.
+    return module if has_lazy_layers(module) else copy.deepcopy(module)
 
 
 def config_cost(config: Config, shape: tuple[int, int, int]) -> Cost:

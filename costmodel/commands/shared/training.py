@@ -18,6 +18,7 @@ from costmodel.commands.shared.errors import (
     CHECK_FAILED,
     CHECKPOINT,
     DATA,
+    INTERNAL,
     UNSAVED,
     fail,
     say,
@@ -113,15 +114,19 @@ def _leave(number: int) -> None:
 def end_by(troubles: Mapping[str, Exception], runs: int) -> None:
     """Exit with the highest code of the errors that ended runs; return if there are none."""
     from pwoct.training.checkpoint import CheckpointError
+    from pwoct.training.cluster import UnexpectedError
+    from pwoct.training.data import DataError
     from pwoct.training.record import DamagedError
     from pwoct.training.saver import DivergedError
     from pwoct.training.study import UnwrittenError
 
     codes = {
+        UnexpectedError: INTERNAL,
         DivergedError: CHECK_FAILED,
         CheckpointError: CHECKPOINT,
         DamagedError: CHECKPOINT,
         UnwrittenError: UNSAVED,
+        DataError: DATA,
     }
     if troubles:
         code = max(codes.get(type(error), BAD_INPUT) for error in troubles.values())

@@ -141,6 +141,9 @@ OTHERS: list[Callable[[dict[str, Any]], Any]] = [
     lambda run: run["machine"].update(precision="fp32"),
     lambda run: run["model"].update(between="bn"),
     lambda run: run["model"].update(width=24),
+    lambda run: run["machine"].update(ranks=2),
+    lambda run: run["machine"].update(compile=True),
+    lambda run: run["machine"].update(device="cuda"),
 ]
 
 
@@ -159,6 +162,17 @@ def test_runs_outside_the_protocol_do_not_count(
     assert "1 record of another network, recipe, precision or seed" in accuracy_page(
         paper, [*found, record(other)]
     )
+
+
+def test_a_run_that_was_changed_midway_does_not_count(paper: Paper) -> None:
+    found, other = records(paper, AS_PRINTED), content(50, 4, alpha=["0"], paths=[""])
+    changed = [record({**other, "changes": [key]}) for key in ("optimiser.lr", "data", "machine.ranks")]
+    measured = StudyResults(paper, [*found, *changed])
+    assert done(measured) == (68, 68)
+    assert measured.others == 3
+    found = [each for each in found if not each.is_of(paper.by_key["1.1"], depth=20) or each.seed != 4]
+    harmless = record({**other, "changes": ["machine.threads"]})
+    assert done(StudyResults(paper, [*found, harmless])) == (68, 68)
 
 
 def test_a_record_too_many_is_an_error(paper: Paper) -> None:
@@ -284,6 +298,10 @@ def test_a_changed_digit_in_a_record_changes_the_page(paper: Paper, tmp_path: Pa
     one = next(iter(sorted((tmp_path / "records").glob("*.json"))))
     made = json.loads(one.read_text(encoding="utf-8"))
     correct = made["correct"] + 100
+    one.write_text(json.dumps({**made, "correct": correct, "accuracy": correct / 10_000}), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{one.name} is not a record .* its sha256 does not match"):
+        read_records([tmp_path / "records"])
+    del made["sha256"]
     one.write_text(json.dumps({**made, "correct": correct, "accuracy": correct / 10_000}), encoding="utf-8")
     page = (ROOT / "docs/accuracies.md").read_text(encoding="utf-8")
     assert page != accuracy_page(paper, read_records([tmp_path / "records"]))

@@ -154,3 +154,25 @@ def test_another_depth_stands_in_and_says_so(paper: Paper, tmp_path: Path) -> No
         "3.1": (56, "93.00"),
         "4.4": (20, "88.00"),
     }
+
+
+def test_runs_of_other_networks_do_not_count_and_do_no_harm(paper: Paper, tmp_path: Path) -> None:
+    write(tmp_path, "own.json", result(0.91, name="net.py:Net()", alpha=[], beta=[], paths=[]))
+    write(tmp_path, "ours.json", result(0.9))
+    assert [row[0] for row in measured(paper, [tmp_path]).values()] == ["90.00"]
+
+
+def test_a_kept_record_is_as_it_was_written(tmp_path: Path) -> None:
+    kept = Path(__file__).parents[3] / "docs/records/resnet20-fast-16ep-seed0.json"
+    write(tmp_path, "kept.json", json.loads(kept.read_text()))
+    (found,) = read_records([tmp_path])
+    assert found.depth == 20
+    write(tmp_path, "kept.json", {**json.loads(kept.read_text()), "epoch": 15})
+    with pytest.raises(ValueError, match="its sha256 does not match its content"):
+        read_records([tmp_path])
+
+
+def test_what_sets_a_run_apart_is_said() -> None:
+    apart = record({**result(0.9, 1), "changes": ["machine.threads", "optimiser.lr"]})
+    texts = [each.text for each in accuracies([record(result(0.9)), apart])]
+    assert texts == ["fast, 24 epochs", "fast, 24 epochs, optimiser.lr changed"]
