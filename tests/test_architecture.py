@@ -28,7 +28,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "explorer": frozenset(
         {".", "operators", "networks", "grids", "speed", "search", "tables", "tracing", "paper"}
     ),
-    "models": frozenset({".", "networks"}),
+    "models": frozenset({".", "networks", "tracing"}),
     "tracing": frozenset({".", "operators"}),
     "reconcile": frozenset({".", "models", "tracing"}),
     "checks": frozenset(

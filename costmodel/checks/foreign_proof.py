@@ -24,8 +24,9 @@ from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Inputs
 from costmodel.report import Column, Table
 from costmodel.tracing.calls import is_inside
-from costmodel.tracing.closed_form import EXACT, ClosedForm, closed_form
+from costmodel.tracing.closed_form import closed_form
 from costmodel.tracing.domain import Domain
+from costmodel.tracing.form import EXACT, ClosedForm
 from costmodel.tracing.instead import WithoutInterpolation
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain
@@ -74,7 +75,7 @@ def prove_network(
     args, kwargs = positional(args), kwargs or {}
     form = closed_form(module, args, symbols, kwargs)
     if form.status != EXACT:
-        why = f"the closed form is {form.status}: the code fixes sizes, and no symbolic run stands for others"
+        why = f"the closed form is {form.status}: no run on symbols stands for all sizes"
         return NetworkProof(form, form.domain, failures=(why,))
     try:
         found = tally(module, args, kwargs, symbols, form.hints)

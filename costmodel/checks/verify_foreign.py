@@ -24,7 +24,8 @@ from costmodel.models.inputs import Inputs
 from costmodel.models.limits import time_limit
 from costmodel.models.names import Name
 from costmodel.tracing.calls import Trace, TraceError, UndefinedCostError
-from costmodel.tracing.closed_form import ClosedForm, closed_form
+from costmodel.tracing.closed_form import closed_form
+from costmodel.tracing.form import ClosedForm
 from costmodel.tracing.running import positional
 from costmodel.tracing.symbolic import Symbols, size_symbol
 from costmodel.tracing.trace import trace

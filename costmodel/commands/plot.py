@@ -28,7 +28,7 @@ from costmodel.commands.shared.vocabulary import option
 from costmodel.text import decode, read_text
 
 if TYPE_CHECKING:
-    from costmodel.tracing.closed_form import ClosedForm
+    from costmodel.tracing.form import ClosedForm
 
 app = typer.Typer(add_completion=False)
 

@@ -11,8 +11,8 @@ from costmodel.convention import Cost
 from costmodel.explorer.own import OwnNetwork, Slider, argument
 from costmodel.tables import expressions
 from costmodel.tables.closed import formulas
-from costmodel.tracing.closed_form import ClosedForm
 from costmodel.tracing.domain import Domain
+from costmodel.tracing.form import ClosedForm
 
 LONGEST = 4  # times the size of the given input
 

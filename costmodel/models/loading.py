@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.failures import told
-from costmodel.lazy_layers import has_lazy_layers, materialise
 from costmodel.models.finding import attribute_of
 from costmodel.models.foreign import foreign
 from costmodel.models.inputs import Input, Inputs
 from costmodel.models.libraries import default_input, make
 from costmodel.models.names import Name, parse
+from costmodel.tracing.lazy_layers import has_lazy_layers, materialise
 
 WEIGHT_OPTIONS = ("pretrained", "weights", "weights_backbone", "checkpoint_path", "pretrained_backbone")
 SEED = 0

@@ -17,13 +17,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from costmodel.failures import told
-from costmodel.lazy_layers import materialise
 from costmodel.reconcile.described import acts_as_tensor, module_facts, tensors_in
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.recording import EventRecorder
 from costmodel.reconcile.replacing import attention_written_out, replaced_functions
 from costmodel.reconcile.sizes import products_in, traced_sizes
 from costmodel.tracing.inventory import parameter_counts
+from costmodel.tracing.lazy_layers import materialise
 from costmodel.tracing.raw import storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
 from costmodel.tracing.runs import FakeTensors, Tensors

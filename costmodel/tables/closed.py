@@ -10,7 +10,7 @@ import sympy as sp
 from costmodel.convention import Cost
 from costmodel.report import Column, Table
 from costmodel.tables import expressions
-from costmodel.tracing.closed_form import ClosedForm
+from costmodel.tracing.form import ClosedForm
 
 # Quantities that are written as formulas; training and bytes hold under other conditions.
 QUANTITIES: Mapping[str, str] = {

@@ -41,8 +41,9 @@ Errors: TraceError (a ValueError) is one line that names the module and, where k
 """
 
 from costmodel.tracing.calls import Call, ModuleInfo, ParameterCounts, Trace, TraceError, Training
-from costmodel.tracing.closed_form import ClosedForm, closed_form
+from costmodel.tracing.closed_form import closed_form
 from costmodel.tracing.domain import Domain
+from costmodel.tracing.form import ClosedForm
 from costmodel.tracing.trace import trace
 
 __all__ = [

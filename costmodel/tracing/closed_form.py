@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
 from torch import nn
 
 from costmodel.convention import QUANTITIES, Cost
-from costmodel.sizes import Size, whole
-from costmodel.tracing.calls import Call, TraceError, UndefinedCostError
+from costmodel.sizes import Size
+from costmodel.tracing.calls import TraceError, UndefinedCostError
 from costmodel.tracing.conditions import factors_of
 from costmodel.tracing.domain import Domain, joined
 from costmodel.tracing.fallback import MOVEMENT, interpolated
+from costmodel.tracing.form import EXACT, ClosedForm
 from costmodel.tracing.inventory import parameter_counts
 from costmodel.tracing.multiples import Exactly
 from costmodel.tracing.narrowing import domain, interval
@@ -23,62 +24,6 @@ from costmodel.tracing.sized import SizedModule
 from costmodel.tracing.sums import summed
 from costmodel.tracing.symbolic import Symbolic, Symbols, distinct, size_symbol
 from costmodel.tracing.trace import trace, with_sizes
-
-EXACT = "exact for the domain"
-
-
-@dataclass(frozen=True)
-class ClosedForm:
-    """A formula, its domain, and how it was found."""
-
-    total: Cost
-    per_layer: Mapping[str, Cost]  # by module path: the module itself, without its children
-    domain: Domain
-    status: str
-    specialised: Mapping[str, str]  # a size that the code fixes -> what fixes it
-    movement: Domain  # the sizes for which other outputs, elements read and written, and calls also hold
-    calls: tuple[Call, ...] = ()
-    given: Mapping[str, int] = field(default_factory=dict)  # the sizes in the inputs
-    hints: Mapping[str, int] = field(default_factory=dict)  # those that stood for the symbols in the run
-    uncovered: tuple[Call, ...] = ()  # calls for whose MACs there is no formula, in no formula here either
-    unregistered: Size = 0  # parameters used but not in `parameters()`; included in the total
-
-    @property
-    def caveat(self) -> str:
-        """Why the formula does not hold at the sizes of the inputs, in a sentence; "" where it does."""
-        broken = self.domain.broken(self.given) if self.given else []
-        return (
-            f"The formula does not hold at the given sizes: it needs {' and '.join(broken)}."
-            if broken
-            else ""
-        )
-
-    def at(self, **sizes: int) -> Cost:
-        """Return the cost at given sizes, as numbers.
-
-        Raises ValueError if they are not in the domain, or movement (copies, bytes, calls) differs there.
-        """
-        for domain_ in (self.domain, self.movement):
-            _check(domain_, sizes)
-        return self.total.subs(_values(sizes))
-
-    def value(self, quantity: str, **sizes: int) -> Size:
-        """Return one quantity at given sizes; MACs may hold where movement does not.
-
-        Raises ValueError if the sizes are not in its domain.
-        """
-        _check(self.movement if quantity in MOVEMENT else self.domain, sizes)
-        return whole(sp.sympify(getattr(self.total, quantity)).subs(_values(sizes)))
-
-
-def _check(holds_for: Domain, sizes: Mapping[str, int]) -> None:
-    if not holds_for.holds(sizes):
-        given = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-        raise ValueError(f"the formula holds {holds_for.text}; got {given}")
-
-
-def _values(sizes: Mapping[str, int]) -> dict[sp.Symbol, int]:
-    return {size_symbol(name): size for name, size in sizes.items()}
 
 
 def closed_form(
@@ -118,7 +63,36 @@ def closed_form(
     if approximate is not None:
         return approximate
     exact = _exact(form, subject, hints)
-    return exact if _holds_at(exact, given) else _on_given(subject) or exact
+    found = exact if _holds_at(exact, given) else _on_given(subject) or exact
+    difference = _difference_at_given(found, subject)
+    if not difference:
+        return found
+    approximate = _interpolated(subject)
+    if approximate is None:
+        raise UndefinedCostError(difference)
+    return approximate
+
+
+def _difference_at_given(form: ClosedForm, subject: SizedModule) -> str:
+    """Return how a form differs from a run on the given sizes; "" where it does not, or does not hold there.
+
+    Code that asks for the type of a size takes another path on symbols.
+    """
+    given = subject.given
+    if not form.domain.holds(given):
+        return ""
+    try:
+        ran = subject.at(given).total()
+    except TraceError:  # the code needs values, and on symbols it found another way
+        return ""
+    for quantity, name in (("macs", "MACs"), ("activations", "activations")):
+        formula, counted = form.value(quantity, **given), getattr(ran, quantity)
+        if formula != counted:
+            return (
+                f"(model) tells symbols from numbers: at the given sizes its formula gives {formula:,} "
+                f"{name}, and a run {counted:,}"
+            )
+    return ""
 
 
 def _holds_at(form: ClosedForm, given: Mapping[str, int]) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 
 from costmodel.tracing.calls import UndefinedCostError
 
-
 _HARMLESS = {"tqdm._monitor"}  # watches a progress bar, and computes nothing
 
 

@@ -24,6 +24,8 @@ from costmodel.tracing.calls import UndefinedCostError
 from costmodel.tracing.raw import Raw, Spec, bound, leaves, mapped, storage_of
 
 _DEVICE = torch.ops.prim.device.default
+# Methods of tensors that hand their data to another library: NumPy, or whatever reads DLPack.
+LEAVES_TORCH = frozenset({"numpy", "__array__", "__dlpack__"})
 
 
 class Places:
@@ -96,8 +98,10 @@ class Places:
 class _Functions(TorchFunctionMode):
     """Tracks which torch function the code called: the outermost one."""
 
-    def __init__(self, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
+    def __init__(self, places: Places, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
         super().__init__()
+        self.left: dict[tuple[str, str], int] = {}  # modules whose code left torch, by which method: calls
+        self._places = places
         self.stack: list[str] = [""]
         self.failed: tuple[str, Exception | None] = "", None  # the last function that raised, and the error
         self._instead = instead or {}
@@ -106,6 +110,9 @@ class _Functions(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name == "__get__":  # an attribute such as .shape
             return func(*args, **(kwargs or {}))
+        if name in LEAVES_TORCH:
+            place = self._places.path, name
+            self.left[place] = self.left.get(place, 0) + 1
         self.stack.append(name)
         try:
             func = self._instead.get(func, func)
@@ -140,7 +147,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.places = places
         self.by_hand: dict[int, tuple[Any, bool]] = {}  # parameters that are not registered, by storage
         self._failed: tuple[str, Exception | None] = "", None  # the last operator that raised, and the error
-        self._functions = _Functions(instead)
+        self._functions = _Functions(places, instead)
         self._parameters = parameters
         self._of_weights = {*parameters, *constants}
         self._held: list[Any] = []  # kept alive, so that their storages are not freed and reused
@@ -152,6 +159,11 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return the operator, or otherwise the called function, that raised an error; or ""."""
         candidates = (self._failed, self._functions.failed)
         return next((name for name, raised in candidates if raised is error), "")
+
+    @property
+    def left(self) -> Mapping[tuple[str, str], int]:
+        """How often code handed tensors to another library, by its module and the method that it called."""
+        return self._functions.left
 
     @contextmanager
     def recording(self) -> Iterator[None]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from costmodel.lazy_layers import materialise
+from costmodel.convention import Cost
 from costmodel.sizes import Size
 from costmodel.tracing.backward import backward_calls
 from costmodel.tracing.calls import Call, Trace, TraceError, Training, UndefinedCostError
 from costmodel.tracing.inventory import module_infos, parameter_counts
+from costmodel.tracing.lazy_layers import materialise
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
 from costmodel.tracing.running import positional, tensors_in
@@ -94,6 +95,7 @@ def _traced(
     ran = run(module, args, kwargs, tensors(), training=False, twice=True)
     calls = priced(ran.forward)
     _check_changes(ran, calls)
+    calls += tuple(_elsewhere(*place) for place in ran.left)
     step: Training | None = None
     notes: tuple[str, ...] = ()
     if training:
@@ -104,6 +106,12 @@ def _traced(
     infos = module_infos(module, ran.places.executions)
     parameters = parameter_counts(module, calls, ran.by_hand)
     return Trace(calls, parameters, infos, step, tensors.route, notes, ran.unsettled)
+
+
+def _elsewhere(module: str, method: str) -> Call:
+    """Return what stands for the work of another library, which nothing here sees."""
+    reason = "what another library computes from a tensor is not seen"
+    return Call(f"Tensor.{method}", method, module, 1, "unknown", (), (), Cost(), reason=reason)
 
 
 def _check_changes(ran: Run, first: Sequence[Call]) -> None:

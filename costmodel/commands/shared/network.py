@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, fail, say
 from costmodel.commands.shared.vocabulary import is_built_in, model_name, option
-from costmodel.lazy_layers import has_lazy_layers
+from costmodel.tracing.lazy_layers import has_lazy_layers
 
 if TYPE_CHECKING:
     from costmodel.models import Network
     from costmodel.models.inputs import Inputs
     from costmodel.tracing.calls import Trace
-    from costmodel.tracing.closed_form import ClosedForm
+    from costmodel.tracing.form import ClosedForm
 
 NETWORK_HELP = "resnet56, package.module:factory, net.py:Net(width=64), timm:resnet50, net.pt2, net.onnx."
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from costmodel.commands.shared.errors import MISSING_EXTRA, fail
 from costmodel.commands.shared.network import is_own, run_foreign
 from costmodel.convention import Cost
-from costmodel.lazy_layers import has_lazy_layers
 from costmodel.operators.recorder import cost_of
+from costmodel.tracing.lazy_layers import has_lazy_layers
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from costmodel.checks.foreign_proof import prove_network
 from costmodel.tracing import closed_form, trace
+from costmodel.tracing.calls import UndefinedCostError
 
 IMAGES = {0: {0: "n", 2: "h", 3: "w"}}
 
@@ -62,3 +63,38 @@ def test_one_that_does_not_hold_there_says_so() -> None:
     form = closed_form(If(lambda h, w: (h - 50) ** 2 > 100), [torch.zeros(1, 3, 20, 20)], IMAGES)
     assert not form.domain.holds({"n": 1, "h": 20, "w": 20})
     assert form.caveat == "The formula does not hold at the given sizes: it needs h >= 61."
+
+
+def asks_for_the_type(size: Any, _: Any) -> bool:
+    return type(size) is int and size > 6
+
+
+def compares_types(size: Any, other: Any) -> bool:
+    return not isinstance(size, torch.SymInt) and not isinstance(other, torch.SymInt)
+
+
+@pytest.mark.parametrize("applies", [asks_for_the_type, compares_types])
+def test_code_that_tells_symbols_from_numbers_is_not_taken_for_what_runs_on_symbols(
+    applies: Callable[[Any, Any], bool],
+) -> None:
+    module, x = If(applies), torch.zeros(2, 3, 8, 8)
+    form = closed_form(module, [x], IMAGES)
+    assert form.status.startswith("interpolated, checked at")
+    assert form.value("macs", n=2, h=8, w=8) == trace(module, [x]).total().macs == 2 * 64 * 9 * (12 + 16)
+    proof = prove_network(module, [x], IMAGES)
+    assert not proof.holds
+    assert proof.failures[0].startswith("the closed form is interpolated")
+
+
+def test_without_other_sizes_such_code_is_refused() -> None:
+    """At every other size it stops, so that there is nothing to interpolate."""
+
+    def stops(size: Any, _: Any) -> bool:
+        if type(size) is int and size != 8:
+            raise ValueError("8 rows are needed")
+        return type(size) is int
+
+    with pytest.raises(
+        UndefinedCostError, match=r"^\(model\) tells symbols from numbers: at the given sizes"
+    ):
+        closed_form(If(stops), [torch.zeros(2, 3, 8, 8)], {0: {2: "h"}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -104,3 +105,69 @@ def test_quantised_products_are_not_covered() -> None:
 
     (call,) = trace(Quantised(), [torch.zeros(2, 8)]).uncovered()
     assert call.reason == "no formula for quantized.linear"
+
+
+class InNumPy(nn.Module):
+    def __init__(self, read: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.read = nn.Linear(8, 8), read
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x).detach()
+        return torch.from_numpy(np.asarray(self.read(y)) @ np.ones((8, 4), np.float32))
+
+
+READ: dict[str, Callable[[Tensor], Any]] = {
+    "numpy": lambda x: x.cpu().numpy(),
+    "__array__": np.asarray,
+    "__dlpack__": np.from_dlpack,
+}
+
+
+@pytest.mark.parametrize("method", READ)
+def test_what_numpy_computes_is_not_seen_and_said(method: str) -> None:
+    found = trace(InNumPy(READ[method]), [torch.zeros(2, 8)])
+    assert found.total().macs == 128
+    (left,) = found.uncovered()
+    assert (left.operator, left.module) == (f"Tensor.{method}", "")
+    assert left.reason == "what another library computes from a tensor is not seen"
+
+
+def test_python_numbers_are_no_other_library() -> None:
+    class Adds(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * sum(x.flatten().tolist()) * x.sum().item()
+
+    assert trace(Adds(), [torch.zeros(2, 8)]).uncovered() == ()
+
+
+def test_a_progress_bar_hides_no_work() -> None:
+    tqdm = pytest.importorskip("tqdm").tqdm
+
+    class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in tqdm(range(4), disable=None):
+                x = self.layer(x)
+            return x
+
+    if tqdm.monitor is not None:  # started by another test
+        tqdm.monitor.exit()
+        tqdm.monitor = None
+    assert trace(Steps(), [torch.zeros(2, 8)]).total().macs == 4 * 128
+
+
+@pytest.mark.parametrize("rows", [10, 25, 26, 40])
+@pytest.mark.parametrize(
+    "mode", ["use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"]
+)
+def test_distances_cost_the_same_by_either_method_of_torch(rows: int, mode: str) -> None:
+    class Distances(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return torch.cdist(x, y, compute_mode=mode)
+
+    found = trace(Distances(), [torch.zeros(2, rows, 5), torch.zeros(2, 7, 5)])
+    assert (found.total().macs, found.uncovered()) == (2 * rows * 7 * 5, ())

@@ -37,3 +37,13 @@ def run(finished, tmp_path):
 def saver(tmp_path):
     """Makes savers of one run; each stands for a process."""
     return partial(saver_of, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A client of a local cluster of two workers with one thread each."""
+    from pwoct.training.cluster import connected
+
+    with connected("local", 1, 2) as (client, threads):
+        assert threads == 1
+        yield client
