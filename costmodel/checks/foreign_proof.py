@@ -8,14 +8,14 @@ fulfil the conditions of both runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy as sp
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from costmodel.checks.repeated import differs_between_instances, differs_between_runs
 from costmodel.failures import told
@@ -85,7 +85,9 @@ def prove_network(
     if not found.macs:
         return NetworkProof(form, form.domain, failures=("torch counted nothing: no operator with MACs ran",))
     both = intersection(form.domain, found.domain)
-    failures = [*_uncovered(form), *_fixed(form.domain, found.domain), *differences(form, found.macs, both)]
+    differing = differences(form, found.macs, both)
+    differing = differing and [*_without_rule(form), *differing]
+    failures = [*_uncovered(form), *_fixed(form.domain, found.domain), *differing]
     proof = NetworkProof(form, both, len(found.macs), tuple(failures))
     for name in (name for name, size in form.given.items() if size == 1):
         proof = _with_one(proof, name, module, args, kwargs, symbols)
@@ -234,6 +236,15 @@ def intersection(one: Domain, other: Domain) -> Domain:
 def _uncovered(form: ClosedForm) -> list[str]:
     """Return the operators without a formula: neither the form nor torch's table counts them."""
     return list(dict.fromkeys(f"{call.module or '(model)'}: {call.reason}" for call in form.uncovered))
+
+
+def _without_rule(form: ClosedForm) -> Iterator[str]:
+    """Yield the operators whose MACs torch's counter leaves out, so that it can't confirm them."""
+    ruled = set(map(str, flop_registry))
+    for name in dict.fromkeys(call.operator for call in form.calls if call.cost.macs != 0):
+        if name not in ruled:
+            macs = sp.Add(*(call.cost.macs for call in form.calls if call.operator == name))
+            yield f"torch's counter has no rule for {name}: nothing confirms its {sp.factor_terms(macs)} MACs"
 
 
 def _fixed(one: Domain, other: Domain) -> list[str]:

@@ -60,10 +60,23 @@ def _file_module(place: str) -> ModuleType:
     try:
         with _importable_from(str(path.parent)), foreign(f"can't load {place}"):
             spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error.__cause__, ImportError) and "relative import" in str(error.__cause__):
+            raise ValueError(
+                f"{place} imports relatively, so it is part of a package: name it as {_dotted(path)}, in the "
+                "folder that holds the package"
+            ) from error
         raise
     return module
+
+
+def _dotted(path: Path) -> str:
+    """Return the name of a file's module, with the packages that it is in."""
+    name, folder = path.stem, path.parent
+    while (folder / "__init__.py").is_file() or "." not in name:
+        name, folder = f"{folder.name}.{name}", folder.parent
+    return name
 
 
 @contextmanager

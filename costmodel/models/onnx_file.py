@@ -7,7 +7,7 @@ only small constants that operators need as values are decoded, such as the new 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -22,6 +22,7 @@ from costmodel.models.onnx_node import Node, constant_operands
 
 MOST_VALUES = 4096  # elements of the largest constant that is decoded
 _STATISTICS = {"BatchNormalization": (3, 4)}  # operands that are buffers, not parameters
+_STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}  # initial states: buffers too, unless they were trained
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Mod", "Equal", "Less",
                          "Greater", "LessOrEqual", "GreaterOrEqual"})  # fmt: skip
 
@@ -30,8 +31,8 @@ def onnx_module(place: str) -> nn.Module:
     """Return the network of an .onnx file, with its tensors on the requested device.
 
     A node's module is named after the weights that it reads, or otherwise after the node. Floating-point
-    tensors of the file are parameters, except the statistics of batch normalisation (buffers) and constants:
-    values that an operator needs, and single numbers in arithmetic.
+    tensors of the file are parameters, except the statistics of batch normalisation and initial states of
+    zeros (buffers), and constants: values that an operator needs, and single numbers in arithmetic.
 
     Raises MissingLibraryError without onnx, ValueError if the file does not exist or is not an ONNX file.
     """
@@ -59,7 +60,8 @@ class OnnxNetwork(nn.Module):
         self.place = place
         shapes = _inferred(model)
         for node in model.graph.node:
-            self._add(node, shapes)
+            if not self._tensors.is_renamed_by(node):
+                self._add(node, shapes)
         own = [value for value in model.graph.input if value.name not in self._tensors.names]
         self._inputs = [value.name for value in own]
         self._outputs = [value.name for value in model.graph.output]
@@ -113,7 +115,18 @@ class _Tensors:
         self._onnx: Any = importlib.import_module("onnx")
         self._described = {tensor.name: tensor for tensor in model.graph.initializer}
         self._made: dict[str, Any] = {}
-        self.names = frozenset(self._described)
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all tensors."""
+        return self._described.keys()
+
+    def is_renamed_by(self, node: Any) -> bool:
+        """Return whether a node gives a tensor another name, as exporters do for those that are equal."""
+        if node.op_type != "Identity" or node.input[0] not in self._described:
+            return False
+        self._described[node.output[0]] = self._described[node.input[0]]
+        return True
 
     def operand(self, name: str, node: Any, index: int) -> Any:
         """Return a parameter, a buffer, or an array of known values."""
@@ -123,15 +136,17 @@ class _Tensors:
         floating = dtype.is_floating_point
         if (index in constant_operands(node.op_type) or single or not floating) and self._is_small(described):
             return self._onnx.numpy_helper.to_array(described)
-        key = f"{name} {'buffer' if self._is_buffer(node, index, floating) else 'parameter'}"
+        is_buffer = not floating or self._is_state(described, node, index)
+        is_buffer = is_buffer or index in _STATISTICS.get(node.op_type, ())
+        key = f"{described.name} {'buffer' if is_buffer else 'parameter'}"
         if key not in self._made:
             made = torch.zeros(sizes, dtype=dtype)
             self._made[key] = nn.Parameter(made) if key.endswith("parameter") else made
         return self._made[key]
 
-    @staticmethod
-    def _is_buffer(node: Any, index: int, floating: bool) -> bool:
-        return not floating or index in _STATISTICS.get(node.op_type, ())
+    def _is_state(self, described: Any, node: Any, index: int) -> bool:
+        is_state = index in _STATES.get(node.op_type, ()) and self._is_small(described)
+        return is_state and not self._onnx.numpy_helper.to_array(described).any()
 
     def _is_small(self, described: Any) -> bool:
         return bool(prod(described.dims) <= MOST_VALUES and not described.external_data)

@@ -64,6 +64,8 @@ def closed_form(
         return approximate
     exact = _exact(form, subject, hints)
     found = exact if _holds_at(exact, given) else _on_given(subject) or exact
+    if found.specialised and not found.domain.holds(given):
+        found = _fixed_at_given(subject) or found
     difference = _difference_at_given(found, subject)
     if not difference:
         return found
@@ -112,6 +114,16 @@ def _on_given(subject: SizedModule) -> ClosedForm | None:
         if not form.specialised and _holds_at(form, subject.given):
             return form
     return None
+
+
+def _fixed_at_given(subject: SizedModule) -> ClosedForm | None:
+    """Return the form of a run in which the code fixes the given sizes; None if it does not hold there."""
+    try:
+        ran = subject.on_symbols(subject.given)
+    except TraceError:
+        return None
+    form = replace(_form(subject.module, ran, subject.given), given=subject.given, hints=subject.given)
+    return form if form.domain.holds(subject.given) else None
 
 
 def _exact(form: ClosedForm, subject: SizedModule, hints: Mapping[str, int]) -> ClosedForm:

@@ -100,11 +100,17 @@ def _contiguous(input: Tensor, memory_format: Any = torch.contiguous_format) -> 
     return input.contiguous(memory_format=memory_format)
 
 
+def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:  # noqa: ARG001 - of values
+    """Compute distances by the operator for any number of rows; the other one has the same products."""
+    return torch.cdist(x1, x2, p, "donot_use_mm_for_euclid_dist")
+
+
 INSTEAD: Mapping[Any, Callable[..., Any]] = {
     torch.nn.functional.interpolate: interpolate,
     **dict.fromkeys((torch.flatten, torch.Tensor.flatten), _flatten),
     **dict.fromkeys((torch.reshape, torch.Tensor.reshape), _reshape),
     torch.Tensor.contiguous: _contiguous,
+    torch.cdist: _cdist,
 }
 
 

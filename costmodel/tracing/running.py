@@ -77,6 +77,9 @@ def failure(error: BaseException, recorder: DispatchRecorder) -> str:
     """Return one line that says where a model failed, and why."""
     place = _module_of(error.__traceback__, recorder.places) or recorder.places.path
     operator = recorder.failed_in(error)
+    if isinstance(error, NotImplementedError) and "HigherOrderOperator" in str(error):
+        name = operator or "a higher-order operator"
+        return f"{place or '(model)'} calls {name}, which takes functions: what runs in them is not counted"
     return f"{place or '(model)'} fails{f' in {operator}' if operator else ''}: {told(error)}"
 
 

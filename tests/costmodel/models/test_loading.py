@@ -200,3 +200,15 @@ def test_code_that_runs_for_ever_is_interrupted() -> None:
 def test_without_a_limit_nothing_is_interrupted() -> None:
     with time_limit(None, "nothing"):
         load("torch.nn:Identity")
+
+
+def test_a_file_of_a_package_is_named_as_a_module(tmp_path: Path) -> None:
+    inner = tmp_path / "nets_pkg" / "deep"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        (folder / "__init__.py").touch()
+    (inner / "parts.py").write_text("from torch.nn import Linear as Net\n", encoding="utf-8")
+    (inner / "model.py").write_text("from .parts import Net\n", encoding="utf-8")
+    words = r"model\.py imports relatively, so it is part of a package: name it as nets_pkg\.deep\.model, in"
+    with pytest.raises(ValueError, match=words):
+        load(f"{inner / 'model.py'}:Net(2, 3)")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -183,6 +184,27 @@ def test_tied_weights_statistics_and_numbers(tmp_path: Path) -> None:
     found = traced(written(tmp_path / "net.onnx", nodes, (1, 3, 4, 4), held))
     assert (found.parameters.all, found.parameters.buffers) == (9 + 6, 6)
     assert found.total().macs == 2 * 9 * 16
+
+
+def test_a_tensor_under_another_name_is_the_same_tensor(tmp_path: Path) -> None:
+    """Exporters name equal tensors anew: statistics of zeros and ones, here the scale of another layer."""
+    nodes = [
+        N("Identity", ["m"], ["n"]), N("Identity", ["n"], ["o"]),
+        N("BatchNormalization", ["x", *"sbmv"], ["p"]),
+        N("BatchNormalization", ["p", "s", "b", "o", "v"], ["q"]), N("Identity", ["q"], ["y"]),
+    ]  # fmt: skip
+    found = traced(written(tmp_path / "net.onnx", nodes, (1, 3, 4, 4), [tensor(name, 3) for name in "sbmv"]))
+    assert (found.parameters.all, found.parameters.buffers) == (6, 6)
+    assert found.uncovered() == ()
+
+
+@pytest.mark.parametrize(("value", "parameters"), [(0.0, 0), (0.5, 4)])
+def test_initial_states_of_zeros_are_no_parameters(tmp_path: Path, value: float, parameters: int) -> None:
+    state = onnx.numpy_helper.from_array(np.full((1, 1, 4), value, np.float32), "h")
+    nodes = [N("GRU", ["x", "w", "r", "", "", "h"], ["y"], hidden_size=4)]
+    held = [tensor("w", 1, 12, 3), tensor("r", 1, 12, 4), state]
+    found = traced(written(tmp_path / "net.onnx", nodes, (5, 1, 3), held))
+    assert found.parameters.all == 12 * 7 + parameters
 
 
 @pytest.mark.parametrize(

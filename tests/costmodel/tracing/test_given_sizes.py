@@ -98,3 +98,53 @@ def test_without_other_sizes_such_code_is_refused() -> None:
         UndefinedCostError, match=r"^\(model\) tells symbols from numbers: at the given sizes"
     ):
         closed_form(If(stops), [torch.zeros(2, 3, 8, 8)], {0: {2: "h"}})
+
+
+class Token(nn.Module):
+    """`len` gives a number, which fixes the batch on symbols."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 10)
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, 8)), nn.Parameter(torch.zeros(1, 17, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.patch(x).flatten(2).transpose(1, 2)
+        return self.head(torch.cat((self.token.expand(len(x), -1, -1), y), 1) + self.places)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_the_code_fixes_is_fixed_at_the_given_sizes(batch: int) -> None:
+    module, x = Token(), torch.zeros(batch, 3, 16, 16)
+    form = closed_form(module, [x], IMAGES)
+    assert form.caveat == ""
+    assert form.value("macs", n=batch, h=16, w=16) == trace(module, [x]).total().macs
+
+
+class Nearest(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes = nn.Parameter(torch.zeros(64, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cdist(x.permute(0, 2, 3, 1).reshape(-1, 3), self.codes)
+
+
+@pytest.mark.parametrize("side", [2, 5, 8])
+def test_distances_have_one_formula_for_few_rows_and_for_many(side: int) -> None:
+    """torch computes those of more than 25 rows in another way."""
+    module, x = Nearest(), torch.zeros(1, 3, side, side)
+    form = closed_form(module, [x], IMAGES)
+    assert (str(form.total.macs), form.domain.text) == ("192*h*n*w", "for n >= 1; h, w >= 2")
+    for n, h, w in [(1, side, side), (1, 2, 2), (2, 7, 9)]:
+        assert form.value("macs", n=n, h=h, w=w) == trace(module, [torch.zeros(n, 3, h, w)]).total().macs
+
+
+def test_a_proof_names_the_operators_that_nothing_confirms() -> None:
+    proof = prove_network(Nearest(), [torch.zeros(2, 3, 8, 8)], IMAGES)
+    assert proof.failures[:1] == ("torch counted nothing: no operator with MACs ran",)
+    both = nn.Sequential(nn.Conv2d(3, 3, 1), Nearest())
+    found = prove_network(both, [torch.zeros(2, 3, 8, 8)], IMAGES).failures
+    name = "torch's counter has no rule for aten._cdist_forward: nothing confirms its 192*h*n*w MACs"
+    assert found[0] == name
+    assert found[1].startswith("(model): formula ")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.tracing import closed_form, trace
+from costmodel.tracing.calls import TraceError
 
 OURS = "pwoct_tests"
 ONE, TWO = "(Tensor x) -> Tensor", "(Tensor x, Tensor w) -> Tensor"
@@ -171,3 +172,18 @@ def test_distances_cost_the_same_by_either_method_of_torch(rows: int, mode: str)
 
     found = trace(Distances(), [torch.zeros(2, rows, 5), torch.zeros(2, 7, 5)])
     assert (found.total().macs, found.uncovered()) == (2 * rows * 7 * 5, ())
+
+
+def test_functions_that_an_operator_takes_are_refused_in_one_line() -> None:
+    class Either(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cond(x.sum() > 0, self.a, self.b, (x,))
+
+    with pytest.raises(
+        TraceError, match=r"^\(model\) calls cond, which takes functions: what runs in them is"
+    ):
+        trace(Either(), [torch.zeros(2, 8)])
