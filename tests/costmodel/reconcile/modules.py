@@ -100,7 +100,7 @@ class Recurrent(nn.Module):
     def __init__(self, kind: type[nn.RNNBase], **options: object) -> None:
         super().__init__()
         self.rnn = kind(6, 8, **options)  # type: ignore[arg-type]
-        self.fc = nn.Linear(8 * (2 if self.rnn.bidirectional else 1), 3)
+        self.fc = nn.Linear((self.rnn.proj_size or 8) * (2 if self.rnn.bidirectional else 1), 3)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.rnn(x)[0][:, -1])

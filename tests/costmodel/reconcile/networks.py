@@ -79,6 +79,10 @@ NETWORKS: dict[str, Made] = {
         lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True, batch_first=True),
         (2, 5, 6),
     ),
+    "lstm_projected": (
+        lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True, proj_size=4, batch_first=True),
+        (2, 5, 6),
+    ),
     "gru": (lambda: Recurrent(nn.GRU, num_layers=2, batch_first=True), (2, 5, 6)),
     "rnn": (lambda: Recurrent(nn.RNN, bias=False, batch_first=True), (2, 5, 6)),
     "cells": (Cells, (2, 6)),
