@@ -19,6 +19,7 @@ from torch import nn
 from costmodel.models.inputs import DTYPES, Input, Inputs
 from costmodel.models.libraries import MissingLibraryError
 from costmodel.models.onnx_node import Node, constant_operands
+from costmodel.models.onnx_operators import compute
 
 MOST_VALUES = 4096  # elements of the largest constant that is decoded
 _STATISTICS = {"BatchNormalization": (3, 4)}  # operands that are buffers, not parameters
@@ -68,7 +69,7 @@ class OnnxNetwork(nn.Module):
         self.example_inputs_of_the_file = _example(own)
 
     def _add(self, described: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        node = Node(described, [shapes.get(name) for name in described.output])
+        node = Node(described, [shapes.get(name) for name in described.output], compute)
         path = ""
         for index, name in enumerate(described.input):
             if name not in self._tensors.names:

@@ -7,7 +7,7 @@ elements may be torch's symbolic sizes, so that a new shape is known when it is 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,10 +88,13 @@ def as_tensor(value: Any) -> Tensor:
 
 
 class Node(nn.Module):
-    """One operator: called on its operands, it returns its results."""
+    """One operator: called on its operands, it returns its results, as `compute` gives them."""
 
-    def __init__(self, described: Any, shapes: Sequence[tuple[int, ...] | None]) -> None:
+    def __init__(
+        self, described: Any, shapes: Sequence[tuple[int, ...] | None], compute: Callable[[Operands], Any]
+    ) -> None:
         super().__init__()
+        self._compute = compute
         helper: Any = importlib.import_module("onnx").helper
         self.operator = str(described.op_type)
         domain = described.domain
@@ -130,9 +133,8 @@ class Node(nn.Module):
 
     def forward(self, *given: Any) -> tuple[Any, ...]:
         """Return the results of the operator."""
-        from costmodel.models.onnx_operators import compute
-
-        return compute(Operands(self, self.operands(given)))
+        results: tuple[Any, ...] = self._compute(Operands(self, self.operands(given)))
+        return results
 
 
 _CONVOLUTION = {1: "weight", 2: "bias"}

@@ -24,6 +24,7 @@ class EventRecorder:
         self.events: list[Event] = []
         self.uncovered: dict[str, None] = {}
         self.flow: list[tuple[int, list[Tensor], list[Tensor]]] = []  # what calls read and made
+        self.is_over = False  # a module that was imported in the run may keep a function that notes
         self.sizes: dict[int, list[int]] = {}  # products of sizes that a call was given
         self._stack: list[int] = []
         self._paths = paths

@@ -40,6 +40,7 @@ def replaced_functions(recorder: EventRecorder) -> Iterator[None]:
     try:
         yield
     finally:
+        recorder.is_over = True
         for owner, name, value, is_own in kept:
             if is_own:
                 setattr(owner, name, value)
@@ -55,9 +56,11 @@ def _is_function(value: Any) -> bool:
 
 
 def _noting(recorder: EventRecorder, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is noted while the run lasts; a module imported meanwhile may keep it."""
+
     @wraps(function)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        if recorder.is_inside_call:
+        if recorder.is_over or recorder.is_inside_call:
             return function(*args, **kwargs)
         index = recorder.enter("function", name, args, kwargs)
         result = None
