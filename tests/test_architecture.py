@@ -64,40 +64,64 @@ COMMANDS = "costmodel/commands/"
 CODE = ("costmodel", "pwoct", "tests", "benchmarks")
 
 
+# Which folder of pwoct may import which others.
+PWOCT_MAY_IMPORT: dict[str, frozenset[str]] = {
+    ".": frozenset(),
+    "conversion": frozenset({"."}),
+    "plan/shared": frozenset({".", "conversion"}),
+    "plan/folded": frozenset({".", "plan/shared"}),
+    "plan/lean": frozenset({".", "conversion", "plan/shared", "plan/folded"}),
+    "plan/graph": frozenset({"conversion", "plan/shared", "plan/folded"}),
+    "plan/compiled": frozenset({".", "conversion", "plan/shared", "plan/folded", "plan/lean", "plan/graph"}),
+    "plan": frozenset({".", "conversion"})
+    | {f"plan/{name}" for name in ("shared", "folded", "lean", "graph", "compiled")},
+    "training": frozenset({".", "plan", "plan/lean"}),
+    "face": frozenset({".", "conversion", "training"}),  # pwoct/__init__.py
+}
+TABLES = {"costmodel": MAY_IMPORT, "pwoct": PWOCT_MAY_IMPORT}
+INNER = {("commands", "shared"), *(tuple(name.split("/")) for name in PWOCT_MAY_IMPORT if "/" in name)}
+
+
 def folder_of(path: str) -> str:
-    """The folder of costmodel in which a file lies, as the table above names it."""
-    if path == "costmodel/__init__.py":
+    """The folder of its package in which a file lies, as the tables above name it."""
+    package, *parents = Path(path).parent.parts
+    if path == f"{package}/__init__.py":
         return "face"
-    parents = Path(path).relative_to("costmodel").parent.parts
-    return "/".join(parents[:2] if parents[:2] == ("commands", "shared") else parents[:1]) or "."
+    return "/".join(parents[:2] if tuple(parents[:2]) in INNER else parents[:1]) or "."
 
 
 @cache
-def files_imported(source: str) -> set[str]:
-    """The files of costmodel that a source text imports from."""
+def files_imported(source: str, package: str = "costmodel") -> set[str]:
+    """The files of a package that a source text imports from."""
     modules = (f"{module}.{name}" for module, names in outline(source).imported for name in ("", *names))
-    found = (file_of(module.rstrip(".")) for module in modules if module.split(".")[0] == "costmodel")
+    found = (file_of(module.rstrip(".")) for module in modules if module.split(".")[0] == package)
     return {path for path in found if path is not None}
 
 
 def file_of(module: str) -> str | None:
-    """The file of a module or a package of costmodel; None for what is neither."""
+    """The file of a module or a package; None for what is neither."""
     path = module.replace(".", "/")
     return next((file for file in (f"{path}.py", f"{path}/__init__.py") if (ROOT / file).is_file()), None)
 
 
-@pytest.mark.parametrize("path", files("costmodel"))
+def folders_imported(path: str) -> set[str]:
+    """The other folders of its own package that a file imports from."""
+    package = path.partition("/")[0]
+    return set(map(folder_of, files_imported(read(path), package))) - {folder_of(path)}
+
+
+@pytest.mark.parametrize("path", files("costmodel") + files("pwoct"))
 def test_imports_between_folders_go_one_way(path: str) -> None:
-    folder = folder_of(path)
-    assert set(map(folder_of, files_imported(read(path)))) - {folder} <= MAY_IMPORT[folder]
+    assert folders_imported(path) <= TABLES[path.partition("/")[0]][folder_of(path)]
 
 
-def test_the_table_of_imports_has_no_circle_and_no_empty_permission() -> None:
-    TopologicalSorter(MAY_IMPORT).prepare()
-    used: dict[str, set[str]] = {folder: set() for folder in MAY_IMPORT}
-    for path in files("costmodel"):
-        used[folder_of(path)] |= set(map(folder_of, files_imported(read(path)))) - {folder_of(path)}
-    assert used == {folder: set(others) for folder, others in MAY_IMPORT.items()}
+@pytest.mark.parametrize("package", TABLES)
+def test_the_tables_of_imports_have_no_circle_and_no_empty_permission(package: str) -> None:
+    TopologicalSorter(TABLES[package]).prepare()
+    used: dict[str, set[str]] = {folder: set() for folder in TABLES[package]}
+    for path in files(package):
+        used[folder_of(path)] |= folders_imported(path)
+    assert used == {folder: set(others) for folder, others in TABLES[package].items()}
 
 
 @pytest.mark.parametrize("path", [p for p in files("costmodel/commands") if "/shared/" not in p])

@@ -21,8 +21,8 @@ from costmodel.speed.stopwatch import Clock, Timing, in_turns
 from pwoct.branches import Octave, as_octave, size_of, strided
 from pwoct.octave import OctConv
 from pwoct.plan import plan_for, with_plan
-from pwoct.plan.lean import convolve
-from pwoct.plan.maps import Maps
+from pwoct.plan.lean.network import convolve
+from pwoct.plan.shared.maps import Maps
 from pwoct.resnet import resnet
 
 

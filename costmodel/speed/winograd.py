@@ -48,7 +48,7 @@ def layer_by_winograd(layer: Sequence[Operator], *, training: bool) -> list[Oper
 
 
 def shares_maps(layer: Sequence[Operator], *, training: bool) -> bool:
-    """Whether LL, HL and LH are computed together: `joins_winograd` in pwoct/plan/choose.py.
+    """Whether LL, HL and LH are computed together: `joins_winograd` in pwoct/plan/shared/choose.py.
 
     In training, channels must be multiples of 4.
     """
@@ -119,7 +119,7 @@ def _has_whole_tiles(operator: Operator) -> bool:
 
 
 def _share(c_in: int, c_out: int, transforms: int) -> Fraction:
-    """Return the share of the MACs that is left; see `uses_winograd` in pwoct/plan/choose.py."""
+    """Return the share of the MACs that is left; see `uses_winograd` in pwoct/plan/shared/choose.py."""
     return PRODUCTS + Fraction(transforms, c_out) if c_in >= 4 and c_out >= 8 else Fraction(1)
 
 

@@ -24,19 +24,19 @@ from torch import nn
 from pwoct.channels import as_sizes, check_choice
 from pwoct.conversion.checks import check_module
 from pwoct.octave import OctConv
-from pwoct.plan.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_native
 from pwoct.plan.compiled.blocked import BlockedNetwork, why_not_blocked
 from pwoct.plan.compiled.blocked_graph import BlockedGraph, is_narrow, why_no_step
 from pwoct.plan.compiled.library import load
 from pwoct.plan.compiled.network import NativeNetwork, why_not_native
 from pwoct.plan.compiled.operations import lanes_of
-from pwoct.plan.converted import LeanConverted, is_converted, is_own_network, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.folded.network import FoldedNetwork
 from pwoct.plan.graph.trace import image_channels
-from pwoct.plan.known import PlanError, why_not_known
-from pwoct.plan.lean import LeanNetwork
-from pwoct.plan.snapshot import as_shape, as_size, check_dtype
+from pwoct.plan.lean.converted import LeanConverted, is_converted, is_own_network, why_not_converted
+from pwoct.plan.lean.network import LeanNetwork
+from pwoct.plan.shared.choose import MEASURED_BYTES, fills_blocks, is_blocked, is_native
+from pwoct.plan.shared.known import PlanError, why_not_known
+from pwoct.plan.shared.snapshot import as_shape, as_size, check_dtype
 from pwoct.resnet import ResNet
 
 __all__ = [

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, with_plan
-from pwoct.plan.converted import is_own_network
+from pwoct.plan.lean.converted import is_own_network
 from pwoct.training.augment import Normalise
 from pwoct.training.config import Config
 from pwoct.training.data import Images

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pwoct.plan import plan_for, why_not, with_plan
-from pwoct.plan.converted import why_not_converted
+from pwoct.plan.lean.converted import why_not_converted
 from pwoct.training.config import Config, ConfigError
 from pwoct.training.device import autocast, dtype_of
 from pwoct.training.distributed import Ranks

@@ -20,12 +20,12 @@ from pwoct.plan.compiled.operations import Map, Size, lanes_of
 from pwoct.plan.compiled.paths_tape import LowPaths, PathsTape
 from pwoct.plan.compiled.tape import Tape
 from pwoct.plan.compiled.training import SIZES, Features, Pass, TrainingStep
-from pwoct.plan.known import PlanError, reason_of, why_not_known_parts
-from pwoct.plan.latest import Latest
-from pwoct.plan.lean import LeanNetwork
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Term, octave_layer, terms
-from pwoct.plan.selecting import as_convolution
-from pwoct.plan.tracing import check_untraced
+from pwoct.plan.lean.network import LeanNetwork
+from pwoct.plan.shared.known import PlanError, reason_of, why_not_known_parts
+from pwoct.plan.shared.latest import Latest
+from pwoct.plan.shared.maps import DOUBLED, HIGH, LOW, Term, octave_layer, terms
+from pwoct.plan.shared.selecting import as_convolution
+from pwoct.plan.shared.tracing import check_untraced
 from pwoct.pwise_octave import Bottleneck
 from pwoct.resnet import ResNet, blocks
 

@@ -18,12 +18,12 @@ from pwoct.plan.compiled.layout import Layout, layout_of
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
 from pwoct.plan.compiled.training import SIZES, Features, Pass, TrainingStep
-from pwoct.plan.converted import LeanConverted, why_not_converted
 from pwoct.plan.graph.nodes import Convolve, MapNode, needed
 from pwoct.plan.graph.trace import image_channels, record_training
-from pwoct.plan.known import PlanError, reason_of
-from pwoct.plan.latest import Latest
-from pwoct.plan.tracing import check_untraced
+from pwoct.plan.lean.converted import LeanConverted, why_not_converted
+from pwoct.plan.shared.known import PlanError, reason_of
+from pwoct.plan.shared.latest import Latest
+from pwoct.plan.shared.tracing import check_untraced
 
 # Size and channels of the images, whether they need a gradient, and whether maps are rounded to bfloat16.
 Key = tuple[Size, int, bool, bool]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from pwoct.octave import OctConv
-from pwoct.plan.known import CONVOLUTIONS, is_changed
+from pwoct.plan.shared.known import CONVOLUTIONS, is_changed
 from pwoct.pwise_octave import Bottleneck, PwiseOctConv
 from pwoct.shortcut import ZeroPadShortcut
 

@@ -10,13 +10,13 @@ from pwoct.plan.compiled.general import GeneralRecorder
 from pwoct.plan.compiled.library import why_not
 from pwoct.plan.compiled.operations import Map, Size
 from pwoct.plan.compiled.program import Program
-from pwoct.plan.converted import is_own_network, why_not_converted
 from pwoct.plan.folded.fold import why_not_folded
 from pwoct.plan.graph.fold import folded
 from pwoct.plan.graph.trace import image_channels, record_network, why_not_recorded
-from pwoct.plan.known import PlanError, refusal
-from pwoct.plan.snapshot import Snapshot
-from pwoct.plan.tracing import check_untraced
+from pwoct.plan.lean.converted import is_own_network, why_not_converted
+from pwoct.plan.shared.known import PlanError, refusal
+from pwoct.plan.shared.snapshot import Snapshot
+from pwoct.plan.shared.tracing import check_untraced
 
 
 class NativeNetwork(Snapshot):

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import torch
 
-from pwoct.plan.choose import joins_winograd
 from pwoct.plan.compiled import operations
 from pwoct.plan.compiled.filters import Filters
 from pwoct.plan.compiled.library import load
 from pwoct.plan.compiled.operations import WINOGRAD_CONVOLUTION, WINOGRAD_WEIGHT_GRADIENT, Map
 from pwoct.plan.compiled.tape import Tape
+from pwoct.plan.shared.choose import joins_winograd
 
 _GEOMETRY = {**Filters(0, (1, 1, 3, 3), padding=(1, 1)).fields(), "stride": 1}
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pwoct.plan.choose import uses_winograd
 from pwoct.plan.compiled import operations
 from pwoct.plan.compiled.library import DTYPES, load
 from pwoct.plan.compiled.memories import Memories
@@ -25,6 +24,7 @@ from pwoct.plan.compiled.operations import (
 )
 from pwoct.plan.compiled.weights import winograd_weights
 from pwoct.plan.folded.convolve import Convolution, Geometry
+from pwoct.plan.shared.choose import uses_winograd
 
 
 class ProgramRecorder:

@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from pwoct.plan.choose import uses_winograd
 from pwoct.plan.compiled import operations
 from pwoct.plan.compiled.filters import NEEDS, Filters, Normalised, Statistics, filters_of, phases
 from pwoct.plan.compiled.library import load
@@ -33,6 +32,7 @@ from pwoct.plan.compiled.operations import (
     Step,
 )
 from pwoct.plan.compiled.weights import Weights
+from pwoct.plan.shared.choose import uses_winograd
 
 
 class Tape:

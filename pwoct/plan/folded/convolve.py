@@ -8,8 +8,8 @@ from torch.nn.functional import conv2d, pad
 
 from pwoct.layout import is_channels_last
 from pwoct.plan.folded.bounds import Growth, growth_of, is_fusing
-from pwoct.plan.latest import Latest
-from pwoct.plan.tracing import tracer
+from pwoct.plan.shared.latest import Latest
+from pwoct.plan.shared.tracing import tracer
 
 Pair = tuple[int, int]
 SHAPES = 2  # for which a reordered weight is kept: of whole batches, and of the last one

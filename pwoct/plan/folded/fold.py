@@ -7,12 +7,12 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from pwoct.octave import OctConv
-from pwoct.plan.choose import merges_bottleneck
 from pwoct.plan.folded.convolve import Convolution, Geometry
 from pwoct.plan.folded.filters import merge, scale_and_shift
-from pwoct.plan.known import refusal, why_not_known
-from pwoct.plan.maps import LOW, Term, terms
-from pwoct.plan.selecting import with_convolutions
+from pwoct.plan.shared.choose import merges_bottleneck
+from pwoct.plan.shared.known import refusal, why_not_known
+from pwoct.plan.shared.maps import LOW, Term, terms
+from pwoct.plan.shared.selecting import with_convolutions
 from pwoct.pwise_octave import Bottleneck
 from pwoct.resnet import ResNet
 

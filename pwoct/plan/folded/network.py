@@ -14,16 +14,16 @@ from pwoct.blocks import BasicBlock, OctBlock
 from pwoct.branches import Octave, OctBatchNorm2d, check_batched, strided
 from pwoct.layout import is_transformed
 from pwoct.octave import OctConv
-from pwoct.plan.choose import is_packed, packed_channels, stored_channels
 from pwoct.plan.folded.bounds import Bound, Growth, Unbounded, fusing
 from pwoct.plan.folded.convolve import Convolution, Geometry, is_fusable
 from pwoct.plan.folded.filters import pack_filters, scale_and_shift
 from pwoct.plan.folded.fold import Layer, copy_for_folding, folded, lone_filter
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import fold_layers
-from pwoct.plan.maps import Maps, octave_layer
-from pwoct.plan.resample import double, halve
-from pwoct.plan.snapshot import Snapshot
+from pwoct.plan.shared.choose import is_packed, packed_channels, stored_channels
+from pwoct.plan.shared.maps import Maps, octave_layer
+from pwoct.plan.shared.resample import double, halve
+from pwoct.plan.shared.snapshot import Snapshot
 from pwoct.resnet import ResNet, blocks
 
 Size = tuple[int, int]

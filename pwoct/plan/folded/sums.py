@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from pwoct.branches import Octave
-from pwoct.plan.choose import doubles_rows, stored_channels, takes_two_pixels
 from pwoct.plan.folded.bounds import Growth
 from pwoct.plan.folded.convolve import Convolution
 from pwoct.plan.folded.filters import two_pixels
 from pwoct.plan.folded.fold import FoldedPath, Layer, fold_paths
-from pwoct.plan.inplace import add, rectify
-from pwoct.plan.maps import DOUBLED, HIGH, Maps
-from pwoct.plan.resample import double
+from pwoct.plan.shared.choose import doubles_rows, stored_channels, takes_two_pixels
+from pwoct.plan.shared.inplace import add, rectify
+from pwoct.plan.shared.maps import DOUBLED, HIGH, Maps
+from pwoct.plan.shared.resample import double
 
 Size = tuple[int, int]
 

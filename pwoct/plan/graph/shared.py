@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
-from pwoct.plan.choose import joins_winograd
 from pwoct.plan.graph.fold import addends
 from pwoct.plan.graph.nodes import Add, Convolve, MapNode
+from pwoct.plan.shared.choose import joins_winograd
 
 
 class SharedConvolutions(NamedTuple):

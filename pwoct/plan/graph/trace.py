@@ -19,7 +19,7 @@ from pwoct.plan.graph.draws import draws_here
 from pwoct.plan.graph.nodes import BatchNormalise, ImageNode, MapNode, is_same, needed
 from pwoct.plan.graph.record import GraphTrace
 from pwoct.plan.graph.values import RefusedError
-from pwoct.plan.known import is_changed
+from pwoct.plan.shared.known import is_changed
 
 Size = tuple[int, int]
 # The numbers of images with which a network is recorded: one alone would not show what joins images, nor a

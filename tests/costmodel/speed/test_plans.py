@@ -15,13 +15,14 @@ from costmodel.speed.folding import folded_layers, native
 from costmodel.speed.winograd import by_winograd, layer_by_winograd, shares_maps
 from pwoct import plan
 from pwoct.blocks import OctBlock
-from pwoct.plan import choose, with_plan
+from pwoct.plan import with_plan
 from pwoct.plan.compiled.blocked import record
 from pwoct.plan.compiled.network import _merges
 from pwoct.plan.compiled.training import TrainingStep
 from pwoct.plan.folded.fold import fold_paths
 from pwoct.plan.folded.network import FoldedBlock, FoldedNetwork, PackedBlocks
-from pwoct.plan.maps import octave_layer
+from pwoct.plan.shared import choose
+from pwoct.plan.shared.maps import octave_layer
 from pwoct.resnet import blocks
 from tests.pwoct.networks import needs_compiler
 

@@ -2,7 +2,7 @@ import copy
 import pickle
 from functools import partial
 
-from pwoct.plan.latest import Latest
+from pwoct.plan.shared.latest import Latest
 
 
 def test_the_values_of_the_keys_used_last_are_kept():

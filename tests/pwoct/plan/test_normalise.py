@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pwoct.plan.normalise import joined_pixels, normalise
+from pwoct.plan.shared.normalise import joined_pixels, normalise
 
 
 def image(c, w=8, dtype=torch.float64):

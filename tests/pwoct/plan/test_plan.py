@@ -168,7 +168,7 @@ def test_inference_of_grouped_layers_is_that_of_others():
 
 
 def test_lean_pools_each_map_once(monkeypatch):
-    from pwoct.plan import maps
+    from pwoct.plan.shared import maps
 
     calls = []
     monkeypatch.setattr(maps, "halve", lambda x: calls.append(x) or nn.functional.avg_pool2d(x, 2))

@@ -7,12 +7,12 @@ from torch.nn.functional import avg_pool2d, conv2d
 
 from pwoct.branches import Octave, pool, upsample
 from pwoct.octave import OctConv
-from pwoct.plan.choose import fill, merges_bottleneck
 from pwoct.plan.folded.convolve import Convolution, Geometry
 from pwoct.plan.folded.filters import join_low, merge, pack_filters, scale_and_shift, two_pixels
 from pwoct.plan.folded.packed import pack, unpack
 from pwoct.plan.folded.sums import Pairs, as_pairs, as_pixels, double_rows
-from pwoct.plan.resample import double, halve
+from pwoct.plan.shared.choose import fill, merges_bottleneck
+from pwoct.plan.shared.resample import double, halve
 
 
 def random(*shape, seed=0):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pwoct.branches import Octave, pool
 from pwoct.octave import OctConv
-from pwoct.plan.resample import halve
+from pwoct.plan.shared.resample import halve
 
 # Where the output of a path is added: to the high or low branch, or to the high branch after upsampling.
 HIGH, DOUBLED, LOW = "high", "doubled", "low"

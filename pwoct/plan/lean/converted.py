@@ -15,9 +15,9 @@ from torch import nn
 from pwoct.branches import Octave, Size
 from pwoct.conversion.checks import check_module
 from pwoct.conversion.conv import ConvertedConv
-from pwoct.plan.known import PlanError, is_changed
-from pwoct.plan.lean import convolve
-from pwoct.plan.maps import Maps
+from pwoct.plan.lean.network import convolve
+from pwoct.plan.shared.known import PlanError, is_changed
+from pwoct.plan.shared.maps import Maps
 from pwoct.resnet import ResNet
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pwoct.channels import is_size, plain_int
 from pwoct.conversion.checks import check_module
-from pwoct.plan.known import PARTS
+from pwoct.plan.shared.known import PARTS
 from pwoct.resnet import ResNet
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from pwoct.layout import is_channels_last
-from pwoct.plan.known import call, is_changed
-from pwoct.plan.tracing import tracer
+from pwoct.plan.shared.known import call, is_changed
+from pwoct.plan.shared.tracing import tracer
 
 LINE = 16  # float32 numbers in a cache line
 

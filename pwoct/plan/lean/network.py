@@ -14,13 +14,13 @@ from pwoct.branches import Octave, OctBatchNorm2d, Size, per_branch, size_of, st
 from pwoct.conversion.checks import check_module
 from pwoct.layout import in_channels_last
 from pwoct.octave import OctConv
-from pwoct.plan.choose import joins_low_paths
 from pwoct.plan.folded.filters import join_low
-from pwoct.plan.inplace import add, rectify
-from pwoct.plan.known import call, is_own, refusal, why_not_known, why_not_known_parts
-from pwoct.plan.maps import DOUBLED, HIGH, LOW, Maps, terms
-from pwoct.plan.normalise import normalise
-from pwoct.plan.resample import double, halve
+from pwoct.plan.shared.choose import joins_low_paths
+from pwoct.plan.shared.inplace import add, rectify
+from pwoct.plan.shared.known import call, is_own, refusal, why_not_known, why_not_known_parts
+from pwoct.plan.shared.maps import DOUBLED, HIGH, LOW, Maps, terms
+from pwoct.plan.shared.normalise import normalise
+from pwoct.plan.shared.resample import double, halve
 from pwoct.resnet import ResNet, blocks
 from pwoct.shortcut import ZeroPadShortcut
 

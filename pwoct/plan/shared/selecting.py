@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from pwoct.octave import OctConv
-from pwoct.plan.known import CONVOLUTIONS
+from pwoct.plan.shared.known import CONVOLUTIONS
 from pwoct.resnet import blocks
 from pwoct.shortcut import ZeroPadShortcut
 

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from pwoct.branches import pool
 from pwoct.layout import is_channels_last, is_transformed
-from pwoct.plan.choose import adds_rows
+from pwoct.plan.shared.choose import adds_rows
 
 
 def halve(x: Tensor) -> Tensor:

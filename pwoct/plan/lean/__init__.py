@@ -1,0 +1,1 @@
+"""The plan "lean": the modules of a network with less work between its convolutions."""
