@@ -114,12 +114,18 @@ def local_shape(threads: int | None, runs: int) -> tuple[int, int]:
 def _reached(address: str, patience: float) -> Iterator[Client]:
     from distributed import Client
 
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # tracebacks of what is raised as one line
     try:
-        client = Client(address, timeout=patience)
-    except (OSError, ValueError) as error:
-        raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from None
-    with client:
-        yield client
+        try:
+            client = Client(address, timeout=patience)
+        except (OSError, ValueError) as error:
+            raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from None
+        with client:
+            yield client
+    finally:
+        log.setLevel(level)
 
 
 def carry_out_on(
@@ -155,7 +161,7 @@ def carry_out_on(
     signals = signals or Signals()
     topic = f"pwoct-study-{uuid4().hex}"
     client.subscribe_topic(topic, lambda event: watcher.told(News(**event[1])))
-    _describe(client, note)
+    are_there = _describe(client, note)
     folder = study.folder.absolute()
     orders = [
         Order(folder, run, data and data.absolute(), topic) for run in (shard or Shard()).take(study.runs)
@@ -166,31 +172,38 @@ def carry_out_on(
     }
     try:
         with signals.at_work():
-            _await(client, list(futures), topic, signals, note)
+            _await(client, list(futures), topic, signals, note, are_there)
         return dict(_troubles(futures, note))
     finally:
         client.unsubscribe_topic(topic)
 
 
-def _describe(client: Client, note: Callable[[str], object]) -> None:
+def _describe(client: Client, note: Callable[[str], object]) -> bool:
+    """Say what a cluster has; return whether it has workers."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     count = f"{len(workers) or 'no'} worker{'' if len(workers) == 1 else 's'}"
     note(f"{count}{'' if workers else ' yet'}; dashboard: {client.dashboard_link}")
     for name, worker in workers.items():
         if worker["nthreads"] > 1:
             note(f"{name} trains one run at a time: start it with --nthreads 1, not {worker['nthreads']}")
+    return bool(workers)
 
 
 def _await(
-    client: Client, futures: list[Future], topic: str, signals: Signals, note: Callable[[str], object]
+    client: Client,
+    futures: list[Future],
+    topic: str,
+    signals: Signals,
+    note: Callable[[str], object],
+    were_there: bool = True,
 ) -> None:
-    """Wait for all runs, and pass signals on to the workers."""
+    """Wait for all runs, and pass signals on to the workers; `were_there` says whether there are any."""
     from distributed import wait
 
-    stopping, were_there = 0, True
+    stopping = 0
     while True:
         try:
-            wait(futures, timeout=LOOK)
+            _asked(wait, futures, timeout=LOOK)
             break
         except TimeoutError:
             pass
@@ -211,33 +224,32 @@ def _await(
 
 def _asked(ask: Callable[..., T], *arguments: Any, **options: Any) -> T:
     """Return the answer of the scheduler. Raises ClusterError if it is lost."""
+    from distributed import CancelledError
+
     try:
         return ask(*arguments, **options)
-    except OSError as error:
-        raise ClusterError(
-            f"the Dask scheduler is lost: {error}; begun runs resume from checkpoints"
-        ) from None
+    except TimeoutError:  # an OSError, too
+        raise
+    except (OSError, CancelledError):
+        raise ClusterError("the Dask scheduler is lost; begun runs resume from their checkpoints") from None
 
 
 def _troubles(
     futures: Mapping[Future, Order], note: Callable[[str], object]
 ) -> Iterator[tuple[str, Exception]]:
     """Yield the errors that ended runs by the runs' names; note those that no worker could tell of."""
-    from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
     for future, order in futures.items():
         name = order.study.path(order.run).name
         try:
-            trouble = future.result()
+            trouble = _asked(future.result)
         except KilledWorker as error:
             trouble = CheckpointError(f"given up: {error}")
             note(f"{name}: {trouble}")
         except ImportError as error:
             raise ClusterError(f"a worker cannot train: {error}") from None
-        except CancelledError:
-            raise ClusterError("the Dask scheduler is lost; begun runs resume from checkpoints") from None
-        except ConfigError:
+        except (ClusterError, ConfigError):
             raise  # the same in every run
         except (DataError, ValueError) as error:
             trouble = error

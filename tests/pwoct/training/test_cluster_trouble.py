@@ -70,7 +70,7 @@ def test_a_stop_ends_a_study_without_workers(tmp_path: Path) -> None:
         pytest.raises(StoppedError, match="stopped by SIGTERM while no worker was training"),
     ):
         carry_out_on(client, study, None, watcher=heard, note=heard.notes.append, signals=signals)
-    assert heard.notes[-1] == "no worker is left: runs wait for the next one"
+    assert [note.partition(";")[0] for note in heard.notes] == ["no workers yet"]
 
 
 def test_a_lost_scheduler_is_an_error_of_the_cluster() -> None:
@@ -86,7 +86,7 @@ def test_a_lost_scheduler_is_an_error_of_the_cluster() -> None:
         def result(self) -> None:
             raise CancelledError
 
-    with pytest.raises(ClusterError, match="the Dask scheduler is lost: closed; begun runs resume"):
+    with pytest.raises(ClusterError, match="the Dask scheduler is lost; begun runs resume"):
         _asked(lost)
     order = worker.Order(Path(), plan(Path(), NETWORKS[:1], [0], values=TINY).runs[0], None, "topic")
     with pytest.raises(ClusterError, match="the Dask scheduler is lost; begun runs resume"):
