@@ -91,16 +91,25 @@ def read_rows(runs: Sequence[RunFolder]) -> tuple[list[tuple[RunFolder, dict[str
 def write_records(runs: Sequence[RunFolder], folder: Path, *, all_of_them: bool) -> None:
     """Record finished runs in a folder; unfinished ones are skipped, unless they were named.
 
+    A run that can't be recorded does not keep the others from being recorded.
+
     Raises:
-        RunError: if a named run is not finished, or contradicts itself.
+        RunError: if a named run is not finished, or a run contradicts itself or its record.
     """
     from pwoct.training import kept
+    from pwoct.training.record import RunError
 
+    faults: list[RunError] = []
     for run in runs:
         if all_of_them and run.result() is None:
             say(f"pwoct-cost: {run.name} is not finished: not recorded")
-        else:
+            continue
+        try:
             say(f"pwoct-cost: wrote {kept.write(kept.keep(run), folder)}")
+        except RunError as error:
+            faults.append(error)
+    if faults:
+        raise type(faults[0])("; ".join(map(str, faults)))
 
 
 def runs_table(rows: Sequence[dict[str, Any]]) -> Table:

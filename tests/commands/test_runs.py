@@ -1,6 +1,7 @@
 """Kept records of runs: written by `runs --record`, recomputed by `runs --check`."""
 
 import json
+import shutil
 
 import pytest
 
@@ -46,6 +47,17 @@ def test_a_changed_digit_is_code_1_and_named(pwoct_cost, records):
     assert (run.code, run.json["records"][0]["holds"]) == (1, False)
     assert "mine.json: its sha256 does not match its content" in run.err
     assert run.err.endswith("pwoct-cost: error: 2 contradictions in 1 record\n")
+
+
+def test_a_run_that_contradicts_itself_leaves_the_others_to_be_recorded(pwoct_cost, records, tmp_path):
+    runs = tmp_path / "two"
+    for name in ("a", "b"):
+        shutil.copytree(records.parent / "runs" / "mine", runs / name)
+    (runs / "a" / "weights.safetensors").write_bytes(b"other")
+    run = pwoct_cost("runs", "--runs", str(runs), "--record", str(tmp_path / "kept"))
+    assert run.code == 2
+    assert f"{runs / 'a'} contradicts itself: weights.safetensors does not match its result" in run.err
+    assert [path.stem for path in (tmp_path / "kept").iterdir()] == ["mine"]
 
 
 def test_a_copy_under_another_name_is_found(pwoct_cost, records):
