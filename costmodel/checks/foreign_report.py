@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from costmodel.checks.foreign import DISPUTED, EXCUSED, MODEL, OK, LayerRow, NetworkReport
@@ -184,8 +185,13 @@ def failures_table(report: NetworkReport) -> Table:
 
 def summary(report: NetworkReport) -> str:
     """Return the verdict as one sentence."""
-    macs, params = (f"{float(100 * s):.4g} %" for s in (report.share_of_macs, report.share_of_parameters))
+    macs = _of(report.share_of_macs, any(row.macs for row in report.rows), "MACs")
+    params = _of(report.share_of_parameters, any(row.params for row in report.rows), "parameters")
     return (
-        f"{report.verdict}: {counted(report.numbers_compared, 'number')}, {macs} of MACs, {params} of "
-        f"parameters; {counted(len(report.differences), 'difference')}."
+        f"{report.verdict}: {counted(report.numbers_compared, 'number')}, {macs}, {params}; "
+        f"{counted(len(report.differences), 'difference')}."
     )
+
+
+def _of(share: Fraction, exists: bool, what: str) -> str:
+    return f"{float(100 * share):.4g} % of {what}" if exists else f"no {what}"

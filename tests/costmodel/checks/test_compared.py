@@ -12,6 +12,7 @@ from torch.utils.flop_counter import flop_registry
 
 from costmodel.checks.counters import count_by_torch
 from costmodel.checks.foreign import AGREES, DIFFERS, PARTLY, NetworkReport
+from costmodel.checks.foreign_report import summary
 from costmodel.checks.verify_foreign import verify_module
 from costmodel.tracing import trace
 from tests.costmodel.checks import zoo
@@ -158,3 +159,15 @@ def test_what_differs_beside_uncovered_operators_still_differs(monkeypatch: pyte
     wrong = lambda *args, **options: right(*args, **options) + 1  # noqa: E731
     monkeypatch.setattr(contraction, "convolution_macs", wrong)
     assert verify_module(Mixed(), [torch.zeros(1, 3, 6, 5)]).verdict == DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("model", "end"),
+    [
+        (nn.Conv2d(3, 4, 1), "100 % of MACs, 100 % of parameters; 0 differences."),
+        (nn.BatchNorm2d(3), "no MACs, 100 % of parameters; 0 differences."),
+        (nn.ReLU(), "no MACs, no parameters; 0 differences."),
+    ],
+)
+def test_a_share_of_nothing_is_not_the_whole(model: nn.Module, end: str) -> None:
+    assert summary(verify_module(model, [torch.zeros(2, 3, 8, 8)])).endswith(f", {end}")
