@@ -44,6 +44,7 @@ def trace(
 
     Raises TraceError, which names the module and the operator, if the module does not run.
 
+    >>> import torch
     >>> trace(nn.Linear(8, 6), [torch.zeros(3, 8)]).total().macs
     144
     """

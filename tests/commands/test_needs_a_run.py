@@ -128,7 +128,7 @@ def test_a_first_run_gives_sizes_and_changes_nothing_else() -> None:
     import torch
     from torch import nn
 
-    from costmodel.tracing import trace
+    from costmodel.tracing.trace import trace
     from pwoct import convert
 
     model = nn.Sequential(nn.LazyConv2d(4, 3), nn.BatchNorm2d(4), nn.Dropout())

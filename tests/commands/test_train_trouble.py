@@ -87,7 +87,7 @@ def test_one_damaged_run_does_not_stop_a_study(pwoct_cost, tmp_path):
         *("study", "table1", "--depth", "8", "--seeds", "0", "--runs", str(tmp_path), "--quiet"),
         *("--cluster", "none"),  # on a cluster: tests/pwoct/training/test_cluster.py
         *("--dataset", "synthetic", "--epochs", "1", "--set", "data.train_images=32", "--set", "batch=32"),
-        *("--set", "machine.threads=1", "--set", "model.width=4"),
+        *("--set", "machine.threads=1"),
     ]
     plan = pwoct_cost(*arguments, "--dry-run", "--format", "json").json["plan"]
     broken = tmp_path / plan[1]["run"]

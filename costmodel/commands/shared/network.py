@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from costmodel.commands.shared.errors import CHECK_FAILED, MISSING_EXTRA, fail, say
 from costmodel.commands.shared.vocabulary import is_built_in, model_name, option
-from costmodel.tracing.lazy_layers import has_lazy_layers
 
 if TYPE_CHECKING:
     from costmodel.models import Network
@@ -80,12 +79,17 @@ def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> Network
     given = given or (made_by(inputs) if inputs else network.inputs)
     if given is None:
         raise ValueError(f"{name} needs an input: --input 1,3,224,224")
-    if has_lazy_layers(network.module):
-        from costmodel.tracing.trace import with_sizes
-
-        values = given.values(network.device)
-        run_foreign(f"{name} does not run on {given}", with_sizes, network.module, *values)
+    _give_sizes(network, given)
     return NetworkOnInputs(network, given)
+
+
+def _give_sizes(network: Network, inputs: Inputs) -> None:
+    from costmodel.tracing.lazy_layers import has_lazy_layers
+    from costmodel.tracing.trace import with_sizes
+
+    if has_lazy_layers(network.module):
+        doing, values = f"{network.name.text} does not run on {inputs}", inputs.values(network.device)
+        run_foreign(doing, with_sizes, network.module, *values)
 
 
 def _built(name: str) -> Network:

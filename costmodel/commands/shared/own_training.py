@@ -11,7 +11,6 @@ from costmodel.commands.shared.errors import MISSING_EXTRA, fail
 from costmodel.commands.shared.network import is_own, run_foreign
 from costmodel.convention import Cost
 from costmodel.operators.recorder import cost_of
-from costmodel.tracing.lazy_layers import has_lazy_layers
 
 if TYPE_CHECKING:
     from pwoct.training.config import Config
@@ -34,6 +33,7 @@ def _built(name: str, seed: int) -> Any:
     """
     from costmodel.models import load
     from costmodel.models.libraries import MissingLibraryError
+    from costmodel.tracing.lazy_layers import has_lazy_layers
 
     if name.lower().endswith((".pt2", ".onnx")):
         raise ValueError(f"{name} is a network without weights to train: name the code that makes it")

@@ -25,6 +25,7 @@ RUN = Record(
     epochs=16,
     precision="bf16",
     plan="blocked",
+    remarks=(),
     seed=0,
     accuracy=0.9003,
 )

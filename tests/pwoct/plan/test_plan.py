@@ -11,11 +11,11 @@ from pwoct.plan import (
     FoldedNetwork,
     LeanNetwork,
     NativeNetwork,
-    choose,
     optimize_for_inference,
     plan_for,
     with_plan,
 )
+from pwoct.plan.shared import choose
 from pwoct.resnet import resnet
 from tests.pwoct.networks import ALL, assert_same, cases, images, network, relative_error, sizes
 
