@@ -90,9 +90,10 @@ def _check_tree(name: Name, module: nn.Module) -> None:
 
 
 def _on_meta(module: nn.Module) -> tuple[nn.Module, str]:
-    """Move the rest, such as buffers made from arrays; a ready module with weights stays as it is."""
-    parameters = list(module.parameters())
-    if parameters and not any(p.is_meta for p in parameters):
+    """Move the rest, such as buffers made from arrays; a ready module, which has values, stays as it is."""
+    attributes = (value for part in module.modules() for value in vars(part).values())
+    tensors = [*module.parameters(), *module.buffers(), *(v for v in attributes if isinstance(v, Tensor))]
+    if tensors and not any(tensor.is_meta for tensor in tensors):
         return module, "cpu"
     for part in module.modules():
         for key, value in vars(part).items():

@@ -43,6 +43,29 @@ class Lengths(nn.Module):
         pieces = x.split(self.lengths.tolist(), 0)
         return torch.cat([self.layer(piece) for piece in pieces if len(piece) > 2])
 
+class OnlyBuffers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.tensor(3))
+        self.register_buffer("weight", torch.ones(8, 8))
+    def forward(self, x):
+        for _ in range(int(self.steps)):
+            x = x @ self.weight
+        return x
+
+ready = OnlyBuffers()
+
+class LazySteps(nn.Module):
+    '''Lazy, and the first run needs values.'''
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LazyLinear(8)
+        self.register_buffer("steps", torch.tensor(2))
+    def forward(self, x):
+        for _ in self.steps.repeat(int(self.steps)).tolist():
+            x = self.layer(x)
+        return x
+
 class Lazy(nn.Module):
     def __init__(self):
         super().__init__()
@@ -69,9 +92,17 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # MACs on 8 rows of 8 features.
-VALUES = {"Steps": 4 * 8 * 64, "Pruned": 8 * (64 + 20), "Lengths": 6 * 64}
+VALUES = {
+    "Steps": 4 * 8 * 64,
+    "Pruned": 8 * (64 + 20),
+    "Lengths": 6 * 64,
+    "OnlyBuffers": 3 * 8 * 64,
+    "ready": 3 * 8 * 64,
+    "LazySteps": 2 * 8 * 64,
+}
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
 @pytest.mark.parametrize("name", VALUES)
 def test_code_that_reads_the_networks_own_values_is_counted_on_them(
     pwoct_cost: Run, nets: Path, name: str
@@ -86,6 +117,7 @@ def test_code_that_reads_the_networks_own_values_is_counted_on_them(
 
 
 @pytest.mark.usefixtures("counters_here")
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
 @pytest.mark.parametrize("name", VALUES)
 def test_counters_agree_on_such_code(pwoct_cost: Run, nets: Path, name: str) -> None:
     verified = pwoct_cost("verify", f"{nets}:{name}", "--input", "8,8", "--format", "json")

@@ -79,17 +79,24 @@ def asked(name: str, input: Sequence[str] | None, inputs: str | None) -> Network
     given = given or (made_by(inputs) if inputs else network.inputs)
     if given is None:
         raise ValueError(f"{name} needs an input: --input 1,3,224,224")
-    _give_sizes(network, given)
-    return NetworkOnInputs(network, given)
+    return NetworkOnInputs(_with_sizes(network, given), given)
 
 
-def _give_sizes(network: Network, inputs: Inputs) -> None:
+def _with_sizes(network: Network, inputs: Inputs) -> Network:
+    """Return a network whose lazy layers have sizes, on the CPU if its code needs values for that."""
+    from costmodel.tracing.calls import TraceError
     from costmodel.tracing.lazy_layers import has_lazy_layers
     from costmodel.tracing.trace import with_sizes
 
-    if has_lazy_layers(network.module):
-        doing, values = f"{network.name.text} does not run on {inputs}", inputs.values(network.device)
-        run_foreign(doing, with_sizes, network.module, *values)
+    if not has_lazy_layers(network.module):
+        return network
+    doing = f"{network.name.text} does not run on {inputs}"
+    try:
+        run_foreign(doing, with_sizes, network.module, *inputs.values(network.device))
+    except TraceError:
+        network = network.on("cpu")
+        run_foreign(doing, with_sizes, network.module, *inputs.values("cpu"))
+    return network
 
 
 def _built(name: str) -> Network:
