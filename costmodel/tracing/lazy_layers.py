@@ -21,7 +21,7 @@ def has_lazy_layers(module: nn.Module) -> bool:
 def materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Run a module once in evaluation mode if it has lazy layers; everything else in it stays as it was.
 
-    Raises ValueError if the module does not run.
+    Raises ValueError if the module does not run, or leaves lazy layers out.
     """
     import torch
 
@@ -36,3 +36,6 @@ def materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     finally:
         for part, training in modes:
             part.training = training
+    for path, part in module.named_modules():
+        if has_lazy_layers(part) and not any(True for _ in part.children()):
+            raise ValueError(f"{path} is lazy and does not run on these inputs: its parameters have no sizes")

@@ -170,3 +170,25 @@ def test_a_first_run_gives_sizes_and_changes_nothing_else() -> None:
     assert model[1].running_mean is not None
     assert model[1].running_mean.tolist() == [0, 0, 0, 0]
     assert all(part.training for part in model.modules())
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_a_lazy_layer_that_never_runs_is_named() -> None:
+    import torch
+    from torch import nn
+
+    from costmodel.tracing.calls import TraceError
+    from costmodel.tracing.trace import trace
+
+    class Once(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = nn.ModuleList([nn.LazyLinear(4), nn.LazyLinear(4)])
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.heads[0](x)
+
+    with pytest.raises(
+        TraceError, match=r"^heads\.1 is lazy and does not run on these inputs: its parameters"
+    ):
+        trace(Once(), [torch.zeros(2, 3)])
