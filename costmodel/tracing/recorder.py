@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -100,7 +100,7 @@ class _Functions(TorchFunctionMode):
 
     def __init__(self, places: Places, instead: Mapping[Any, Callable[..., Any]] | None = None) -> None:
         super().__init__()
-        self.left: dict[tuple[str, str], int] = {}  # modules whose code left torch, by which method: calls
+        self.left: list[tuple[str, str]] = []  # calls with which code left torch: module and method
         self._places = places
         self.stack: list[str] = [""]
         self.failed: tuple[str, Exception | None] = "", None  # the last function that raised, and the error
@@ -111,8 +111,7 @@ class _Functions(TorchFunctionMode):
         if name == "__get__":  # an attribute such as .shape
             return func(*args, **(kwargs or {}))
         if name in LEAVES_TORCH:
-            place = self._places.path, name
-            self.left[place] = self.left.get(place, 0) + 1
+            self.left.append((self._places.path, name))
         self.stack.append(name)
         try:
             func = self._instead.get(func, func)
@@ -161,8 +160,8 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return next((name for name, raised in candidates if raised is error), "")
 
     @property
-    def left(self) -> Mapping[tuple[str, str], int]:
-        """How often code handed tensors to another library, by its module and the method that it called."""
+    def left(self) -> Sequence[tuple[str, str]]:
+        """The calls with which code handed tensors to another library: the module and the method."""
         return self._functions.left
 
     @contextmanager

@@ -71,7 +71,7 @@ class Run:
     backward: list[Raw] = field(default_factory=list)
     saved: dict[str, int] = field(default_factory=dict)  # bytes, by module
     by_hand: list[tuple[Any, bool]] = field(default_factory=list)  # unregistered parameters: size, trainable
-    left: Mapping[tuple[str, str], int] = field(default_factory=dict)  # see DispatchRecorder
+    left: Sequence[tuple[str, str]] = ()  # see DispatchRecorder
     changed: str = ""  # the change that the module made to itself, if any
     again: list[list[Raw]] = field(default_factory=list)  # the next runs of a module that changes itself
     held: list[int] = field(default_factory=list)  # elements of its parameters after each of these runs
@@ -116,7 +116,7 @@ def run(
             before = state(module)
             call(module, recorder, *inputs)
             found.by_hand = list(recorder.by_hand.values())  # of one run: each may make its own
-            found.left = dict(recorder.left)
+            found.left = tuple(recorder.left)
             found.changed = difference(before, after := state(module))
             if found.changed and twice:
                 _repeat(module, recorder, inputs, found, after)

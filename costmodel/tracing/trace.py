@@ -96,7 +96,7 @@ def _traced(
     ran = run(module, args, kwargs, tensors(), training=False, twice=True)
     calls = priced(ran.forward)
     _check_changes(ran, calls)
-    calls += tuple(_elsewhere(*place) for place in ran.left)
+    calls += tuple(_elsewhere(*called) for called in ran.left)
     step: Training | None = None
     notes: tuple[str, ...] = ()
     if training:

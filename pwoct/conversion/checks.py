@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from pwoct.conversion.options import PLAIN, Options
 from pwoct.conversion.report import Conversion
+from pwoct.lazy import has_lazy_layers
 
 Convs = Mapping[str, nn.Conv2d]
 
@@ -31,7 +31,7 @@ def check_network(model: nn.Module, init: str) -> None:
         raise ValueError(f"init 'pretrained' needs weights, but {name} is on the meta device")
     if isinstance(getattr(model, "conversion", None), Conversion):
         raise ValueError(f"{name} is already converted: convert the original with different options")
-    if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+    if has_lazy_layers(model):
         raise ValueError(
             f"{name} has lazy layers, which have no sizes yet: run it once before it is converted"
         )

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.parameter import is_lazy
 
+from pwoct.lazy import has_lazy_layers
 from pwoct.resnet import resnet
 from pwoct.training.config import ConfigError, Model
 
@@ -54,7 +54,7 @@ def build_model(config: Model, classes: int, in_channels: int, seed: int = 0) ->
                 "pwoct.training.networks.built_by"
             )
         model = build(config.name, seed)
-        if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        if has_lazy_layers(model):
             raise ConfigError(
                 f"{config.name} has lazy layers, which have no sizes yet: name a function that makes it and "
                 "runs it once"
