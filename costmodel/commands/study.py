@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,6 +88,7 @@ def study(
         chosen = planned.runs[0].data
         dataset_name = chosen.dataset
         images = open_dataset(chosen, data)
+        planned = replace(planned, images=images.fingerprint)
         where = _cluster(cluster, planned.threads, len(part.take(planned.runs)))
         if where is None:
             troubles = _in_this_process(planned, images, part, quiet, signals)

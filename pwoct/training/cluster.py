@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import uuid4
 
 from pwoct.training.checkpoint import CheckpointError
-from pwoct.training.config import ConfigError
+from pwoct.training.config import Config, ConfigError
 from pwoct.training.data import DataError
 from pwoct.training.signals import Signals, StoppedError
 from pwoct.training.study import Shard, Study
@@ -147,7 +147,8 @@ def carry_out_on(
     Args:
         client: Client of the cluster.
         study: The study to train, in a folder that all workers see.
-        data: Folder of the data set, which all workers see; None for synthetic images.
+        data: Folder of the data set, which all workers see; None for images that are computed, or whose
+            configuration names their folder.
         shard: The part of the study to train.
         watcher: Receives the progress of the runs.
         note: Receives one-line messages about the cluster.
@@ -162,10 +163,7 @@ def carry_out_on(
     topic = f"pwoct-study-{uuid4().hex}"
     client.subscribe_topic(topic, lambda event: watcher.told(News(**event[1])))
     are_there = _describe(client, note)
-    folder = study.folder.absolute()
-    orders = [
-        Order(folder, run, data and data.absolute(), topic) for run in (shard or Shard()).take(study.runs)
-    ]
+    orders = [_order(study, run, data, topic) for run in (shard or Shard()).take(study.runs)]
     futures = {
         client.submit(carry_out_order, order, key=f"{order.study.path(order.run).name}-{topic}"): order
         for order in orders
@@ -176,6 +174,13 @@ def carry_out_on(
         return dict(_troubles(futures, note))
     finally:
         client.unsubscribe_topic(topic)
+
+
+def _order(study: Study, run: Config, data: Path | None, topic: str) -> Order:
+    """Return the order for a run; its paths hold in any directory."""
+    if run.data.folder is not None:
+        data = Path(run.data.folder)
+    return Order(study.folder.absolute(), run, data and data.absolute(), topic, study.images)
 
 
 def _describe(client: Client, note: Callable[[str], object]) -> bool:

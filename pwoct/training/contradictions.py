@@ -20,7 +20,7 @@ from pwoct.training.config import Config, ConfigError, validated
 from pwoct.training.data import OFFICIAL, RECORDS, TRAINING_IMAGES
 from pwoct.training.forms import Epoch, Form, SessionForm, form_of, require
 from pwoct.training.networks import build_model
-from pwoct.training.record import Result
+from pwoct.training.record import Result, conflicts, differ
 from pwoct.training.schedule import rate_factor
 from pwoct.training.schema import Model
 
@@ -95,16 +95,12 @@ def _of_content(record: Record, _: Config) -> Iterator[str]:
 
 def _of_result(record: Record, config: Config) -> Iterator[str]:
     """Check the headline, and the values that it repeats from the configuration."""
-    yield from _differ(
-        "accuracy", record["accuracy"], record["correct"] / record["images"], "correct / images"
-    )
-    yield from _differ("seed", record["seed"], config.seed, "the configuration's")
-    yield from _differ("epochs", record["epochs"], config.epochs, "the configuration's")
-    yield from _differ("epochs", record["epochs"], len(record["metrics"]), "the number of lines of metrics")
+    yield from conflicts(record, config)
+    yield from differ("epochs", record["epochs"], len(record["metrics"]), "the number of lines of metrics")
     if record["unwritten"]:
         yield f"unwritten is {record['unwritten']}, but a finished run has all its files"
     if config.data.dataset in ("cifar10", "cifar100"):
-        yield from _differ("images", record["images"], RECORDS, "the size of the test set")
+        yield from differ("images", record["images"], RECORDS, "the size of the test set")
     classes = _CLASSES.get(config.data.dataset)
     if classes is None or config.model.is_own:
         return  # neither the images nor the network are available here
@@ -116,7 +112,7 @@ def _of_result(record: Record, config: Config) -> Iterator[str]:
     except ValueError as error:  # each option may be right, but not all of them together
         yield f"its network does not exist: {error}"
         return
-    yield from _differ("parameters", record["parameters"], counted, "those of the network")
+    yield from differ("parameters", record["parameters"], counted, "those of the network")
 
 
 @lru_cache(maxsize=64)  # a study has several records of a network
@@ -131,13 +127,13 @@ def _of_choice(record: Record, config: Config) -> Iterator[str]:
     lines = record["metrics"]
     held_out = config.data.validation
     chosen = f"{held_out} held-out training images" if held_out else "last epoch"
-    yield from _differ("chosen_by", record["chosen_by"], chosen, "the configuration's")
+    yield from differ("chosen_by", record["chosen_by"], chosen, "the configuration's")
     if held_out:
         shares = [line.get("validation_accuracy") or 0.0 for line in lines]
-        yield from _differ("epoch", record["epoch"], shares.index(max(shares)) + 1, "the best held-out one")
+        yield from differ("epoch", record["epoch"], shares.index(max(shares)) + 1, "the best held-out one")
         return
-    yield from _differ("epoch", record["epoch"], len(lines), "the last")
-    yield from _differ("accuracy", record["accuracy"], lines[-1].get("test_accuracy"), "of the last epoch")
+    yield from differ("epoch", record["epoch"], len(lines), "the last")
+    yield from differ("accuracy", record["accuracy"], lines[-1].get("test_accuracy"), "of the last epoch")
     if not isclose(record["loss"], lines[-1].get("test_loss") or 0.0, rel_tol=1e-6):
         yield f"loss is {record['loss']}, but {lines[-1].get('test_loss')} in the last epoch"
 
@@ -150,8 +146,8 @@ def _of_epochs(record: Record, config: Config) -> Iterator[str]:
     seen = steps * config.batch
     for number, line in enumerate(lines, 1):
         where = f" in line {number} of metrics"
-        yield from _differ("epoch" + where, line["epoch"], number, "its place")
-        yield from _differ("step" + where, line["step"], number * steps, "steps of the epochs so far")
+        yield from differ("epoch" + where, line["epoch"], number, "its place")
+        yield from differ("step" + where, line["step"], number * steps, "steps of the epochs so far")
         for share, images in ((line["train_accuracy"], seen), (line.get(f"{which}_accuracy"), judges)):
             if share is None or round(share * images) / images != share:
                 yield f"an accuracy{where} is not a fraction of {images} images: {share}"
@@ -162,7 +158,7 @@ def _of_epochs(record: Record, config: Config) -> Iterator[str]:
         yield f"minutes is {record['minutes']}, but the epochs took {minutes}"
     if config.data.dataset == "cifar10":
         count = config.data.train_images or TRAINING_IMAGES - held_out
-        yield from _differ("step in line 1 of metrics", steps, count // config.batch, "images // batch")
+        yield from differ("step in line 1 of metrics", steps, count // config.batch, "images // batch")
 
 
 def _of_rates(record: Record, config: Config) -> Iterator[str]:
@@ -180,9 +176,9 @@ def _of_rates(record: Record, config: Config) -> Iterator[str]:
 def _of_data(record: Record, config: Config) -> Iterator[str]:
     for session in record["sessions"]:
         if "data" not in record["changes"]:
-            yield from _differ("data", record["data"], session["data"], "in a session")
+            yield from differ("data", record["data"], session["data"], "in a session")
     if config.data.dataset == "cifar10":
-        yield from _differ("data", record["data"], OFFICIAL, "the fingerprint of the official files")
+        yield from differ("data", record["data"], OFFICIAL, "the fingerprint of the official files")
 
 
 def _of_sessions(record: Record, config: Config) -> Iterator[str]:
@@ -201,8 +197,3 @@ def _is_time(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
-
-
-def _differ(what: str, given: Any, computed: Any, why: str) -> Iterator[str]:
-    if given != computed:
-        yield f"{what} is {given}, but {computed} is {why}"

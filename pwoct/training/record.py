@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -63,6 +63,21 @@ class Result:
 
 
 _RESULT = form_of(Result)
+
+
+def conflicts(result: Mapping[str, Any], config: Config) -> Iterator[str]:
+    """Yield the contradictions between the values of a result, and between them and its configuration."""
+    yield from differ(
+        "accuracy", result["accuracy"], result["correct"] / result["images"], "correct / images"
+    )
+    yield from differ("seed", result["seed"], config.seed, "the configuration's")
+    yield from differ("epochs", result["epochs"], config.epochs, "the configuration's")
+
+
+def differ(what: str, given: Any, computed: Any, why: str) -> Iterator[str]:
+    """Yield a line if a value is not what follows from other values."""
+    if given != computed:
+        yield f"{what} is {given}, but {computed} is {why}"
 
 
 class RunFolder:
@@ -207,9 +222,11 @@ class RunFolder:
         values = self._read("result.json")
         try:
             require(_RESULT, values)
-            validated(values["config"])
+            found = [*conflicts(values, validated(values["config"]))]
         except ValueError as error:
             raise self._damaged("result.json", error) from None
+        if found:
+            raise self._damaged("result.json", "; ".join(found))
         return Result(**{field.name: values[field.name] for field in fields(Result) if field.name in values})
 
     def _stand(self) -> tuple[int, int] | None:

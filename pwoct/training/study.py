@@ -8,7 +8,7 @@ from typing import Any
 
 from pwoct.training.checkpoint import CheckpointError
 from pwoct.training.config import Config, MachineSettings, compose, default_name, differences, flatten
-from pwoct.training.data import Dataset
+from pwoct.training.data import DataError, Dataset
 from pwoct.training.record import BusyError, Result, RunError, RunFolder
 from pwoct.training.reporter import Reporter
 from pwoct.training.saver import DivergedError
@@ -53,10 +53,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Study:
-    """The runs of a study, and the folder that holds them."""
+    """The runs of a study, the folder that holds them, and the fingerprint of their images if it is known."""
 
     folder: Path
     runs: tuple[Config, ...]
+    images: str | None = None
 
     @property
     def threads(self) -> int | None:
@@ -79,7 +80,7 @@ class Study:
         """Return the result of a run, from any machine; None if it is not finished.
 
         Raises:
-            RunError: if its folder holds a different run.
+            RunError: if its folder holds a different run, or one that was trained on different images.
         """
         result = RunFolder(self.path(run)).result()
         if result is None:
@@ -87,6 +88,8 @@ class Study:
         changed = [key for key in differences(Config.model_validate(result.config), run) if not _machine(key)]
         if changed:
             raise RunError(f"{self.path(run)} holds a run with different values of {', '.join(changed)}")
+        if self.images not in (None, result.data):
+            raise RunError(f"{self.path(run)} holds a run on different images of {run.data.dataset}")
         return result
 
     def state(self, run: Config) -> str:
@@ -152,8 +155,9 @@ def carry_out(
 ) -> dict[str, Exception]:
     """Train a shard's unfinished runs, each from its current state; return the errors that ended runs.
 
-    A run that another process is training is left to it. One that diverged, is damaged or could not be
-    written does not keep the others from being trained. Raises what else `train` raises.
+    A run that another process is training is left to it. One that diverged, is damaged, could not be written
+    or was finished on other images does not keep the others from being trained. Raises what else `train`
+    raises.
     """
     troubles: dict[str, Exception] = {}
     for run in (shard or Shard()).take(study.runs):
@@ -172,8 +176,14 @@ def carry_out_run(
     note: Callable[[str], object] = lambda _: None,
     signals: Signals | None = None,
 ) -> Exception | None:
-    """Train one run of a study from its current state; return the error that ended it, if any."""
-    folder = study.path(run)
+    """Train one run of a study from its current state; return the error that ended it, if any.
+
+    Raises:
+        DataError: if the study's images are known, and `dataset` has different ones.
+    """
+    if study.images not in (None, dataset.fingerprint):
+        raise DataError(f"{dataset.name} has different images here than where the study was started")
+    study, folder = replace(study, images=dataset.fingerprint), study.path(run)
     try:
         if study.result(run) is not None:
             note(f"{folder.name}: done before")

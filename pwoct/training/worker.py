@@ -16,6 +16,7 @@ from pwoct.training.config import Config, Data
 from pwoct.training.data import Dataset
 from pwoct.training.inputs import load_dataset
 from pwoct.training.progress import Progress
+from pwoct.training.schema import FOLDER
 from pwoct.training.signals import SAVE, STOP, Signals
 from pwoct.training.study import Study, carry_out_run
 
@@ -46,11 +47,12 @@ class Order:
     run: Config
     data: Path | None
     topic: str
+    images: str | None = None  # their fingerprint where the study was started
 
     @property
     def study(self) -> Study:
         """A study of this run alone."""
-        return Study(self.folder, (self.run,))
+        return Study(self.folder, (self.run,), self.images)
 
 
 _ONE_AT_A_TIME = threading.Lock()  # runs in one process would share torch's random state
@@ -112,7 +114,10 @@ def _heeding(topic: str) -> Iterator[Signals]:
 
 @lru_cache(maxsize=1)
 def _dataset(name: str, size: tuple[int, int] | None, where: Path | None) -> Dataset:
-    return load_dataset(Data.model_validate({"dataset": name, "image_size": size}), where)
+    data = Data.model_validate({"dataset": name, "image_size": size})
+    if data.folder is not None and where is not None:  # a worker may run in another directory
+        data = data.model_copy(update={"dataset": f"{FOLDER}{where}"})
+    return load_dataset(data, where)
 
 
 @contextmanager

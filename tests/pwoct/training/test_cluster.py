@@ -180,3 +180,20 @@ def test_a_local_cluster_fits_the_machine(
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert local_shape(threads, runs) == shape
+
+
+def test_a_folder_of_images_may_be_relative(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("PIL", reason="needs Pillow")
+    from tests.pwoct.training.pictures import write
+
+    write(tmp_path / "pictures", {"train": {"cat": 16, "dog": 16}, "test": {"cat": 4, "dog": 4}})
+    monkeypatch.chdir(tmp_path)  # the workers run elsewhere
+    values = {**TINY, "epochs": 1, "batch": 16, "data.dataset": "folder:pictures", "data.train_images": None}
+    study = plan(Path("runs"), NETWORKS[:1], [0], values=values)
+    assert carry_out_here(client, study, Heard()) == {}
+    (run,) = study.runs
+    result = study.result(run)
+    assert result is not None
+    assert result.config["data"]["dataset"] == "folder:pictures"  # as it was given

@@ -7,7 +7,8 @@ import pytest
 
 from pwoct.training import study as module
 from pwoct.training.config import Config
-from pwoct.training.record import BusyError, Result, RunError, RunFolder
+from pwoct.training.data import DataError
+from pwoct.training.record import BusyError, DamagedError, Result, RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.study import Shard, Study, carry_out, plan
 from pwoct.training.synthetic import synthetic
@@ -36,10 +37,13 @@ def result(run: Config, name: str = "run") -> Result:
     )
 
 
+IMAGES = synthetic(20, 10, 8)
+
+
 def finish(study: Study, run: Config) -> None:
     folder = study.path(run)
     folder.mkdir(parents=True)
-    RunFolder(folder).write_result(result(run))
+    RunFolder(folder).write_result(replace(result(run), data=IMAGES.fingerprint))
 
 
 def test_every_network_has_its_first_seed_before_its_second(tmp_path: Path) -> None:
@@ -109,9 +113,51 @@ def test_done_busy_and_diverging_runs_do_not_stop_a_study(
 
     monkeypatch.setattr(module, "train", train)
     notes: list[str] = []
-    troubles = carry_out(study, synthetic(20, 10, 8), note=notes.append)
+    troubles = carry_out(study, IMAGES, note=notes.append)
     assert trained == [busy, diverging, fine]
     assert list(troubles) == [study.path(diverging).name]
     told = "\n".join(notes)
     for words in ("done before", "skipped: another process", "the loss is not finite"):
         assert words in told
+
+
+def test_a_run_that_ended_on_other_images_is_not_done(tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS[:1], [0])
+    (run,) = study.runs
+    finish(study, run)
+    notes: list[str] = []
+    others = synthetic(20, 10, 4)
+    troubles = carry_out(study, others, note=notes.append)
+    message = f"{study.path(run)} holds a run on different images of cifar10"
+    assert str(troubles[study.path(run).name]) == message
+    assert notes == [f"{study.path(run).name}: {message}"]
+    assert replace(study, images=IMAGES.fingerprint).state(run) == "done"
+    there = replace(study, images=others.fingerprint)
+    assert (there.state(run), there.results()) == ("damaged", [])
+
+
+def test_other_images_than_those_of_the_study_are_refused(tmp_path: Path) -> None:
+    study = replace(plan(tmp_path, NETWORKS, [0]), images="those of the scheduler")
+    with pytest.raises(DataError, match="has different images here than where the study was started"):
+        carry_out(study, IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("accuracy", 0.6, "accuracy is 0.6, but 0.5 is correct / images"),
+        ("correct", 6, "accuracy is 0.5, but 0.6 is correct / images"),
+        ("seed", 1, "seed is 1, but 0 is the configuration's"),
+        ("epochs", 31, "epochs is 31, but 30 is the configuration's"),
+    ],
+)
+def test_a_changed_digit_damages_one_run_alone(tmp_path: Path, key: str, value: float, fault: str) -> None:
+    study = plan(tmp_path, NETWORKS, [0])
+    for run in study.runs:
+        finish(study, run)
+    changed = replace(result(study.runs[0]), **{key: value})
+    RunFolder(study.path(study.runs[0])).write_result(changed)
+    with pytest.raises(DamagedError) as raised:
+        study.result(study.runs[0])
+    assert str(raised.value).endswith(f"result.json is damaged: {fault}")
+    assert [study.state(run) for run in study.runs] == ["damaged", "done"]
