@@ -21,11 +21,12 @@ from costmodel.checks.refusal_theorems import refusal_claims
 from costmodel.checks.table_theorems import table_claims
 from costmodel.checks.theorems import operator_claims
 from costmodel.checks.training_theorems import training_claims
+from costmodel.checks.transposed_theorems import transposed_claims
 from costmodel.checks.wording_theorems import wording_claims
 
 CLAIMS: Mapping[str, Sequence[Callable[..., Iterable[Claim]]]] = {
     "points": [point_claims, training_claims, kind_claims, refusal_claims],
-    "operators": [operator_claims],
+    "operators": [operator_claims, transposed_claims],
     "octave": [octave_claims],
     "networks": [depth_claims, network_claims],
     "calculator": [

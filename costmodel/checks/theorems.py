@@ -33,7 +33,7 @@ c_in, c_out, p, q, d, g, t, s, k, i, j = map(size, ("c_in", "c_out", *"pqdgtskij
 # Instances cover residue 0 and others modulo 2, 3, 4, 5, 7, 8, 11 and 16: 240 = 3 * 5 * 16, 77 = 7 * 11, 241
 # is prime.
 INSTANCES = (240, 77, 241, 58)
-SAMPLES = (19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)  # distinct, and without small divisors
+SAMPLES = (19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)  # distinct, and without small divisors
 
 
 def residue_sizes(period: int, *, pairs: bool) -> list[Pair]:
@@ -66,7 +66,7 @@ class Named(nn.Module):
 def operator_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about single operators."""
     for name, (symbols, small, build) in _OPERATORS.items():
-        yield Claim(name, partial(_small_cases, symbols, small, build, every=every))
+        yield Claim(name, partial(small_cases, symbols, small, build, every=every))
     for stride in (2, 3):
         yield Claim(
             f"standard convolution, stride {stride}, any odd kernel and dilation",
@@ -78,7 +78,7 @@ def operator_claims(*, every: bool = False) -> Iterator[Claim]:
 Build = Callable[[Mapping[sp.Symbol, Size]], tuple[Callable[[Sizes], nn.Module], Any, tuple[Size, ...]]]
 
 
-def _small_cases(
+def small_cases(
     symbols: Mapping[sp.Symbol, int], small: Mapping[sp.Symbol, int], build: Build, *, every: bool
 ) -> Iterator[Case]:
     """Yield the case for all sizes, and one for each set of sizes at their minimum.
@@ -100,7 +100,8 @@ def _case(symbols: Mapping[sp.Symbol, int], fixed: Mapping[sp.Symbol, int], buil
     return Case(text, domain, make, formulas, inputs, sample, spread(free))
 
 
-def _operators(*parts: tuple[str, Part, Cost]) -> list[Operator]:
+def operators_of(*parts: tuple[str, Part, Cost]) -> list[Operator]:
+    """Return operators by name, part and cost, which save nothing."""
     return [Operator(*part) for part in parts]
 
 
@@ -123,7 +124,7 @@ def _standard(z: Mapping[sp.Symbol, Size]) -> Any:
             bias=True,
             batch=v(z[n]),
         )
-        return _operators(("op", "conv", layer_cost("standard", layer)))
+        return operators_of(("op", "conv", layer_cost("standard", layer)))
 
     return make, formulas, (z[n], z[c_in], z[h], z[w])
 
@@ -139,7 +140,7 @@ def _any_stride(z: Mapping[sp.Symbol, Size]) -> Any:
     def formulas(v: Sizes) -> list[Operator]:
         options = {"stride": v(z[s]), "padding": v(z[p]), "dilation": v(z[d]), "batch": v(z[n])}
         cost = convolution(v(z[c_in]), v(z[c_out]), v(z[k]), (v(image[0]), v(image[1])), **options)
-        return _operators(("op", "conv", cost))
+        return operators_of(("op", "conv", cost))
 
     return make, formulas, (z[n], z[c_in], *image)
 
@@ -154,7 +155,7 @@ def _grouped(z: Mapping[sp.Symbol, Size]) -> Any:
     def formulas(v: Sizes) -> list[Operator]:
         (k_h, k_w), (a, b) = map(v, kernel), map(v, channels)
         layer = Layer(a, b, (v(z[h]), v(z[w])), (k_h, k_w), groups=v(z[g]), batch=v(z[n]))
-        return _operators(("op", "conv", layer_cost("standard", layer)))
+        return operators_of(("op", "conv", layer_cost("standard", layer)))
 
     return make, formulas, (z[n], channels[0], z[h], z[w])
 
@@ -170,7 +171,7 @@ def _depthwise(z: Mapping[sp.Symbol, Size]) -> Any:
     def formulas(v: Sizes) -> list[Operator]:
         k_h, k_w = map(v, kernel)
         layer = Layer(v(z[c_in]), v(z[t] * z[c_in]), (v(z[h]), v(z[w])), (k_h, k_w), batch=v(z[n]))
-        return _operators(("op", "conv", layer_cost("depthwise", layer)))
+        return operators_of(("op", "conv", layer_cost("depthwise", layer)))
 
     return make, formulas, (z[n], z[c_in], z[h], z[w])
 
@@ -181,7 +182,7 @@ def _pointwise(z: Mapping[sp.Symbol, Size]) -> Any:
 
     def formulas(v: Sizes) -> list[Operator]:
         layer = Layer(v(z[c_in]), v(z[c_out]), (v(z[h]), v(z[w])), batch=v(z[n]))
-        return _operators(("op", "conv", layer_cost("pointwise", layer)))
+        return operators_of(("op", "conv", layer_cost("pointwise", layer)))
 
     return make, formulas, (z[n], z[c_in], z[h], z[w])
 
@@ -198,7 +199,7 @@ def _separable(z: Mapping[sp.Symbol, Size]) -> Any:
         (k_h, k_w), image, batch = map(v, kernel), (v(z[h]), v(z[w])), v(z[n])
         first = depthwise(v(z[c_in]), (k_h, k_w), image, batch=batch)
         both = separable(v(z[c_in]), v(z[c_out]), (k_h, k_w), image, batch=batch)
-        return _operators(("0", "conv", first), ("1", "conv", both - first))
+        return operators_of(("0", "conv", first), ("1", "conv", both - first))
 
     return make, formulas, (z[n], z[c_in], z[h], z[w])
 
@@ -208,7 +209,7 @@ def _linear(z: Mapping[sp.Symbol, Size]) -> Any:
         return Named(nn.Linear(v(z[c_in]), v(z[c_out])))
 
     def formulas(v: Sizes) -> list[Operator]:
-        return _operators(("op", "linear", linear(v(z[c_in]), v(z[c_out]), batch=v(z[n]))))
+        return operators_of(("op", "linear", linear(v(z[c_in]), v(z[c_out]), batch=v(z[n]))))
 
     return make, formulas, (z[n], z[c_in])
 
@@ -275,6 +276,6 @@ def _strided_build(stride: int, image: Pair, z: Mapping[sp.Symbol, Size]) -> Any
             dilation=v(z[d]),
             batch=v(z[n]),
         )
-        return _operators(("op", "conv", layer_cost("standard", layer)))
+        return operators_of(("op", "conv", layer_cost("standard", layer)))
 
     return make, formulas, (z[n], z[c_in], *image)

@@ -8,34 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
-
-import sympy as sp
 
 from costmodel.convention import Cost
-from costmodel.operators import elementwise
-from costmodel.operators.depthwise import depthwise, separable
+from costmodel.operators import formulas
 from costmodel.operators.layer import (
     Layer,
     depthwise_layer,
     octave_layer,
-    path_formulas,
     pointwise_layer,
     pwise_layer,
     separable_layer,
     standard_layer,
 )
-from costmodel.operators.octave import PATHS
-from costmodel.operators.pointwise import linear, pointwise
-from costmodel.operators.standard import convolution
 from costmodel.sizes import Pair, Size, check_choice
-
-c_in, c_out, groups, multiplier, channels, batch = sp.symbols(
-    "c_in c_out g q c b", positive=True, integer=True
-)
-k_h, k_w = sp.symbols("k_h k_w", positive=True, odd=True)
-h, w = sp.symbols("h w", positive=True, integer=True)
-QUARTER = Fraction(1, 4)  # any alpha strictly between 0 and 1 gives the same formulas
 
 
 @dataclass(frozen=True)
@@ -60,46 +45,6 @@ class OperatorEntry:
     theorem: str | None = None
 
 
-def _standard() -> Mapping[str, Cost]:
-    return {"standard": convolution(c_in, c_out, (k_h, k_w), (h, w), groups=groups, batch=batch)}
-
-
-def _pointwise() -> Mapping[str, Cost]:
-    return {"pointwise": pointwise(c_in, c_out, (h, w), batch=batch)}
-
-
-def _depthwise() -> Mapping[str, Cost]:
-    return {"depthwise": depthwise(channels, (k_h, k_w), (h, w), multiplier=multiplier, batch=batch)}
-
-
-def _separable() -> Mapping[str, Cost]:
-    return {"separable": separable(c_in, c_out, (k_h, k_w), (h, w), batch=batch)}
-
-
-def _linear() -> Mapping[str, Cost]:
-    return {"linear": linear(c_in, c_out, batch=batch)}
-
-
-def _octave() -> Mapping[str, Cost]:
-    return path_formulas(Layer(alpha_in=QUARTER, alpha_out=QUARTER))
-
-
-def _pwise() -> Mapping[str, Cost]:
-    return path_formulas(Layer(alpha_in=QUARTER, alpha_out=QUARTER, paths=frozenset(PATHS)))
-
-
-def _elementwise() -> Mapping[str, Cost]:
-    elements = sp.Symbol("e", positive=True, integer=True)
-    return {
-        "bn": elementwise.batch_norm(channels, elements),
-        "activation": elementwise.activation(elements),
-        "pool": elementwise.average_pool(elements, elements / 4),
-        "upsample": elementwise.upsample(elements, 4 * elements),
-        "add": elementwise.add(elements),
-        "concatenate": elementwise.concatenate(elements),
-    }
-
-
 PAPER = "Inoue and Gotoh, parameter reduction for Octave Convolution"
 OCTCONV = "Chen et al., Drop an Octave, ICCV 2019"
 
@@ -121,7 +66,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
             "The input gradient and the weight gradient each take as many MACs again.",
         ),
         (f"{PAPER}, section 3.1",),
-        _standard,
+        formulas.of_standard,
         layer=standard_layer,
         theorem="standard convolution",
     ),
@@ -130,7 +75,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         "The pointwise convolution",
         ("A standard convolution with k = 1: an output element is a weighted sum over channels alone.",),
         (f"{PAPER}, section 3.2",),
-        _pointwise,
+        formulas.of_pointwise,
         layer=pointwise_layer,
         fixed={
             "the groups of a pointwise layer are fixed": ("groups",),
@@ -144,7 +89,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         "The depthwise convolution, with multiplier q",
         ("A standard convolution with as many groups as channels: each gives q output channels.",),
         (f"{PAPER}, section 3.3 (q = 1)",),
-        _depthwise,
+        formulas.of_depthwise,
         layer=depthwise_layer,
         fixed={"the groups of a depthwise layer are fixed": ("groups",)},
         own=lambda layer: {"groups": layer.c_in},
@@ -155,17 +100,32 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         "The depthwise separable convolution",
         ("A depthwise convolution over positions, then a pointwise one over channels: their costs add up.",),
         (f"{PAPER}, section 3.3", "Howard et al., MobileNets, 2017, section 3.1"),
-        _separable,
+        formulas.of_separable,
         layer=separable_layer,
         fixed={"the groups of a separable layer are fixed": ("groups",)},
         theorem="separable convolution",
+    ),
+    OperatorEntry(
+        "transposed",
+        "The transposed convolution, of stride s, padding p and output padding o",
+        (
+            "A standard convolution from c_out to c_in channels has an input gradient: this is its map, used",
+            "as a layer. Each input element is spread over the k_h·k_w taps of the c_out/g channels of its",
+            "group, so each weight is used once at each input position of each of the b images, and the MACs",
+            "do not depend on the size of the output, which is s·(h - 1) + k_h - 2p + o by",
+            "s·(w - 1) + k_w - 2p + o. A counter that takes the output's positions, often s² times as many,",
+            "counts too much by that factor.",
+        ),
+        ("Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016, chapter 4",),
+        formulas.of_transposed,
+        theorem="transposed convolution",
     ),
     OperatorEntry(
         "linear",
         "The linear layer",
         ("A pointwise convolution at a single position, with a bias.",),
         (),
-        _linear,
+        formulas.of_linear,
         theorem="linear layer",
     ),
     OperatorEntry(
@@ -183,7 +143,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
             f"{OCTCONV}, section 3",
             f"{PAPER}, equations (1) to (8)",
         ),
-        _octave,
+        formulas.of_octave,
         layer=octave_layer,
         has_branches=True,
         fixed={"an octave layer has no bottlenecks (pwise has)": ("beta", "paths", "width_rule", "between")},
@@ -198,7 +158,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
             "The three costs add up: c_in·m + k²·m² + m·c_out weights, each used once per position.",
         ),
         (f"{PAPER}, section 5, equations (9) to (14)",),
-        _pwise,
+        formulas.of_pwise,
         layer=pwise_layer,
         has_branches=True,
         fixed={"a bottleneck is not depthwise (octave may be)": ("depthwise", "exchange")},
@@ -212,7 +172,7 @@ ENTRIES: tuple[OperatorEntry, ...] = (
             "element, activation, addition and upsampling 1 per output element, pooling 1 per input element.",
         ),
         ("the convention of this project, after fvcore's for what both count",),
-        _elementwise,
+        formulas.of_elementwise,
     ),
 )
 

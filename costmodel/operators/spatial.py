@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from costmodel.convention import Cost
 from costmodel.operators.contraction import convolution_macs, elements
 from costmodel.operators.standard import output_size, same_padding
+from costmodel.operators.transposed import spread_size
 from costmodel.sizes import check_groups, check_padding, check_sizes
 
 Sides = tuple[int, ...]
@@ -67,7 +68,7 @@ class SpatialLayer:
     def _spread(self, paddings: Sides) -> Sides:
         extras = self.output_padding or (0,) * len(self.size)
         sides = tuple(
-            (n - 1) * self.stride - 2 * p + self.dilation * (k - 1) + extra + 1
+            int(spread_size(n, k, self.stride, p, extra, self.dilation))
             for n, k, p, extra in zip(self.size, self.kernel, paddings, extras, strict=True)
         )
         if min(sides) < 1:

@@ -31,7 +31,7 @@ def test_operators_are_proved(pwoct_cost: Run) -> None:
     assert result.code == 0
     assert result.json["proved"] is True
     names = [row["theorem"] for row in result.json["theorems"]]
-    assert len(names) == 9
+    assert len(names) == 11
     assert {"pointwise convolution", "separable convolution", "linear layer"} <= set(names)
     assert {row["verdict"] for row in result.json["theorems"]} == {"proved"}
     domains = {(row["theorem"], row["domain"]) for row in result.json["domains"]}

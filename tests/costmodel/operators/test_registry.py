@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from costmodel.operators import registry
+from costmodel.operators import formulas, registry
 from costmodel.operators.layer import Layer
 from costmodel.operators.octave import PATHS
 
@@ -20,6 +20,7 @@ def test_formulas_are_for_any_sizes_and_batch() -> None:
     assert macs("pointwise") == {"pointwise": "b*c_in*c_out*h*w"}
     assert macs("depthwise") == {"depthwise": "b*c*h*k_h*k_w*q*w"}
     assert macs("separable") == {"separable": "b*c_in*h*w*(c_out + k_h*k_w)"}
+    assert macs("transposed") == {"transposed": "b*c_in*c_out*h*k_h*k_w*w/g"}
     assert macs("linear") == {"linear": "b*c_in*c_out"}
     assert macs("octave") == {
         "HH": "c_H**2*h*k**2*w",
@@ -32,10 +33,10 @@ def test_formulas_are_for_any_sizes_and_batch() -> None:
 
 
 def test_elementwise_operators_multiply_nothing() -> None:
-    formulas = registry.operator("elementwise").formulas()
-    e, c = sp.Symbol("e", positive=True, integer=True), registry.channels
+    costs = registry.operator("elementwise").formulas()
+    e, c = sp.Symbol("e", positive=True, integer=True), formulas.channels
     found = {
-        part: (cost.elements_read, cost.elements_written, cost.element_ops) for part, cost in formulas.items()
+        part: (cost.elements_read, cost.elements_written, cost.element_ops) for part, cost in costs.items()
     }
     assert found == {
         "bn": (e + 4 * c, e, 2 * e),

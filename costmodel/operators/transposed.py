@@ -1,0 +1,76 @@
+"""The transposed convolution: the standard one with its input and output exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from costmodel.convention import Cost
+from costmodel.sizes import Size, check_groups, check_padding, check_sizes, exact_div, pair
+
+
+def spread_size(
+    size: Size,
+    kernel: Size,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    dilation: Size = 1,
+) -> Size:
+    """Return the output size of a transposed convolution along one axis; it may be below 1.
+
+    >>> spread_size(16, 3, stride=2, padding=1, output_padding=1), spread_size(5, 2)
+    (32, 6)
+    """
+    return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
+
+
+def transposed(
+    c_in: Size,
+    c_out: Size,
+    kernel: Size | Iterable[Size],
+    size: Size | Iterable[Size],
+    *,
+    stride: Size | Iterable[Size] = 1,
+    padding: Size | Iterable[Size] = 0,
+    output_padding: Size | Iterable[Size] = 0,
+    dilation: Size | Iterable[Size] = 1,
+    groups: Size = 1,
+    bias: bool = False,
+    batch: Size = 1,
+) -> Cost:
+    """Return the cost of a transposed convolution (batch, c_in, h, w) -> (batch, c_out, h', w').
+
+    `size` is the input's (h, w). Raises ValueError if a size is not positive, groups do not divide the
+    channels, or the padding leaves no output.
+
+    Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016, chapter 4.
+
+    >>> transposed(16, 8, 2, 7, stride=2).macs == 2 * 2 * 16 * 8 * 7 * 7
+    True
+    """
+    (h, w), (k_h, k_w) = pair(size), pair(kernel)
+    axes = zip((h, w), (k_h, k_w), *map(pair, (stride, padding, output_padding, dilation)), strict=True)
+    check_sizes(c_in=c_in, c_out=c_out, kernel=(k_h, k_w), size=(h, w), groups=groups, batch=batch)
+    check_sizes(stride=pair(stride), dilation=pair(dilation))
+    check_padding((*pair(padding), *pair(output_padding)))
+    check_groups(groups, c_in, c_out)
+    h_out, w_out = (spread_size(*axis) for axis in axes)
+    if any(isinstance(side, int) and side < 1 for side in (h_out, w_out)):
+        raise ValueError(f"padding {padding} leaves no output of an input of size {h}x{w}")
+    weights = c_in * exact_div(c_out, groups) * k_h * k_w
+    inputs, outputs = batch * c_in * h * w, batch * c_out * h_out * w_out
+    biases = c_out if bias else 0
+    # Each weight meets each input position once: forward, and again in either gradient.
+    macs = weights * batch * h * w
+    return Cost(
+        weights=weights,
+        biases=biases,
+        macs=macs,
+        macs_input_grad=macs,
+        macs_weight_grad=macs,
+        activations=outputs,
+        elements_read=inputs + weights + biases,
+        elements_written=outputs,
+        calls=1,
+        bias_ops=outputs if bias else 0,
+    )
