@@ -19,10 +19,9 @@ import sympy as sp
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_cells import DTYPES, against, cells, identity, random_totals, relative
 from costmodel.checks.random_options import ALPHAS, BETAS, network_options
-from costmodel.checks.recounted import recounted, remeasured
+from costmodel.checks.recounted import recounted, remeasured, without_bottlenecks
 from costmodel.grids.quantities import NAMED
 from costmodel.networks.resnet import ResNetDesign, resnet
-from costmodel.networks.stages import Stage
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.search.space import space
@@ -72,7 +71,7 @@ def _networks(points: int) -> Iterator[Identity]:
 
 def _network_pairs(title: str, net: ResNetDesign, totals: Totals) -> Iterator[Compared]:
     where = f"{title}, {net}, {totals}"
-    others = [_without(net, alpha=False), _without(net, alpha=True)]
+    others = [without_bottlenecks(net, alpha=False), without_bottlenecks(net, alpha=True)]
     counts = [recounted(one.operators(), totals) for one in (*others, net)]
     rows = network_table(net, totals).rows
     for row, own in ((rows[0], counts[0]), (rows[-1], counts[2])):
@@ -84,12 +83,6 @@ def _network_pairs(title: str, net: ResNetDesign, totals: Totals) -> Iterator[Co
 
 def _compared(own: Mapping[str, int], plain: Mapping[str, int], octave: Mapping[str, int]) -> dict[str, Any]:
     return {**own, **against("plain", own, plain), **against("octave", own, octave)}
-
-
-def _without(net: ResNetDesign, *, alpha: bool) -> ResNetDesign:
-    """Return a network without bottlenecks, and without low branches on request."""
-    first, second, third = (Stage(stage.alpha if alpha else Fraction(0)) for stage in net.stages)
-    return replace(net, stages=(first, second, third))
 
 
 def _per_layer(where: str, net: ResNetDesign, totals: Totals) -> Iterator[Compared]:

@@ -1,4 +1,4 @@
-"""Totals of a choice of parts, counted again from the names and costs of operators.
+"""Totals of a choice of parts, counted again from the names and costs of operators, and networks beside them.
 
 `costmodel.tables.counting` has its own way, which the tables print.
 """
@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from costmodel.convention import dtype_bytes
+from costmodel.networks.resnet import ResNetDesign
 from costmodel.operators.recorder import Operator, cost_of
 from costmodel.tables.counting import ELEMENT_PARTS, Totals
 
@@ -45,3 +48,11 @@ def remeasured(
         "calls": cost.calls,
     }
     return {name: ({**values, **recounted(operators, totals)})[name] for name in names}
+
+
+def without_bottlenecks(net: ResNetDesign, *, alpha: bool) -> ResNetDesign:
+    """Return a network without bottlenecks, and without low branches unless `alpha` is true."""
+    first, second, third = (
+        replace(stage, alpha=stage.alpha if alpha else Fraction(0), paths=frozenset()) for stage in net.stages
+    )
+    return replace(net, stages=(first, second, third))

@@ -22,9 +22,10 @@ from costmodel.checks.instances import counted_by_module
 from costmodel.checks.proof.domain import SizeDomain
 from costmodel.checks.prove import Claim, Compared, Identity
 from costmodel.checks.random_options import built_network, network_options
+from costmodel.checks.recounted import without_bottlenecks
 from costmodel.convention import DTYPE_BYTES, Cost
 from costmodel.grids.quantities import NAMED, cost_quantities
-from costmodel.networks.resnet import ResNetDesign, resnet, rounding_notes
+from costmodel.networks.resnet import resnet, rounding_notes
 from costmodel.operators.layer import Layer, standard_layer
 from costmodel.operators.octave import PATHS
 from costmodel.operators.recorder import Operator, cost_of
@@ -112,7 +113,7 @@ def _tables() -> Iterator[Identity]:
 def _table_pairs(title: str, totals: Totals) -> Iterator[Compared]:
     for depth, options in NETWORKS:
         net = resnet(depth, **options)
-        variants = [_without(net, alpha=False), _without(net, alpha=True), net]
+        variants = [without_bottlenecks(net, alpha=False), without_bottlenecks(net, alpha=True), net]
         plain, octave, own = (_counts(variant.operators(), totals) for variant in variants)
         (*_, row) = network_table(net, totals).rows  # the network itself is the last
         yield from _changes(f"resnet{depth} {options}, {title}", row, own, plain, octave)
@@ -164,14 +165,6 @@ def _defined(cost: Cost, size: int) -> dict[str, Any]:
         "element-ops": elements,
         "calls": cost.calls,
     }
-
-
-def _without(net: ResNetDesign, *, alpha: bool) -> ResNetDesign:
-    """Return a network without bottlenecks, and without low branches on request."""
-    first, second, third = (
-        replace(stage, alpha=stage.alpha if alpha else Fraction(0), paths=frozenset()) for stage in net.stages
-    )
-    return replace(net, stages=(first, second, third))
 
 
 def _counts(operators: Sequence[Operator], totals: Totals) -> dict[str, int]:
