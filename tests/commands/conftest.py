@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +81,17 @@ def explorer(tab: Explorer, explorer_file: Path) -> Iterator[Explorer]:
     tab.check()
 
 
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    """Where the run that `trained` copies is trained when it is first needed."""
+    return tmp_path_factory.mktemp("trained_once")
+
+
 @pytest.fixture
-def trained(pwoct_cost, tmp_path):
+def trained(pwoct_cost, trained_once, tmp_path):
     """A folder with one finished run."""
-    assert pwoct_cost("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(tmp_path)).code == 0
+    if not (trained_once / "mine" / "result.json").exists():
+        train = ("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(trained_once))
+        assert pwoct_cost(*train).code == 0
+    shutil.copytree(trained_once / "mine", tmp_path / "mine")
     return tmp_path

@@ -11,12 +11,19 @@ SMALL = (
 )
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the run that all tests copy is trained, once."""
+    return tmp_path_factory.mktemp("trained")
+
+
 @pytest.fixture
-def records(pwoct_cost, tmp_path):
+def records(pwoct_cost, folder, tmp_path):
     """A folder with the record of one finished run, and the folder of the run."""
-    assert (
-        pwoct_cost("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(tmp_path / "runs")).code == 0
-    )
+    if not (folder / "mine" / "result.json").exists():
+        train = ("train", "resnet8", *SMALL, "--name", "mine", "--runs", str(folder))
+        assert pwoct_cost(*train).code == 0
+    shutil.copytree(folder, tmp_path / "runs")
     run = pwoct_cost("runs", "--runs", str(tmp_path / "runs"), "--record", str(tmp_path / "records"))
     assert (run.code, run.err) == (0, f"pwoct-cost: wrote {tmp_path / 'records' / 'mine.json'}\n")
     return tmp_path / "records"

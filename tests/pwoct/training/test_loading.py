@@ -93,19 +93,38 @@ def noise(run):
         return loaded, images, loaded.classifier()(images)
 
 
-@pytest.fixture(scope="module")
-def exported(noise, tmp_path_factory):
-    """The file of an exported program, and what PyTorch returned for it."""
-    file, returned = tmp_path_factory.mktemp("exported") / "a.pt2", []
+def exported_once(module, write, path):
+    """Write an export; return what torch's exporter, which takes seconds, returned for it."""
+    returned = []
 
-    def export_once(*arguments, of=torch.export.export, **options):
+    def export_once(*arguments, of=module.export, **options):
         returned.append(of(*arguments, **options))
         return returned[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export.torch.export, "export", export_once)
-        export_program(noise[0], file)
-    return file, returned[0]
+        patch.setattr(module, "export", export_once)
+        write(path)
+    return returned[0]
+
+
+@pytest.fixture(scope="module")
+def exported(noise, tmp_path_factory):
+    """The file of an exported program, and what PyTorch returned for it."""
+    file = tmp_path_factory.mktemp("exported") / "a.pt2"
+    return file, exported_once(torch.export, lambda path: export_program(noise[0], path), file)
+
+
+@pytest.fixture(scope="module")
+def onnx(noise, tmp_path_factory):
+    """An ONNX file, and what PyTorch returned for it."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    file, before = tmp_path_factory.mktemp("onnx") / "a.onnx", logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        program = exported_once(torch.onnx, lambda path: export_onnx(noise[0], path), file)
+    assert logging.root.manager.disable == before
+    return file, program
 
 
 def test_what_is_exported_computes_the_same(noise, exported, tmp_path):
@@ -127,16 +146,11 @@ def test_what_is_exported_computes_the_same(noise, exported, tmp_path):
     assert torch.equal(classifier.eval()(images), expected)
 
 
-def test_onnx_computes_the_same_for_any_number_of_images(noise, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    loaded, images, expected = noise
-    before = logging.root.manager.disable
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        export_onnx(loaded, tmp_path / "a.onnx")
-    assert logging.root.manager.disable == before
-    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+def test_onnx_computes_the_same_for_any_number_of_images(noise, onnx):
+    import onnxruntime
+
+    _, images, expected = noise
+    session = onnxruntime.InferenceSession(onnx[0])
     (found,) = session.run(None, {"images": images.numpy()})
     assert torch.allclose(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
@@ -162,9 +176,8 @@ def test_weights_that_were_not_written_as_they_are_are_not_kept(noise, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_onnx_that_computes_something_else_is_not_written(noise, tmp_path, monkeypatch):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
+def test_onnx_that_computes_something_else_is_not_written(noise, onnx, tmp_path, monkeypatch):
+    import onnxruntime
 
     class Other:
         def __init__(self, content, providers):
@@ -174,6 +187,7 @@ def test_onnx_that_computes_something_else_is_not_written(noise, tmp_path, monke
             return [torch.zeros(len(inputs["images"]), 10).numpy()]
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Other)
+    monkeypatch.setattr(export.torch.onnx, "export", lambda *_, **__: onnx[1])
     with pytest.raises(ExportError, match=r"^ONNX: .* does not compute the same outputs"):
         export_onnx(noise[0], tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
