@@ -35,6 +35,7 @@ from costmodel.networks.resnet import resnet as formulas
 from costmodel.operators.recorder import Operator
 from costmodel.operators.spatial import SpatialLayer, spatial_cost
 from costmodel.operators.standard import convolution
+from costmodel.operators.transposed import transposed
 
 
 def point_claims(*, every: bool = False) -> Iterator[Claim]:
@@ -97,12 +98,23 @@ def _refused(title: str, make: Any, shapes: list[tuple[int, ...]]) -> Iterator[C
 
 def _convolution(layer: SpatialLayer) -> Cost:
     """Return the cost of a convolution; in two dimensions by the other formula, and by symbols."""
-    if layer.transposed or len(layer.size) != 2:
+    if len(layer.size) != 2:
         return spatial_cost(layer)
+    if layer.transposed:
+        return _transposed(layer)
     options = {name: getattr(layer, name) for name in _OPTIONS}
     given = {name: value for name, value in options.items() if value != getattr(SpatialLayer, name)}
     cost = convolution(layer.c_in, layer.c_out, layer.kernel, layer.size, **given)
     return cost if layer.groups > 1 else _by_symbols(layer, given)
+
+
+def _transposed(layer: SpatialLayer) -> Cost:
+    options = {name: getattr(layer, name) for name in _OPTIONS if name != "padding"}
+    padding = layer.padding or tuple(layer.dilation * (k - 1) // 2 for k in layer.kernel)
+    extra = layer.output_padding or (0, 0)
+    return transposed(
+        layer.c_in, layer.c_out, layer.kernel, layer.size, padding=padding, output_padding=extra, **options
+    )
 
 
 def _by_symbols(layer: SpatialLayer, given: dict[str, Any]) -> Cost:

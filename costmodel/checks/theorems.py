@@ -66,7 +66,7 @@ class Named(nn.Module):
 def operator_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about single operators."""
     for name, (symbols, small, build) in _OPERATORS.items():
-        yield Claim(name, partial(small_cases, symbols, small, build, every=every))
+        yield Claim(name, partial(_small_cases, symbols, small, build, every=every))
     for stride in (2, 3):
         yield Claim(
             f"standard convolution, stride {stride}, any odd kernel and dilation",
@@ -78,7 +78,7 @@ def operator_claims(*, every: bool = False) -> Iterator[Claim]:
 Build = Callable[[Mapping[sp.Symbol, Size]], tuple[Callable[[Sizes], nn.Module], Any, tuple[Size, ...]]]
 
 
-def small_cases(
+def _small_cases(
     symbols: Mapping[sp.Symbol, int], small: Mapping[sp.Symbol, int], build: Build, *, every: bool
 ) -> Iterator[Case]:
     """Yield the case for all sizes, and one for each set of sizes at their minimum.
@@ -87,10 +87,11 @@ def small_cases(
     """
     sets = list(chain.from_iterable(combinations(small, count) for count in range(len(small) + 1)))
     for chosen in sets if every else [one for one in sets if len(one) in (0, 1, len(small))]:
-        yield _case(symbols, {symbol: small[symbol] for symbol in chosen}, build)
+        yield one_case(symbols, {symbol: small[symbol] for symbol in chosen}, build)
 
 
-def _case(symbols: Mapping[sp.Symbol, int], fixed: Mapping[sp.Symbol, int], build: Build) -> Case:
+def one_case(symbols: Mapping[sp.Symbol, int], fixed: Mapping[sp.Symbol, int], build: Build) -> Case:
+    """Return the case for all values of the symbols that are not fixed."""
     free = [symbol for symbol in symbols if symbol not in fixed]
     make, formulas, shape = build({**{symbol: symbol for symbol in symbols}, **fixed})
     domain = SizeDomain({symbol: symbols[symbol] for symbol in free})
@@ -254,8 +255,8 @@ _OPERATORS: Mapping[str, tuple[Mapping[sp.Symbol, int], Mapping[sp.Symbol, int],
 def _strided(stride: int, pairs: bool) -> Iterator[Case]:
     symbols = {n: 1, h: 1, w: 1, c_in: 2, c_out: 2, p: 1, d: 2}
     for image in residue_sizes(stride, pairs=pairs):
-        yield _case(symbols, {}, partial(_strided_build, stride, image))
-    yield _case(symbols, {d: 1}, partial(_strided_build, stride, residue_sizes(stride, pairs=False)[0]))
+        yield one_case(symbols, {}, partial(_strided_build, stride, image))
+    yield one_case(symbols, {d: 1}, partial(_strided_build, stride, residue_sizes(stride, pairs=False)[0]))
 
 
 def _strided_build(stride: int, image: Pair, z: Mapping[sp.Symbol, Size]) -> Any:

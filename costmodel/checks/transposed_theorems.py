@@ -1,22 +1,24 @@
 """What is proved of the transposed convolution, as torch's own module runs it.
 
-Its output must have a row and a column, and torch allows an output padding below the stride or below the
-dilation. Sizes are written such that all values of the symbols satisfy this: in one claim the kernel makes up
-for the padding, in the other the image.
+Its output must have a row and a column, and torch allows an output padding below the stride. Sizes are
+written such that all values of the symbols satisfy this: in one claim the kernel makes up for the padding, in
+the other the image. Stride, padding, output padding and dilation are the same along both axes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain, combinations
 from typing import Any
 
 import sympy as sp
 from torch import nn
 
-from costmodel.checks.prove import Claim, Sizes
+from costmodel.checks.prove import Case, Claim, Sizes
 from costmodel.checks.theorems import (
     CHANNELS,
+    Build,
     Named,
     c_in,
     c_out,
@@ -26,10 +28,10 @@ from costmodel.checks.theorems import (
     i,
     j,
     n,
+    one_case,
     operators_of,
     p,
     s,
-    small_cases,
     t,
     w,
 )
@@ -41,12 +43,23 @@ Values = Mapping[sp.Symbol, Size]
 
 def transposed_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about the transposed convolution."""
-    for name, layer, least in _CLAIMS:
-        small = {symbol: value - 1 for symbol, value in least.items()}
-        yield Claim(
-            f"transposed convolution, {name}",
-            partial(small_cases, least, small, partial(_build, layer), every=every),
+    for name, layer in _CLAIMS.items():
+        text = (
+            f"transposed convolution, {name}, any stride, dilation, groups, output padding below the stride"
         )
+        yield Claim(text, partial(_cases, partial(_build, layer), every=every))
+
+
+def _cases(build: Build, *, every: bool) -> Iterator[Case]:
+    """Yield the case for all sizes, one for each set of options at torch's defaults, one for each size of 1.
+
+    Without `every`, these sets are single options and those that belong together in most networks.
+    """
+    subsets = chain.from_iterable(combinations(_DEFAULTS, count) for count in range(len(_DEFAULTS) + 1))
+    sets = [one for one in subsets if every or len(one) == 1 or one in _USUAL]
+    sizes = [(symbol,) for symbol in _LEAST if symbol not in _DEFAULTS]
+    for chosen in [(), *(one for one in sets if one), *sizes, tuple(_LEAST)]:
+        yield one_case(_LEAST, {symbol: _LEAST[symbol] - 1 for symbol in chosen}, build)
 
 
 def _padded_kernel(z: Values) -> Mapping[str, Any]:
@@ -61,13 +74,13 @@ def _padded_kernel(z: Values) -> Mapping[str, Any]:
 
 
 def _padded_image(z: Values) -> Mapping[str, Any]:
-    """Return a layer whose image reaches over the padding, with an output padding below the dilation."""
+    """Return a layer whose image reaches over the padding, with an output padding below the stride."""
     return {
         "size": (2 * z[p] + z[h], 2 * z[p] + z[w]),
         "kernel": (z[i], z[j]),
-        "stride": z[s],
+        "stride": z[t] + z[s],
         "output_padding": z[t],
-        "dilation": z[t] + z[d],
+        "dilation": z[d],
     }
 
 
@@ -90,9 +103,11 @@ def _build(layer: Callable[[Values], Mapping[str, Any]], z: Values) -> Any:
     return make, formulas, (z[n], channels[0], *parts["size"])
 
 
-# The values of all symbols begin at 2, those of paddings at 1; what lies below is covered one by one.
+# The least value of each symbol; the one below it is covered by cases of its own. A stride is t + s.
 _LEAST: Mapping[sp.Symbol, int] = {n: 2, h: 2, w: 2, **CHANNELS, g: 2, i: 2, j: 2, s: 2, d: 2, p: 1, t: 1}
-_CLAIMS = (
-    ("kernel 2p+i x 2p+j, stride t+s, output padding t, dilation, groups", _padded_kernel, _LEAST),
-    ("image 2p+h x 2p+w, dilation t+d, output padding t, stride, groups", _padded_image, _LEAST),
-)
+_DEFAULTS = (d, g, t, p, s)
+_USUAL = ((d, g), (d, g, t), (d, g, t, p), (d, g, t, p, s), (d, t), (t, p))
+_CLAIMS: Mapping[str, Callable[[Values], Mapping[str, Any]]] = {
+    "kernel 2p+i x 2p+j": _padded_kernel,
+    "image 2p+h x 2p+w": _padded_image,
+}

@@ -31,6 +31,7 @@ from costmodel.report import Column, Table, counted
 from costmodel.sizes import check_choice
 
 if TYPE_CHECKING:
+    from pwoct.training.config import Data
     from pwoct.training.data import Dataset
     from pwoct.training.signals import Signals
     from pwoct.training.study import Shard, Study
@@ -62,8 +63,8 @@ def study(
     """Train the networks of a table of the PwiseOct paper (Inoue and Gotoh), each run in its own folder.
 
     Finished runs are not repeated. Ends with the selection step of section 5.2: for each path, accuracy lost
-    against parameters saved. A run that diverges or is damaged does not stop the others; exit code 1 or 5
-    reports it at the end.
+    against parameters saved. A run that diverges, is damaged or was trained on other images does not stop the
+    others; exit code 1, 2 or 5 reports it at the end.
     """
     said = Question.of(ctx).said()
     with stoppable() as signals, reported():
@@ -81,14 +82,15 @@ def study(
             values={**settings, **options},
         )
         part = Shard.parse(shard)
+        chosen = planned.runs[0].data
         if dry_run:
+            planned = replace(planned, fingerprint=_fingerprint(chosen, data))
             frozen = any(network.frozen for network in networks)
             show("study", [_plan_table(planned, part)], format, said, notes=[FROZEN] if frozen else [])
             return
-        chosen = planned.runs[0].data
         dataset_name = chosen.dataset
         images = open_dataset(chosen, data)
-        planned = replace(planned, images=images.fingerprint)
+        planned = replace(planned, fingerprint=images.fingerprint)
         where = _cluster(cluster, planned.threads, len(part.take(planned.runs)))
         if where is None:
             troubles = _in_this_process(planned, images, part, quiet, signals)
@@ -98,6 +100,16 @@ def study(
         if is_first_rank():
             _show_results(planned, networks, dataset_name, format, said)
     end_by(troubles, len(part.take(planned.runs)))
+
+
+def _fingerprint(data: Data, where: Path | None) -> str | None:
+    """Return the fingerprint of the images, or None if they are not there: a plan needs none."""
+    from pwoct.training.data import DataError
+
+    try:
+        return open_dataset(data, where).fingerprint
+    except DataError:
+        return None
 
 
 def _cluster(asked: str | None, threads: int | None, runs: int) -> str | None:

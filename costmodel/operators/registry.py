@@ -28,9 +28,9 @@ class OperatorEntry:
     """An operator in words and formulas.
 
     `formulas` gives its costs, one for each part: the operator itself, or its paths. `layer` costs a layer of
-    this kind; without it, `--op` does not offer the operator. `fixed` maps a reason to the layer options that
-    this kind does not have; `own` gives the values of those that the kind itself determines. `theorem` is the
-    prefix of the names of the theorems about it.
+    this kind; an operator without it is only explained, though `--op` has a way of its own for transposed
+    layers. `fixed` maps a reason to the layer options that this kind does not have; `own` gives the values of
+    those that the kind itself determines. `theorem` is the prefix of the names of the theorems about it.
     """
 
     name: str
@@ -111,10 +111,10 @@ ENTRIES: tuple[OperatorEntry, ...] = (
         (
             "A standard convolution from c_out to c_in channels has an input gradient: this is its map, used",
             "as a layer. Each input element is spread over the k_h·k_w taps of the c_out/g channels of its",
-            "group, so each weight is used once at each input position of each of the b images, and the MACs",
-            "do not depend on the size of the output, which is s·(h - 1) + k_h - 2p + o by",
-            "s·(w - 1) + k_w - 2p + o. A counter that takes the output's positions, often s² times as many,",
-            "counts too much by that factor.",
+            "group, so each weight is used once at each input position of each of the b images, even where",
+            "its tap is cut off by the padding. The input is h x w, and the output s·(h - 1) + k_h - 2p + o",
+            "by s·(w - 1) + k_w - 2p + o, on which the MACs do not depend. A counter that takes the output's",
+            "positions, often s² times as many, counts too much by that factor.",
         ),
         ("Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016, chapter 4",),
         formulas.of_transposed,

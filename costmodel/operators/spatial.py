@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from costmodel.convention import Cost
 from costmodel.operators.contraction import convolution_macs, elements
 from costmodel.operators.standard import output_size, same_padding
-from costmodel.operators.transposed import spread_size
+from costmodel.operators.transposed import check_output, check_output_padding, spread_size
 from costmodel.sizes import check_groups, check_padding, check_sizes
 
 Sides = tuple[int, ...]
@@ -50,11 +50,9 @@ class SpatialLayer:
             if sides is not None and len(sides) != needed:
                 what = name.replace("_", " ")
                 raise ValueError(f"{what} needs {needed} numbers, one per dimension, got {len(sides)}")
-        for padding in (self.padding, self.output_padding):
-            check_padding(padding or 0)
+        check_padding(self.padding or 0)
         for extra in self.output_padding or ():
-            if extra >= (below := max(self.stride, self.dilation)):
-                raise ValueError(f"output padding must be below {below}, stride or dilation, got {extra}")
+            check_output_padding(extra, self.stride, self.dilation)
 
     @property
     def output(self) -> Sides:
@@ -71,9 +69,7 @@ class SpatialLayer:
             int(spread_size(n, k, self.stride, p, extra, self.dilation))
             for n, k, p, extra in zip(self.size, self.kernel, paddings, extras, strict=True)
         )
-        if min(sides) < 1:
-            size = "x".join(map(str, self.size))
-            raise ValueError(f"padding {paddings[0]} leaves no output of an input of size {size}")
+        check_output(sides, paddings, self.size)
         return sides
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import sympy as sp
 
 from costmodel.convention import Cost
-from costmodel.sizes import Size, check_groups, check_padding, check_sizes, exact_div, pair
+from costmodel.sizes import (
+    Pair,
+    Size,
+    check_groups,
+    check_padding,
+    check_sizes,
+    exact_div,
+    pair,
+    whole,
+)
 
 
 def spread_size(
@@ -18,10 +29,31 @@ def spread_size(
 ) -> Size:
     """Return the output size of a transposed convolution along one axis; it may be below 1.
 
+    Raises ValueError if the output padding is neither below the stride nor below the dilation.
+
     >>> spread_size(16, 3, stride=2, padding=1, output_padding=1), spread_size(5, 2)
     (32, 6)
     """
+    check_output_padding(output_padding, stride, dilation)
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
+
+
+def check_output_padding(output_padding: Size, stride: Size, dilation: Size) -> None:
+    """Raise ValueError if an output padding is not below the stride or the dilation."""
+    if not all(isinstance(number, int) for number in (output_padding, stride, dilation)):
+        return
+    if output_padding < 0:
+        raise ValueError(f"output padding must be at least 0, got {output_padding}")
+    if output_padding >= stride and output_padding >= dilation:
+        below = max(stride, dilation)
+        raise ValueError(f"output padding must be below {below}, stride or dilation, got {output_padding}")
+
+
+def check_output(output: Iterable[Size], padding: Sequence[Size], size: Sequence[Size]) -> None:
+    """Raise ValueError if a side of the output is below 1."""
+    if any(isinstance(side, int) and side < 1 for side in output):
+        cut = padding[0] if len(set(padding)) == 1 else "x".join(map(str, padding))
+        raise ValueError(f"padding {cut} leaves no output of an input of size {'x'.join(map(str, size))}")
 
 
 def transposed(
@@ -41,22 +73,25 @@ def transposed(
     """Return the cost of a transposed convolution (batch, c_in, h, w) -> (batch, c_out, h', w').
 
     `size` is the input's (h, w). Raises ValueError if a size is not positive, groups do not divide the
-    channels, or the padding leaves no output.
+    channels, the padding leaves no output, or the output padding is neither below the stride nor below the
+    dilation.
 
     Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016, chapter 4.
 
     >>> transposed(16, 8, 2, 7, stride=2).macs == 2 * 2 * 16 * 8 * 7 * 7
     True
     """
-    (h, w), (k_h, k_w) = pair(size), pair(kernel)
-    axes = zip((h, w), (k_h, k_w), *map(pair, (stride, padding, output_padding, dilation)), strict=True)
-    check_sizes(c_in=c_in, c_out=c_out, kernel=(k_h, k_w), size=(h, w), groups=groups, batch=batch)
-    check_sizes(stride=pair(stride), dilation=pair(dilation))
-    check_padding((*pair(padding), *pair(output_padding)))
+    sides, kernels, strides, paddings, extras, dilations = (
+        _whole(pair(option)) for option in (size, kernel, stride, padding, output_padding, dilation)
+    )
+    check_sizes(c_in=c_in, c_out=c_out, kernel=kernels, size=sides, groups=groups, batch=batch)
+    check_sizes(stride=strides, dilation=dilations)
+    check_padding(paddings)
     check_groups(groups, c_in, c_out)
+    axes = zip(sides, kernels, strides, paddings, extras, dilations, strict=True)
     h_out, w_out = (spread_size(*axis) for axis in axes)
-    if any(isinstance(side, int) and side < 1 for side in (h_out, w_out)):
-        raise ValueError(f"padding {padding} leaves no output of an input of size {h}x{w}")
+    check_output((h_out, w_out), paddings, sides)
+    (h, w), (k_h, k_w) = sides, kernels
     weights = c_in * exact_div(c_out, groups) * k_h * k_w
     inputs, outputs = batch * c_in * h * w, batch * c_out * h_out * w_out
     biases = c_out if bias else 0
@@ -74,3 +109,9 @@ def transposed(
         calls=1,
         bias_ops=outputs if bias else 0,
     )
+
+
+def _whole(sizes: Pair) -> Pair:
+    """Return sympy's integers as Python's, which are checked."""
+    first, second = (whole(size) if isinstance(size, sp.Basic) else size for size in sizes)
+    return first, second

@@ -180,7 +180,7 @@ def _order(study: Study, run: Config, data: Path | None, topic: str) -> Order:
     """Return the order for a run; its paths hold in any directory."""
     if run.data.folder is not None:
         data = Path(run.data.folder)
-    return Order(study.folder.absolute(), run, data and data.absolute(), topic, study.images)
+    return Order(study.folder.absolute(), run, data and data.absolute(), topic, study.fingerprint)
 
 
 def _describe(client: Client, note: Callable[[str], object]) -> bool:

@@ -66,12 +66,18 @@ _RESULT = form_of(Result)
 
 
 def conflicts(result: Mapping[str, Any], config: Config) -> Iterator[str]:
-    """Yield the contradictions between the values of a result, and between them and its configuration."""
+    """Yield what contradicts itself in a result's headline: its accuracy, its epoch, its seed.
+
+    Raises:
+        OverflowError: if it has more images than any run.
+    """
     yield from differ(
         "accuracy", result["accuracy"], result["correct"] / result["images"], "correct / images"
     )
     yield from differ("seed", result["seed"], config.seed, "the configuration's")
     yield from differ("epochs", result["epochs"], config.epochs, "the configuration's")
+    if result["epoch"] > result["epochs"]:
+        yield f"epoch is {result['epoch']} of {result['epochs']}"
 
 
 def differ(what: str, given: Any, computed: Any, why: str) -> Iterator[str]:
@@ -222,11 +228,9 @@ class RunFolder:
         values = self._read("result.json")
         try:
             require(_RESULT, values)
-            found = [*conflicts(values, validated(values["config"]))]
+            validated(values["config"])
         except ValueError as error:
             raise self._damaged("result.json", error) from None
-        if found:
-            raise self._damaged("result.json", "; ".join(found))
         return Result(**{field.name: values[field.name] for field in fields(Result) if field.name in values})
 
     def _stand(self) -> tuple[int, int] | None:

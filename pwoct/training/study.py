@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pwoct.training.checkpoint import CheckpointError
 from pwoct.training.config import Config, MachineSettings, compose, default_name, differences, flatten
-from pwoct.training.data import DataError, Dataset
-from pwoct.training.record import BusyError, Result, RunError, RunFolder
+from pwoct.training.data import Dataset
+from pwoct.training.record import BusyError, DamagedError, Result, RunError, RunFolder, conflicts
 from pwoct.training.reporter import Reporter
 from pwoct.training.saver import DivergedError
 from pwoct.training.signals import Signals
@@ -57,7 +57,7 @@ class Study:
 
     folder: Path
     runs: tuple[Config, ...]
-    images: str | None = None
+    fingerprint: str | None = None
 
     @property
     def threads(self) -> int | None:
@@ -81,6 +81,7 @@ class Study:
 
         Raises:
             RunError: if its folder holds a different run, or one that was trained on different images.
+            DamagedError: if its result contradicts itself.
         """
         result = RunFolder(self.path(run)).result()
         if result is None:
@@ -88,8 +89,10 @@ class Study:
         changed = [key for key in differences(Config.model_validate(result.config), run) if not _machine(key)]
         if changed:
             raise RunError(f"{self.path(run)} holds a run with different values of {', '.join(changed)}")
-        if self.images not in (None, result.data):
+        if self.fingerprint not in (None, result.data):
             raise RunError(f"{self.path(run)} holds a run on different images of {run.data.dataset}")
+        if found := _conflicts(result):
+            raise DamagedError(f"{self.path(run)} contradicts itself: {found}")
         return result
 
     def state(self, run: Config) -> str:
@@ -176,14 +179,8 @@ def carry_out_run(
     note: Callable[[str], object] = lambda _: None,
     signals: Signals | None = None,
 ) -> Exception | None:
-    """Train one run of a study from its current state; return the error that ended it, if any.
-
-    Raises:
-        DataError: if the study's images are known, and `dataset` has different ones.
-    """
-    if study.images not in (None, dataset.fingerprint):
-        raise DataError(f"{dataset.name} has different images here than where the study was started")
-    study, folder = replace(study, images=dataset.fingerprint), study.path(run)
+    """Train one run of a study from its current state; return the error that ended it, if any."""
+    study, folder = replace(study, fingerprint=dataset.fingerprint), study.path(run)
     try:
         if study.result(run) is not None:
             note(f"{folder.name}: done before")
@@ -200,6 +197,13 @@ def carry_out_run(
         note(f"{folder.name}: {error}")
         return error
     return None
+
+
+def _conflicts(result: Result) -> str:
+    try:
+        return "; ".join(conflicts(asdict(result), Config.model_validate(result.config)))
+    except OverflowError:
+        return "a number in its result is larger than any run has"
 
 
 def _machine(key: str) -> bool:

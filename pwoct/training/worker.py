@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pwoct.training.config import Config, Data
-from pwoct.training.data import Dataset
+from pwoct.training.data import DataError, Dataset
 from pwoct.training.inputs import load_dataset
 from pwoct.training.progress import Progress
 from pwoct.training.schema import FOLDER
@@ -47,12 +47,12 @@ class Order:
     run: Config
     data: Path | None
     topic: str
-    images: str | None = None  # their fingerprint where the study was started
+    fingerprint: str | None = None  # of the images where the study was started
 
     @property
     def study(self) -> Study:
         """A study of this run alone."""
-        return Study(self.folder, (self.run,), self.images)
+        return Study(self.folder, (self.run,), self.fingerprint)
 
 
 _ONE_AT_A_TIME = threading.Lock()  # runs in one process would share torch's random state
@@ -61,7 +61,11 @@ _STOPPED: dict[str, int] = {}  # studies, by their topics, and the signals that 
 
 
 def carry_out_order(order: Order) -> Exception | None:
-    """Train a run on this worker; return the error that ended it, if any."""
+    """Train a run on this worker; return the error that ended it, if any.
+
+    Raises:
+        DataError: if this worker reads other images than the study was started with.
+    """
     from distributed import get_worker
 
     worker, path = get_worker(), order.study.path(order.run)
@@ -70,10 +74,16 @@ def carry_out_order(order: Order) -> Exception | None:
         worker.log_event(order.topic, asdict(News(path.name, str(worker.name), kind, **what)))
 
     with _ONE_AT_A_TIME, _heeding(order.topic) as signals:
+        data = order.run.data
+        images = _dataset(data.dataset, data.image_size, order.data, order.fingerprint)
+        if order.fingerprint not in (None, images.fingerprint):
+            raise DataError(
+                f"worker {worker.name} reads other images of {data.dataset} than the study was started with"
+            )
         trouble = carry_out_run(
             order.study,
             order.run,
-            _dataset(order.run.data.dataset, order.run.data.image_size, order.data),
+            images,
             reporting=lambda _: _told(tell),
             note=lambda text: tell("note", message=text),
             signals=signals,
@@ -113,7 +123,12 @@ def _heeding(topic: str) -> Iterator[Signals]:
 
 
 @lru_cache(maxsize=1)
-def _dataset(name: str, size: tuple[int, int] | None, where: Path | None) -> Dataset:
+def _dataset(
+    name: str,
+    size: tuple[int, int] | None,
+    where: Path | None,
+    fingerprint: str | None,  # noqa: ARG001 - images that were changed meanwhile are read again
+) -> Dataset:
     data = Data.model_validate({"dataset": name, "image_size": size})
     if data.folder is not None and where is not None:  # a worker may run in another directory
         data = data.model_copy(update={"dataset": f"{FOLDER}{where}"})

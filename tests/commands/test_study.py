@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,32 @@ def test_a_study_from_start_to_selection(pwoct_cost: Run, tmp_path: Path) -> Non
         }
         assert singles[row["left_out"]] == max(singles.values())
         assert set(row["paths"].split(",")) == set(singles) - {row["left_out"]}
+
+
+@pytest.mark.usefixtures("few_images")
+@pytest.mark.parametrize(
+    ("key", "value", "code", "words"),
+    [
+        ("correct", 65, 5, "contradicts itself: accuracy is "),
+        ("data", "another", 2, "holds a run on different images of synthetic"),
+    ],
+)
+def test_a_changed_result_hides_no_other(
+    pwoct_cost: Run, tmp_path: Path, key: str, value: object, code: int, words: str
+) -> None:
+    where = ["--seeds", "0", "--shard", "1/3", "--runs", str(tmp_path), "--format", "json"]
+    assert pwoct_cost("study", "table1", *TINY, *where).code == 0
+    (file,) = [path for path in tmp_path.glob("*/result.json") if "-a0.75" not in path.parent.name]
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    plan = pwoct_cost("study", "table1", *TINY, "--dry-run", *where).json["plan"]
+    assert [row["state"] for row in plan] == ["damaged", "done"]
+    loud = [word for word in TINY if word != "--quiet"]
+    again = pwoct_cost("study", "table1", *loud, *where)
+    assert (again.code, again.json["done"]) == (code, 1)
+    assert f"{file.parent}" in again.err
+    assert words in again.err
+    measured = [row["network"] for row in again.json["accuracy"] if row.get("runs")]
+    assert measured == ["Oct-8 0.75"]
 
 
 def test_frozen_kernels_keep_their_initial_values(pwoct_cost: Run, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_in_two_dimensions_they_are_the_other_formulas(bias: bool) -> None:
             {"output_padding": (2, 0), "stride": 2},
             "output padding must be below 2, stride or dilation, got 2",
         ),
-        ({"padding": (4, 3), "transposed": True}, "padding 4 leaves no output of an input of size 5x5"),
+        ({"padding": (4, 3), "transposed": True}, "padding 4x3 leaves no output of an input of size 5x5"),
         ({"kernel": (2, 2)}, "kernel 2 with dilation 1 needs an explicit padding"),
         ({"kernel": (7, 7), "padding": (0, 0)}, "does not fit into size 5 with padding 0"),
     ],

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pwoct.training import worker
+from pwoct.training.data import DataError
 from pwoct.training.signals import Signals, StoppedError
 from pwoct.training.study import Shard, Study, carry_out, plan
 from pwoct.training.synthetic import synthetic
@@ -197,3 +199,27 @@ def test_a_folder_of_images_may_be_relative(
     result = study.result(run)
     assert result is not None
     assert result.config["data"]["dataset"] == "folder:pictures"  # as it was given
+
+
+def test_a_worker_with_other_images_trains_nothing(client: Any, tmp_path: Path) -> None:
+    study = plan(tmp_path, NETWORKS[:1], [0], values={**TINY, "epochs": 1})
+    (trouble,) = carry_out_here(client, replace(study, fingerprint="of others"), Heard()).values()
+    assert isinstance(trouble, DataError)
+    assert "reads other images of synthetic than the study was started with" in str(trouble)
+    assert [study.state(run) for run in study.runs] == ["open"]
+    known = replace(study, fingerprint=synthetic().fingerprint)
+    assert carry_out_here(client, known, Heard()) == {}
+
+
+def test_images_that_were_changed_are_read_again(tmp_path: Path) -> None:
+    pytest.importorskip("PIL", reason="needs Pillow")
+    from tests.pwoct.training.pictures import write
+
+    def read(fingerprint: str) -> str:
+        return worker._dataset("folder:elsewhere", None, tmp_path, fingerprint).fingerprint
+
+    write(tmp_path, {"train": {"cat": 2, "dog": 2}, "test": {"cat": 1, "dog": 1}})
+    before = read("")
+    write(tmp_path, {"train": {"cat": 3, "dog": 2}})
+    assert read("") == before  # for every run of a study they are read once
+    assert read("another study's") != before

@@ -234,8 +234,8 @@ def test_a_run_that_contradicts_itself_is_not_recorded(images, tmp_path):
     train(tiny(data__dataset="synthetic"), images, tmp_path / "run")
     file = tmp_path / "run" / "result.json"
     result = json.loads(file.read_text())
-    file.write_text(json.dumps({**result, "minutes": result["minutes"] + 1}))
-    with pytest.raises(RunError, match="contradicts itself: minutes is "):
+    file.write_text(json.dumps({**result, "correct": result["correct"] + 1}))
+    with pytest.raises(RunError, match="contradicts itself: accuracy is "):
         kept.keep(RunFolder(tmp_path / "run"))
     file.unlink()
     with pytest.raises(RunError, match="is not finished: only finished runs are recorded"):

@@ -7,7 +7,6 @@ import pytest
 
 from pwoct.training import study as module
 from pwoct.training.config import Config
-from pwoct.training.data import DataError
 from pwoct.training.record import BusyError, DamagedError, Result, RunError, RunFolder
 from pwoct.training.saver import DivergedError
 from pwoct.training.study import Shard, Study, carry_out, plan
@@ -131,15 +130,9 @@ def test_a_run_that_ended_on_other_images_is_not_done(tmp_path: Path) -> None:
     message = f"{study.path(run)} holds a run on different images of cifar10"
     assert str(troubles[study.path(run).name]) == message
     assert notes == [f"{study.path(run).name}: {message}"]
-    assert replace(study, images=IMAGES.fingerprint).state(run) == "done"
-    there = replace(study, images=others.fingerprint)
+    assert replace(study, fingerprint=IMAGES.fingerprint).state(run) == "done"
+    there = replace(study, fingerprint=others.fingerprint)
     assert (there.state(run), there.results()) == ("damaged", [])
-
-
-def test_other_images_than_those_of_the_study_are_refused(tmp_path: Path) -> None:
-    study = replace(plan(tmp_path, NETWORKS, [0]), images="those of the scheduler")
-    with pytest.raises(DataError, match="has different images here than where the study was started"):
-        carry_out(study, IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +142,8 @@ def test_other_images_than_those_of_the_study_are_refused(tmp_path: Path) -> Non
         ("correct", 6, "accuracy is 0.5, but 0.6 is correct / images"),
         ("seed", 1, "seed is 1, but 0 is the configuration's"),
         ("epochs", 31, "epochs is 31, but 30 is the configuration's"),
+        ("epoch", 31, "epoch is 31 of 30"),
+        ("correct", 10**400, "a number in its result is larger than any run has"),
     ],
 )
 def test_a_changed_digit_damages_one_run_alone(tmp_path: Path, key: str, value: float, fault: str) -> None:
@@ -159,5 +154,5 @@ def test_a_changed_digit_damages_one_run_alone(tmp_path: Path, key: str, value: 
     RunFolder(study.path(study.runs[0])).write_result(changed)
     with pytest.raises(DamagedError) as raised:
         study.result(study.runs[0])
-    assert str(raised.value).endswith(f"result.json is damaged: {fault}")
+    assert str(raised.value) == f"{study.path(study.runs[0])} contradicts itself: {fault}"
     assert [study.state(run) for run in study.runs] == ["damaged", "done"]
