@@ -167,7 +167,7 @@ def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
 
 def test_mathematics_is_set_by_the_browser_itself(site: Path) -> None:
     text = (site / "derivations.html").read_text(encoding="utf-8")
-    assert text.count("<math ") == 5
+    assert text.count("<math ") == 6
     assert "<mfrac>" in text
     assert not [load for load in read(site / "derivations.html").loads if "mathjax" in load.lower()]
 
