@@ -74,11 +74,11 @@ def carry_out_order(order: Order) -> Exception | None:
         worker.log_event(order.topic, asdict(News(path.name, str(worker.name), kind, **what)))
 
     with _ONE_AT_A_TIME, _heeding(order.topic) as signals:
-        data = order.run.data
-        images = _dataset(data.dataset, data.image_size, order.data, order.fingerprint)
+        images = _images(order)
         if order.fingerprint not in (None, images.fingerprint):
+            dataset = order.run.data.dataset
             raise DataError(
-                f"worker {worker.name} reads other images of {data.dataset} than the study was started with"
+                f"worker {worker.name} reads other images of {dataset} than the study was started with"
             )
         trouble = carry_out_run(
             order.study,
@@ -120,6 +120,12 @@ def _heeding(topic: str) -> Iterator[Signals]:
         yield signals
     finally:
         _OPEN.remove((topic, signals))
+
+
+def _images(order: Order) -> Dataset:
+    """Return the images of a run, read once for all runs of a study."""
+    data = order.run.data
+    return _dataset(data.dataset, data.image_size, order.data, order.fingerprint)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from pwoct.training.data import DataError
 from pwoct.training.signals import Signals, StoppedError
 from pwoct.training.study import Shard, Study, carry_out, plan
 from pwoct.training.synthetic import synthetic
-from pwoct.training.worker import News, heed
+from pwoct.training.worker import News, Order, heed
 from tests.pwoct.training.studies import NETWORKS, TINY, Heard, carry_out_here
 
 pytest.importorskip("distributed")
@@ -215,8 +215,10 @@ def test_images_that_were_changed_are_read_again(tmp_path: Path) -> None:
     pytest.importorskip("PIL", reason="needs Pillow")
     from tests.pwoct.training.pictures import write
 
+    (run,) = plan(tmp_path, NETWORKS[:1], [0], values={"data.dataset": "folder:elsewhere"}).runs
+
     def read(fingerprint: str) -> str:
-        return worker._dataset("folder:elsewhere", None, tmp_path, fingerprint).fingerprint
+        return worker._images(Order(tmp_path, run, tmp_path, "topic", fingerprint)).fingerprint
 
     write(tmp_path, {"train": {"cat": 2, "dog": 2}, "test": {"cat": 1, "dog": 1}})
     before = read("")
