@@ -1,0 +1,34 @@
+"""What other pages say of the measured accuracies is what was measured."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from costmodel.paper.printed import Paper
+from costmodel.paper.records import read_records
+from costmodel.paper.study_results import StudyResults
+
+ROOT = Path(__file__).parents[3]
+_PAGES = ("README.md", "docs/faq.md")  # they repeat results in words
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_what_pages_say_of_the_loss_is_what_was_measured(paper: Paper, page: str) -> None:
+    measured = StudyResults(paper, read_records([ROOT / "docs/records"]))
+    plain = measured.part_a["1.1"].mean
+    lost = [plain - one.mean for key, one in measured.part_a.items() if one.values and key != "1.1"]
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    assert f"lose to the plain one by {min(lost):.1f} to {max(lost):.1f} points" in text
+
+
+def test_what_pages_say_of_the_verdicts_is_the_page_of_results() -> None:
+    results = (ROOT / "docs/accuracies.md").read_text(encoding="utf-8")
+    verdicts = dict(re.findall(r"^\* \*\*([1-4])\. .*: (.*)\.\*\* Measured", results, re.MULTILINE))
+    assert verdicts == {"1": "holds", "2": "holds", "3": "holds", "4": "refuted"}
+    readme, faq = (" ".join((ROOT / page).read_text(encoding="utf-8").split()) for page in _PAGES)
+    assert "Of four statements of the paper about accuracy, three hold there" in readme
+    (less,) = re.findall(r"Oct minus plain: -(.*)\.$", results, re.MULTILINE)
+    assert f"OctConv at alpha 1/4 does not gain, it loses {less} points." in faq
