@@ -98,13 +98,13 @@ def check_sizes(**sizes: Size | tuple[Size, ...]) -> None:
         _check(name, value, 1)
 
 
-def check_padding(padding: Size | tuple[Size, ...]) -> None:
+def check_padding(padding: Size | tuple[Size, ...], name: str = "padding") -> None:
     """Raise ValueError if a padding is neither an integer from 0 nor an expression."""
-    _check("padding", padding, 0)
+    _check(name, padding, 0)
 
 
 def _check(name: str, value: Size | tuple[Size, ...], least: int) -> None:
-    for number in map(_number, value if isinstance(value, tuple) else (value,)):
+    for number in map(pythons, value if isinstance(value, tuple) else (value,)):
         if isinstance(number, int):
             if number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
@@ -112,7 +112,7 @@ def _check(name: str, value: Size | tuple[Size, ...], least: int) -> None:
             raise ValueError(f"{name} must be a whole number, got {number!r}")
 
 
-def _number(size: Size) -> Size:
+def pythons(size: Size) -> Size:
     """Return numpy's and sympy's integers as Python's; anything else stays as it is."""
     return whole(size) if isinstance(size, sp.Basic) else plain(size)
 
@@ -131,8 +131,8 @@ def check_most(what: str, value: int, most: int) -> None:
 
 def check_groups(groups: Size, c_in: Size, c_out: Size) -> None:
     """Raise ValueError if groups do not divide both channel counts."""
-    divisor = _number(groups)
-    for channels in map(_number, (c_in, c_out)):
+    divisor = pythons(groups)
+    for channels in map(pythons, (c_in, c_out)):
         if isinstance(divisor, int) and isinstance(channels, int) and channels % divisor:
             raise ValueError(f"groups must divide the channels {c_in} -> {c_out}, got {groups}")
 

@@ -1,4 +1,4 @@
-"""Totals of a choice of parts, counted again from the names and costs of operators, and networks beside them.
+"""Totals of a choice of parts, counted again from names and costs of operators; networks to compare with.
 
 `costmodel.tables.counting` has its own way, which the tables print.
 """

@@ -35,19 +35,20 @@ from costmodel.checks.theorems import (
     t,
     w,
 )
+from costmodel.operators.recorder import Operator
 from costmodel.operators.transposed import transposed
-from costmodel.sizes import Size
+from costmodel.sizes import Pair, Size
 
 Values = Mapping[sp.Symbol, Size]
 
 
 def transposed_claims(*, every: bool = False) -> Iterator[Claim]:
     """Yield the claims about the transposed convolution."""
-    for name, layer in _CLAIMS.items():
+    for name, sides in _CLAIMS.items():
         text = (
             f"transposed convolution, {name}, any stride, dilation, groups, output padding below the stride"
         )
-        yield Claim(text, partial(_cases, partial(_build, layer), every=every))
+        yield Claim(text, partial(_cases, partial(_build, sides), every=every))
 
 
 def _cases(build: Build, *, every: bool) -> Iterator[Case]:
@@ -62,52 +63,47 @@ def _cases(build: Build, *, every: bool) -> Iterator[Case]:
         yield one_case(_LEAST, {symbol: _LEAST[symbol] - 1 for symbol in chosen}, build)
 
 
-def _padded_kernel(z: Values) -> Mapping[str, Any]:
-    """Return a layer whose kernel reaches over the padding, with an output padding below the stride."""
-    return {
-        "size": (z[h], z[w]),
-        "kernel": (2 * z[p] + z[i], 2 * z[p] + z[j]),
+def _padded_kernel(z: Values) -> tuple[Pair, Pair]:
+    """Return size and kernel, which reaches over the padding."""
+    return (z[h], z[w]), (2 * z[p] + z[i], 2 * z[p] + z[j])
+
+
+def _padded_image(z: Values) -> tuple[Pair, Pair]:
+    """Return size, which reaches over the padding, and kernel."""
+    return (2 * z[p] + z[h], 2 * z[p] + z[w]), (z[i], z[j])
+
+
+def _build(sides: Callable[[Values], tuple[Pair, Pair]], z: Values) -> Any:
+    (size, kernel), channels = sides(z), (z[g] * z[c_in], z[g] * z[c_out])
+    chosen = {
         "stride": z[t] + z[s],
+        "padding": z[p],
         "output_padding": z[t],
         "dilation": z[d],
+        "groups": z[g],
     }
-
-
-def _padded_image(z: Values) -> Mapping[str, Any]:
-    """Return a layer whose image reaches over the padding, with an output padding below the stride."""
-    return {
-        "size": (2 * z[p] + z[h], 2 * z[p] + z[w]),
-        "kernel": (z[i], z[j]),
-        "stride": z[t] + z[s],
-        "output_padding": z[t],
-        "dilation": z[d],
-    }
-
-
-def _build(layer: Callable[[Values], Mapping[str, Any]], z: Values) -> Any:
-    parts, channels = layer(z), (z[g] * z[c_in], z[g] * z[c_out])
-    names = ("stride", "output_padding", "dilation")
 
     def options(v: Sizes) -> dict[str, Any]:
-        return {"padding": v(z[p]), "groups": v(z[g]), **{name: v(parts[name]) for name in names}}
+        return {name: v(value) for name, value in chosen.items()}
 
     def make(v: Sizes) -> nn.Module:
-        (k_h, k_w), (a, b) = map(v, parts["kernel"]), map(v, channels)
+        (k_h, k_w), (a, b) = map(v, kernel), map(v, channels)
         return Named(nn.ConvTranspose2d(a, b, (k_h, k_w), bias=False, **options(v)))
 
-    def formulas(v: Sizes) -> Any:
-        kernel, size = map(v, parts["kernel"]), map(v, parts["size"])
-        cost = transposed(v(channels[0]), v(channels[1]), kernel, size, batch=v(z[n]), **options(v))
-        return operators_of(("op", "conv", cost))
+    def formulas(v: Sizes) -> list[Operator]:
+        a, b = map(v, channels)
+        return operators_of(
+            ("op", "conv", transposed(a, b, map(v, kernel), map(v, size), batch=v(z[n]), **options(v)))
+        )
 
-    return make, formulas, (z[n], channels[0], *parts["size"])
+    return make, formulas, (z[n], channels[0], *size)
 
 
 # The least value of each symbol; the one below it is covered by cases of its own. A stride is t + s.
 _LEAST: Mapping[sp.Symbol, int] = {n: 2, h: 2, w: 2, **CHANNELS, g: 2, i: 2, j: 2, s: 2, d: 2, p: 1, t: 1}
 _DEFAULTS = (d, g, t, p, s)
 _USUAL = ((d, g), (d, g, t), (d, g, t, p), (d, g, t, p, s), (d, t), (t, p))
-_CLAIMS: Mapping[str, Callable[[Values], Mapping[str, Any]]] = {
+_CLAIMS: Mapping[str, Callable[[Values], tuple[Pair, Pair]]] = {
     "kernel 2p+i x 2p+j": _padded_kernel,
     "image 2p+h x 2p+w": _padded_image,
 }

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import sympy as sp
-
 from costmodel.convention import Cost
 from costmodel.sizes import (
-    Pair,
     Size,
     check_groups,
     check_padding,
     check_sizes,
     exact_div,
     pair,
-    whole,
+    pythons,
 )
 
 
@@ -39,14 +36,11 @@ def spread_size(
 
 
 def check_output_padding(output_padding: Size, stride: Size, dilation: Size) -> None:
-    """Raise ValueError if an output padding is not below the stride or the dilation."""
-    if not all(isinstance(number, int) for number in (output_padding, stride, dilation)):
-        return
-    if output_padding < 0:
-        raise ValueError(f"output padding must be at least 0, got {output_padding}")
-    if output_padding >= stride and output_padding >= dilation:
-        below = max(stride, dilation)
-        raise ValueError(f"output padding must be below {below}, stride or dilation, got {output_padding}")
+    """Raise ValueError if an output padding is neither below the stride nor below the dilation."""
+    check_padding(output_padding, "output padding")
+    extra, *limits = map(pythons, (output_padding, stride, dilation))
+    if isinstance(extra, int) and all(isinstance(limit, int) and extra >= limit for limit in limits):
+        raise ValueError(f"output padding must be below {max(limits)}, stride or dilation, got {extra}")
 
 
 def check_output(output: Iterable[Size], padding: Sequence[Size], size: Sequence[Size]) -> None:
@@ -81,8 +75,9 @@ def transposed(
     >>> transposed(16, 8, 2, 7, stride=2).macs == 2 * 2 * 16 * 8 * 7 * 7
     True
     """
+    options = (size, kernel, stride, padding, output_padding, dilation)
     sides, kernels, strides, paddings, extras, dilations = (
-        _whole(pair(option)) for option in (size, kernel, stride, padding, output_padding, dilation)
+        tuple(map(pythons, pair(option))) for option in options
     )
     check_sizes(c_in=c_in, c_out=c_out, kernel=kernels, size=sides, groups=groups, batch=batch)
     check_sizes(stride=strides, dilation=dilations)
@@ -109,9 +104,3 @@ def transposed(
         calls=1,
         bias_ops=outputs if bias else 0,
     )
-
-
-def _whole(sizes: Pair) -> Pair:
-    """Return sympy's integers as Python's, which are checked."""
-    first, second = (whole(size) if isinstance(size, sp.Basic) else size for size in sizes)
-    return first, second

@@ -84,6 +84,8 @@ def test_in_two_dimensions_they_are_the_other_formulas(bias: bool) -> None:
             {"output_padding": (2, 0), "stride": 2},
             "output padding must be below 2, stride or dilation, got 2",
         ),
+        ({"output_padding": (0.5, 0)}, "output padding must be a whole number, got 0.5"),
+        ({"output_padding": (0, -1)}, "output padding must be at least 0, got -1"),
         ({"padding": (4, 3), "transposed": True}, "padding 4x3 leaves no output of an input of size 5x5"),
         ({"kernel": (2, 2)}, "kernel 2 with dilation 1 needs an explicit padding"),
         ({"kernel": (7, 7), "padding": (0, 0)}, "does not fit into size 5 with padding 0"),

@@ -94,6 +94,8 @@ def symbols_of(cost: Cost) -> set[sp.Symbol]:
         ({"output_padding": 1}, r"^output padding must be below 1, stride or dilation, got 1$"),
         ({"output_padding": (0, 3), "stride": 3}, r"^output padding must be below 3, .*, got 3$"),
         ({"output_padding": -1}, r"^output padding must be at least 0, got -1$"),
+        ({"output_padding": 0.5}, r"^output padding must be a whole number, got 0.5$"),
+        ({"output_padding": sp.Integer(1)}, r"^output padding must be below 1, stride or dilation, got 1$"),
         ({"stride": 0}, r"^stride must be at least 1, got 0$"),
         ({"dilation": (1, 0)}, r"^dilation must be at least 1, got 0$"),
     ],
