@@ -78,13 +78,22 @@ def pair(value: Size | Iterable[Size]) -> Pair:
     >>> pair(3), pair((3, 5))
     ((3, 3), (3, 5))
     """
+    height, width = sides(value, 2, "a pair (height, width)")
+    return height, width
+
+
+def sides(value: Size | Iterable[Size], dim: int, needed: str) -> tuple[Size, ...]:
+    """Return one number per dimension; a single number is used for all.
+
+    Raises ValueError, with the words for what is needed, if there is neither one number nor `dim`.
+    """
     if isinstance(value, Iterable) and not isinstance(value, str):
         sizes = tuple(map(plain, value))
-        if len(sizes) == 2:
+        if len(sizes) == dim:
             return sizes
     elif not isinstance(value, str):
-        return plain(value), plain(value)
-    raise ValueError(f"one number, or a pair (height, width), is needed, got {value!r}")
+        return (plain(value),) * dim
+    raise ValueError(f"one number, or {needed}, is needed, got {value!r}")
 
 
 def whole(value: sp.Expr) -> Size:

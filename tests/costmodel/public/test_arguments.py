@@ -72,9 +72,13 @@ def test_paths_add_up_to_the_layer() -> None:
         (
             "linear",
             {},
-            "op must be one of standard, pointwise, depthwise, separable, octave, pwise, got linear",
+            "op must be one of standard, pointwise, depthwise, separable, octave, pwise, transposed, got lin",
         ),
-        ("", {}, "op must be one of standard, pointwise, depthwise, separable, octave, pwise, got "),
+        (
+            "",
+            {},
+            "op must be one of standard, pointwise, depthwise, separable, octave, pwise, transposed, got ",
+        ),
         ("standard", {"depthwise": True}, "depthwise does not apply: a standard layer has no branches"),
         ("pwise", {"depthwise": True}, "depthwise does not apply: a bottleneck is not depthwise"),
         (None, {"depthwise": True, "paths": "LL"}, "depthwise does not apply: a bottleneck is not depthwise"),
