@@ -103,7 +103,10 @@ class Trace:
     unsettled: str = ""  # what changes in every run, though the cost does not
 
     def total(self) -> Cost:
-        """Return the cost of everything, parameters once."""
+        """Return the cost of the forward pass, parameters once.
+
+        It has no gradients: the MACs of a training step are `training.macs`.
+        """
         return self._cost(self.calls) + Cost(weights=self.parameters.all)
 
     def uncovered(self) -> tuple[Call, ...]:
