@@ -10,10 +10,11 @@ from typing import Any
 from costmodel.paper.printed import Paper
 from costmodel.paper.protocol import Hypothesis, hypotheses
 from costmodel.paper.records import Record
-from costmodel.paper.sensitivity import other_verdicts, sensitivity_table
+from costmodel.paper.sensitivity import differences, other_verdicts, sensitivity_table
 from costmodel.paper.student import LEVEL, mean_interval, pooled, quantile
 from costmodel.paper.study_choice import choice_table, loss_table
 from costmodel.paper.study_results import DEPTH, EPOCHS, StudyResults, Trained, done_and_wanted
+from costmodel.paper.worth import answer, costs
 from costmodel.report import Column, Table, counted, to_markdown
 
 FIGURE = "figures/accuracies.svg"
@@ -30,7 +31,7 @@ def accuracy_page(paper: Paper, records: Sequence[Record]) -> str:
     found = list(hypotheses(measured))
     values = {
         "progress": _progress(measured),
-        "worth": _bullets([one for one in found if one.number.startswith(OURS)], measured),
+        "worth": _worth([one for one in found if one.number.startswith(OURS)], measured),
         "statements": _bullets([one for one in found if not one.number.startswith(OURS)], measured),
         "sensitivity": _sensitivity(measured),
         "networks": to_markdown([network_table(measured)]),
@@ -93,13 +94,25 @@ def _network(one: Trained, measured: StudyResults) -> Mapping[str, Any]:
     return row
 
 
+def _worth(chosen: Sequence[Hypothesis], measured: StudyResults) -> str:
+    """Return the statements about cost, each with what its networks cost and, once judged, a sentence."""
+    parts = []
+    for one in chosen:
+        said = f"  * In words: {answer(one, measured)}.\n" if one.is_judged(measured) else ""
+        parts.append(f"{_verdict(one, measured)}\n{said}  * Costs: {costs(one)}.\n{_rules(one)}")
+    return "\n".join(parts)
+
+
 def _bullets(chosen: Sequence[Hypothesis], measured: StudyResults) -> str:
-    return "\n".join(
-        f"* **{one.number}. {one.text}: {one.verdict(measured)}.** Measured: {one.measured(measured)}.\n"
-        f"  * Holds if: {one.holds_if}.\n"
-        f"  * Refuted if: {one.refuted_if}."
-        for one in chosen
-    )
+    return "\n".join(f"{_verdict(one, measured)}\n{_rules(one)}" for one in chosen)
+
+
+def _verdict(one: Hypothesis, measured: StudyResults) -> str:
+    return f"* **{one.number}. {one.text}: {one.verdict(measured)}.** Measured: {one.measured(measured)}."
+
+
+def _rules(one: Hypothesis) -> str:
+    return f"  * Holds if: {one.holds_if}.\n  * Refuted if: {one.refuted_if}."
 
 
 def _progress(measured: StudyResults) -> str:
@@ -110,19 +123,23 @@ def _progress(measured: StudyResults) -> str:
     return f"{runs} A statement is judged when the networks that it compares have all their seeds."
 
 
-_LAST_COLUMN = """\
-The last column is the p-value of the difference, with the degrees of freedom of the standard deviation,
-adjusted for multiple comparisons by Holm's method."""
+_BY_METHOD = {
+    "pooled": "By intervals with the degrees of freedom of s",
+    "paired": "By pairs",
+    "chance": "By the p-values of statements 3 to 5, at 0.05",
+}
 
 
 def _sensitivity(measured: StudyResults) -> str:
-    table = sensitivity_table(measured)
-    if not table.rows:
+    found = differences(measured)
+    if not found:
         return "A table of such intervals will appear here once a statement is judged."
-    changed = other_verdicts(measured)
-    verdicts = f"these verdicts change: {', '.join(changed)}" if changed else "no verdict changes"
-    change = f"By intervals with the degrees of freedom of the deviation, {verdicts}."
-    return "\n\n".join((_LAST_COLUMN, to_markdown([table]), change))
+    lines = [
+        f"* {method}: {', '.join(f'**{each}**' for each in changed) if changed else 'no verdict changes'}."
+        for method, changed in zip(_BY_METHOD.values(), other_verdicts(found).values(), strict=True)
+    ]
+    adjusted = f"The p-values are adjusted for the {len(found)} differences of the table."
+    return "\n\n".join((to_markdown([sensitivity_table(found)]), adjusted, "\n".join(lines)))
 
 
 def _deviation(measured: StudyResults) -> str:
@@ -130,14 +147,15 @@ def _deviation(measured: StudyResults) -> str:
         return "No network has two seeds yet: the standard deviation between seeds is not known."
     s, freedom = measured.deviation
     error = s * (2 / 3) ** 0.5
-    found = (quantile(4) + quantile(4, 0.6)) * error  # two-sided 0.6 is 0.8 on one side
+    by_protocol, needed = quantile(4) * error, quantile(freedom) * error
+    found = by_protocol + quantile(freedom, 0.6) * error  # two-sided 0.6 is 0.8 on one side
     plain = pooled([measured.part_a["1.1"].values])
     own = f" Of the plain network alone: {plain[0]:.2f}." if plain else ""
     return (
-        f"The standard deviation between seeds, pooled over part a, is {s:.2f} points"
-        f" ({freedom} degrees of freedom).{own} Two means of three seeds each differ significantly"
-        f" ({100 * LEVEL:.0f} %) if they differ by more than {quantile(4) * error:.2f} points. A true"
-        f" difference of {found:.2f} points would be detected with a probability of about 80 %."
+        f"The standard deviation between seeds, s, pooled over part a, is {s:.2f} points"
+        f" ({freedom} degrees of freedom).{own} The protocol tells two means of three seeds each apart if"
+        f" they differ by more than {by_protocol:.2f} points ({100 * LEVEL:.0f} % would need {needed:.2f}),"
+        f" and a true difference of {found:.2f} points with a probability of about 80 %."
     )
 
 

@@ -15,7 +15,7 @@ from costmodel.paper.figure import MILLION
 from costmodel.paper.printed import Paper
 from costmodel.paper.selection import FROZEN_FAMILY
 from costmodel.paper.student import mean_interval
-from costmodel.paper.study_results import DEPTH, StudyResults
+from costmodel.paper.study_results import RIVALS, StudyResults, Trained
 
 QUANTITIES = {
     "params": "parameters, millions (1x1 convolutions included)",
@@ -31,7 +31,7 @@ STYLES = {
     FROZEN_FAMILY: ("P", GREEN),
 }
 PAPER_DEPTH = 56
-MOST_NAMES = 8
+MOST_NAMES = 8  # beside those of statement 5 and the plain network, which come first
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class _Point:
     macs: float
     accuracy: float
     half: float | None
+    is_compared: bool = False  # by statement 5, or the plain network
 
     def cost(self, quantity: str) -> float:
         return (self.params if quantity == "params" else self.macs) / MILLION
@@ -71,20 +72,35 @@ def draw_accuracies(measured: StudyResults, paper: Paper, path: Path) -> None:
                 alike = [one for one in points if one.family == family]
                 _draw(axes, quantity, alike, marker, colour, family)
             axes.set(xscale="log", xlabel=label)
+            axes.margins(x=0.1)
             axes.grid(visible=True, which="both", linewidth=0.3)
             _ticks(axes)
         sides[0].set_ylabel("test accuracy, %")
-        _legend(figure, sides[0])
+        _legend(figure, sides[0], measured)
         for axes, quantity in zip(sides, QUANTITIES, strict=True):
             _name_points(figure, axes, quantity, points)
-        save(figure, path, "Accuracy against parameters and against MACs, with 95 % intervals.")
+        save(figure, path, description(measured))
+
+
+def description(measured: StudyResults) -> str:
+    """Return the figure in words: its measured accuracies with their intervals."""
+    shown = [f"{one.name} {one.mean:.2f} ± {_half(one, measured):.2f}" for one in _trained(measured)]
+    return f"Test accuracy against parameters and against MACs, % with 95 % intervals: {'; '.join(shown)}."
+
+
+def _trained(measured: StudyResults) -> list[Trained]:
+    return [one for one in (*measured.part_a.values(), *measured.part_b.values()) if one.values]
+
+
+def _half(one: Trained, measured: StudyResults) -> float:
+    return mean_interval(one.values, *measured.deviation).half if measured.deviation else 0.0
 
 
 def _measured(measured: StudyResults) -> Iterator[_Point]:
-    for one in (*measured.part_a.values(), *measured.part_b.values()):
-        if one.values:
-            half = mean_interval(one.values, *measured.deviation).half if measured.deviation else 0.0
-            yield _Point(one.family, one.short_name, one.params, one.macs, one.mean, half)
+    compared = [measured.part_a["1.1"], *(measured.part_a[key] for key in RIVALS), *measured.part_b.values()]
+    for one in _trained(measured):
+        half, is_compared = _half(one, measured), one in compared
+        yield _Point(one.family, one.short_name, one.params, one.macs, one.mean, half, is_compared)
 
 
 def _printed(paper: Paper) -> Iterator[_Point]:
@@ -120,12 +136,13 @@ def _draw(axes: Any, quantity: str, points: Sequence[_Point], marker: str, colou
     )
 
 
-def _legend(figure: Any, axes: Any) -> None:
+def _legend(figure: Any, axes: Any, measured: StudyResults) -> None:
     """Say which look is which network, and that the paper's points are hollow."""
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels()
-    whose = {f"measured (depth {DEPTH})": "black", f"the paper's (depth {PAPER_DEPTH})": "none"}
+    depths = " and ".join(map(str, sorted({one.depth for one in _trained(measured)})))
+    whose = {f"measured (depth {depths})": "black", f"the paper's (depth {PAPER_DEPTH})": "none"}
     handles += [
         Line2D([], [], linestyle="none", marker="o", markersize=5, color=BLACK, markerfacecolor=filled)
         for filled in whose.values()
@@ -136,9 +153,11 @@ def _legend(figure: Any, axes: Any) -> None:
 def _name_points(figure: Any, axes: Any, quantity: str, points: Sequence[_Point]) -> None:
     """Write the names of measured networks beside their points, where there is room."""
     ours = sorted((one for one in points if one.half is not None), key=lambda one: one.cost(quantity))
-    labels = [((one.cost(quantity), one.accuracy), one.name) for one in ours]
     others = [(one.cost(quantity), end) for one in points for end in one.ends]
-    label_points(figure, axes, labels, others, MOST_NAMES)
+    for is_compared in (True, False):
+        chosen = [one for one in ours if one.is_compared == is_compared]
+        labels = [((one.cost(quantity), one.accuracy), one.name) for one in chosen]
+        label_points(figure, axes, labels, others, len(chosen) if is_compared else MOST_NAMES)
 
 
 def _ticks(axes: Any) -> None:

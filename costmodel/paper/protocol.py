@@ -41,20 +41,23 @@ class Hypothesis:
         compared = [one for pair in self.pairs.values() for one in pair]
         return all(network.complete for network in (*measured.part_a.values(), *compared))
 
-    def verdict(self, measured: StudyResults, freedom: int | None = None) -> str:
-        """Return the verdict, by the protocol's intervals or by those of other degrees of freedom."""
-        if not self.is_judged(measured):
-            return NOT_JUDGED
-        return self.judge(list(self.intervals(measured, freedom).values()))
+    @property
+    def is_by_sign(self) -> bool:
+        """Whether its rules ask only on which side of 0 the intervals lie."""
+        return self.judge is _signs
 
-    def intervals(self, measured: StudyResults, freedom: int | None = None) -> Mapping[str, Interval]:
+    def verdict(self, measured: StudyResults) -> str:
+        """Return the verdict by the protocol's intervals."""
+        return self.judge(list(self.intervals(measured).values())) if self.is_judged(measured) else NOT_JUDGED
+
+    def intervals(self, measured: StudyResults) -> Mapping[str, Interval]:
         """Return the differences with their intervals, by the deviation within all of part a.
 
         The protocol takes the degrees of freedom of the two networks alone.
         """
         assert measured.deviation is not None
         s, _ = measured.deviation
-        return {name: difference(a.values, b.values, s, freedom) for name, (a, b) in self.pairs.items()}
+        return {name: difference(a.values, b.values, s) for name, (a, b) in self.pairs.items()}
 
 
 def hypotheses(measured: StudyResults) -> Iterator[Hypothesis]:
@@ -98,7 +101,7 @@ def hypotheses(measured: StudyResults) -> Iterator[Hypothesis]:
 
 def _worth(measured: StudyResults) -> Iterator[Hypothesis]:
     for letter, (key, (params, macs)) in zip("ab", RIVALS.items(), strict=True):
-        network = measured.part_a[key]
+        network, small, short = measured.part_a[key], measured.part_b[params], measured.part_b[macs]
         yield Hypothesis(
             f"5{letter}",
             f"{network.name} is worth its cost",
@@ -106,10 +109,7 @@ def _worth(measured: StudyResults) -> Iterator[Hypothesis]:
             " intervals exclude 0",
             "it is less accurate than both, with the same certainty",
             _signs,
-            {
-                "network minus plain of equal parameters": (network, measured.part_b[params]),
-                "network minus plain of equal MACs": (network, measured.part_b[macs]),
-            },
+            {f"minus {small.name}": (network, small), f"minus {short.name}": (network, short)},
         )
 
 

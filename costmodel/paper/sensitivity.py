@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import sqrt
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, sqrt
 
 from costmodel.paper.protocol import Hypothesis, Pair, hypotheses
 from costmodel.paper.student import Interval, difference, holm, paired, probability
 from costmodel.paper.study_results import StudyResults
 from costmodel.report import Column, Table
 
+CHANCE = 0.05  # below it, a p-value tells two networks apart
+
 
 @dataclass(frozen=True)
 class _Difference:
     """A difference of two means, with its interval by three methods, and its p-value."""
 
+    statement: Hypothesis
     name: str
     registered: Interval  # the protocol's
     pooled: Interval  # with the degrees of freedom of s
     paired: Interval  # of the seeds that both networks have
-    chance: float
+    chance: float  # of a difference as large if there is none
+    adjusted: float = 1.0  # the same, adjusted for the number of differences
+
+    @property
+    def by_chance(self) -> Interval:
+        """The difference as a rule of signs reads its p-value: with or without 0."""
+        return Interval(self.registered.value, 0.0 if self.adjusted < CHANCE else inf)
 
 
-def sensitivity_table(measured: StudyResults) -> Table:
-    """Return one row per difference of a judged statement: its interval by other methods."""
+def differences(measured: StudyResults) -> list[_Difference]:
+    """Return the differences of the judged statements."""
     found = [each for one in hypotheses(measured) if one.is_judged(measured) for each in _of(one, measured)]
-    adjusted = holm([each.chance for each in found])
+    chances = holm([each.chance for each in found])
+    return [replace(each, adjusted=chance) for each, chance in zip(found, chances, strict=True)]
+
+
+def sensitivity_table(found: Sequence[_Difference]) -> Table:
+    """Return one row per difference of a judged statement: its interval by other methods."""
     rows = [
         {
-            "difference": each.name,
+            "difference": f"{each.statement.number} {each.name}",
             "value": f"{each.registered.value:z.2f}",
             "registered": f"± {each.registered.half:.2f}",
             "pooled": f"± {each.pooled.half:.2f}",
             "paired": each.paired.text,
-            "chance": _probability(chance),
+            "chance": _probability(each.adjusted),
         }
-        for each, chance in zip(found, adjusted, strict=True)
+        for each in found
     ]
     columns = [
         Column("difference", "difference"),
@@ -49,13 +63,32 @@ def sensitivity_table(measured: StudyResults) -> Table:
     return Table("sensitivity", "The same differences by other methods", columns, rows)
 
 
-def other_verdicts(measured: StudyResults) -> list[str]:
-    """Return what changes where the intervals have the degrees of freedom of s."""
-    if measured.deviation is None:
-        return []
-    _, freedom = measured.deviation
-    pairs = [(one, one.verdict(measured), one.verdict(measured, freedom)) for one in hypotheses(measured)]
-    return [f"{one.number} {other} instead of {verdict}" for one, verdict, other in pairs if other != verdict]
+def other_verdicts(found: Sequence[_Difference]) -> Mapping[str, list[str]]:
+    """Return by method which verdicts it would change, as "3 undecided instead of holds".
+
+    A p-value is one of no difference: it can replace only intervals of which a rule asks the sign.
+    """
+    statements = {each.statement.number: each.statement for each in found}
+    by_sign = [one for one in statements.values() if one.is_by_sign]
+    return {
+        "pooled": _changed(statements.values(), found, lambda each: each.pooled),
+        "paired": _changed(statements.values(), found, lambda each: each.paired),
+        "chance": _changed(by_sign, found, lambda each: each.by_chance),
+    }
+
+
+def _changed(
+    statements: Iterable[Hypothesis], found: Sequence[_Difference], method: Callable[[_Difference], Interval]
+) -> list[str]:
+    changed = []
+    for one in statements:
+        own = [each for each in found if each.statement is one]
+        verdict, other = (
+            one.judge([chosen(each) for each in own]) for chosen in (lambda each: each.registered, method)
+        )
+        if verdict != other:
+            changed.append(f"{one.number} {other} instead of {verdict}")
+    return changed
 
 
 def _of(statement: Hypothesis, measured: StudyResults) -> Iterator[_Difference]:
@@ -65,7 +98,8 @@ def _of(statement: Hypothesis, measured: StudyResults) -> Iterator[_Difference]:
         pair = one, two = statement.pairs[name]
         error = s * sqrt(1 / len(one.values) + 1 / len(two.values))
         yield _Difference(
-            f"{statement.number} {name}",
+            statement,
+            name,
             registered,
             difference(one.values, two.values, s, freedom),
             paired(*_common(pair)),

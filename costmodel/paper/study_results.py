@@ -54,6 +54,7 @@ class Trained:
     name: str
     short_name: str
     family: str  # of networks that a figure draws alike
+    depth: int
     params: int
     macs: int
     wanted: int  # seeds
@@ -129,14 +130,15 @@ class StudyResults:
         values = self._values(network.label, wanted, lambda each: each.is_of(row, frozen=network.frozen))
         printed = None if network.frozen else network.row.accuracy
         names = network.label, network.short_label, network.family
-        return Trained(*names, int(cost.params), int(cost.macs), wanted, values, printed)
+        return Trained(*names, network.depth, int(cost.params), int(cost.macs), wanted, values, printed)
 
     def _plain(self, depth: int, width: int) -> Trained:
         plain = next(row for row in self._rows.values() if row.kind == "plain")
         cost = cost_of(resnet(depth, width=width).operators())
         name = f"plain-{depth}" + (f" (width {width})" if width != WIDTH else "")
         values = self._values(name, SEEDS, lambda each: each.is_of(plain, depth=depth, width=width))
-        return Trained(name, name, plain.family, int(cost.params), int(cost.macs), SEEDS, values)
+        names = name, name, plain.family
+        return Trained(*names, depth, int(cost.params), int(cost.macs), SEEDS, values)
 
     def _values(self, name: str, wanted: int, chosen: Callable[[Record], bool]) -> Mapping[int, float]:
         found: dict[int, float] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +12,10 @@ import pytest
 from costmodel.paper.accuracies import accuracy_page, deep_table
 from costmodel.paper.printed import Paper
 from costmodel.paper.protocol import hypotheses
-from costmodel.paper.records import Record, read_records, record
-from costmodel.paper.sensitivity import other_verdicts, sensitivity_table
-from costmodel.paper.study_choice import choice_table, loss_table
+from costmodel.paper.records import Record, record
 from costmodel.paper.study_results import RIVALS, TRAINING, StudyResults, done_and_wanted
 from tests.costmodel.paper.test_records import result
 
-ROOT = Path(__file__).parents[3]
 SPREAD = (-0.1, 0.0, 0.1, 0.05, -0.05)  # of the seeds around each mean
 
 
@@ -197,87 +193,3 @@ def test_deep_networks_have_a_table_and_no_verdict(paper: Paper) -> None:
     assert measured.part_c["1.1"].values == pytest.approx((92.9, 93.0))  # seed 2 is not of the protocol
     assert [row["network"] for row in deep_table(measured).rows] == ["plain-56"]
     assert verdicts(measured) == verdicts(StudyResults(paper, found))
-
-
-def test_the_page_says_how_far_the_study_is(paper: Paper) -> None:
-    found = records(paper, AS_PRINTED)
-    page = accuracy_page(paper, found)
-    assert "Runs done: 56 of 56 of part a, 12 of 12 of part b, 0 of 14 of part c." in page
-    some = [each for each in found if (each.depth, each.width) != (14, 12)]
-    page = accuracy_page(paper, some)
-    assert "9 of 12 of part b" in page
-    assert "No statement is judged" not in page
-    assert (
-        "**5a. Pwise-20 0.25 all is worth its cost: not judged.** Measured: no run of plain-14 (width 12)."
-        in page
-    )
-    assert "**5b. Pwise-20 0.25 HL,LH,LL is worth its cost: holds.**" in page
-    assert "No statement is judged before part a is complete.**" in accuracy_page(paper, found[1:])
-
-
-def test_other_methods_by_hand(paper: Paper) -> None:
-    measured = StudyResults(paper, records(paper, AS_PRINTED))
-    rows = {row["difference"]: row for row in sensitivity_table(measured).rows}
-    assert len(rows) == 10
-    row = rows[
-        "2 loss at alpha 1/4"
-    ]  # 92 against 92: s is 0.0980, its error s sqrt(2 / 3), t 2.776 and 2.024
-    s = ((17 * 0.02 + 0.025) / 38) ** 0.5 * (2 / 3) ** 0.5
-    assert (row["value"], row["chance"]) == ("0.00", "1.000")
-    assert (row["registered"], row["pooled"]) == (f"± {2.776 * s:.2f}", f"± {2.024 * s:.2f}")
-    assert row["paired"] == "0.00 ± 0.00"  # every seed deviates alike in all networks
-    assert rows["1 loss at alpha 1/4"]["chance"] == "< 0.001"
-
-
-def test_verdicts_that_depend_on_the_method_are_named(paper: Paper) -> None:
-    # The half-widths are 0.222 and 0.162, and the difference is between them.
-    found = records(paper, {**AS_PRINTED, "2.6": 90.2})
-    measured = StudyResults(paper, found)
-    assert verdicts(measured)["3"] == "undecided"
-    assert other_verdicts(measured) == ["3 holds instead of undecided"]
-    assert "these verdicts change: 3 holds instead of undecided" in accuracy_page(paper, found)
-    assert "no verdict changes" in accuracy_page(paper, records(paper, AS_PRINTED))
-
-
-def test_the_choice_of_section_5_2(paper: Paper) -> None:
-    means = {**AS_PRINTED, "2.1": 90.5, "2.2": 91, "2.3": 91.5, "2.4": 91.9, "2.5": 91.1}
-    measured = StudyResults(paper, records(paper, means))
-    quarter, three_quarters = choice_table(paper, measured).rows
-    assert (quarter["left_out"], quarter["next"], quarter["verdict"]) == ("HH", "HL", "certain")
-    assert quarter["margin"] == "0.50 ± 0.22"
-    assert (three_quarters["left_out"], three_quarters["verdict"]) == ("LL", "certain")
-    losses = {row["network"]: row for row in loss_table(paper, measured).rows}
-    assert losses["Pwise-20 0.25 HH"]["lost"] == "1.50 ± 0.22"
-    assert losses["Pwise-20 0.25 LL"]["per_saved"] is None  # 0.1 points may be nothing
-    assert losses["Pwise-20 0.25 LH"]["per_saved"] is None  # its bottlenecks cost more parameters
-    tie = StudyResults(paper, records(paper, {**means, "2.2": 90.6}))
-    assert choice_table(paper, tie).rows[0]["verdict"] == "undecided"
-
-
-def test_the_pooled_deviation_by_hand(paper: Paper) -> None:
-    measured = StudyResults(paper, records(paper, AS_PRINTED))
-    # 17 networks with squares of 0.01 + 0 + 0.01, and plain with two of 0.0025 more: 17 x 2 + 4 degrees.
-    s, freedom = measured.deviation or (0.0, 0)
-    assert freedom == 38
-    assert s == pytest.approx(((17 * 0.02 + 0.025) / 38) ** 0.5, rel=1e-6)
-
-
-def test_page_and_records_agree(paper: Paper) -> None:
-    page = (ROOT / "docs/accuracies.md").read_text(encoding="utf-8")
-    assert page == accuracy_page(paper, read_records([ROOT / "docs/records"]))
-
-
-def test_a_changed_digit_in_a_record_changes_the_page(paper: Paper, tmp_path: Path) -> None:
-    (tmp_path / "records").mkdir()
-    for path in (ROOT / "docs/records").glob("*.json"):
-        (tmp_path / "records" / path.name).write_bytes(path.read_bytes())
-    one = next(iter(sorted((tmp_path / "records").glob("*.json"))))
-    made = json.loads(one.read_text(encoding="utf-8"))
-    correct = made["correct"] + 100
-    one.write_text(json.dumps({**made, "correct": correct, "accuracy": correct / 10_000}), encoding="utf-8")
-    with pytest.raises(ValueError, match=f"{one.name} is not a record .* its sha256 does not match"):
-        read_records([tmp_path / "records"])
-    del made["sha256"]
-    one.write_text(json.dumps({**made, "correct": correct, "accuracy": correct / 10_000}), encoding="utf-8")
-    page = (ROOT / "docs/accuracies.md").read_text(encoding="utf-8")
-    assert page != accuracy_page(paper, read_records([tmp_path / "records"]))

@@ -29,6 +29,12 @@ def test_what_pages_say_of_the_verdicts_is_the_page_of_results() -> None:
     verdicts = dict(re.findall(r"^\* \*\*([1-4])\. .*: (.*)\.\*\* Measured", results, re.MULTILINE))
     assert verdicts == {"1": "holds", "2": "holds", "3": "holds", "4": "refuted"}
     readme, faq = (" ".join((ROOT / page).read_text(encoding="utf-8").split()) for page in _PAGES)
-    assert "Of four statements of the paper about accuracy, three hold there" in readme
+    assert "three of four statements of the paper about accuracy hold at depth 20 after 16 epochs" in readme
     (less,) = re.findall(r"Oct minus plain: -(.*)\.$", results, re.MULTILINE)
-    assert f"OctConv at alpha 1/4 does not gain, it loses {less} points." in faq
+    assert f"OctConv at alpha 1/4 does not gain, as the paper says: it loses {less} points." in faq
+    quarter, three_quarters = re.findall(
+        r"^\* \*\*1\. .*: ([\d.]+ ± [\d.]+); .*: (.*)\.$", results, re.MULTILINE
+    )[0]
+    assert f"lose {quarter} points more at alpha 1/4 and {three_quarters} at alpha 3/4" in faq
+    (found,) = re.findall(r"^\* \*\*2\. .*: ([\d.]+ ± [\d.]+)\.$", results, re.MULTILINE)
+    assert f"no loss was found at alpha 1/4 ({found})" in faq
