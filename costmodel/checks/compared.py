@@ -27,7 +27,7 @@ def comparable(watched: Counted, trace: Trace) -> Counted:
         for count, what, of in ((left_out, "MACs", names), (of_step, "training MACs", in_step))
         if count
     ]
-    if not notes:
+    if not names | in_step:
         return watched
     return replace(
         watched,

@@ -160,7 +160,7 @@ def compare_counts(title: str, trace: Trace, results: Results, notes: Sequence[s
     calls = _by_module(trace)
     elsewhere = {name for name, counts in counted.items() if counts.total == macs_of(trace.calls)}
     rows = [_row(name, calls.get(name, []), trace, counted, elsewhere) for name in _names(trace, counted)]
-    more = [f"{c.counter}: {note}" for c in counted.values() for note in c.notes]
+    more = [*trace.notes, *(f"{c.counter}: {note}" for c in counted.values() for note in c.notes)]
     if hidden := trace.parameters.unregistered:
         more.append(f"{hidden:,} parameters are used but not registered: parameters() does not see them")
     return NetworkReport(

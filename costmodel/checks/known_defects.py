@@ -127,7 +127,7 @@ def _is(call: Call, operator: str) -> bool:
 
 
 def _partial_sums(calls: Sequence[Call]) -> set[int]:
-    """The MACs of every subset of a module's calls; of many calls, only of none and of each single one."""
+    """The MACs of every subset of a module's calls; of many, of none, and of all but one."""
     macs = [int(call.cost.macs) for call in calls if call.cost.macs]
     if len(macs) > MOST_CALLS:
         return {0, *(sum(macs) - one for one in macs)}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
 
 # fvcore's names of matrix products; its total also includes normalisation and pooling.
-_MAC_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum")
+_MAC_OPERATORS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 
 
 def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
@@ -160,17 +160,28 @@ def canonical_names(model: nn.Module) -> dict[str, str]:
     }
 
 
-def tensors(outputs: Any) -> list[Tensor]:
+def tensors(outputs: Any, depth: int = 8) -> list[Tensor]:
     """Return the tensors in whatever a model returns: containers, dataclasses, objects with attributes."""
     found = []
     for leaf in tree_leaves(outputs):
         if isinstance(leaf, Tensor):
             found.append(leaf)
-        elif is_dataclass(leaf) and not isinstance(leaf, type):
-            found += tensors([getattr(leaf, part.name) for part in fields(leaf)])
-        elif isinstance(leaf, Mapping):
-            found += tensors(list(leaf.values()))
+        elif depth:
+            found += tensors(_parts(leaf), depth - 1)
     return found
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return what an object that is no container of torch's holds; nothing of classes and modules."""
+    if isinstance(value, type | nn.Module):
+        return []
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if is_dataclass(value):  # it may have slots
+        return [getattr(value, part.name) for part in fields(value)]
+    return list(getattr(value, "__dict__", {}).values())
 
 
 @contextmanager

@@ -96,12 +96,20 @@ def observe_training(
         with watch.hooks(), saved_tensors_hooks(watch.pack, lambda tensor: tensor):
             try:
                 outputs = model(*inputs)
-            except (RuntimeError, ValueError, TypeError) as error:
+            except Exception as error:  # whatever the code of the model raises
                 raise ModuleError(watch.running.failed(error)) from error
-        torch.autograd.backward([y.sum() for y in tensors(outputs)])
+        _backward(watch.running, [y for y in tensors(outputs) if y.requires_grad])
     model.zero_grad(set_to_none=True)
     watch.seen.training_macs = whole_macs(counter.get_total_flops())
     return watch.seen
+
+
+def _backward(running: Running, outputs: Sequence[Tensor]) -> None:
+    if outputs:
+        try:
+            torch.autograd.backward([y.sum() for y in outputs])
+        except Exception as error:  # that of a function of the model's own
+            raise ModuleError(running.failed(error, " in the backward pass")) from error
 
 
 def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> bool:

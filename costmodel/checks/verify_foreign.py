@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -46,11 +46,11 @@ def verify_loaded(network: Network, inputs: Inputs, *, timeout: float | None = N
     others = other_sizes(inputs)
     with CountersApart(job_of(network, inputs, others), timeout=timeout) as counters:
         with time_limit(timeout, f"running {network.name.text}"):
-            traced, notes = _traced(network, inputs)
+            traced = _traced(network, inputs)
             _check_steady(network, inputs, traced)
         form, why = _closed_form(network, inputs) if others else (None, "")
         results = counters.results()
-    report = compare_counts(title, traced, results, [*notes, *([why] if why else [])])
+    report = compare_counts(title, traced, results, [why] if why else [])
     if form is None:
         return report
     return replace(report, totals=[*report.totals, *at_sizes(form, others, results, traced)])
@@ -79,12 +79,12 @@ def verify_module(model: nn.Module, args: Sequence[Any], *, title: str = "model"
         network = _InMemory(Name(title, "memory"), model, device)
         given = tuple(positional(args))
         inputs = Inputs(made=(given, {}), source=title)
-        traced, notes = _traced(network, inputs)
+        traced = _traced(network, inputs)
         if differing := differs_between_values(network, inputs, traced):
             raise UndefinedCostError(differing)
         with on_copies(model):
             results: Results = run_here(network, inputs)
-    return compare_counts(title, traced, results, notes)
+    return compare_counts(title, traced, results)
 
 
 def at_sizes(form: ClosedForm, others: Sequence[Inputs], results: Results, traced: Trace) -> list[TotalRow]:
@@ -146,22 +146,13 @@ class _InMemory(Network):
         return self
 
 
-def _traced(network: Network, inputs: Inputs) -> tuple[Trace, list[str]]:
+def _traced(network: Network, inputs: Inputs) -> Trace:
     """Trace a network with a training step, or without one if it can't be trained on these inputs."""
     args, kwargs = inputs.values(network.device)
-    doing = f"{network.name.text} does not run on {' and '.join(inputs.shapes)}"
     values = partial(network.with_data, inputs)
     try:
-        return _run(doing, network.module, args, kwargs, training=True, values=values), []
-    except ValueError as error:
-        whole = _run(doing, network.module, args, kwargs, training=False, values=values)
-        return whole, [f"training is not compared: {error}"]
-
-
-def _run(doing: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], **how: Any) -> Trace:
-    try:
-        with foreign(doing):
-            return trace(module, args, kwargs, **how)
+        with foreign(f"{network.name.text} does not run on {' and '.join(inputs.shapes)}"):
+            return trace(network.module, args, kwargs, training=True, values=values)
     except ValueError as error:
         if isinstance(error.__cause__, TraceError):
             raise error.__cause__ from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from costmodel.convention import Cost, dtype_bytes
 from costmodel.grids.evaluate import evaluate
-from costmodel.grids.grid import Grid, IntArray
+from costmodel.grids.grid import LARGEST, Grid, IntArray, largest
 from costmodel.rounding import as_ratio
 from costmodel.sizes import check_choice
 
@@ -77,6 +77,8 @@ def grid_quantities(
 ) -> dict[str, IntArray]:
     """Return named quantities (N,) of a grid; options as for `costmodel.grids.evaluate.evaluate`.
 
+    Raises ValueError if one of them may exceed 64 bits.
+
     >>> from costmodel.grids.grid import grid
     >>> grid_quantities(grid(depths=[20]), ["params", "bytes"])["params"].tolist()
     [272282]
@@ -84,10 +86,19 @@ def grid_quantities(
     wanted = {name: named_quantity(name) for name in names}
     parts = dict.fromkeys(part for quantity in wanted.values() for part in quantity.parts)
     values = evaluate(grid, tuple(parts), **options)
+    for quantity in wanted.values():
+        most = sum(largest(values[part]) for part in quantity.parts) * quantity.factor(dtype)
+        check_count(quantity.heading, most)
     return {
         name: _sum([values[part] for part in quantity.parts]) * quantity.factor(dtype)
         for name, quantity in wanted.items()
     }
+
+
+def check_count(what: str, most: int) -> None:
+    """Raise ValueError if a count does not fit into 64 bits."""
+    if most > LARGEST:
+        raise ValueError(f"counts may exceed 64 bits: up to {most:,} {what}")
 
 
 def cost_quantities(cost: Cost, names: Iterable[str], dtype: str = "float32") -> dict[str, Any]:

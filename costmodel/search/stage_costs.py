@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from costmodel.convention import Cost, dtype_bytes
-from costmodel.grids.grid import LARGEST, Grid, IntArray
+from costmodel.grids.grid import Grid, IntArray
 from costmodel.grids.quantities import (
     LATENCY,
     STRUCTURE,
+    check_count,
     cost_quantities,
     grid_quantities,
+    heading_of,
     named_quantity,
 )
 from costmodel.networks.resnet import resnet
@@ -79,9 +81,11 @@ class Measures:
         return Predictor(self.machine, self.dtype)
 
     def of(self, cost: Cost, latency: int | None = None) -> IntArray:
-        """Return the quantities of a cost and its latency (D,)."""
-        counts = list(cost_quantities(cost, self.counted, self.dtype).values())
-        return self.joined(np.array(counts, dtype=np.int64), latency)
+        """Return the quantities of a cost and its latency (D,). Raises ValueError if one exceeds 64 bits."""
+        counts = cost_quantities(cost, self.counted, self.dtype)
+        for name, count in counts.items():
+            check_count(heading_of(name), count)
+        return self.joined(np.array([*counts.values()], dtype=np.int64), latency)
 
     def joined(self, counts: IntArray, latency: IntArray | int | None) -> IntArray:
         """Put a latency (...) between the counted quantities (..., D - 1), where there is one."""
@@ -115,9 +119,7 @@ def tables(space: Space, depth: int, width_rule: str, measures: Measures) -> Tab
         predicted = stage_latencies(space, depth, width_rule, predictor)
         stages = [measures.joined(*both) for both in zip(stages, predicted, strict=True)]
     constant = measures.of(cost_of(outside), latency)
-    most = sum(int(table.max()) for table in (constant, *stages))
-    if most > LARGEST:
-        raise ValueError(f"counts may exceed 64 bits: up to {most:,} for resnet{depth}")
+    check_count(f"of resnet{depth}", sum(int(table.max()) for table in (constant, *stages)))
     return Tables(constant, tuple(stages))
 
 

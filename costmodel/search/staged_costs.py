@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from costmodel.convention import Cost
-from costmodel.grids.grid import LARGEST, IntArray
+from costmodel.grids.grid import IntArray
+from costmodel.grids.quantities import check_count
 from costmodel.operators.converted import ConvertedLayer
 from costmodel.rounding import hidden
 from costmodel.search.space import MOST_CHOICES
@@ -115,6 +116,7 @@ def _stage_table(
             column = before[:, remembered.index(one)]
             has_choice = needed[one][stage - 1] == BY_CHOICE
             index.append((state_of[column] if has_choice and not own else column)[:, None])
+        check_count("in one stage", int(table.max(initial=0)) + int(costs.max(initial=0)))
         table += costs[tuple(index)]
     return table
 
@@ -193,6 +195,4 @@ def _cost_of_sizes(sizes: _Sizes) -> Cost:
 
 
 def _check_size(tables: Tables) -> None:
-    most = sum(int(table.max(initial=0)) for table in (tables.constant, *tables.stages))
-    if most > LARGEST:
-        raise ValueError(f"counts may exceed 64 bits: up to {most:,}")
+    check_count("in all", sum(int(table.max(initial=0)) for table in (tables.constant, *tables.stages)))

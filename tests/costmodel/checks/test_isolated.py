@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -78,4 +79,8 @@ def test_a_crash_is_reported(file: Path, model: str, why: str) -> None:
 
 
 def test_a_counter_that_hangs_is_ended(file: Path) -> None:
-    assert fvcore(Job(f"{file}:quiet", INPUTS), timeout=0.01) == "it did not finish in time"
+    with CountersApart(Job(f"{file}:quiet", INPUTS), ["fvcore"], timeout=0.01) as counters:
+        assert counters.results()["fvcore"] == "it did not finish in time"
+        ((process, _),) = counters._running.values()
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL

@@ -14,6 +14,7 @@ from costmodel.checks.measure import (
     own_counts,
     parameters_by_module,
 )
+from tests.costmodel.checks import zoo
 
 CONV = 2 * (4 * 3 * 3 * 3) * (8 * 9)  # batch x weights x positions
 IMAGES = torch.zeros(2, 3, 8, 9)
@@ -49,6 +50,12 @@ def test_a_module_called_twice_counts_twice_under_its_first_name(count: Any) -> 
     model = nn.ModuleDict({"a": conv, "b": conv})
     model.forward = lambda x: model["b"](model["a"](x))  # type: ignore[method-assign]
     assert count(model, [IMAGES])["a"] == 2 * (2 * 3 * 3 * 8 * 9)
+
+
+@pytest.mark.parametrize("count", [fvcore_macs, flop_counter_macs])
+def test_counts_are_of_eval_mode(count: Any) -> None:
+    """In training, the network has one more head."""
+    assert count(zoo.Branches(), [torch.zeros(2, 3, 6, 5)])[""] == 2 * (108 * 12 + 8)
 
 
 def test_counting_leaves_every_module_in_its_mode() -> None:

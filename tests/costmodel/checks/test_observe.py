@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from costmodel.checks.counters import count_by_torch
 from costmodel.checks.observe import (
     ModuleError,
     ObservedCall,
@@ -80,6 +83,61 @@ def test_calls_tell_shapes_outputs_and_whether_a_gradient_is_needed() -> None:
         "3": [ObservedCall((2, 4, 8, 8), MAPS, input_grad=True)],
     }
     assert (seen.activations("0"), seen.activations("1")) == (MAPS, 0)
+
+
+def test_a_layer_may_be_called_by_keyword() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(input=x)  # type: ignore[no-any-return]
+
+    calls = observe_training(Named(), [IMAGES]).calls
+    assert calls == {"conv": [ObservedCall((2, 3, 8, 8), MAPS, input_grad=False)]}
+
+
+def test_a_frozen_model_is_observed_without_a_backward_pass() -> None:
+    seen = observe_training(small().requires_grad_(False), [IMAGES])
+    assert (seen.training_macs, seen.saved_bytes.total()) == (MAPS * 27 + MAPS * 4, 0)
+
+
+@pytest.mark.parametrize("error", [KeyError("here"), IndexError("here"), AssertionError("here")])
+def test_whatever_the_code_raises_is_its_failure(error: Exception) -> None:
+    class Raises(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise error
+
+    with pytest.raises(ModuleError, match=r"^1: the code fails: .*here"):
+        observe_training(nn.Sequential(nn.Conv2d(3, 4, 1), Raises()), [IMAGES])
+
+
+def test_a_backward_pass_that_fails_is_told() -> None:
+    class Negated(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, x: Tensor) -> Tensor:
+            return -x
+
+        @staticmethod
+        def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+            raise LookupError("no gradient")
+
+    class Negates(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return Negated.apply(x)
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Negates())
+    with pytest.raises(ModuleError, match=r"^\(model\): the code fails in the backward pass: no gradient"):
+        observe_training(model, [IMAGES])
+
+
+def test_no_hook_is_left_on_a_module() -> None:
+    model = Unused()
+    result_is_unused(model, [IMAGES], "used")
+    observe_training(model, [IMAGES])
+    count_by_torch(model, ([IMAGES], {}))
+    assert not [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
 
 
 class Unused(nn.Module):

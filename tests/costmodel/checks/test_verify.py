@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.checks.comparison import Report, Row
-from costmodel.checks.verify import verify_named, verify_network
+from costmodel.checks.observe import observe_training
+from costmodel.checks.verify import Formula, compare, training_macs, verify_named, verify_network
+from costmodel.convention import Cost
 from costmodel.networks.resnet import named
 from pwoct.resnet import resnet
 
@@ -144,6 +146,48 @@ def test_a_tensor_kept_too_long_fails_at_its_block() -> None:
     assert verify_network(net, model).differences[0] == (
         f"stages.0.0: bytes saved: formula {2 * kept:,}, saved_tensors_hooks {3 * kept:,}"
     )
+
+
+def test_a_module_that_only_keeps_a_tensor_fails_by_name() -> None:
+    net, model = plain()
+    block = model.stages[0][0]
+    block.extra = nn.Sigmoid()
+    block.forward = lambda x: block.extra(type(block).forward(block, x))
+    assert "stages.0.0.extra: there is no formula of this name" in verify_network(net, model).differences
+
+
+def test_a_formula_of_no_module_fails_by_name() -> None:
+    found = compare("stem", Formula("conv", Cost(weights=5)), {"params": {"parameters()": 0}}, None, bool)
+    assert next(found.differences()) == "stem: there is no module of this name"
+
+
+def test_a_frozen_network_differs_from_the_formulas_of_a_trained_one() -> None:
+    net, model = plain()
+    differences = verify_network(net, model.requires_grad_(False)).differences
+    assert any(line.startswith("total: training MACs: ") for line in differences)
+
+
+def test_a_frozen_twin_of_a_layer_is_counted_apart() -> None:
+    model = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(3)))
+    model[1].requires_grad_(False)
+    images, macs = torch.zeros(2, 3, 8, 8), 2 * 9 * 64
+    assert training_macs(model, observe_training(model, [images])) == {
+        "0": 2 * macs,
+        "1": 2 * macs,
+        "2": 3 * macs,
+    }
+
+
+@pytest.mark.parametrize("said", ["can't allocate memory: 8 bytes", "Storage size calculation overflowed"])
+def test_what_does_not_fit_into_memory_is_no_difference(said: str) -> None:
+    net, model = plain()
+
+    def forward(_: Tensor) -> Tensor:
+        raise RuntimeError(said)
+
+    model.stages[0][0].forward = forward
+    with pytest.raises(ValueError, match="a batch of 1 images of 32x32 does not fit into memory"):
+        verify_network(net, model)
 
 
 def test_a_single_value_a_channel_is_refused() -> None:
