@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from costmodel.checks.measure import fvcore_own_counts, mode, tensors, whole_macs
+from costmodel.checks.measure import NoTracker, fvcore_own_counts, mode, tensors, whole_macs
 from costmodel.failures import first_line
 from costmodel.uncompiled import uncompiled
 
@@ -114,24 +114,12 @@ def _plain() -> Iterator[None]:
         onednn.enabled = before[1]
 
 
-class _NoTracker:
-    """Replaces torch's module tracker, whose gradient hooks fail for some models."""
-
-    parents = frozenset({"Global"})
-
-    def __enter__(self) -> None:
-        """Start."""
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-
-
 class _Watch(FlopCounterMode):
     """torch's counter, which also records the module in which it counted."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(display=False)
-        self.mod_tracker: Any = _NoTracker()
+        self.mod_tracker: Any = NoTracker()
         # By module and operator.
         self.flops: dict[str, Counter[str]] = {}
         self.outputs: dict[str, Counter[str]] = {}
@@ -148,7 +136,7 @@ class _Watch(FlopCounterMode):
             self.outputs.setdefault(module, Counter())[operator] += sum(y.numel() for y in first)
         else:
             self.unruled.setdefault(self._names[-1], set()).add(str(func_packet))
-        return super()._count_flops(func_packet, out, args, kwargs)  # type: ignore[no-untyped-call]
+        return out
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -181,7 +169,7 @@ def _forward(model: nn.Module, inputs: Arguments) -> _Watch:
 def _step(model: nn.Module, inputs: Arguments) -> dict[str, int]:
     """The FLOPs of a training step by operator: forward, and backward from all outputs with gradients."""
     counter = FlopCounterMode(display=False)
-    counter.mod_tracker = _NoTracker()  # type: ignore[assignment]  # before it is entered, or its hooks stay
+    counter.mod_tracker = NoTracker()  # type: ignore[assignment]  # before it is entered, or its hooks stay
     with counter:
         outputs = [y for y in tensors(model(*inputs[0], **inputs[1])) if y.requires_grad]
         if outputs:

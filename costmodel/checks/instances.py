@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from costmodel.checks.measure import WEIGHTED, flop_counter_macs, parameters_by_module
+from costmodel.checks.measure import WEIGHTED, flop_counter_macs, parameters_by_module, total_macs
 
 
 def counted(
@@ -21,9 +21,9 @@ def counted(
     """
     with torch.device(device):
         module = make()
-        inputs = [torch.empty(shape) for shape in shapes]
+        inputs = [torch.zeros(shape) for shape in shapes]
     params = sum(parameter.numel() for parameter in module.parameters())
-    return flop_counter_macs(module, inputs)[""], params
+    return total_macs(module, inputs), params
 
 
 def counted_by_module(
@@ -41,7 +41,7 @@ def counted_by_module(
     """
     with torch.device(device):
         model = make()
-        inputs = [torch.empty(shape, memory_format=memory_format) for shape in shapes]
+        inputs = [torch.zeros(shape).contiguous(memory_format=memory_format) for shape in shapes]
     activations: dict[str, int] = {}
     layers = {name: module for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
 

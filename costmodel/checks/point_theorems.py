@@ -188,7 +188,7 @@ def _pairs(
     last = len(shapes[0]) == 4 and shapes[0][0] % 2  # so that either layout occurs
     layout = torch.channels_last if last else torch.contiguous_format
     with torch.no_grad():
-        counts = counted_by_module(make, shapes, layout, "cpu" if last else "meta")
+        counts = counted_by_module(make, shapes, layout, "cpu")
     known = {op.name: op.cost for op in operators if op.has_weights or op.part == "bn"}
     for name in dict.fromkeys((*known, *(name for by_name in counts.values() for name in by_name))):
         for quantity, by_name in counts.items():

@@ -22,11 +22,14 @@ from costmodel.networks.closed_form import (
     BottleneckPlace,
     SymbolicDesign,
     choice_symbols,
-    network_cost,
+    costs_of,
+    network_operators,
+    sum_of,
 )
 from costmodel.networks.network import Backbone
 from costmodel.networks.stages import STAGES
 from costmodel.operators.octave import PATHS
+from costmodel.operators.recorder import Operator
 from costmodel.sizes import Pair
 
 # Blocks of a stage beyond the first and the last, and the base width.
@@ -124,6 +127,13 @@ def compiled(setting: Setting, kind: Kind) -> CompiledForm:
 
 def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
     """Return the quantities of a setting as polynomials in which all coefficients are positive."""
+    costs = costs_of(_operators(setting._replace(quantities=(), stage=None), kind), setting.stage)
+    return [sp.sympify(sum_of(costs, quantity)) for quantity in setting.quantities]
+
+
+@lru_cache(maxsize=64)
+def _operators(setting: Setting, kind: Kind) -> tuple[Operator, ...]:
+    """Return the operators of any network of a kind; a setting's quantities and stage only select of them."""
     blocks = 1 if kind.single_block else inner + 2
     design = SymbolicDesign(width, kind.branches, None, setting.width_rule, setting.between, kind.is_plain)
     backbone = Backbone(
@@ -135,8 +145,7 @@ def symbolic_quantities(setting: Setting, kind: Kind) -> list[sp.Expr]:
         setting.stride_rule,
         setting.shortcut,
     )
-    cost = network_cost(backbone, design, blocks, stage=setting.stage, batch=setting.batch)
-    return [sp.sympify(getattr(cost, quantity)) for quantity in setting.quantities]
+    return tuple(network_operators(backbone, design, blocks, batch=setting.batch))
 
 
 @cache

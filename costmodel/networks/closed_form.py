@@ -20,7 +20,7 @@ from costmodel.networks.network import Backbone, Design, fold, record_resnet
 from costmodel.networks.stages import STAGES, paths_per_stage, per_stage
 from costmodel.operators.octave import PATHS, PathConvolution, PathRequest, plain_path
 from costmodel.operators.pwise_octave import BETWEEN, compressing
-from costmodel.operators.recorder import FeatureMap, Recorder
+from costmodel.operators.recorder import FeatureMap, Operator, Recorder
 from costmodel.rounding import WIDTH_RULES, hidden, split, unrounded_hidden
 from costmodel.sizes import Pair, Size, check_choice, pair
 
@@ -143,12 +143,21 @@ def network_cost(
     >>> network_cost(net.backbone, net, 200).macs == sum(op.cost.macs for op in net.operators())
     True
     """
+    costs = costs_of(network_operators(backbone, design, n, batch=batch), stage)
+    return Cost(*(sum_of(costs, name) for name in QUANTITIES))
+
+
+def network_operators(backbone: Backbone, design: Design, n: Size, *, batch: Size = 1) -> list[Operator]:
+    """Return the operators of a network with n blocks per stage; alike ones of inner blocks stand once."""
+    operators = record_resnet(replace(backbone, n=1 if n == 1 else 3), design, batch)
+    return operators if n == 1 else fold(operators, n - 2)
+
+
+def costs_of(operators: Iterable[Operator], stage: int | None) -> list[Cost]:
+    """Return the costs of operators, or of those of one stage. Raises ValueError if there is none such."""
     if stage is not None:
         check_stage(stage)
-    operators = record_resnet(replace(backbone, n=1 if n == 1 else 3), design, batch)
-    whole = operators if n == 1 else fold(operators, n - 2)
-    costs = [op.cost for op in whole if stage is None or op.place.stage == stage]
-    return Cost(*(_sum([getattr(cost, name) for cost in costs]) for name in QUANTITIES))
+    return [op.cost for op in operators if stage is None or op.place.stage == stage]
 
 
 def check_stage(stage: int) -> None:
@@ -157,8 +166,10 @@ def check_stage(stage: int) -> None:
         raise ValueError(f"stage must be one of {', '.join(map(str, STAGES))}, got {stage}")
 
 
-def _sum(values: list[Size]) -> Size:
+def sum_of(costs: Iterable[Cost], quantity: str) -> Size:
+    """Return the sum of a quantity over costs."""
     # One sympy sum of all terms: adding them one by one takes quadratic time.
+    values = [getattr(cost, quantity) for cost in costs]
     formulas = [value for value in values if not isinstance(value, int)]
     numbers = sum(value for value in values if isinstance(value, int))
     return sp.Add(numbers, *formulas) if formulas else numbers

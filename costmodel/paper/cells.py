@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any, NamedTuple
 
 from costmodel.convention import Cost
@@ -43,6 +44,7 @@ class Cell:
     built: int
 
 
+@cache
 def built_cost(row: PrintedRow) -> Cost:
     """Return what the network of a row costs as this project builds it."""
     net = row.network()

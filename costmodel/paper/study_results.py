@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import cost_of
-from costmodel.paper.printed import Paper
+from costmodel.paper.printed import Paper, PrintedRow
 from costmodel.paper.records import WIDTH, Record
 from costmodel.paper.selection import StudyNetwork
 from costmodel.paper.student import pooled
@@ -125,20 +125,18 @@ class StudyResults:
 
     def _trained(self, network: StudyNetwork, seeds: int = SEEDS) -> Trained:
         row = network.row.at_depth(network.depth)
-        cost = cost_of(row.network().operators())
         wanted = PLAIN_SEEDS if row.kind == "plain" and network.depth == DEPTH else seeds
         values = self._values(network.label, wanted, lambda each: each.is_of(row, frozen=network.frozen))
         printed = None if network.frozen else network.row.accuracy
         names = network.label, network.short_label, network.family
-        return Trained(*names, network.depth, int(cost.params), int(cost.macs), wanted, values, printed)
+        return Trained(*names, network.depth, *_counts(row), wanted, values, printed)
 
     def _plain(self, depth: int, width: int) -> Trained:
         plain = next(row for row in self._rows.values() if row.kind == "plain")
-        cost = cost_of(resnet(depth, width=width).operators())
         name = f"plain-{depth}" + (f" (width {width})" if width != WIDTH else "")
         values = self._values(name, SEEDS, lambda each: each.is_of(plain, depth=depth, width=width))
         names = name, name, plain.family
-        return Trained(*names, depth, int(cost.params), int(cost.macs), SEEDS, values)
+        return Trained(*names, depth, *_plain_counts(depth, width), SEEDS, values)
 
     def _values(self, name: str, wanted: int, chosen: Callable[[Record], bool]) -> Mapping[int, float]:
         found: dict[int, float] = {}
@@ -150,6 +148,19 @@ class StudyResults:
                     )
                 found[each.seed] = 100 * each.accuracy
         return found
+
+
+@cache
+def _counts(row: PrintedRow) -> tuple[int, int]:
+    """Return the parameters and MACs of the network of a row."""
+    cost = cost_of(row.network().operators())
+    return int(cost.params), int(cost.macs)
+
+
+@cache
+def _plain_counts(depth: int, width: int) -> tuple[int, int]:
+    cost = cost_of(resnet(depth, width=width).operators())
+    return int(cost.params), int(cost.macs)
 
 
 def done_and_wanted(networks: Collection[Trained]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -279,6 +280,7 @@ def _cpu() -> str:
     )
 
 
+@cache
 def _commit() -> str | None:
     """Return the commit of the sources, marked where they differ from it; None for an installed package."""
     here = ["git", "-C", str(Path(__file__).parent)]

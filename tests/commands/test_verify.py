@@ -136,7 +136,7 @@ def test_a_difference_is_exit_code_1_and_names_the_layer(
     assert {line.split(":")[0] for line in result["differences"]} == {"stages.1.0.conv2", "total"}
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("models", "counters_here")
 def test_any_module_is_verified(pwoct_cost: Run) -> None:
     result = pwoct_cost("verify", "my_models:good", "--input", "2,3,8,8", "--format", "json").json
     assert result["verdict"] == "agrees"
@@ -151,7 +151,7 @@ def test_any_module_is_verified(pwoct_cost: Run) -> None:
     }
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("models", "counters_here")
 def test_what_torch_has_no_rule_for_is_left_out_at_other_sizes_too(pwoct_cost: Run) -> None:
     result = pwoct_cost("verify", "my_models:unused", "--input", "1,3,8,8", "--format", "json").json
     assert (result["verdict"], result["differences"]) == ("partly compared", [])

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pytest
-from typer.main import get_command
 
 import cli
 from costmodel.commands.shared.showing import Format
@@ -23,7 +22,7 @@ OUTSIDE = {"--help", "--install-completion", "--show-completion", "--format"}
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    group = get_command(cli.app)
+    group = cli.command()
     yield "", group
     for name in group.commands:  # type: ignore[attr-defined]
         command = group.commands[name]  # type: ignore[attr-defined]

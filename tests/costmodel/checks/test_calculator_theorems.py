@@ -18,9 +18,11 @@ from tests.costmodel.checks.differences import differs
 @pytest.fixture
 def fresh_grids() -> Iterator[None]:
     compiled.compiled.cache_clear()
+    compiled._operators.cache_clear()
     compiled._readers.cache_clear()
     yield
     compiled.compiled.cache_clear()
+    compiled._operators.cache_clear()
     compiled._readers.cache_clear()
 
 

@@ -27,8 +27,10 @@ from tests.costmodel.checks.differences import differs
 @pytest.fixture
 def fresh_grids() -> Iterator[None]:
     compiled.compiled.cache_clear()
+    compiled._operators.cache_clear()
     yield
     compiled.compiled.cache_clear()
+    compiled._operators.cache_clear()
 
 
 @pytest.mark.parametrize("claim", [*theorems.printed_claims()], ids=lambda claim: claim.name)

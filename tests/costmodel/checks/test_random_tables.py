@@ -35,10 +35,10 @@ CLAIMS = [
 
 @pytest.fixture(autouse=True)
 def _fresh_grids() -> Iterator[None]:
-    for cached in (compiled.compiled, compiled._readers):
+    for cached in (compiled.compiled, compiled._operators, compiled._readers):
         cached.cache_clear()
     yield
-    for cached in (compiled.compiled, compiled._readers):
+    for cached in (compiled.compiled, compiled._operators, compiled._readers):
         cached.cache_clear()
 
 

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,6 +27,9 @@ DEPTHS = [*range(2, 11), 18]
 SUBSETS = [(), ("HH",), ("HL", "LH", "LL"), PATHS, ((), ("LH",), ("HH", "LL"))]
 
 
+form_of = cache(closed_form)  # its results are frozen, and the tests ask for the same ones
+
+
 def numbers(form: Cost, values: dict[Any, Any]) -> Cost:
     return form.subs({key: sp.Rational(str(value)) for key, value in values.items()})
 
@@ -38,7 +42,7 @@ def summed(blocks: int, batch: int = 1, **options: Any) -> Cost:
 @pytest.mark.parametrize("paths", SUBSETS, ids=str)
 @pytest.mark.parametrize(("a", "b"), [("1/4", "2"), ("1/2", "4"), ("7/8", "1")])
 def test_without_floors_it_is_the_sum_where_all_sizes_are_whole(paths: Any, a: str, b: str) -> None:
-    form = numbers(closed_form(paths, form="whole"), {alpha: a, beta: b})
+    form = numbers(form_of(paths, form="whole"), {alpha: a, beta: b})
     for blocks in DEPTHS:
         assert form.subs({n: blocks}) == summed(blocks, alpha=a, beta=b, paths=paths)
 
@@ -46,7 +50,7 @@ def test_without_floors_it_is_the_sum_where_all_sizes_are_whole(paths: Any, a: s
 @pytest.mark.parametrize("paths", SUBSETS[2:], ids=str)
 @pytest.mark.parametrize(("a", "b"), [("1/3", "5/2"), ("0.7", "15"), ("1/15", "3")])
 def test_with_floors_it_is_the_sum_wherever_both_branches_exist(paths: Any, a: str, b: str) -> None:
-    form = numbers(closed_form(paths, form="floors", width=20), {alpha: a, beta: b})
+    form = numbers(form_of(paths, form="floors", width=20), {alpha: a, beta: b})
     for blocks in (2, 3, 9):
         assert form.subs({n: blocks}) == summed(blocks, alpha=a, beta=b, paths=paths, width=20)
 
@@ -133,7 +137,7 @@ def test_a_block_of_octave_convolutions_costs_the_known_share() -> None:
 def test_without_floors_it_is_a_polynomial_and_linear_in_n(paths: Any) -> None:
     inverse = sp.Symbol("b")
     for quantity in ("params", "macs", "activations"):
-        formula = getattr(closed_form(paths, form="whole"), quantity).subs({beta: 1 / inverse})
+        formula = getattr(form_of(paths, form="whole"), quantity).subs({beta: 1 / inverse})
         assert sp.Poly(formula, n, alpha, inverse).degree(n) == 1
 
 

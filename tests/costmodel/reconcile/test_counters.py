@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from costmodel.reconcile.asking import Asked, ask
+from costmodel.reconcile.asking import Asked, Said, _said, ask
 from costmodel.reconcile.bridge import Prediction, predict
 from costmodel.reconcile.events import Seen
 from costmodel.reconcile.exporting import observe_exported, predict_alone, predict_exported
@@ -79,13 +79,20 @@ def test_there_are_forty_networks_of_different_kinds() -> None:
     assert len(NETWORKS) >= 40
 
 
+def answers(name: str, asked: list[Asked]) -> list[Said]:
+    """What a counter says; torch's in a process of its own, and those that leave torch patched."""
+    if name in compared() and name != "torch":
+        return [_said(name, one, None) for one in asked]
+    return ask(name, asked)
+
+
 @pytest.mark.parametrize("name", ORDER)
 def test_what_is_predicted_is_what_a_counter_says(name: str) -> None:
     needed(name)
     stops = STOPS.get(name, frozenset())
     names = [one for one in NETWORKS if one not in stops and is_predicted(name, one)]
     asked = [Asked(f"{HERE}:build({one!r})", (input_of(one),)) for one in (*names, *stops)]
-    said = ask(name, asked)
+    said = answers(name, asked)
     assert len(names) >= 40
     assert {one: found.error or found.total for one, found in zip(names, said, strict=False)} == {
         one: predicted(name, one).total for one in names

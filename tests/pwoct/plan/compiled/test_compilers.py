@@ -73,7 +73,7 @@ def test_it_says_what_is_wrong(monkeypatch, tmp_path, cache):
 def test_kernels_without_openmp(monkeypatch, tmp_path, cache):
     """Threads of the language compute the same, by the same quick compilation: others may round."""
     monkeypatch.undo()
-    monkeypatch.setattr(library, "OPTIONS", ("-O1", *library.OPTIONS[1:]))
+    monkeypatch.setattr(library, "OPTIONS", ("-O0", *library.OPTIONS[1:]))
     monkeypatch.setattr(library.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
     clear()
     model, x = network({"alpha": "1/2"}, depth=8).eval(), images((16, 16), 40).float()
