@@ -36,5 +36,12 @@ def test_what_pages_say_of_the_verdicts_is_the_page_of_results() -> None:
         r"^\* \*\*1\. .*: ([\d.]+ ± [\d.]+); .*: (.*)\.$", results, re.MULTILINE
     )[0]
     assert f"lose {quarter} points more at alpha 1/4 and {three_quarters} at alpha 3/4" in faq
+    few, short = re.findall(r"^\* \*\*5a\. .*: -(.* ± .*); .*: -(.* ± .*)\.$", results, re.MULTILINE)[0]
+    assert (
+        f"as many parameters is {few} points more accurate, and one with as many MACs differs by {short}"
+        in faq
+    )
+    assert f"as many parameters is {float(few.split()[0]):.1f} points more accurate" in readme
+    assert ("not finished" in faq) == ("not judged" in results)
     (found,) = re.findall(r"^\* \*\*2\. .*: ([\d.]+ ± [\d.]+)\.$", results, re.MULTILINE)
     assert f"no loss was found at alpha 1/4 ({found})" in faq
