@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from costmodel.checks.measure import NoTracker, fvcore_own_counts, mode, tensors, whole_macs
+from costmodel.checks.measure import NoTracker, fvcore_own_counts, mode, tensors, total_counter, whole_macs
 from costmodel.failures import first_line
 from costmodel.uncompiled import uncompiled
 
@@ -168,8 +168,7 @@ def _forward(model: nn.Module, inputs: Arguments) -> _Watch:
 
 def _step(model: nn.Module, inputs: Arguments) -> dict[str, int]:
     """The FLOPs of a training step by operator: forward, and backward from all outputs with gradients."""
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = NoTracker()  # type: ignore[assignment]  # before it is entered, or its hooks stay
+    counter = total_counter()
     with counter:
         outputs = [y for y in tensors(model(*inputs[0], **inputs[1])) if y.requires_grad]
         if outputs:

@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import accumulate
@@ -34,8 +35,14 @@ _MAC_OPERATORS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 def fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
     """Return fvcore's MACs by module, of a forward pass in eval mode.
 
-    What runs outside convolutions and linear layers is attributed to the whole model.
+    What runs outside convolutions and linear layers is attributed to the whole model. The tracer stores the
+    stack of calls with each operator: in a thread of its own the stack is short.
     """
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(_fvcore_macs, model, inputs).result()
+
+
+def _fvcore_macs(model: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
     layers = {name: module for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
     with mode(model, training=False), torch.no_grad(), _quiet_tracing():
         from fvcore.nn import FlopCountAnalysis  # the import also compiles scripts, and warns
@@ -122,10 +129,16 @@ class NoTracker:
         """End."""
 
 
+def total_counter(rules: Mapping[Any, Any] | None = None) -> FlopCounterMode:
+    """Return a counter of which only the total is used; rules: by operator of ATen, in place of its own."""
+    counter = FlopCounterMode(display=False, custom_mapping=dict(rules or {}))
+    counter.mod_tracker = NoTracker()  # type: ignore[assignment]  # before it is entered
+    return counter
+
+
 def total_macs(model: nn.Module, inputs: Sequence[Any]) -> int:
     """Return `FlopCounterMode`'s MACs of a whole model, of a forward pass in eval mode."""
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = NoTracker()  # type: ignore[assignment]  # before it is entered
+    counter = total_counter()
     with mode(model, training=False), torch.no_grad(), counter:
         model(*inputs)
     return whole_macs(counter.get_total_flops())
@@ -152,7 +165,7 @@ def layer_training_macs(layer: nn.Module, shape: Sequence[int], *, input_grad: b
     """
     weight = next(layer.parameters())
     x = torch.zeros(tuple(shape), device=weight.device, dtype=weight.dtype, requires_grad=input_grad)
-    with FlopCounterMode(display=False) as counter:
+    with total_counter() as counter:
         y = layer(x).sum()
         if y.requires_grad:
             torch.autograd.backward(y)

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
-from costmodel.checks.measure import WEIGHTED, mode, tensors, whole_macs
+from costmodel.checks.measure import WEIGHTED, mode, tensors, total_counter, whole_macs
 from costmodel.failures import first_line
 
 
@@ -91,7 +90,7 @@ def observe_training(
     operations.
     """
     watch = _Watch(model)
-    counter = FlopCounterMode(display=False, custom_mapping=dict(rules or {}))
+    counter = total_counter(rules)
     with mode(model, training=True), _unchanged_buffers(model), counter:
         with watch.hooks(), saved_tensors_hooks(watch.pack, lambda tensor: tensor):
             try:
