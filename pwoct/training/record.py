@@ -257,6 +257,8 @@ class RunFolder:
 
 def environment(config: Config, data: str) -> dict[str, Any]:
     """Return the machine and the software of a session."""
+    import torch  # not above: records are read without it
+
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("pwoct-cost", "torch", "numpy", "safetensors")},
@@ -264,6 +266,7 @@ def environment(config: Config, data: str) -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),  # "AVX2": sums depend on the vectors' length
         "machine": config.machine.model_dump(),
         "commit": _commit(),
         "data": data,
