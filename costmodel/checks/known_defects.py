@@ -94,7 +94,7 @@ def _predictions(counted: Counted, module: str, calls: Sequence[Call]) -> Predic
     if names:
         defect = "text padding" if names == ["aten::_convolution_mode"] else "no rule"
         evidence = f"it has no rule for {', '.join(names)}"
-        for missed in (macs_of(lost), *sorted(_partial_sums(lost), reverse=True)):
+        for missed in (macs_of(lost), *sorted(_partial_sums(lost) - {0}, reverse=True)):
             yield defect, evidence, macs_of(calls) - missed
             yield defect, evidence, macs_of(calls) - missed - of_einsum + einsum
     if einsum != of_einsum:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,20 @@ from torch import Tensor, nn
 
 from costmodel.checks.compared import comparable
 from costmodel.checks.counters import Counted, count_by_torch
-from costmodel.checks.foreign import AGREES, DIFFERS, PARTLY, compare_counts
+from costmodel.checks.foreign import (
+    AGREES,
+    DIFFERS,
+    DISPUTED,
+    EXCUSED,
+    OK,
+    PARTLY,
+    UNCOUNTED,
+    LayerRow,
+    NetworkReport,
+    TotalRow,
+    compare_counts,
+)
+from costmodel.checks.known_defects import KnownDefect
 from costmodel.checks.verify_foreign import at_sizes, other_sizes, verify_module
 from costmodel.models.inputs import parse
 from costmodel.tracing import trace
@@ -158,27 +170,105 @@ def test_wrong_counts_at_other_sizes_differ() -> None:
     assert [row.verdict for row in rows] == ["ok", DIFFERS]
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_kernels_are_chosen_as_before(enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.mkldnn, "enabled", enabled)
-    before: Any = torch.backends.mha.get_fastpath_enabled()
-    count_by_torch(nn.Conv2d(3, 4, 1), ([IMAGE], {}))
-    assert (torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled) == (before, enabled)
+DEFECT = KnownDefect("text padding", "fvcore", "1", "it has no rule")
 
 
-def test_a_module_whose_error_is_caught_has_ended() -> None:
-    class Bad(nn.Module):
+@pytest.mark.parametrize(
+    ("counts", "defects", "params", "expected"),
+    [
+        ({"torch": 5, "fvcore": 5}, {}, 0, OK),
+        ({"torch": 5, "fvcore": 3}, {"fvcore": DEFECT}, 0, EXCUSED),
+        ({"fvcore": 3}, {"fvcore": DEFECT}, 0, EXCUSED),
+        ({}, {}, 0, UNCOUNTED),
+        ({"torch": 5, "fvcore": 3}, {}, 0, DISPUTED),
+        ({"torch": 4, "fvcore": 3}, {"fvcore": DEFECT}, 0, DIFFERS),
+        ({"torch": 5}, {}, 7, DIFFERS),
+    ],
+)
+def test_the_verdict_of_a_layer(counts: Any, defects: Any, params: int, expected: str) -> None:
+    row = LayerRow("a", 5, counts, defects, 0, params or None)
+    assert row.verdict == expected
+    assert row.is_compared == (expected == OK or (counts.get("torch") == 5 and expected != DISPUTED))
+
+
+def test_the_numbers_that_were_compared() -> None:
+    rows = [
+        LayerRow("a", 5, {"torch": 5, "fvcore": 0}, {}, 3, 3),
+        LayerRow("b", 0, {"torch": 0, "fvcore": 2}, {}, 4, None),
+        LayerRow("c", 0, {"torch": 0}, {}, 0, 0),
+        LayerRow("d", 0, {}, {}, 1, 1),
+    ]
+    totals = [TotalRow("MACs", 5, "torch", 0), TotalRow("MACs", 0, "fvcore", 2), TotalRow("MACs", 0, "x", 0)]
+    assert NetworkReport("n", rows, totals, {}).numbers_compared == (2 + 1) + (1 + 1) + 2
+
+
+def test_a_share_of_nothing_is_all() -> None:
+    report = NetworkReport("n", [LayerRow("a", 0, {"torch": 0})], [], {})
+    assert (report.share_of_macs, report.share_of_parameters) == (1, 1)
+
+
+def test_layers_stand_in_the_order_of_the_model() -> None:
+    """Also one that multiplies without parameters, and one that only a counter knows."""
+
+    class Squares(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            raise ValueError("never mind")
+            return x @ x
 
-    class Catches(nn.Module):
+    net = nn.Sequential(Squares(), nn.Linear(4, 4), Squares())
+    traced = trace(net, [torch.zeros(4, 4)])
+    report = compare_counts("model", traced, {"fvcore": Counted("fvcore", "1", {"elsewhere": 5})})
+    assert [row.name for row in report.rows] == ["0", "1", "2", "elsewhere"]
+    assert [row.macs for row in report.rows] == [64, 64, 64, 0]
+    assert [row.params for row in report.rows] == [0, 20, 0, 0]
+
+
+def test_hidden_parameters_are_told() -> None:
+    class Hidden(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.bad, self.w = Bad(), nn.Parameter(torch.ones(4, 3, 1, 1))
+            self.kept = [torch.nn.Parameter(torch.ones(4, 3))]
 
         def forward(self, x: Tensor) -> Tensor:
-            with suppress(ValueError):
-                self.bad(x)
-            return nn.functional.conv2d(x, self.w)
+            return nn.functional.linear(x, self.kept[0])
 
-    assert count_by_torch(Catches(), ([IMAGE], {})).macs == {"": 12 * 30}
+    notes = compare_counts("model", trace(Hidden(), [torch.zeros(2, 3)]), {}).notes
+    assert notes == ["12 parameters are used but not registered: parameters() does not see them"]
+
+
+@pytest.mark.parametrize(
+    ("step", "defect", "judged"),
+    [
+        (2 * MACS, "", OK),
+        (MACS, "no rule", EXCUSED),  # its rule for the backward pass is missing
+        (MACS + 1, "", DIFFERS),
+        (0, "", DIFFERS),
+    ],
+)
+def test_a_training_step_is_excused_exactly(step: int, defect: str, judged: str) -> None:
+    result = counted("torch", {"": MACS}, training=step)
+    if judged == OK:
+        result.rules.append("aten.convolution_backward")
+    report = compare_counts("model", trace(CONV, [IMAGE], training=True), {"torch": result})
+    (row,) = [t for t in report.totals if t.quantity == "training MACs"]
+    assert (row.defect, row.verdict) == (defect, judged)
+
+
+def test_a_defect_excuses_a_total_only_by_as_much_as_its_layer() -> None:
+    net = nn.Conv2d(3, 4, 3, padding="same", bias=False)
+    traced, macs = trace(net, [IMAGE]), 108 * 30
+    lost = {"": {"aten::_convolution_mode": 1}}
+    own = {
+        "own_parameters": {"": 108},
+        "parameters": {"all": 108, "trainable": 108, "frozen": 0, "buffers": 0},
+    }
+    watched = Counted("torch", "1", {"": macs}, rules=["aten.convolution"], **own)
+
+    def row(of_fvcore: dict[str, int]) -> TotalRow:
+        results = {"torch": watched, "fvcore": Counted("fvcore", "1", of_fvcore, missing=lost)}
+        totals = compare_counts("model", traced, results).totals
+        return next(t for t in totals if (t.quantity, t.counter) == ("MACs", "fvcore"))
+
+    assert (row({}).verdict, row({}).defect) == (EXCUSED, "text padding")
+    assert row({"gone": 7}).verdict == DISPUTED  # torch saw no such module
+    assert row({"": macs, "gone": 7}).verdict == DISPUTED
+    assert row({"": macs - 1}).verdict == DISPUTED

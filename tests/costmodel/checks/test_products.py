@@ -13,7 +13,14 @@ from torch.nn import functional
 from costmodel.checks.counters import Counted
 from costmodel.checks.foreign import AGREES, EXCUSED, NetworkReport
 from costmodel.checks.foreign_report import defects_table
-from costmodel.checks.known_defects import _is, _partial_sums, groups_ignored, macs_of, saw_all
+from costmodel.checks.known_defects import (
+    _is,
+    _partial_sums,
+    explain,
+    groups_ignored,
+    macs_of,
+    saw_all,
+)
 from costmodel.checks.verify_foreign import verify_module
 from costmodel.convention import Cost
 from costmodel.tracing import trace
@@ -112,6 +119,40 @@ def test_of_many_calls_none_or_all_but_one_may_be_counted() -> None:
     assert len(_partial_sums(calls[:12])) > 14  # every subset
     assert _partial_sums(calls[:3]) == {0, 1, 2, 3, 4, 5}
     assert _partial_sums([*calls[:3], call("aten.relu", 0)]) == {0, 1, 2, 3, 4, 5}
+
+
+def test_what_has_no_rule_and_nothing_else_was_seen_to_run() -> None:
+    calls = [call("aten.mv", 7)]
+    watched = Counted("torch", "1", rules=[], unruled={"": ["aten.mv"]})
+    assert saw_all(watched, "", calls)
+    assert not saw_all(watched, "elsewhere", calls)
+
+
+@pytest.mark.parametrize(
+    ("count", "einsum", "name"),
+    [
+        (16, 0, "text padding"),  # 3 and 5 are lost
+        (19, 0, "text padding"),  # 5 is: the other was no dead code
+        (21, 0, "text padding"),
+        (18, 0, None),
+        (16 - 9 + 20, 20, "text padding"),  # with a wrong rule for einsum
+        (19 - 9 + 20, 20, "text padding"),
+        (24 - 9 + 20, 20, "einsum"),
+        (34, 20, None),
+    ],
+)
+def test_any_of_several_lost_operators_may_be_the_one(count: int, einsum: int, name: str | None) -> None:
+    of_einsum = Call("aten.bmm", "einsum", "", 1, "matmul", (), (), Cost(macs=9))
+    calls = [*(call("aten.convolution", macs, "convolution") for macs in (3, 5)), call("aten.mm", 7)]
+    counted = Counted("fvcore", "1", {"": count}, missing={"": {"aten::_convolution_mode": 2}})
+    assert [one.cost.macs for one in calls] == [3, 5, 7]
+    if einsum:
+        counted.einsum[""] = einsum
+        calls.append(of_einsum)
+    else:
+        calls.append(call("aten.bmm", 9))
+    found = explain(counted, "", calls, lambda: False)
+    assert (found and found.name) == name
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,16 @@ def test_a_summary_adds_up() -> None:
         (2, 3, 7, 1),
         (3, 13, 67, 1),
     ]
+
+
+def test_a_row_says_all_that_is_wrong() -> None:
+    row = Row(
+        "a", "conv", [Check("macs", 5, {"fvcore": 6, "x": 5}, {})], missing="formula", failure="it fails"
+    )
+    assert [*row.differences()] == [
+        "it fails",
+        "a: there is no formula of this name",
+        "a: MACs: formula 5, fvcore 6",
+    ]
+    assert not Row("a", "conv", (), failure="it fails").agrees
+    assert not Row("a", "conv", (), missing="module").agrees
