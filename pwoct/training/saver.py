@@ -28,10 +28,11 @@ from pwoct.training.distributed import Ranks
 from pwoct.training.evaluation import Score
 from pwoct.training.learner import Learner
 from pwoct.training.progress import Progress
-from pwoct.training.record import Metrics, Result, RunError, RunFolder, environment
+from pwoct.training.record import Metrics, Result, RunError, RunFolder
 from pwoct.training.reporter import Reporter
 from pwoct.training.restoring import changes, check_tensors, chosen_weights, read_state, refuse
 from pwoct.training.schedule import rate
+from pwoct.training.session import environment
 
 EXPLODED = 1e6  # a mean loss from which no training recovers: the labels' probabilities are e^-1,000,000
 
