@@ -15,7 +15,7 @@ from costmodel.grids.quantities import NAMED, grid_quantities
 from costmodel.networks.resnet import resnet
 from costmodel.operators.recorder import cost_of
 from costmodel.search import merge, staged_costs
-from costmodel.search.search import NothingFitsError, search
+from costmodel.search.search import NothingFitsError, limit_of, search, spread
 from costmodel.search.space import space
 from costmodel.search.stage_costs import Measures
 from costmodel.search.staged import StageChoice, StagedNetwork, staged_space
@@ -92,6 +92,39 @@ def test_the_plain_network_fits_exactly_its_own_cost() -> None:
     assert found.points.tolist() == [[cost.params, cost.macs]]
     with pytest.raises(NothingFitsError):
         search(plain, {"params": cost.params, "macs": cost.macs - 1})
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "shown"),
+    [(5, 1, [0]), (5, 2, [0, 4]), (5, 3, [0, 2, 4]), (3, 10, [0, 1, 2]), (0, 4, [])],
+)
+def test_rows_are_spread_over_the_front(count: int, most: int, shown: list[int]) -> None:
+    assert spread(count, most) == shown
+
+
+def test_at_least_one_row_is_shown() -> None:
+    with pytest.raises(ValueError, match="at least 1 row must be shown, got 0"):
+        spread(5, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "message"),
+    [
+        ("volume", 5, "quantity must be one of"),
+        ("depth", 5, "a space lists its values of depth: it has no budget"),
+        ("macs", 0, "a budget must be positive, got 0 for macs"),
+    ],
+)
+def test_what_has_no_budget(name: str, budget: int, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        limit_of(name, budget)
+
+
+def test_a_budget_below_one_is_none_at_all() -> None:
+    """Counts are whole: a part of one is a budget of 0, and everything exceeds it by its own count."""
+    assert limit_of("macs", Fraction(1, 2)) == 0
+    with pytest.raises(NothingFitsError, match=r"params 345,946: 345,946 over the budget of 0$"):
+        search(space(alphas=[0, "1/4"], betas=[2]), {"params": Fraction(1, 2)})
 
 
 def test_sums_in_parts_are_those_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
