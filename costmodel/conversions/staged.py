@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -57,9 +58,14 @@ class SearchedNetwork:
         """Return the planned form of each convolution."""
         options = ChosenByName(PLAIN, (), "out", self.stride_rule, self.between, by_name=choices)
         try:
-            return plan(self.module, self.args, options, refused_before(self.module))
+            return plan(self.module, self.args, options, self._refused)
         except DryRunError as error:
             raise error.error from None
+
+    @cached_property
+    def _refused(self) -> dict[str, str]:
+        """What no conversion of the module changes; the search converts it thousands of times."""
+        return refused_before(self.module)
 
 
 @dataclass(frozen=True)
