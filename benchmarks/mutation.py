@@ -19,6 +19,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -209,11 +210,14 @@ class Campaign:
         for item, following in zip(items, [*items[1:], None], strict=True):
             seen: set[str] = set()
             began = time.process_time()
-            sys.settrace(functools.partial(_note, self.names, seen))
+            note = functools.partial(_note, self.names, seen)
+            threading.settrace(note)  # of threads that the code starts
+            sys.settrace(note)
             item.session._setupstate.setup(item)
             setups[item.path] |= seen
             reports = runtestprotocol(item, log=False, nextitem=following)
             sys.settrace(None)
+            threading.settrace(None)  # type: ignore[arg-type]
             seconds.append(time.process_time() - began)
             calls.append(seen)
             if any(report.failed for report in reports):

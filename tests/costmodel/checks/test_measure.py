@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import logging
+import warnings
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,10 +13,13 @@ from torch import Tensor, nn
 from costmodel.checks.measure import (
     flop_counter_macs,
     fvcore_macs,
+    fvcore_own_counts,
     layer_training_macs,
     mode,
     own_counts,
     parameters_by_module,
+    tensors,
+    total_macs,
 )
 from tests.costmodel.checks import zoo
 
@@ -83,6 +90,76 @@ def test_a_training_step_is_forward_and_a_pass_for_each_gradient(input_grad: boo
 def test_a_frozen_layer_without_gradients_counts_forward_alone() -> None:
     conv = nn.Conv2d(3, 4, 3, padding=1).requires_grad_(False)
     assert layer_training_macs(conv, (2, 3, 8, 9), input_grad=False) == CONV
+
+
+def test_a_layer_of_another_type_is_counted_in_its_own() -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1, dtype=torch.float64, device="meta")
+    assert layer_training_macs(conv, (2, 3, 8, 9), input_grad=True) == 3 * CONV
+
+
+def test_a_total_is_that_of_eval_mode_and_names_no_module() -> None:
+    assert total_macs(Mixed(), [IMAGES]) == CONV + 2 * 4 * 5
+    assert total_macs(zoo.Branches(), [torch.zeros(2, 3, 6, 5)]) == 2 * (108 * 12 + 8)
+
+
+def test_counters_print_and_warn_of_nothing(capfd: pytest.CaptureFixture[str], caplog: Any) -> None:
+    class Unsupported(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.idle = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.erfinv(self.conv(x)) if len(x) else x  # fvcore has no rule, and the tracer warns
+
+    model, logger = Unsupported(), logging.getLogger("fvcore.nn.jit_analysis")
+    level = logger.level
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for count in (fvcore_macs, flop_counter_macs, total_macs):
+            count(model, [IMAGES])
+        fvcore_own_counts(model, [IMAGES], {})
+    assert (warned, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
+    assert logger.level == level
+
+
+def test_other_inputs_than_tensors_are_filled_in() -> None:
+    class Scaled(nn.Conv2d):
+        def forward(self, scale: float, x: Tensor, *, more: Any) -> Tensor:  # type: ignore[override]
+            return super().forward(x) * scale + more["shift"]
+
+    model = Scaled(3, 4, 3, padding=1)
+    own = fvcore_own_counts(model, [2.0, IMAGES], {"more": {"shift": torch.zeros(1), "name": "text"}})
+    assert own.macs == {"": CONV}
+
+
+def test_tensors_are_found_a_few_levels_deep() -> None:
+    x = torch.zeros(1)
+    for levels, found in ((0, 1), (7, 1), (8, 1), (9, 0)):
+        value: Any = x
+        for _ in range(levels):
+            value = SimpleNamespace(inner=value)
+        assert len(tensors(value)) == found
+    endless = SimpleNamespace()
+    endless.itself = endless
+    assert tensors(endless) == []
+
+
+@dataclass
+class Pair:
+    first: Tensor
+    second: Any
+
+
+@dataclass
+class Slotted:
+    __slots__ = ("only",)
+    only: Tensor
+
+
+def test_tensors_of_objects_of_all_kinds() -> None:
+    x, y, z = (torch.zeros(n) for n in (1, 2, 3))
+    found = tensors([Pair(x, {"y": y}), Slotted(z), Pair, nn.Linear(2, 2), None, "text", 3, frozenset({x})])
+    assert [len(one) for one in found] == [1, 2, 3, 1]
 
 
 def test_parameters_belong_to_the_module_that_holds_them() -> None:

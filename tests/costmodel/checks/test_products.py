@@ -155,6 +155,15 @@ def test_any_of_several_lost_operators_may_be_the_one(count: int, einsum: int, n
     assert (found and found.name) == name
 
 
+@pytest.mark.parametrize(("count", "name"), [(0, "no rule"), (7, "no rule"), (9, "no rule"), (5, None)])
+def test_a_function_of_ones_own_hides_all_that_runs_in_it(count: int, name: str | None) -> None:
+    """Also an einsum, whose count is then missing as well."""
+    calls = [Call("aten.bmm", "einsum", "", 1, "matmul", (), (), Cost(macs=9)), call("aten.mm", 7)]
+    counted = Counted("fvcore", "1", {"": count}, missing={"": {"prim::PythonOp.Own": 1}})
+    found = explain(counted, "", calls, lambda: False)
+    assert (found and found.name) == name
+
+
 @pytest.mark.parametrize(
     ("made", "operator", "expected"),
     [
