@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
@@ -214,10 +215,10 @@ def test_layers_stand_in_the_order_of_the_model() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x @ x
 
-    net = nn.Sequential(Squares(), nn.Linear(4, 4), Squares())
+    net = nn.Sequential(OrderedDict(z=Squares(), a=nn.Linear(4, 4), m=Squares()))
     traced = trace(net, [torch.zeros(4, 4)])
     report = compare_counts("model", traced, {"fvcore": Counted("fvcore", "1", {"elsewhere": 5})})
-    assert [row.name for row in report.rows] == ["0", "1", "2", "elsewhere"]
+    assert [row.name for row in report.rows] == ["z", "a", "m", "elsewhere"]
     assert [row.macs for row in report.rows] == [64, 64, 64, 0]
     assert [row.params for row in report.rows] == [0, 20, 0, 0]
 
