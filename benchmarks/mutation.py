@@ -217,7 +217,7 @@ class Campaign:
             setups[item.path] |= seen
             reports = runtestprotocol(item, log=False, nextitem=following)
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(None)
             seconds.append(time.process_time() - began)
             calls.append(seen)
             if any(report.failed for report in reports):
