@@ -56,6 +56,7 @@ BRIDGES = (
     "costmodel/models/",
     "costmodel/reconcile/",
     "costmodel/tracing/",
+    "costmodel/outputs.py",
     "costmodel/speed/bench.py",
     "costmodel/speed/bench_any.py",
     "costmodel/speed/ceilings.py",

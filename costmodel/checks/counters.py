@@ -19,8 +19,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from costmodel.checks.measure import NoTracker, fvcore_own_counts, mode, tensors, total_counter, whole_macs
+from costmodel.checks.measure import NoTracker, fvcore_own_counts, mode, total_counter, whole_macs
 from costmodel.failures import first_line
+from costmodel.outputs import tensors_in
 from costmodel.uncompiled import uncompiled
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
@@ -132,7 +133,7 @@ class _Watch(FlopCounterMode):
             rule: Any = self.flop_registry[func_packet]
             module, operator = self._names[-1], str(func_packet)
             self.flops.setdefault(module, Counter())[operator] += rule(*args, **kwargs, out_val=out)
-            first = tensors(out)[:1]
+            first = tensors_in(out)[:1]
             self.outputs.setdefault(module, Counter())[operator] += sum(y.numel() for y in first)
         else:
             self.unruled.setdefault(self._names[-1], set()).add(str(func_packet))
@@ -170,7 +171,7 @@ def _step(model: nn.Module, inputs: Arguments) -> dict[str, int]:
     """The FLOPs of a training step by operator: forward, and backward from all outputs with gradients."""
     counter = total_counter()
     with counter:
-        outputs = [y for y in tensors(model(*inputs[0], **inputs[1])) if y.requires_grad]
+        outputs = [y for y in tensors_in(model(*inputs[0], **inputs[1])) if y.requires_grad]
         if outputs:
             torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
     for parameter in model.parameters():

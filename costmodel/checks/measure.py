@@ -13,14 +13,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.flop_counter import FlopCounterMode
+
+from costmodel.outputs import tensors_in
 
 if TYPE_CHECKING:
     from costmodel.sizes import Size  # imports sympy, which a counter's process need not
@@ -197,30 +199,6 @@ def canonical_names(model: nn.Module) -> dict[str, str]:
     }
 
 
-def tensors(outputs: Any, depth: int = 8) -> list[Tensor]:
-    """Return the tensors in whatever a model returns: containers, dataclasses, objects with attributes."""
-    found = []
-    for leaf in tree_leaves(outputs):
-        if isinstance(leaf, Tensor):
-            found.append(leaf)
-        elif depth:
-            found += tensors(_parts(leaf), depth - 1)
-    return found
-
-
-def _parts(value: Any) -> list[Any]:
-    """Return what an object that is no container of torch's holds; nothing of classes and modules."""
-    if isinstance(value, type | nn.Module):
-        return []
-    if isinstance(value, Mapping):
-        return list(value.values())
-    if isinstance(value, set | frozenset):
-        return list(value)
-    if is_dataclass(value):  # it may have slots
-        return [getattr(value, part.name) for part in fields(value)]
-    return list(getattr(value, "__dict__", {}).values())
-
-
 @contextmanager
 def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """Switch a model to train or eval mode, and restore each module's own mode afterwards."""
@@ -246,7 +224,7 @@ class _WithStructure(nn.Module):
         given = iter(inputs)
         values = [next(given) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         args, kwargs = tree_unflatten(values, structure)
-        return tuple(tensors(self.model(*args, **kwargs)))
+        return tuple(tensors_in(self.model(*args, **kwargs)))
 
 
 class _Traceable(nn.Module):
@@ -262,7 +240,7 @@ class _Traceable(nn.Module):
         self._hidden = (model,)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(tensors(self._hidden[0](*inputs)))
+        return tuple(tensors_in(self._hidden[0](*inputs)))
 
     def state_dict(self, *arguments: Any, **options: Any) -> Any:
         """Return the parameters that the tracer must know: all of the model's."""

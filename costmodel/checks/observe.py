@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.hooks import RemovableHandle
 
-from costmodel.checks.measure import WEIGHTED, mode, tensors, total_counter, whole_macs
+from costmodel.checks.measure import WEIGHTED, mode, total_counter, whole_macs
 from costmodel.failures import first_line
+from costmodel.outputs import tensors_in
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def observe_training(
                 outputs = model(*inputs)
             except Exception as error:  # whatever the code of the model raises
                 raise ModuleError(watch.running.failed(error)) from error
-        _backward(watch.running, [y for y in tensors(outputs) if y.requires_grad])
+        _backward(watch.running, [y for y in tensors_in(outputs) if y.requires_grad])
     model.zero_grad(set_to_none=True)
     watch.seen.training_macs = whole_macs(counter.get_total_flops())
     return watch.seen
@@ -115,10 +116,10 @@ def result_is_unused(model: nn.Module, inputs: Sequence[Tensor], name: str) -> b
     """Return whether the output stays the same, and finite, when a module's result is replaced by NaN."""
     module = model.get_submodule(name)
     with mode(model, training=False), torch.no_grad():
-        before = tensors(model(*inputs))
+        before = tensors_in(model(*inputs))
         handle = module.register_forward_hook(lambda _module, _inputs, y: torch.full_like(y, torch.nan))
         try:
-            after = tensors(model(*inputs))
+            after = tensors_in(model(*inputs))
         finally:
             handle.remove()
     # NaN differs from itself, so an output of NaN is never taken for unchanged.

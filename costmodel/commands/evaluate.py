@@ -92,10 +92,10 @@ def cost_table(model: nn.Module, config: Config, h: int, w: int, c: int) -> Tabl
     """Return parameters and MACs, counted on the network and computed by the formulas."""
     import torch
 
-    from costmodel.checks.measure import flop_counter_macs
+    from costmodel.checks.measure import total_macs
 
     cost = config_cost(config, (h, w, c))
-    counted = flop_counter_macs(model, [torch.zeros(1, c, h, w)])[""]
+    counted = total_macs(model, [torch.zeros(1, c, h, w)])
     parameters = sum(parameter.numel() for parameter in model.parameters())
     rows = [
         {

@@ -209,6 +209,11 @@ def layer_kinds() -> tuple[str, ...]:
     return tuple(name for name, entry in _REGISTRY.items() if entry.layer)
 
 
+def costed_kinds() -> tuple[str, ...]:
+    """Return the kinds of layers that `--op` costs: those, and transposed ones, costed in their own way."""
+    return (*layer_kinds(), "transposed")
+
+
 def operator(name: str) -> OperatorEntry:
     """Return an operator.
 

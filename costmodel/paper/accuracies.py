@@ -135,8 +135,8 @@ def _sensitivity(measured: StudyResults) -> str:
     if not found:
         return "A table of such intervals will appear here once a statement is judged."
     lines = [
-        f"* {method}: {', '.join(f'**{each}**' for each in changed) if changed else 'no verdict changes'}."
-        for method, changed in zip(_BY_METHOD.values(), other_verdicts(found).values(), strict=True)
+        f"* {_BY_METHOD[key]}: {', '.join(f'**{each}**' for each in changed) or 'no verdict changes'}."
+        for key, changed in other_verdicts(found).items()
     ]
     adjusted = f"The p-values are adjusted for the {len(found)} differences of the table."
     return "\n\n".join((to_markdown([sensitivity_table(found)]), adjusted, "\n".join(lines)))

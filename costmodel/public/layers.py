@@ -11,7 +11,7 @@ from costmodel.networks.stages import path_set
 from costmodel.operators.layer import Layer, layer_notes, path_formulas, uncompressed_note
 from costmodel.operators.octave import STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
-from costmodel.operators.registry import BRANCH_OPTIONS, layer_cost, layer_kinds, operator
+from costmodel.operators.registry import BRANCH_OPTIONS, costed_kinds, layer_cost, operator
 from costmodel.operators.spatial import SPATIAL_KINDS, SpatialLayer
 from costmodel.public.rows import Rows
 from costmodel.public.shapes import Lengths, shape_of, sized
@@ -152,7 +152,7 @@ def layer(
     )
     has_branches = one or two or depthwise or exchange
     kind = op if op is not None else "pwise" if compressed else "octave" if has_branches else "standard"
-    check_choice("op", kind, (*layer_kinds(), "transposed"))
+    check_choice("op", kind, costed_kinds())
     if op is not None or depthwise or exchange:
         given = {"kernel": shape.kernel, "padding": shape.padding, "groups": groups}
         _check_idle(kind, options, given, _own(kind, options, shape.dim))

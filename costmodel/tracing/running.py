@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields, is_dataclass
 from types import TracebackType
 from typing import Any
 
@@ -97,20 +96,3 @@ def _module_of(traceback: TracebackType | None, places: Places) -> str | None:
 def positional(args: Any) -> Sequence[Any]:
     """Return the positional inputs of a module; a lone tensor is a single one."""
     return (args,) if isinstance(args, Tensor) else args
-
-
-def tensors_in(value: Any, depth: int = 8) -> list[Tensor]:
-    """Return the tensors in what a model returns: containers, dataclasses, objects with attributes."""
-    if isinstance(value, Tensor):
-        return [value]
-    if depth == 0 or value is None or isinstance(value, str | bytes | int | float | type | nn.Module):
-        return []
-    if is_dataclass(value):
-        inner: Any = [getattr(value, item.name) for item in fields(value)]
-    elif isinstance(value, Mapping):
-        inner = list(value.values())
-    elif isinstance(value, list | tuple | set):
-        inner = list(value)
-    else:
-        inner = list(getattr(value, "__dict__", {}).values())
-    return [tensor for item in inner for tensor in tensors_in(item, depth - 1)]

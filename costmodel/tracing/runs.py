@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
+from costmodel.outputs import tensors_in
 from costmodel.tracing.calls import TraceError, UndefinedCostError
 from costmodel.tracing.changes import State, difference, state
 from costmodel.tracing.inventory import own_parameters
 from costmodel.tracing.raw import Raw, storage_of
 from costmodel.tracing.recorder import DispatchRecorder, Places
-from costmodel.tracing.running import call, failure, plain_kernels, tensors_in
+from costmodel.tracing.running import call, failure, plain_kernels
 from costmodel.tracing.shortcuts import SameShapes
 from costmodel.tracing.substitute import Substitutes, fake, real, substituted
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from costmodel.convention import Cost
+from costmodel.outputs import tensors_in
 from costmodel.sizes import Size
 from costmodel.tracing.backward import backward_calls
 from costmodel.tracing.calls import Call, Trace, TraceError, Training, UndefinedCostError
@@ -15,7 +16,7 @@ from costmodel.tracing.inventory import module_infos, parameter_counts
 from costmodel.tracing.lazy_layers import materialise
 from costmodel.tracing.pricing import price
 from costmodel.tracing.raw import Raw
-from costmodel.tracing.running import positional, tensors_in
+from costmodel.tracing.running import positional
 from costmodel.tracing.runs import FakeTensors, Run, Tensors, run
 
 REAL_BYTES = 4 * 2**30  # limit of what is allocated because code needs values

@@ -7,7 +7,7 @@ from costmodel.commands.shared.request import Request
 from costmodel.commands.shared.showing import show
 from costmodel.convention import Cost
 from costmodel.operators.layer import layer_notes, uncompressed_note
-from costmodel.operators.registry import BRANCH_OPTIONS, layer_cost, layer_kinds, operator
+from costmodel.operators.registry import BRANCH_OPTIONS, costed_kinds, layer_cost, layer_kinds, operator
 from costmodel.operators.spatial import SPATIAL_KINDS
 from costmodel.report import Table
 from costmodel.sizes import check_choice
@@ -16,7 +16,7 @@ from costmodel.tables.layer import kinds_table, quantities, quantities_table, sp
 
 def show_one_layer(op: str, request: Request) -> None:
     """Cost one layer of a kind, and show the other kinds beside it."""
-    check_choice("op", op, (*layer_kinds(), "transposed"))
+    check_choice("op", op, costed_kinds())
     request = _without_idle(op, request)
     if request.layer.dim != 2 or op == "transposed":
         cost, kinds = _spatial(op, request)

@@ -10,7 +10,7 @@ from costmodel.networks.network import SHORTCUTS
 from costmodel.networks.resnet import MODELS
 from costmodel.operators.octave import PATHS, STRIDE_RULES
 from costmodel.operators.pwise_octave import BETWEEN
-from costmodel.operators.registry import layer_kinds
+from costmodel.operators.registry import costed_kinds
 from costmodel.operators.rules import MULTIPLYING, PARTS
 from costmodel.rounding import WIDTH_RULES
 from costmodel.speed.stopwatch import MODES
@@ -30,7 +30,7 @@ COMPUTED = ("float32", "bfloat16")  # dtypes in which networks are timed and tra
 # The closed sets of values.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "op": (*layer_kinds(), "transposed"),
+    "op": costed_kinds(),
     "paths": (*PATHS, "all", "none"),
     "width-rule": tuple(WIDTH_RULES),
     "stride-rule": STRIDE_RULES,

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from costmodel.checks.measure import (
     mode,
     own_counts,
     parameters_by_module,
-    tensors,
     total_macs,
 )
 from tests.costmodel.checks import zoo
@@ -130,36 +127,6 @@ def test_other_inputs_than_tensors_are_filled_in() -> None:
     model = Scaled(3, 4, 3, padding=1)
     own = fvcore_own_counts(model, [2.0, IMAGES], {"more": {"shift": torch.zeros(1), "name": "text"}})
     assert own.macs == {"": CONV}
-
-
-def test_tensors_are_found_a_few_levels_deep() -> None:
-    x = torch.zeros(1)
-    for levels, found in ((0, 1), (7, 1), (8, 1), (9, 0)):
-        value: Any = x
-        for _ in range(levels):
-            value = SimpleNamespace(inner=value)
-        assert len(tensors(value)) == found
-    endless = SimpleNamespace()
-    endless.itself = endless
-    assert tensors(endless) == []
-
-
-@dataclass
-class Pair:
-    first: Tensor
-    second: Any
-
-
-@dataclass
-class Slotted:
-    __slots__ = ("only",)
-    only: Tensor
-
-
-def test_tensors_of_objects_of_all_kinds() -> None:
-    x, y, z = (torch.zeros(n) for n in (1, 2, 3))
-    found = tensors([Pair(x, {"y": y}), Slotted(z), Pair, nn.Linear(2, 2), None, "text", 3, frozenset({x})])
-    assert [len(one) for one in found] == [1, 2, 3, 1]
 
 
 def test_parameters_belong_to_the_module_that_holds_them() -> None:

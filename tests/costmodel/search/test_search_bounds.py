@@ -58,6 +58,7 @@ def test_parts_that_fit_may_have_a_sum_that_does_not(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("quantity", list(NAMED))
 def test_no_quantity_of_a_grid_wraps(quantity: str) -> None:
     """Either it is refused, or it is that of the network."""
+    exact = []
     for size in (1_000_000, 4_000_000, 6_000_000, 8_000_000, HUGE, 30 * HUGE):
         try:
             (found,) = grid_quantities(grid(depths=[8]), [quantity], size=size)[quantity].tolist()
@@ -67,6 +68,9 @@ def test_no_quantity_of_a_grid_wraps(quantity: str) -> None:
             assert 0 < found < 2**63
             measured = Measures((quantity,)).of(cost_of(resnet(8, size=size).operators()))
             assert found == int(measured[0])
+            exact.append(size)
+    assert exact[:1] == [1_000_000]
+    assert (30 * HUGE in exact) == (quantity in ("params", "calls"))
 
 
 def test_a_cost_beyond_64_bits_is_refused() -> None:
