@@ -100,6 +100,9 @@ def require(form: type[Form], value: Any) -> None:
     >>> require(SessionForm, {"started": 7})
     Traceback (most recent call last):
     ValueError: started must be a valid string, got 7
+    >>> require(SessionForm, [7])
+    Traceback (most recent call last):
+    ValueError: it must be an object with keys, got [7]
     """
     try:
         form.model_validate(value)
@@ -111,5 +114,7 @@ def _first(error: Mapping[str, Any]) -> str:
     key = ".".join(map(str, error["loc"])) or "it"
     if error["type"] == "missing":
         return f"{key} is missing"
+    if error["type"] == "model_type":
+        return f"{key} must be an object with keys, got {_SHORT.repr(error['input'])}"
     reason = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key} {reason}, got {_SHORT.repr(error['input'])}"

@@ -62,21 +62,12 @@ def as_text(record: Record) -> str:
     return "{\n" + ",\n".join(f" {json.dumps(key)}: {_value(record[key])}" for key in record) + "\n}\n"
 
 
-def read(path: Path) -> Any:
-    """Return the unchecked content of a record file.
-
-    Raises:
-        RunError: if it cannot be read as JSON.
-    """
-    try:
-        return read_json(path)
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read as JSON: {error}") from None
-
-
 @dataclass(frozen=True)
 class Records:
-    """The records in a folder by file, the contradictions within each, and those between sound ones."""
+    """The records in a folder by file, what is wrong within each, and contradictions between sound ones.
+
+    The content of a file that cannot be read as JSON is None.
+    """
 
     content: dict[Path, Any]
     faults: dict[Path, list[str]]
@@ -93,22 +84,32 @@ def read_folder(folder: Path) -> Records:
     """Return the records in a folder, each of them checked.
 
     Raises:
-        RunError: if the folder does not exist, has no records, or one cannot be read as JSON.
+        RunError: if the folder does not exist or has no records.
     """
     if not folder.is_dir():
         raise RunError(f"no records in {folder}, which is not a folder")
     if not (paths := sorted(folder.glob("*.json"))):
         raise RunError(f"no records in {folder}")
-    records = {path: read(path) for path in paths}
-    found = {path: faults(record) for path, record in records.items()}
-    for path, record in records.items():
-        if not found[path] and record["name"] != path.stem:
-            found[path].append(f"its name is {record['name']}")
-        # A number may have more digits than its value tells apart, and a key may stand twice.
-        if not found[path] and read_text(path) != as_text(record):
-            found[path].append("its text is not what is written for its values: a digit or a key was changed")
+    records, found = {}, {}
+    for path in paths:
+        try:
+            records[path] = read_json(path)
+        except (OSError, ValueError) as error:
+            records[path], found[path] = None, [f"cannot be read as JSON: {error}"]
+        else:
+            found[path] = _faults(path, records[path])
     sound = [record for path, record in records.items() if not found[path]]
     return Records(records, found, disagreements(sound))
+
+
+def _faults(path: Path, record: Any) -> list[str]:
+    found = faults(record)
+    if not found and record["name"] != path.stem:
+        found.append(f"its name is {record['name']}")
+    # A number may have more digits than its value tells apart, and a key may stand twice.
+    if not found and read_text(path) != as_text(record):
+        found.append("its text is not what is written for its values: a digit or a key was changed")
+    return found
 
 
 def _value(value: Any) -> str:

@@ -227,7 +227,17 @@ def test_a_file_is_not_replaced_by_another_record(record, tmp_path):
     assert kept.write(record, tmp_path / "records") == path
     with pytest.raises(RunError, match=r"run.json holds a different record"):
         kept.write(sealed({**record, "seed": 1}), tmp_path / "records")
-    assert kept.read(path) == record
+    assert json.loads(path.read_text(encoding="utf-8")) == record
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"\xff"])
+def test_what_is_no_json_hides_no_other_fault(content, record, tmp_path):
+    sound = kept.write(record, tmp_path)
+    (tmp_path / "damaged.json").write_bytes(content)
+    (tmp_path / "other.json").write_bytes(sound.read_bytes())
+    first, second = kept.read_folder(tmp_path).contradictions
+    assert first.startswith(f"{tmp_path / 'damaged.json'}: cannot be read as JSON: ")
+    assert second == f"{tmp_path / 'other.json'}: its name is {record['name']}"
 
 
 def test_a_run_that_contradicts_itself_is_not_recorded(images, tmp_path):
