@@ -101,7 +101,7 @@ def test_bad_input_is_one_line(arguments, message, pwoct_cost, tmp_path):
 def test_what_is_no_json_is_named_among_the_others(pwoct_cost, records):
     (records / "damaged.json").write_text("{")
     run = pwoct_cost("runs", "--check", str(records), "--format", "json")
-    assert [(row["name"], row["holds"]) for row in run.json["records"]] == [("damaged", False), ("mine", True)]
+    assert {row["name"]: row["holds"] for row in run.json["records"]} == {"damaged": False, "mine": True}
     assert run.code == 1
     assert "damaged.json: cannot be read as JSON: " in run.err
 

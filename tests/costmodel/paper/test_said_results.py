@@ -36,12 +36,20 @@ def test_what_pages_say_of_the_verdicts_is_the_page_of_results() -> None:
         r"^\* \*\*1\. .*: ([\d.]+ ± [\d.]+); .*: (.*)\.$", results, re.MULTILINE
     )[0]
     assert f"lose {quarter} points more at alpha 1/4 and {three_quarters} at alpha 3/4" in faq
-    few, short = re.findall(r"^\* \*\*5a\. .*: -(.* ± .*); .*: -(.* ± .*)\.$", results, re.MULTILINE)[0]
+    (few, short), (fewer, shorter) = re.findall(
+        r"^\* \*\*5[ab]\. .*: -(.* ± .*); .*: -(.* ± .*)\.$", results, re.MULTILINE
+    )
     assert (
         f"as many parameters is {few} points more accurate, and one with as many MACs differs by {short}"
         in faq
     )
     assert f"as many parameters is {float(few.split()[0]):.1f} points more accurate" in readme
-    assert ("not finished" in faq) == ("not judged" in results)
+    assert (
+        f"as many parameters is {fewer} points more accurate, and the one with as many MACs by {shorter}."
+        in (faq)
+    )
+    assert f"HL, LH and LL, {float(fewer.split()[0]):.1f}." in readme
+    assert ("of all runs does not" in faq) == ("**5b refuted instead of undecided**" in results)
+    assert "not judged" not in results
     (found,) = re.findall(r"^\* \*\*2\. .*: ([\d.]+ ± [\d.]+)\.$", results, re.MULTILINE)
     assert f"no loss was found at alpha 1/4 ({found})" in faq
