@@ -89,7 +89,7 @@ def text_in_the_history(checkpoint):
         (no_history, "history is missing"),
         (lambda c: c.state.update(config={"epochs": 1}), "recipe is missing"),
         (lambda c: c.state.update(data=7), "data must be a text"),
-        (lambda c: c.state.update(progress=[]), "it must be a valid dictionary"),
+        (lambda c: c.state.update(progress=[]), "it must be an object with keys, got \\[\\]"),
         (with_progress(step=4), "step 4 of an epoch of 4"),
         (with_progress(step=-1), "step must be greater than or equal to 0, got -1"),
         (with_progress(steps_per_epoch=0), "steps_per_epoch must be greater than or equal to 1, got 0"),
@@ -166,7 +166,7 @@ def test_every_rank_draws_numbers_of_its_own():
     [
         ("environment.json", '{"sessions": []}', "it must have sessions"),
         ("environment.json", "[]", "it must have sessions"),
-        ("environment.json", '{"sessions": [3]}', "it must be a valid dictionary"),
+        ("environment.json", '{"sessions": [3]}', "it must be an object with keys, got 3"),
         ("environment.json", '{"sessions": [{"started": 7}]}', "started must be a valid string, got 7"),
         ("environment.json", "[" * 100_000, "nested too deeply"),
         ("config.json", "[" * 100_000, "nested too deeply"),
