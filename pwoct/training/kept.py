@@ -97,12 +97,12 @@ def read_folder(folder: Path) -> Records:
         except (OSError, ValueError) as error:
             records[path], found[path] = None, [f"cannot be read as JSON: {error}"]
         else:
-            found[path] = _faults(path, records[path])
+            found[path] = _faults_of_file(path, records[path])
     sound = [record for path, record in records.items() if not found[path]]
     return Records(records, found, disagreements(sound))
 
 
-def _faults(path: Path, record: Any) -> list[str]:
+def _faults_of_file(path: Path, record: Any) -> list[str]:
     found = faults(record)
     if not found and record["name"] != path.stem:
         found.append(f"its name is {record['name']}")

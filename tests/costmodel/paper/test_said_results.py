@@ -48,7 +48,7 @@ def test_what_pages_say_of_the_verdicts_is_the_page_of_results() -> None:
         f"as many parameters is {fewer} points more accurate, and the one with as many MACs by {shorter}."
         in (faq)
     )
-    assert f"HL, LH and LL, {float(fewer.split()[0]):.1f}." in readme
+    assert f"HL, LH and LL, the difference is {float(fewer.split()[0]):.1f}." in readme
     assert ("of all runs does not" in faq) == ("**5b refuted instead of undecided**" in results)
     assert "not judged" not in results
     (found,) = re.findall(r"^\* \*\*2\. .*: ([\d.]+ ± [\d.]+)\.$", results, re.MULTILINE)
