@@ -85,8 +85,7 @@ def convert(
                 output.write_text(text, encoding="utf-8")
             call = "network(weights)" if init == "pretrained" else "network()"
             say(f"pwoct-cost: {output} builds the converted network: {call}")
-    if len(tables[0].rows) == 1:  # everything else
-        say("pwoct-cost: no convolution became an octave layer; the reasons are listed")
+    _say_what_has_no_effect(tables[0], paths)
     formula, runs = work
     payload = {"model": name, "inputs": found.inputs.shapes, **question.said(), "macs_of_the_code": runs}
     agrees = formula == runs
@@ -94,6 +93,16 @@ def convert(
     show("convert", tables, format, payload, [found.title], [verdict])
     if not agrees:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _say_what_has_no_effect(table: Table, paths: str) -> None:
+    from pwoct.channels import as_paths
+
+    if len(table.rows) == 1:  # everything else
+        say("pwoct-cost: no convolution became an octave layer; the reasons are listed")
+    elif as_paths(paths) and not any(row.get("paths") for row in table.rows):
+        rule = "bottlenecks replace only dense kxk convolutions between octave layers"
+        say(f"pwoct-cost: --paths {paths} compresses no path: {rule}")
 
 
 def _carried(found: NetworkOnInputs, options: dict[str, Any], weights: Path | None) -> Sequence[Table]:

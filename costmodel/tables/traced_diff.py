@@ -1,8 +1,13 @@
-"""Two traced networks compared layer by layer: modules with the same path are placed side by side."""
+"""Two traced networks compared layer by layer: modules with the same path are placed side by side.
+
+A layer that the other network replaces by several, such as the paths of an octave convolution, is
+placed beside their sum.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from costmodel.report import PARAMS_COLUMN, Column, Table, change, counted
@@ -13,6 +18,9 @@ from costmodel.tracing.calls import Trace
 
 SUM = "sum"
 KEYS = ("params", "work")
+MOST_NAMED = 4  # of more parts of a layer, only the number is shown
+
+Layer = Mapping[str, Any]
 
 
 def traced_diff_table(a: Trace, b: Trace, total: TracedTotal, *, unchanged: bool = False) -> Table:
@@ -20,7 +28,8 @@ def traced_diff_table(a: Trace, b: Trace, total: TracedTotal, *, unchanged: bool
 
     A layer that only one network has leaves the other's cells empty. With `unchanged`, all layers are shown.
     """
-    before, after = _layers(a, total), _layers(b, total)
+    one, other = _layers(a, total), _layers(b, total)
+    before, after = _gathered(one, other), _gathered(other, one)
     names = list(dict.fromkeys([*before, *after]))
     rows = [_row(name, before.get(name), after.get(name)) for name in names]
     changed = [found for found in rows if found["what"]]
@@ -29,17 +38,41 @@ def traced_diff_table(a: Trace, b: Trace, total: TracedTotal, *, unchanged: bool
     return Table("diff", "A → B, layer by layer", _columns(total), shown, whole)
 
 
-def _layers(trace: Trace, total: TracedTotal) -> dict[str, dict[str, Any]]:
+def _layers(trace: Trace, total: TracedTotal) -> dict[str, Layer]:
     """The layers with parameters or work, by path."""
     found = {group.name: row(group, total, 1) for group in groups(trace)}
     return {made["name"]: made for made in found.values() if made["params"] or made["work"]}
 
 
-def _sum(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _gathered(layers: Mapping[str, Layer], other: Iterable[str]) -> dict[str, Layer]:
+    """Return the layers; those that are one layer in the other network are summed."""
+    divided = {outer for name in other for outer in _around(name)}
+    single = {name for name in other if name not in layers and name not in divided}
+    parts: dict[str, dict[str, Layer]] = {}
+    for name, layer in layers.items():
+        place = next((outer for outer in _around(name) if outer in single), name)
+        parts.setdefault(place, {})[name] = layer
+    return {
+        place: inside[place] if place in inside else _sum(inside) | {"what": _named(place, inside)}
+        for place, inside in parts.items()
+    }
+
+
+def _around(path: str) -> list[str]:
+    """Return the paths of all modules around one: a and a.b of a.b.c."""
+    return [*accumulate(path.split("."), "{}.{}".format)][:-1]
+
+
+def _named(place: str, inside: Iterable[str]) -> str:
+    names = [name.removeprefix(f"{place}.") for name in inside]
+    return ", ".join(names) if len(names) <= MOST_NAMED else counted(len(names), "layer")
+
+
+def _sum(layers: Mapping[str, Layer]) -> dict[str, Any]:
     return {key: sum(layer[key] for layer in layers.values()) for key in KEYS} | {"output": "", "what": ""}
 
 
-def _row(name: str, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> dict[str, Any]:
+def _row(name: str, a: Layer | None, b: Layer | None) -> dict[str, Any]:
     found: dict[str, Any] = {"layer": name, "what": _what(a, b)}
     for key in KEYS:
         old, new = (0 if side is None else side[key] for side in (a, b))
@@ -48,7 +81,7 @@ def _row(name: str, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) ->
     return found
 
 
-def _what(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> str:
+def _what(a: Layer | None, b: Layer | None) -> str:
     if a is None or b is None:
         return "only in B" if a is None else "only in A"
     if a["what"] != b["what"]:

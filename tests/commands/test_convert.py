@@ -202,6 +202,20 @@ def test_a_network_of_which_nothing_is_converted_is_named(pwoct_cost: Run) -> No
     assert "it was chosen to stay plain" in result.out
 
 
+@pytest.mark.parametrize("paths", ["all", "LL", "HH,LH"])
+def test_bottlenecks_that_no_layer_gets_are_mentioned(paths: str, nets: Path, pwoct_cost: Run) -> None:
+    """`one` is the first octave layer of its chain, `groups` has groups, and `last` is 1x1."""
+    asked = ("convert", f"{nets}:Small", "--alpha", "1/4", "--input", "1,3,8,8")
+    rule = "bottlenecks replace only dense kxk convolutions between octave layers"
+    told = pwoct_cost(*asked, "--paths", paths)
+    assert (told.code, told.err) == (0, f"pwoct-cost: --paths {paths} compresses no path: {rule}\n")
+    assert pwoct_cost(*asked).err == ""
+
+
+def test_bottlenecks_that_a_layer_gets_need_no_mention(pwoct_cost: Run) -> None:
+    assert pwoct_cost("convert", "resnet8", "--alpha", "1/4", "--paths", "LL").err == ""
+
+
 @pytest.mark.usefixtures("counters_here")
 def test_every_kind_of_layer_is_verified(nets: Path, pwoct_cost: Run) -> None:
     text = f"convert({nets}:Small, alpha=1/4, inputs=(1, 3, 8, 8))"
