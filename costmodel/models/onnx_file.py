@@ -24,6 +24,7 @@ from costmodel.models.onnx_operators import compute
 MOST_VALUES = 4096  # elements of the largest constant that is decoded
 _STATISTICS = {"BatchNormalization": (3, 4)}  # operands that are buffers, not parameters
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}  # initial states: buffers too, unless they were trained
+_MASKED = -1e4  # what a mask adds to the scores of a softmax: this, or less
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Mod", "Equal", "Less",
                          "Greater", "LessOrEqual", "GreaterOrEqual"})  # fmt: skip
 
@@ -32,8 +33,8 @@ def onnx_module(place: str) -> nn.Module:
     """Return the network of an .onnx file, with its tensors on the requested device.
 
     A node's module is named after the weights that it reads, or otherwise after the node. Floating-point
-    tensors of the file are parameters, except the statistics of batch normalisation and initial states of
-    zeros (buffers), and constants: values that an operator needs, and single numbers in arithmetic.
+    tensors of the file are parameters, except the statistics of batch normalisation, initial states of zeros
+    and masks (buffers), and constants: values that an operator needs, and single numbers in arithmetic.
 
     Raises MissingLibraryError without onnx, ValueError if the file does not exist or is not an ONNX file.
     """
@@ -137,8 +138,8 @@ class _Tensors:
         floating = dtype.is_floating_point
         if (index in constant_operands(node.op_type) or single or not floating) and self._is_small(described):
             return self._onnx.numpy_helper.to_array(described)
-        is_buffer = not floating or self._is_state(described, node, index)
-        is_buffer = is_buffer or index in _STATISTICS.get(node.op_type, ())
+        is_buffer = not floating or index in _STATISTICS.get(node.op_type, ())
+        is_buffer = is_buffer or self._is_state(described, node, index) or self._is_mask(described, node)
         key = f"{described.name} {'buffer' if is_buffer else 'parameter'}"
         if key not in self._made:
             made = torch.zeros(sizes, dtype=dtype)
@@ -148,6 +149,17 @@ class _Tensors:
     def _is_state(self, described: Any, node: Any, index: int) -> bool:
         is_state = index in _STATES.get(node.op_type, ()) and self._is_small(described)
         return is_state and not self._onnx.numpy_helper.to_array(described).any()
+
+    def _is_mask(self, described: Any, node: Any) -> bool:
+        """Return whether a tensor that is added has only zeros and numbers that a softmax makes zero."""
+        if node.op_type != "Add" or described.external_data:
+            return False
+        try:
+            values = self._onnx.numpy_helper.to_array(described)
+        except ValueError:  # a file without its weights
+            return False
+        excludes = values <= _MASKED
+        return bool(excludes.any() and not values[~excludes].any())
 
     def _is_small(self, described: Any) -> bool:
         return bool(prod(described.dims) <= MOST_VALUES and not described.external_data)

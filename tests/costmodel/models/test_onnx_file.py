@@ -207,6 +207,53 @@ def test_initial_states_of_zeros_are_no_parameters(tmp_path: Path, value: float,
     assert found.parameters.all == 12 * 7 + parameters
 
 
+LOWEST = float(np.finfo(np.float32).min)
+
+
+@pytest.mark.parametrize(
+    ("added", "parameters"),
+    [
+        ([[0, -np.inf], [0, 0]], 0),
+        ([[0, LOWEST], [0, 0]], 0),
+        ([[-1e4, -np.inf], [0, -1e4]], 0),
+        ([[0, -9999], [0, 0]], 4),  # such numbers may have been learned
+        ([[0.5, -np.inf], [0, 0]], 4),
+        ([[0, 0], [0, 0]], 4),  # a bias before training
+    ],
+)
+def test_masks_are_no_parameters(tmp_path: Path, added: Any, parameters: int) -> None:
+    held = [onnx.numpy_helper.from_array(np.array(added, np.float32), "m")]
+    nodes = [N("Add", ["x", "m"], ["s"]), N("Softmax", ["s"], ["y"])]
+    found = traced(written(tmp_path / "net.onnx", nodes, (2, 2), held))
+    assert (found.parameters.all, found.parameters.buffers) == (parameters, 4 - parameters)
+
+
+def test_an_exported_mask_is_no_parameter(tmp_path: Path) -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.register_buffer("mask", torch.ones(5, 5).tril() == 0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.attention(x, x, x, attn_mask=self.mask, need_weights=False)[0]
+            return result
+
+    module, x = Attends().eval(), torch.zeros(1, 5, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (x,), str(tmp_path / "net.onnx"), dynamo=False)
+    assert traced(str(tmp_path / "net.onnx")).parameters.all == trace(module, (x,)).parameters.all
+
+
+def test_a_file_without_its_weights_has_as_many(tmp_path: Path) -> None:
+    held = [numbers(name="b", dims=[3], data_type=FLOAT)]
+    assert (
+        traced(written(tmp_path / "net.onnx", [N("Add", ["x", "b"], ["y"])], (1, 3), held)).parameters.all
+        == 3
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "there is no file .*net.onnx"), (b"no", r".*net.onnx is not an ONNX file \(DecodeError\)"),
