@@ -1,6 +1,6 @@
 """Breaks functions one by one, and shows which tests notice.
 
-    python benchmarks/mutation.py FILE... --tests TEST... --out LINES
+    python benchmarks/mutation.py FILE... --tests TEST... [--again LINES] --out LINES
 
 The tests run once as they are, and the tests of each function are noted. Then every mutant runs in a forked
 process, where the changed function replaces the original one, and its tests run until one fails, the fast
@@ -177,8 +177,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 class Campaign:
     """A pytest plugin that runs the tests as they are, and then for each mutant those that reach it."""
 
-    def __init__(self, files: Sequence[Path], part: tuple[int, int], out: Path) -> None:
-        self.files, self.part, self.out = files, part, out
+    def __init__(self, files: Sequence[Path], part: tuple[int, int], again: Path | None, out: Path) -> None:
+        self.files, self.part, self.again, self.out = files, part, again, out
         self.names = {str(path) for path in files}
 
     @pytest.hookimpl(tryfirst=True)
@@ -190,6 +190,9 @@ class Campaign:
         reached, seconds = observed
         live, (first, step) = Live(self.names), self.part
         every = [mutant for path in self.files for mutant in mutants(path)]
+        if self.again is not None:
+            survived = _survivors(self.again)
+            every = [mutant for mutant in every if mutant.name in survived]
         for mutant in every[first - 1 :: step]:
             tests = sorted(reached.get(" ".join(mutant.place), ()), key=lambda index: seconds[index])
             chosen = [session.items[index] for index in tests]
@@ -228,6 +231,11 @@ class Campaign:
             for place in set() if index in unusable else seen | setups[item.path]:
                 reached[place].append(index)
         return reached, seconds
+
+
+def _survivors(lines: Path) -> set[str]:
+    found = map(json.loads, lines.read_text(encoding="utf-8").splitlines())
+    return {line["mutant"] for line in found if not line["by"]}
 
 
 def _noticed(tests: Sequence[pytest.Item], mutant: Mutant, live: Live, seconds: float) -> str | None:
@@ -282,10 +290,13 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path, help="modules whose functions are changed")
     parser.add_argument("--tests", nargs="+", required=True, help="test files or names, as for pytest")
     parser.add_argument("--part", default="1/1", help="k/n: every n-th mutant, from the k-th on")
+    parser.add_argument("--again", type=Path, help="earlier LINES: only the mutants that survived")
     parser.add_argument("--out", type=Path, required=True, help="file that gets a JSON line per mutant")
     options = parser.parse_args()
     first, step = map(int, options.part.split("/"))
-    campaign = Campaign([path.resolve() for path in options.files], (first, step), options.out.resolve())
+    again = options.again and options.again.resolve()
+    files, out = [path.resolve() for path in options.files], options.out.resolve()
+    campaign = Campaign(files, (first, step), again, out)
     os.chdir(ROOT)
     arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=native", *options.tests]
     sys.exit(pytest.main(arguments, [campaign]))
