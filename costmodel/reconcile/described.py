@@ -17,7 +17,10 @@ from costmodel.reconcile.sizes import TracedSize
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """Return the tensors in a value."""
+    """Return the tensors in a value and in torch's containers.
+
+    Those in other objects are left out, as they are by counters that trace what leads to a network's outputs.
+    """
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
+from costmodel.outputs import tensors_in
 from costmodel.speed.stopwatch import Clock, Timing, in_turns
 
 
@@ -41,7 +41,7 @@ def _pass(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
 
 def _step(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    outputs = [y for y in tree_leaves(module(*args, **kwargs)) if isinstance(y, Tensor) and y.requires_grad]
+    outputs = [y for y in tensors_in(module(*args, **kwargs)) if y.requires_grad]
     if not outputs:
         raise ValueError("a training step needs an output that depends on parameters: use --mode inference")
     torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])

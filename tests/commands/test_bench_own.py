@@ -38,6 +38,16 @@ class Double(nn.Linear):
     def __init__(self):
         super().__init__(3, 3, dtype=torch.float64)
 
+class Scores:
+    def __init__(self, scores):
+        self.scores = scores
+
+class Object(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+    def forward(self, x):
+        return Scores(super().forward(x))
+
 def huge():
     return nn.Linear(10**6, 10**6)
 """
@@ -67,6 +77,11 @@ def test_time_stands_beside_the_work_of_each_mode(pwoct_cost: Run) -> None:
 def test_one_mode_alone_is_timed(pwoct_cost: Run) -> None:
     ran = pwoct_cost("bench", "net.py:Frozen", "--input", "4", "--mode", "inference", *QUICK)
     assert [row["mode"] for row in ran.json["network"]] == ["inference"]
+
+
+def test_outputs_may_be_held_by_an_object(pwoct_cost: Run) -> None:
+    ran = pwoct_cost("bench", "net.py:Object", "--input", "2,4", "--mode", "training", *QUICK)
+    assert [row["macs"] for row in ran.json["network"]] == [2 * 2 * 12]  # forward, and of the weights
 
 
 @pytest.mark.parametrize(("mode", "lacking"), [("inference", 0), ("training", 1), ("both", 1)])
