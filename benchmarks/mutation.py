@@ -11,7 +11,6 @@ what was changed, and which test noticed; "" for a survivor, null if no test cal
 from __future__ import annotations
 
 import argparse
-import ast
 import functools
 import gc
 import json
@@ -23,7 +22,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -33,102 +31,9 @@ from _pytest.runner import runtestprotocol
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from planted import Change  # noqa: E402
+from every_change import Mutant, Place, mutants  # noqa: E402
 
 MOST_SECONDS = 10  # of processor time per mutant, beyond twice what its tests take
-COMPARISONS = {ast.GtE: ast.Gt, ast.LtE: ast.Lt, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.NotIn: ast.In}
-Place = tuple[str, str]  # file and qualified name of a function
-
-
-class EveryChange(Change):
-    """More kinds of changes than the campaign of `mutants.py` makes."""
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """Change comparisons the other way, too."""
-        new = COMPARISONS.get(type(node.ops[0]))
-        if new is not None and self._is_here(f"{ast.unparse(node)}: {new.__name__}", node):
-            return ast.Compare(node.left, [new(), *node.ops[1:]], node.comparators)
-        return super().visit_Compare(node)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        """Drop a `not` or a sign."""
-        if self._is_here(f"{ast.unparse(node)}: without {type(node.op).__name__}", node):
-            return node.operand
-        return self.generic_visit(node)
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        """Leave out a call whose result is not used; docstrings stay."""
-        if isinstance(node.value, ast.Constant):
-            return node
-        if self._is_here(f"{ast.unparse(node)[:60]}: left out", node):
-            return ast.Pass()
-        return self.generic_visit(node)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
-        """Leave out an addition in place."""
-        return (
-            ast.Pass() if self._is_here(f"{ast.unparse(node)}: left out", node) else self.generic_visit(node)
-        )
-
-    def visit_Return(self, node: ast.Return) -> ast.AST:
-        """Return None."""
-        if node.value is not None and self._is_here(f"{ast.unparse(node)[:60]}: None", node):
-            return ast.Return(ast.Constant(None))
-        return self.generic_visit(node)
-
-    def visit_keyword(self, node: ast.keyword) -> ast.AST:
-        """Give None for an argument; `zip` is strict for readers, where lengths are equal anyway."""
-        if node.arg == "strict":
-            return node
-        given = not (isinstance(node.value, ast.Constant) and node.value.value is None)
-        if given and self._is_here(f"{ast.unparse(node)[:60]}: None", node.value):
-            return ast.keyword(node.arg, ast.Constant(None))
-        return self.generic_visit(node)
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A changed module as a code object, and the function that differs."""
-
-    name: str
-    place: Place
-    code: CodeType
-
-
-def mutants(path: Path) -> Iterator[Mutant]:
-    """Yield the mutants of all functions of a file."""
-    text = path.read_text(encoding="utf-8")
-    for index, (name, _) in enumerate(_functions(ast.parse(text))):
-        count = 0
-        while True:
-            tree = ast.parse(text)
-            _, node = [*_functions(tree)][index]
-            change = EveryChange(count)
-            closes = any(isinstance(part, ast.Name) and part.id == "super" for part in ast.walk(node))
-            node.body = [change.visit(statement) for statement in node.body]
-            if not change.said:
-                break
-            if closes:  # code with a closure is replaced only by code with the same
-                node.body.insert(0, ast.Expr(ast.Name("__class__", ast.Load())))
-            count += 1
-            code = compile(ast.fix_missing_locations(tree), str(path), "exec")
-            yield Mutant(f"{path.relative_to(ROOT)} {name} {change.said}", (str(path), name), code)
-
-
-def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
-    """Return the outermost functions and methods, with their qualified names."""
-    found: list[tuple[str, Any]] = []
-    todo: list[tuple[str, ast.AST]] = [("", tree)]
-    while todo:
-        prefix, parent = todo.pop(0)
-        for node in ast.iter_child_nodes(parent):
-            if isinstance(node, ast.FunctionDef):
-                found.append((prefix + node.name, node))
-            elif isinstance(node, ast.ClassDef):
-                todo.append((f"{prefix}{node.name}.", node))
-            elif isinstance(node, ast.If):
-                todo.append((prefix, node))
-    return found
 
 
 class Live:
@@ -177,9 +82,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 class Campaign:
     """A pytest plugin that runs the tests as they are, and then for each mutant those that reach it."""
 
-    def __init__(self, files: Sequence[Path], part: tuple[int, int], again: Path | None, out: Path) -> None:
-        self.files, self.part, self.again, self.out = files, part, again, out
-        self.names = {str(path) for path in files}
+    def __init__(self, tried: Sequence[Mutant], out: Path) -> None:
+        self.tried, self.out = tried, out
+        self.names = {mutant.place[0] for mutant in tried}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -188,12 +93,8 @@ class Campaign:
         if observed is None:
             pytest.exit("the tests ended without an answer", returncode=1)
         reached, seconds = observed
-        live, (first, step) = Live(self.names), self.part
-        every = [mutant for path in self.files for mutant in mutants(path)]
-        if self.again is not None:
-            survived = _survivors(self.again)
-            every = [mutant for mutant in every if mutant.name in survived]
-        for mutant in every[first - 1 :: step]:
+        live = Live(self.names)
+        for mutant in self.tried:
             tests = sorted(reached.get(" ".join(mutant.place), ()), key=lambda index: seconds[index])
             chosen = [session.items[index] for index in tests]
             by = _noticed(chosen, mutant, live, sum(seconds[index] for index in tests))
@@ -293,10 +194,12 @@ def main() -> None:
     parser.add_argument("--again", type=Path, help="earlier LINES: only the mutants that survived")
     parser.add_argument("--out", type=Path, required=True, help="file that gets a JSON line per mutant")
     options = parser.parse_args()
+    tried = [mutant for path in options.files for mutant in mutants(path.resolve())]
+    if options.again is not None:
+        survived = _survivors(options.again)
+        tried = [mutant for mutant in tried if mutant.name in survived]
     first, step = map(int, options.part.split("/"))
-    again = options.again and options.again.resolve()
-    files, out = [path.resolve() for path in options.files], options.out.resolve()
-    campaign = Campaign(files, (first, step), again, out)
+    campaign = Campaign(tried[first - 1 :: step], options.out.resolve())
     os.chdir(ROOT)
     arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=native", *options.tests]
     sys.exit(pytest.main(arguments, [campaign]))
