@@ -7,7 +7,6 @@ counts MACs; `FlopCounterMode` counts two operations per MAC.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -265,14 +264,7 @@ def whole_macs(flops: Size) -> int:
 
 @contextmanager
 def _quiet_tracing() -> Iterator[None]:
-    """Silence the tracer's warnings that it is deprecated and that sizes become constants."""
-    logger = logging.getLogger("fvcore.nn.jit_analysis")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
-            yield
-    finally:
-        logger.setLevel(level)
+    """Silence the tracer's warnings that it is deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

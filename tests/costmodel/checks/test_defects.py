@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,9 +12,11 @@ from torch import nn
 
 from costmodel.checks import defects
 from costmodel.checks.comparison import Report, total_row
-from costmodel.checks.defects import DEFECTS, Defect
+from costmodel.checks.defects import DEFECTS, Defect, Evidence, excuse
+from costmodel.checks.measure import flop_counter_macs
 from costmodel.checks.observe import observe_training, result_is_unused
 from costmodel.checks.verify import Formula, compare, measure
+from costmodel.convention import Cost
 from costmodel.operators.standard import convolution
 from tests.costmodel.checks.test_observe import Unused
 
@@ -57,6 +59,21 @@ def formula(layer: nn.Conv2d, images: torch.Tensor) -> Formula:
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_the_installed_counter_has_the_defect(defect: Defect) -> None:
     assert defect.is_present()
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_counter_that_is_right_has_no_defect(defect: Defect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defects of fvcore are none of `FlopCounterMode`'s, and three passes of 2 MACs are 6."""
+    monkeypatch.setattr(defects, "fvcore_macs", flop_counter_macs)
+    monkeypatch.setattr(defects, "layer_training_macs", lambda *_, **__: 6)
+    assert not cast(Any, defect.is_present).__wrapped__()
+
+
+def test_a_layer_without_groups_is_not_excused_for_them() -> None:
+    layer, cost = nn.Linear(3, 4), Cost(macs=12, macs_input_grad=12, macs_weight_grad=12)
+    evidence = Evidence(layer, cost, lambda: False)
+    for times in (1, 2):
+        assert excuse(evidence, "macs_training", "FlopCounterMode", 24 + times * 12) is None
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)

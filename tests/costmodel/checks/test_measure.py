@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import warnings
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.checks.measure import (
+    canonical_names,
     flop_counter_macs,
     fvcore_macs,
     fvcore_own_counts,
@@ -108,15 +108,39 @@ def test_counters_print_and_warn_of_nothing(capfd: pytest.CaptureFixture[str], c
         def forward(self, x: Tensor) -> Tensor:
             return torch.erfinv(self.conv(x)) if len(x) else x  # fvcore has no rule, and the tracer warns
 
-    model, logger = Unsupported(), logging.getLogger("fvcore.nn.jit_analysis")
-    level = logger.level
+    model = Unsupported()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for count in (fvcore_macs, flop_counter_macs, total_macs):
             count(model, [IMAGES])
         fvcore_own_counts(model, [IMAGES], {})
     assert (warned, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
-    assert logger.level == level
+
+
+def test_an_operator_that_fvcore_cannot_count_is_missing_where_it_runs() -> None:
+    class Unknown(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.erfinv(torch.erfinv(self.conv(x)))
+            vector = y.sum((0, 2, 3))
+            return torch.matmul(vector, vector)  # the rule fails for vectors
+
+    own = fvcore_own_counts(Unknown(), [IMAGES], {})
+    assert (own.macs, own.einsum) == ({"conv": CONV}, {})
+    assert own.missing == {"": {"aten::erfinv": 2, "aten::sum": 1, "aten::matmul": 1}}
+
+
+def test_nothing_is_counted_of_a_network_without_products() -> None:
+    assert flop_counter_macs(nn.Sequential(nn.ReLU()), [IMAGES]) == {"": 0}
+    assert total_macs(nn.ReLU(), [IMAGES]) == 0
+
+
+def test_a_module_with_two_names_has_the_first() -> None:
+    conv = nn.Conv2d(3, 3, 1)
+    assert canonical_names(nn.ModuleDict({"a": conv, "b": conv})) == {"": "", "a": "a", "b": "a"}
 
 
 def test_other_inputs_than_tensors_are_filled_in() -> None:
@@ -136,3 +160,4 @@ def test_parameters_belong_to_the_module_that_holds_them() -> None:
 def test_own_counts_leave_out_children() -> None:
     model = nn.Sequential(nn.Sequential(nn.Identity()), nn.Identity())
     assert own_counts({"": 10, "0": 6, "0.0": 5, "1": 3}, model) == {"": 1, "0": 1, "0.0": 5, "1": 3}
+    assert own_counts({"": 10, "0.0": 4}, model) == {"": 10, "0": -4, "0.0": 4, "1": 0}

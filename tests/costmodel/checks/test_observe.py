@@ -153,3 +153,10 @@ class Unused(nn.Module):
 def test_a_result_is_unused_where_the_output_does_not_depend_on_it() -> None:
     unused = {name: result_is_unused(Unused(), [IMAGES], name) for name in ("used", "unused", "selected")}
     assert unused == {"used": False, "unused": True, "selected": False}
+
+
+def test_a_result_is_unused_in_eval_mode() -> None:
+    """In training, dropout makes each output another one."""
+    model = nn.Sequential(Unused(), nn.Dropout()).train()
+    assert result_is_unused(model, [IMAGES], "0.unused")
+    assert model[1].training
