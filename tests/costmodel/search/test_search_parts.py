@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from costmodel.convention import Cost
 from costmodel.grids.quantities import cost_quantities
 from costmodel.operators.recorder import cost_of
 from costmodel.search import space as space_module
-from costmodel.search import stage_costs
+from costmodel.search import stage_costs, staged_costs
 from costmodel.search import staged as staged_module
 from costmodel.search.merge import join
 from costmodel.search.search import search
 from costmodel.search.search_table import front_table
 from costmodel.search.space import Space, space
 from costmodel.search.stage_costs import Measures, tables
-from costmodel.search.staged import staged_space
+from costmodel.search.staged import StagedNetwork, staged_space
 from costmodel.speed.roofline import Machine
 
 MACHINE = Machine(5e10, 1e10, 1e-6)
@@ -106,6 +107,32 @@ def test_a_staged_space_may_be_as_large_as_the_limit(
             staged_space(1, [0, "1/4", "1/2"], [2], [()])
     else:
         assert staged_space(1, [0, "1/4", "1/2"], [2], [()]).size == 3
+
+
+NOTHING = StagedNetwork("net", {}, (), Cost(macs=7), ())
+
+
+def test_as_many_choices_as_the_limit_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = staged_space(1, [0, "1/2"], [2], [()])
+    monkeypatch.setattr(staged_costs, "MOST_CHOICES", 2)
+    found = staged_costs.staged_tables(NOTHING, one, Measures(("macs",)))
+    assert [table.tolist() for table in (*found.tables.stages, found.tables.constant)] == [[[[0], [0]]], [7]]
+    monkeypatch.setattr(staged_costs, "MOST_CHOICES", 1)
+    with pytest.raises(ValueError, match=r"^stage 1 has 2 choices"):
+        staged_costs.staged_tables(NOTHING, one, Measures(("macs",)))
+
+
+@pytest.mark.parametrize("most", [2**61, 2**62])
+def test_staged_parts_that_fit_may_have_a_sum_that_does_not(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staged_costs, "_stage_table", lambda *_: np.full((1, 2, 1), most))
+    two = staged_space(2, [0, "1/2"], [2], [()], per_stage=True)
+    if 2 * most + 7 < 2**63:
+        assert len(staged_costs.staged_tables(NOTHING, two, Measures(("macs",))).tables.stages) == 2
+    else:
+        with pytest.raises(ValueError, match=r"^counts may exceed 64 bits: up to 9,223,372,036,854,775,815 "):
+            staged_costs.staged_tables(NOTHING, two, Measures(("macs",)))
 
 
 def test_choices_of_stages_that_differ_are_multiplied() -> None:
