@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from costmodel.checks import values
 from costmodel.checks.foreign import AGREES
-from costmodel.checks.values import differs_between_values
+from costmodel.checks.values import DRAWS, differs_between_values
 from costmodel.checks.verify_foreign import verify_module
 from costmodel.models import load
 from costmodel.models.inputs import parse
@@ -97,3 +98,28 @@ def test_a_cost_that_may_depend_on_values_says_so() -> None:
     assert remarks(traced)[0] == said
     assert sentence("net", ["2x8"], traced, parse_total(None, "mac")).endswith(said)
     assert not remarks(trace(nn.Linear(8, 8), [torch.ones(2, 8)]))
+
+
+@pytest.mark.parametrize(
+    ("macs", "draws"), [(0, len(DRAWS)), (5 * 10**8, 4), (10**9, 2), (2 * 10**9, 2), (10**12, 2)]
+)
+def test_expensive_networks_are_run_on_few_other_values(macs: int, draws: int) -> None:
+    assert len([*values._drawn(nn.Linear(8, 8), parse(["2,8"]), macs)]) == draws
+
+
+@pytest.mark.parametrize(("most", "draws"), [(4 * 72, 2), (4 * 72 - 1, 0)])
+def test_many_weights_are_not_copied(most: int, draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_BYTES", most)
+    assert len([*values._drawn(nn.Linear(8, 8), parse(["2,8"]), 10**9)]) == draws
+
+
+def test_each_draw_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    class Seen(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(float(x.sum()))
+            return super().forward(x)
+
+    assert len([*values._drawn(Seen(8, 8), parse(["2,8"]), 0)]) == len(DRAWS)
+    assert len(set(seen)) > len(DRAWS) // 2  # some change only the weights
