@@ -15,9 +15,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from costmodel.checks import repeated
 from costmodel.checks.repeated import differs_between_instances, differs_between_runs
 from costmodel.models import load
 from costmodel.models.inputs import parse
+from costmodel.tracing.trace import trace, trace_with_data
 
 SOURCE = """
 import pathlib
@@ -180,3 +182,39 @@ def test_runs_that_differ_are_not_taken_for_instances_that_do(file: Path, tmp_pa
         differs_between_runs(network.module, *inputs.values(network.device)),
     ):
         assert found.startswith("the network does not cost the same in each run: fc has ")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "run 2"), (2, "run 2"), (3, "run 3"), (4, "run 4"), (5, "")]
+)
+def test_four_runs_are_compared(number: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the first run is the odd one, the second one differs from it."""
+    calls: list[int] = []
+
+    def traced(module: nn.Module, *inputs: Any) -> Any:
+        calls.append(1)
+        return trace(nn.Linear(8, 9) if len(calls) == number else module, *inputs)
+
+    monkeypatch.setattr(repeated, "trace", traced)
+    found = differs_between_runs(nn.Linear(8, 8), [torch.zeros(2, 8)], {})
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "runs"),
+    [("MOST_MACS", 128, 1), ("MOST_MACS", 127, 0), ("MOST_BYTES", 288, 1), ("MOST_BYTES", 287, 0)],
+)
+def test_a_large_network_is_not_run_with_data(
+    limit: str, most: int, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def traced(*arguments: Any) -> Any:
+        calls.append(1)
+        return trace_with_data(*arguments)
+
+    monkeypatch.setattr(repeated, limit, most)
+    monkeypatch.setattr(repeated, "trace_with_data", traced)
+    assert differs_between_runs(nn.Linear(8, 8), [torch.zeros(2, 8)], {}) == ""
+    assert len(calls) == runs
