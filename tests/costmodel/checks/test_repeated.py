@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import os
 import sys
 import time
@@ -16,7 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.checks import repeated
-from costmodel.checks.repeated import differs_between_instances, differs_between_runs
+from costmodel.checks.repeated import (
+    differs_between_instances,
+    differs_between_runs,
+    first_difference,
+    layers_of,
+)
 from costmodel.models import load
 from costmodel.models.inputs import parse
 from costmodel.tracing.trace import trace, trace_with_data
@@ -218,3 +224,54 @@ def test_a_large_network_is_not_run_with_data(
     monkeypatch.setattr(repeated, "trace_with_data", traced)
     assert differs_between_runs(nn.Linear(8, 8), [torch.zeros(2, 8)], {}) == ""
     assert len(calls) == runs
+
+
+def test_layers_have_what_runs_in_the_module_itself() -> None:
+    class Twice(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(super().forward(x))
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.idle = Twice(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.fc(x)
+            return y @ y.T
+
+    layers = layers_of(trace(Net(), [torch.zeros(3, 4)]))
+    assert layers == {"": (36, 9, 0), "fc": (2 * 48, 2 * 12, 20), "idle": (0, 0, 10)}
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "said"),
+    [
+        ({"a": (1, 2, 3)}, {"a": (1, 2, 3)}, ""),
+        ({"a": (1, 2, 3)}, {"a": (1, 9, 3), "b": (1, 1, 1)}, "a has 2 activations in one, 9 in two"),
+        ({}, {"b": (0, 0, 7)}, "b has 0 parameters in one, 7 in two"),
+        ({"": (5000, 0, 0)}, {}, "(model) has 5,000 MACs in one, 0 in two"),
+        ({"b": (0, 0, 0)}, {}, ""),
+        ({}, {"b": (0, 0, 0)}, ""),
+    ],
+)
+def test_the_first_difference_is_told(one: Any, two: Any, said: str) -> None:
+    assert first_difference(one, two, "one", "two") == said
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_no_garbage_is_collected_while_clocks_are_watched(collects: bool) -> None:
+    seen: list[bool] = []
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        differs_between_runs(Asking(lambda: seen.append(gc.isenabled())), [torch.zeros(2, 3)], {})
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert not seen[0]
+
+
+def test_clocks_that_torch_reads_are_not_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated, "_BELOW", (Path(__file__).parent,))
+    assert differs_between_runs(Asking(lambda: time.time()), [torch.zeros(2, 3)], {}) == ""
