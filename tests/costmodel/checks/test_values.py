@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from costmodel.checks import values
 from costmodel.checks.foreign import AGREES
-from costmodel.checks.values import DRAWS, differs_between_values
+from costmodel.checks.values import DRAWS, Draw, differs_between_values
 from costmodel.checks.verify_foreign import verify_module
 from costmodel.models import load
 from costmodel.models.inputs import parse
@@ -123,3 +123,51 @@ def test_each_draw_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len([*values._drawn(Seen(8, 8), parse(["2,8"]), 0)]) == len(DRAWS)
     assert len(set(seen)) > len(DRAWS) // 2  # some change only the weights
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def test_inputs_are_shuffled_scaled_and_shifted() -> None:
+    x = torch.arange(40.0)
+    changed = values._changed(x, Draw(2, 3), generator())
+    assert changed.tolist() != (2 * x + 3).tolist()
+    assert changed.sort().values.tolist() == (2 * x + 3).tolist()
+    numbers = values._changed(torch.arange(40), Draw(2, 3), generator())
+    assert sorted(numbers.tolist()) == [*range(40)] != numbers.tolist()
+    mask = values._changed(torch.zeros(200, dtype=torch.bool), Draw(), generator())
+    assert mask.dtype is torch.bool
+    assert 50 < int(mask.sum()) < 150
+
+
+def test_numbers_that_are_all_alike_become_random_ones() -> None:
+    drawn = values._changed(torch.full((50,), 7.0), Draw(), generator())
+    assert len(set(drawn.tolist())) == 50
+    assert values._changed(torch.full((50,), 7), Draw(), generator()).tolist() == [7] * 50
+    assert values._changed(torch.zeros(0), Draw(), generator()).numel() == 0
+
+
+def test_only_weights_that_are_trained_change() -> None:
+    module = nn.Sequential(nn.Linear(4, 5), nn.Linear(4, 5).requires_grad_(False))
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    values._change_weights(module, Draw(weights=10), generator())
+    for index, (old, new) in enumerate(zip(before, module.parameters(), strict=True)):
+        wanted = old * 10 if index < 2 else old
+        assert torch.equal(new.detach().flatten().sort().values, wanted.flatten().sort().values)
+        assert torch.equal(new, old) == (index >= 2)
+
+
+def test_other_values_are_the_same_in_each_call() -> None:
+    seen: list[Tensor] = []
+
+    class Seen(nn.Linear):
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            seen.append(torch.cat([super().forward(x).detach().flatten(), mask.flatten().float()]))
+            return super().forward(x)
+
+    module = Seen(8, 8)
+    for _ in range(2):
+        assert len([*values._drawn(module, parse(["2,8", "9:bool"]), 0)]) == len(DRAWS)
+    first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert all(map(torch.equal, first, second))
