@@ -63,7 +63,7 @@ def specialised_table(form: ClosedForm) -> Table:
     """Return one row per size that the code fixes."""
     rows = [{"size": size, "why": why} for size, why in form.specialised.items()]
     return Table(
-        "specialised", "Sizes that the code fixes", [Column("size", "size"), Column("why", "by")], rows
+        "specialised", "Sizes that the code fixes", [Column("size", "size"), Column("why", "where")], rows
     )
 
 

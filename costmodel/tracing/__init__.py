@@ -35,7 +35,7 @@ argument, {"mask": {0: "n"}} for a keyword. Equal names are one size.
     form.at(n=1, h=33, ...)  the `Cost` in numbers; form.value("macs", n=1, ...) one quantity
     form.caveat             why it does not hold at the sizes of the inputs; "" where it does
     form.status             "exact for the domain", or "interpolated, checked at N sizes"
-    form.specialised        where the code fixes a size, and which operator does it
+    form.specialised        where the code fixes a size: by or before which operator
 
 Errors: TraceError (a ValueError) is one line that names the module and, where known, the operator.
 """

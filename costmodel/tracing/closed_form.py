@@ -186,7 +186,7 @@ def _form(module: nn.Module, ran: Symbolic, hints: Mapping[str, int]) -> ClosedF
     total = summed(call.cost for call in ran.calls)
     found = domain(ran.conditions, names, ran.fixed, hints)
     fixed = {
-        name: f"{name} = {size}, fixed by {ran.where.get(name, 'the code')}"
+        name: f"{name} = {size}, fixed {ran.where.get(name, 'by the code')}"
         for name, size in ran.fixed.items()
     }
     found = replace(found, places={name: place.partition(": ")[0] for name, place in ran.where.items()})
@@ -211,7 +211,7 @@ def _bounded(ran: Symbolic, found: Domain, symbol: sp.Symbol, hints: Mapping[str
     for condition, place in zip(ran.conditions, ran.places, strict=True):
         for part in factors_of(condition, found.least, at) or [condition]:
             if part.free_symbols == {symbol} and interval(part, symbol)[1] == most:
-                return f"{symbol.name} <= {most}, bounded by {place}"
+                return f"{symbol.name} <= {most}, bounded {place}"
     return f"{symbol.name} <= {most}, bounded by the code"
 
 

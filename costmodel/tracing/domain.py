@@ -52,7 +52,7 @@ class Domain:
     conditions: tuple[sp.Basic, ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
     most: Mapping[sp.Symbol, int] = field(default_factory=dict)  # upper bounds set by the code
-    places: Mapping[str, str] = field(default_factory=dict)  # the modules that fix sizes
+    places: Mapping[str, str] = field(default_factory=dict)  # by or before which modules sizes were fixed
 
     @property
     def text(self) -> str:
@@ -79,7 +79,7 @@ class Domain:
         return residues.modulus if residues and residues.allowed == {0} else 1
 
     def _fixed_by(self, name: str) -> str:
-        return f" (fixed by {self.places[name]})" if name in self.places else ""
+        return f" (fixed {self.places[name]})" if name in self.places else ""
 
     @property
     def is_empty(self) -> bool:

@@ -135,7 +135,7 @@ class Symbolic:
 
     calls: tuple[Call, ...]
     conditions: tuple[sp.Basic, ...]
-    places: tuple[str, ...]  # the module and operator after which each condition arose
+    places: tuple[str, ...]  # "by" the module and operator in which each condition arose, or "before" it
     fixed: dict[str, int] = field(default_factory=dict)  # sizes that the code specialised
     where: dict[str, str] = field(default_factory=dict)  # and the modules and operators that did so
     changed: str = ""  # the change that the module made to itself
@@ -177,24 +177,38 @@ def _symbols(call: Call) -> set[Any]:
 
 
 class _Specialisations:
-    """Records where conditions arise, and where a symbol becomes a number."""
+    """Records where conditions arise, and where a symbol becomes a number.
+
+    What an operator asks arises by it; what the code asks between operators arises before the next one.
+    """
 
     def __init__(self, tensors: SymbolicTensors) -> None:
         self._tensors = tensors
         self.where: dict[str, str] = {}
         self.places: list[str] = []
+        self._before: list[str] = []  # the sizes that were numbers when the operator began
+        self._asked = 0  # and the number of conditions at that time
+        tensors.execute = partial(self._begin, tensors.execute)
+
+    def _begin(self, execute: Any, operator: Any, args: Any, kwargs: Any) -> Any:
+        self._asked, self._before = len(self._tensors.env.guards), self._numbers()
+        return execute(operator, args, kwargs)
 
     def __call__(self, raw: Raw) -> None:
         """Inspect the symbols after an operator ran."""
         if len(self._tensors.env.guards) > len(self.places):
-            self._note(f"{raw.module or '(model)'}: {raw.name}")
+            where = f"{raw.module or '(model)'}: {raw.name}"
+            self._note(f"before {where}", self._asked, self._before)
+            self._note(f"by {where}", len(self._tensors.env.guards), self._numbers())
 
     def finish(self) -> None:
         """Record what happened after the last operator."""
-        self._note("the code")
+        self._note("by the code", len(self._tensors.env.guards), self._numbers())
 
-    def _note(self, place: str) -> None:
-        self.places += [place] * (len(self._tensors.env.guards) - len(self.places))
-        for name, size in self._tensors.sizes.items():
-            if name not in self.where and size.node.expr.is_Integer:
-                self.where[name] = place
+    def _numbers(self) -> list[str]:
+        return [name for name, size in self._tensors.sizes.items() if size.node.expr.is_Integer]
+
+    def _note(self, place: str, asked: int, numbers: Sequence[str]) -> None:
+        self.places += [place] * (asked - len(self.places))
+        for name in numbers:
+            self.where.setdefault(name, place)

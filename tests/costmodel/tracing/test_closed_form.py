@@ -95,7 +95,7 @@ def test_a_size_that_the_code_fixes_is_said_with_its_place() -> None:
         return x.relu()
 
     form = image_form(Function(rigid))
-    assert form.specialised == {"h": "h = 32, fixed by (model): aten.relu"}
+    assert form.specialised == {"h": "h = 32, fixed before (model): aten.relu"}
     assert form.total.macs == 108 * 32 * n * w
     assert form.domain.holds({"n": 1, "h": 32, "w": 9})
     assert not form.domain.holds({"n": 1, "h": 33, "w": 9})

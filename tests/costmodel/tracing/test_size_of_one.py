@@ -82,7 +82,7 @@ def test_the_domain_has_a_size_of_one_only_where_the_form_holds_for_it(case: str
 
 def test_a_bound_of_a_single_image_is_said() -> None:
     _, form = form_of(CASES["a large single image has one layer more"][0])
-    assert form.specialised == {"h": "h <= 64, bounded by a: aten.convolution at n = 1"}
+    assert form.specialised == {"h": "h <= 64, bounded before a: aten.convolution at n = 1"}
 
 
 @pytest.mark.parametrize(
