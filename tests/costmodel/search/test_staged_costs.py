@@ -86,3 +86,20 @@ def test_stages_add_up_to_each_network(needs: str) -> None:
             state = int(found.after[stage][state, pick])
         params, macs = summed(layers, [space.choices[pick] for pick in picks])
         assert total.tolist() == [params + 7, macs + 11]
+
+
+@pytest.mark.parametrize("macs", [2**61, 2**62])
+def test_layers_that_fit_may_have_a_sum_that_does_not(macs: int) -> None:
+    space = staged_space(1, [0, "1/4"], [2], [()])
+    forms: dict[tuple[StageState, ...], LayerForm | None] = {(state,): None for state in space.states}
+    layers = tuple(StagedLayer(name, 0, (0,), Cost(macs=macs), forms) for name in ("a", "b"))
+    network = StagedNetwork("net", {}, layers, Cost(), ())
+    if 2 * macs < 2**63:
+        assert staged_tables(network, space, Measures(("macs",))).tables.stages[0].tolist() == [
+            [[2 * macs]] * 2
+        ]
+    else:
+        with pytest.raises(
+            ValueError, match=r"^counts may exceed 64 bits: up to 9,223,372,036,854,775,808 in one stage"
+        ):
+            staged_tables(network, space, Measures(("macs",)))
