@@ -111,7 +111,7 @@ def _in_symbols(
     tables += [uncovered_table(form.uncovered, "formula")]
     tables = [table for table in tables if table.rows or format is Format.json]
     remarks = [COMPLEX] if any(call.of_complex for call in form.calls) else []
-    remarks += [*unregistered(form.unregistered), *filter(None, [form.caveat])]
+    remarks += [*unregistered(form.unregistered), *filter(None, [form.caveat]), *closed.unlisted(form)]
     payload = {
         "model": found.network.name.text,
         "inputs": found.inputs.shapes,

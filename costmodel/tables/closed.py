@@ -20,6 +20,8 @@ QUANTITIES: Mapping[str, str] = {
     "element_ops": "element operations",
 }
 
+MOST_CONDITIONS = 4  # in a title; further ones are counted
+
 
 def formulas(cost: Cost) -> dict[str, Any]:
     """Return the formulas of a cost by quantity."""
@@ -38,7 +40,14 @@ def formula_table(form: ClosedForm) -> Table:
         for name, formula in formulas(form.total).items()
     ]
     columns = [Column("quantity", "quantity"), Column("formula", "formula", "formula"), *_MACHINE]
-    return Table("formulas", f"Closed form, {form.status}: {form.domain.text}", columns, rows)
+    title = f"Closed form, {form.status}: {form.domain.summary(MOST_CONDITIONS)}"
+    return Table("formulas", title, columns, rows)
+
+
+def unlisted(form: ClosedForm) -> list[str]:
+    """Return where all conditions of the domain are listed, if the title of the formulas leaves some out."""
+    count = len(form.domain.conditions)
+    return [f"--format json lists all {count} conditions of the domain."] if count > MOST_CONDITIONS else []
 
 
 def layers_table(form: ClosedForm) -> Table:

@@ -62,6 +62,10 @@ class Domain:
         >>> Domain({n: 1, h: 33, w: 33}, {h: Residues(32, frozenset({0}))}).text
         'for n >= 1; h a multiple of 32 and at least 64; w >= 33'
         """
+        return self.summary(len(self.conditions))
+
+    def summary(self, most: int) -> str:
+        """Return the domain in words, with at most so many of its further conditions."""
         alike: dict[tuple[int, int | None, int], list[str]] = {}
         for symbol, least in self.least.items():
             modulus = self._divisor(symbol)
@@ -71,7 +75,10 @@ class Domain:
         sizes = [_sizes(names, *bounds) for bounds, names in alike.items()]
         remainders = [r.text(s.name) for s, r in self.residues.items() if self._divisor(s) == 1]
         fixed = [f"{name} = {size}{self._fixed_by(name)}" for name, size in self.fixed.items()]
-        return f"for {'; '.join([*sizes, *remainders, *fixed, *map(written, self.conditions)])}"
+        conditions = [*map(written, self.conditions[:most])]
+        if more := len(self.conditions[most:]):
+            conditions.append(f"and {more} more")
+        return f"for {'; '.join([*sizes, *remainders, *fixed, *conditions])}"
 
     def _divisor(self, symbol: sp.Symbol) -> int:
         """Return the number that must divide a size; 1 if none must, or if other remainders are allowed."""

@@ -64,6 +64,16 @@ class Distances(nn.Module):
     def forward(self, x):
         return torch.cdist(self.fc(x), x)
 
+class Windows(nn.Module):
+    '''Attention within windows of four, to which the sequence is padded.'''
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, -x.shape[1] % 4)).reshape(-1, 4, 8)
+        return self.attention(x, x, x, need_weights=False)[0]
+
 class Decides(nn.Module):
     def __init__(self):
         super().__init__()
@@ -261,3 +271,17 @@ def test_a_formula_that_does_not_hold_at_the_input_says_so(pwoct_cost: Run) -> N
     given, remark = ("cost", "nets.py:Far", "--input", "20,8", "--symbols", "b,_"), "it needs b >= 61."
     assert remark in " ".join(pwoct_cost(*given, "--format", "json").json["remarks"])
     assert remark in pwoct_cost(*given, "--as", "python").err
+
+
+def test_a_long_domain_is_listed_in_json(pwoct_cost: Run) -> None:
+    asked = ("cost", "nets.py:Windows", "--input", "2,50,8", "--symbols", "b,n,_")
+    told = pwoct_cost(*asked, "--format", "json").json
+    conditions = told["domain"].split("; ")[2:]
+    assert len(conditions) > 10
+    lines = pwoct_cost(*asked).out.splitlines()
+    title = " ".join(
+        line.strip() for line in lines[1 : next(i for i, x in enumerate(lines) if "──" in x) - 1]
+    )
+    assert title.endswith(f"; {conditions[3]}; and {len(conditions) - 4} more")
+    assert lines[-1] == f"--format json lists all {len(conditions)} conditions of the domain."
+    assert lines[-1] in told["remarks"]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costmodel.tracing.conditions import follows
-from costmodel.tracing.domain import Residues
+from costmodel.tracing.domain import Domain, Residues
 from costmodel.tracing.narrowing import domain
 from costmodel.tracing.rounding import ceiling_of, floor_of
 
@@ -80,3 +80,12 @@ def test_a_fixed_size_settles_its_conditions() -> None:
     found = domain([sp.Eq(h, 32), sp.Ge(sp.floor(h / 32), 1), sp.Ge(w, 2)], [w], {"h": 32})
     assert found.text == "for w >= 2; h = 32"
     assert not found.holds({"h": 31, "w": 2})
+
+
+def test_a_summary_counts_the_conditions_that_it_leaves_out() -> None:
+    conditions = [sp.Ne(h % k, w % (k + 1)) for k in (3, 5, 7)]
+    found = Domain({h: 1, w: 2}, conditions=tuple(conditions))
+    first, second, third = ("h % 3 != w % 4", "h % 5 != w % 6", "h % 7 != w % 8")
+    assert found.text == found.summary(3) == f"for h >= 1; w >= 2; {first}; {second}; {third}"
+    assert found.summary(2) == f"for h >= 1; w >= 2; {first}; {second}; and 1 more"
+    assert found.summary(0) == "for h >= 1; w >= 2; and 3 more"
