@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -24,6 +25,8 @@ from costmodel.search.staged import (
     staged_space,
 )
 from costmodel.search.staged_costs import staged_tables
+from costmodel.search.staged_search import search_staged
+from costmodel.search.staged_table import name_of, staged_front_table, stages_table
 
 NAMES = ("params", "macs")
 WIDTH, PLAIN = 8, Cost(weights=1000, macs=5000)
@@ -103,3 +106,47 @@ def test_layers_that_fit_may_have_a_sum_that_does_not(macs: int) -> None:
             ValueError, match=r"^counts may exceed 64 bits: up to 9,223,372,036,854,775,808 in one stage"
         ):
             staged_tables(network, space, Measures(("macs",)))
+
+
+NONE: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (StageChoice(Fraction(0), Fraction(2), NONE), "net"),
+        (StageChoice(Fraction(0), Fraction(2), frozenset({"HL"})), "net"),  # there is no low branch
+        (
+            StageChoice(Fraction(0), Fraction(3), frozenset({"HH"})),
+            "convert(net, alpha=0, beta=3, paths='HH')",
+        ),
+        (StageChoice(Fraction(1, 2), Fraction(2), NONE), "convert(net, alpha=1/2)"),
+        (
+            StageChoice(Fraction(1, 2), Fraction(4), frozenset(PATHS)),
+            "convert(net, alpha=1/2, beta=4, paths='all')",
+        ),
+    ],
+)
+def test_stages_that_all_choose_the_same_have_a_short_name(choice: StageChoice, name: str) -> None:
+    network = StagedNetwork("net", {}, (), Cost(), (("a", 0), ("b", 1)))
+    assert name_of(network, [choice, choice], {"width_rule": None}) == name
+
+
+def test_rules_are_part_of_the_name() -> None:
+    network = StagedNetwork("net", {}, (), Cost(), (("a", 0), ("b", -1)))
+    choice = StageChoice(Fraction(1, 4), Fraction(2), NONE)
+    layers = "layers={'a': 'alpha:1/4,paths:none', 'b': 'alpha:0,paths:none'}"
+    assert name_of(network, [choice], {"stride_rule": "B"}) == f"convert(net, {layers}, stride_rule='B')"
+
+
+def test_what_the_tables_of_a_search_show() -> None:
+    network = StagedNetwork("net", {"8x8": ("a", "b"), "4x4": ("c",)}, (), Cost(macs=7), (("*", 0), ("c", 1)))
+    stages = stages_table(network)
+    assert [row["stage"] for row in stages.rows] == [1, 2]
+    hidden_columns = [column.key for column in stages.columns if not column.on_terminal]
+    assert hidden_columns == ["patterns", "layers"]
+    space = staged_space(2, [0, "1/4"], [2], [()])
+    found = search_staged(network, space, minimise=["macs"])
+    table = staged_front_table(found, [0])
+    assert [row["position"] for row in table.rows] == [1]
+    assert [column.key for column in table.columns if not column.on_terminal] == ["network"]
