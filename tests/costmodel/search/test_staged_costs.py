@@ -26,7 +26,7 @@ from costmodel.search.staged import (
 )
 from costmodel.search.staged_costs import staged_tables
 from costmodel.search.staged_search import search_staged
-from costmodel.search.staged_table import name_of, staged_front_table, stages_table
+from costmodel.search.staged_table import describe_staged, name_of, staged_front_table, stages_table
 
 NAMES = ("params", "macs")
 WIDTH, PLAIN = 8, Cost(weights=1000, macs=5000)
@@ -143,10 +143,12 @@ def test_what_the_tables_of_a_search_show() -> None:
     network = StagedNetwork("net", {"8x8": ("a", "b"), "4x4": ("c",)}, (), Cost(macs=7), (("*", 0), ("c", 1)))
     stages = stages_table(network)
     assert [row["stage"] for row in stages.rows] == [1, 2]
+    assert [row["patterns"] for row in stages.rows] == ["*", "c"]
     hidden_columns = [column.key for column in stages.columns if not column.on_terminal]
     assert hidden_columns == ["patterns", "layers"]
     space = staged_space(2, [0, "1/4"], [2], [()])
     found = search_staged(network, space, minimise=["macs"])
     table = staged_front_table(found, [0])
     assert [row["position"] for row in table.rows] == [1]
+    assert describe_staged(found, {})["space"]["same_in_all_stages"] == ["alpha", "beta", "paths"]
     assert [column.key for column in table.columns if not column.on_terminal] == ["network"]
