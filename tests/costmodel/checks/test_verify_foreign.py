@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module
 
+from costmodel.checks import verify_foreign
 from costmodel.checks.counters import Counted, count_by_torch
 from costmodel.checks.foreign import AGREES, DIFFERS, PARTLY, NetworkReport, compare_counts
-from costmodel.checks.verify_foreign import verify_module
+from costmodel.checks.verify_foreign import verify_loaded, verify_module
+from costmodel.models import load
+from costmodel.models.inputs import parse
 from costmodel.tracing import trace
 from tests.costmodel.checks import zoo
 
@@ -222,3 +226,20 @@ def test_nothing_is_left_behind_in_torch() -> None:
     before = [len(kept) for kept in hooks]
     count_by_torch(nn.Conv2d(2, 4, 3), ((torch.zeros(1, 2, 5, 5),), {}))
     assert [len(kept) for kept in hooks] == before
+
+
+@pytest.mark.usefixtures("counters_here")
+@pytest.mark.parametrize("fails", [True, False])
+def test_why_there_is_no_closed_form_is_noted(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_form(*_: Any) -> Any:
+        raise RuntimeError("no form today")
+
+    (tmp_path / "nets.py").write_text("from torch.nn import Conv2d")
+    if fails:
+        monkeypatch.setattr(verify_foreign, "closed_form", no_form)
+    report = verify_loaded(load(f"{tmp_path}/nets.py:Conv2d(3, 4, 3)"), parse(["1,3,8,8"]))
+    assert report.verdict == AGREES
+    assert ["no form today" in note for note in report.notes] == [True] * fails
+    assert any(row.quantity.startswith("MACs at ") for row in report.totals) == (not fails)
