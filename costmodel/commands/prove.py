@@ -77,7 +77,8 @@ def prove(
         with bad_input():
             _prove_network(subjects or [], _Given(input, inputs, symbols, timeout), format, question)
         return
-    question.without("needs a MODEL", ("input", "inputs", "symbols", "timeout"))
+    with bad_input():
+        question.without("needs a MODEL", ("input", "inputs", "symbols", "timeout"))
     from costmodel.checks.claims import claims_of
 
     _prove_subjects(list(claims_of(known, every=all)), certificate, format, question.said(), domains=domains)

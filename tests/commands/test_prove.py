@@ -204,3 +204,12 @@ def test_what_can_be_proved_is_said(pwoct_cost: Run, arguments: tuple[str, ...],
     result = pwoct_cost("prove", *arguments)
     assert result.code == 2
     assert message in result.err
+
+
+@pytest.mark.parametrize(
+    "given", [["--input", "1,3,2,2"], ["octave", "--symbols", "n,h,w"], ["--timeout", "5"]]
+)
+def test_options_of_a_network_need_one(given: list[str], pwoct_cost: Any) -> None:
+    ran = pwoct_cost("prove", *given)
+    flag = next(word for word in given if word.startswith("--"))
+    assert (ran.code, ran.out, ran.err) == (2, "", f"pwoct-cost: error: {flag} needs a MODEL\n")
