@@ -79,4 +79,6 @@ def specialised_table(form: ClosedForm) -> Table:
 def code(form: ClosedForm, language: str) -> str:
     """Return the formulas in one of `expressions.LANGUAGES` other than json."""
     domain = form.domain.text.removeprefix("for ")
+    if form.status.startswith("interpolated"):
+        domain = f"{domain}; {form.status}"
     return expressions.written(language, formulas(form.total), symbols_of(form), domain)

@@ -285,3 +285,16 @@ def test_a_long_domain_is_listed_in_json(pwoct_cost: Run) -> None:
     assert title.endswith(f"; {conditions[3]}; and {len(conditions) - 4} more")
     assert lines[-1] == f"--format json lists all {len(conditions)} conditions of the domain."
     assert lines[-1] in told["remarks"]
+
+
+def test_a_function_says_that_its_formula_is_interpolated(tmp_path: Path, pwoct_cost: Run) -> None:
+    (tmp_path / "more.py").write_text(
+        "from torch import nn\n"
+        "class Fixed(nn.ReLU):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x.reshape(int(x.shape[0]), -1))\n"
+    )
+    asked = ("cost", "more.py:Fixed", "--input", "2,3,4", "--symbols", "n,_,w")
+    status = pwoct_cost(*asked, "--format", "json").json["status"]
+    assert status.startswith("interpolated, checked at ")
+    assert f"; {status}." in pwoct_cost(*asked, "--as", "python").out
