@@ -6,7 +6,7 @@ placed beside their sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -44,7 +44,7 @@ def _layers(trace: Trace, total: TracedTotal) -> dict[str, Layer]:
     return {made["name"]: made for made in found.values() if made["params"] or made["work"]}
 
 
-def _gathered(layers: Mapping[str, Layer], other: Iterable[str]) -> dict[str, Layer]:
+def _gathered(layers: Mapping[str, Layer], other: Collection[str]) -> dict[str, Layer]:
     """Return the layers; those that are one layer in the other network are summed."""
     divided = {outer for name in other for outer in _around(name)}
     single = {name for name in other if name not in layers and name not in divided}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -108,13 +109,15 @@ def test_counters_print_and_warn_of_nothing(capfd: pytest.CaptureFixture[str], c
         def forward(self, x: Tensor) -> Tensor:
             return torch.erfinv(self.conv(x)) if len(x) else x  # fvcore has no rule, and the tracer warns
 
-    model = Unsupported()
+    model, logger = Unsupported(), logging.getLogger("fvcore.nn.jit_analysis")
+    level = logger.level
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for count in (fvcore_macs, flop_counter_macs, total_macs):
             count(model, [IMAGES])
         fvcore_own_counts(model, [IMAGES], {})
     assert (warned, caplog.records, capfd.readouterr()) == ([], [], ("", ""))
+    assert logger.level == level
 
 
 def test_an_operator_that_fvcore_cannot_count_is_missing_where_it_runs() -> None:
